@@ -122,15 +122,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks."),
     ] = "300/3600"
-    limit_recipient: Annotated[Rate, _says("How many emails about changes one address may get; further ones wait.")] = "40/86400"
-    limit_promoter_mail: Annotated[Rate, _says("How many emails about changes may go out for a promoter's events; further ones wait.")] = (
-        "99999/86400"
-    )
+    limit_recipient: Annotated[Rate, _says("How many emails strangers can cause for one address; further ones wait.")] = "40/86400"
+    limit_promoter_mail: Annotated[
+        Rate, _says("How many emails may go out for a promoter's events, paid orders excepted; further ones wait.")
+    ] = "99999/86400"
     limit_unverified_mail: Annotated[
         Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; further ones wait.")
     ] = "200/86400"
     limit_short_mail: Annotated[
-        Rate, _says("How many emails about free orders at unverified promoters one address may get; further ones are not sent.")
+        Rate,
+        _says(
+            "How many short emails one address may get about one event of an unverified promoter; further ones wait for at most two days."
+        ),
     ] = "1/86400"
     limit_catalog: Annotated[
         Rate, _says("How often a promoter or coordinator may create, change or publish events and ticket types, or upload pictures.")

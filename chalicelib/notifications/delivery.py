@@ -12,7 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.edge import rate_limits
+from chalicelib.edge.rate_limits import RateLimit
 from chalicelib.foundation import clock, deadline, log, parallel, settings
+from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox, providers, ses_reports, store
 from chalicelib.notifications.model import MailMessage, Notification
 from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
@@ -35,7 +37,11 @@ MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
+SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email waits for others to its address about the same event, before it is dropped
+MAX_FULL = 10_000  # exceeded limits that an instance remembers
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
+
+_full_until: Memory[tuple[str, str], int] = Memory()  # when the next email is granted, by the name of an exceeded limit and its key
 
 
 class DeliveryReport(Struct):
@@ -134,7 +140,7 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
     if not _is_within_limits(claimed, message):
-        log.info("mail.not_sent", kind=message.kind, reason="the address has just got an email like this one")
+        log.info("mail.not_sent", kind=message.kind, reason="the address has got an email like this one each day")
         _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
     provider_id = provider.send(outbox.encode_mail(message))
@@ -144,23 +150,45 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
 
 
 def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
-    """Count an email for its promoter and its address. Raises Postponed if it must wait for a limit.
+    """Count an email for its address and its promoter. Raises Postponed if it must wait for a limit.
 
-    Returns False for an email that must not be sent because its address has just got one like it. An email that the provider did not
-    accept was counted before that attempt.
+    Returns False for a short email that has waited for SHORT_WAIT_SECONDS because its address gets others about the same event. An email
+    that the provider did not accept was counted before that attempt.
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True
-    now, address, seconds = clock.now(), message.to.lower(), 0
-    if message.promoter_id is not None:  # first, so that a short email that waits for its promoter is not counted for its address yet
-        limit = rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL
-        seconds = rate_limits.count_effect(limit, message.promoter_id, now)
-    if not seconds and message.is_short:
-        return not rate_limits.count_effect(rate_limits.SHORT_MAIL, address, now)
-    seconds = seconds or rate_limits.count_effect(rate_limits.RECIPIENT, address, now)
-    if seconds:
-        raise Postponed(now + seconds)
-    return True
+    now, address = clock.now(), message.to.lower()
+    counted: list[tuple[RateLimit, str]] = []
+    if message.is_to_stranger:
+        counted.append((rate_limits.RECIPIENT, address))
+    if message.budget is not None:
+        counted.append((rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL, message.budget))
+    if message.is_short:  # last, so that a short email that waits for another limit does not use up its day
+        counted.append((rate_limits.SHORT_MAIL, f"{address} {claimed.event_id}"))
+    exceeded, until = _count(counted, now)
+    if exceeded is None:
+        return True
+    if exceeded is rate_limits.SHORT_MAIL and until > claimed.created_at + SHORT_WAIT_SECONDS:
+        return False
+    raise Postponed(until)
+
+
+def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[RateLimit | None, int]:
+    """Count an email. Returns the limit that it must wait for, and until when; or None if no limit is exceeded.
+
+    Counts nothing if a limit is already known to be exceeded, so that an email that waits for one limit does not use up the others.
+    """
+    waits = [(limit, _full_until.entries.get((limit.name, key), 0)) for limit, key in counted]
+    if waits and (latest := max(waits, key=lambda wait: wait[1]))[1] > now:
+        return latest
+    for limit, key in counted:
+        seconds = rate_limits.count_effect(limit, key, now)
+        if seconds:
+            if len(_full_until.entries) >= MAX_FULL:
+                _full_until.forget()
+            _full_until.entries[limit.name, key] = now + seconds
+            return limit, now + seconds
+    return None, now
 
 
 def _fail(claimed: Notification, failure: str) -> None:

@@ -15,6 +15,8 @@ PROBLEMS: tuple[Problem, ...] = ("bounced", "complained", "suppressed", "failed"
 
 Fact = str | int
 
+SHOP_BUDGET = ""  # no promoter has this id
+
 
 class Attachment(Struct, frozen=True):
     """A file in an email. A file with a `content_id` appears in the HTML, which refers to the file as `cid:<content id>`."""
@@ -28,10 +30,13 @@ class Attachment(Struct, frozen=True):
 class MailMessage(Struct, frozen=True):
     """An email to one address, with the same content as plain text and as HTML. Logs contain only the email's `kind`.
 
-    `promoter_id` is the promoter of the email's event, if it has one. `is_short`: a stranger may have caused the email, which therefore
-    contains no text of the promoter or the buyer, and has stricter limits. `notification_id` is the id of its notification. The Message-ID
-    is derived from that id, so that an email that was sent twice can be
+    `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
     recognized.
+
+    The other fields decide for whom the email is counted. `is_to_stranger`: a stranger may have caused it, because the address is not the
+    verified one of an account, and nobody has paid. `is_short`: it therefore contains no text of the promoter or the buyer, and has
+    stricter limits. `budget` is the promoter of its event, SHOP_BUDGET for an event of the shop, or None for an email that something else
+    limits, such as its price.
     """
 
     kind: str
@@ -42,8 +47,9 @@ class MailMessage(Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     notification_id: str | None = None
     headers: dict[str, str] = {}
-    promoter_id: str | None = None
+    is_to_stranger: bool = False
     is_short: bool = False
+    budget: str | None = None
 
 
 class EncodedMail(Struct, frozen=True):

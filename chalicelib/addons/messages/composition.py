@@ -16,7 +16,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
-from chalicelib.notifications.model import Attachment, MailMessage, Notification
+from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
 from chalicelib.promoters.service import find_verified_promoter, is_known, seller_of
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
@@ -43,11 +43,13 @@ def compose(notification: Notification) -> MailMessage | None:
             raise Moot
         address = _address(notification)
         promoter = find_verified_promoter(event)
-        if not (is_known(event, promoter) or _is_paid(notification) or _is_owner(notification, address)):
+        is_owner, has_price = _is_owner(notification, address), _has_price(notification)
+        if not (is_owner or has_price or is_known(event, promoter)):
             return _short_message(notification, event, address)
         values, attachments = _content(notification, event, address)
     except Moot:
         return None
+    is_paid = has_price and notification.kind not in OFFERS
     seller = seller_of(promoter)
     headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
     if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
@@ -67,7 +69,8 @@ def compose(notification: Notification) -> MailMessage | None:
         tuple(attachments),
         notification_id=notification.id,
         headers=headers,
-        promoter_id=event.promoter_id,
+        is_to_stranger=not (is_owner or is_paid),
+        budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind != "event_changed") else _budget(event),
     )
 
 
@@ -105,13 +108,18 @@ def _short_message(notification: Notification, event: Event, address: str) -> Ma
         text.text,
         text.html,
         notification_id=notification.id,
-        promoter_id=event.promoter_id,
+        is_to_stranger=True,
         is_short=True,
+        budget=_budget(event),
     )
 
 
-def _is_paid(notification: Notification) -> bool:
-    """Whether the email is about an order that cost money, which limits how many such emails somebody can cause."""
+def _budget(event: Event) -> str:
+    return SHOP_BUDGET if event.promoter_id is None else event.promoter_id
+
+
+def _has_price(notification: Notification) -> bool:
+    """Whether the email is about an order that costs money, which limits how many such emails somebody can cause."""
     order_id = notification.facts.get("order_id")
     if order_id is None and "ticket_id" in notification.facts:
         order_id = _ticket(notification).purchase_id

@@ -92,7 +92,7 @@ def test_buyers_get_the_tickets_only_at_their_own_verified_address(api, post, ve
 
 
 def test_no_address_gets_more_than_its_limit_and_what_is_left_waits(api, post, time):
-    shop = publish(api, 500)
+    shop = publish(api, is_verified=True)
     with settings.override(limit_recipient="3/86400"):
         for number in range(5):
             order(api, shop, number)
@@ -130,3 +130,66 @@ def test_invitations_have_no_text_of_an_unverified_promoter(api, post):
     for mail in post.provider.parsed():
         assert SPAM not in whole_text(mail)
         assert "an event of" in mail["Subject"]
+
+
+def create_owner(user_id: str, email: str) -> None:
+    account = Account(user_id=user_id, email=email, roles=("user",), created_at=1, verified_at=1)
+    accounts.create_account(account, "correct horse battery")
+
+
+def test_strangers_cannot_hold_up_paid_orders_and_the_owner_of_an_address(api, post):
+    free, paid = publish(api, is_verified=True), publish(api, 500, is_verified=True)
+    create_owner("ada", VICTIM)
+    with settings.override(limit_recipient="2/86400"):
+        for number in range(5):
+            order(api, free, number)
+        assert len(post.deliver()) == 2
+        assert builders.buy(api, "ada", *free, 1).status == 201
+        order(api, paid, 10)
+        assert len(post.deliver()) == 4
+
+
+def test_a_free_order_elsewhere_does_not_drop_the_short_mail_about_an_order(api, post):
+    order(api, publish(api), 1)
+    order(api, publish(api), 2)
+    assert len(post.deliver()) == 2
+
+
+def test_a_second_short_mail_about_an_event_is_sent_a_day_later_and_others_are_dropped(api, post, time):
+    shop = publish(api)
+    for number in range(6):
+        order(api, shop, number)
+    for day in range(4):
+        assert len(post.deliver()) == min(day + 1, 3)
+        time.advance(86_400)
+
+
+def test_mails_that_wait_for_their_address_do_not_use_up_the_promoters_limit(api, post, time):
+    shop = publish(api)
+    with settings.override(limit_recipient="1/86400", limit_unverified_mail="3/86400"):
+        order(api, shop, 1)
+        order(api, publish(api), 2)
+        assert len(post.deliver()) == 1
+        for _ in range(4):
+            time.advance(3600)
+            post.send()
+        for number in (3, 4):
+            order(api, shop, number, f"other-{number}@example.com")
+        assert len(post.deliver()) == 3
+
+
+def test_paid_orders_do_not_use_up_the_promoters_limit(api, post):
+    shop = publish(api, 500, is_verified=True)
+    with settings.override(limit_promoter_mail="1/86400"):
+        for number in range(3):
+            order(api, shop, number, f"buyer-{number}@example.com")
+        assert len(post.deliver()) == 3
+
+
+def test_free_orders_at_the_shops_own_events_have_a_limit_too(api, post):
+    event_id = builders.create_event(api)
+    shop = event_id, builders.create_tier(api, event_id, price_cents=0)
+    with settings.override(limit_promoter_mail="2/86400"):
+        for number in range(4):
+            order(api, shop, number, f"buyer-{number}@example.com")
+        assert len(post.deliver()) == 2
