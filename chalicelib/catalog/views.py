@@ -47,6 +47,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     currency: str | None
     has_waiting_room: bool
     has_waitlist: bool
+    promoter_id: str | None
     cancellation_reason: str | None
 
 
@@ -64,7 +65,6 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     paused: bool
     managed_by: ManagedBy
     removed: bool
-    promoter_id: str | None
     hold_seconds: int
     guests_until: Timestamp | None
     refundable_until: Timestamp | None
@@ -272,6 +272,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
         has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
+        promoter_id=event.promoter_id,
         cancellation_reason=event.cancellation_reason,
         **view_values(event, "public"),
     )
@@ -433,7 +434,6 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         paused=event.is_paused,
         managed_by=event.managed_by,
         removed=event.removed,
-        promoter_id=event.promoter_id,
         hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
         refundable_until=iso_or_none(event.refundable_until),

@@ -238,3 +238,9 @@ def test_a_draft_with_open_stock_is_closed_before_it_is_deleted(api):
     inventory.set_open({tier_id: 1}, True)
     assert api.delete(f"/events/{event_id}", **promoter()).status == 200
     assert open_flags(event_id) == {False}
+
+
+def test_the_public_sees_whose_event_it_is(api):
+    event_id, _ = create_published(api)
+    assert api.get(f"/events/{event_id}").json["promoter_id"] == "pia"
+    assert [event["promoter_id"] for event in api.get("/events").json] == ["pia"]
