@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.packages import service
-from chalicelib.addons.packages.service import PackageHasSales
 from chalicelib.addons.packages.views import (
+    DeletedPackageView,
     NewOption,
     NewOrderBody,
     NewPackage,
@@ -119,13 +119,12 @@ def change_package(request: RequestContext, event_id: str, package_id: str, body
     return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
 
 
-@route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
+@route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 @limited_for_caller(CATALOG)
-def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
-    """Delete a package without sales or reservations."""
+def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedPackageView]:
+    """Delete a package. A package with sales or reservations is disabled instead, and the reply says so."""
     actor = require_actor(request, event_id, package_id)
-    tier = service.delete_package(package_id, actor, request.now, expected_version(request))
-    return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
+    return Reply(service.delete_package(package_id, actor, request.now, expected_version(request)))
 
 
 @route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)

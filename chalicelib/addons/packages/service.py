@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
 
 from msgspec.structs import replace
 
 from chalicelib.addons.packages.views import (
+    TIER_NAMES,
+    DeletedPackageView,
     NewPackage,
     OptionChanges,
     PackageAuditView,
@@ -30,15 +31,13 @@ from chalicelib.catalog.tier_management import TierHasSales
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import CacheableReply
+from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.availability import cached_stock, read_stock
 from chalicelib.inventory.model import Stock
 
-
-class PackageHasSales(ApiError):
-    code: ClassVar[str] = "package_has_sales"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This package has been sold or reserved, so it cannot be deleted. Disable it instead to stop its sale."
+# Words in the messages of tiers' errors, and the words for packages.
+_WORDS = (("ticket type", "package"), ("Tickets of this type", "Packages of this kind"), ("tickets are", "packages are"))
 
 
 def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
@@ -75,12 +74,14 @@ def get_package(package_id: str) -> PackageView:
 def create_package(package_id: str, event_id: str, new: NewPackage, actor: str, now: int) -> PackageView:
     """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that the currency does not allow."""
     fields = new.tier_fields(catalog.load_current().listed_tiers(event_id))
-    return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
+    with speaking_of_packages():
+        return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
 
 
 def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> PackageView:
     """Create a disabled copy of a package. Raises what `tier_management.duplicate_tier` raises."""
-    return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
+    with speaking_of_packages():
+        return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
 
 
 def update_package(package_id: str, changes: PackageChanges, actor: str, now: int, expected: Expected) -> PackageView:
@@ -103,14 +104,17 @@ def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expecte
     return _show(catalog.snapshot(), package_id)
 
 
-def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> Tier:
-    """Delete a package without sales or reservations. Raises PackageHasSales, and what `tier_management.delete_tier` raises."""
-    try:
-        with showing_current(package_id):
-            return tier_management.delete_tier(package_id, actor, now, expected)
-    except TierHasSales as refusal:
-        sold, held = refusal.details["sold"], refusal.details["held"]
-        raise PackageHasSales(package_id=package_id, sold=sold, held=held) from None
+def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> DeletedPackageView:
+    """Delete a package, or disable it if it has sales or reservations. Raises what `tier_management.delete_tier` raises."""
+    with showing_current(package_id):
+        try:
+            deleted = tier_management.delete_tier(package_id, actor, now, expected)
+        except TierHasSales as refusal:
+            tier_management.update_tier(package_id, TierChanges(on_sale=False), actor, now, expected)
+            counts = f"Sold: {refusal.details['sold']}, reserved: {refusal.details['held']}."
+            message = f"{counts} The package is disabled, not deleted: nobody can buy it, and what is sold or reserved stays valid."
+            return DeletedPackageView(id=package_id, deleted_at=None, message=message)
+    return DeletedPackageView(id=package_id, deleted_at=clock.iso(deleted.updated_at), message="The package is deleted.")
 
 
 def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> PackagesView:
@@ -145,11 +149,28 @@ def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addre
 
 @contextmanager
 def showing_current(package_id: str) -> Iterator[None]:
-    """Add the current package to a version conflict that the block raises, so that the editor can decide again."""
+    """Let errors of the block speak of packages, and add the current package to a version conflict, so that the editor can decide again."""
+    with speaking_of_packages():
+        try:
+            yield
+        except (VersionConflict, PreconditionFailed) as conflict:
+            conflict.details["current"] = get_package(package_id)
+            raise
+
+
+@contextmanager
+def speaking_of_packages() -> Iterator[None]:
+    """Replace the words and field names of tiers by those of packages in an error that the block raises."""
     try:
         yield
-    except (VersionConflict, PreconditionFailed) as conflict:
-        conflict.details["current"] = get_package(package_id)
+    except ApiError as error:
+        for word, ours in _WORDS:
+            error.message = error.message.replace(word, ours)
+        names = {f"$.{tier_name}": f"$.{name}" for name, tier_name in TIER_NAMES.items()}
+        if error.details.get("path") in names:
+            error.details["path"] = names[error.details["path"]]
+        if "tier_id" in error.details:
+            error.details["package_id"] = error.details.pop("tier_id")
         raise
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
 from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
-from chalicelib.catalog.fields import Capacity, Text, extended, optional_fields
+from chalicelib.catalog.fields import Count, Text, extended, optional_fields
 from chalicelib.catalog.forms import ImageUrl, Position, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
@@ -43,7 +43,9 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 
 
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package to create. Without a `quantity_limit`, its sales are not limited. A `description` of null is an empty one.
+    """A package to create. Without a `quantity_limit`, its sales are not limited; with 0, nobody can buy it.
+
+    A `description` of null is an empty one.
 
     By default, the package has the `currency` of the event's other packages and is displayed after them.
     """
@@ -54,7 +56,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     currency: Currency | None = None
     seats_per_package: Seats = 1
     is_sponsorship: bool = False
-    quantity_limit: Capacity | None = None
+    quantity_limit: Count | None = None
     is_enabled: bool = True
     display_order: Position | None = None
     image_url: ImageUrl | None = None
@@ -173,6 +175,17 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
     created_at: Timestamp | None
     updated_at: Timestamp | None
     warnings: list[str] = []
+
+
+class DeletedPackageView(Struct, frozen=True, kw_only=True):
+    """What became of a package that was to be deleted.
+
+    A package with sales is only disabled: `deleted_at` is null, and `message` says so.
+    """
+
+    id: str
+    deleted_at: Timestamp | None
+    message: str
 
 
 class PackagesView(Struct, frozen=True):

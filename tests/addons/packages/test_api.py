@@ -80,7 +80,7 @@ def test_a_price_has_no_more_digits_than_its_currency(api, event):
         ({"price": None}, "$.price"),
         ({"seats_per_package": 0}, "$.seats_per_package"),
         ({"seats_per_package": 101}, "$.seats_per_package"),
-        ({"quantity_limit": 0}, "$.quantity_limit"),
+        ({"quantity_limit": -1}, "$.quantity_limit"),
         ({"image_url": "javascript:alert(1)"}, "$.image_url"),
         ({"currency": "usd"}, "$.currency"),
         ({"sold_count": 5}, "$.sold_count"),
@@ -137,13 +137,14 @@ def test_the_limit_never_falls_below_what_is_sold_and_held(api, event, time):
     invariants.check(time.now)
 
 
-def test_a_sold_package_cannot_be_deleted(api, event, time):
+def test_a_sold_package_is_disabled_instead_of_deleted(api, event, time):
     package = create_package(api, event)["id"]
     builders.buy(api, "ada", event, package)
-    reply = call(api, "DELETE", event, package)
-    assert (reply.status, reply.json["error"], reply.json["sold"]) == (409, "package_has_sales", 1)
-    assert "Disable it" in reply.json["message"]
-    assert call(api, "POST", event, package, "disable").json["is_enabled"] is False
+    for _ in range(2):
+        reply = call(api, "DELETE", event, package)
+        assert (reply.status, reply.json["id"], reply.json["deleted_at"]) == (200, package, None)
+        assert reply.json["message"].startswith("Sold: 1, reserved: 0. The package is disabled, not deleted")
+    assert call(api, "GET", event, package).json["is_enabled"] is False
     assert builders.reserve(api, "bob", event, package).json["error"] == "tier_not_on_sale"
     assert call(api, "POST", event, package, "enable").json["is_enabled"] is True
     assert builders.reserve(api, "bob", event, package).status == 201
@@ -369,3 +370,26 @@ def test_only_admins_see_from_which_addresses_a_package_was_changed(api, event):
     for token, address in ((promoter(), None), (builders.admin_token(), "127.0.0.1")):
         entries = api.get(path(event, package, "audit"), token=token).json["audit_logs"]
         assert [entry["address"] for entry in entries] == [address]
+
+
+def test_of_a_package_limited_to_none_nobody_can_buy_one(api, event):
+    package = create_package(api, event, quantity_limit=0)
+    assert (package["quantity_limit"], package["available"]) == (0, 0)
+    assert builders.reserve(api, "ada", event, package["id"]).status == 409
+    [shown] = api.get(f"/events/{event}/tickets/packages").json["packages"]
+    assert (shown["sold_out"], shown["available"]) == (True, 0)
+    assert call(api, "PATCH", event, package["id"], json={"quantity_limit": 1}).json["available"] == 1
+    assert builders.reserve(api, "ada", event, package["id"]).status == 201
+    assert call(api, "PATCH", event, package["id"], json={"quantity_limit": 0}).json["error"] == "capacity_too_small"
+
+
+def test_errors_of_packages_speak_of_packages(api, event):
+    package = create_package(api, event)
+    taken = call(api, "POST", event, json=PACKAGE)
+    assert (taken.json["error"], taken.json["message"]) == (
+        "tier_name_taken",
+        "The event already has a package with this name. Choose another name.",
+    )
+    builders.buy(api, "ada", event, package["id"])
+    small = call(api, "PATCH", event, package["id"], json={"quantity_limit": 0})
+    assert small.json["message"] == "1 packages are sold and 0 are on hold. Choose a capacity of 1 or more."

@@ -114,11 +114,11 @@ def edits(sale):
         ("POST /events", "/events", named),
         ("POST /admin/events", "/admin/events", named | {"on_sale_at": clock.iso(clock.now())}),
         ("POST /events/{event_id}/publish", f"{event}/publish", None),
+        ("DELETE /admin/events/{event_id}/tickets/packages/{package_id}", package, None),
     ]  # fmt: skip
 
 
 REFUSED = {
-    "DELETE /admin/events/{event_id}/tickets/packages/{package_id}": "package_has_sales",
     "DELETE /tiers/{tier_id}": "tier_has_sales",
     "POST /events/{event_id}/unpublish": "event_has_sales",
     "DELETE /events/{event_id}": "event_has_sales",

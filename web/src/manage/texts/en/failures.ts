@@ -24,7 +24,6 @@ export const failureTexts: Record<string, string> = {
   capacity_needs_draft: "You can set an event's first capacity only while it is a draft.",
   capacity_too_small: "This cannot be lower than the number of tickets already sold and reserved.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",
-  package_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",
   tier_name_taken: "This event already has a ticket type with that name. Choose another name.",
   invalid_amount: "Enter an amount such as 25 or 25.50, with no more decimals than the currency has.",
   invalid_currency: "Enter a three-letter currency code, such as USD.",

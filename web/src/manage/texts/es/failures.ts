@@ -26,7 +26,6 @@ export const failureTexts: typeof english = {
   capacity_needs_draft: "El primer aforo de un evento solo se puede fijar mientras es un borrador.",
   capacity_too_small: "La cantidad no puede ser menor que las entradas ya vendidas y reservadas.",
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",
-  package_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",
   tier_name_taken: "Este evento ya tiene un tipo de entrada con ese nombre. Elige otro.",
   invalid_amount: "Indica un importe, por ejemplo 25 o 25,50, sin más decimales que los de la moneda.",
   invalid_currency: "Indica el código de tres letras de una moneda, por ejemplo EUR.",
