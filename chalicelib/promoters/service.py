@@ -59,8 +59,7 @@ def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
 
 def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, expected: Expected, now: int) -> Promoter:
     """Write a promoter's profile. Raises Forbidden, NotFound, PromoterChanging, VersionConflict or PreconditionFailed."""
-    if not may_act_for(identity, promoter_id):
-        raise Forbidden("You can only change your own profile.")
+    require_own(identity, promoter_id, "You can only change your own profile.")
     is_admin = "admin" in identity.roles
     if change.verified is not None and not is_admin:
         current = profiles.find_promoter(promoter_id)
@@ -159,14 +158,18 @@ def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
     """Return the catalog, and a promoter's events sorted by start time. Raises NotFound.
 
-    Only the promoter and admins get drafts and test events.
+    Only the promoter and admins get drafts and test events, and only admins get suspended events.
     """
     get_promoter(identity, promoter_id)
     sees_all = may_act_for(identity, promoter_id)
     snapshot = catalog.snapshot_with_drafts() if sees_all else catalog.snapshot()
     events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
-    shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in _HIDDEN_STATUSES)]
+    shown = [event for event in events if event.deleted_at is None and (sees_all or not _is_hidden(event))]
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
+
+
+def _is_hidden(event: Event) -> bool:
+    return event.suspended or event.status in _HIDDEN_STATUSES
 
 
 def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
@@ -201,7 +204,15 @@ def _check_appointment(identity: Identity, event: Event, role: EventRole, before
 
 
 def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
-    """Return whether the caller is this promoter or an admin."""
-    if identity is None:
-        return False
-    return "admin" in identity.roles or ("promoter" in identity.roles and identity.user_id == promoter_id)
+    """Return whether the caller is an admin, or this promoter and not locked."""
+    if identity is None or "admin" in identity.roles:
+        return identity is not None
+    is_own = "promoter" in identity.roles and identity.user_id == promoter_id
+    return is_own and promoter_id not in catalog.snapshot().stopped_promoters
+
+
+def require_own(identity: Identity, promoter_id: str, message: str) -> None:
+    """Require that the caller may act for this promoter. Raises Forbidden with the `message`, or another one to a locked promoter."""
+    if not may_act_for(identity, promoter_id):
+        is_locked = "promoter" in identity.roles and identity.user_id == promoter_id
+        raise Forbidden("Your account is locked. Contact the shop." if is_locked else message)

@@ -12,7 +12,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
-from chalicelib.inventory.model import Hold, NotEnoughTickets, TooManyHolds
+from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.promotions import management
@@ -72,9 +72,9 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     Only the options and the key of the first call are used, because later calls open nothing, unless they `replace` the options. A later
     call with the same key returns the purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for
     another user's reservation; ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a
-    cancelled event; AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code;
-    ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is deciding about a payment that
-    has to end first; and PriceMismatch and ProviderUnavailable.
+    cancelled event; SalePaused while the event's promoter is locked; AnswersRequired and InvalidInput for answers to the tiers' questions;
+    the refusals of a promo code; ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is
+    deciding about a payment that has to end first; and PriceMismatch and ProviderUnavailable.
     """
     recent = store.take_copy(request.user_id, request.purchase_id, request.now)
     started = _start_recent(recent, request) if recent is not None else None
@@ -149,6 +149,7 @@ def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     if not _is_replaced(purchase) and (normalize(typed) if typed is not None else None) == purchase.promo_code:
         changed = replace(purchase, checkout_at=request.now, checkout_key=request.key, language=request.options.language)
         return _save_with_details(purchase, changed, details)
+    _check_event(purchase)
     payment = purchase.payment
     assert payment is not None  # set together with the state
     if typed is not None:
@@ -175,13 +176,11 @@ def _complete_details(purchase: Purchase, options: CheckoutOptions) -> CheckoutD
 def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     """Move the purchase from `held` to `paying`, or give a `paying` purchase a new payment. Hold a use of its promo code, if any.
 
-    Raises Conflict. Before anything is written, also raises EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
-    `with_answers` and `new_payment` raise.
+    Raises Conflict. Before anything is written, also raises EventNotOnSale, SalePaused, ReturnAddressRefused, the refusals of a promo
+    code, and what `with_answers` and `new_payment` raise.
     """
     options, now = request.options, request.now
-    event = catalog.snapshot().events.get(purchase.event_id)
-    if event is not None and event.status == "cancelled":
-        raise EventNotOnSale("cancelled", None)
+    _check_event(purchase)
     details = _complete_details(purchase, options)
     bare = without_discount(purchase)
     promo_code = find_code(bare, options.promo_code, now) if options.promo_code is not None else None
@@ -215,6 +214,15 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         holds.extend_holds(saved, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return saved
+
+
+def _check_event(purchase: Purchase) -> None:
+    """Raise EventNotOnSale if the event is cancelled, or SalePaused if its promoter is locked. A pause by a manager keeps reservations."""
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if event is not None and event.status == "cancelled":
+        raise EventNotOnSale("cancelled", None)
+    if event is not None and event.suspended:
+        raise SalePaused()
 
 
 def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails) -> Purchase:

@@ -187,6 +187,7 @@ CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     ReservationEnded,
     ReservationConverted,
     EventNotOnSale,
+    SalePaused,
     PaymentRefunded,
     PaymentNotCompleted,
     *PROVIDER_ERRORS,

@@ -93,10 +93,55 @@ def test_a_stopped_promoter_changes_nothing_with_a_token_that_is_still_valid(api
         api.post(f"/admin/events/{event_id}/resume", **by),
         api.post(f"/events/{event_id}/members", json={"email": "x@example.com", "role": "staff"}, **by),
         api.post(f"/admin/events/{event_id}/resume", **coordinator),
+        api.put(f"/promoters/{promoter_id}", json={"name": "Other"}, **by),
+        api.post(f"/promoters/{promoter_id}/webhook-endpoints", json={"url": "https://example.com/hook"}, **by),
+        api.get(f"/promoters/{promoter_id}/webhook-endpoints", **by),
     ]
     assert [reply.status for reply in refused] == [403] * len(refused)
-    assert "locked" in refused[1].json["message"]
+    assert all("locked" in refused[place].json["message"] for place in (1, -3, -2, -1))
     assert api.patch(f"/events/{event_id}", json={"name": "Other"}, token=builders.admin_token()).status == 200
+
+
+def test_nobody_begins_to_pay_for_a_reservation_and_who_has_begun_finishes(api):
+    promoter_id, by = sign_up_promoter(api)
+    shop = publish(api, by)
+    begun, held = (builders.reserve(api, user, *shop).json["id"] for user in ("ada", "bob"))
+    checkout = builders.start_checkout(api, "ada", begun)
+    change(api, promoter_id, locked=True)
+
+    refused = builders.start_checkout(api, "bob", held)
+    assert (refused.status, refused.json["error"]) == (403, "event_paused")
+    assert builders.confirm(api, "ada", checkout.json["id"]).status == 201
+    change(api, promoter_id, locked=False)
+    assert builders.start_checkout(api, "bob", held).status == 201
+
+
+def test_a_changed_checkout_is_refused_before_its_payment_is_cancelled(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    code = {"code": "HALF", "discount_type": "percentage", "discount_value": 50}
+    assert api.post(f"/admin/events/{event_id}/promo-codes", json=code, **by).status == 201
+    purchase_id = builders.reserve(api, "ada", event_id, tier_id).json["id"]
+    checkout = builders.start_checkout(api, "ada", purchase_id)
+    change(api, promoter_id, locked=True)
+    replaced = builders.start_checkout(api, "ada", purchase_id, key="second", replace=True, promo_code="HALF")
+    assert replaced.json["error"] == "event_paused"
+    assert builders.confirm(api, "ada", checkout.json["id"]).status == 201
+
+
+def test_only_admins_find_suspended_events_among_those_of_the_promoter(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, _ = publish(api, by)
+    api.put(f"/promoters/{promoter_id}", json={"name": "Pat", "verified": True}, token=builders.admin_token())
+    events = f"/promoters/{promoter_id}/events"
+
+    def found(**caller: Any) -> list[str]:
+        return [event["id"] for event in api.get(events, **caller).json["events"]]
+
+    assert found() == [event_id]
+    change(api, promoter_id, locked=True)
+    assert found() == found(**by) == []
+    assert found(token=builders.admin_token()) == [event_id]
 
 
 def test_other_instances_refuse_within_seconds_even_if_the_request_ends_early(api, time, monkeypatch):

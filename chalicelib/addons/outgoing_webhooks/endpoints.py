@@ -23,13 +23,13 @@ from chalicelib.addons.outgoing_webhooks.model import (
 from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge.auth import Forbidden, Identity
+from chalicelib.edge.auth import Identity
 from chalicelib.foundation import addons, outbound_http, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.outbound_http import DestinationRefused
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
-from chalicelib.promoters.service import may_act_for
+from chalicelib.promoters.service import require_own
 
 MAX_ATTEMPTS = 5
 SENDER = "outgoing_webhooks"  # the actor of changes that the sender makes
@@ -44,8 +44,7 @@ def new_secret() -> str:
 
 def require_owner(identity: Identity, promoter_id: str) -> None:
     """Require that the caller may act for this promoter. Raises Forbidden."""
-    if not may_act_for(identity, promoter_id):
-        raise Forbidden("You can only manage your own webhook endpoints.")
+    require_own(identity, promoter_id, "You can only manage your own webhook endpoints.")
 
 
 def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:

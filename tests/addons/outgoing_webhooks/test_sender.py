@@ -368,9 +368,10 @@ def test_a_locked_promoter_gets_nothing_and_can_replay_it_later(promoter, poller
     poller.drain()
     retry()
     assert receiver.received == []
+    assert promoter.send("GET", f"/{endpoint['id']}/deliveries").status == 403
+    promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": False}, **admin)
     [delivery] = promoter.deliveries(endpoint)
     assert delivery["state"] == "failed"
-    promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": False}, **admin)
     assert promoter.send("POST", f"/{endpoint['id']}/deliveries/{delivery['id']}/replay").status == 202
     poller.drain()
     assert len(receiver.received) == 1
