@@ -8,7 +8,7 @@ orders, and the pass that begins then is the last one. Free orders have no ledge
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
@@ -137,14 +137,19 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 
 MAX_EVENTS = 100  # handled in one run
 BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
-ORDERS_AT_ONCE = 8  # orders that return seats to one shard wait for each other, so more would not be faster
+ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 
 REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
 
-_Outcome = Literal["refunded", "was_refunded", "disputed", "other"]
+
+class OrdersFailed(Exception):
+    """The refund of some orders of an event could not be requested. The next run continues with the first of them."""
+
+
+_Outcome = Literal["refunded", "was_refunded", "disputed", "other", "failed"]
 
 
 def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None) -> Cancellation:
@@ -161,29 +166,29 @@ def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None)
     return known or new
 
 
-def process_cancellations(now: int) -> int:
-    """Continue unfinished cancellations until the time is used up. Returns how many orders got a refund. Every part is safe to repeat.
+def process_cancellations(now: int) -> int | None:
+    """Continue unfinished cancellations until the time is used up. Every part is safe to repeat.
 
-    The events take turns, a batch of orders each, and another event comes first in each run. If the store fails for one event, the others
-    continue, and the error is raised at the end.
+    Returns how many orders got a refund, or None if some orders failed; the next run tries them again. The events take turns, a batch of
+    orders each, and another event comes first in each run, so neither a large event nor a failure keeps other events waiting. Raises the
+    store's errors if the cancellations cannot be read.
     """
     active = list(list_active_cancellations(MAX_EVENTS))
     running = deque(_steps(cancellation, now) for cancellation in active)
     running.rotate(now // 60)
-    refunded, failure = 0, None
+    refunded, has_failed = 0, False
     while running and deadline.remaining() >= SECONDS_RESERVED:
         steps = running.popleft()
         try:
             refunded += next(steps)
         except StopIteration:
             continue
-        except dynamo.STORE_ERRORS as error:
-            failure = error
+        except Exception:
+            log.exception("event_cancellation.interrupted")
+            has_failed = True
             continue
         running.append(steps)
-    if failure is not None:
-        raise failure
-    return refunded
+    return None if has_failed else refunded
 
 
 def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
@@ -197,10 +202,14 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     ids = _purchase_ids(event.id, cancellation.position)
     while batch := list(islice(ids, BATCH)):
         results = _refund_batch(cancellation, batch, now)
-        orders = cancellation.orders + results.count("refunded") + results.count("was_refunded")
-        disputed = cancellation.disputed + results.count("disputed")
-        cancellation = replace(cancellation, position=batch[-1], orders=orders, disputed=disputed)
-        save_cancellation(cancellation)
+        done = results[: results.index("failed")] if "failed" in results else results
+        if done:
+            orders = cancellation.orders + done.count("refunded") + done.count("was_refunded")
+            disputed = cancellation.disputed + done.count("disputed")
+            cancellation = replace(cancellation, position=batch[len(done) - 1], orders=orders, disputed=disputed)
+            save_cancellation(cancellation)
+        if len(done) < len(batch):
+            raise OrdersFailed(event.id)
         yield results.count("refunded")
     _end_pass(cancellation, now)
 
@@ -248,28 +257,53 @@ def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
 def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
     """Request a refund for each order among these purchases. The sweep creates the refunds at the provider."""
     found = purchases.load_many(ids)
-    results: list[_Outcome] = []
-    for first in range(0, len(ids), ORDERS_AT_ONCE):
-        some = [found[purchase_id] for purchase_id in ids[first : first + ORDERS_AT_ONCE]]
-        results += parallel.call_each(lambda purchase: _refund(cancellation, purchase, now), some)
-    return results
+    outcomes: dict[str, _Outcome] = {}
+    for group in _without_common_shards([purchase for purchase in found.values() if purchase is not None]):
+        for purchase, outcome in zip(group, parallel.call_each(lambda order: _try_refund(cancellation, order, now), group), strict=True):
+            outcomes[purchase.id] = outcome
+    return [outcomes.get(purchase_id, "other") for purchase_id in ids]
 
 
-def _refund(cancellation: Cancellation, purchase: Purchase | None, now: int) -> _Outcome:
-    if purchase is None or not purchase.is_order:
-        is_known = purchase is not None and any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
-        return "was_refunded" if is_known else "other"
+def _without_common_shards(found: Iterable[Purchase]) -> list[list[Purchase]]:
+    """Group purchases so that no two of a group return seats to the same shard, where only one transaction at a time succeeds."""
+    groups: list[tuple[list[Purchase], set[str]]] = []
+    for purchase in found:
+        shards = {hold.shard_id for hold in purchase.holds}
+        fitting = (group for group in groups if len(group[0]) < ORDERS_AT_ONCE and shards.isdisjoint(group[1]))
+        group = next(fitting, None)
+        if group is None:
+            group = ([], set())
+            groups.append(group)
+        group[0].append(purchase)
+        group[1].update(shards)
+    return [purchases_of_group for purchases_of_group, _ in groups]
+
+
+def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
+    try:
+        return _refund(cancellation, purchase, now)
+    except dynamo.STORE_ERRORS:
+        log.exception("event_cancellation.order_failed", purchase_id=purchase.id)
+        return "failed"
+    except Exception:  # an order that nobody foresaw must not keep the others waiting: a person has to look at it
+        log.exception("event_cancellation.order_left", purchase_id=purchase.id)
+        _open_finding(purchase, now)
+        return "other"
+
+
+def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
+    if not purchase.is_order:
+        return "was_refunded" if any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds) else "other"
     try:
         refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now, by_sweep=True)
     except NotRefundable:  # somebody has just refunded it
         return "other"
     except OrderDisputed:
-        details = {
-            "event_id": purchase.event_id,
-            "reason": EVENT_CANCELLED,
-            "amount_cents": purchase.total_cents,
-            "currency": purchase.currency,
-        }
-        money_cases.open_finding(purchase.id, REFUND_ID, now, details)
+        _open_finding(purchase, now)
         return "disputed"
     return "refunded"
+
+
+def _open_finding(purchase: Purchase, now: int) -> None:
+    amount = {"amount_cents": purchase.total_cents, "currency": purchase.currency}
+    money_cases.open_finding(purchase.id, REFUND_ID, now, {"event_id": purchase.event_id, "reason": EVENT_CANCELLED, **amount})

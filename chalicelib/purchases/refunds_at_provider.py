@@ -154,23 +154,31 @@ class DueRefunds:
     """The refunds that are due at `now`, the longest due first, read in pages while their tasks are done.
 
     `begun` counts the tasks. `has_more` means that a run ended before it came to all of them. `is_late` means that the first was due for
-    LATE_SECONDS.
+    LATE_SECONDS. `has_failed` means that the store failed to return the rest.
     """
 
     def __init__(self, now: int) -> None:
         self._now = now
-        self.begun, self.has_more, self.is_late = 0, True, False
+        self.begun, self.has_more, self.is_late, self.has_failed = 0, True, False, False
 
     def tasks(self) -> Iterator[ProviderTask]:
         """Yield a task for each refund: create or fetch the refund, and record its status. A refund whose task fails is due again later."""
-        cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)
-        while page := list(islice(cases, PAGE_SIZE)):
-            self.is_late = self.is_late or (page[0].next_at or self._now) <= self._now - LATE_SECONDS
-            purchases = store.load_many({case.purchase_id for case in page})
-            for case in page:
+        for page in self._pages():
+            self.is_late = self.is_late or (page[0][0].next_at or self._now) <= self._now - LATE_SECONDS
+            for case, purchase in page:
                 self.begun += 1
-                yield _task(case, purchases.get(case.purchase_id), self._now)
-        self.has_more = self.begun == MAX_PER_SWEEP
+                yield _task(case, purchase, self._now)
+        self.has_more = self.has_failed or self.begun == MAX_PER_SWEEP
+
+    def _pages(self) -> Iterator[list[tuple[Case, Purchase | None]]]:
+        cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)
+        try:
+            while page := list(islice(cases, PAGE_SIZE)):
+                purchases = store.load_many({case.purchase_id for case in page})
+                yield [(case, purchases.get(case.purchase_id)) for case in page]
+        except dynamo.STORE_ERRORS:  # the running tasks must still be finished
+            log.exception("refunds.not_read")
+            self.has_failed = True
 
 
 def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:

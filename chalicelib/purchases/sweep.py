@@ -181,7 +181,7 @@ def _run(now: int) -> dict[str, Any]:
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
     has_failed_step = corrected is None or cancelled is None or deleted is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
-    has_work_left = result.gave_up or report.remaining > 0 or (refunds.has_more and refunds.is_late)
+    has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left
     low_tiers = report_low_stock(swept.catalog, swept.shards, swept.state.low_tiers, now)
     swept.hand_on(low_tiers, is_finished=corrected is not None and not result.gave_up and report.remaining == 0)
@@ -213,7 +213,7 @@ def _count_run(is_finished: bool, active_holds: int, catalog_version: int) -> No
         log.count("sweeps_unfinished")
 
 
-def _unless_store_fails(event: str, step: Callable[[], int]) -> int | None:
+def _unless_store_fails(event: str, step: Callable[[], int | None]) -> int | None:
     """Run a step that no other step depends on. Returns its result, or None after a store failure, which is logged as `event`."""
     try:
         return step()

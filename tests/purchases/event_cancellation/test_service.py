@@ -14,6 +14,7 @@ from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter
 from tests.simulation import faults
+from tests.simulation.call_log import record_calls
 
 
 def cancel(api, event_id, **options):
@@ -162,6 +163,54 @@ def test_a_failure_for_one_event_does_not_keep_others_waiting(api, time, monkeyp
     assert [purchases.load(order_id).state for order_id in orders] == ["paid", "refunded"]
     refund_all(broken, time)
     assert purchases.load(orders[0]).state == "refunded"
+
+
+def test_an_order_that_the_store_refuses_is_tried_again_and_the_others_are_counted(api, time, monkeypatch):
+    event_id, tier_id = create_published(api, capacity=20)
+    orders = sorted(builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(4))
+    cancel(api, event_id)
+    original = event_cancellation.refund_all_tickets
+
+    def fail_for_one(purchase, *args, **options):
+        if purchase.id == orders[2]:
+            raise dynamo.StoreUnavailable("down")
+        return original(purchase, *args, **options)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(event_cancellation, "refund_all_tickets", fail_for_one)
+        assert builders.run_sweep()["orders_of_cancelled_events"] is None
+    cancellation = event_cancellation.find_cancellation(event_id)
+    assert (count_refunded(orders), cancellation.orders, cancellation.position) == (3, 2, orders[1])
+    assert refund_all(event_id, time).orders == 4
+    assert count_refunded(orders) == 4
+
+
+def test_an_order_that_nobody_foresaw_keeps_no_others_waiting(api, time, monkeypatch):
+    event_id, tier_id = create_published(api, capacity=20)
+    orders = [builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(3)]
+    cancel(api, event_id)
+    original = event_cancellation.refund_all_tickets
+
+    def fail_for_one(purchase, *args, **options):
+        if purchase.id == orders[0]:
+            raise AssertionError("unforeseen")
+        return original(purchase, *args, **options)
+
+    monkeypatch.setattr(event_cancellation, "refund_all_tickets", fail_for_one)
+    assert refund_all(event_id, time).orders == 2
+    assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
+
+
+@pytest.mark.not_on_moto
+def test_orders_of_one_shard_are_refunded_without_conflicts(api, time, threaded_store):
+    """Only one transaction at a time can return seats to a shard: refunds of one group never share a shard."""
+    event_id, tier_id = create_published(api, capacity=30)
+    orders = [builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(30)]
+    cancel(api, event_id)
+    with record_calls() as calls:
+        event_cancellation.process_cancellations(time.now)
+    assert count_refunded(orders) == 30
+    assert len(calls.of("TransactWriteItems")) == 30 + 1  # with the end of the cancellation
 
 
 def test_the_sweep_reads_on_while_refunds_remain(shop, time, monkeypatch):
