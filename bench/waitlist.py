@@ -38,10 +38,10 @@ def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
         "quantity": 1,
         "joined_at": START,
         "ttl": START + 10**7,
-        "parts": store.PARTS,
+        "parts": store.WRITTEN_PARTS,
     }
     entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"{event_id}-{number}", **fields) for number in range(people)]
-    store.open_line(event_id)
+    store.open_line(event_id, START + 10**7)
     store.add_stocks(event_id, [catalog.load_current().tiers[tier_id].stock_id])
     _put([row for entry in entries for row in (store._entry_row(entry), store._place_row(entry))])
     _put([BuyerRow(entry.user_id, event_id, bought=100) for entry in entries[:blocked]])

@@ -244,7 +244,7 @@ class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
     `data_token` exports and erases what is kept about people with this address who have no account, for 15 minutes. It is null for the
-    link of one order. `returnable` has what buyers without an account may return now: with `data_token`, or the token of one order.
+    link of one order. `returnable` lists what buyers without an account may return now, with `data_token` or the token of one order.
     """
 
     tickets: list[FoundTicketView]

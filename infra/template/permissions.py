@@ -84,7 +84,7 @@ TABLES: dict[str, dict[str, str]] = {
         "inventory": "BatchGetItem UpdateItem",
         "job-runs": "UpdateItem",
         "purchases": "BatchGetItem PutItem",
-        "waitlist": "DeleteItem GetItem PutItem Query UpdateItem",
+        "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
     },
     "process_image": {
         "audit": "PutItem",

@@ -10,6 +10,7 @@ addEventListener("notificationclick", (event) => {
 });
 async function openPage(url) {
   const pages = await clients.matchAll({ type: "window", includeUncontrolled: true });
-  const page = pages.find((page) => page.url === url);
+  const { pathname } = new URL(url, location.href);
+  const page = pages.find((page) => new URL(page.url).pathname === pathname);
   return page ? page.focus() : clients.openWindow(url);
 }

@@ -139,8 +139,14 @@ def put_push(notification: Notification) -> None:
 
 def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
     """List the first notifications to be sent as push messages by now, with their keys. The read is strongly consistent."""
-    rows = EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True)
-    return [(row.event_id, msgspec.json.decode(row.content, type=Notification)) for row in rows]
+    due = []
+    for row in EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True):
+        try:
+            due.append((row.event_id, msgspec.json.decode(row.content, type=Notification)))
+        except msgspec.DecodeError:  # of another version: the others must not wait for it
+            log.exception("push.not_read", key=row.event_id)
+            take_push(row.event_id)
+    return due
 
 
 def take_push(key: str) -> bool:

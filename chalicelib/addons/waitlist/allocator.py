@@ -28,7 +28,7 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
 MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: it also delays emails and webhooks
 MAX_FOLLOWED_OFFERS = 20
-MAX_NOTES = 200  # per run; so many entries are noted as passed over for the first time
+MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
@@ -43,7 +43,10 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line, longest waiting line first, until the time is over. A store error stops the run."""
+    """Run the allocator for all events with a line, until the time is over. The line whose last run was longest ago comes first.
+
+    A store error stops the run.
+    """
     return allocate_each(store.list_lines(), now, is_following=False)
 
 
@@ -83,7 +86,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
             store.delete_line(line)
         return report
     allocator = ids.new_id()
-    if not store.take_lease(event.id, allocator, now):
+    if not store.take_lease(event.id, allocator, now, is_following=is_following):
         return report
     try:
         for _ in range(MAX_PASSES):
@@ -136,6 +139,12 @@ def make_offer(
     return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language)
 
 
+def _begin_census(event_id: str, now: int) -> Census:
+    """Return an empty census that knows the numbers of everybody who has joined so far: those who have left have numbers too."""
+    people, tickets = store.read_arrivals(event_id)
+    return Census(full_at=now, people_to=people, tickets_to=tickets)
+
+
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
@@ -154,7 +163,7 @@ class _Pass:
         self.wanted = set[str]()
         census = None if is_following else store.find_census(event.id)
         self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
-        self.census = Census(full_at=now) if census is None or self.is_full else census
+        self.census = _begin_census(event.id, now) if self.is_full else census or Census(full_at=now)
         self.notes = 0
         self.is_stopped = False  # no more offers can be made in this pass
         self.gone = set[str]()  # ids of entries that got an offer or have just changed

@@ -89,10 +89,10 @@ class Segment(Struct, array_like=True):
 class Census(Struct, kw_only=True):
     """How many people wait in a line and where, as counted by the allocator. Its size hardly grows with the length of the line.
 
-    `full_at` is when the whole line was last counted (epoch seconds). Later counts only add the entries behind `counted_to`, the id of the
-    last entry counted. `people_to` and `tickets_to` are the largest numbers of the entries counted. `groups` are sets of tiers; all
-    further sets are counted together, as if they had tiers in common with every other set. `tiers` has (people, tickets) by tier id.
-    `offered` is the number of open offers.
+    `full_at` is when the whole line was last counted (epoch seconds), or 0 before the first count. Later counts only add the entries behind
+    `counted_to`, the id of the last entry counted. `people_to` and `tickets_to` are the highest numbers of the people who had joined by
+    then. `groups` are sets of tiers; all further sets are counted together, as if they had tiers in common with every other set. `tiers`
+    has (people, tickets) by tier id. `offered` is the number of open offers.
     """
 
     full_at: int

@@ -114,7 +114,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         language=wanted.language,
     )
     if line is None:
-        store.open_line(event.id)
+        store.open_line(event.id, entry.ttl)
     entry = store.count_arrival(entry)
     if not store.create_entry(entry, before):
         joined = store.find_entry(user_id, event.id)
@@ -159,7 +159,7 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
         places = [Place(entry) for entry in store.list_offered(event_id, after, limit + 1)]
     page, is_last = places[:limit], len(places) <= limit
     offered_before = census.offered if census is not None else 0
-    if census is None or (state == "waiting" and after is None and is_last):  # a new or short line is counted now
+    if census is None or not census.full_at or (state == "waiting" and after is None and is_last):  # a new or short line is counted now
         census = Census(full_at=0)
         for place in places if state == "waiting" and after is None else next(store.read_pages(event_id)):
             census.add(place.entry)
@@ -293,8 +293,8 @@ def _find_own(user_id: str, entry_id: str) -> Entry:
 
 def _own_entry(entry: Entry, now: int) -> OwnEntry:
     if entry.state == "waiting":
-        census = store.cached_census(entry.event_id, now) or Census(full_at=0)
-        return OwnEntry(entry, census.position(entry))
+        census = store.cached_census(entry.event_id, now)
+        return OwnEntry(entry, None if census is None else census.position(entry))
     return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
 
 

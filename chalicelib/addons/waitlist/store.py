@@ -18,10 +18,12 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 
-PARTS = 4  # per line; each part accepts 500 joins a second. Entries of earlier versions are in the first two parts
+PARTS = 4  # per line; each part accepts 500 joins a second
 MAX_CENSUSES = 1000  # in the memory of an instance
-CENSUS_SECONDS = 10  # so long an instance shows its copy of a census, which the allocator writes once a minute
-FIRST_PARTS = 2  # of earlier versions
+CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
+# New entries still go to the first two parts, because the version before this one reads no others and must find everybody after a rollback.
+# The next version may write to all parts.
+WRITTEN_PARTS = 2
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
@@ -82,7 +84,7 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
-    keys = [{"pk": {"S": pk}, "sk": {"S": entry_id}} for pk in {_part_key(entry_id, parts) for parts in (PARTS, FIRST_PARTS)}]
+    keys = [{"pk": {"S": pk}, "sk": {"S": entry_id}} for pk in {_part_key(entry_id, parts) for parts in (PARTS, WRITTEN_PARTS)}]
     found = dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)
     return _place(WaitlistRow.from_raw_data(found[0])) if found else None
 
@@ -156,9 +158,13 @@ def scan_entries() -> Iterator[Entry]:
     return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))
 
 
-def open_line(event_id: str) -> None:
-    """Create the line of an event if the event has none. Allocators process only events with a line."""
-    dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)")
+def open_line(event_id: str, ttl: int) -> None:
+    """Create the line of an event if the event has none, with an empty census until `ttl`. Allocators process only events with a line.
+
+    Lines of earlier versions have no census until an allocator counts them, so nobody in them is told a place that ignores the others.
+    """
+    if dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)") is None:
+        dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), "attribute_not_exists(pk)")
 
 
 def delete_line(line: Line) -> None:
@@ -178,10 +184,13 @@ def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
     return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
 
 
-def take_lease(event_id: str, allocator: str, now: int) -> bool:
-    """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease."""
+def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
+    """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease.
+
+    A run that follows a change counts nobody, so it does not put off the line's next run by the schedule.
+    """
     free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
-    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS, "last_run_at": now}
+    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS, **({} if is_following else {"last_run_at": now})}
     return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, free, now=now)
 
 
@@ -195,12 +204,17 @@ def end_lease(event_id: str, allocator: str) -> None:
 def count_arrival(entry: Entry) -> Entry:
     """Count a new entry among the people who have ever joined its line. Returns the entry with its numbers."""
     part = crc32(entry.id.encode()) % PARTS
-    rows = [WaitlistRow(f"arrivals#{entry.event_id}#{number}", entry.event_id) for number in range(PARTS)]
-    dynamo.update_if(rows[part], {"ttl": entry.ttl}, "", add={"people": 1, "tickets": entry.quantity})
-    keys = [{"pk": {"S": row.pk}, "sk": {"S": row.sk}} for row in rows]
-    counted = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
-    people, tickets = sum(int(row.people) for row in counted), sum(int(row.tickets) for row in counted)
-    return replace(entry, people_to=people, tickets_to=tickets, parts=PARTS)
+    row = WaitlistRow(f"arrivals#{entry.event_id}#{part}", entry.event_id)
+    dynamo.update_if(row, {"ttl": entry.ttl}, "", add={"people": 1, "tickets": entry.quantity})
+    people, tickets = read_arrivals(entry.event_id)
+    return replace(entry, people_to=people, tickets_to=tickets, parts=WRITTEN_PARTS)
+
+
+def read_arrivals(event_id: str) -> tuple[int, int]:
+    """Return how many people have ever joined the line of an event, and for how many tickets, with a strongly consistent read."""
+    keys = [{"pk": {"S": f"arrivals#{event_id}#{part}"}, "sk": {"S": event_id}} for part in range(PARTS)]
+    rows = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
+    return sum(int(row.people) for row in rows), sum(int(row.tickets) for row in rows)
 
 
 def find_census(event_id: str) -> Census | None:
@@ -219,7 +233,7 @@ def cached_census(event_id: str, now: int) -> Census | None:
 
 def save_census(event_id: str, census: Census, now: int, ttl: int) -> None:
     """Replace the census of a line."""
-    WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl).save()
+    _census_row(event_id, census, ttl).save()
     _remember_census(event_id, census, now)
 
 
@@ -299,6 +313,10 @@ def _place_row(entry: Entry) -> WaitlistRow:
 
 def _offer_row(entry: Entry) -> WaitlistRow:
     return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+
+
+def _census_row(event_id: str, census: Census, ttl: int) -> WaitlistRow:
+    return WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl)
 
 
 def _find_census(event_id: str, *, consistent: bool) -> Census | None:

@@ -117,11 +117,14 @@ def test_a_run_without_tickets_reads_only_the_end_of_a_line_that_was_just_counte
 def test_entries_of_the_previous_version_keep_their_places(api, time):
     """Their line has two parts and no census, and their entries have no numbers."""
     event_id, tier_id, orders = lines.sold_out_shop(api, time)
-    store.open_line(event_id)
+    dynamo.put_if(store.WaitlistRow(store._LINES, event_id), "attribute_not_exists(pk)")
     for user in ("old-0", "old-1", "old-2"):
         fields = {"tier_ids": [tier_id], "quantity": 1, "joined_at": time.now, "ttl": time.now + 10**7}
         store.create_entry(Entry(id=f"{event_id}.{ids.new_id()}", user_id=user, event_id=event_id, **fields), None)
     assert lines.own(api, "old-1")[0]["position"] is None
+    assert lines.join(api, "early", event_id).json["position"] is None, "nobody has counted the others yet"
+    api.delete(f"/waitlist/{lines.own(api, 'early')[0]['id']}", user="early")
+    forget_everything()
     lines.run_allocator()
     assert [lines.own(api, user)[0]["position"] for user in ("old-0", "old-1", "old-2")] == [1, 2, 3]
     assert lines.join(api, "new", event_id).json["position"] == 4
@@ -133,3 +136,13 @@ def test_entries_of_the_previous_version_keep_their_places(api, time):
     assert lines.run_allocator()["offered"] == 1
     assert lines.own(api, "old-1")[0]["status"] == "offered"
     invariants.check(time.now)
+
+
+def test_people_who_have_left_are_not_ahead_of_people_who_join(api, time):
+    event_id, _, _ = lines.sold_out_shop(api, time)
+    for number in range(5):
+        entry_id = lines.join(api, f"w{number}", event_id).json["id"]
+        assert api.delete(f"/waitlist/{entry_id}", user=f"w{number}").json["status"] == "left"
+    lines.run_allocator()
+    time.advance(60)
+    assert lines.join(api, "next", event_id).json["people_before"] == 0

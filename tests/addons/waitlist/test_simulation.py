@@ -39,7 +39,7 @@ class Sale:
         current = catalog.load_current()
         tier = current.tiers[self.tier_id]
         self.stock_id, self.shards = tier.stock_id, tier.shards
-        store.open_line(self.event_id)
+        store.open_line(self.event_id, 2 * 10**9)
         for number in range(ENTRIES):
             quantity = self.random.choice((1, 1, 2, 2, 3, 4, 5, 6))
             fields = {"tier_ids": [self.tier_id], "quantity": quantity, "joined_at": time.now, "ttl": time.now + 10**8}

@@ -24,7 +24,7 @@ async function subscribe() {
     const registration = await navigator.serviceWorker.register("/push-worker.js", { scope: "/push-worker" });
     const { installing, pushManager } = registration;
     // Only an active worker can subscribe.
-    if (installing) await new Promise<void>((started) => (installing.onstatechange = () => registration.active && started()));
+    if (installing) await new Promise<void>((started) => (installing.onstatechange = () => (registration.active || installing.state === "redundant") && started()));
     const options = { userVisibleOnly: true, applicationServerKey: await getPushKey() };
     // A subscription for an earlier key of the shop has to end first.
     const renew = async () => (await pushManager.getSubscription())?.unsubscribe().then(() => pushManager.subscribe(options));

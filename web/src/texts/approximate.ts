@@ -1,6 +1,6 @@
 /** Numbers of a waitlist, which is counted once a minute. */
 
-/** Only so many places at the front of a waitlist are counted exactly. */
+/** How many places at the front of a waitlist are counted exactly. */
 export const EXACT_PLACES = 20;
 
 /** A number rounded to two digits, so that nobody takes an estimate for a count. */

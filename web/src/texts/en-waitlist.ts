@@ -20,7 +20,7 @@ export const waitlistTexts = {
   waiting: "You are on the waitlist",
   asked: (count: number) => `You are waiting for ${tickets(count)}`,
   before: (count: number | null, wanted: number | null): string => {
-    if (count === null || wanted === null) return "We are working out your place. It appears here within a minute or two.";
+    if (count === null || wanted === null) return "We are working out your place. It will appear here within a minute or two.";
     if (count === 0) return "Nobody is ahead of you.";
     return count < EXACT_PLACES
       ? `Ahead of you: ${people(count)} waiting for ${tickets(wanted)}.`
