@@ -101,6 +101,7 @@ def test_the_figures_of_availability_add_up(api, apply_document, time):
         "tier_name": "fest-pass",
         "capacity": 10,
         "available": 5,
+        "remaining": 5,
         "reserved": 3,
         "sold": 2,
         "reserved_for_waitlist": 0,
