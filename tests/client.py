@@ -20,6 +20,11 @@ class ClientReply(msgspec.Struct, frozen=True):
     headers: CaseInsensitiveMapping
     body: bytes
     json: Any
+    cookies: tuple[str, ...] = ()
+
+    def cookie_header(self) -> str:
+        """The header of a browser that has received this response alone."""
+        return "; ".join(cookie.partition(";")[0] for cookie in self.cookies)
 
 
 class Client:
@@ -79,4 +84,4 @@ class Client:
             self._check_reply(
                 method, self._gateway.resource_of(target.partition("?")[0]), reply.status, received.get("content-type", ""), content
             )
-        return ClientReply(reply.status, received, decoded, content)
+        return ClientReply(reply.status, received, decoded, content, reply.cookies)

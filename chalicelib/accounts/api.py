@@ -166,8 +166,8 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Sign in with email address and password."""
     is_cookie = session_cookie.is_requested(request)
-    mark = session_cookie.read_mark(request) if is_cookie else None
-    return _tokens_reply(request, service.log_in(request, body.email, body.password, mark), is_cookie)
+    marks = session_cookie.read_marks(request) if is_cookie else []
+    return _tokens_reply(request, service.log_in(request, body.email, body.password, marks), is_cookie)
 
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
@@ -194,7 +194,7 @@ def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
     """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
     is_cookie = session_cookie.is_requested(request)
     service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You have been logged out."), headers=session_cookie.forget(request) if is_cookie else {})
+    return Reply(Done("You have been logged out."), cookies=session_cookie.forget(request) if is_cookie else ())
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -238,9 +238,9 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     """Choose a new password with the token from a mailed link; all sessions end."""
     is_cookie = session_cookie.is_requested(request)
-    email = service.reset_password(body.token, body.password, request.now)
+    email, generation = service.reset_password(body.token, body.password, request.now)
     message = "Your password has been changed. Sign in with the new password."
-    return Reply(Done(message), headers=session_cookie.keep_mark(request, email) if is_cookie else {})
+    return Reply(Done(message), cookies=session_cookie.keep_mark(request, email, generation) if is_cookie and generation else ())
 
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -329,8 +329,8 @@ def _tokens_reply(request: RequestContext, tokens: Tokens, is_cookie: bool, stat
     if not is_cookie:
         return Reply(tokens_view(tokens, tokens.refresh_token), status)
     if tokens.account is None:
-        return Reply(tokens_view(tokens, None), status, session_cookie.keep_guest(request, tokens.refresh_token))
-    return Reply(tokens_view(tokens, None), status, session_cookie.keep_account(request, tokens.refresh_token, tokens.account.email))
+        return Reply(tokens_view(tokens, None), status, cookies=session_cookie.keep_guest(request, tokens.refresh_token))
+    return Reply(tokens_view(tokens, None), status, cookies=session_cookie.keep_account(request, tokens.refresh_token, tokens.account))
 
 
 # Routes for admins.

@@ -12,6 +12,7 @@ off.
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -39,11 +40,16 @@ class TooManyAttempts(ApiError):
         super().__init__(f"Too many attempts to sign in. Try again in {seconds} s.", retry_after_seconds=seconds)
 
 
-def sign_in_counter(email: str, mark: str | None = None) -> str:
-    """Return the id of the counter of attempts to sign in with this email address: the device's if `mark` belongs to the address."""
-    if mark is not None and _is_mark_of(mark, email):
-        return _counter_id("device", mark)
-    return _counter_id("account", email_key(email))
+class Mark(Struct, frozen=True):
+    """A genuine mark of a known device. `generation` is the account's when the device got the mark."""
+
+    text: str
+    generation: int
+
+
+def sign_in_counter(email: str, device: Mark | None = None) -> str:
+    """Return the id of the counter of attempts to sign in with this email address, or of a device that its owner uses."""
+    return _counter_id("device", device.text) if device is not None else _counter_id("account", email_key(email))
 
 
 def password_counter(user_id: str) -> str:
@@ -51,32 +57,47 @@ def password_counter(user_id: str) -> str:
     return _counter_id("user", user_id)
 
 
-def mark_device(mark: str | None, email: str) -> str:
-    """Return the mark of a device on which the owner of this address has signed in: its mark so far, or a new one."""
-    return mark if mark is not None and _is_mark_of(mark, email) else _mark(secrets.token_hex(8), email)
+def find_mark(marks: Sequence[str], email: str) -> Mark | None:
+    """Return the first of these marks that belongs to the address. Its generation may have ended. Returns None if none belongs to it."""
+    for text in marks:
+        nonce, _, rest = text.partition(".")
+        generation = rest.partition(".")[0]
+        if generation.isascii() and generation.isdecimal() and hmac.compare_digest(text.encode(), _mark(nonce, email, generation).encode()):
+            return Mark(text, int(generation))
+    return None
 
 
-def _is_mark_of(mark: str, email: str) -> bool:
-    return hmac.compare_digest(mark.encode(), _mark(mark.partition(".")[0], email).encode())
+def mark_device(marks: Sequence[str], email: str, generation: int) -> str:
+    """Return the mark of a device that the owner of this address uses at this generation of the account: its mark so far, or a new one."""
+    known = find_mark(marks, email)
+    return known.text if known is not None and known.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
 
 
-def _mark(nonce: str, email: str) -> str:
-    message = msgspec.json.encode((settings.current().stage, nonce, email_key(email)))
-    return f"{nonce}.{hmac.digest(secret_settings.derived_key('known devices'), message, 'sha256').hex()[:32]}"
+def _mark(nonce: str, email: str, generation: str) -> str:
+    message = msgspec.json.encode((settings.current().stage, nonce, email_key(email), generation))
+    return f"{nonce}.{generation}.{hmac.digest(secret_settings.derived_key('known devices'), message, 'sha256').hex()[:32]}"
 
 
-def count_attempt(request: RequestContext, counter_id: str) -> None:
-    """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors."""
-    for network, factor in rate_limits.source_networks(request):
-        _count_at(_counter_id("address", network), FREE_ATTEMPTS * settings.current().address_factor * factor, request.now)
+def count_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
+    """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors.
+
+    The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and known devices do not have it.
+    """
+    for network, factor in _networks(request, is_known):
+        free_attempts = FREE_ATTEMPTS * settings.current().address_factor * factor
+        _count_at(_counter_id("address", network), free_attempts, request.now, MAX_DELAY_SECONDS if factor == 1 else 1)
     _count_at(counter_id, FREE_ATTEMPTS, request.now)
 
 
-def forgive_attempt(request: RequestContext, counter_id: str) -> None:
+def forgive_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
     """Delete the counter, and subtract one from the address's counters, because the last attempt's password was correct."""
-    networks = [network for network, _ in rate_limits.source_networks(request)]
+    networks = [network for network, _ in _networks(request, is_known)]
     withdrawals = [lambda network=network: _withdraw(_counter_id("address", network)) for network in networks]
     parallel.call_each(lambda call: call(), [lambda: _delete(counter_id), *withdrawals])
+
+
+def _networks(request: RequestContext, is_known: bool) -> list[tuple[str, int]]:
+    return [(network, factor) for network, factor in rate_limits.source_networks(request) if factor == 1 or not is_known]
 
 
 def reset(email: str) -> None:
@@ -94,7 +115,7 @@ def reset_item(email: str) -> dynamo.TransactItem:
     return dynamo.delete(AttemptsRow(sign_in_counter(email)))
 
 
-def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
+def _count_at(counter_id: str, free_attempts: int, now: int, max_delay: int = MAX_DELAY_SECONDS) -> None:
     before = _count_free(counter_id, free_attempts, now, now + WINDOW_SECONDS)
     if before is not None and before.expires_at <= now:
         before = _restart(counter_id, now, now + WINDOW_SECONDS)
@@ -104,7 +125,7 @@ def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
         raise _refusal(1)
     if before.allowed_at > now:
         raise _refusal(before.allowed_at - now)
-    allowed_at = now + _delay(before.attempts - free_attempts)
+    allowed_at = now + min(max_delay, _delay(before.attempts - free_attempts))
     if not _count_delayed(counter_id, before.attempts, allowed_at, allowed_at + WINDOW_SECONDS):
         raise _refusal(1)
 

@@ -1,6 +1,6 @@
 """Accounts: register, sign in, change and reset passwords, and end sessions. No reply reveals whether an address has an account."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -72,11 +72,17 @@ def register(new: Registration, language: Language, now: int) -> None:
     mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
 
 
-def log_in(request: RequestContext, email: str, password: str, mark: str | None = None) -> Tokens:
-    """Begin a session. `mark` is the mark of a known device. Raises LoginFailed, TooManyAttempts or AccountLocked."""
-    counter = login_attempts.sign_in_counter(email, mark)
+def log_in(request: RequestContext, email: str, password: str, marks: Sequence[str] = ()) -> Tokens:
+    """Begin a session. `marks` are the device's marks. Raises LoginFailed, TooManyAttempts or AccountLocked."""
+    device = login_attempts.find_mark(marks, email)
+    counter = login_attempts.sign_in_counter(email, device)
     # The data is read in parallel, but used only if the attempt is counted.
-    _, (credentials, account) = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: find_login(email))
+    _, (credentials, account) = parallel.both(
+        lambda: login_attempts.count_attempt(request, counter, is_known=device is not None), lambda: find_login(email)
+    )
+    if device is not None and (account is None or device.generation != account.generation):  # all sessions have ended since then
+        device, counter = None, login_attempts.sign_in_counter(email)
+        login_attempts.count_attempt(request, counter)
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         raise LoginFailed()
@@ -84,7 +90,9 @@ def log_in(request: RequestContext, email: str, password: str, mark: str | None 
         raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
-    _, tokens = parallel.both(lambda: login_attempts.forgive_attempt(request, counter), lambda: _begin_session(request, account))
+    _, tokens = parallel.both(
+        lambda: login_attempts.forgive_attempt(request, counter, is_known=device is not None), lambda: _begin_session(request, account)
+    )
     return tokens
 
 
@@ -257,10 +265,11 @@ def _mail_reset(email: str, kind: AccountMail, account: Account | None, language
     mails.mail_link(email, kind, "reset_password", user_id, language, now, generation=generation)
 
 
-def reset_password(token: str, password: str, now: int) -> str:
-    """Set a password with a mailed link, mark the address as verified, and end all sessions. Returns the address.
+def reset_password(token: str, password: str, now: int) -> tuple[str, int | None]:
+    """Set a password with a mailed link, mark the address as verified, and end all sessions.
 
-    Raises LinkExpired or CommonPassword.
+    Returns the address and the account's new generation, which is None for a link from earlier versions. Raises LinkExpired or
+    CommonPassword.
     """
     link = mails.get_link(token, ("reset_password",), now)
     passwords.refuse_common(password, link.email_key)
@@ -271,7 +280,7 @@ def reset_password(token: str, password: str, now: int) -> str:
     ]
     mails.use_link(link, items)
     login_attempts.reset(link.email)
-    return link.email
+    return link.email, None if link.generation is None else link.generation + 1
 
 
 def create_account(account: Account, password: str) -> None:

@@ -3,17 +3,21 @@
 A client requests the cookie with the `X-Session: cookie` header; without this header, no cookie is set or read. The header also protects
 against CSRF: a page from another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 
-The cookie has the token of an account, the token of a guest and the mark of a known device (`login_attempts`), separated by `~`; each may
-be missing. So a guest who signs in remains known to the browser, until the guest's orders have moved to the account. A cookie with a guest
-or a mark lasts as long as browsers allow, because the guest may own tickets at any time; the session itself decides whether its token is
-still valid.
+The cookie has the token of an account and the token of a guest, separated by `~`; each may be missing. So a guest who signs in remains
+known to the browser, until the guest's orders have moved to the account. A cookie with a guest lasts as long as browsers allow, because the
+guest may own tickets at any time; the session itself decides whether its token is still valid.
 
-A page on a neighbouring subdomain can add a cookie of the same name. Nobody can tell which of two cookies is the shop's, so neither counts.
+A page on a neighbouring subdomain can add a cookie of the same name. Nobody can tell which of two cookies is the shop's, so neither counts,
+and neither is replaced.
+
+The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this one, would take
+it for a part of the guest's token.
 """
 
 from typing import Literal
 
 from chalicelib.accounts import login_attempts
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.sessions import REFRESH_SECONDS
 from chalicelib.edge.operation import Header
 from chalicelib.edge.routes import RequestContext
@@ -22,7 +26,7 @@ from chalicelib.foundation.errors import InvalidInput
 
 PATH = "/api/v1/auth"  # the only routes that receive the cookie
 LONGEST_SECONDS = 400 * 86_400
-_SEPARATOR = "~"  # is in no token and no mark
+_SEPARATOR = "~"  # is in no token
 HEADER = Header(
     "X-Session",
     "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin. Replies then contain no refresh token.",
@@ -41,64 +45,76 @@ def is_requested(request: RequestContext) -> bool:
 
 def read(request: RequestContext) -> str | None:
     """Return the refresh token in the request's cookie: the account's, or else the guest's. Returns None without a cookie."""
-    account, guest, _ = _parts(request)
+    account, guest = _tokens(request)
     return account or guest or None
 
 
 def read_guest(request: RequestContext) -> str | None:
     """Return the guest's refresh token in the request's cookie, whether or not it also has an account's token."""
-    return _parts(request)[1] or None
+    return _tokens(request)[1] or None
 
 
-def read_mark(request: RequestContext) -> str | None:
-    """Return the mark of a known device in the request's cookie."""
-    return _parts(request)[2] or None
+def read_marks(request: RequestContext) -> list[str]:
+    """Return the marks of a known device in the request's cookies. Anybody can make up a mark, so check whose it is."""
+    return _values(request, _mark_name())
 
 
-def keep_guest(request: RequestContext, token: str) -> dict[str, str]:
-    """Return the reply header that makes the browser store a guest's refresh token instead of any other token."""
-    return _store("", token, _parts(request)[2])
+def keep_guest(request: RequestContext, token: str) -> tuple[str, ...]:
+    """Return the cookie that makes the browser store a guest's refresh token instead of any other token."""
+    return _store(request, "", token)
 
 
-def keep_account(request: RequestContext, token: str, email: str) -> dict[str, str]:
-    """Return the reply header that makes the browser store an account's refresh token, and its mark, beside the guest's token."""
-    return _store(token, _parts(request)[1], login_attempts.mark_device(read_mark(request), email))
+def keep_account(request: RequestContext, token: str, account: Account) -> tuple[str, ...]:
+    """Return the cookies that make the browser store an account's refresh token beside the guest's token, and the device's mark."""
+    return *_store(request, token, _tokens(request)[1]), *keep_mark(request, account.email, account.generation)
 
 
-def keep_mark(request: RequestContext, email: str) -> dict[str, str]:
-    """Return the reply header that marks the device as known to the owner of this address, and keeps all tokens."""
-    account, guest, mark = _parts(request)
-    return _store(account, guest, login_attempts.mark_device(mark or None, email))
+def keep_mark(request: RequestContext, email: str, generation: int) -> tuple[str, ...]:
+    """Return the cookie that marks the device as known to the owner of this address, at this generation of the account."""
+    return (_cookie(_mark_name(), login_attempts.mark_device(read_marks(request), email, generation), LONGEST_SECONDS),)
 
 
-def forget(request: RequestContext) -> dict[str, str]:
-    """Return the reply header that makes the browser forget the token that `read` returns."""
-    account, guest, mark = _parts(request)
-    return _store("", guest if account else "", mark)
+def forget(request: RequestContext) -> tuple[str, ...]:
+    """Return the cookie that makes the browser forget the token that `read` returns."""
+    account, guest = _tokens(request)
+    return _store(request, "", guest if account else "")
 
 
-def forget_guest(request: RequestContext) -> dict[str, str]:
-    """Return the reply header that makes the browser forget the guest's token."""
-    account, _, mark = _parts(request)
-    return _store(account, "", mark)
+def forget_guest(request: RequestContext) -> tuple[str, ...]:
+    """Return the cookie that makes the browser forget the guest's token."""
+    return _store(request, _tokens(request)[0], "")
 
 
-def _parts(request: RequestContext) -> tuple[str, str, str]:
-    """Return the account's token, the guest's token and the mark in the request's cookie, each empty if it is missing."""
+def _tokens(request: RequestContext) -> tuple[str, str]:
+    """Return the account's token and the guest's token in the request's cookie, each empty if it is missing."""
+    values = _values(request, _name())
+    account, guest, *_ = [*(values[0] if len(values) == 1 else "").split(_SEPARATOR), ""]
+    return account, guest
+
+
+def _values(request: RequestContext, name: str) -> list[str]:
     pairs = (pair.strip().partition("=") for pair in (request.header("cookie") or "").split(";"))
-    values = [value for name, _, value in pairs if name == _name()]
-    account, guest, mark, *_ = [*(values[0] if len(values) == 1 else "").split(_SEPARATOR), "", ""]
-    return account, guest, mark
+    return [value for key, _, value in pairs if key == name]
 
 
-def _store(account: str, guest: str, mark: str) -> dict[str, str]:
-    value = _SEPARATOR.join((account, guest, mark)).rstrip(_SEPARATOR)
-    seconds = LONGEST_SECONDS if guest or mark else REFRESH_SECONDS if account else 0
-    return {"Set-Cookie": f"{_name()}={value}; Max-Age={seconds}{_attributes()}"}
+def _store(request: RequestContext, account: str, guest: str) -> tuple[str, ...]:
+    """Return the session's cookie. Returns none if the request has two, because it would replace the shop's, which has the guest."""
+    if len(_values(request, _name())) > 1:
+        return ()
+    value = _SEPARATOR.join((account, guest)).rstrip(_SEPARATOR)
+    return (_cookie(_name(), value, LONGEST_SECONDS if guest else REFRESH_SECONDS if account else 0),)
+
+
+def _cookie(name: str, value: str, seconds: int) -> str:
+    return f"{name}={value}; Max-Age={seconds}{_attributes()}"
 
 
 def _name() -> str:
     return f"fairgate-{settings.current().stage}-session"
+
+
+def _mark_name() -> str:
+    return f"fairgate-{settings.current().stage}-device"
 
 
 def _attributes() -> str:

@@ -189,8 +189,13 @@ def end_session(session_id: str) -> None:
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session whose refresh token this is, or was before the last refresh. Does nothing for any other token."""
-    if _names_session(token):
+    """End the session whose refresh token this is, or was at any time. Does nothing for any other token.
+
+    Of tokens from earlier versions, which have no MAC, only the present one and the last one end the session.
+    """
+    if _is_issued(token):
+        end_session(session_id(token))
+    elif _names_session(token):
         dynamo.delete_if(SessionRow(session_id(token)), "token_hash = :hash OR previous_hash = :hash", hash=_digest(token))
 
 

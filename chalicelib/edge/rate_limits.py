@@ -132,7 +132,9 @@ UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
 # An instance may leave one request from a user unreported if a record has counted this request.
 MAX_UNREPORTED_BY_USER = 1
-WIDE_FACTOR = 10  # a /48 network may send this many times as many requests as one address
+# A /48 network may send this many times as many requests as one address, and more of the requests of a busy sale.
+WIDE_FACTOR = 10
+WIDE_FACTOR_IN_SALES = 100
 
 UNREPORTED_EFFECTS_SHARE = 1000
 
@@ -146,15 +148,17 @@ class RateLimit(Struct, frozen=True):
 
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
+    `wide_factor`: how many times as many requests as one address a /48 network may send.
     """
 
     name: str
     counts_bounded: bool = False
     counts_first: bool = False
+    wide_factor: int = WIDE_FACTOR
 
 
-JOIN = RateLimit("join")  # counted for each event separately
-RESERVE = RateLimit("reserve", counts_bounded=True)
+JOIN = RateLimit("join", wide_factor=WIDE_FACTOR_IN_SALES)  # counted for each event separately
+RESERVE = RateLimit("reserve", counts_bounded=True, wide_factor=WIDE_FACTOR_IN_SALES)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 WAITLIST = RateLimit("waitlist")  # counted for each event separately
@@ -275,7 +279,7 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     address = source_address(request)
     by_address = [
         Counter(_key(limit, "address", network), Quota(quota.count * current.address_factor * factor, quota.seconds), now)
-        for network, factor in source_networks(request)
+        for network, factor in source_networks(request, limit.wide_factor)
     ]
     attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
     attempt.begin(by_address)
@@ -344,7 +348,7 @@ def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[No
         yield
 
 
-def source_networks(request: RequestContext) -> list[tuple[str, int]]:
+def source_networks(request: RequestContext, wide_factor: int = WIDE_FACTOR) -> list[tuple[str, int]]:
     """Return the networks in which a request is counted, each with its limit as a multiple of an address's limit.
 
     The first network counts as one address: an IPv4 address, or the /64 network of an IPv6 address, because a subscriber may use any
@@ -356,7 +360,7 @@ def source_networks(request: RequestContext) -> list[tuple[str, int]]:
         return []
     if address.version == 4:
         return [(str(address), 1)]
-    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in ((64, 1), (48, WIDE_FACTOR))]
+    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in ((64, 1), (48, wide_factor))]
 
 
 def source_address(request: RequestContext) -> Address | None:

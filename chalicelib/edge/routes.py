@@ -42,11 +42,15 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Reply(msgspec.Struct, Generic[T], frozen=True):
-    """A handler's reply. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
+    """A handler's reply. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`.
+
+    Each of the `cookies` is the value of a `Set-Cookie` header.
+    """
 
     body: T
     status: int = 200
     headers: dict[str, str] = {}
+    cookies: tuple[str, ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -220,7 +224,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                     return _respond_cacheable(chalice_request, reply)
                 body, has_old_names = deprecations.with_old_names(reply.body, shape)
                 headers = {**reply.headers, **deprecations.HEADERS} if has_old_names else reply.headers
-                return _respond(chalice_request, Reply(body, reply.status, headers))
+                return _respond(chalice_request, Reply(body, reply.status, headers, reply.cookies))
             except Exception as error:
                 return _respond(chalice_request, Reply(*error_reply(error, request.chalice_request.method, request.is_repeatable)))
 
@@ -257,12 +261,13 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
 class _EncodedResponse(ChaliceResponse):
     """A response whose body is text, or bytes as base64. Chalice's own class would encode every body as base64."""
 
-    def __init__(self, body: str, headers: dict[str, str], status: int, *, is_base64: bool) -> None:
+    def __init__(self, body: str, headers: dict[str, str], status: int, *, is_base64: bool, cookies: tuple[str, ...] = ()) -> None:
         super().__init__(body, {**headers}, status)
-        self.is_base64 = is_base64
+        self.is_base64, self.cookies = is_base64, cookies
 
     def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        response = {"headers": self.headers, "multiValueHeaders": {}, "statusCode": self.status_code, "body": self.body}
+        cookies = {"Set-Cookie": [*self.cookies]} if self.cookies else {}
+        response = {"headers": self.headers, "multiValueHeaders": cookies, "statusCode": self.status_code, "body": self.body}
         if self.is_base64:
             response["isBase64Encoded"] = True
         return response
@@ -298,10 +303,10 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
     raw = msgspec.json.encode(reply.body)
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
     if len(raw) < MIN_GZIP_BYTES or not accepts_gzip(chalice_request.headers.get("accept-encoding")):
-        return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False)
+        return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False, cookies=reply.cookies)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     zipped = base64.b64encode(gzip.compress(raw, compresslevel=5)).decode()
-    return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True)
+    return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True, cookies=reply.cookies)
 
 
 def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:

@@ -214,7 +214,7 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
     if session is not None:
         with suppress(SessionOver):
             found = guest_orders.move_session(session, account.user_id, request.now)
-    return Reply(found, headers=session_cookie.forget_guest(request) if is_cookie and token is not None else {})
+    return Reply(found, cookies=session_cookie.forget_guest(request) if is_cookie and token is not None else ())
 
 
 def _find_guest_session(token: str | None, now: int) -> Session | None:

@@ -96,7 +96,12 @@ class Connections:
         connection.closes = request.is_last or self._is_stopping
         try:
             data = encode_response(
-                response.status, response.headers, response.body, has_body=request.method != "HEAD", closes=connection.closes
+                response.status,
+                response.headers,
+                response.body,
+                cookies=response.cookies,
+                has_body=request.method != "HEAD",
+                closes=connection.closes,
             )
         except (ValueError, UnicodeEncodeError):
             logging.getLogger(__name__).exception("a response cannot be sent")

@@ -30,6 +30,7 @@ class GatewayResponse(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()  # the values of `Set-Cookie` headers
 
 
 class ThreadedChalice(Chalice):
@@ -185,10 +186,13 @@ def to_response(result: dict[str, Any]) -> GatewayResponse:
     """Convert a function's result to the response for the client."""
     body = result["body"]
     raw = base64.b64decode(body) if result.get("isBase64Encoded") else (body or "").encode()
-    headers = dict(result["headers"])
+    headers, cookies = dict(result["headers"]), ()
     for name, values in (result.get("multiValueHeaders") or {}).items():
-        headers[name] = ", ".join(values)
-    return GatewayResponse(result["statusCode"], headers, raw)
+        if name == "Set-Cookie":
+            cookies = tuple(values)
+        else:
+            headers[name] = ", ".join(values)
+    return GatewayResponse(result["statusCode"], headers, raw, cookies)
 
 
 def _error_response(status: int, code: str, message: str, request_id: str) -> GatewayResponse:

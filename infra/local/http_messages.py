@@ -7,6 +7,7 @@ message differently; therefore llhttp's lenient modes are off, and this module r
 import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -161,9 +162,11 @@ def _parse_headers(raw: tuple[tuple[bytes, bytes], ...]) -> _Headers:
 _cached_headers = lru_cache(maxsize=1024)(_parse_headers)
 
 
-def encode_response(status: int, headers: dict[str, str], body: bytes, *, has_body: bool = True, closes: bool = False) -> bytes:
+def encode_response(
+    status: int, headers: dict[str, str], body: bytes, *, cookies: Sequence[str] = (), has_body: bool = True, closes: bool = False
+) -> bytes:
     """Return the bytes of a response. `has_body` is False for the response to HEAD. Raises ValueError for a header with a line break."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    lines = [f"{name}: {value}\r\n" for name, value in (*headers.items(), *(("Set-Cookie", cookie) for cookie in cookies))]
     if status not in _NO_BODY:
         lines.append(f"Content-Length: {len(body)}\r\n")
     if closes:

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.accounts.login_attempts import FREE_ATTEMPTS
 from chalicelib.accounts.session_cookie import LONGEST_SECONDS
-from chalicelib.accounts.sessions import GRACE_SECONDS
+from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, sign_up
 
@@ -13,8 +13,13 @@ ATTRIBUTES = "Path=/api/v1/auth; HttpOnly; SameSite=Strict"
 
 
 def cookie_of(reply) -> str:
-    """What a browser sends back: name and value."""
-    return reply.headers["Set-Cookie"].partition(";")[0]
+    """What a browser sends back: names and values."""
+    return reply.cookie_header()
+
+
+def mark_of(reply) -> str:
+    """The cookie with the mark of a known device alone."""
+    return reply.cookies[1].partition(";")[0]
 
 
 def refresh(api, cookie: str, headers=BROWSER):
@@ -25,7 +30,9 @@ def test_a_browser_keeps_its_session_in_a_cookie_alone(api, time):
     sign_up(api)
     reply = log_in(api, headers=BROWSER)
     assert reply.json["refresh_token"] is None
-    assert reply.headers["Set-Cookie"].endswith(f"; Max-Age={LONGEST_SECONDS}; {ATTRIBUTES}")
+    session, device = reply.cookies
+    assert session.endswith(f"; Max-Age={REFRESH_SECONDS}; {ATTRIBUTES}")
+    assert device.endswith(f"; Max-Age={LONGEST_SECONDS}; {ATTRIBUTES}")
     again = refresh(api, cookie_of(reply))
     assert (again.status, again.json["refresh_token"], again.json["user"]["email"]) == (200, None, EMAIL)
     assert api.get("/auth/me", token=again.json["access_token"]).status == 200
@@ -34,7 +41,9 @@ def test_a_browser_keeps_its_session_in_a_cookie_alone(api, time):
 
 def test_a_shop_on_https_never_gets_the_cookie_over_http(api, time):
     with settings.override(shop_url="https://shop.example.com"):
-        assert api.post("/auth/guest", headers=BROWSER).headers["Set-Cookie"].endswith(f"; {ATTRIBUTES}; Secure")
+        sign_up(api)
+        guest, account = api.post("/auth/guest", headers=BROWSER), log_in(api, headers=BROWSER)
+        assert [cookie.endswith(f"; {ATTRIBUTES}; Secure") for cookie in (*guest.cookies, *account.cookies)] == [True] * 3
 
 
 def test_an_old_cookie_ends_the_session(api, time):
@@ -48,7 +57,7 @@ def test_an_old_cookie_ends_the_session(api, time):
 def test_without_the_header_no_cookie_is_read_or_set(api, time):
     sign_up(api)
     reply = log_in(api)
-    assert "Set-Cookie" not in reply.headers
+    assert reply.cookies == ()
     cookie = cookie_of(log_in(api, headers=BROWSER))
     refused = refresh(api, cookie, headers={})
     assert (refused.status, refused.json["path"]) == (400, "$.refresh_token")
@@ -73,7 +82,7 @@ def test_a_browser_without_a_session_is_asked_to_sign_in(api, time, cookie):
 def test_logging_out_ends_the_session_and_the_cookie(api, time):
     cookie = cookie_of(api.post("/auth/guest", headers=BROWSER))
     reply = api.post("/auth/logout", json={}, headers={"Cookie": cookie, **BROWSER})
-    assert reply.headers["Set-Cookie"] == f"fairgate-{settings.current().stage}-session=; Max-Age=0; {ATTRIBUTES}"
+    assert reply.cookies == (f"fairgate-{settings.current().stage}-session=; Max-Age=0; {ATTRIBUTES}",)
     assert refresh(api, cookie).status == 401
 
 
@@ -107,8 +116,9 @@ def test_a_stranger_cannot_lock_the_owner_out_of_a_known_device(api, time):
     again = log_in_with(api, cookie)
     assert again.status == 200
     left = api.post("/auth/logout", json={}, headers={"Cookie": cookie_of(again), **BROWSER})
+    assert len(left.cookies) == 1  # the mark stays
     assert refresh(api, cookie_of(left)).status == 401
-    assert log_in_with(api, cookie_of(left)).status == 200  # signed out, it is still the owner's device
+    assert log_in_with(api, mark_of(again)).status == 200  # signed out, it is still the owner's device
 
 
 def test_a_session_from_before_the_marks_gets_one_when_it_is_used(api, time):
@@ -116,6 +126,25 @@ def test_a_session_from_before_the_marks_gets_one_when_it_is_used(api, time):
     cookie = cookie_of(refresh(api, f"{name}={sign_up(api)['refresh_token']}"))
     lock(api)
     assert log_in_with(api, cookie).status == 200
+
+
+def test_the_cookie_of_the_session_has_nothing_that_earlier_versions_do_not_know(api, time):
+    """They run beside this one during a deployment, and after a rollback. They take all behind the first `~` for the guest's token."""
+    guest = api.post("/auth/guest", headers=BROWSER)
+    sign_up(api)
+    cookie = log_in(api, headers={"Cookie": cookie_of(guest), **BROWSER}).cookies[0].partition(";")[0]
+    assert cookie.partition("~")[2] == cookie_of(guest).partition("~")[2]
+
+
+def test_a_mark_ends_when_all_sessions_end(api, time, mailbox: Mailbox):
+    sign_up(api)
+    thief = log_in(api, headers=BROWSER)
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
+    assert api.post("/auth/password/reset", json=reset).status == 200
+    assert log_in_with(api, mark_of(thief), password=OTHER_PASSWORD).status == 200  # counts for the account
+    lock(api)
+    assert log_in_with(api, mark_of(thief), password=OTHER_PASSWORD).status == 429
 
 
 def test_a_known_device_has_attempts_of_its_own_and_no_more(api, time):
@@ -130,10 +159,10 @@ def test_a_mark_is_for_one_address_and_cannot_be_made_up(api, time):
     sign_up(api)
     sign_up(api, "eve@example.com")
     lock(api)
-    eve = cookie_of(log_in(api, "eve@example.com", headers=BROWSER))
-    head, _, mark = eve.rpartition("~")
-    for cookie in (eve, f"{head}~{'0' * 16}.{mark.partition('.')[2]}", f"{head}~x", f"{head}~\u00e9.\u00e9"):
-        assert log_in_with(api, cookie).status == 429
+    eve = mark_of(log_in(api, "eve@example.com", headers=BROWSER))
+    name, _, mark = eve.partition("=")
+    for value in (mark, f"{'0' * 16}.{mark.partition('.')[2]}", "x", "x.1", "\u00e9.\u00e9", "\u00e9.1.\u00e9", "x.\u0661.x"):
+        assert log_in_with(api, f"{name}={value}").status == 429
 
 
 def test_choosing_a_new_password_by_mail_makes_the_device_known(api, time, mailbox: Mailbox):
@@ -154,3 +183,17 @@ def test_of_two_cookies_of_the_name_none_counts(api, time):
     for cookies in (f"{own}; {planted}", f"{planted}; {own}"):
         assert refresh(api, cookies).json["error"] == "session_over"
     assert refresh(api, own).json["user"]["email"] == EMAIL
+
+
+def test_two_cookies_cost_a_guest_neither_the_session_nor_the_owner_the_mark(api, time):
+    guest = cookie_of(api.post("/auth/guest", headers=BROWSER))
+    two = f"{guest}; {guest.partition('=')[0]}=planted"
+    again = api.post("/auth/guest", headers={"Cookie": two, **BROWSER})
+    assert (again.status, again.cookies) == (201, ())  # otherwise the new guest would replace the one with the tickets
+    assert refresh(api, guest).status == 200
+    sign_up(api)
+    own = log_in(api, headers={"Cookie": two, **BROWSER}).cookies
+    assert [cookie.partition("=")[0].rpartition("-")[2] for cookie in own] == ["device"]
+    lock(api)
+    mark = own[0].partition(";")[0]
+    assert log_in_with(api, f"{mark.partition('=')[0]}=planted; {mark}").status == 200

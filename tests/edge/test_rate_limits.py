@@ -172,13 +172,18 @@ class TestAddress:
             assert same == [404] * 5 + [429]
             assert request_reservation(api, "other", source_ip="2001:db8:1:3::1").status == 404
 
-    def test_a_48_network_may_use_ten_times_as_much_as_an_address_in_it(self, api, time):
-        """A free tunnel has 65,536 networks of the size that counts as one address."""
-        with settings.override(address_factor=1):
-            replies = [request_reservation(api, f"user-{number}", source_ip=f"2001:db8:1:{number:x}::1") for number in range(60)]
-            assert [reply.status for reply in replies] == [404] * 50 + [429] * 10
-            assert (replies[-1].json["by"], replies[-1].json["limit"]) == ("address", 50)
+    def test_a_48_network_may_use_a_hundred_times_as_much_in_a_sale_as_an_address_in_it(self, api, time):
+        """A free tunnel has 65,536 networks of the size that counts as one address, and a provider has hundreds of customers in a /48."""
+        with settings.override(address_factor=1, limit_reserve="1/60"):
+            replies = [request_reservation(api, f"user-{number}", source_ip=f"2001:db8:1:{number:x}::1") for number in range(110)]
+            assert [reply.status for reply in replies] == [404] * 100 + [429] * 10
+            assert (replies[-1].json["by"], replies[-1].json["limit"]) == ("address", 100)
             assert request_reservation(api, "other", source_ip="2001:db8:2::1").status == 404
+
+    def test_a_48_network_may_sign_up_ten_times_as_often_as_an_address_in_it(self, api, time):
+        with settings.override(address_factor=1, limit_sign_up="2/60"):
+            statuses = [api.post("/auth/guest", source_ip=f"2001:db8:1:{number:x}::1").status for number in range(22)]
+            assert statuses == [201] * 20 + [429] * 2
 
     def test_ipv4_mapped_to_ipv6_is_the_ipv4_address(self, api, time):
         with settings.override(address_factor=1):

@@ -82,6 +82,22 @@ def test_a_48_network_is_delayed_that_tries_many_accounts_from_many_addresses(ap
         assert log_in(api, source_ip="2001:db8:2::1").status == 200
 
 
+def test_the_delay_of_a_48_network_does_not_grow_and_spares_known_devices(api, time):
+    """It may have thousands of subscribers, and any of them can use up its attempts."""
+    register(api)
+    browser = {"X-Session": "cookie"}
+    known = {"Cookie": log_in(api, headers=browser).cookie_header(), **browser}
+    with settings.override(address_factor=1):
+        for number in range(10 * FREE_ATTEMPTS + 5):
+            log_in(api, f"user{number}@example.com", WRONG, source_ip=f"2001:db8:1:{number:x}::1")
+            if number > 10 * FREE_ATTEMPTS:
+                time.advance(1)
+        assert log_in(api, "last@example.com", WRONG, source_ip="2001:db8:1:eeee::1").status == 401
+        refused = log_in(api, source_ip="2001:db8:1:ffff::1")
+        assert (refused.status, refused.json["retry_after_seconds"]) == (429, 1)
+        assert log_in(api, source_ip="2001:db8:1:ffff::1", headers=known).status == 200
+
+
 def test_many_correct_logins_from_one_address_are_not_delayed(api, time):
     register(api)
     with settings.override(address_factor=1):

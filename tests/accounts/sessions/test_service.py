@@ -116,6 +116,14 @@ def test_a_client_that_lost_the_next_token_logs_out_with_the_last_one(api, time)
     assert refresh(api, second).status == 401
 
 
+def test_a_client_that_kept_an_older_token_logs_out_too(api, time):
+    """Such as a browser that was restored from a backup: the session must not outlive the sign-out."""
+    first = sign_up(api)["refresh_token"]
+    last = refresh(api, refresh(api, first).json["refresh_token"]).json["refresh_token"]
+    assert api.post("/auth/logout", json={"refresh_token": first}).status == 200
+    assert refresh(api, last).status == 401
+
+
 def test_a_token_of_an_earlier_version_is_exchanged_and_ends_its_session_when_it_is_reused(api, time):
     first = f"{sign_up(api)['refresh_token'].partition('.')[0]}.{'x' * 43}"
     row = sessions.SessionRow.find(first.partition(".")[0])
