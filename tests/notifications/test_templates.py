@@ -28,6 +28,8 @@ VALUES = {
     "currency": "EUR",
     "count": 2,
     "giver": HOSTILE,
+    "cancellation_reason": HOSTILE,
+    "returns": None,
     "is_rejected": True,
     "role": "coordinator",
     "host": HOSTILE,

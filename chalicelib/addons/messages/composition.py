@@ -5,6 +5,7 @@ from email.utils import parseaddr
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from chalicelib.accounts import service as accounts
 from chalicelib.addons.messages import push, turn_notices
@@ -46,10 +47,11 @@ def compose(notification: Notification) -> MailMessage | None:
         is_owner, has_price = _is_owner(notification, address), _has_price(notification)
         if not (is_owner or has_price or is_known(event, promoter)):
             return _short_message(notification, event, address)
-        values, attachments = _content(notification, event, address)
+        is_paid = has_price and notification.kind not in OFFERS
+        is_to_stranger = not (is_owner or is_paid)
+        values, attachments = _content(notification, event, address, has_names=not is_to_stranger)
     except Moot:
         return None
-    is_paid = has_price and notification.kind not in OFFERS
     seller = seller_of(promoter)
     headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
     if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
@@ -69,7 +71,7 @@ def compose(notification: Notification) -> MailMessage | None:
         tuple(attachments),
         notification_id=notification.id,
         headers=headers,
-        is_to_stranger=not (is_owner or is_paid),
+        is_to_stranger=is_to_stranger,
         budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind != "event_changed") else _budget(event),
     )
 
@@ -119,11 +121,13 @@ def _budget(event: Event) -> str:
 
 
 def _has_price(notification: Notification) -> bool:
-    """Whether the email is about an order that costs money, which limits how many such emails somebody can cause."""
-    order_id = notification.facts.get("order_id")
-    if order_id is None and "ticket_id" in notification.facts:
-        order_id = _ticket(notification).purchase_id
-    purchase = queries.load(str(order_id)) if order_id is not None else None
+    """Whether the email is about an order that costs money, which limits how many such emails somebody can cause.
+
+    It does not limit emails about a ticket of the order, because a ticket can be transferred again and again.
+    """
+    if "ticket_id" in notification.facts or "order_id" not in notification.facts:
+        return False
+    purchase = queries.load(str(notification.facts["order_id"]))
     return purchase is not None and purchase.total_cents > 0
 
 
@@ -133,15 +137,18 @@ def _is_owner(notification: Notification, address: str) -> bool:
     return account is not None and account.verified_at is not None and account.email.lower() == address.lower()
 
 
-def _content(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Return the values for the template, and the attachments. Raises Moot."""
+def _content(notification: Notification, event: Event, address: str, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Return the values for the template, and the attachments. Raises Moot.
+
+    Unless it `has_names`, the email contains no names that buyers typed, because a stranger may have typed the address too.
+    """
     match notification.kind:
         case "order_confirmed":
-            return _confirmation(notification, event, address)
+            return _confirmation(notification, event, address, has_names=has_names)
         case "order_refunded" | "event_cancelled" | "payment_returned":
             return _refund(notification, event)
         case "ticket_received":
-            return _received_ticket(notification, event)
+            return _received_ticket(notification, event, has_names=has_names)
         case "ticket_given" | "ticket_voided":
             ticket = _ticket(notification)
             return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
@@ -157,11 +164,15 @@ def _content(notification: Notification, event: Event, address: str) -> tuple[di
     raise ValueError(f"unknown kind of mail: {notification.kind!r}")
 
 
-def _confirmation(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _confirmation(
+    notification: Notification, event: Event, address: str, *, has_names: bool
+) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     kept = [ticket for ticket in queries.load_tickets(purchase) if ticket.is_admissible and ticket.owner_id == purchase.user_id]
     if not kept:
         raise Moot
+    if not has_names:
+        kept = [_without_names(ticket) for ticket in kept]
     shown, images = _shown_tickets(kept)
     values = {
         "tickets": shown,
@@ -183,13 +194,15 @@ def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ti
     return [Attachment("tickets.pdf", "application/pdf", pages)]
 
 
-def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _received_ticket(notification: Notification, event: Event, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     ticket = _ticket(notification)
     purchase = queries.load(ticket.purchase_id)
     if ticket.owner_id != notification.user_id or ticket.state == "void" or purchase is None:
         raise Moot
+    if not has_names:
+        ticket = _without_names(ticket)
     shown, images = _shown_tickets([ticket])
-    giver = queries.find_giver_name(ticket, ticket.transfer.by) if ticket.transfer is not None else None
+    giver = queries.find_giver_name(ticket, ticket.transfer.by) if has_names and ticket.transfer is not None else None
     values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
     return values, [*images, *_documents(notification, purchase, [ticket], event), _calendar(event)]
 
@@ -276,6 +289,10 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
     return values, []
+
+
+def _without_names(ticket: Ticket) -> Ticket:
+    return replace(ticket, attendee=None, guests=[replace(guest, name=None) for guest in ticket.guests])
 
 
 def _shown_tickets(valid: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Attachment]]:

@@ -177,7 +177,7 @@ def test_both_sides_get_mail_about_a_transfer_without_the_old_codes(post, api, t
     assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
 
 
-def test_a_guest_gets_an_accepted_ticket_at_the_given_address_with_giver_pdf_and_calendar(post, api, time):
+def test_a_guest_gets_an_accepted_ticket_at_the_given_address_with_pdf_and_calendar(post, api, time):
     shop = builders.create_shop(api)
     order_id = buy(api, shop, 2, attendees=[{"name": "Ada <b>"}])
     post.deliver()
@@ -187,8 +187,7 @@ def test_a_guest_gets_an_accepted_ticket_at_the_given_address_with_giver_pdf_and
     received = [mail for mail in post.deliver() if mail["To"] == "bob@new.test"]
     assert [mail["Subject"] for mail in received] == ["Has recibido una entrada para Night"]  # none without an address
     text = received[0].get_body(("plain",)).get_content()
-    assert "de Ada <b>." in text
-    assert "Ada &lt;b&gt;" in html_of(received[0])
+    assert "que alguien te ha transferido." in text
     assert all(part in text for part in ("Evento: Night", "Cuándo: ", " UTC", "Dónde: ", "* Floor", "Código: "))
     assert {part.get_content_type() for part in received[0].iter_attachments()} >= {"application/pdf", "text/calendar"}
     given = [mail["To"] for mail in post.provider.parsed() if mail["Subject"] == "Your ticket for Night has a new owner"]

@@ -8,7 +8,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.foundation import settings
 from chalicelib.notifications.providers import MailFailed
-from tests import builders
+from tests import builders, pdfs
 from tests.client import Client
 
 SPAM = "Call 555 0100 now"
@@ -193,3 +193,49 @@ def test_free_orders_at_the_shops_own_events_have_a_limit_too(api, post):
         for number in range(4):
             order(api, shop, number, f"buyer-{number}@example.com")
         assert len(post.deliver()) == 2
+
+
+def create_shop(api: Client, price_cents: int = 0) -> tuple[str, str]:
+    """An event of the shop. Returns the event's and the tier's ids."""
+    event_id = builders.create_event(api)
+    return event_id, builders.create_tier(api, event_id, price_cents=price_cents)
+
+
+def pdf_text(mail) -> str:
+    [pages] = [part.get_content() for part in mail.walk() if part.get_content_type() == "application/pdf"]
+    return " ".join(page.text for page in pdfs.read(pages))
+
+
+@pytest.mark.parametrize("price_cents", [0, 500])
+def test_a_mail_about_a_free_order_has_no_name_that_the_buyer_typed(api, post, price_cents):
+    order(api, create_shop(api, price_cents), 1)
+    [mail] = post.deliver()
+    assert mail["Subject"] == "Your tickets for Night"
+    assert (SPAM in whole_text(mail)) == (price_cents > 0)
+    assert (SPAM in pdf_text(mail)) == (price_cents > 0)
+
+
+@pytest.mark.parametrize("is_owner", [False, True])
+def test_a_mail_about_a_received_ticket_names_the_giver_only_to_a_verified_address(api, post, is_owner):
+    create_owner("mal", "mal@example.com")
+    assert api.patch("/auth/me", json={"first_name": SPAM}, user="mal").status == 200
+    if is_owner:
+        create_owner("ada", VICTIM)
+    assert builders.buy(api, "mal", *create_shop(api, 500), customer_email="mal@example.com").status == 201
+    transfer_ticket(api, "mal", "ada", {} if is_owner else {"email": VICTIM})
+    [mail] = [mail for mail in post.deliver() if mail["To"] == VICTIM]
+    assert (SPAM in whole_text(mail)) == is_owner
+
+
+def test_transfers_of_a_paid_ticket_send_no_text_of_an_unverified_promoter(api, post):
+    assert builders.buy(api, "mal", *publish(api, 500), customer_email="mal@example.com").status == 201
+    transfer_ticket(api, "mal", "bot", {"email": VICTIM})
+    [mail] = [mail for mail in post.deliver() if mail["To"] == VICTIM]
+    assert SPAM not in whole_text(mail)
+
+
+def transfer_ticket(api: Client, giver: str, receiver: str, accepted: dict[str, str]) -> None:
+    """Give the only ticket of a user to another user."""
+    [ticket] = api.get("/tickets", user=giver).json["tickets"]
+    token = api.post(f"/tickets/{ticket['id']}/transfer", user=giver).json["token"]
+    assert api.post(f"/transfers/{token}/accept", json=accepted, user=receiver).status == 201
