@@ -19,7 +19,7 @@ from msgspec import Struct
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import source_addresses, store
 from chalicelib.edge.routes import RequestContext
-from chalicelib.foundation import effects, ids, log, parallel, secret_settings, settings
+from chalicelib.foundation import effects, ids, log, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.gcra import Charge, Quota
 from chalicelib.foundation.memory import Memory
@@ -308,8 +308,7 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Limit how often a caller may call the decorated handler. Admins may call it as often as they like.
 
-    The call is counted in the store side by side with the handler, so it takes no longer. An instance that learns from this count that the
-    limit is exceeded refuses the next call.
+    The call is counted in the store before the handler, so the limit holds over all instances.
     """
 
     def decorate(handler: Callable[..., T]) -> Callable[..., T]:
@@ -320,23 +319,25 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
                 return handler(request, *values, **named)
             quota = _quota(getattr(settings.current(), f"limit_{limit.name}"))
             counter = Counter(_key(limit, "user", caller.user_id), quota, request.now * 1000)
-            if not counter.begin():
+            if not (counter.begin() and _count_call(limit, counter)):
                 raise _refusal(limit, counter, "user", source_address(request))
-            reply, _ = parallel.both(lambda: handler(request, *values, **named), lambda: _count_call(limit, counter))
-            return reply
+            return handler(request, *values, **named)
 
         return handle
 
     return decorate
 
 
-def _count_call(limit: RateLimit, counter: Counter) -> None:
+def _count_call(limit: RateLimit, counter: Counter) -> bool:
+    """Return whether the store grants the call. If the store is unavailable, the call is granted but not counted."""
     try:
-        counter.add(0)
+        return counter.add(0)
     except dynamo.STORE_ERRORS as failure:
         if not dynamo.is_unavailable(failure):
             raise
+        counter.withdraw()
         log.warning("limits.skipped", limiter=limit.name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
+        return True
 
 
 @contextmanager

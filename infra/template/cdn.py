@@ -49,7 +49,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
         "PublicDocuments": _cache_policy(
             f"fairgate-{stage}-public-documents",
-            {"QueryStringBehavior": "all"},
+            {"QueryStringBehavior": "whitelist", "QueryStrings": known_parameters(routes)},
             {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
             brotli=False,
         ),
@@ -100,6 +100,22 @@ def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
             patterns.append((f"{pattern}/*", False))
         patterns.append((pattern, True))
     return [*patterns, (f"/{API_STAGE}/*", False)]
+
+
+def known_parameters(routes: dict[str, Any]) -> list[str]:
+    """Return the query parameters of all public documents. Others change no document, so CloudFront ignores them in its keys.
+
+    A cache policy may name ten.
+    """
+    operations = [methods["GET"].view_function.operation for methods in routes.values() if "GET" in methods]
+    return sorted(
+        {
+            name
+            for operation in operations
+            if operation.query is not None and _is_public_document(operation)
+            for name in operation.query.__struct_encode_fields__
+        }
+    )
 
 
 def _settings(stage: str) -> Settings:

@@ -56,6 +56,16 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     assert len(behaviours) <= 25  # as many as a distribution may have
 
 
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_only_parameters_that_change_a_public_document_are_in_the_key_of_the_cache(stage):
+    """Otherwise `/events?x=1`, `/events?x=2` and so on would all reach the API, which ignores unknown parameters of public documents."""
+    policy = cdn.resources(stage, app.app.routes)["PublicDocuments"]["Properties"]["CachePolicyConfig"]
+    config = policy["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]
+    names = ["category", "city", "cursor", "event_id", "from", "limit", "q", "status", "to"]
+    assert config == {"QueryStringBehavior": "whitelist", "QueryStrings": names}
+    assert len(names) <= 10  # as many as a cache policy may name
+
+
 def test_public_documents_are_cached_and_nothing_else_is():
     patterns = cdn.cached_paths(app.app.routes)
     cached = set()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.promoters.test_suspension import DRAFT, TIER, sign_up_promoter
@@ -81,6 +82,16 @@ def test_ticket_types_are_limited_before_the_verification(api):
     assert (refused.json["error"], refused.json["limit"]) == ("too_many_tiers", 2)
     verify(api, promoter_id)
     assert api.post(tiers, json=TIER | {"name": "C"}, **by).status == 201
+
+
+def test_the_limit_of_changes_holds_over_all_instances(api):
+    _, by = sign_up_promoter(api)
+    with settings.override(rate_limits="on", limit_catalog="3/60", promoter_events=10, unverified_events=10):
+        statuses = []
+        for _ in range(5):
+            rate_limits._local_counters.forget()  # each request gets a new instance
+            statuses.append(api.post("/events", json=DRAFT, **by).status)
+    assert statuses == [201] * 3 + [429] * 2
 
 
 def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):

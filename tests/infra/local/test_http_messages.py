@@ -255,6 +255,14 @@ def test_a_response_has_the_length_of_its_body():
     assert b"Content-Length" not in encode_response(304, {}, b"")
 
 
+def test_each_cookie_of_a_response_has_a_header_of_its_own():
+    """Browsers read several cookies in one header as one."""
+    sent = encode_response(200, {}, b"", cookies=("a=1; HttpOnly", "b=2"))
+    assert sent.count(b"\r\nSet-Cookie: ") == 2
+    with pytest.raises(ValueError, match="line's end"):
+        encode_response(200, {}, b"", cookies=("a=1\r\nX-A: b",))
+
+
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x", "a\n", "\ra"])
 def test_a_response_cannot_have_a_header_within_a_header(value):
     with pytest.raises(ValueError, match="line's end"):
