@@ -29,7 +29,7 @@ VALUES = {
     "count": 2,
     "giver": HOSTILE,
     "cancellation_reason": HOSTILE,
-    "returns": None,
+    "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
     "is_rejected": True,
     "role": "coordinator",
     "host": HOSTILE,
