@@ -98,7 +98,8 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Delete a draft. The event stays in the store with `deleted_at`, but appears in no list. A repeated call changes nothing.
 
-    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
+    Its long texts are emptied, because every instance keeps the event in its memory. Raises NotFound, ManagedByBootstrap, EventNotDraft,
+    EventHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -110,7 +111,7 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        return change_event(before, replace(before, deleted_at=now), "event.deleted", actor, now)
+        return change_event(before, replace(before, deleted_at=now, description="", metadata={}), "event.deleted", actor, now)
 
     return commit(build)[1]
 

@@ -9,6 +9,8 @@ from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
+DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete without end
+
 
 class PromoterUnverified(ApiError):
     code: ClassVar[str] = "promoter_not_verified"
@@ -75,13 +77,19 @@ def require_publisher(identity: Identity, event_id: str) -> str:
     return identity.user_id
 
 
+def strict_count(kept: int, total: int) -> int:
+    """Return how many entries count before a promoter is verified, out of `total` with the deleted ones, which stay in the store."""
+    return kept + (total - kept) // DELETED_PER_ENTRY
+
+
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     """Raise EventQuotaReached if a promoter may not have one more event. Reads the profile only of a promoter with many events."""
     limits = settings.current()
-    own = [event for event in catalog.events.values() if event.promoter_id == promoter_id and event.deleted_at is None]
-    if len(own) < limits.unverified_events:
+    total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
+    own = [event for event in total if event.deleted_at is None]
+    limit, count = limits.unverified_events, strict_count(len(own), len(total))
+    if count < limit:
         return
-    limit, count = limits.unverified_events, len(own)
     if profiles.is_verified(promoter_id):
         limit = limits.promoter_events
         count = sum(not event.starts_at or event.last_sale_at >= now for event in own)

@@ -14,7 +14,7 @@ from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Tier, in_display_order
-from chalicelib.catalog.permissions import find_event
+from chalicelib.catalog.permissions import find_event, strict_count
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
@@ -133,8 +133,8 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
     """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold in the meantime.
 
-    The tier stays in the catalog as `removed`, for refunded orders, but appears in no list. A repeated call changes nothing. Raises
-    NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
+    The tier stays in the catalog as `removed`, for refunded orders, but appears in no list, and its long texts are emptied. A repeated
+    call changes nothing. Raises NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -147,7 +147,8 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             resize_stock(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
-        return change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)
+        after = replace(before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[])
+        return change_tier(before, after, "tier.deleted", actor, now)
 
     return commit(build)[1]
 
@@ -181,7 +182,7 @@ def _commit_tier(
             return CatalogChange(catalog.tiers[new.id], [])
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
-        _check_tier_count(event, len(_others(catalog, tier)))
+        _check_tier_count(event, len(catalog.listed_tiers(event.id)), len(catalog.event_tiers(event.id)))
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
         stock = CatalogStock.from_tier(catalog, tier)
@@ -193,11 +194,12 @@ def _commit_tier(
     return commit(build)[1]
 
 
-def _check_tier_count(event: Event, count: int) -> None:
-    """Raise TooManyTiers if an event with `count` tiers may not have one more."""
+def _check_tier_count(event: Event, listed: int, total: int) -> None:
+    """Raise TooManyTiers if an event with `listed` tiers, or `total` with the deleted ones, may not have one more."""
     limit = min(settings.current().unverified_tiers, MAX_TIERS)
+    count = strict_count(listed, total)
     if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
-        limit = MAX_TIERS
+        limit, count = MAX_TIERS, listed
     if count >= limit:
         raise TooManyTiers(event_id=event.id, limit=limit)
 

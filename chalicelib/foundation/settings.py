@@ -148,10 +148,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unverified_events: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("How many events a promoter may have, with drafts and past events, before an admin verifies them."),
+        _says("How many events, past ones too, a promoter may have before an admin verifies them. Ten deleted drafts count as one."),
     ] = 10
     unverified_tiers: Annotated[
-        int, Meta(ge=1, le=98), _says("How many ticket types an event may have until an admin has verified its promoter.")
+        int,
+        Meta(ge=1, le=98),
+        _says("How many ticket types an event may have until an admin has verified its promoter. Ten deleted ones count as one."),
     ] = 20
     unverified_endpoints: Annotated[
         int, Meta(ge=1, le=10), _says("How many webhook endpoints a promoter may have until an admin has verified them.")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import clock, settings
 from tests import builders
@@ -92,6 +93,24 @@ def test_the_limit_of_changes_holds_over_all_instances(api):
             rate_limits._local_counters.forget()  # each request gets a new instance
             statuses.append(api.post("/events", json=DRAFT, **by).status)
     assert statuses == [201] * 3 + [429] * 2
+
+
+def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
+    promoter_id, by = sign_up_promoter(api)
+    long = {"description": "x" * 10_000, "metadata": {"text": "y" * 5_000}}
+    kept = create_draft(api, by)
+    for number in range(10):
+        tier_id = api.post(f"/events/{kept}/tiers", json=TIER | long | {"name": f"Tier {number}"}, **by).json["id"]
+        assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+        event_id = api.post("/events", json=DRAFT | long, **by).json["id"]
+        assert api.delete(f"/events/{event_id}", **by).status == 200
+    refused = api.post("/events", json=DRAFT, **by), api.post(f"/events/{kept}/tiers", json=TIER | {"name": "B"}, **by)
+    assert [reply.json["error"] for reply in refused] == ["event_quota_reached", "too_many_tiers"]
+    current = catalog.load_current()
+    assert max(len(str(entry)) for entry in (*current.events.values(), *current.tiers.values())) < 3_000
+    verify(api, promoter_id)
+    assert api.post("/events", json=DRAFT, **by).status == 201
+    assert api.post(f"/events/{kept}/tiers", json=TIER | {"name": "B"}, **by).status == 201
 
 
 def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):
