@@ -7,6 +7,7 @@ from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.edge.rate_limits import MAIL, limited
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput
@@ -26,8 +27,9 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
     """Mail a link to an account's new address, and a notice to the current address. Opening the link completes the change.
 
-    If the new address already has an account, its owner gets an email without a link; everything else is the same. Raises NoAccount,
-    TooManyAttempts, WrongPassword, or InvalidInput if the new address is the current address.
+    If the new address already has an account, its owner gets an email without a link; everything else is the same. Only a request with the
+    right password counts for the new address. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or InvalidInput if the new
+    address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -35,7 +37,8 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
         raise InvalidInput("This is already your address.", path="$.email", rule="same_address")
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
-    mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
+    with limited(request, MAIL, email_key(email), "change_email"):
+        mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
     notifications.send(mails.draft("change_requested", account.email, request.language))
 
 

@@ -171,7 +171,7 @@ def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Repl
 def send_order_again(request: RequestContext, order_id: str, body: AddressBody) -> Reply[AdminOrderView]:
     """Send the tickets of an order again, to its address or to a corrected one. Repeats within a minute send nothing more."""
     order = _get_order(request, order_id)
-    with limited(request, MAIL, email_key(body.email)):
+    with limited(request, MAIL, email_key(body.email), "send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(sent))
 

@@ -422,8 +422,11 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
     """Accept a transferred ticket. The ticket gets a new code, and the old code stops working."""
     request.is_repeatable = True
     user_id = request.require_user().user_id
-    with limited_by_address(request, TRANSFER), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
-        result = transfers.accept(user_id, token, body.email, request.language, request.now)
+    with limited_by_address(request, TRANSFER):
+        if body.email:  # a wrong token counts nothing for the address
+            transfers.check_acceptance(user_id, token, request.now)
+        with limited(request, MAIL, email_key(body.email), "transfer") if body.email else nullcontext():
+            result = transfers.accept(user_id, token, body.email, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
 
 

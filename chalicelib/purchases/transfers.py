@@ -98,16 +98,11 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """
     ticket_id, _, secret = token.rpartition(".")
-    ticket = tickets.find_ticket(ticket_id)
+    found = tickets.find_ticket(ticket_id)
     for _ in range(MAX_ATTEMPTS):
-        ticket, transfer = _require_secret(ticket, secret)
-        if transfer.accepted_at is not None:
-            if ticket.owner_id == user_id:
-                return AcceptResult(ticket, repeated=True)
-            raise TransferNotFound()
-        if ticket.owner_id == user_id:
-            raise TransferToSelf()
-        _require_open(ticket, transfer, now)
+        ticket, has_accepted = _require_acceptable(found, secret, user_id, now)
+        if has_accepted:
+            return AcceptResult(ticket, repeated=True)
         gift = tickets.give_ticket(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
@@ -115,13 +110,32 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
         try:
             dynamo.transact([gift.item, *records, entry, store.owner_email_item(ticket.id, email)])
         except dynamo.TransactionCanceled as cancelled:
-            ticket = decode_ticket(cancelled.reasons[0].item)
+            found = decode_ticket(cancelled.reasons[0].item)
             continue
         seats.delete_guest_details(ticket)
         log.count("tickets_transferred")
         log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)
     raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def check_acceptance(user_id: str, token: str, now: int) -> None:
+    """Check that the user may accept the ticket of a transfer, or has accepted it. Changes nothing. Raises what `accept` raises."""
+    ticket_id, _, secret = token.rpartition(".")
+    _require_acceptable(tickets.find_ticket(ticket_id), secret, user_id, now)
+
+
+def _require_acceptable(ticket: Ticket | None, secret: str, user_id: str, now: int) -> tuple[Ticket, bool]:
+    """Return the ticket of a transfer, and whether the user has accepted it already. Raises what `accept` raises."""
+    ticket, transfer = _require_secret(ticket, secret)
+    if transfer.accepted_at is not None:
+        if ticket.owner_id == user_id:
+            return ticket, True
+        raise TransferNotFound()
+    if ticket.owner_id == user_id:
+        raise TransferToSelf()
+    _require_open(ticket, transfer, now)
+    return ticket, False
 
 
 def _require_secret(ticket: Ticket | None, secret: str) -> tuple[Ticket, Transfer]:

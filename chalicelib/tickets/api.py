@@ -98,8 +98,11 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
     """Name the guest of a seat and invite the guest by email. The code and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
-    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
-        seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
+    with limited(request, INVITE, user_id):
+        if body.email:  # a refused guest counts nothing for the address
+            seats.check_guest(user_id, seat_id, body, request.now)
+        with limited(request, MAIL, email_key(body.email), "seat") if body.email else nullcontext():
+            seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
     return Reply(views.seat_view(seat, user_id))
 
 
@@ -122,7 +125,7 @@ def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Email the invitation for a seat again."""
     user_id = request.require_user().user_id
     seat, email = seats.get_invitable_seat(user_id, seat_id)
-    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):
+    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email), "seat"):
         invited = seats.send_invitation(seat, request.language, request.now)
     return Reply(views.seat_view(invited, user_id))
 

@@ -95,6 +95,11 @@ def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Lang
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
+def check_guest(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> None:
+    """Check that the owner may name the guest of a seat. Changes nothing. Raises what `name_guest` raises."""
+    _with_guest(_get_changeable_seat(owner_id, named_seat, now), named)
+
+
 def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
     """Take a seat back from its guest, whose code stops working. Raises SeatNotFound, TicketVoid, AttendeeLocked and GuestAdmitted."""
     for _ in range(MAX_ATTEMPTS):

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.accounts import members, store
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
 
@@ -171,3 +172,10 @@ def test_no_item_of_the_old_address_is_left(api, time, mailbox):
     items = dynamo.client().scan(TableName=store.AccountRow.name())["Items"]
     assert [item for item in items if item["id"]["S"].startswith("link#") and item["purpose"]["S"] == "change_email"] == []
     assert register(api).status == 201
+
+
+def test_requests_with_a_wrong_password_count_nothing_for_the_new_address(api, time, mailbox):
+    tokens = sign_up(api)
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [ask(api, tokens, password=OTHER_PASSWORD).status for _ in range(2)] == [403, 403]
+        assert [ask(api, tokens).status for _ in range(2)] == [200, 429]

@@ -221,6 +221,12 @@ def invite(api, email="door@example.com", role="staff", token=None, **options):
     )
 
 
+def test_strangers_who_invite_count_nothing_for_an_address(api, shop, mailbox):  # noqa: F811
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [invite(api, token=builders.token("eve", "promoter")).status for _ in range(3)] == [403] * 3
+        assert invite(api).status == 201
+
+
 def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  # noqa: F811
     member = invite(api, "Door@Example.com")
     assert (member.status, member.json["email"], member.json["role"]) == (201, "door@example.com", "staff")

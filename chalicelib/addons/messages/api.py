@@ -103,7 +103,8 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
         push.check_subscription(body.push)
     address, stored = turn_notices.checked_address(user_id, body.email, has_push=body.push is not None)
     receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
-    with limited(request, MAIL, receiver):
+    turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token counts nothing for the address
+    with limited(request, MAIL, receiver, "turn"):
         notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
     return Reply(turn_notice_view(notice))
 

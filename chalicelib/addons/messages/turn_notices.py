@@ -83,6 +83,17 @@ def checked_address(user_id: str, email: str | None, *, has_push: bool = False) 
     return email, email
 
 
+def check_place(user_id: str, event_id: str, token: str, now: int) -> tuple[Arrival, QueueStatus]:
+    """Return the user's arrival in `token` and its status. Raises what `request_messages` raises."""
+    state, arrival = waiting_room.get_place(event_id, user_id, token, now)
+    status = compute_queue_status(state, arrival, now)
+    if state.stopped is not None:
+        raise JoiningStopped(reason=state.stopped)
+    if status.admitted_at is not None and status.admitted_at <= now:
+        raise TurnNotAhead()
+    return arrival, status
+
+
 def request_messages(
     user_id: str, event_id: str, token: str, email: str | None, subscription: PushSubscription | None, language: Language, now: int
 ) -> TurnNotice:
@@ -90,12 +101,7 @@ def request_messages(
 
     Raises TurnNotAhead, JoiningStopped if no turn can come, and what `waiting_room.get_place` raises.
     """
-    state, arrival = waiting_room.get_place(event_id, user_id, token, now)
-    status = compute_queue_status(state, arrival, now)
-    if state.stopped is not None:
-        raise JoiningStopped(reason=state.stopped)
-    if status.admitted_at is not None and status.admitted_at <= now:
-        raise TurnNotAhead()
+    arrival, status = check_place(user_id, event_id, token, now)
     notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email, push=subscription)
     ttl = _ttl(arrival)
     if _noted_rooms.entries.get(event_id) != (arrival.room, ttl):

@@ -457,6 +457,14 @@ def test_who_may_ask_and_until_when(post, api, time, sale):
     assert [reply.status for reply in replies] == [200, 200, 429]
 
 
+def test_requests_with_a_wrong_token_count_nothing_for_an_address(api, sale):
+    event_id = sale[0]
+    token = join(api, event_id, "late")
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [ask(api, event_id, "late", "x.y", email="one@home.test").status for _ in range(3)] == [403] * 3
+        assert ask(api, event_id, "late", token, email="one@home.test").status == 200
+
+
 def test_what_is_kept_is_exported_and_erased(post, api, time, sale):
     event_id = sale[0]
     token = join(api, event_id, "ada")

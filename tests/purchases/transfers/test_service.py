@@ -205,3 +205,10 @@ def list_pages(api, user, limit):
 @pytest.mark.parametrize("query", [{"limit": 0}, {"cursor": "x"}, {"user": "bob"}])
 def test_a_wrong_page_of_tickets_is_refused(api, time, query):
     assert api.get("/tickets", user="ada", query=query).status == 400
+
+
+def test_wrong_links_count_nothing_for_an_address(sender):
+    token, email = sender.token_of_offer(), "bob@example.com"
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [sender.accept(f"{token[:-1]}x", "eve", email=email).status for _ in range(3)] == [404] * 3
+        assert sender.accept(token, email=email).status == 201

@@ -320,3 +320,18 @@ def test_an_address_gets_few_mails_and_a_user_sends_a_limited_number(table, mail
         replies = [table.name(2, f"Guest {number}") for number in range(12)]
         assert refusal(replies[-1]) == (429, "rate_limited")
         assert replies[-1].json["limiter"] == "invite"
+
+
+def test_refused_guests_count_nothing_for_an_address(table, mailbox):
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert [table.name(1, email="bob@example.com", user="eve").status for _ in range(3)] == [404] * 3
+        assert table.name(1, email="bob@example.com").status == 200
+    assert len(mailbox.mails) == 1
+
+
+def test_a_guest_who_was_often_invited_can_still_accept_a_ticket(table):
+    with settings.override(rate_limits="on", limit_mail="1/900"):
+        assert table.name(1, email="bob@example.com").status == 200
+        assert table.invite(1).json["limiter"] == "mail"
+        token = table.api.post(f"/tickets/{table.tickets[0].id}/transfer", user="ada").json["token"]
+        assert table.api.post(f"/transfers/{token}/accept", json={"email": "bob@example.com"}, user="guest-bob").status == 201
