@@ -99,9 +99,12 @@ def _short_message(notification: Notification, event: Event, address: str) -> Ma
     order_id = notification.facts.get("order_id")
     if notification.kind in turn_notices.KINDS or (order_id is None and "ticket_id" not in notification.facts):
         raise Moot
+    is_change = notification.kind == "event_changed"
+    if is_change:
+        _event_change(notification, event, address)  # raises Moot
     is_order = notification.kind == "order_confirmed" and order_id is not None
     token = f"#token={guest_orders.order_token(str(order_id), address)}" if is_order else ""
-    values = {"shop": settings.current().shop_name, "url": settings.current().page_url(f"find-tickets{token}")}
+    values = {"shop": settings.current().shop_name, "url": settings.current().page_url(f"find-tickets{token}"), "is_change": is_change}
     text = templates.render("order_short", notification.language, values)
     return MailMessage(
         "order_short",

@@ -6,10 +6,12 @@ import pytest
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
+from chalicelib.addons.messages import event_notices
 from chalicelib.foundation import settings
 from chalicelib.notifications.providers import MailFailed
 from tests import builders, pdfs
 from tests.client import Client
+from tests.promoters.test_suspension import sign_up_promoter
 
 SPAM = "Call 555 0100 now"
 EVENT = {"name": SPAM, "venue": SPAM, "starts_at": "2026-08-01T20:00:00Z", "waiting_room": {"enabled": False}}
@@ -239,3 +241,23 @@ def transfer_ticket(api: Client, giver: str, receiver: str, accepted: dict[str, 
     [ticket] = api.get("/tickets", user=giver).json["tickets"]
     token = api.post(f"/tickets/{ticket['id']}/transfer", user=giver).json["token"]
     assert api.post(f"/transfers/{token}/accept", json=accepted, user=receiver).status == 201
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_buyers_of_free_tickets_learn_of_a_change_unless_the_event_is_suspended(api, post, time, locked):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = api.post("/events", json=EVENT, **by).json["id"]
+    tier_id = api.post(f"/events/{event_id}/tiers", json={"name": SPAM, "price_cents": 0, "capacity": 10}, **by).json["id"]
+    assert api.post(f"/events/{event_id}/publish", **by).status == 200
+    assert builders.buy(api, "ada", event_id, tier_id, customer_email=VICTIM).status == 201
+    assert api.patch(f"/admin/users/{promoter_id}", json={"locked": locked}, token=builders.admin_token()).status == 200
+    post.deliver()
+    time.advance(86_400)
+    assert api.patch(f"/events/{event_id}", json={"venue": f"{SPAM}!"}, token=builders.admin_token()).status == 200
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    post.send()
+    mails = [mail for mail in post.deliver() if mail["To"] == VICTIM]
+    subjects = ["Your order at Shop"] if locked else ["Your order at Shop", "An event of your order at Shop has changed"]
+    assert [mail["Subject"] for mail in mails] == subjects
+    assert SPAM not in "".join(map(whole_text, mails))
