@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from chalicelib.accounts import directory, members, profiles
+from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account
@@ -188,12 +189,23 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
 
 
 def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
-    """Remove a person's role at an event. Returns the former membership. Raises NotFound, Forbidden or MemberChanging."""
-    event = permissions.require_manager(identity, event_id)
+    """Remove a person's role at an event, or let the caller leave it. Returns the former membership.
+
+    Raises NotFound, Forbidden or MemberChanging.
+    """
+    is_own = event_id in identity.events and _is_member(identity.user_id, member_id)
+    event = None if is_own else permissions.require_manager(identity, event_id)
     membership = members.get_membership(event_id, member_id)
-    _check_appointment(identity, event, membership.role, None)
+    if event is not None:
+        _check_appointment(identity, event, membership.role, None)
     members.remove(membership, identity.user_id, now)
     return membership
+
+
+def _is_member(user_id: str, member_id: str) -> bool:
+    """Whether the member id belongs to the verified address of this account."""
+    account = accounts.find_account(user_id)
+    return account is not None and account.verified_at is not None and members.member_id(account.email) == member_id
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:

@@ -326,6 +326,16 @@ def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, m
     assert len(log_in(api, "door@example.com").json["user"]["events"]) == 3
 
 
+def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop, mailbox):  # noqa: F811
+    own, other = invite(api).json["id"], invite(api, "other@example.com").json["id"]
+    register(api, "door@example.com")
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
+    token = log_in(api, "door@example.com").json["access_token"]
+    assert api.delete(f"/events/fest/members/{other}", token=token).status == 403
+    assert api.delete(f"/events/fest/members/{own}", token=token).status == 200
+    assert log_in(api, "door@example.com").json["user"]["events"] == {}
+
+
 def test_a_draft_without_a_start_is_listed_without_one(api, promoter):
     token, path = promoter["access_token"], f"/promoters/{promoter['user']['id']}/events"
     assert api.post("/events", json={"name": "Some night"}, token=token).status == 201
