@@ -64,7 +64,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "follow_changes": {
         "audit": "PutItem",
-        "buyers": "BatchGetItem Query UpdateItem",
+        "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem GetItem Query",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",

@@ -413,7 +413,7 @@ def test_the_worker_shows_a_push_message_and_opens_its_page(new_buyer, drop_id):
     here = buyer.page.url
     message = {"title": "It is your turn: Drop", "body": "You have until 8:00 PM MDT.", "url": here, "tag": "one", "lang": "en"}
     shown = {"title": message["title"], "body": message["body"], "tag": "one", "lang": "en", "renotify": True, "data": here}
-    assert worker.evaluate(FIRE, [message, f"{here}?other"]) == [shown, f"focus {here}", f"open {here}?other"]
+    assert worker.evaluate(FIRE, [message, f"{here}/other"]) == [shown, f"focus {here}", f"open {here}/other"]
 
 
 def test_a_browser_that_blocks_notifications_keeps_emails(new_buyer, drop_id):

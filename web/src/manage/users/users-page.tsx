@@ -54,14 +54,15 @@ export function UsersPage() {
 function AccountList({ search, group }: { search: string; group: Group }) {
   const own = useRoomTexts("users");
   const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
-  const [last, setLast] = useState("");
+  const [last, setLast] = useState<{ action: ActionText; email: string; changed?: ChangedAccount }>();
   const done = async (action: ActionText, email: string, changed?: ChangedAccount) => {
-    const { suspended_events: suspended = 0, resumed_events: resumed = 0 } = changed ?? {};
-    setLast([own[action](email), suspended > 0 && own.suspended(suspended), resumed > 0 && own.resumed(resumed)].filter(Boolean).join(" "));
+    setLast({ action, email, changed });
     await found.reload();
   };
+  const { suspended_events: suspended = 0, resumed_events: resumed = 0 } = last?.changed ?? {};
+  const status = [last && own[last.action](last.email), suspended > 0 && own.suspended(suspended), resumed > 0 && own.resumed(resumed)];
   return (
-    <PagedList found={found} itemsOf={(page) => page.users} status={last} empty={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.users} status={status.filter(Boolean).join(" ")} empty={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
       {(accounts) => (
         <ul class="cases">
           {accounts.map((account) => (

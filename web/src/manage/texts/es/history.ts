@@ -60,6 +60,7 @@ const ownFields: typeof englishFields = {
   managed_by: "Se gestiona en",
   featured: "Destacado",
   guests_until: "Se pueden añadir invitados hasta",
+  cancellation_reason: "Motivo de la cancelación",
   image: "Imagen",
   image_url: "Dirección de una imagen",
   metadata: "Metadatos",
