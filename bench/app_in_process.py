@@ -19,7 +19,7 @@ from tests import engines
 from tests.client import Client
 
 MANY_TICKETS = 20_000
-_SETTINGS = {"stage": "bench", "identity": "demo", "payment_simulation": "on", "rate_limits": "off"}
+_SETTINGS = {"stage": "bench", "identity": "demo", "payment_simulation": "on", "rate_limits": "off", "publishing": "all"}
 _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 
 

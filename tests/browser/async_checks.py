@@ -1,13 +1,21 @@
 """Waiting for what a page can only say later, such as what it keeps."""
 
-from itertools import count
+from time import monotonic
+from typing import Any
 
 from playwright.sync_api import Page
 
-_numbers = count()
+SECONDS = 60.0
+POLL_MS = 50
 
 
-def wait_until(page: Page, check: str) -> None:
-    """Wait until an asynchronous function of JavaScript returns something true; Playwright's own waiting asks such a function only once."""
-    answer = f"window.answer{next(_numbers)}"
-    page.wait_for_function(f"() => {{ ({check})().then((value) => ({answer} = value)); return {answer}; }}")
+def wait_until(page: Page, check: str, arg: Any = None) -> None:
+    """Wait until a function of JavaScript, asynchronous or not, returns something true. Raises AssertionError after a minute.
+
+    Playwright's own `wait_for_function` evaluates a string in the page whenever it asks again, which the pages' content security policy
+    forbids, so it works only if its first answer is true.
+    """
+    ends_at = monotonic() + SECONDS
+    while not page.evaluate(check, arg):
+        assert monotonic() < ends_at, f"never true: {check}"
+        page.wait_for_timeout(POLL_MS)

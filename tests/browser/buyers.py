@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from chalicelib.foundation import clock
+from tests.browser.async_checks import wait_until
 
 expect.set_options(timeout=60_000)
 
@@ -92,7 +93,7 @@ class Buyer:
         expect(codes).to_have_count(count)
         for code in codes.all():
             code.scroll_into_view_if_needed()
-            self.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=code.element_handle())
+            wait_until(self.page, "image => image.complete && image.naturalWidth > 0", code.element_handle())
 
     def look_again(self) -> None:
         """What happens when the network or the buyer comes back: the page asks for what is new."""

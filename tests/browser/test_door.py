@@ -318,7 +318,7 @@ def test_an_idle_camera_sleeps_and_a_busy_one_keeps_the_screen_on(door, film, ne
     assert staff.page.evaluate("() => screenLocks") == ["screen"]
     staff.page.clock.fast_forward(121_000)
     staff.page.get_by_text("The camera is asleep to save battery.").wait_for()
-    staff.page.wait_for_function("() => screenLocks.length === 0")
+    wait_until(staff.page, "() => screenLocks.length === 0")
     assert staff.page.locator("video").evaluate("video => video.srcObject") is None
 
 

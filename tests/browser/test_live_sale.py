@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import invariants
+from tests.browser.async_checks import wait_until
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 
@@ -151,7 +152,7 @@ def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
     manager.time.advance(2)
     manager.page.add_init_script(NOTE_WHAT_IS_WRITTEN)
     manager.open(f"/events/{drop.event_id}/live")
-    manager.page.wait_for_function("() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
+    wait_until(manager.page, "() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
     assert [text for text in manager.page.evaluate("written") if "Jan" in text] == []
 
 

@@ -82,7 +82,7 @@ def codes(buyer) -> list[str]:
 
 def wait_until_kept(buyer) -> None:
     buyer.see("This browser saves your tickets")
-    buyer.page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    wait_until(buyer.page, "() => navigator.serviceWorker.controller !== null")
 
 
 def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, server, time):
@@ -140,11 +140,9 @@ def test_the_shop_is_never_an_old_one_while_the_network_answers(holder, api, tim
     wait_until_kept(holder)
     builders.create_event(api, "Announced later")
     time.advance(10)
-    asked: list[str] = []
-    holder.page.on("request", lambda request: asked.append(request.url.partition("/api")[2]))
-    holder.page.goto("/")
+    with holder.page.expect_request(lambda request: request.url.partition("/api")[2] == "/v1/events"):
+        holder.page.goto("/")
     expect(holder.heading("Announced later")).to_be_visible()
-    assert "/v1/events" in asked
 
 
 def test_kept_tickets_are_shown_while_the_shop_is_slow(holder):
@@ -180,7 +178,7 @@ def test_a_ticket_fills_the_screen_for_the_scanner(holder):
     assert holder.page.evaluate("() => screenLocks") == ["screen"]
     holder.page.keyboard.press("Escape")
     expect(view).to_be_hidden()
-    holder.page.wait_for_function("() => screenLocks.length === 0")
+    wait_until(holder.page, "() => screenLocks.length === 0")
 
 
 def test_a_used_ticket_keeps_its_code_while_its_holder_may_go_out_and_come_back(holder, api, shop, server, time):

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from chalicelib.addons.messages.store import EventNoticeRow
 from chalicelib.foundation import clock, settings
 from tests import builders
+from tests.browser.async_checks import wait_until
 
 ROOT = Path(__file__).parents[2]
 OPENS_AFTER = 60
@@ -84,7 +85,7 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     buyer.see("It is your turn")
     expect(buyer.page).to_have_title(re.compile("^Your turn!"))
     expect(buyer.page.get_by_label("Play a sound")).to_have_count(0)
-    buyer.page.wait_for_function("tones === 6")
+    wait_until(buyer.page, "() => tones === 6")
     buyer.page.reload()
     buyer.see("It is your turn")
 
@@ -96,7 +97,7 @@ def test_the_sound_needs_no_choice_and_turns_are_announced_with_their_time(new_b
     buyer.see("Your turn lasts 3 minutes. If you miss it, you can still choose tickets for 1 minute more.")
     _pass(buyer, time, OPENS_AFTER + 1)
     buyer.see("It is your turn")
-    buyer.page.wait_for_function("tones === 3")  # joining was a click, so the browser plays it
+    wait_until(buyer.page, "() => tones === 3")  # joining was a click, so the browser plays it
 
 
 def test_back_and_forward_keep_the_place_in_line(new_buyer, api, time, drop_id):

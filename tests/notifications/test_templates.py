@@ -35,6 +35,7 @@ VALUES = {
     "host": HOSTILE,
     "is_gone": True,
     "is_cancelled": True,
+    "is_change": True,
     "tier": HOSTILE,
     "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC)},
     "position": 12_812,

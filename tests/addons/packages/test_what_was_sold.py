@@ -17,7 +17,6 @@ OTHERS = {
     "POST /admin/events/{event_id}/waiting-room/rate",
     "DELETE /events/{event_id}/waiting-room/clear",
     "POST /events/{event_id}/members",
-    "DELETE /events/{event_id}/members/{member_id}",
     "POST /admin/orders/{order_id}/refunds/preview",
     "PUT /admin/orders/{order_id}/email",
     # they take back what was sold, and have tests of their own

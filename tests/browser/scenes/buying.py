@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
 from tests import builders, pictures
+from tests.browser.async_checks import wait_until
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage, never_answer
 
 
@@ -65,7 +66,7 @@ def event_with_packages(stage: Stage) -> None:
     stage.buyer.see("Message on the table (optional)")
     picture = stage.page.locator(".tier-picture")
     picture.scroll_into_view_if_needed()
-    stage.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    wait_until(stage.page, "image => image.complete && image.naturalWidth > 0", picture.element_handle())
     expect(picture).to_have_count(1)
 
 
