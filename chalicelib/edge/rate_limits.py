@@ -156,6 +156,11 @@ class RateLimit(Struct, frozen=True):
     counts_first: bool = False
     wide_factor: int = WIDE_FACTOR
 
+    @property
+    def quota(self) -> Quota:
+        """What the setting allows each user."""
+        return _quota(getattr(settings.current(), f"limit_{self.name}"))
+
 
 JOIN = RateLimit("join", wide_factor=WIDE_FACTOR_IN_SALES)  # counted for each event separately
 RESERVE = RateLimit("reserve", counts_bounded=True, wide_factor=WIDE_FACTOR_IN_SALES)
@@ -165,7 +170,7 @@ WAITLIST = RateLimit("waitlist")  # counted for each event separately
 SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up have no user id yet
 INVITE = RateLimit("invite", counts_first=True)
 WEBHOOK = RateLimit("webhook", counts_first=True)
-CATALOG = RateLimit("catalog")  # not counted for admins
+CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
 # Emails of the outbox, counted by `count_effect`: for an address, or for a promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
@@ -275,7 +280,7 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     if current.rate_limits == "off":
         yield Attempt(limit, None, None)
         return
-    now, quota = request.now * 1000, _quota(getattr(current, f"limit_{limit.name}"))
+    now, quota = request.now * 1000, limit.quota
     address = source_address(request)
     by_address = [
         Counter(_key(limit, "address", network), Quota(quota.count * current.address_factor * factor, quota.seconds), now)
@@ -299,17 +304,18 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
     """
     if settings.current().rate_limits == "off":
         return 0
-    counter = Counter(_key(limit, "user", key), _quota(getattr(settings.current(), f"limit_{limit.name}")), now * 1000)
+    counter = Counter(_key(limit, "user", key), limit.quota, now * 1000)
     if counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE):
         return 0
     return max(1, -(-counter.wait() // 1000))
 
 
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Limit how often a caller may call the decorated handler. Admins may call it as often as they like.
+    """Limit how often a caller may call the decorated handler, from any address. Admins may call it as often as they like.
 
-    The call is counted in the store before the handler, so the limit holds over all instances.
+    The limit must be one that `counts_first`, so that it holds over all instances.
     """
+    assert limit.counts_first
 
     def decorate(handler: Callable[..., T]) -> Callable[..., T]:
         @wraps(handler)
@@ -317,27 +323,13 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
             caller = request.require_user()
             if "admin" in caller.roles or settings.current().rate_limits == "off":
                 return handler(request, *values, **named)
-            quota = _quota(getattr(settings.current(), f"limit_{limit.name}"))
-            counter = Counter(_key(limit, "user", caller.user_id), quota, request.now * 1000)
-            if not (counter.begin() and _count_call(limit, counter)):
-                raise _refusal(limit, counter, "user", source_address(request))
+            counter = Counter(_key(limit, "user", caller.user_id), limit.quota, request.now * 1000)
+            Attempt(limit, counter, source_address(request)).begin(())
             return handler(request, *values, **named)
 
         return handle
 
     return decorate
-
-
-def _count_call(limit: RateLimit, counter: Counter) -> bool:
-    """Return whether the store grants the call. If the store is unavailable, the call is granted but not counted."""
-    try:
-        return counter.add(0)
-    except dynamo.STORE_ERRORS as failure:
-        if not dynamo.is_unavailable(failure):
-            raise
-        counter.withdraw()
-        log.warning("limits.skipped", limiter=limit.name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
-        return True
 
 
 @contextmanager

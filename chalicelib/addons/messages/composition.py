@@ -101,7 +101,7 @@ def _short_message(notification: Notification, event: Event, address: str) -> Ma
         raise Moot
     is_change = notification.kind == "event_changed"
     if is_change:
-        _event_change(notification, event, address)  # raises Moot
+        _earlier_details(notification, event)  # raises Moot
     is_order = notification.kind == "order_confirmed" and order_id is not None
     token = f"#token={guest_orders.order_token(str(order_id), address)}" if is_order else ""
     values = {"shop": settings.current().shop_name, "url": settings.current().page_url(f"find-tickets{token}"), "is_change": is_change}
@@ -221,23 +221,27 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 
 def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Describe the current event and the old values of changed details. Raises Moot if the change was undone or the event was cancelled."""
+    """Describe the current event and the old values of changed details. Raises Moot like `_earlier_details`."""
+    values = {
+        "before": _earlier_details(notification, event),
+        "returns": _returns(notification, event, address),
+        "url": settings.current().page_url(f"events/{event.id}"),
+    }
+    return values, [_calendar(event)]
+
+
+def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]:
+    """Return the old values of changed details. Raises Moot if the change was undone, or the event was cancelled or suspended."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
     if before == after or event.status == "cancelled" or event.suspended:
         raise Moot
     has_moved = (before.starts_at, before.timezone) != (after.starts_at, after.timezone)
-    earlier = {
+    return {
         "name": before.name if before.name != after.name else "",
         "place": before.place if before.place != after.place else "",
         "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
     }
-    values = {
-        "before": earlier,
-        "returns": _returns(notification, event, address),
-        "url": settings.current().page_url(f"events/{event.id}"),
-    }
-    return values, [_calendar(event)]
 
 
 def _returns(notification: Notification, event: Event, address: str) -> dict[str, Any] | None:
