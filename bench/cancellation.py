@@ -1,7 +1,7 @@
 """`python -m bench.cancellation`: how long the refunds of a cancelled event with 100,000 orders take.
 
-The store's calls and the calls to the provider last as long as on AWS and at Stripe, in real time; the work in between is that of this
-machine. A sample of orders and refunds is measured, and the rest of the event is computed from it. Takes half a minute.
+Calls to the store and to the provider are given the latency of AWS and Stripe; the work in between takes as long as it takes on this
+machine. It measures a sample of orders and refunds, and computes the figures for the whole event. Takes half a minute.
 """
 
 import time

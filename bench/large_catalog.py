@@ -1,8 +1,8 @@
 """`python -m bench.large_catalog`: what a catalog of 10,000 events costs the instances, as in docs/performance.md.
 
 The events are made through the API's store and have three tiers each. Seconds of trips are virtual: the store has the limits and answer
-times of tests/simulation/limits.py. Parallel calls are made one after the other, so a start is faster than shown. Processor time is that of
-this machine. The load of a key with many instances is extrapolated: what ten instances add to it, times their number.
+times of tests/simulation/limits.py. Parallel calls are made one after the other, so a start is faster than shown. Processor times
+depend on this machine. The load of a key with many instances is extrapolated from what ten instances add to it.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def write_events(count: int) -> list[str]:
 def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> None:
     """Print the trips, units, virtual seconds and processor time of `work`, which runs three times.
 
-    The processor time is that of the last run, without that of the local store.
+    The processor time is measured in the last run and excludes the local store.
     """
     prepare()
     with record_calls(measured=True) as calls:

@@ -10,7 +10,7 @@
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
 | `change#<number>` | `change` | the entries that a revision changed; the number is the revision modulo CHANGE_ROWS |
-| `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is that of the snapshot modulo SNAPSHOT_ROWS |
+| `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
 
 `live` is the truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes since,

@@ -169,8 +169,7 @@ def route(
     JSON body as an instance of its type, a msgspec Struct; if the parameter has a default, the body may be empty. A parameter `query`
     receives the query parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Public routes that only
     read ignore unknown query parameters, because other sites add theirs to links. Other routes that only read refuse them, even if they
-    have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the
-    OpenAPI document (see Operation).
+    have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
 
     Chalice turns an exception from a handler into a 500 before any middleware sees it, so `error_reply` turns exceptions into replies here.
     """

@@ -107,7 +107,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
 
 
 def _has_events(snapshot: Catalog, user_id: str) -> bool:
-    """Whether the events include those of somebody who may no longer have the role of a promoter."""
+    """Whether the catalog has events of this user, even if the user is no longer a promoter."""
     return any(event.promoter_id == user_id for event in snapshot.events.values())
 
 

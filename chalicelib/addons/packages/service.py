@@ -160,7 +160,7 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 @contextmanager
 def speaking_of_packages() -> Iterator[None]:
-    """Replace the words and field names of tiers by those of packages in an error that the block raises."""
+    """Make an error that the block raises speak of packages: replace its words and field names for tiers."""
     try:
         yield
     except ApiError as error:

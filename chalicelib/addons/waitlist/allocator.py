@@ -140,7 +140,7 @@ def make_offer(
 
 
 def _begin_census(event_id: str, now: int) -> Census:
-    """Return an empty census that knows the numbers of everybody who has joined so far: those who have left have numbers too."""
+    """Return an empty census. Its numbers include everybody who has ever joined, because people who have left have numbers too."""
     people, tickets = store.read_arrivals(event_id)
     return Census(full_at=now, people_to=people, tickets_to=tickets)
 
