@@ -20,6 +20,9 @@ from tests.browser.tours.tour import Tour
 def promoters(manager: Manager) -> Iterator[str]:
     account = {"email": "nora@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"}
     manager.api.post("/auth/register", json=account)
+    nora = manager.api.post("/auth/login", json={"email": account["email"], "password": PASSWORD}).json
+    profile = {"name": "Nova", "company": "Nova", "policies": "Refunds until the day before."}
+    assert manager.api.put(f"/promoters/{nora['user']['id']}", json=profile, token=nora["access_token"]).status == 200
     manager.sign_in_as_admin("/manage/promoters")
     manager.see_heading("Nova")
     yield "unverified"
@@ -31,7 +34,7 @@ def promoters(manager: Manager) -> Iterator[str]:
     manager.page.get_by_label("Show").select_option("true")
     manager.see_heading("Nova")
     [promoter] = manager.api.get("/promoters").json["promoters"]
-    assert (promoter["name"], promoter["verified"]) == ("Nova", True)
+    assert (promoter["name"], promoter["verified"], promoter["policies"]) == ("Nova", True, "Refunds until the day before.")
     yield "verified"
 
 
@@ -90,14 +93,24 @@ def users(manager: Manager) -> Iterator[str]:
     manager.see_heading("nora@example.com")
     manager.see("This is your account.")
     yield "special"
-    manager.fill("Beginning of the email address, or full user ID", "ada")
+    manager.fill("Email address, user ID, order number or code", "ada")
     manager.press("Search")
     manager.see_heading("adam@example.com")
     [ada] = manager.api.get("/admin/users", query={"search": "ada@"}, token=builders.admin_token()).json["users"]
-    builders.create_order(manager.api, builders.create_shop(manager.api), user=ada["id"])
+    shop = builders.create_shop(manager.api)
+    builders.create_order(manager.api, shop, user=ada["id"])
+    builders.buy(manager.api, "guest-1", *shop, customer_email="gina@example.com")
     manager.page.locator("summary", has_text="Orders").first.click()
     manager.see("Night")
     yield "orders"
+    manager.fill("Email address, user ID, order number or code", "gina@example.com")
+    manager.press("Search")
+    manager.see("No email address of an account begins with this text.")
+    manager.see("Night")
+    yield "found_order"
+    manager.fill("Email address, user ID, order number or code", "ada")
+    manager.press("Search")
+    manager.see_heading("adam@example.com")
     manager.press("Lock: ada@example.com")
     dialog = manager.page.get_by_role("dialog")
     dialog.get_by_label("Reason").fill("Sells places in line")

@@ -14,8 +14,10 @@ type Promoter = Schemas["PromoterView"];
 
 const listPromoters = (verified: boolean, cursor?: string) => content(manager.GET("/promoters", { params: { query: { verified, limit: 50, cursor } } }));
 /** Save the unchanged profile with another `verified`. */
-const verify = ({ id, name, company, description, website, email, version }: Promoter, verified: boolean) =>
-  content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified, version } }));
+const verify = ({ id, name, company, description, website, email, policies, version }: Promoter, verified: boolean) => {
+  const body = { name, company, description, website, email, policies, verified, version };
+  return content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body }));
+};
 
 export function PromotersPage() {
   const own = useRoomTexts("admin");
