@@ -130,12 +130,16 @@ def test_a_link_to_confirm_the_address_that_has_expired_is_mailed_again(ada, tim
     ada.page.get_by_label("Email address").fill(EMAIL)
     ada.press("Send the link")
     ada.see(f"We have sent a link to {EMAIL}")
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My details")).to_be_visible()
     ada.page.goto("/")
     ada.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
     ada.press("Confirm")
     ada.page.get_by_label("Password", exact=True).fill(PASSWORD)
     ada.press("Confirm")
     ada.see("Your address is confirmed")
+    expect(ada.page.get_by_role("main").get_by_role("link")).to_have_text("Account")
 
 
 @pytest.mark.journey

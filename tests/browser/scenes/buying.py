@@ -266,6 +266,7 @@ def checkout_with_the_api_down(stage: Stage) -> None:
     stage.lose_api()
     stage.buyer.press("Continue to payment")
     stage.buyer.see("We cannot reach the shop.")
+    assert stage.page.evaluate("document.activeElement.textContent").startswith("That did not work")
 
 
 def failure_with_a_request_id(stage: Stage) -> None:

@@ -241,7 +241,11 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <strong>{isFree ? t.free : amount}</strong>
         </div>
       </section>
-      {failure && <Failure failure={failure} />}
+      {failure && (
+        <div tabIndex={-1} ref={takeFocus}>
+          <Failure failure={failure} />
+        </div>
+      )}
       <GuestNote text={t.guest.before} />
       {!session ? (
         <form key="details" class="panel" onSubmit={toPayment}>

@@ -10,6 +10,7 @@ import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
 import { ReturnPanel } from "../parts/return-panel";
 import { ScanView } from "../parts/scan-view";
+import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { isOver, isUsable } from "../use-wallet";
 
@@ -21,6 +22,7 @@ export function VerifyEmail() {
   const { t } = useTexts();
   const [isDone, setDone] = useState(false);
   const [needsPassword, setNeedsPassword] = useState(false);
+  const hasAccount = useBuyer().buyer?.kind === "account";
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.account.verify);
   const submit = async ({ current_password }: Record<string, string>) => {
@@ -37,7 +39,7 @@ export function VerifyEmail() {
     <div class="page page-narrow">
       <h1>{t.account.verify}</h1>
       {isDone ? (
-        <Done title={t.account.verified} />
+        <Done title={t.account.verified} hasAccount={hasAccount} />
       ) : hasToken ? (
         <>
           <Form onSubmit={submit} button={t.account.confirm}>
@@ -212,12 +214,12 @@ export function ResetPassword() {
   );
 }
 
-function Done({ title }: { title: string }) {
+function Done({ title, hasAccount = false }: { title: string; hasAccount?: boolean }) {
   const { t } = useTexts();
   return (
     <Outcome tone="good" title={title}>
-      <a class="button" href="/sign-in">
-        {t.signIn.title}
+      <a class="button" href={hasAccount ? "/account" : "/sign-in"}>
+        {hasAccount ? t.nav.account : t.signIn.title}
       </a>
     </Outcome>
   );

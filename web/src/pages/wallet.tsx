@@ -99,7 +99,7 @@ function Done({ placed }: { placed: OrderWithTickets | null }) {
       {order && (
         <>
           <p>
-            {order.event_name}, {t.orders.tickets(order.quantity)}: <strong>{isFree ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
+            <span class="code">{order.number}</span> · {order.event_name}, {t.orders.tickets(order.quantity)}: <strong>{isFree ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
           </p>
           <div class="row">
             <a class="button button-quiet" href={`/orders/${order.id}`}>
