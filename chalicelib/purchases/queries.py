@@ -131,6 +131,11 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
     return list_tickets_of_ids(store.list_ids_of_address(email, MAX_OF_ADDRESS))
 
 
+def list_order_ids_of_address(email: str, limit: int) -> list[str]:
+    """Return the ids of the purchases with an address, and of those from which it received a ticket, newest first. Reads `limit` items."""
+    return [found.partition("-")[0] for found in store.list_ids_of_address(email, limit)]
+
+
 def get_order_of_address(email: str, order_id: str) -> Purchase:
     """Return an order that was placed with an address. Raises OrderNotFound."""
     if order_id not in store.list_ids_of_address(email, MAX_OF_ADDRESS):

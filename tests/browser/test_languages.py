@@ -129,13 +129,13 @@ def test_a_search_and_its_results_stay_when_the_language_changes(new_buyer, api,
     assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)
     manager.sign_in_as_admin("/manage/users")
-    manager.fill("Beginning of the email address, or full user ID", "ada@")
+    manager.fill("Email address, user ID, order number or code", "ada@")
     manager.press("Search")
     manager.press("Make promoter: ada@example.com")
     manager.page.get_by_role("dialog").get_by_role("button", name="Make promoter").click()
     manager.see("ada@example.com is now a promoter.")
     manager.see_in_spanish("ada@example.com ya es promotor.")
-    expect(manager.page.get_by_label("Beginning of the email address")).to_have_value("ada@")
+    expect(manager.page.get_by_label("Email address, user ID")).to_have_value("ada@")
 
 
 def test_the_new_place_of_a_tier_is_shown_in_the_current_language(new_buyer, api, time):

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.tickets.model import order_number
 from tests import invariants
 from tests.addons.waitlist import lines
 from tests.browser.managers import Manager
@@ -57,7 +58,7 @@ def test_a_mail_that_is_sent_again_leads_to_its_order(manager, api):
     manager.see("Waiting to be sent")
     [message] = api.get("/admin/messages", query={"event_id": event_id}, token=manager.token).json["messages"]
     assert message["status"] == "queued"
-    manager.follow(order_id)
+    manager.follow(order_number(order_id, None))
     manager.see_heading("Activity")
     manager.go("History")
     manager.see("Email resent")

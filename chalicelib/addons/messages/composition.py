@@ -217,7 +217,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
         raise Moot
     tiers = ", ".join(line.tier_name for line in purchase.lines)
     until = clock.local(purchase.expires_at, event.timezone)
-    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": settings.current().page_url("account")}, []
+    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": settings.current().page_url(f"events/{event.id}")}, []
 
 
 def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:

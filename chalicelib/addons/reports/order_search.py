@@ -1,4 +1,4 @@
-"""Find an event's orders by number or id, ticket code, buyer's id, email address or name.
+"""Find orders by number or id, ticket code, or email address, and an event's orders also by the buyer's id or by names.
 
 The index has the order's number, the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from
 the purchase, its tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an
@@ -14,16 +14,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from chalicelib.accounts import directory
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.store import Terms
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.search import split_words
 from chalicelib.changes.model import BuyerErased, Change, OrderMoved, OrderPaid, OrderResent, TicketNamesChanged
 from chalicelib.edge import cursors
 from chalicelib.foundation import parallel
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.tickets.model import Ticket, order_key, read_code, read_order_key, ticket_id
+from chalicelib.tickets.model import Ticket, number_prefix, order_key, read_code, read_order_key, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders read at once
@@ -35,6 +37,8 @@ Order = tuple[str, str]  # the ids of the event and the purchase
 
 
 MAX_WORDS = 10
+MAX_EVENTS = 100  # events with the same initials whose orders are searched for a number
+_INITIALS = re.compile(r"([A-Z0-9]{1,4})[- ][A-Z0-9]{4}[- ]?[A-Z0-9]{4}")
 _NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
 _LAST = "\U0010ffff"  # sorts after all texts with the same prefix
 
@@ -143,6 +147,39 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
     return list(dict.fromkeys([*numbered, *exact, *named])), next_cursor
 
 
+def find_in_all_events(text: str, limit: int) -> list[str]:
+    """Return the ids of at most `limit` purchases of any events that match the text, newest first.
+
+    The text is an order or ticket id, an order's number with its initials, a ticket's code, or an email address, in each case complete.
+    An address is that of a buyer, with or without an account, or of somebody who received a ticket.
+    """
+    number = _NUMBER.fullmatch(text.strip().upper())
+    if number is not None:
+        return [number[1]]
+    found = _find_all_by_address(text.strip(), limit) if "@" in text else _find_all_by_number(text) + _find_by_code(text.strip())
+    return sorted(set(found), reverse=True)[:limit]
+
+
+def _find_all_by_address(address: str, limit: int) -> list[str]:
+    (own, _), known = parallel.both(
+        lambda: directory.list_accounts(address, None, 1, None), lambda: queries.list_order_ids_of_address(address, limit)
+    )
+    for account in own:
+        if email_key(account.email) == email_key(address):
+            orders, _ = queries.list_own_orders(account.user_id, limit, None)
+            known += [order.id for order in orders]
+    return known
+
+
+def _find_all_by_number(text: str) -> list[str]:
+    initials = _INITIALS.fullmatch(text.strip().upper())
+    if initials is None:
+        return []
+    events = [event.id for event in catalog.snapshot().events.values() if number_prefix(event.slug or event.id) == initials[1]]
+    found = parallel.call_each(lambda event_id: _find_by_number(event_id, text), events[:MAX_EVENTS])
+    return [order_id for ids in found for order_id in ids]
+
+
 def _find_by_number(event_id: str, text: str) -> list[str]:
     """Return the orders with this number: one, or by chance several. Also looks at the newest failed payments, which have no terms."""
     key = read_order_key(text)
@@ -158,11 +195,13 @@ def _find_exact(event_id: str, text: str) -> list[str]:
     """Return the order of the ticket with this code, and the orders of the buyer with this id."""
     if not text or " " in text:
         return []
-    found_ticket_id, buyer_order_ids = parallel.both(
-        lambda: find_ticket_id(read_code(text)), lambda: queries.list_event_order_ids(text, event_id)
-    )
-    ticket_order_ids = [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
-    return [*ticket_order_ids, *sorted(buyer_order_ids, reverse=True)]
+    of_code, buyer_order_ids = parallel.both(lambda: _find_by_code(text), lambda: queries.list_event_order_ids(text, event_id))
+    return [*of_code, *sorted(buyer_order_ids, reverse=True)]
+
+
+def _find_by_code(code: str) -> list[str]:
+    found_ticket_id = find_ticket_id(read_code(code))
+    return [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
 
 
 def _read_index(event_id: str, prefix: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:

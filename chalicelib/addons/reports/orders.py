@@ -1,5 +1,6 @@
 """Lists of orders: the caller's own orders and, for managers of an event, its orders, failed purchases and disputes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -24,7 +25,7 @@ MAX_ROWS_READ = 1000  # per page of an event's orders, even if the filter accept
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which orders to list: the caller's own or, with `event_id`, the orders of an event, filtered by `status`, buyer and `search`.
 
-    Admins may pass `user_id` without `event_id`, for a person's orders for all events.
+    Without `event_id`, admins may pass `user_id`, for a person's orders, or `search`, for orders of all events.
 
     `disputed` lists orders whose payment a bank has ever disputed. `failed` lists purchases that reached the payment but got no tickets.
     """
@@ -39,7 +40,8 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
                 min_length=1,
                 max_length=200,
                 description="An order number, with or without its initials, an order or ticket id, a ticket's code, the buyer's id or "
-                "email address, or words of the name of the buyer or a guest. The beginning of each word is enough.",
+                "email address, or words of the name of the buyer or a guest. The beginning of each word is enough. Without `event_id`, a "
+                "number needs its initials, and names and the buyer's id are not searched.",
             ),
         ]
         | None
@@ -87,12 +89,23 @@ def list_own_orders(identity: Identity, query: OrdersQuery) -> OrdersView:
 
     Raises InvalidInput for filters that need an event.
     """
-    is_admin = "admin" in identity.roles
-    for name in ("status", "search") if is_admin else ("status", "search", "user_id"):
+    for name in ("status",) if "admin" in identity.roles else ("status", "search", "user_id"):
         if getattr(query, name) is not None:
             raise InvalidInput(f"`{name}` filters the orders of one event, so it needs `event_id`.", path=name)
     purchases, last = queries.list_own_orders(query.user_id or identity.user_id, query.limit, _position(query))
     return OrdersView(orders=[_listed_order(purchase) for purchase in purchases], next_cursor=cursors.encode(last) if last else None)
+
+
+def search_all_orders(text: str, query: OrdersQuery) -> OrdersView:
+    """Return at most `limit` orders of any events that match the text, newest first, on one page. Raises InvalidInput for a cursor."""
+    if query.cursor is not None:
+        raise cursors.not_a_cursor()
+    from chalicelib.addons.reports import order_search
+
+    found = order_search.find_in_all_events(text, query.limit)
+    purchases = queries.load_many(found)
+    known = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None and _is_searched(purchase, query)]
+    return _with_buyers(known, None)
 
 
 def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
@@ -102,6 +115,10 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
         purchases = [
             purchase for purchase in purchases if not purchase.was_order
         ]  # a purchase is no longer `failed` after its late payment was accepted
+    return _with_buyers(purchases, next_cursor)
+
+
+def _with_buyers(purchases: Sequence[Purchase], next_cursor: str | None) -> OrdersView:
     buyers = queries.load_buyers(purchases) if purchases else {}
     return OrdersView(orders=[_listed_order(purchase, buyers[purchase.id]) for purchase in purchases], next_cursor=next_cursor)
 

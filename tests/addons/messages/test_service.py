@@ -263,7 +263,7 @@ def test_an_offer_of_the_waitlist_is_mailed_once_and_not_when_it_is_over(post, a
     assert [mail["To"] for mail in mails] == ["ada@example.com"]
     text = mails[0].get_body(("plain",)).get_content()
     assert "Until: Tuesday, 2 June 2026" in text
-    assert "https://shop.test/account" in text
+    assert f"https://shop.test/events/{event_id}" in text
 
 
 def offer_to(api, time, *users):

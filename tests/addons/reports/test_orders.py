@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.addons.reports import attendees
 from chalicelib.purchases import erasure
 from tests import builders
 from tests.accounts.conftest import mailbox, sign_up  # noqa: F401
@@ -85,6 +86,41 @@ def test_admins_list_the_orders_of_one_person_for_all_events(api, poller, time):
     assert [(order["id"], order["event_id"]) for order in found] == [(bought[1], shops[1][0]), (bought[0], shops[0][0])]
     pia = builders.token("pia", "promoter")
     assert api.get("/orders", query={"user_id": "ada"}, token=pia).json["path"] == "user_id"
+
+
+def test_admins_find_orders_of_all_events(api, poller, time, mailbox):  # noqa: F811
+    first, second = (builders.create_shop(api) for _ in range(2))
+    bought = [builders.create_order(api, shop, 1, user=user) for shop, user in ((first, "ada"), (second, "ada"), (second, "bob"))]
+    erin = sign_up(api, "erin@example.com")
+    bought.append(builders.create_order(api, first, 1, user=erin["user"]["id"]))
+    bought.append(builders.buy(api, "guest-1", *second, 1, customer_email="Erin@Example.com").json["order"]["id"])
+    poller.drain()
+    number = api.get(f"/orders/{bought[2]}", user="bob").json["order"]["number"]
+    [ticket] = api.get(f"/orders/{bought[1]}", user="ada").json["tickets"]
+    asked = {
+        bought[0]: bought[:1],
+        number.lower(): bought[2:3],
+        number.partition("-")[2]: [],  # without the initials
+        ticket["id"]: bought[1:2],
+        ticket["code"]: bought[1:2],
+        "erin@example.com": [bought[4], bought[3]],
+        "Ada Lovelace": [],
+    }
+    assert {text: search(api, text) for text in asked} == asked
+    assert len(read_by_admins(api, second[0])) == 4
+    assert search(api, bought[0], status="refunded") == []
+
+
+def search(api, text, **query):
+    reply = api.get("/orders", query={"search": text, **query}, token=builders.admin_token())
+    assert (reply.status, reply.json["next_cursor"]) == (200, None)
+    return [order["id"] for order in reply.json["orders"]]
+
+
+def read_by_admins(api, event_id):
+    """The entries of the event's history about lists of people that somebody read."""
+    query = {"action": attendees.PEOPLE_READ}
+    return api.get(f"/events/{event_id}/audit", query=query, token=builders.admin_token()).json["entries"]
 
 
 @pytest.mark.parametrize("query", [{"status": "paid"}, {"user_id": "ada"}, {"limit": 101}, {"cursor": "?"}, {"event_id": "?"}, {"page": 2}])

@@ -10,6 +10,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
+from chalicelib.tickets.model import order_number
 from tests import builders
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import FRONT_ROWS, Manager
@@ -68,7 +69,7 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.see("Respond by")
     manager.see("Show that the tickets arrived")
     yield "disputes"
-    manager.page.get_by_role("main").get_by_role("link", name=third).click()
+    manager.page.get_by_role("main").get_by_role("link", name=order_number(third, None)).click()
     manager.see_heading("Dispute open")
     yield "disputed"
     manager.go("Orders")

@@ -7,7 +7,7 @@ import { Failure } from "../../parts/failure";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
-import { retryRefund } from "../orders/orders";
+import { orderNumber, retryRefund } from "../orders/orders";
 import { Confirm } from "../parts/confirm";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
@@ -70,10 +70,10 @@ function Case({ openCase, reload }: { openCase: OpenCase; reload: () => Promise<
       <p>
         {openCase.event_id ? (
           <a class="code" href={`/manage/events/${openCase.event_id}/orders/${openCase.order_id}`}>
-            {own.order(openCase.order_id)}
+            {own.order(orderNumber(openCase.order_id))}
           </a>
         ) : (
-          <span class="code">{own.order(openCase.order_id)}</span>
+          <span class="code">{own.order(orderNumber(openCase.order_id))}</span>
         )}{" "}
         <span class="small">
           {own.reference} <span class="code">{referenceOf(openCase)}</span>

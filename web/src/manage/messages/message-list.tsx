@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
 import { useTexts } from "../../texts";
-import { parseOrderId } from "../orders/orders";
+import { orderNumber, parseOrderId } from "../orders/orders";
 import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import type { Pages } from "../parts/use-pages";
@@ -48,6 +48,7 @@ function Row({ message, timezone, sendAgain }: { message: Message; timezone?: st
   const may = useMay();
   const subject = subjectAddress(message);
   const kind = own.kinds[message.kind] ?? message.kind;
+  const number = orderNumber(message.subject_id);
   const when = (iso: string) => dayAndTime(iso, timezone, locale);
   return (
     <li class="row-card tier-row">
@@ -61,10 +62,10 @@ function Row({ message, timezone, sendAgain }: { message: Message; timezone?: st
         </p>
         {own.meanings[message.status] && <p class="small">{own.meanings[message.status]}</p>}
         {message.failure && <p class="small">{own.failure(message.failure)}</p>}
-        <p class="small code">{subject ? <a href={subject}>{message.subject_id}</a> : message.subject_id}</p>
+        <p class="small code">{subject ? <a href={subject}>{number}</a> : number}</p>
       </div>
       {message.status !== "queued" && may("resendMessages") && (
-        <Confirmed label={own.resend} subject={`${kind}, ${message.subject_id}`} confirm={own.resendConfirm} class="link" act={() => sendAgain(message)}>
+        <Confirmed label={own.resend} subject={`${kind}, ${number}`} confirm={own.resendConfirm} class="link" act={() => sendAgain(message)}>
           <p>{own.resendText}</p>
           <p>{own.resendRecorded}</p>
         </Confirmed>

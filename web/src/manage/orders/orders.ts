@@ -15,6 +15,8 @@ export interface Filters {
   search: string;
 }
 
+/** Find orders of all events by their number, a ticket's code or an email address, for admins. There is one page. */
+export const findOrders = (search: string) => content(manager.GET("/orders", { params: { query: { search, limit: 50 } } }));
 /** List a person's orders for all events, for admins. */
 export const listUserOrders = (user_id: string, cursor?: string) => content(manager.GET("/orders", { params: { query: { user_id, limit: 20, cursor } } }));
 
@@ -82,3 +84,9 @@ const ORDER_ID = /^([0-9A-HJKMNP-TV-Z]{26})(-\d{1,2})?$/;
 
 /** The order id in an order or ticket number; null for anything else. */
 export const parseOrderId = (words: string): string | null => ORDER_ID.exec(words.trim().toUpperCase())?.[1] ?? null;
+
+/** The order's number without the event's initials, for the id of an order or of one of its tickets. Returns other ids unchanged. */
+export function orderNumber(id: string): string {
+  const order = parseOrderId(id);
+  return order ? `${order.slice(-8, -4)}-${order.slice(-4)}` : id;
+}

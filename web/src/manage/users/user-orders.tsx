@@ -1,9 +1,10 @@
-/** A person's orders for all events, loaded when the panel is opened. Each order leads to its page. */
+/** Orders for all events: a person's, loaded when the panel is opened, and those that a search finds. Each order leads to its page. */
 
 import { useState } from "preact/hooks";
 import { day, money } from "../../formats";
+import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { listUserOrders, type ListedOrder } from "../orders/orders";
+import { findOrders, listUserOrders, type ListedOrder } from "../orders/orders";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
@@ -16,6 +17,23 @@ export function UserOrders({ userId }: { userId: string }) {
       <summary>{own.title}</summary>
       {isOpen && <Orders userId={userId} />}
     </details>
+  );
+}
+
+/** The orders with this number, ticket code or email address; nothing if there are none. */
+export function FoundOrders({ search }: { search: string }) {
+  const own = useRoomTexts("orders");
+  const { value: found } = useLoaded(() => findOrders(search), search);
+  if (!found?.orders.length) return null;
+  return (
+    <section class="panel">
+      <h2>{own.title}</h2>
+      <ul class="entries">
+        {found.orders.map((order) => (
+          <Entry key={order.id} order={order} />
+        ))}
+      </ul>
+    </section>
   );
 }
 

@@ -9,7 +9,7 @@ import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
 import { AccountChanges } from "./account-changes";
-import { UserOrders } from "./user-orders";
+import { FoundOrders, UserOrders } from "./user-orders";
 import { changeAccount, endSessions, listAccounts, type Account, type ChangedAccount, type Group } from "./accounts";
 
 export function UsersPage() {
@@ -46,6 +46,7 @@ export function UsersPage() {
           </select>
         </label>
       </form>
+      {ADDONS.reports && wanted.search && <FoundOrders search={wanted.search} />}
       <AccountList key={JSON.stringify(wanted)} {...wanted} />
     </div>
   );

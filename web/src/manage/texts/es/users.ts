@@ -4,8 +4,8 @@ import type { usersTexts as english } from "../en/users";
 
 export const usersTexts: typeof english = {
   title: "Usuarios",
-  lead: "Todas las personas con cuenta. Busca por el principio de su correo electrónico.",
-  search: "Principio del correo electrónico o ID completo",
+  lead: "Todas las personas con cuenta. La búsqueda también encuentra pedidos de cualquier evento, incluso de invitados: por el número de pedido con sus iniciales, el código de una entrada o el correo completo.",
+  search: "Correo, ID de usuario, n.º de pedido o código",
   find: "Buscar",
   group: "Mostrar",
   all: "Todas las coincidencias",
@@ -14,7 +14,7 @@ export const usersTexts: typeof english = {
   promoters: "Promotores",
   locked: "Cuentas bloqueadas",
   none: "No hay cuentas",
-  noneFound: "Ningún correo empieza así. Los invitados no tienen cuenta, por eso no aparecen aquí.",
+  noneFound: "El correo de ninguna cuenta empieza así. Los invitados no tienen cuenta, pero puedes buscar sus pedidos.",
   noneText: "No hay nadie en este grupo.",
   roles: { user: "Comprador", promoter: "Promotor", admin: "Administrador" },
   since: (when) => `desde el ${when}`,
