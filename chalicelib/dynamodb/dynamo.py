@@ -52,6 +52,9 @@ _UNAVAILABLE = frozenset(
     }
 )
 
+# Why DynamoDB cancels a transaction that may succeed if it is repeated, by item; "None" is an item that was not the reason.
+_TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+
 
 class CancellationReason(Struct, frozen=True):
     """Why a transaction refused an item.
@@ -199,8 +202,9 @@ def check(row: Table, condition: str, **operands: Any) -> TransactItem:
 def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
-    Raises TransactionCanceled, with the items in the table, if a condition failed, and StoreUnavailable if other writes kept conflicting.
-    The client request token makes all retries safe: botocore's retries after a lost response, and our own.
+    Raises TransactionCanceled, with the items in the table, if a condition failed, StoreUnavailable if other writes kept conflicting, and
+    ClientError if DynamoDB refuses the request itself, for example because an item would be larger than 400 KB. The client request token
+    makes all retries safe: botocore's retries after a lost response, and our own.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
@@ -213,6 +217,8 @@ def transact(items: Sequence[TransactItem]) -> None:
         reasons = _cancellation_reasons(error)
         if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
             raise TransactionCanceled(reasons) from error
+        if not _is_conflict(error):
+            raise
         raise StoreUnavailable("the transaction kept conflicting with other writes") from error
 
 
@@ -285,7 +291,7 @@ def delete_if(row: Table, condition: str, **operands: Any) -> bool:
 
 def _is_conflict(error: Exception) -> bool:
     if error_code(error) == "TransactionCanceledException":
-        return not any(reason.code == "ConditionalCheckFailed" for reason in _cancellation_reasons(error))
+        return all(reason.code in _TEMPORARY_REASONS for reason in _cancellation_reasons(error))
     return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
 
 

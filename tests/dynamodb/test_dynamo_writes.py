@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from botocore.exceptions import ClientError
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
@@ -128,3 +129,25 @@ def test_a_transaction_in_progress_is_repeated_with_its_token(writes, waits):
     assert Row.get("a").count == 2
     assert len(writes.tokens) == 2
     assert len(set(writes.tokens)) == 1
+
+
+def test_a_transaction_that_dynamodb_refuses_is_an_error_of_the_caller(writes, waits):
+    too_large = Row("a" * 2049, count=2)  # keys have at most 2,048 bytes
+    with pytest.raises(ClientError) as raised:
+        dynamo.transact([dynamo.put(Row("b", count=2)), dynamo.put(too_large)])
+    assert not dynamo.is_unavailable(raised.value)
+    assert (writes.count, waits) == (1, [])
+
+
+def test_a_transaction_whose_item_would_be_too_large_is_an_error_of_the_caller(store, waits):
+    long = {f"n{number}#{'x' * 1100}": 1 for number in range(100)}
+    for start in range(0, 500, 100):
+        names = {f"#n{place}": f"{name}#{start}" for place, name in enumerate(long)}
+        update = {"UpdateExpression": "ADD " + ", ".join(f"{name} :one" for name in names), "ExpressionAttributeNames": names}
+        item = {"Update": {"TableName": Row.name(), "Key": {"id": {"S": "a"}}, "ExpressionAttributeValues": {":one": {"N": "1"}}, **update}}
+        if start < 300:
+            dynamo.transact([item])
+    with pytest.raises(ClientError) as raised:
+        dynamo.transact([item])
+    assert not dynamo.is_unavailable(raised.value)
+    assert waits == []

@@ -16,6 +16,7 @@ Figures = dict[str, dict[str, int]]  # part -> name -> number
 
 TOTALS = "totals"
 GATES = "gates"
+DAY = "day#"  # the prefix of a day's part
 GATE = "gate#"  # the prefix of a gate's name
 
 
@@ -123,4 +124,4 @@ def total(parts: list[Figures]) -> Figures:
 def _day_and_hour(at: int) -> tuple[str, str]:
     """Return the part for the day of a time, and the hour in two digits, both in UTC."""
     text = clock.iso(at)
-    return f"day#{text[:10]}", text[11:13]
+    return f"{DAY}{text[:10]}", text[11:13]

@@ -32,8 +32,8 @@ from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
 # Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase takes up to three items (an order
-# without money cannot be disputed), and changes the figures of up to two days and of a promo code. A ticket changes more than two days only
-# if its people come in on different days.
+# without money cannot be disputed), and changes the figures of up to two hours and of a promo code. A ticket changes the figures of
+# each hour in which people came in with it; a chunk of tickets with too many hours is halved.
 CHUNK = 16
 MAX_ATTEMPTS = 5
 
@@ -189,8 +189,13 @@ def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
             if purchase.was_order and purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
                 sale = _sale_without_money(purchase, purchase.payment.provider)
                 items.append(store.sale_item(generation, event_id, sale, is_new=False))
-    if items:
-        store.commit([*items, *store.figure_items(generation, event_id, total(added))])
+    items += store.figure_items(generation, event_id, total(added))
+    if len(items) > dynamo.MAX_TRANSACT_ITEMS:
+        middle = len(chunk) // 2
+        _count_chunk(generation, event_id, chunk[:middle])
+        _count_chunk(generation, event_id, chunk[middle:])
+    elif items:
+        store.commit(items)
 
 
 def _count_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:

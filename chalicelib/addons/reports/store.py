@@ -3,7 +3,7 @@
 | lane | key | content |
 | --- | --- | --- |
 | `state` | `generation` | the current generation, and the generation that a rebuild is writing |
-| `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each figure is an attribute |
+| `<generation>#<event>#figures` | `<part>#<lane>`, `day#<date>#<hour>-<lane>` | figures of the event; each figure is an attribute |
 | `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
 | | `order#<id>` | a purchase that became an order, for lists of orders |
 | | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
@@ -21,6 +21,7 @@ generation, because a rebuild writes a new generation beside the current one.
 
 import heapq
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 from zlib import crc32
@@ -29,7 +30,7 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib.addons.reports.figures import TOTALS, Figures, total
+from chalicelib.addons.reports.figures import DAY, TOTALS, Figures, total
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
@@ -244,9 +245,17 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
-    """Return the items that add to an event's figures, one for each part. Any lane will do, because reads add up the lanes."""
-    lane = random.randrange(FIGURE_LANES)
-    return [_add_item(_figures_row(generation, event_id, part, lane), numbers) for part, numbers in added.items() if numbers]
+    """Return the items that add to an event's figures: one for each part, or for a day one for each hour.
+
+    Any lane will do, because reads add up the lanes. Days are divided because with many tiers, the figures of a whole day are larger than
+    400 KB, the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
+    """
+    lane = str(random.randrange(FIGURE_LANES))
+    by_row: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for part, numbers in added.items():
+        for name, number in numbers.items():
+            by_row[part, f"{name[:2]}-{lane}" if part.startswith(DAY) else lane][name] = number
+    return [_add_item(_figures_row(generation, event_id, part, place), numbers) for (part, place), numbers in by_row.items()]
 
 
 def commit(items: Sequence[dynamo.TransactItem]) -> None:
@@ -284,8 +293,8 @@ def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> 
     key = {"#lane": "lane", "#key": "key"}
     values = {
         ":lane": {"S": _figures_lane(generation, event_id)},
-        ":first": {"S": f"day#{first_day}#"},
-        ":last": {"S": f"day#{last_day}#~"},
+        ":first": {"S": f"{DAY}{first_day}#"},
+        ":last": {"S": f"{DAY}{last_day}#~"},
     }
     pages = (
         dynamo.client()
@@ -364,7 +373,7 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _figures_row(generation: int, event_id: str, part: str, lane: int) -> ReportRow:
+def _figures_row(generation: int, event_id: str, part: str, lane: int | str) -> ReportRow:
     return ReportRow(_figures_lane(generation, event_id), f"{part}#{lane}")
 
 

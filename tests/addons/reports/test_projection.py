@@ -2,11 +2,14 @@
 
 import random
 from collections import defaultdict
+from itertools import islice
 
 import pytest
 
 import app
 from chalicelib.addons.reports import projection
+from chalicelib.addons.reports import store as reports
+from chalicelib.addons.reports.store import ReportRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.purchases import queries
@@ -197,3 +200,42 @@ def test_a_purchase_that_the_store_forgets_stays_counted(api, poller, time):
     poller.drain()
     assert list(queries.scan_purchases()) == []
     assert kept_figures() == before
+
+
+def many_hours(number):
+    """The counted state of a ticket with which eight people came in, each in an hour of their own."""
+    figures = {"totals": {"tier#floor#admitted": 8}}
+    for hour in range(8 * number, 8 * number + 8):
+        figures.setdefault(f"day#2026-06-{1 + hour // 24:02}", {})[f"{hour % 24:02}#tier#floor#admitted"] = 1
+    return projection.State(reports.CountedState(event_id="fest", key=f"ticket#{number}", position="1", figures=figures))
+
+
+def test_tickets_used_in_more_hours_than_a_transaction_has_items_are_counted(store):
+    states = [many_hours(number) for number in range(16)]
+    projection.count_states(1, states)
+    projection.count_states(1, states)
+    days = reports.load_days(1, "fest", "2026-06-01", "2026-06-06")
+    assert [len(days[f"day#2026-06-0{day}"]) for day in range(1, 7)] == [24, 24, 24, 24, 24, 8]
+    assert reports.load_totals(1, "fest") == {"tier#floor#admitted": 128}
+
+
+def test_a_day_of_five_hundred_tiers_fits(store):
+    tiers = [f"{number:040}" for number in range(500)]
+    expected = {f"{hour:02}#tier#{tier}#{kind}": 1200 for hour in range(24) for tier in tiers for kind in ("sold", "gross#USD")}
+    names = iter(expected)
+    while part := dict.fromkeys(islice(names, 250), 1200):
+        reports.commit(reports.figure_items(1, "fest", {"day#2026-06-01": part}))
+    assert reports.load_days(1, "fest", "2026-06-01", "2026-06-01") == {"day#2026-06-01": expected}
+
+
+def test_figures_of_a_day_in_one_item_as_earlier_versions_wrote_them_are_added(store):
+    old = ReportRow("1#fest#figures", "day#2026-06-01#0")
+    update = {"UpdateExpression": "ADD #n :n", "ExpressionAttributeNames": {"#n": "13#tier#floor#sold"}}
+    dynamo.client().update_item(
+        TableName=ReportRow.name(),
+        Key={"lane": {"S": old.lane}, "key": {"S": old.key}},
+        ExpressionAttributeValues={":n": {"N": "2"}},
+        **update,
+    )
+    reports.commit(reports.figure_items(1, "fest", {"day#2026-06-01": {"13#tier#floor#sold": 3}}))
+    assert reports.load_days(1, "fest", "2026-06-01", "2026-06-01") == {"day#2026-06-01": {"13#tier#floor#sold": 5}}
