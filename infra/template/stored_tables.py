@@ -40,7 +40,11 @@ def _table(stage: str, feature: str, definition: Template, throughput: Throughpu
     if (attribute := tables.ttl_attributes().get(feature)) is not None:
         properties["TimeToLiveSpecification"] = {"Enabled": True, "AttributeName": attribute}
     if throughput is not None:
-        properties["WarmThroughput"] = {"ReadUnitsPerSecond": throughput.reads, "WriteUnitsPerSecond": throughput.writes}
+        # An index that is written more slowly than its table throttles the table's writes.
+        warm = {"WarmThroughput": {"ReadUnitsPerSecond": throughput.reads, "WriteUnitsPerSecond": throughput.writes}}
+        properties |= warm
+        if indexes := definition.get("GlobalSecondaryIndexes"):
+            properties["GlobalSecondaryIndexes"] = [{**index, **warm} for index in indexes]
     return {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain", "Properties": properties}
 
 

@@ -20,7 +20,11 @@ from infra.template import api, functions, permissions, stages, stored_tables
 from infra.template.additions import template_additions
 from infra.template.api import WEBHOOK_PATHS
 from infra.template.stages import deployed_stages
+from tests import builders
+from tests.addons.reports.conftest import poller  # noqa: F401
 from tests.infra import saved_stage
+from tests.simulation.interception import Listener, intercept
+from tests.waiting_room import sale
 
 ROOT = Path(__file__).parents[2]
 # Names that stages of earlier versions have and that were given up on purpose, such as `dev.TableCarts`, each with the reason.
@@ -71,7 +75,33 @@ def test_tables_get_the_warm_throughput_of_their_stage():
         stage: {name for name, table in stored_tables.resources(stage).items() if "WarmThroughput" in table["Properties"]}
         for stage in ("dev", "prod")
     }
-    assert warm == {"dev": set(), "prod": {"TableInventory", "TablePurchases"}}
+    assert (warm["dev"], {"TableInventory", "TablePurchases"} - warm["prod"]) == (set(), set())
+    indexes = stored_tables.resources("prod")["TableTickets"]["Properties"]["GlobalSecondaryIndexes"]
+    assert all(index["WarmThroughput"] == {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 10_000} for index in indexes)
+
+
+class Writes(Listener):
+    """The tables that are written."""
+
+    def __init__(self):
+        self.tables = set()
+
+    def before(self, call):
+        if call.operation not in ("GetItem", "BatchGetItem", "Query"):
+            self.tables.update(call.tables)
+
+
+def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: F811
+    event_id, tier_id = sale.create_sale(api, time)
+    with intercept(writes := Writes()):
+        token = sale.join(api, event_id, "ada")
+        time.advance(sale.SECONDS_TO_OPENING + 20)
+        reserved = sale.reserve(api, event_id, tier_id, "ada", token)
+        assert builders.start_checkout(api, "ada", reserved.json["id"]).status == 201
+        assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
+        poller.drain()
+    one_item_an_event = {"stock-display", "ticket-numbers"}
+    assert writes.tables - stages.stack_settings("prod").warm_throughput.keys() == one_item_an_event
 
 
 @pytest.mark.parametrize("stage", deployed_stages())
