@@ -62,23 +62,28 @@ def execute_once(
     *,
     find_result: Callable[[str], Reply[T] | None] | None = None,
     required: bool = False,
-    implied: bool = False,
+    is_current: Callable[[str], bool] | None = None,
 ) -> Reply[T]:
     """Call `execute(resource_id)` once for the request's Idempotency-Key, and send its reply again to later requests with that key.
 
-    Without a key, `execute` is called every time, or the request is refused if a key is `required`. If a key is `implied`, an identical
-    request of the user within IMPLIED_SECONDS gets the same reply. A refusal (an ApiError below 500) is
+    Without a key, `execute` is called every time, or the request is refused if a key is `required`. With `is_current`, identical requests
+    without a key get the same reply for IMPLIED_SECONDS, as long as `is_current(resource_id)` is true. A refusal (an ApiError below 500) is
     not stored: the next request with the key executes again, with a new resource id. After any other error or a crash, the next request
     takes over with the same resource id: it first calls `find_result(resource_id)`, which returns the result of an earlier execution, if
     there is one.
     """
     use = require_key(request, user_id) if required else find_key(request, user_id)
     seconds = settings.current().idempotency_seconds
-    if use is None and implied:
+    if use is not None:
+        is_current = None  # whoever sends a key decides what is a new request
+    elif is_current is not None:
         use, seconds = imply_key(request, user_id), IMPLIED_SECONDS
     if use is None:
         return execute(ids.new_id())
     row, is_takeover = _claim(use, seconds)
+    if is_current is not None and row.reply is not None and not is_current(row.resource_id):
+        store.forget_reply(row)
+        row, is_takeover = _claim(use, seconds)
     if row.reply is not None:
         return replayed(msgspec.json.decode(row.reply), int(row.status))
     try:

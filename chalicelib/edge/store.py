@@ -121,6 +121,11 @@ def delete_key(row: IdempotencyRow) -> None:
         return
 
 
+def forget_reply(row: IdempotencyRow) -> None:
+    """Make the key of a finished request unused again, unless another request has claimed it in the meantime."""
+    dynamo.delete_if(row, "resource_id = :resource", resource=row.resource_id)
+
+
 @effects.uncounted()
 def unlock_key(row: IdempotencyRow) -> None:
     """Let the next request take the key over at once. A store error is ignored, because the lock expires anyway."""

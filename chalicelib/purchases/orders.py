@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.edge.rate_limits import Attempt
+from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.payments import service as payments
@@ -67,6 +68,12 @@ def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
         return OrderResult(purchase=purchase, details=order.options.details, tickets=queries.load_tickets(purchase))
     reservations.require_active(purchase, order.tickets.now)
     return _open_and_pay(order, purchase_id)
+
+
+def is_current(purchase_id: str) -> bool:
+    """Return whether the purchase has tickets that the buyer keeps, or still holds tickets."""
+    purchase = queries.load(purchase_id)
+    return purchase is not None and (purchase.is_order or purchase.is_active(clock.now()))
 
 
 def with_answers(order: OrderRequest) -> OrderRequest:

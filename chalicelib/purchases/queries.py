@@ -36,6 +36,7 @@ __all__ = [
     "list_all_tickets",
     "list_event_order_ids",
     "list_kept_page",
+    "list_order_ids_of_address",
     "list_own_orders",
     "list_ticket_page",
     "list_tickets_of_address",

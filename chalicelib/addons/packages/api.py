@@ -260,7 +260,7 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
 def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
     """Buy a package: hold it and open its payment. A free package is paid immediately.
 
-    Without an Idempotency-Key, an identical request within a minute returns the same order.
+    Without an Idempotency-Key, an identical request within a minute returns the same order, unless the order has ended without tickets.
     """
     user_id = request.require_user().user_id
     items = [RequestedItem(body.package_id, body.quantity)]
@@ -281,7 +281,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
             earlier = orders.resume_order(_with_responses(order, body.option_responses), purchase_id)
             return _reply(earlier) if earlier is not None else None
 
-        return idempotency.execute_once(request, user_id, execute, find_result=find_result, implied=True)
+        return idempotency.execute_once(request, user_id, execute, find_result=find_result, is_current=orders.is_current)
 
 
 def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:

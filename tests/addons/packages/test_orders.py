@@ -172,6 +172,18 @@ def test_without_a_key_an_identical_request_within_a_minute_returns_the_same_ord
     invariants.check(time.now)
 
 
+@pytest.mark.parametrize("end", ["cancel", "refund"])
+def test_without_a_key_an_order_that_has_ended_is_not_returned_again(api, time, table, end):
+    given = {"simulate": "success"} if end == "refund" else {}
+    ended = buy(api, table, key="", **given).json["order_id"]
+    reply = builders.refund(api, ended) if end == "refund" else api.post(f"/orders/{ended}/cancel", user="ada")
+    assert reply.status in (200, 201)
+    again, same = buy(api, table, key="", **given), buy(api, table, key="", **given)
+    assert (again.status, again.json["order_id"] == ended) == (201, False)
+    assert same.json["order_id"] == again.json["order_id"]
+    invariants.check(time.now)
+
+
 def test_it_needs_a_package_of_the_event(api, time, table):
     other = create_event(api)
     assert buy(api, (other, table[1])).status == 404
