@@ -8,7 +8,15 @@ from chalicelib.catalog import service, views
 from chalicelib.catalog.event_states import EventState
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
 from chalicelib.catalog.tier_management import ChangedTier
-from chalicelib.catalog.views import AdminEventView, AdminEventWithTiersView, AdminTierView, EventWithTiersView, TiersView, TierView
+from chalicelib.catalog.views import (
+    AdminEventView,
+    AdminEventWithTiersView,
+    AdminTierView,
+    ChangedTierView,
+    EventWithTiersView,
+    TiersView,
+    TierView,
+)
 from chalicelib.edge import cursors
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
@@ -76,9 +84,10 @@ def get_tier(tier_id: str, now: int) -> AdminTierView:
     return _tier_view(service.load_current(), tier_id, {}, now)
 
 
-def changed_tier_view(changed: ChangedTier, now: int) -> AdminTierView:
+def changed_tier_view(changed: ChangedTier, now: int) -> ChangedTierView:
     """Return a tier that this instance has just changed. Uses the snapshot, which includes the change. Raises NotFound."""
-    return _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
+    view = _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
+    return ChangedTierView(**asdict(view), warnings=views.sales_warnings(view.sold, view.reserved, "name and price"))
 
 
 def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: int) -> AdminTierView:

@@ -34,6 +34,7 @@ from chalicelib.catalog.views import (
     AdminTierView,
     AvailabilityView,
     CatalogView,
+    ChangedTierView,
     DeletedView,
     EventView,
     EventWithTiersView,
@@ -243,7 +244,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
-def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[AdminTierView]:
+def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[ChangedTierView]:
     """Replace the fields of a tier; omitted fields get their defaults."""
     return _update_tier(request, tier_id, body)
 
@@ -257,7 +258,7 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
-def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
+def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:
     """Change some fields of a tier."""
     return _update_tier(request, tier_id, body)
 
@@ -366,7 +367,7 @@ def _update_event(request: RequestContext, event_id: str, body: EventChanges) ->
     return versioned_reply(admin_queries.changed_event_view(event_id, request.now))
 
 
-def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
+def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:
     actor = _require_tier_manager(request, tier_id)
     changed = tier_management.update_tier(tier_id, body, actor, request.now, expected_version(request, body))
     return versioned_reply(admin_queries.changed_tier_view(changed, request.now))

@@ -114,6 +114,12 @@ class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
     updated_at: Timestamp | None
 
 
+class ChangedTierView(AdminTierView, frozen=True, kw_only=True):
+    """A tier after a change. `warnings` explain what the change means if tickets are sold or reserved."""
+
+    warnings: list[str] = []
+
+
 class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
     """An event with all its tiers, as its managers see it."""
 
@@ -443,6 +449,11 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         updated_at=iso_or_none(event.updated_at or None),
         **view_values(event, "managers"),
     )
+
+
+def sales_warnings(sold: int, reserved: int, kept: str) -> list[str]:
+    """Return what a change of something that sells tickets means for buyers, who keep what `kept` names. Empty without sales."""
+    return [f"Sold: {sold}, reserved: {reserved}. Buyers keep the {kept} that they bought or reserved."] if sold or reserved else []
 
 
 def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> AdminTierView:

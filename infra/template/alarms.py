@@ -55,6 +55,9 @@ def _sum(names: Iterable[str]) -> str:
     return " + ".join(map(_filled, names))
 
 
+# The goal in percent: the share of buyers' reads that an instance answers from its memory.
+HIT_GOAL, HITS_AND_MISSES = 90, {"hits": "cache_hit", "misses": "cache_miss"}
+HIT_RATE = f"100 * {_filled('hits')} / ({_sum(HITS_AND_MISSES)})"
 DELIVERY_RATE = f"100 * {_filled('delivered')} / ({_sum(DELIVERY_ENDS)})"
 
 
@@ -113,6 +116,15 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("access-refused", "refused", {"refused": _own(stage, "access_refused", MINUTES, FROM_LOGS)}, 0),
         Alarm("settings-wrong", "wrong", {"wrong": _own(stage, "settings_wrong", MINUTES, FROM_LOGS)}, 0),
         Alarm("catalog-stale", "stale", {"stale": _own(stage, "cache_stale", MINUTES)}, 0, times=2),
+        # With few requests, nearly every one reaches an instance that has not loaded anything yet.
+        Alarm(
+            "cache-misses",
+            f"IF({_sum(HITS_AND_MISSES)} > 1000, {HIT_RATE}, 100)",
+            {id: _own(stage, name, MINUTES) for id, name in HITS_AND_MISSES.items()},
+            HIT_GOAL,
+            times=3,
+            below=True,
+        ),
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),

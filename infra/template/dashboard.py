@@ -1,12 +1,12 @@
 """The dashboard of a stage, in the order in which an operator reads it during a drop."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from chalicelib.foundation import log
 from chalicelib.foundation.settings import ExternalProviderName
-from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, MINUTE
+from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, HIT_GOAL, HIT_RATE, HITS_AND_MISSES, MINUTE
 from infra.template.functions import FUNCTIONS, consumers_of, dead_letters_id, functions_of
 from infra.template.stages import Template, addon_names
 
@@ -18,7 +18,11 @@ _WEBHOOKS = ("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoin
 def resources(stage: str) -> Template:
     """Return the dashboard. CloudFormation replaces `${...}` in its body."""
     widgets = [_widget(number, title, stat, metrics) for number, (title, stat, metrics) in enumerate(_graphs(stage))]
-    widgets.append(_delivery_rate(len(widgets), stage))
+    for title, expression, names, goal, period in (
+        ("Mails delivered, by day (%)", DELIVERY_RATE, {end: f"mails_{end}" for end in DELIVERY_ENDS}, DELIVERY_GOAL, DAY),
+        ("Cache hits (%)", HIT_RATE, HITS_AND_MISSES, HIT_GOAL, MINUTE),
+    ):
+        widgets.append(_rate(len(widgets), stage, title, expression, names, goal, period))
     return {
         "Dashboard": {
             "Type": "AWS::CloudWatch::Dashboard",
@@ -27,7 +31,7 @@ def resources(stage: str) -> Template:
     }
 
 
-def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
+def _graphs(stage: str) -> list[tuple[str, str, list[list[Any]]]]:
     """Return the title, statistic and metrics of each graph. A metric has the dashboard's format: namespace, name, dimensions."""
     api, wanted = ["ApiName", f"fairgate-{stage}", "Stage", "api"], addon_names(stage)
     ages = {"messages": "mail_oldest_seconds", "outgoing_webhooks": "outgoing_webhooks_oldest_seconds"}
@@ -47,7 +51,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
     dead_letters = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", f"${{{queue}.QueueName}}"] for queue in queues]
     return [
         ("Requests", "Sum", [["AWS/ApiGateway", name, *api] for name in ("Count", "4XXError", "5XXError")]),
-        ("Latency, 95th percentile (ms)", "p95", [["AWS/ApiGateway", name, *api] for name in ("Latency", "IntegrationLatency")]),
+        ("Latency (ms)", "p95", [["AWS/ApiGateway", "Latency", *api, {"stat": stat}] for stat in ("p50", "p95", "p99")]),
         ("Instances", "Maximum", each_function("ConcurrentExecutions")),
         ("Waiting room", "Maximum", own("queue_length", "active_passes", "admitted")),
         ("Reservations", "Sum", own("reservations_created", "reservations_refused", "oversell_attempts", "holds_expired")),
@@ -96,15 +100,12 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
     ]
 
 
-def _delivery_rate(number: int, stage: str) -> Template:
-    """Return the graph of the daily share of delivered emails, with its goal."""
-    hidden = [
-        [log.NAMESPACE, f"mails_{end}", "service", log.SERVICE, "stage", stage, {"id": end, "visible": False}] for end in DELIVERY_ENDS
-    ]
-    shown = {"expression": DELIVERY_RATE, "id": "rate", "label": "delivered"}
-    widget = _widget(number, "Mails delivered, by day (%)", "Sum", [[shown], *hidden], DAY)
-    goal = {"label": "goal", "value": DELIVERY_GOAL}
-    widget["properties"] |= {"annotations": {"horizontal": [goal]}, "yAxis": {"left": {"max": 100}}}
+def _rate(number: int, stage: str, title: str, expression: str, names: Mapping[str, str], goal: float, period: int) -> Template:
+    """Return the graph of a share in percent, with its goal. `names` are the metrics of the expression by their ids."""
+    hidden = [[log.NAMESPACE, name, "service", log.SERVICE, "stage", stage, {"id": id, "visible": False}] for id, name in names.items()]
+    widget = _widget(number, title, "Sum", [[{"expression": expression, "id": "rate", "label": title}], *hidden], period)
+    line = {"label": "goal", "value": goal}
+    widget["properties"] |= {"annotations": {"horizontal": [line]}, "yAxis": {"left": {"max": 100}}}
     return widget
 
 

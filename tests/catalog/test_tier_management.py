@@ -152,7 +152,8 @@ def test_an_order_has_no_more_tickets_of_a_tier_than_the_smaller_limit(api):
 def test_an_open_reservation_keeps_the_price_that_it_was_made_at(api, time):
     event_id, tier_id = create_published(api)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json
-    api.patch(f"/tiers/{tier_id}", json={"price_cents": 9900}, **promoter())
+    changed = api.patch(f"/tiers/{tier_id}", json={"price_cents": 9900}, **promoter()).json
+    assert changed["warnings"] == ["Sold: 0, reserved: 1. Buyers keep the name and price that they bought or reserved."]
     assert builders.start_checkout(api, "ada", reserved["id"]).json["reservation"]["total_price_cents"] == 5000
     assert builders.confirm(api, "ada", reserved["id"]).json["order"]["total_price_cents"] == 5000
     assert builders.reserve(api, "bob", event_id, tier_id).json["total_price_cents"] == 9900

@@ -69,6 +69,12 @@ def test_the_dashboard_shows_what_the_alarms_are_about():
     assert asked - shown == {"purchase_steps", "Invocations"}
 
 
+def test_the_dashboard_shows_the_usual_and_the_longest_times_of_requests():
+    body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    [latency] = [widget["properties"] for widget in json.loads(body)["widgets"] if widget["properties"]["title"] == "Latency (ms)"]
+    assert [metric[-1]["stat"] for metric in latency["metrics"]] == ["p50", "p95", "p99"]
+
+
 def named(name):
     return [alarm for alarm in alarms.alarms("prod") if alarm.name == name]
 
@@ -112,6 +118,10 @@ def test_one_function_sets_off_an_alarm_without_figures_of_the_others(name):
         ("mails-unwanted", {"sent": 400, "complained": 400}, False),
         ("mails-unwanted", {"sent": 1000}, False),
         ("mails-unwanted", {}, False),
+        ("cache-misses", {"hits": 8900, "misses": 1100}, True),
+        ("cache-misses", {"hits": 9100, "misses": 900}, False),
+        ("cache-misses", {"misses": 1001}, True),
+        ("cache-misses", {"hits": 1, "misses": 900}, False),
         ("sweep-silent", {"runs": 5}, False),
         ("sweep-silent", {}, True),
         ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5, "runs_send_messages": 5}, False),
@@ -144,7 +154,7 @@ def test_a_day_of_mails_below_the_goal_is_an_alarm_unless_there_are_few(counts, 
 
 def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
     body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    [widget] = [found["properties"] for found in json.loads(body)["widgets"] if "annotations" in found["properties"]]
+    [widget, _] = [found["properties"] for found in json.loads(body)["widgets"] if "annotations" in found["properties"]]
     [shown], *hidden = widget["metrics"]
     assert evaluate(shown["expression"], {"delivered": 98, "bounced": 1, "rejected": 1}) == 98
     assert [(metric[1], metric[-1]) for metric in hidden] == [

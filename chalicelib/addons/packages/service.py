@@ -28,6 +28,7 @@ from chalicelib.catalog.forms import TierChanges
 from chalicelib.catalog.model import Catalog, Tier, in_display_order
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.catalog.tier_management import TierHasSales
+from chalicelib.catalog.views import sales_warnings
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import CacheableReply
@@ -94,7 +95,7 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
     with showing_current(package_id):
         tier_management.update_tier(package_id, changes.tier_changes(currency), actor, now, expected)
     view = _show(catalog.snapshot(), package_id)
-    return replace(view, warnings=_warnings(view))
+    return replace(view, warnings=sales_warnings(view.sold_count, view.reserved_count, "name, price and seats"))
 
 
 def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
@@ -195,13 +196,6 @@ def _created_view(tier: Tier) -> PackageView:
     """Return the view of a new package, whose stock is all available, without reading the store."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     return package_view(Catalog.build([], [tier]), tier, {tier.stock_id: stock})
-
-
-def _warnings(view: PackageView) -> list[str]:
-    if not (view.sold_count or view.reserved_count):
-        return []
-    counts = f"Sold: {view.sold_count}, reserved: {view.reserved_count}."
-    return [f"{counts} Buyers keep the name, price and seats that they bought or reserved."]
 
 
 def _not_found(package_id: str) -> NotFound:
