@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Python keeps the files that it has compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run shots plan apply status test test-all coverage check format docs bench package deploy emulate admin clean \
+.PHONY: help run shots plan apply status test test-all coverage check format docs bench package deploy emulate admin release clean \
 	check-types check-template check-imports check-pages check-style check-openapi
 
 VENV := .venv
@@ -50,6 +50,7 @@ help:
 	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
 	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
+	@echo "make release   check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
 	@echo "make clean     delete the Python environment and all build output, but not the data"
 
 run: $(RUN_STAMP)
@@ -134,6 +135,9 @@ admin: $(STAMP)
 	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
 		{ echo "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
 	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
+
+release: $(STAMP)
+	@VERSION="$(VERSION)" $(BIN)/python -m infra.release
 
 clean:
 	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules bench/lighthouse/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

@@ -50,7 +50,6 @@ HEAVY = frozenset(
         "jinja2",
         "jwt",
         "multipart",
-        "prometheus_client",
         "qrcode",
         "reportlab",
         "requests",
@@ -119,10 +118,6 @@ def refuse_webhook(instance: Instance) -> FunctionReply:
     reply = Client(instance).request("POST", "/webhooks/stripe", {}, Stripe_Signature="t=1,v1=none")
     assert reply.reply["statusCode"] == 400, reply.reply
     return reply
-
-
-def show_metrics(instance: Instance) -> FunctionReply:
-    return Client(instance).request("GET", "/metrics")
 
 
 def administer(instance: Instance) -> FunctionReply:
@@ -198,7 +193,6 @@ BUDGETS = {
     "api: make a PDF": Budget(API, show_ticket_pages, API_START + 117, frozenset(["PIL", "jwt", "qrcode", "reportlab"])),
     "api: webhook of Stripe": Budget(API, refuse_webhook, API_START + 152, frozenset(["stripe", "requests"]), STRIPE),
     "api: status for admins": Budget(API, administer, API_START + 13, frozenset(["jwt"])),
-    "api: metrics": Budget(API, show_metrics, API_START + 26, frozenset(["prometheus_client"])),
     "api: register": Budget(API, register, API_START + 22, frozenset(["argon2", "zxcvbn"])),
     "api: sign in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
     "sweep: start": Budget(SWEEP, start, 193),

@@ -102,7 +102,7 @@ def check_health(site: Site) -> str:
     health = site.call("GET", "/health").body
     if health["status"] != "ok":
         raise CheckFailed(f"the status is {health['status']!r}, not 'ok'")
-    return f"stage {health['stage']} responds"
+    return f"stage {health['stage']} responds, build {health['build']}"
 
 
 def check_document(site: Site) -> str:

@@ -47,7 +47,7 @@ class JobView(Struct, frozen=True, kw_only=True):
 
 
 class SystemView(Struct, frozen=True, kw_only=True):
-    """The state of the scheduled jobs, and the limits of this stage.
+    """The state of the scheduled jobs, and the limits of this stage. `build` is the version and commit of the running code.
 
     While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
     the last run of `retry_webhooks` found due; its `oldest_due_at` ignores the webhooks of endpoints that fail. `compared_at` is when our
@@ -56,6 +56,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
     """
 
     at: Timestamp
+    build: str
     jobs: list[JobView]
     mails: BacklogView
     refunds: BacklogView
@@ -76,6 +77,7 @@ def load_system(now: int) -> SystemView:
     current = settings.current()
     return SystemView(
         at=clock.iso(now),
+        build=settings.build(),
         jobs=[_job(name, seconds, runs.get(name), now) for name, seconds in sorted(INTERVALS.items())],
         mails=_backlog([due.due_at for due in mails]),
         refunds=_backlog([case.next_at for case in refunds if case.next_at is not None]),

@@ -140,7 +140,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             value = fetch()
         except BaseException as error:
             old = slot.entry
-            if old is None or not isinstance(error, dynamo.STORE_ERRORS):
+            if old is None or not (isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error)):
                 slot.pending = None
                 pending.set_exception(error)
                 return

@@ -19,7 +19,8 @@ from functools import partial
 from typing import Any, Self
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnection
 from msgspec import Struct
 from pynamodb.connection import TableConnection
 from pynamodb.exceptions import PynamoDBException
@@ -51,6 +52,9 @@ _UNAVAILABLE = frozenset(
         "TransactionInProgressException",
     }
 )
+
+# The errors of botocore that a later attempt may not have. Others, such as missing credentials, stay until somebody corrects the setup.
+_TRANSPORT_ERRORS = (NoConnection, HTTPClientError, IncompleteReadError)
 
 # Why DynamoDB cancels a transaction that may succeed if it is repeated, by item; "None" is an item that was not the reason.
 _TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
@@ -356,6 +360,13 @@ def error_code(error: Exception) -> str:
 
 def is_unavailable(error: Exception) -> bool:
     """Return whether the store caused the error, not the request: the store throttles, is overloaded, was too slow or cannot be reached."""
-    if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
-        return True
-    return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    return isinstance(cause, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
+
+
+def find_setup_error(error: Exception) -> str | None:
+    """Return the name of an error of the SDK that lasts until the setup is corrected, such as `NoCredentialsError`; None for others."""
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    if isinstance(cause, BotoCoreError) and not isinstance(cause, _TRANSPORT_ERRORS):
+        return type(cause).__name__
+    return None

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from chalice.app import Blueprint
 from msgspec import Struct
 
+from chalicelib.edge import error_replies
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import addons, clock, log, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.memory import Memory
 
 if TYPE_CHECKING:
@@ -24,27 +26,44 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 class HealthView(Struct, frozen=True):
     """An instance that responds. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
 
-    `addons` lists the names of the enabled add-ons. The paths of other add-ons do not exist.
+    `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
+    not exist. `errors` names what is wrong with the setup of this instance, as requests of the last minute have found out, for example
+    `NoCredentialsError`; the status is then `not_set_up`.
     """
 
-    status: Literal["ok"]
+    status: Literal["ok", "not_set_up"]
     service: str
+    build: str
     stage: str
     identity: Literal["demo", "jwt"]
     addons: list[str]
+    errors: list[str]
     time: Timestamp
 
 
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
     """Report that this instance responds. It does not call the store, so that a store failure does not cause restarts."""
-    current = settings.current()
-    return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, list(addons.enabled()), clock.iso(request.now)))
+    current, errors = settings.current(), error_replies.list_setup_errors(request.now)
+    return Reply(
+        HealthView(
+            status="not_set_up" if errors else "ok",
+            service=log.SERVICE,
+            build=settings.build(),
+            stage=current.stage,
+            identity=current.identity,
+            addons=list(addons.enabled()),
+            errors=errors,
+            time=clock.iso(request.now),
+        )
+    )
 
 
-@route(bp, "GET", "/metrics", access="public", media_types=("text/plain",))
+@route(bp, "GET", "/metrics", access="public", media_types=("text/plain",), errors=(NotFound,))
 def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
-    """Return this instance's metrics in Prometheus' text format. CloudWatch has the metrics of all instances."""
+    """Return this instance's metrics in Prometheus' text format. A deployed stage has all metrics in CloudWatch, and no such address."""
+    if settings.build() != settings.DEVELOPMENT:
+        raise NotFound
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     registry: Any = _Metrics()

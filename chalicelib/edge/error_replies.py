@@ -8,8 +8,9 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cors, deprecations
-from chalicelib.foundation import effects, ids, log, settings
+from chalicelib.foundation import clock, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.memory import Memory
 
 MAX_BODY_BYTES = 256 * 1024
 STORE_RETRY_SECONDS = 2
@@ -21,6 +22,8 @@ UNCHANGED = "Nothing was changed. Try again shortly."
 UNKNOWN = "Your request may still have taken effect."
 REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. Nothing is done twice."
 LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
+
+_setup_errors: Memory[str, int] = Memory()  # name of an error -> when it happened last
 
 ErrorReply = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
@@ -74,9 +77,18 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
         case settings.SettingsError():
             log.exception("settings.wrong", error=str(error))
             return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
+        case _ if name := dynamo.find_setup_error(error):
+            log.exception("settings.wrong", error=name)
+            _setup_errors.entries[name] = clock.now()
+            return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
         case _:
             log.exception("request.failed", error=type(error).__name__)
             return _failure(method, is_repeatable, InternalError(), None)
+
+
+def list_setup_errors(now: int) -> list[str]:
+    """Return the names of the SDK's errors that this instance has replied to in the last minute, and that last until somebody acts."""
+    return sorted(name for name, at in _setup_errors.entries.items() if at > now - SETTINGS_RETRY_SECONDS)
 
 
 def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: int | None) -> ErrorReply:

@@ -19,6 +19,7 @@ from chalicelib.edge.error_replies import READING_METHODS, BodyTooLarge, Interna
 from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
 from chalicelib.edge.parsing import MalformedJson
 from chalicelib.edge.routes import CacheableReply
+from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 
@@ -221,7 +222,7 @@ def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, components)
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": "1", "description": DESCRIPTION},
+        "info": {"title": TITLE, "version": settings.build(), "description": DESCRIPTION},
         "servers": [{"url": "/api/v1"}],
         "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
         "paths": paths,

@@ -122,7 +122,7 @@ class _Formatter(LambdaPowertoolsFormatter):
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(" ", "milliseconds")
         fields = {"level": record.levelname, "message": record.msg, "timestamp": f"{moment[:19]},{moment[20:23]}+0000", "service": SERVICE}
         trace_id = self._get_latest_trace_id()
-        fields |= {name: value for name, value in line.items() if value is not None}
+        fields |= {"build": settings.build(), **{name: value for name, value in line.items() if value is not None}}
         if trace_id is not None:
             fields["xray_trace_id"] = trace_id
         return msgspec.json.encode(fields, enc_hook=str).decode()
@@ -130,7 +130,7 @@ class _Formatter(LambdaPowertoolsFormatter):
 
 @cache
 def _logger() -> Logger:
-    return Logger(service=SERVICE, logger_formatter=_Formatter(utc=True, location=None))
+    return Logger(service=SERVICE, logger_formatter=_Formatter(utc=True, location=None), build=settings.build())
 
 
 def info(event: str, /, **details: Any) -> None:

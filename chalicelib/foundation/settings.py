@@ -6,6 +6,8 @@ The environment is read at first use, not at import. Only the add-ons are read a
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -25,6 +27,8 @@ ExternalProviderName = Literal["stripe"]
 # Each payment is opened by one call to its provider and verified by another.
 PROVIDER_CALLS_PER_PAYMENT = 2
 
+BUILD_FILE = "build.txt"  # in chalicelib, in the package of a deployed stage
+DEVELOPMENT = "development"  # the build of code that is not in a package
 PRODUCTION = "prod"  # the stage that accepts real money
 # Each add-on is a package of this name in chalicelib/addons (docs/architecture.md).
 ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist")
@@ -432,6 +436,15 @@ def addons_of_process() -> tuple[str, ...]:
     """Return the names of the add-ons that are on in this process. This is the only setting that is read while `app` is imported."""
     variable = f"{PREFIX}ADDONS"
     return read({variable: os.environ.get(variable, "all")}).addon_names
+
+
+@cache
+def build() -> str:
+    """Return the version and commit of the running code, for example `1.2.0+3f9c2ab41d07`. Outside of a package it is DEVELOPMENT."""
+    try:
+        return (Path(__file__).parents[1] / BUILD_FILE).read_text().strip()
+    except FileNotFoundError:
+        return DEVELOPMENT
 
 
 def current() -> Settings:

@@ -96,7 +96,7 @@ def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
         _refresh(groups, displays, now)
         _read_missing(groups, now)
     except dynamo.STORE_ERRORS as error:
-        if any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):
+        if not dynamo.is_unavailable(error) or any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):
             raise
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)

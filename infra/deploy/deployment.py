@@ -7,6 +7,7 @@ assets come before the API, which names them in the pages that it writes.
 import io
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -23,6 +24,7 @@ from infra.deploy.account import AwsAccount, DeploymentFailed, open_account
 from infra.deploy.options import Options
 from infra.deploy.stack import ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
+from infra.template.functions import PRODUCTION_PYTHON
 from infra.template.stages import ROOT
 
 
@@ -172,6 +174,12 @@ class Deployment:
         self._report(f"\nStage {self._options.stage} is deployed: {self._stack.outputs().get(SHOP_URL) or self._api_url()}")
 
     def _open(self) -> None:
+        if self._options.stage == settings.PRODUCTION and sys.version_info[:2] != PRODUCTION_PYTHON:
+            wanted, own = (".".join(map(str, version)) for version in (PRODUCTION_PYTHON, sys.version_info[:2]))
+            raise DeploymentFailed(
+                f"Stage {settings.PRODUCTION} runs on Python {wanted}, and this environment has {own}. "
+                f"Run `make clean`, then make deploy STAGE={settings.PRODUCTION} PYTHON=python{wanted}"
+            )
         self._account = open_account()
         self._report(f"  account {self._account.id} in {self._account.region}, as {self._account.user}")
         self._stack = Stack(self._account, self._options.stack, self._report)

@@ -28,6 +28,7 @@ _ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).
 
 BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
 
+PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
 ALIAS = "live"
 LOG_DAYS = 30
 # Lambda retries a failed run once, but not after this time, because the schedule has started other runs by then.

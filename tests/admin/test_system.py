@@ -31,7 +31,7 @@ def test_nothing_is_due_in_an_empty_shop(api, time):
     nothing = {"due": 0, "oldest_due_at": None}
     shown = show(api)
     assert (shown["mails"], shown["refunds"], shown["compared_at"]) == (nothing, nothing, None)
-    assert shown["at"] == clock.iso(time.now)
+    assert (shown["at"], shown["build"]) == (clock.iso(time.now), "development")
 
 
 def test_mails_are_counted_that_should_have_been_sent_by_now(api, time):

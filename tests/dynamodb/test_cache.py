@@ -6,6 +6,7 @@ from threading import Barrier, Event
 from typing import Any
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS, RETRY_SECONDS, TtlCache
@@ -122,11 +123,12 @@ def test_the_old_value_serves_while_the_store_is_down(counts):
     assert counts() == {"hit": 1, "miss": 2, "stale": 2}
 
 
-def test_an_error_of_our_own_is_raised_despite_an_old_value():
+@pytest.mark.parametrize("error", [KeyError("a bug"), NoCredentialsError()], ids=["bug", "credentials"])
+def test_an_error_that_lasts_is_raised_despite_an_old_value(error):
     cache, source = TtlCache(lambda: 10), Source()
     cache.get(100, "a", source)
-    source.error = KeyError("a bug")
-    with pytest.raises(KeyError):
+    source.error = error
+    with pytest.raises(type(error)):
         cache.get(110, "a", source)
 
 

@@ -1,6 +1,7 @@
 """Health and metrics."""
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from prometheus_client.parser import text_string_to_metric_families
 
 from chalicelib.dynamodb import dynamo
@@ -13,9 +14,11 @@ def test_health_reports_service_stage_and_time(api, time):
     assert reply.json == {
         "status": "ok",
         "service": "fairgate",
+        "build": "development",
         "stage": settings.current().stage,
         "identity": settings.current().identity,
         "addons": list(addons.enabled()),
+        "errors": [],
         "time": "2026-06-01T12:00:00Z",
     }
     assert reply.headers["x-request-id"]
@@ -30,6 +33,38 @@ def test_health_shows_how_the_stage_identifies_callers(api, identity):
 def test_health_does_not_need_the_store(api, store, monkeypatch):
     monkeypatch.setattr(dynamo, "client", None)
     assert api.get("/health").status == 200
+
+
+def test_health_names_what_is_wrong_with_the_setup(api, monkeypatch):
+    def fail(*args, **options):
+        raise NoCredentialsError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dynamo, "client", fail)
+        memory.forget_everything()
+        assert api.get("/events").status == 503
+    health = api.get("/health")
+    assert (health.status, health.json["status"], health.json["errors"]) == (200, "not_set_up", ["NoCredentialsError"])
+
+
+@pytest.fixture
+def packaged(monkeypatch, tmp_path):
+    """Run as the code in a package, which has the name of its build."""
+    (tmp_path / "build.txt").write_text("1.2.0+3f9c2ab41d07\n")
+    monkeypatch.setattr(settings, "BUILD_FILE", tmp_path / "build.txt")
+    settings.build.cache_clear()
+    yield
+    settings.build.cache_clear()
+
+
+@pytest.mark.usefixtures("packaged")
+def test_the_code_in_a_package_names_its_build(api):
+    assert api.get("/health").json["build"] == api.get("/openapi.json").json["info"]["version"] == "1.2.0+3f9c2ab41d07"
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_deployed_stage_shows_no_metrics_of_an_instance(api):
+    assert (api.get("/metrics").status, api.get("/metrics").json["error"]) == (404, "not_found")
 
 
 def test_metrics_are_in_prometheus_text_format(api):

@@ -1,12 +1,21 @@
 """Requests and replies: bodies, request ids, errors, gzip, ETags, and a store that is unavailable."""
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from pynamodb.exceptions import GetError
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import routes
+from chalicelib.edge import error_replies, routes
 from chalicelib.edge.store import IdempotencyRow
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log, memory, settings
 from tests import builders
 
 ORDER = {"name": "floor", "quantity": 2}
@@ -253,6 +262,31 @@ def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplo
     _assert_not_set_up(post_once(edge))
     (record,) = [record for record in caplog.records if record.message == "settings.wrong"]
     assert record.error == "FAIRGATE_JWT_SECRET must be set"
+
+
+SETUP_ERRORS = [
+    NoCredentialsError(),
+    NoRegionError(),
+    ParamValidationError(report="Unknown parameter"),
+    GetError(cause=NoCredentialsError()),
+]
+
+
+@pytest.mark.parametrize("error", SETUP_ERRORS, ids=lambda error: str(error)[:30])
+def test_an_error_that_lasts_until_somebody_acts_is_not_called_busy(edge, monkeypatch, caplog, time, error):
+    def fail(*args, **options):
+        raise error
+
+    memory.forget_everything()
+    monkeypatch.setattr(dynamo, "put_if", fail)
+    name = type(getattr(error, "cause", None) or error).__name__
+    before = log.total("store_unavailable")
+    _assert_not_set_up(post_once(edge))
+    assert log.total("store_unavailable") == before
+    assert [record.error for record in caplog.records if record.message == "settings.wrong"] == [name]
+    assert error_replies.list_setup_errors(time.now) == [name]
+    time.advance(error_replies.SETTINGS_RETRY_SECONDS)
+    assert error_replies.list_setup_errors(time.now) == []
 
 
 def test_settings_that_cannot_be_read_are_a_503_on_every_page(edge, monkeypatch, caplog):

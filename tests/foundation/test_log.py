@@ -48,7 +48,7 @@ def test_a_line_is_as_powertools_would_write_it(monkeypatch, trace_id):
     short, whole = (logging.LogRecord("fairgate", logging.INFO, "", 0, "order.paid", None, None) for _ in range(2))
     short.line, whole.created, whole.msecs = details, short.created, short.msecs
     vars(whole).update(details)
-    powertools = LambdaPowertoolsFormatter(utc=True, location=None, service="fairgate")
+    powertools = LambdaPowertoolsFormatter(utc=True, location=None, service="fairgate", build="development")
     assert log._Formatter(utc=True, location=None).format(short) == powertools.format(whole)
 
 

@@ -380,3 +380,11 @@ def test_the_steps_have_different_names():
     options = command.read_options(["--stage", "dev"])
     names = [step.name for step in deployment.Deployment(options, lambda _: False).steps()]
     assert len(names) == len(set(names))
+
+
+def test_production_gets_only_the_python_that_its_tests_ran_on(monkeypatch, capfd):
+    monkeypatch.setattr(deployment, "PRODUCTION_PYTHON", (3, 99))
+    assert command.main(["--stage", "prod", "--yes"]) == 1
+    printed = capfd.readouterr()
+    assert "Stage prod runs on Python 3.99" in printed.err
+    assert "[2/" not in printed.out

@@ -2,10 +2,12 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 import yaml
 
+from infra.template.functions import PRODUCTION_PYTHON
 from infra.template.stages import deployed_stages
 from tests.repository import ROOT
 
@@ -24,8 +26,8 @@ def test_it_may_do_no_more_than_it_needs(workflow):
 
 
 @pytest.mark.parametrize("step", [step for _, step in STEPS if "uses" in step], ids=lambda step: step["uses"])
-def test_actions_are_pinned_to_a_version(step):
-    assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", step["uses"])
+def test_actions_are_pinned_to_a_commit(step):
+    assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
     assert re.match(r"(actions|aws-actions)/", step["uses"])
 
 
@@ -33,7 +35,7 @@ def test_actions_are_pinned_to_a_version(step):
 def test_its_expressions_name_what_there_is_and_no_secret(name):
     text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
     inputs = (WORKFLOWS[name]["on"].get("workflow_dispatch") or {}).get("inputs", {})
-    known = {"!cancelled()", "github.ref", "vars.AWS_ROLE", "vars.AWS_REGION", *(f"inputs.{each}" for each in inputs)}
+    known = {"!cancelled()", "github.ref", "vars.AWS_ROLE", "vars.AWS_REGION", "matrix.python", *(f"inputs.{each}" for each in inputs)}
     expressions = re.findall(r"\$\{\{(.*?)\}\}", text)
     assert {expression.strip() for expression in expressions} <= known
     assert text.count("${{") == len(expressions)
@@ -51,6 +53,14 @@ def test_tests_run_before_the_credentials_are_there():
 
 def test_no_command_contains_what_somebody_typed():
     assert not [step["run"] for _, step in STEPS if "${{" in step.get("run", "")]
+
+
+def test_tests_run_on_the_lowest_supported_python_and_on_that_of_production():
+    production = ".".join(map(str, PRODUCTION_PYTHON))
+    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    assert WORKFLOWS["ci"]["jobs"]["ci"]["strategy"]["matrix"]["python"] == [lowest, production]
+    (setup,) = [step for step in WORKFLOWS["deploy"]["jobs"]["deploy"]["steps"] if "setup-python" in step.get("uses", "")]
+    assert setup["with"]["python-version"] == production
 
 
 def test_a_deployment_gets_its_credentials_by_oidc_and_asks_for_a_stage():

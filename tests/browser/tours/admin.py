@@ -47,6 +47,7 @@ def system(manager: Manager) -> Iterator[str]:
     manager.sign_in_as_admin("/manage/system")
     manager.see("Not working: Reconciles payments with the provider, Sends emails.")
     manager.see("Something has been due for more than ten minutes")
+    manager.see("development")
     manager.see("180 seconds")
     yield "late"
 

@@ -5,7 +5,16 @@ import pytest
 from tests.documented import check_reply
 
 JSON = "application/json"
-HEALTH = {"status": "ok", "service": "fairgate", "stage": "test", "identity": "jwt", "addons": ["reports"], "time": "2026-06-01T12:00:00Z"}
+HEALTH = {
+    "status": "ok",
+    "service": "fairgate",
+    "build": "1.2.0",
+    "stage": "test",
+    "identity": "jwt",
+    "addons": ["reports"],
+    "errors": [],
+    "time": "2026-06-01T12:00:00Z",
+}
 ERROR = {"error": "not_found", "message": "m", "request_id": "r"}
 
 

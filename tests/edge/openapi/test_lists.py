@@ -22,7 +22,7 @@ _REFUNDS = "each refund takes a ticket back, or is one of a payment that came tw
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
-    "/health": {"addons": "there are seven add-ons"},
+    "/health": {"addons": "there are seven add-ons", "errors": "botocore has few errors of the setup"},
     "/admin/payouts": {"providers": "those that take payments in a stage"},
     "/admin/catalog/versions/{version}/plan": {
         "changes": "500 at most are shown",

@@ -47,7 +47,7 @@ export function SystemPage() {
 }
 
 /** The background jobs with the result of their last run, and the due work. Work that stays due shows that a job is not running. */
-function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: { system: System }) {
+function Jobs({ system: { at, build, jobs, mails, refunds, webhooks, compared_at } }: { system: System }) {
   const own = useRoomTexts("admin");
   const { locale } = useTexts();
   const when = (iso: string) => dayAndTime(iso, undefined, locale);
@@ -59,6 +59,7 @@ function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: {
     [own.refunds, waiting(refunds)],
     ...(ADDONS.outgoing_webhooks ? [[own.webhooks, waiting(webhooks)] as [string, string]] : []),
     [own.compared, compared_at ? when(compared_at) : own.never],
+    [own.build, build],
   ];
   return (
     <>

@@ -41,6 +41,7 @@ export const adminTexts = {
   refunds: "Refunds due",
   webhooks: "Webhooks due, all promoters",
   compared: "Last reconciliation",
+  build: "Version",
   never: "not yet",
   nothingDue: "none",
   due: (count: number, since: string) => `${count.toLocaleString("en")}${count === 1000 ? " or more" : ""}, the oldest due since ${since}`,

@@ -43,6 +43,7 @@ export const adminTexts: typeof english = {
   refunds: "Reembolsos pendientes",
   webhooks: "Webhooks pendientes de todos los promotores",
   compared: "Última conciliación",
+  build: "Versión",
   never: "todavía no",
   nothingDue: "ninguno",
   due: (count, since) => `${count.toLocaleString("es")}${count === 1000 ? " o más" : ""}, el más antiguo desde el ${since}`,

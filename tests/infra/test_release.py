@@ -1,0 +1,118 @@
+"""Releases: what is refused, what a release commits, and how a build is named."""
+
+import subprocess
+
+import pytest
+
+from infra.release import NotReleased, describe_build, release
+
+CHANGELOG = """# Changelog
+
+## Unreleased
+
+### Added
+
+- Holds are longer.
+
+### Upgrading
+
+Nothing to do.
+
+## 0.1.0 - 2026-01-01
+
+- The first version.
+"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    def git(*words):
+        done = subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet", "--initial-branch", "main")
+    git("config", "user.name", "Ada")
+    git("config", "user.email", "ada@example.com")
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "fairgate"\nversion = "0.1.0"\n')
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Begin")
+    return tmp_path, git
+
+
+def test_a_release_moves_the_changes_under_its_version_commits_and_tags(repository):
+    folder, git = repository
+    release("0.2.0", folder, "2026-06-01", lambda: True)
+    assert CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n## 0.2.0 - 2026-06-01\n") == (folder / "CHANGELOG.md").read_text()
+    assert git("log", "-1", "--format=%s") == "Release 0.2.0"
+    assert git("describe") == "v0.2.0"
+    assert git("status", "--porcelain") == ""
+    assert describe_build(folder) == f"0.2.0+{git('rev-parse', '--short=12', 'HEAD')}"
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("", "three numbers"),
+        ("1.2", "three numbers"),
+        ("v1.2.0", "three numbers"),
+        ("1.02.0", "three numbers"),
+        ("0.1.0", "higher than the current version, 0.1.0"),
+        ("0.0.9", "higher than the current version, 0.1.0"),
+    ],
+)
+def test_a_version_is_three_numbers_and_higher_than_the_last(repository, version, reason):
+    _assert_refused(repository, version, reason)
+
+
+def test_a_branch_is_not_released(repository):
+    repository[1]("switch", "--quiet", "--create", "idea")
+    _assert_refused(repository, "0.2.0", "on the branch main")
+
+
+def test_uncommitted_changes_are_not_released(repository):
+    (repository[0] / "new.py").write_text("")
+    _assert_refused(repository, "0.2.0", "uncommitted changes")
+
+
+def test_a_tag_is_never_moved(repository):
+    repository[1]("tag", "v0.2.0")
+    _assert_refused(repository, "0.2.0", "v0.2.0 exists")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (CHANGELOG.replace("### Upgrading\n\nNothing to do.\n", ""), "### Upgrading"),
+        ("# Changelog\n\n## Unreleased\n\n## 0.1.0 - 2026-01-01\n\n### Upgrading\n", "no changes"),
+        ("# Changelog\n", "no changes"),
+    ],
+)
+def test_a_release_says_what_changed_and_how_to_upgrade(repository, text, reason):
+    folder, git = repository
+    (folder / "CHANGELOG.md").write_text(text)
+    git("commit", "--quiet", "--all", "--message", "Change the changelog")
+    _assert_refused(repository, "0.2.0", reason)
+
+
+def test_a_failed_check_leaves_everything_as_it_was(repository):
+    _assert_refused(repository, "0.2.0", "checks or tests failed", checks_pass=False)
+
+
+def _assert_refused(repository, version, reason, *, checks_pass=True):
+    folder, git = repository
+    before = git("log", "--format=%H"), git("tag"), git("status", "--porcelain"), (folder / "CHANGELOG.md").read_text()
+    with pytest.raises(NotReleased, match=reason):
+        release(version, folder, "2026-06-01", lambda: checks_pass)
+    assert before == (git("log", "--format=%H"), git("tag"), git("status", "--porcelain"), (folder / "CHANGELOG.md").read_text())
+
+
+def test_a_build_with_uncommitted_changes_says_so(repository):
+    folder, git = repository
+    (folder / "CHANGELOG.md").write_text("changed")
+    assert describe_build(folder) == f"0.1.0+{git('rev-parse', '--short=12', 'HEAD')}.changed"
+
+
+def test_a_build_without_a_repository_has_its_version(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.3.0"\n')
+    assert describe_build(tmp_path) == "0.3.0"
