@@ -78,7 +78,7 @@ class Client:
         reply = self._gateway.handle(method, target, list(sent.items()), body, source_ip)
         received = CaseInsensitiveMapping(reply.headers)
         decoded = gzip.decompress(reply.body) if received.get("content-encoding") == "gzip" else reply.body
-        is_json = decoded and received.get("content-type", "").startswith("application/json")
+        is_json = decoded and received.get("content-type", "").startswith(("application/json", "application/problem+json"))
         content = msgspec.json.decode(decoded) if is_json else None
         if self._check_reply is not None:
             self._check_reply(

@@ -37,21 +37,21 @@ def check_reply(method: str, resource: str | None, status: int, content_type: st
         return
     media_type = content_type.partition(";")[0]
     assert media_type in reply["content"], f"{route} answered with {media_type}: declare it in `media_types` of the route (docs/api.md)"
-    if media_type == "application/json":
-        _check_schema(route, status, body)
+    if media_type in ("application/json", "application/problem+json"):
+        _check_schema(route, status, media_type, body)
 
 
-def _check_schema(route: str, status: int, body: Any) -> None:
+def _check_schema(route: str, status: int, media_type: str, body: Any) -> None:
     method, _, resource = route.partition(" ")
-    error = next(_validator(method.lower(), resource.removeprefix("/v1"), status).iter_errors(body), None)
+    error = next(_validator(method.lower(), resource.removeprefix("/v1"), status, media_type).iter_errors(body), None)
     assert error is None, (
         f"{route} answered {status} with what the OpenAPI document does not have: {error.message}, at {error.instance_path}"
     )
 
 
 @cache
-def _validator(method: str, path: str, status: int) -> Any:
-    place = ("paths", path, method, "responses", str(status), "content", "application/json", "schema")
+def _validator(method: str, path: str, status: int, media_type: str) -> Any:
+    place = ("paths", path, method, "responses", str(status), "content", media_type, "schema")
     pointer = "/".join(quote(part.replace("~", "~0").replace("/", "~1")) for part in place)
     return jsonschema_rs.Draft202012Validator({"$ref": f"{_NAME}#/{pointer}"}, validate_formats=True, registry=_registry())
 

@@ -1,8 +1,10 @@
 """Error replies: map exceptions to HTTP, and convert Chalice's own errors to our format."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 
+import msgspec
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
@@ -13,6 +15,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.memory import Memory
 
 MAX_BODY_BYTES = 256 * 1024
+PROBLEM_JSON = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
 
@@ -110,6 +113,23 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
     return body, status, headers
 
 
+def in_accepted_form(accept: str | None, body: dict[str, Any], status: int, headers: dict[str, str]) -> ErrorReply:
+    """Return an error reply as the caller accepts it: as problem details (RFC 9457) if `Accept` names them, or else as it is.
+
+    Problem details have all fields of the reply, and the standard's own ones.
+    """
+    if PROBLEM_JSON not in {option.partition(";")[0].strip().lower() for option in (accept or "").split(",")}:
+        return body, status, headers
+    problem = {
+        "type": f"urn:fairgate:error:{body['error']}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": body["message"],
+        "instance": f"urn:fairgate:request:{body['request_id']}",
+    }
+    return {**problem, **body}, status, {**headers, "Content-Type": PROBLEM_JSON}
+
+
 # Chalice's own errors: an unsupported method, or an exception outside a handler.
 
 _CODES = {405: "method_not_allowed", 415: UnsupportedMediaType.code, 500: InternalError.code}
@@ -143,4 +163,6 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
     headers = {**cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"
-    return ChaliceResponse(reshaped, headers, status)
+    reshaped, _, own_headers = in_accepted_form(chalice_request.headers.get("accept"), reshaped, status, {})
+    # Chalice encodes only application/json itself.
+    return ChaliceResponse(msgspec.json.encode(reshaped) if own_headers else reshaped, {**headers, **own_headers}, status)

@@ -15,7 +15,15 @@ from msgspec import NODEFAULT, structs
 
 from chalicelib.edge import deprecations
 from chalicelib.edge.auth import Forbidden, Unauthenticated, UserRequired
-from chalicelib.edge.error_replies import READING_METHODS, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
+from chalicelib.edge.error_replies import (
+    PROBLEM_JSON,
+    READING_METHODS,
+    BodyTooLarge,
+    InternalError,
+    NotSetUp,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+)
 from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
 from chalicelib.edge.parsing import MalformedJson
 from chalicelib.edge.routes import CacheableReply
@@ -125,6 +133,21 @@ ERROR_SCHEMA: dict[str, Any] = {
     "required": ["error", "message", "request_id"],
 }
 
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "The same as problem details (RFC 9457), for callers whose header Accept names `application/problem+json`.",
+    "allOf": [{"$ref": "#/components/schemas/Error"}],
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "`urn:fairgate:error:` and the value of `error`."},
+        "title": {"type": "string", "description": "The phrase of the HTTP status."},
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "The same as `message`."},
+        "instance": {"type": "string", "format": "uri", "description": "`urn:fairgate:request:` and the value of `request_id`."},
+    },
+    "required": ["type", "title", "status", "detail", "instance"],
+}
+
 _COMMON_ERRORS: tuple[type[ApiError], ...] = (InternalError, ServiceUnavailable, NotSetUp)
 _BODY_ERRORS: tuple[type[ApiError], ...] = (InvalidInput, MalformedJson, BodyTooLarge, UnsupportedMediaType)
 _USER_ERRORS: tuple[type[ApiError], ...] = (Unauthenticated, UserRequired)
@@ -158,7 +181,10 @@ def _response(status: int, found: list[type[ApiError]]) -> dict[str, Any]:
     examples = {error.code: {"value": _example(error)} for error in found}
     return {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(examples)}",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}},
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples},
+            PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}},
+        },
         "x-error-codes": list(examples),
     }
 
@@ -227,7 +253,11 @@ def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
         "paths": paths,
         "components": {
-            "schemas": {**components.schemas, "Error": _with_old_names(ERROR_SCHEMA, deprecations.ERROR_DETAILS)},
+            "schemas": {
+                **components.schemas,
+                "Error": _with_old_names(ERROR_SCHEMA, deprecations.ERROR_DETAILS),
+                "Problem": _PROBLEM_SCHEMA,
+            },
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }

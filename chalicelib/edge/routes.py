@@ -24,7 +24,14 @@ from chalice.app import Response as ChaliceResponse
 from msgspec import UNSET, UnsetType
 
 from chalicelib.edge import auth, cors, deprecations, languages, scheduled
-from chalicelib.edge.error_replies import MAX_BODY_BYTES, READING_METHODS, BodyTooLarge, UnsupportedMediaType, error_reply
+from chalicelib.edge.error_replies import (
+    MAX_BODY_BYTES,
+    READING_METHODS,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    error_reply,
+    in_accepted_form,
+)
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import Access, FormFile, Header, Operation, check_access, resolve_id
 from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
@@ -225,7 +232,8 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 headers = {**reply.headers, **deprecations.HEADERS} if has_old_names else reply.headers
                 return _respond(chalice_request, Reply(body, reply.status, headers, reply.cookies))
             except Exception as error:
-                return _respond(chalice_request, Reply(*error_reply(error, request.chalice_request.method, request.is_repeatable)))
+                reply = error_reply(error, request.chalice_request.method, request.is_repeatable)
+                return _respond(chalice_request, Reply(*in_accepted_form(request.header("accept"), *reply)))
 
     return handle
 

@@ -309,3 +309,33 @@ def _assert_not_set_up(reply):
 def test_a_missing_table_is_a_500(edge, execution, store):
     store.delete_table(TableName=IdempotencyRow.name())
     assert post_once(edge).status == 500  # trying again does not help
+
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize("accept", [PROBLEM, f"application/json;q=0.5, {PROBLEM}", "Application/Problem+JSON; charset=utf-8"])
+@pytest.mark.parametrize(
+    ("path", "status", "title"), [("/events/nothing", 404, "Not Found"), ("/checkout/sessions", 405, "Method Not Allowed")]
+)
+def test_a_caller_gets_errors_as_problem_details_on_request(api, accept, path, status, title):
+    reply = api.get(path, headers={"Accept": accept})
+    assert (reply.status, reply.headers["content-type"]) == (status, PROBLEM)
+    plain, request_id = api.get(path), reply.headers["x-request-id"]
+    assert reply.json == plain.json | {
+        "type": f"urn:fairgate:error:{plain.json['error']}",
+        "title": title,
+        "status": status,
+        "detail": plain.json["message"],
+        "instance": f"urn:fairgate:request:{request_id}",
+        "request_id": request_id,
+    }
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html", ""])
+def test_other_callers_get_errors_as_json(api, accept):
+    assert api.get("/events/nothing", headers={"Accept": accept}).headers["content-type"] == "application/json"
+
+
+def test_a_reply_that_is_no_error_stays_json(api):
+    assert api.get("/events", headers={"Accept": PROBLEM}).headers["content-type"] == "application/json"
