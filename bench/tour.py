@@ -123,6 +123,7 @@ class _Tour(TourClient):
         self.get("/auth/me", token=tokens["access_token"])
         self.post("/auth/guest/orders", {"refresh_token": guest["refresh_token"]}, token=tokens["access_token"])
         self.patch("/auth/me", {"first_name": "Ada"}, token=tokens["access_token"])
+        self.post("/auth/me/promoter", token=tokens["access_token"])
         change = {"current_password": new_password, "password": password}
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json

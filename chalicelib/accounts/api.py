@@ -50,7 +50,7 @@ from chalicelib.accounts.views import (
     user_view,
 )
 from chalicelib.edge import cursors
-from chalicelib.edge.auth import Unauthenticated
+from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
@@ -64,7 +64,10 @@ _SESSION_POSITION = r"\d{11}#[0-9a-f]{32}"
 
 
 class NewAccount(Struct, forbid_unknown_fields=True):
-    """A registration. A request with a guest's access token turns the guest into this account, which keeps the guest's tickets."""
+    """A registration. A request with a guest's access token turns the guest into this account, which keeps the guest's tickets.
+
+    `invitation` is the token in the link of an invitation to work at an event. It verifies the address to which it was mailed.
+    """
 
     email: Email
     password: NewPassword
@@ -73,6 +76,7 @@ class NewAccount(Struct, forbid_unknown_fields=True):
     phone: Phone | None = None
     role: OwnRole = "user"
     company: Company | None = None
+    invitation: MailedToken | None = None
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
@@ -149,10 +153,12 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     identity = request.identity
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
+    new = Registration(body.email, body.password, body.role == "promoter", profile, guest, body.invitation)
     with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email), "register"):
-        service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.language, request.now)
-    message = "We have sent an email to this address. Follow the link in it."
-    return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
+        is_verified = service.register(new, request.language, request.now)
+    message = "Sign in." if is_verified else "We have sent an email to this address. Follow the link in it."
+    is_required = settings.current().email_verification == "required" and not is_verified
+    return Reply(RegistrationView(body.email, is_required, message), 201)
 
 
 @route(
@@ -210,6 +216,15 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     identity = request.require_user()
     changes = {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
     return Reply(user_view(identity, service.update_profile(identity.user_id, changes)))
+
+
+@route(bp, "POST", "/auth/me/promoter", access="user", errors=(NoAccount, AccountLocked, Forbidden, AccountChanging, RateLimited))
+def become_promoter(request: RequestContext) -> Reply[UserView]:
+    """Become a promoter, who sells events. Access tokens have the new role after the next refresh."""
+    identity = request.require_user()
+    with limited_by_address(request, SIGN_UP):
+        account = service.become_promoter(identity.user_id, request.now)
+    return Reply(user_view(structs.replace(identity, roles=frozenset(account.roles)), account))
 
 
 @route(

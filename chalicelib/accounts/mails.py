@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from chalicelib.accounts import store
 from chalicelib.accounts.model import LinkExpired, MailPurpose
@@ -18,12 +18,14 @@ from chalicelib.notifications.service import MailDraft
 VERIFY_SECONDS = 86_400
 RESET_SECONDS = 3600
 FIND_SECONDS = 900
+INVITATION_SECONDS = 7 * 86_400
 LINK_SECONDS: dict[MailPurpose, int] = {
     "verify_email": VERIFY_SECONDS,
     "reset_password": RESET_SECONDS,
     "change_email": RESET_SECONDS,
     "find_tickets": FIND_SECONDS,
     "own_data": FIND_SECONDS,
+    "invitation": INVITATION_SECONDS,
 }
 
 _PAGES: dict[MailPurpose, str] = {
@@ -89,6 +91,14 @@ def mail_link(
 def mail_tickets_link(email: str, language: Language, now: int) -> None:
     """Mail a link that shows the tickets bought with an address. Looks for no tickets, so the reply cannot reveal whether there are any."""
     mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
+
+
+def invitation_url(email: str, next_path: str, now: int) -> str:
+    """Store a link to the registration page that proves the address, and return its URL. The page leads to `next_path` afterwards."""
+    token = secrets.token_urlsafe(32)
+    store.put_link(MailedLink(_digest(token), "invitation", email, NO_USER, now + INVITATION_SECONDS))
+    fragment = urlencode({"token": token, "email": email})
+    return settings.current().page_url(f"register?{urlencode({'next': next_path})}#{fragment}")
 
 
 def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLink:

@@ -55,7 +55,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
-MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data"]
+MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets", "own_data", "invitation"]
 
 
 class Profile(Struct, frozen=True):

@@ -13,16 +13,19 @@ from chalicelib.accounts.model import (
     AccountLocked,
     AlreadyRegistered,
     Credentials,
+    LinkExpired,
     LoginFailed,
     NoAccount,
     Profile,
     WrongPassword,
+    email_key,
 )
 from chalicelib.accounts.sessions import GUEST_GENERATION, Device, Session, SessionNotFound, SessionOver
+from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
-from chalicelib.edge.auth import EventRole, Identity, Role
+from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
@@ -45,31 +48,55 @@ class Tokens(Struct, frozen=True):
 
 
 class Registration(Struct, frozen=True):
-    """A registration. `guest` is the guest who gets this account and keeps their tickets."""
+    """A registration. `guest` is the guest who gets this account and keeps their tickets.
+
+    `invitation` is the token of an invitation's link, which proves the address.
+    """
 
     email: str
     password: str
     is_promoter: bool
     profile: Profile
     guest: Identity | None
+    invitation: str | None = None
 
 
-def register(new: Registration, language: Language, now: int) -> None:
-    """Create an account, unless the address has one, and mail a link for the next step. Raises CommonPassword or AlreadyRegistered."""
+def register(new: Registration, language: Language, now: int) -> bool:
+    """Create an account, unless the address has one, and mail a link for the next step.
+
+    Returns whether an invitation has verified the address, so that nothing was mailed. Raises CommonPassword or AlreadyRegistered.
+    """
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
     existing = find_login(new.email)[1]
     roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
     user_id = new.guest.user_id if new.guest is not None else ids.new_id()
-    account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, **structs.asdict(new.profile))
+    link = _find_invitation(new, now)
+    verified_at = None if link is None else now
+    account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, verified_at=verified_at, **structs.asdict(new.profile))
     try:
-        dynamo.transact(_create_items(account, password_hash))
+        dynamo.transact([*_create_items(account, password_hash), *([] if link is None else [store.use_link_item(link)])])
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(1):
             raise AlreadyRegistered() from None
+        if link is not None and cancelled.failed(-1):  # somebody has just used it
+            return register(structs.replace(new, invitation=None), language, now)
         _mail_reset(new.email, "already_registered", existing or find_login(new.email)[1], language, now)
-        return
-    mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
+        return False
+    if link is None:
+        mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
+    return link is not None
+
+
+def _find_invitation(new: Registration, now: int) -> MailedLink | None:
+    """Return the invitation that proves the address of a registration. An invitation that is over or somebody else's proves nothing."""
+    if new.invitation is None:
+        return None
+    try:
+        link = mails.get_link(new.invitation, ("invitation",), now)
+    except LinkExpired:
+        return None
+    return link if email_key(link.email) == email_key(new.email) else None
 
 
 def log_in(request: RequestContext, email: str, password: str, marks: Sequence[str] = ()) -> Tokens:
@@ -320,6 +347,29 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
     entry = audit.entry_item(f"account#{account.user_id}", "account.role_added", actor, now, {"role": role})
     dynamo.transact([store.set_rights_item(account, after), entry])
     return store.find_account(account.user_id)
+
+
+def become_promoter(user_id: str, now: int) -> Account:
+    """Give the account the role of promoters and a profile. Raises NoAccount, AccountLocked, Forbidden or AccountChanging.
+
+    Whoever has lost the role cannot take it back: the profile that remains refuses the transaction.
+    """
+    account = store.find_account(user_id)
+    if account is None:
+        raise NoAccount()
+    if account.locked_at is not None:
+        raise AccountLocked()
+    if "promoter" in account.roles:
+        return account
+    after = structs.replace(account, roles=(*account.roles, "promoter"))
+    entry = audit.entry_item(f"account#{user_id}", "account.became_promoter", user_id, now, {})
+    try:
+        dynamo.transact([store.set_rights_item(account, after, ends_sessions=False), profiles.create_promoter_item(after, now), entry])
+    except dynamo.TransactionCanceled as cancelled:
+        if cancelled.failed(1):
+            raise Forbidden("This account cannot become a promoter again by itself. Contact the shop.") from None
+        raise AccountChanging() from None
+    return after
 
 
 def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:

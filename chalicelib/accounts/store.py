@@ -172,15 +172,15 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
     return _account(AccountRow.from_raw_data(item)) if granted else None
 
 
-def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
+def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = True) -> dynamo.TransactItem:
     """Return a transaction item that changes an account's roles and lock, and ends all of its sessions.
 
-    It is refused if all sessions have been ended since `before` was read. Every change to the rights, address or password ends all
-    sessions.
+    It is refused if all sessions have been ended since `before` was read. Every change to the address or password ends all sessions, and
+    so does every change to the rights, except that people who make themselves promoters stay signed in.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     row = AccountRow(f"user#{before.user_id}")
-    return dynamo.update(row, changes, "generation = :before", add={"generation": 1}, before=before.generation)
+    return dynamo.update(row, changes, "generation = :before", add={"generation": 1} if ends_sessions else None, before=before.generation)
 
 
 def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:

@@ -94,7 +94,7 @@ class SessionsView(Struct, frozen=True):
 
 
 class RegistrationView(Struct, frozen=True):
-    """The reply to a registration. It is the same whether or not the address has an account.
+    """The reply to a registration. Without an invitation, it is the same whether or not the address has an account.
 
     `verification_required`: people must verify the address before they can sign in.
     """

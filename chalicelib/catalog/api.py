@@ -411,15 +411,19 @@ PAGE_CACHING = "public, max-age=0, s-maxage=20, stale-while-revalidate=60, stale
 MISSING_PAGE_CACHING = "public, max-age=0, s-maxage=5"
 
 
-@route(bp, "GET", "/events/{event_id}/calendar.ics", access="public", media_types=(sharing.CALENDAR_MEDIA_TYPE,))
+@route(
+    bp, "GET", "/events/{event_id}/calendar.ics", access="public", headers=(ACCEPT_LANGUAGE,), media_types=(sharing.CALENDAR_MEDIA_TYPE,)
+)
 def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
-    """Return an event as a calendar file."""
+    """Return an event as a calendar file, with the opening of its sale and an alarm if the opening is still ahead."""
     catalog, event = service.get_visible_event(event_id)
     url = settings.current().page_url(f"events/{event_id}")
-    text = sharing.render_calendar(event, url, urlsplit(url).hostname or "fairgate", catalog.revision, request.now)
+    host = urlsplit(url).hostname or "fairgate"
+    text = sharing.render_calendar(event, url, host, catalog.revision, request.language, request.now)
     headers = {
         "Content-Type": f"{sharing.CALENDAR_MEDIA_TYPE}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{event_id}.ics"',
+        "Vary": "Accept-Language",
     }
     return Reply(text, headers=headers | CACHING)
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.catalog.model import Event
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock
 
 # Calendar files (iCalendar, RFC 5545). Times are in UTC, so the file needs no timezone definition, and each calendar shows its owner's
@@ -14,13 +15,18 @@ from chalicelib.foundation import clock
 CALENDAR_MEDIA_TYPE = "text/calendar"
 MAX_LINE_BYTES = 75  # RFC 5545, 3.1, without the line break
 
+_OPENING: dict[Language, str] = {"en": "Ticket sale opens: {name}", "es": "Empieza la venta de entradas: {name}"}
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
-def render_calendar(event: Event, url: str, host: str, revision: int, now: int) -> str:
-    """Return the calendar file of a public event. `host` makes the UID globally unique; `revision` shows which of two files is newer."""
+def render_calendar(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> str:
+    """Return the calendar file of a public event, and of the opening of its sale if that is still ahead.
+
+    `host` makes the UIDs globally unique; `revision` shows which of two files is newer.
+    """
     place = event.place
     description = f"{event.description}\n\n{url}".strip()
     lines = [
@@ -39,9 +45,33 @@ def render_calendar(event: Event, url: str, host: str, revision: int, now: int) 
         f"URL:{url}",
         f"STATUS:{'CANCELLED' if event.status == 'cancelled' else 'CONFIRMED'}",
         "END:VEVENT",
+        *_opening(event, url, host, revision, language, now),
         "END:VCALENDAR",
     ]
     return "".join(f"{piece}\r\n" for line in lines for piece in _folded(line))
+
+
+def _opening(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> Iterator[str]:
+    """Yield the lines of the opening of the sale, with an alarm 15 minutes before it."""
+    if event.on_sale_at is None or event.on_sale_at <= now or event.status == "cancelled":
+        return
+    summary = _text(_OPENING[language].format(name=event.name))
+    yield from (
+        "BEGIN:VEVENT",
+        f"UID:sale.{_text(event.id)}@{host}",
+        f"DTSTAMP:{_moment(now)}",
+        f"SEQUENCE:{revision}",
+        f"DTSTART:{_moment(event.on_sale_at)}",
+        f"SUMMARY:{summary}",
+        f"URL:{url}",
+        f"DESCRIPTION:{_text(url)}",
+        "BEGIN:VALARM",
+        "ACTION:DISPLAY",
+        "TRIGGER:-PT15M",
+        f"DESCRIPTION:{summary}",
+        "END:VALARM",
+        "END:VEVENT",
+    )
 
 
 def _period(event: Event) -> Iterator[str]:
@@ -83,6 +113,7 @@ def _folded(line: str) -> Iterator[str]:
 
 
 def mail_values(event: Event) -> dict[str, Any]:
-    """Return the name, place and start of an event for the templates of emails. The start is in the event's time zone."""
+    """Return the name, place, start and opening of the doors of an event for the templates of emails, in the event's time zone."""
     starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    return {"name": event.name, "place": event.place, "starts": starts}
+    doors = None if starts is None or event.doors_minutes is None else starts - timedelta(minutes=event.doors_minutes)
+    return {"name": event.name, "place": event.place, "starts": starts, "doors": doors}

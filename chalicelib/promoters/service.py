@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from chalicelib.accounts import directory, members, profiles
+from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import Membership
@@ -22,7 +22,7 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
-from chalicelib.foundation import settings
+from chalicelib.foundation import parallel, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
@@ -41,6 +41,7 @@ class Seller(Struct, frozen=True, kw_only=True):
     contact: Annotated[str, Meta(description="The website and the email address on one line.")]
     email: str | None
     policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
+    promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop sells.")] = None
 
 
 class CoordinatorForbidden(Forbidden):
@@ -131,7 +132,7 @@ def is_known(event: Event, promoter: Promoter | None) -> bool:
 def invitation_values(event: Event) -> dict[str, Any]:
     """Return the values of an event for an email that invites a stranger. The texts of an unverified promoter are left out."""
     values = sharing.mail_values(event)
-    return values if is_known(event, find_verified_promoter(event)) else {**values, "name": "", "place": "", "starts": None}
+    return values if is_known(event, find_verified_promoter(event)) else {**values, "name": "", "place": "", "starts": None, "doors": None}
 
 
 def find_seller(event: Event | None) -> Seller:
@@ -144,7 +145,13 @@ def seller_of(promoter: Promoter | None) -> Seller:
     if promoter is not None:
         name = promoter.company or promoter.name
         contact = " · ".join(filter(None, (promoter.website, promoter.email)))
-        return Seller(name=name, contact=contact, email=promoter.email, policies=promoter.policies)
+        return Seller(
+            name=name,
+            contact=contact,
+            email=promoter.email,
+            policies=promoter.policies,
+            promoter_id=promoter.id,
+        )
     chosen = settings.current()
     contact = " · ".join(filter(None, (urlsplit(chosen.shop_url).hostname, chosen.contact_email)))
     return Seller(name=chosen.shop_name, contact=contact, email=chosen.contact_email or None, policies=chosen.shop_policies)
@@ -182,8 +189,10 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
-    membership = members.invite(event_id, email, role, identity.user_id, now)
-    url = settings.current().page_url("door" if role == "staff" else f"manage/events/{event.id}")
+    work = "/door" if role == "staff" else f"/manage/events/{event.id}"
+    membership, url = parallel.both(  # a link that is never mailed does no harm
+        lambda: members.invite(event_id, email, role, identity.user_id, now), lambda: mails.invitation_url(email, work, now)
+    )
     notifications.send(MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url}))
     return membership
 

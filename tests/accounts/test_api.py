@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.accounts import store
 from chalicelib.accounts.login_attempts import WINDOW_SECONDS
+from chalicelib.audit import service as audit
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import settings
 from tests import builders, invariants
@@ -139,6 +140,41 @@ def test_following_the_link_does_not_confirm_the_account_that_somebody_else_regi
 
 
 # ------------------------------------------------------------------ profile
+def become_promoter(api, tokens):
+    return api.post("/auth/me/promoter", token=tokens["access_token"])
+
+
+def test_a_person_with_an_account_becomes_a_promoter_and_stays_signed_in(api, time):
+    tokens = sign_up(api, first_name="Ada", company="Engines")
+    replies = [become_promoter(api, tokens) for _ in range(2)]
+    assert [(reply.status, reply.json["roles"]) for reply in replies] == [(200, ["promoter", "user"])] * 2
+    renewed = refresh(api, tokens["refresh_token"]).json
+    assert renewed["user"]["roles"] == ["promoter", "user"]
+    profile = api.get(f"/promoters/{renewed['user']['id']}", token=renewed["access_token"]).json
+    assert (profile["name"], profile["verified"]) == ("Engines", False)
+    created = api.post("/events", json={"name": "Night"}, token=renewed["access_token"])
+    assert created.status == 201, created.json
+    [entry] = [entry for entry in audit.list_entries(f"account#{renewed['user']['id']}") if entry.action == "account.became_promoter"]
+    assert entry.actor == renewed["user"]["id"]
+
+
+def test_guests_and_locked_people_do_not_become_promoters(api, time):
+    guest = api.post("/auth/guest").json
+    assert (become_promoter(api, guest).status, become_promoter(api, guest).json["error"]) == (404, "no_account")
+    tokens = sign_up(api)
+    lock = {"locked": True}
+    assert api.patch(f"/admin/users/{tokens['user']['id']}", json=lock, token=builders.admin_token()).status == 200
+    assert (become_promoter(api, tokens).status, become_promoter(api, tokens).json["error"]) == (403, "account_locked")
+
+
+def test_whoever_lost_the_role_cannot_take_it_back(api, time):
+    tokens = sign_up(api)
+    become_promoter(api, tokens)
+    assert api.patch(f"/admin/users/{tokens['user']['id']}", json={"roles": ["user"]}, token=builders.admin_token()).status == 200
+    reply = become_promoter(api, log_in(api).json)
+    assert (reply.status, reply.json["error"]) == (403, "forbidden")
+
+
 def test_a_profile_can_be_changed_in_part(api, time):
     token = sign_up(api, first_name="Ada", phone="12345678")["access_token"]
     changed = api.patch("/auth/me", json={"first_name": "Augusta", "phone": None}, token=token).json

@@ -390,7 +390,14 @@ def test_a_receipt_names_the_promoter_who_sells(new_buyer, api, time):
     assert register(api, role="promoter", company="Harbor Concerts").status == 201
     promoter_id = log_in(api).json["user"]["id"]
     event_id, _ = builders.create_promoted_shop(promoter_id)
-    profile = {"name": "Ada", "company": "Harbor Concerts", "email": "office@example.com", "verified": True}
+    profile = {
+        "name": "Ada",
+        "company": "Harbor Concerts",
+        "email": "office@example.com",
+        "description": "Concerts on the water since 1998.",
+        "policies": "Refunds until the day before.",
+        "verified": True,
+    }
     assert api.put(f"/promoters/{promoter_id}", json=profile, token=builders.admin_token()).status == 200
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
@@ -402,7 +409,24 @@ def test_a_receipt_names_the_promoter_who_sells(new_buyer, api, time):
     buyer.page.goto("/orders")
     buyer.page.get_by_role("main").get_by_role("link").click()
     buyer.see("Harbor Concerts")
-    buyer.see("office@example.com")
+    number = buyer.page.locator(".receipt .code").first.inner_text()
+    buyer.see(f"Questions, or do you need a refund? Contact the seller and give the order number {number}:")
+    expect(buyer.page.get_by_role("link", name="office@example.com")).to_have_attribute(
+        "href", f"mailto:office@example.com?subject={number}"
+    )
+    other = builders.create_event(api, "Event of somebody else")
+    builders.create_tier(api, other)
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.locator(".seller").get_by_role("link", name="Harbor Concerts").click()
+    expect(buyer.heading("Harbor Concerts")).to_be_visible()
+    buyer.see("Concerts on the water since 1998.")
+    buyer.page.get_by_text("Refunds and terms").click()
+    buyer.see("Refunds until the day before.")
+    expect(buyer.page.locator(".card h3")).to_have_count(1)
+    buyer.page.get_by_label("On sale now").check()
+    expect(buyer.page).to_have_url(re.compile(f"promoter={promoter_id}"))
+    buyer.page.get_by_role("link", name="All events").click()
+    expect(buyer.page.locator(".card h3")).to_have_count(2)
 
 
 def test_orders_of_others_are_not_shown(new_buyer, api, event_id):

@@ -1,5 +1,7 @@
 """A promoter puts an event on sale by the pages alone, and a buyer buys there."""
 
+import re
+
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -152,6 +154,26 @@ def test_a_coordinator_compares_only_coordinated_events(new_buyer, api, time, ma
         person.page.get_by_label(name).check()
     expect(person.page.get_by_role("columnheader")).to_have_count(2)
     person.see("Comparison")
+
+
+def test_whoever_is_invited_to_the_door_needs_only_a_password(new_buyer, api, time, mailbox):  # noqa: F811
+    promoter, staff = (Manager(new_buyer().page, api, time) for _ in range(2))
+    promoter.sign_up()
+    event_id = promoter.create_event()
+    promoter.publish(event_id)
+    body = {"email": "dana@example.com", "role": "staff"}
+    with settings.override(email_verification="required", shop_url=promoter.page.url.partition("/manage")[0]):
+        assert api.post(f"/events/{event_id}/members", json=body, token=promoter.token).status == 201
+        (link,) = re.findall(r"https?://\S+/register\S+", mailbox.mails[-1].text)
+        staff.page.goto(link)
+        staff.see("You have been invited to work at an event.")
+        expect(staff.page.get_by_label("Email address")).to_have_value("dana@example.com")
+        staff.fill("Password", PASSWORD)
+        staff.press("Create account")
+        staff.page.wait_for_url("**/door")
+        expect(staff.page.get_by_label("Event", exact=True)).to_be_visible()
+        staff.page.goto(link)  # somebody who is signed in gets to work at once
+        staff.page.wait_for_url("**/door")
 
 
 def test_a_manager_comes_back_from_the_door(new_buyer, api, time):

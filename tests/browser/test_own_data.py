@@ -166,6 +166,7 @@ def test_a_guest_registers_at_the_checkout_and_pays_with_the_accounts_address(ne
     expect(buyer.heading("Checkout")).to_be_visible()
     expect(buyer.page.get_by_text("You are buying as a guest")).to_have_count(0)
     expect(buyer.page.get_by_label("Email address")).to_have_count(0)
+    buyer.see(f"We have sent a link to {EMAIL}. Open it to confirm your address, now or after you have paid.")
     buyer.pay()
     buyer.see_tickets(1)
     invariants.check(time.now)

@@ -14,7 +14,13 @@ from chalicelib.edge.languages import Language
 from chalicelib.notifications import templates
 
 HOSTILE = '<script>alert(1)</script> & "q" {{ 7*7 }}\r\nBcc: all@example.com\u202e\x00 end'
-EVENT = {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 7, 1, 20, 30, tzinfo=ZoneInfo("America/Denver"))}
+DENVER = ZoneInfo("America/Denver")
+EVENT = {
+    "name": HOSTILE,
+    "place": HOSTILE,
+    "starts": datetime(2026, 7, 1, 20, 30, tzinfo=DENVER),
+    "doors": datetime(2026, 7, 1, 19, 0, tzinfo=DENVER),
+}
 TICKET = {"tier": HOSTILE, "attendee": HOSTILE, "code": "7K3MX-0QWZ9-H4TRB-V81CD", "content_id": "ticket-1@fairgate"}
 # Every value that any template may use.
 VALUES = {

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -118,13 +119,25 @@ def test_the_shop_sells_until_the_promoter_is_verified(api, time):
     with settings.override(
         mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test/", contact_email="ask@shop.test", shop_policies="14 days."
     ):
-        shop = {"name": "Shop", "contact": "shop.test · ask@shop.test", "email": "ask@shop.test", "policies": "14 days."}
+        shop = {
+            "name": "Shop",
+            "contact": "shop.test · ask@shop.test",
+            "email": "ask@shop.test",
+            "policies": "14 days.",
+            "promoter_id": None,
+        }
         assert api.get("/events/fest/seller").json == shop
         assert api.put("/promoters/nora", json=fields | {"verified": True}, token=builders.admin_token()).status == 200
         time.advance(60)
         reply = api.get("/events/fest/seller")
         contact = "https://nora.test · hi@nora.test"
-        assert reply.json == {"name": "Nora's Nights", "contact": contact, "email": "hi@nora.test", "policies": "No refunds."}
+        assert reply.json == {
+            "name": "Nora's Nights",
+            "contact": contact,
+            "email": "hi@nora.test",
+            "policies": "No refunds.",
+            "promoter_id": "nora",
+        }
         assert reply.headers["cache-control"] == "public, max-age=60"
 
 
@@ -256,12 +269,54 @@ def test_an_invitation_leads_to_the_work_and_says_when_and_where(api, mailbox): 
     staff, coordinator = mailbox.mails
     for mail, label, path in ((staff, "Open the door", "/door"), (coordinator, "Manage the event", f"/manage/events/{event_id}")):
         for text in (mail.text, mail.html):
-            address = f"{settings.current().shop_url.rstrip('/')}{path}"
+            address = f"{settings.current().shop_url.rstrip('/')}/register?next={quote(path, safe='')}#token="
             assert [part for part in (label, address, "Night of Jazz", "The Hall, Boulder") if part not in text] == []
             assert re.search(r"\d:\d\d [AP]M M[DS]T", text)
     body = {"email": "luz@example.com", "role": "staff"}
     api.post(members_path, json=body, token=builders.admin_token(), headers={"Accept-Language": "es"})
     assert "Abrir la puerta" in mailbox.mails[-1].text
+
+
+def invited_token(mail):
+    return re.search(r"#token=([\w-]+)", mail.text).group(1)
+
+
+@pytest.fixture
+def invitation(api, mailbox):  # noqa: F811
+    """The token in the link that was mailed to dana@example.com."""
+    builders.create_shop(api)
+    with settings.override(email_verification="required"):
+        event_id = builders.create_event(api)
+        body = {"email": "Dana@example.com", "role": "staff"}
+        assert api.post(f"/events/{event_id}/members", json=body, token=builders.admin_token()).status == 201
+        yield event_id, invited_token(mailbox.mails[0])
+
+
+def test_whoever_registers_with_the_link_of_an_invitation_can_work_at_once(api, mailbox, invitation):  # noqa: F811
+    event_id, token = invitation
+    reply = register(api, "dana@example.com", invitation=token)
+    assert (reply.status, reply.json["verification_required"]) == (201, False)
+    user = log_in(api, "dana@example.com").json["user"]
+    assert (user["email_verified"], user["events"]) == (True, {event_id: "staff"})
+    assert len(mailbox.mails) == 1, "nothing is left to verify"
+
+
+def test_an_invitation_proves_only_the_address_it_was_mailed_to_once_and_for_a_week(api, time, mailbox, invitation):  # noqa: F811
+    _, token = invitation
+    for email, used in (("eve@example.com", token), ("carl@example.com", "A" * 43)):
+        assert register(api, email, invitation=used).json["verification_required"] is True
+        assert log_in(api, email).status == 401
+    time.advance(7 * 86_400)
+    assert register(api, "dana@example.com", invitation=token).json["verification_required"] is True
+    assert log_in(api, "dana@example.com").status == 401
+
+
+def test_an_invitation_takes_no_account_from_its_owner(api, mailbox, invitation):  # noqa: F811
+    _, token = invitation
+    assert register(api, "dana@example.com").status == 201
+    assert register(api, "dana@example.com", password="nine green herons", invitation=token).json["verification_required"] is True
+    assert log_in(api, "dana@example.com", "nine green herons").status == 401
+    assert "account" in mailbox.mails[-1].subject.lower()
 
 
 def test_a_coordinator_invites_staff_and_no_coordinators(api, shop):

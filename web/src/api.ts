@@ -46,6 +46,7 @@ export async function previewEvent(event_id: string): Promise<EventWithTiers | n
 }
 /** The address of an event's calendar file. */
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
+export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));
 export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));

@@ -4,9 +4,7 @@ import { ErrorBoundary, lazy, LocationProvider, Route, Router } from "preact-iso
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
 import { NotFound } from "./pages/not-found";
-import { OrderPage, Orders } from "./pages/orders";
 import { Storefront } from "./pages/storefront";
-import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/line";
 import { SHOP } from "./parts/entries";
@@ -21,9 +19,12 @@ const AccountPage = accountPage("AccountPage");
 const FindTickets = accountPage("FindTickets");
 const ForgotPassword = accountPage("ForgotPassword");
 const Guest = accountPage("Guest");
+const OrderPage = accountPage("OrderPage");
+const Orders = accountPage("Orders");
 const Register = accountPage("Register");
 const ResetPassword = accountPage("ResetPassword");
 const SignIn = accountPage("SignIn");
+const Transfer = accountPage("Transfer");
 const VerifyEmail = accountPage("VerifyEmail");
 const DrawPage = lazy(() => import("./pages/draw").then((pages) => pages.DrawPage, () => LoadFailed));
 

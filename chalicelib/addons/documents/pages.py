@@ -18,6 +18,8 @@ from chalicelib.tickets.qr import Modules, runs
 WIDTH, HEIGHT = 595.0, 842.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 539.0, 56.0, 786.0
 
+BAND_HEIGHT, BAND_COLOR = 34.0, "#b32b19"  # the color of the shop's pages and emails
+
 LINE_HEIGHT = 1.3  # times the font size
 CUT = "…"
 
@@ -59,13 +61,24 @@ class Pages:
             self.turn_page()
         for cell, lines in wrapped:
             for number, line in enumerate(lines):
-                baseline = HEIGHT - self.top - cell.size - number * cell.size * LINE_HEIGHT
-                left = cell.left if cell.align == "left" else cell.right - _width(line, cell)
-                for run in fonts.runs(line, cell.weight):
-                    self._canvas.setFont(run.font, cell.size)
-                    self._canvas.drawString(left, baseline, run.text)
-                    left += self._canvas.stringWidth(run.text, run.font, cell.size)
+                self._write_line(line, cell, self.top + number * cell.size * LINE_HEIGHT)
         self.top += height + gap
+
+    def _write_line(self, line: str, cell: Cell, top: float) -> None:
+        left = cell.left if cell.align == "left" else cell.right - _width(line, cell)
+        for run in fonts.runs(line, cell.weight):
+            self._canvas.setFont(run.font, cell.size)
+            self._canvas.drawString(left, HEIGHT - top - cell.size, run.text)
+            left += self._canvas.stringWidth(run.text, run.font, cell.size)
+
+    def draw_band(self, text: str) -> None:
+        """Draw a band in the shop's color with white text across the top of the page, without moving `top`."""
+        cell = Cell(text, size=11, weight="bold", max_lines=1)
+        self._canvas.setFillColor(BAND_COLOR)
+        self._canvas.rect(0, HEIGHT - BAND_HEIGHT, WIDTH, BAND_HEIGHT, stroke=0, fill=1)
+        self._canvas.setFillColor("#ffffff")
+        self._write_line(_lines(cell)[0], cell, (BAND_HEIGHT - cell.size * LINE_HEIGHT) / 2)
+        self._canvas.setFillColor("#000000")
 
     def rule(self) -> None:
         """Draw a thin line across the page."""

@@ -6,6 +6,7 @@ from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import Ticket, order_number
@@ -32,9 +33,12 @@ def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event |
 
 
 def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Ticket, event: Event | None) -> None:
+    pages.draw_band(settings.current().shop_name)
     pages.write(Cell(event.name if event is not None else ticket.event_id, size=22, weight="bold", max_lines=2), gap=4)
     if event is not None:
         pages.write(Cell(words.time(event.starts_at, event.timezone), size=12, weight="bold", max_lines=1), gap=2)
+        if doors_and_end := words.doors_and_end(event):
+            pages.write(Cell(doors_and_end, size=11, max_lines=1), gap=2)
         pages.write(Cell(event.place, size=11, max_lines=2))
     pages.top += 14
     beside = pages.top

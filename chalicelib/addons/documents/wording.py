@@ -1,7 +1,10 @@
 """The texts of documents, and the formats of amounts and times, in the reader's language."""
 
+from datetime import timedelta
+
 from msgspec import Struct
 
+from chalicelib.catalog.model import Event
 from chalicelib.edge import languages
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
@@ -47,6 +50,8 @@ class Wording(Struct, frozen=True, kw_only=True):
     seats: str
     seat: str
     order: str
+    doors: str
+    ends: str
     warning: str
 
     def amount(self, cents: int, currency: str) -> str:
@@ -65,6 +70,19 @@ class Wording(Struct, frozen=True, kw_only=True):
     def time(self, epoch_seconds: int, timezone: str) -> str:
         """Format a time in a timezone, such as `Saturday, 4 July 2026, 8:00 PM MDT`. `timezone` is an IANA name."""
         return languages.moment_text(clock.local(epoch_seconds, timezone), self.language)
+
+    def doors_and_end(self, event: Event) -> str:
+        """Return when the doors open and when the event ends, as far as they are known."""
+        starts = clock.local(event.starts_at, event.timezone)
+        parts = []
+        if event.doors_minutes is not None:
+            opens = starts - timedelta(minutes=event.doors_minutes)
+            parts.append(self.doors.format(time=languages.time_text(opens, self.language)))
+        if event.ends_at is not None:
+            ends = clock.local(event.ends_at, event.timezone)
+            text = languages.time_text if ends.date() == starts.date() else languages.moment_text
+            parts.append(self.ends.format(time=text(ends, self.language)))
+        return " · ".join(parts)
 
 
 ENGLISH = Wording(
@@ -104,6 +122,8 @@ ENGLISH = Wording(
     seats="Seats",
     seat="Seat {seat}",
     order="Order {order}",
+    doors="Doors {time}",
+    ends="Ends {time}",
     warning="Show this code at the door. It works only once, so do not share it.",
 )
 
@@ -144,6 +164,8 @@ SPANISH = Wording(
     seats="Plazas",
     seat="Plaza {seat}",
     order="Pedido {order}",
+    doors="Apertura de puertas: {time}",
+    ends="Termina: {time}",
     warning="Muestra este código en la puerta. Vale una sola vez, así que no lo compartas.",
 )
 

@@ -15,6 +15,7 @@ from chalicelib.addons.messages.turn_notices import Turn
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
@@ -184,7 +185,7 @@ def _confirmation(
         "currency": purchase.currency,
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
-    return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event)]
+    return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event, notification.language)]
 
 
 def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ticket], event: Event) -> list[Attachment]:
@@ -207,7 +208,7 @@ def _received_ticket(notification: Notification, event: Event, *, has_names: boo
     shown, images = _shown_tickets([ticket])
     giver = queries.find_giver_name(ticket, ticket.transfer.by) if has_names and ticket.transfer is not None else None
     values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
-    return values, [*images, *_documents(notification, purchase, [ticket], event), _calendar(event)]
+    return values, [*images, *_documents(notification, purchase, [ticket], event), _calendar(event, notification.language)]
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -227,7 +228,7 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
         "returns": _returns(notification, event, address),
         "url": settings.current().page_url(f"events/{event.id}"),
     }
-    return values, [_calendar(event)]
+    return values, [_calendar(event, notification.language)]
 
 
 def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]:
@@ -313,10 +314,11 @@ def _shown_tickets(valid: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[
     return shown, images
 
 
-def _calendar(event: Event) -> Attachment:
+def _calendar(event: Event, language: Language) -> Attachment:
     snapshot = catalog.snapshot()
     host = parseaddr(settings.current().mail_from)[1].rpartition("@")[2] or "fairgate"
-    text = sharing.render_calendar(event, settings.current().page_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
+    url = settings.current().page_url(f"events/{event.id}")
+    text = sharing.render_calendar(event, url, host, snapshot.revision, language, clock.now())
     return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
 
 

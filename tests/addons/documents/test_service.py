@@ -121,13 +121,29 @@ def test_managers_may_have_the_receipt_but_not_the_tickets(api, time, caller, st
     assert ticket_pages(api, order_id, token=token).status == 404
 
 
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"doors_minutes": 60}, "Doors 3:13 PM CEST Town hall"),
+        ({"ends_at": clock.iso(STARTS_AT + 7200)}, "Ends 6:13 PM CEST Town hall"),
+        (
+            {"doors_minutes": 30, "ends_at": clock.iso(STARTS_AT + 86_400)},
+            "Doors 3:43 PM CEST · Ends Tuesday, 22 September 2026, 4:13 PM CEST Town hall",
+        ),
+    ],
+)
+def test_a_ticket_says_when_the_doors_open_and_when_the_event_ends(api, time, shop, fields, line):
+    assert api.patch(f"/events/{shop[0]}", json=fields, token=builders.admin_token()).status == 200
+    assert line in text_of(ticket_pages(api, builders.create_order(api, shop), user="ada"))
+
+
 def test_each_ticket_has_a_page_with_its_code(api, time, shop):
     order_id = builders.create_order(api, shop, 2)
     tickets = api.get("/tickets", user="ada").json["tickets"]
     pages = pdfs.read(ticket_pages(api, order_id, user="ada").body)
     assert [page.codes for page in pages] == [[f"{qr.PREFIX}:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}"] for ticket in tickets]
     for number, (page, ticket) in enumerate(zip(pages, tickets, strict=True), start=1):
-        assert page.text.startswith("Noche de gala Monday, 21 September 2026, 4:13 PM CEST Town hall, Calle Ñ, Málaga Floor")
+        assert page.text.startswith("Fairgate Noche de gala Monday, 21 September 2026, 4:13 PM CEST Town hall, Calle Ñ, Málaga Floor")
         assert f"Ticket {number} of 2 Code {ticket['code']}" in page.text
         assert f"Order {tickets[0]['order_number']}" in page.text
 

@@ -53,7 +53,9 @@ def images_of(mail):
 
 def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, time):
     event_id = builders.create_event(api, "Night <of> Jazz")
-    changed = api.patch(f"/events/{event_id}", json={"timezone": "America/Denver", "city": "Boulder"}, token=builders.admin_token())
+    changed = api.patch(
+        f"/events/{event_id}", json={"timezone": "America/Denver", "city": "Boulder", "doors_minutes": 90}, token=builders.admin_token()
+    )
     assert changed.status == 200, changed.json
     shop = event_id, builders.create_tier(api, event_id)
     order_id = buy(api, shop, 2, attendees=[{"name": "Ada <b>"}, {"name": "Bob"}])
@@ -68,6 +70,7 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     assert texts == [f"FG1:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}" for ticket in shown]
     assert "Ada &lt;b&gt;" in html_of(mail)
     assert "2026, 6:00 AM MDT" in mail.get_body(("plain",)).get_content()
+    assert "Doors: 4:30 AM MDT" in mail.get_body(("plain",)).get_content()
     assert f"Order: NOJ-{order_id[-8:-4]}-{order_id[-4:]}" in mail.get_body(("plain",)).get_content()
     [calendar] = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
     [pages] = [part for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"]

@@ -20,6 +20,9 @@ def entering(manager: Manager) -> Iterator[str]:
     manager.sign_up("visitor@example.com", role="user")
     manager.see_heading("Nothing to manage yet")
     yield "nothing"
+    manager.press("Sell tickets with this account")
+    manager.see_heading("Your events")
+    yield "promoter"
 
 
 def events(manager: Manager) -> Iterator[str]:

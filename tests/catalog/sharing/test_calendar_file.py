@@ -1,6 +1,6 @@
 """The calendar file of an event, read by the library that calendar programs of Python use."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from icalendar import Calendar
@@ -21,14 +21,20 @@ def shop_url():
 
 
 def read(api, event_id):
-    """The only event of the file; checks what holds for every file."""
-    reply = api.get(f"/events/{event_id}/calendar.ics")
+    """The only event of the file."""
+    (entry,) = read_all(api, event_id)
+    return entry
+
+
+def read_all(api, event_id, **headers):
+    """The events of the file; checks what holds for every file."""
+    reply = api.get(f"/events/{event_id}/calendar.ics", headers=headers)
     assert (reply.status, reply.headers["content-type"]) == (200, "text/calendar; charset=utf-8")
     assert all(len(line) <= 75 for line in reply.body.split(b"\r\n")), "RFC 5545 folds longer lines"
     assert b"\n" not in reply.body.replace(b"\r\n", b"")
-    (entry,) = Calendar.from_ical(reply.body.decode()).walk("VEVENT")
-    assert not entry.errors
-    return entry
+    entries = Calendar.from_ical(reply.body.decode()).walk("VEVENT")
+    assert not any(entry.errors for entry in entries)
+    return entries
 
 
 def test_a_calendar_gets_the_event_with_its_place_and_its_link(api, time):
@@ -81,3 +87,23 @@ def test_a_time_of_the_file_is_that_of_its_timezone(api, apply_document):
 def test_drafts_have_no_file(api, time):
     event_id = builders.create_event(api, status="draft")
     assert api.get(f"/events/{event_id}/calendar.ics").status == 404
+
+
+def test_before_the_sale_opens_the_calendar_also_reminds_of_the_opening(api, time):
+    opens_at = time.now + 86_400
+    event_id = builders.create_event(api, "Night", on_sale_at=clock.iso(opens_at))
+    whole, opening = read_all(api, event_id, **{"Accept-Language": "es"})
+    assert whole["SUMMARY"] == "Night"
+    assert opening["SUMMARY"] == "Empieza la venta de entradas: Night"
+    assert (opening.start, opening["URL"]) == (datetime.fromtimestamp(opens_at, UTC), f"{SHOP}/events/{event_id}")
+    (alarm,) = opening.walk("VALARM")
+    assert alarm["TRIGGER"].dt == timedelta(minutes=-15)
+    assert opening["UID"] != whole["UID"]
+    time.advance(86_400)
+    assert read(api, event_id)["SUMMARY"] == "Night"
+
+
+def test_a_cancelled_event_has_no_opening(api, time):
+    event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 86_400))
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status == 200
+    assert read(api, event_id)["STATUS"] == "CANCELLED"

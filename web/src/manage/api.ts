@@ -12,6 +12,8 @@ export type ListedEvent = Schemas["PromoterEventView"];
 
 export const manager = createApi(fetchAsBuyer);
 
+export const becomePromoter = () => content(manager.POST("/auth/me/promoter", {}));
+
 /** The header that makes the API refuse a change to any other version. */
 export const ifVersion = (version: number) => ({ "If-Match": `"${version}"` });
 /** The header that lets a repeated call create nothing twice. */

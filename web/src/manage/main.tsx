@@ -4,11 +4,11 @@ import { type ComponentType, type JSX } from "preact";
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { withNext } from "../next-page";
 import { Failure, FailureTexts, Skeleton } from "../parts/failure";
-import { useLoaded, useTitle } from "../parts/hooks";
+import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { hasDemoIdentity, useBuyer } from "../session";
 import { start, useTexts } from "../texts";
-import { getMe } from "./api";
+import { becomePromoter, getMe } from "./api";
 import { Beside, Layout } from "./layout";
 import { PAGES, type Page } from "./pages";
 import { hasWork, mayAnywhere } from "./rights";
@@ -120,10 +120,26 @@ function NoPage() {
   return <Message title={own.noPageTitle} text={own.noPageText} />;
 }
 
+/** A new token has the new role, and a page that loads again gets one. */
 function NothingToManage() {
   const own = useRoomTexts("shell");
+  const { isWorking, failure, run } = useAction();
   useTitle(own.product);
-  return <Message title={own.nothingTitle} text={own.nothingText} />;
+  const become = () =>
+    run(async () => {
+      await becomePromoter();
+      location.reload();
+    });
+  return (
+    <div class="page page-narrow">
+      <h1>{own.nothingTitle}</h1>
+      <p class="lead">{own.nothingText}</p>
+      {failure && <Failure failure={failure} />}
+      <button type="button" class="button" disabled={isWorking} onClick={become}>
+        {own.sellHere}
+      </button>
+    </div>
+  );
 }
 
 function Message({ title, text }: { title: string; text: string }) {

@@ -95,6 +95,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const eventId = reservation.event_id;
   const [eventName] = useState(() => reservedEventName(eventId));
   const hasAccount = useBuyer().buyer?.kind === "account";
+  const [toConfirm] = useKept("fairgate.to-confirm", ""); // the address of an account that was made on the way here
   const [email, setEmail] = useKept("fairgate.email", "");
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
   const [answers, setAnswers] = useKept<Answers>(`fairgate.answers.${eventId}`, {});
@@ -252,6 +253,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <h2 tabIndex={-1} ref={hasGoneBack ? takeFocus : null}>
             {t.checkout.details}
           </h2>
+          {hasAccount && toConfirm && <p class="small">{t.register.confirmLater(toConfirm)}</p>}
           {!hasAccount && <BuyerEmail value={email} onValue={setEmail} note={ADDONS.messages ? t.checkout.emailNote : undefined} />}
           <fieldset>
             <legend>{t.checkout.names}</legend>

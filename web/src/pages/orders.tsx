@@ -254,6 +254,11 @@ function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTicket
           </>
         )}
       </p>
+      {isValid && !returnable && seller && (
+        <p class="small no-print">
+          {t.orders.ask(order.number)} {seller.email ? <a href={`mailto:${seller.email}?subject=${encodeURIComponent(order.number)}`}>{seller.email}</a> : seller.contact}
+        </p>
+      )}
       {tickets.length > 0 && (
         <section class="panel">
           <h2>{t.event.tickets}</h2>

@@ -1,7 +1,7 @@
 /** The registration page, with `?role=promoter` for promoters. A guest's tickets and place in line move to the account. */
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ApiFailure, mailVerification } from "../api";
 import { useContinue } from "../parts/entries";
 import { Failure, Outcome } from "../parts/failure";
@@ -16,15 +16,22 @@ export function Register() {
   const { query } = useLocation();
   const continueTo = useContinue();
   const { buyer } = useBuyer();
+  const [invitation] = useState(() => new URLSearchParams(location.hash.slice(1))); // in the fragment, which no server logs
   const [email, setEmail] = useKept("fairgate.email", "");
   const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "", company: "" });
+  const [, setToConfirm] = useKept("fairgate.to-confirm", ""); // the checkout mentions the email
   const [isMailed, setMailed] = useState(false);
   const [isGuest] = useState(buyer?.kind === "guest");
   const isPromoter = query.role === "promoter";
   const title = isPromoter ? t.register.promoterTitle : t.register.title;
   useTitle(title);
+  useEffect(() => {
+    if (!invitation.has("token")) return;
+    if (buyer?.kind === "account") continueTo(safeAddress(query.next) ?? "/account");
+    else setEmail(invitation.get("email") ?? "");
+  }, []);
   const submit = async ({ password }: Record<string, string>) => {
-    const account = { email: email.trim(), password: password!, first_name: names.first.trim() || null, last_name: names.last.trim() || null };
+    const account = { email: email.trim(), password: password!, first_name: names.first.trim() || null, last_name: names.last.trim() || null, invitation: invitation.get("token") };
     const mustVerify = await register(isPromoter ? { ...account, role: "promoter", company: names.company?.trim() || null } : account);
     if (mustVerify) return setMailed(true);
     try {
@@ -34,6 +41,7 @@ export function Register() {
       if (error instanceof ApiFailure && error.code === "login_failed") return setMailed(true);
       throw error;
     }
+    setToConfirm(account.email);
     continueTo(safeAddress(query.next) ?? (isPromoter ? "/manage" : "/account"));
   };
   return (
@@ -43,7 +51,7 @@ export function Register() {
         <Mailed email={email.trim()} next={safeAddress(query.next)} canContinue={isGuest} />
       ) : (
         <>
-          <p class="lead">{isPromoter ? t.register.promoterLead : isGuest ? t.register.guestLead : t.register.lead}</p>
+          <p class="lead">{invitation.has("token") ? t.register.invitedLead : isPromoter ? t.register.promoterLead : isGuest ? t.register.guestLead : t.register.lead}</p>
           <Form onSubmit={submit} button={t.register.button}>
             {(errorOf) => (
               <>

@@ -8,6 +8,7 @@ import { dayAndTime, money, month, period } from "../formats";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
+import { PromoterNote } from "../parts/seller-note";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 
@@ -25,14 +26,14 @@ export function Storefront() {
     if (paid) void confirm(paid).catch(() => undefined).then(() => route("/tickets", true));
   }, []);
 
-  const { q: search = "", available = "" } = query;
+  const { q: search = "", available = "", promoter = "" } = query;
   const words = plain(search).split(/\s+/);
   const isPast = query.when === "past";
   const direction = isPast ? -1 : 1; // the last past event comes first
   const time = now();
   const all = events?.map((event) => ({ event, dates: dateFilters(event, time) })) ?? [];
   const listed = all
-    .filter(({ dates }) => (dates[0] === "past") === isPast)
+    .filter(({ event, dates }) => (dates[0] === "past") === isPast && (!promoter || event.promoter_id === promoter))
     .toSorted((a, b) => direction * (Date.parse(a.event.starts_at) - Date.parse(b.event.starts_at)));
   const cities = distinct(listed.map(({ event }) => event.city));
   const categories = distinct(listed.map(({ event }) => event.category));
@@ -47,7 +48,7 @@ export function Storefront() {
     return isWanted && words.every((word) => text.includes(word)) && (!available || event.status === "on_sale");
   });
   const find = (changed: Record<string, string>) => {
-    const wanted = Object.entries({ q: search, when, city, category, available, ...changed }).filter(([, text]) => text);
+    const wanted = Object.entries({ q: search, when, city, category, available, promoter, ...changed }).filter(([, text]) => text);
     route(wanted.length > 0 ? `/?${new URLSearchParams(wanted)}` : "/", true);
   };
   const select = (name: string, label: string, any: string, value: string, values: string[], text = (option: string) => option) =>
@@ -66,10 +67,14 @@ export function Storefront() {
   const pastCount = all.length - listed.length;
   return (
     <div class="page">
-      <div class="hero">
-        <h1>{t.store.heading}</h1>
-        <p class="lead">{t.store.lead}</p>
-      </div>
+      {promoter ? (
+        <PromoterNote id={promoter} />
+      ) : (
+        <div class="hero">
+          <h1>{t.store.heading}</h1>
+          <p class="lead">{t.store.lead}</p>
+        </div>
+      )}
       <search class="filters">
         <input
           type="search"
@@ -111,7 +116,7 @@ export function Storefront() {
             </ul>
           </section>
         ))}
-      {(isPast || pastCount > 0) && <a href={isPast ? "/" : "/?when=past"}>{isPast ? t.store.upcoming : t.store.pastEvents(pastCount)}</a>}
+      {!promoter && (isPast || pastCount > 0) && <a href={isPast ? "/" : "/?when=past"}>{isPast ? t.store.upcoming : t.store.pastEvents(pastCount)}</a>}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** Who sells the tickets of an event, how to contact the seller, and what buyers should know before they buy. */
 
-import { getSeller } from "../api";
+import { getPromoter, getSeller } from "../api";
 import { useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
@@ -12,15 +12,44 @@ export function SellerNote({ eventId }: { eventId: string }) {
   return (
     <section class="seller">
       <p>
-        {t.orders.seller} <strong>{seller.name}</strong>
+        {t.orders.seller} <strong>{seller.promoter_id ? <a href={`/?promoter=${seller.promoter_id}`}>{seller.name}</a> : seller.name}</strong>
       </p>
       {seller.contact && <PlainText class="small" text={seller.contact} />}
-      {seller.policies && (
-        <details>
-          <summary>{t.orders.policies}</summary>
-          <PlainText text={seller.policies} />
-        </details>
-      )}
+      <Policies text={seller.policies} />
     </section>
+  );
+}
+
+/** What a promoter says about themselves, above the list of their events. */
+export function PromoterNote({ id }: { id: string }) {
+  const { t } = useTexts();
+  const { value: promoter } = useLoaded(() => getPromoter(id), id);
+  return (
+    <div class="hero">
+      <p>
+        <a class="back" href="/">
+          {t.allEvents}
+        </a>
+      </p>
+      <h1>{promoter ? promoter.company || promoter.name : t.store.title}</h1>
+      {promoter && (
+        <div class="seller">
+          {promoter.description && <PlainText text={promoter.description} />}
+          <PlainText class="small" text={[promoter.website, promoter.email].filter(Boolean).join(" · ")} />
+          <Policies text={promoter.policies} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Policies({ text }: { text: string }) {
+  const { t } = useTexts();
+  if (!text) return null;
+  return (
+    <details>
+      <summary>{t.orders.policies}</summary>
+      <PlainText text={text} />
+    </details>
   );
 }

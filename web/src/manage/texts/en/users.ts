@@ -51,6 +51,7 @@ export const usersTexts = {
   actions: {
     "account.sessions_ended": "Signed out everywhere",
     "account.role_added": "Role added from the command line",
+    "account.became_promoter": "Became a promoter",
     "account.email_changed": "Email address changed",
     "account.erased": "Account deleted",
   },

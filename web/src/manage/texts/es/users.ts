@@ -53,6 +53,7 @@ export const usersTexts: typeof english = {
   actions: {
     "account.sessions_ended": "Sesiones cerradas",
     "account.role_added": "Rol añadido desde la línea de comandos",
+    "account.became_promoter": "Se ha hecho promotor",
     "account.email_changed": "Correo electrónico cambiado",
     "account.erased": "Cuenta eliminada",
   },
