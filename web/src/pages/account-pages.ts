@@ -1,9 +1,14 @@
 /** The pages of accounts, guests, orders and transfers, as one file for the shop's entry. */
 
+import { NotFound } from "./not-found";
+import { Orders as OrderList } from "./orders";
+
 export { AccountPage } from "./account";
 export { Guest } from "./guest";
 export { FindTickets, ForgotPassword, ResetPassword, VerifyEmail } from "./mail-links";
-export { OrderPage, Orders } from "./orders";
+export { OrderPage } from "./orders";
 export { Register } from "./register";
 export { SignIn } from "./sign-in";
 export { Transfer } from "./transfer";
+// Without the add-on, nothing of the list is built.
+export const Orders = ADDONS.reports ? OrderList : NotFound;
