@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
+from chalicelib.catalog.model import Catalog, Event, EventStatus, PromoterStop, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
@@ -143,9 +143,15 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
     return state.event
 
 
-def set_promoter_stopped_items(promoter_id: str, stopped: bool, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Return transaction items that suspend all events of a promoter, or end the suspension. All instances then reload the catalog."""
-    return [store.set_promoter_stopped_item(promoter_id, stopped, actor, now), store.increment_revision_item()]
+def set_promoter_stopped_items(catalog: Catalog, stop: PromoterStop, actor: str, now: int, *, is_logged: bool) -> list[dynamo.TransactItem]:
+    """Return transaction items that suspend all events of a promoter, or end the suspension.
+
+    They fail if `catalog` is no longer current. Without `is_logged`, they succeed even then, but all instances reload the whole catalog.
+    """
+    flag = store.set_promoter_stopped_item(stop, actor, now)
+    if not is_logged:
+        return [flag, store.increment_revision_item()]
+    return [flag, *store.next_revision_items(catalog.head, catalog.with_changes([stop]).head, [stop])]
 
 
 def follow_promoter(promoter_id: str, now: int) -> int:

@@ -271,6 +271,13 @@ class CatalogHead(Struct, frozen=True):
 NO_HEAD = CatalogHead()
 
 
+class PromoterStop(Struct, frozen=True):
+    """A change that suspends all events of a promoter, or ends the suspension."""
+
+    promoter_id: str
+    is_stopped: bool
+
+
 class VersionContent(Struct, frozen=True):
     """The stored content of a version."""
 
@@ -327,28 +334,32 @@ class Catalog(Struct, frozen=True, eq=False):
     def revision(self) -> int:
         return self.head.revision
 
-    def with_changes(self, entries: Sequence[Event | Tier], head: CatalogHead | None = None) -> Self:
+    def with_changes(self, entries: Sequence[Event | Tier | PromoterStop], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these events and tiers are added or replace entries with the same id, in this order.
 
-        Without `head`, it is the catalog of the next revision.
+        A stopped promoter's events are suspended. Without `head`, it is the catalog of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
+        stopped = self.stopped_promoters
         for entry in entries:
+            if isinstance(entry, PromoterStop):
+                stopped = stopped | {entry.promoter_id} if entry.is_stopped else stopped - {entry.promoter_id}
+                own = [event for event in events.values() if event.promoter_id == entry.promoter_id]
+                events.update({event.id: _with_suspension(event, stopped) for event in own})
+                continue
             if isinstance(entry, Tier):
                 tiers[entry.id] = entry
                 others = [tier for tier in tiers_by_event.get(entry.event_id, ()) if tier.id != entry.id]
                 tiers_by_event[entry.event_id] = _by_price([*others, entry])
                 continue
-            before, events[entry.id] = events.get(entry.id), _with_suspension(entry, self.stopped_promoters)
+            before, events[entry.id] = events.get(entry.id), _with_suspension(entry, stopped)
             if before is not None and before.slug and slugs.get(before.slug) == entry.id:
                 del slugs[before.slug]
             if entry.slug and entry.deleted_at is None:
                 slugs[entry.slug] = entry.id
         if head is None:
-            ids = {entry.id if isinstance(entry, Event) else entry.event_id for entry in entries}
-            found = [known[event_id] for known in (self.events, events) for event_id in ids if event_id in known]
-            head = self.head.next(changes_only_drafts=all(event.status == "draft" for event in found))
-        return replace(self, head=head, events=events, tiers=tiers, tiers_by_event=tiers_by_event, slugs=slugs)
+            head = self.head.next(changes_only_drafts=all(_is_of_drafts(entry, self.events, events) for entry in entries))
+        return replace(self, head=head, events=events, tiers=tiers, tiers_by_event=tiers_by_event, slugs=slugs, stopped_promoters=stopped)
 
     def find_event(self, event_id: str) -> Event | None:
         """Return the event, which may be a draft. Returns None if the event is unknown or deleted."""
@@ -406,6 +417,14 @@ class Catalog(Struct, frozen=True, eq=False):
     def stock_group(self, event_id: str) -> StockGroup:
         """Return the group of an event's stocks, which are displayed together."""
         return StockGroup(event_id, self.shard_counts([event_id]))
+
+
+def _is_of_drafts(entry: Event | Tier | PromoterStop, *states: Mapping[str, Event]) -> bool:
+    """Whether an entry belongs to an event that is a draft in each of the catalog's states, before and after the change."""
+    if isinstance(entry, PromoterStop):
+        return False  # it also ends the promoter's rights and webhooks
+    event_id = entry.id if isinstance(entry, Event) else entry.event_id
+    return all(events[event_id].status == "draft" for events in states if event_id in events)
 
 
 def _with_suspension(event: Event, stopped_promoters: frozenset[str]) -> Event:

@@ -11,6 +11,7 @@ from chalicelib.catalog.publications import Publication, delete_unpublished, new
 from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.catalog.snapshots import (
+    expire,
     find_known_event,
     find_snapshot,
     invalidate,
@@ -31,6 +32,7 @@ __all__ = [
     "Publication",
     "cancel",
     "delete_unpublished",
+    "expire",
     "find_known_event",
     "find_snapshot",
     "get_sellable_tiers",

@@ -9,7 +9,7 @@
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
-| `change#<number>` | `change` | the entries that a revision changed; the number is the revision modulo CHANGE_ROWS |
+| `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
 
@@ -29,7 +29,7 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
+from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, Tier, VersionContent
 from chalicelib.dynamodb import dynamo, wire_format
 from chalicelib.foundation import parallel
 
@@ -72,6 +72,14 @@ class CatalogRow(dynamo.Table):
     snapshot = NumberAttribute(null=True)
     snapshot_revision = NumberAttribute(null=True)
     snapshot_parts = NumberAttribute(null=True)
+
+
+class LoggedChange(Struct, frozen=True, omit_defaults=True):
+    """The entries that a revision changed, in the log."""
+
+    events: list[Event] = []
+    tiers: list[Tier] = []
+    stops: list[PromoterStop] = []
 
 
 class PublicationRecord(Struct, frozen=True):
@@ -134,7 +142,7 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
     return Catalog.build(all_events, (*content.tiers, *tiers), content.states, head=head, stopped_promoters=stopped)
 
 
-def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier] | None:
+def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | PromoterStop] | None:
     """Load the entries that changed after the revision `since`, in the order of the changes. Returns None if the log lacks a change."""
     if not head.logged_since <= since <= head.revision < since + CHANGE_ROWS:
         return None
@@ -142,10 +150,10 @@ def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier] | None:
     bodies = _read_numbered("change", {_change_key(revision): revision for revision in revisions})
     if bodies is None:
         return None
-    changes = [msgspec.json.decode(zlib.decompress(body), type=VersionContent) for body in bodies]
-    entries: list[Event | Tier] = []
+    changes = [msgspec.json.decode(zlib.decompress(body), type=LoggedChange) for body in bodies]
+    entries: list[Event | Tier | PromoterStop] = []
     for change in changes:
-        entries += [*change.events, *change.tiers]
+        entries += [*change.events, *change.tiers, *change.stops]
     return entries
 
 
@@ -162,7 +170,7 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
         return None
     with _without_garbage_collection():
         entries = msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent)
-        # The log also has bootstrap events that were paused. Their flags are in `live`.
+        # The log also has bootstrap events that were paused, and stopped promoters. Their flags are in `live`.
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
         tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier)}
         return _build(head, content, events.values(), tiers.values(), flags)
@@ -210,7 +218,7 @@ def write_snapshot(catalog: Catalog) -> bool:
     events = [event for event in catalog.events.values() if event.managed_by == "api"]
     tiers = [tier for tier in catalog.tiers.values() if tier.managed_by == "api"]
     number = _next_number("snapshot")
-    packed = _pack(events, tiers)
+    packed = _pack(VersionContent(_stored(events), tiers, {}))
     bodies = [packed[start : start + SNAPSHOT_PART_BYTES] for start in range(0, len(packed), SNAPSHOT_PART_BYTES)]
     rows = [CatalogRow(_snapshot_key(number, index), "part", revision=number, body=body) for index, body in enumerate(bodies)]
     dynamo.batch_put(CatalogRow.name(), map(wire_format.serialize_row, rows))
@@ -317,19 +325,23 @@ def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
 
 
-def next_revision_items(expected: CatalogHead, new: CatalogHead, entries: Sequence[Event | Tier]) -> list[dynamo.TransactItem]:
+def next_revision_items(
+    expected: CatalogHead, new: CatalogHead, entries: Sequence[Event | Tier | PromoterStop]
+) -> list[dynamo.TransactItem]:
     """Return the transaction items that log the changed entries of the next revision. They fail if the revision has changed."""
     return _log_items(expected, new, {"revision": new.revision}, entries)
 
 
 def _log_items(
-    expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[Event | Tier]
+    expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[Event | Tier | PromoterStop]
 ) -> list[dynamo.TransactItem]:
     condition, operands = _revision_is(expected.revision)
     logged = {"public_revision": new.public_revision, "logged_since": expected.logged_since, "logged_revision": new.revision}
     events = [entry for entry in entries if isinstance(entry, Event)]
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
-    change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=_pack(events, tiers))
+    stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
+    body = _pack(LoggedChange(_stored(events), tiers, stops))
+    change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [dynamo.update(CatalogRow("head", "head"), values | logged, condition, **operands), dynamo.put(change)]
 
 
@@ -359,9 +371,9 @@ def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.Tr
     return dynamo.put(flag) if paused else dynamo.delete(flag)
 
 
-def set_promoter_stopped_item(promoter_id: str, stopped: bool, by: str, now: int) -> dynamo.TransactItem:
+def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stops the sales of all of a promoter's events, or allows them again."""
-    return set_paused_item(f"{_PROMOTER}{promoter_id}", stopped, by, now)
+    return set_paused_item(f"{_PROMOTER}{stop.promoter_id}", stop.is_stopped, by, now)
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
@@ -407,9 +419,12 @@ def _snapshot_key(number: int, index: int) -> str:
     return f"snapshot#{number % SNAPSHOT_ROWS}#{index}"
 
 
-def _pack(events: list[Event], tiers: list[Tier]) -> bytes:
-    stored = [msgspec.structs.replace(event, suspended=False) if event.suspended else event for event in events]
-    return zlib.compress(msgspec.json.encode(VersionContent(stored, tiers, {})))
+def _stored(events: list[Event]) -> list[Event]:
+    return [msgspec.structs.replace(event, suspended=False) if event.suspended else event for event in events]
+
+
+def _pack(content: VersionContent | LoggedChange) -> bytes:
+    return zlib.compress(msgspec.json.encode(content))
 
 
 def _sort_key(version: int) -> str:

@@ -13,7 +13,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.model import Catalog, Event, PromoterStop
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
@@ -30,6 +30,7 @@ from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 
 SELLER_MAX_AGE = 60  # seconds
+LOGGED_ATTEMPTS = 3  # to stop a promoter together with an entry in the catalog's log, which fails if somebody edits an event meanwhile
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
@@ -86,21 +87,26 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
     stops a promoter whom an earlier version of Fairgate did not stop. Raises the errors of `directory.change_rights`.
     """
     was_stopped = must_stop = False
+    attempts = 0
 
     def stop_items(old: Account, new: Account) -> list[dynamo.TransactItem]:
-        nonlocal was_stopped, must_stop
+        nonlocal was_stopped, must_stop, attempts
+        attempts += 1
         current = catalog.load_current()
         was_stopped = must_stop = user_id in current.stopped_promoters
         is_promoter = was_stopped or "promoter" in (*old.roles, *new.roles)
         if is_promoter or ((change.locked or change.roles is not None) and _has_events(current, user_id)):
             must_stop = _is_stopped(new)
-        return [] if must_stop == was_stopped else event_states.set_promoter_stopped_items(user_id, must_stop, actor, now)
+        if must_stop == was_stopped:
+            return []
+        stop, is_logged = PromoterStop(user_id, must_stop), attempts <= LOGGED_ATTEMPTS
+        return event_states.set_promoter_stopped_items(current, stop, actor, now, is_logged=is_logged)
 
     try:
         account = directory.change_rights(user_id, change, actor, now, stop_items)
     finally:
         if must_stop != was_stopped:
-            catalog.invalidate()
+            catalog.expire()
     if must_stop == was_stopped:
         return ChangedRights(account, 0, 0)
     count = event_states.follow_promoter(user_id, now)

@@ -9,11 +9,14 @@ from chalicelib.accounts import directory
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import store
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.accounts.conftest import log_in, register
 from tests.catalog.requests import open_flags
 from tests.client import Client, ClientReply
+from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -191,6 +194,62 @@ def test_warm_and_new_instances_see_a_stop_and_a_start_in_a_large_catalog(api, t
             for name, until in (("Day", "2026-07-01T00:00:00Z"), ("Night", None)):
                 assert api.patch(f"/events/{event_id}", json={"name": name, "refundable_until": until}, **admin).status == 200
                 check(name, paused=locked)
+
+
+def test_other_instances_read_only_who_was_stopped_or_started(api, time):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, _ = publish(api, by)
+    with separate_memories():
+        here, elsewhere = InstanceMemory(), InstanceMemory()
+        for instance in (here, elsewhere):
+            with instance.active():
+                assert api.get(f"/events/{event_id}").status == 200
+        for locked in (True, False):
+            with here.active():
+                change(api, promoter_id, locked=locked)
+                assert api.get(f"/events/{event_id}/availability").json["paused"] is locked
+            time.advance(settings.current().head_check_seconds)
+            with elsewhere.active(), record_calls(measured=True) as calls:
+                assert api.get(f"/events/{event_id}/availability").json["paused"] is locked
+                known = catalog.snapshot()
+            reads = [(entry.operation, entry.read_units) for entry in calls.of(table="catalog")]
+            assert reads == [("GetItem", 1), ("BatchGetItem", 0.5)]
+            assert asdict(known) == asdict(store.load_live(known.head))
+
+
+def test_a_promoter_with_only_drafts_loses_the_rights_on_all_instances(api, time):
+    promoter_id, by = sign_up_promoter(api)
+    api.post("/events", json=DRAFT, **by)
+    with separate_memories():
+        here, elsewhere = InstanceMemory(), InstanceMemory()
+        with elsewhere.active():
+            assert api.get(f"/promoters/{promoter_id}", **by).status == 200
+        with here.active():
+            change(api, promoter_id, locked=True)
+        time.advance(settings.current().head_check_seconds)
+        with elsewhere.active():
+            assert api.get(f"/promoters/{promoter_id}", **by).status == 404
+
+
+def test_a_promoter_is_stopped_even_while_others_edit_events_without_end(api, time, monkeypatch):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    transact = dynamo.transact
+
+    def edit_first(items: list[Any]) -> None:
+        transact([store.increment_revision_item()])
+        transact(items)
+
+    with separate_memories():
+        here, elsewhere = InstanceMemory(), InstanceMemory()
+        with elsewhere.active():
+            api.get(f"/events/{event_id}")
+        with here.active(), monkeypatch.context() as patch:
+            patch.setattr(dynamo, "transact", edit_first)
+            assert change(api, promoter_id, locked=True).json["suspended_events"] == 1
+        time.advance(settings.current().head_check_seconds)
+        with elsewhere.active():
+            assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
 
 
 def test_an_event_that_moves_to_a_locked_promoter_is_suspended_at_once(api):
