@@ -37,7 +37,7 @@ help:
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
-	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, tables, alarms, ...)"
+	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, ...) and the functions' policies"
 	@echo "make bench     measure the figures of docs/performance.md (three minutes) and write bench/results/latest.md"
 	@echo "make package   build the package for AWS in .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            build for these processors instead of arm64"
@@ -118,6 +118,7 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python -m infra.docs
+	@$(BIN)/python -m infra.chalice_package
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench.run

@@ -1,4 +1,12 @@
-"""The Chalice app. It only registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook."""
+"""The Chalice app. It registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook."""
+
+import os
+import sys
+
+if "AWS_CHALICE_CLI_MODE" in os.environ and "local" in sys.argv:  # `chalice local`, which gets the local store; never on Lambda
+    from infra.local import chalice_local
+
+    chalice_local.prepare()
 
 from chalicelib.foundation import cold_start  # isort: skip  # before the imports that it speeds up
 

@@ -1,4 +1,4 @@
-"""Check the templates of all stages with cfn-lint: `python -m infra.lint`.
+"""Check the templates of all stages with cfn-lint, and that the committed policies are fresh: `python -m infra.lint`.
 
 It finds errors that CloudFormation would reject, and warnings. It does not build the packages.
 """
@@ -27,7 +27,7 @@ FAULTLESS = ROOT / ".build" / "faultless-templates"
 
 def main(argv: Sequence[str] | None = None) -> int:
     ArgumentParser(prog="python -m infra.lint", description=__doc__).parse_args(argv)
-    problems = []
+    problems = chalice_package.stale_files()
     for stage in deployed_stages():
         with tempfile.TemporaryDirectory() as folder:
             chalice_package.write(stage, "arm64", Path(folder), template_alone=True)

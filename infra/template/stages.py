@@ -1,4 +1,4 @@
-"""The stages in .chalice/config.json and the settings of their stacks. To add a stage, add a block there."""
+"""The stages in .chalice/config.json and the settings of their stacks in infra/stages.json. To add a stage, add a block to both."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ class Throughput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The object `stack` of a stage.
+    """A stage's block in infra/stages.json.
 
     `reserved_concurrency`: function -> the number of instances reserved for it, which is also its limit.
     `warm_throughput`: feature -> the throughput that its table handles immediately. DynamoDB never lowers this throughput.
@@ -71,8 +71,11 @@ def deployed_stages() -> list[str]:
 
 
 def stack_settings(stage: str) -> StackSettings:
-    """Return the stack's settings. Raises msgspec.ValidationError, which names the field."""
-    return msgspec.convert(_config()["stages"][stage]["stack"], StackSettings)
+    """Return the stack's settings. Raises ValueError if the stage has none, and msgspec.ValidationError, which names the field."""
+    blocks = _stacks()
+    if stage not in blocks:
+        raise ValueError(f"infra/stages.json has no block for stage {stage}; add one, or move `stack` there from .chalice/config.json")
+    return msgspec.convert(blocks[stage], StackSettings)
 
 
 def function_settings(stage: str) -> dict[str, Any]:
@@ -90,3 +93,8 @@ def function_settings(stage: str) -> dict[str, Any]:
 def _config() -> dict[str, Any]:
     config: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
     return config
+
+
+def _stacks() -> dict[str, Any]:
+    blocks: dict[str, Any] = json.loads((ROOT / "infra" / "stages.json").read_bytes())
+    return blocks

@@ -181,9 +181,9 @@ def test_only_the_page_that_takes_cards_may_load_what_stripe_sends(tmp_path, mon
 
 def test_a_domain_of_ones_own_has_its_certificate(monkeypatch):
     arn = "arn:aws:acm:us-east-1:123456789012:certificate/c1"
-    config = stages._config()
-    config["stages"]["prod"]["stack"] |= {"domain": "tickets.example.com", "certificate_arn": arn}
-    monkeypatch.setattr(stages, "_config", lambda: json.loads(json.dumps(config)))
+    blocks = stages._stacks()
+    blocks["prod"] |= {"domain": "tickets.example.com", "certificate_arn": arn}
+    monkeypatch.setattr(stages, "_stacks", lambda: blocks)
     distribution = cdn.resources("prod", app.app.routes)["Shop"]["Properties"]["DistributionConfig"]
     assert (distribution["Aliases"], distribution["ViewerCertificate"]["AcmCertificateArn"]) == (["tickets.example.com"], arn)
     assert cdn.outputs("prod")["ShopURL"] == {"Value": "https://tickets.example.com"}

@@ -82,15 +82,13 @@ EVERYTHING = {
 @pytest.fixture(scope="module")
 def resources(tmp_path_factory):
     """All resources of a stage that has everything a stage can have, after the transform that CloudFormation applies to the template."""
-    config = stages._config()
-    prod = config["stages"]["prod"]
-    config["stages"]["prod"] = prod | {
-        "environment_variables": prod["environment_variables"] | MAIL,
-        "stack": prod["stack"] | EVERYTHING,
-    }
+    config, blocks = stages._config(), stages._stacks()
+    config["stages"]["prod"]["environment_variables"] |= MAIL
+    blocks["prod"] |= EVERYTHING
     folder = tmp_path_factory.mktemp("package")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(stages, "_config", lambda: config)
+        patched.setattr(stages, "_stacks", lambda: blocks)
         chalice_package.write("prod", "arm64", folder, snapstart=True, template_alone=True)
     template = json.loads((folder / "sam.json").read_bytes())
     for resource in template["Resources"].values():

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -12,7 +11,7 @@ from infra import chalice_package, lint
 from infra.template import api, functions, mails, stages
 from tests.repository import ROOT
 
-CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
+CONFIG, STACKS = stages._config(), stages._stacks()
 BY_SES = {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": "Fairgate <tickets@shop.example>"}
 
 
@@ -21,15 +20,17 @@ def configure(tmp_path, monkeypatch):
     """Give the stage `dev` more environment variables and settings of its stack, where Chalice reads them too."""
     for name in ("app.py", "constraints.txt", "requirements.txt", "chalicelib"):
         (tmp_path / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / ".chalice", tmp_path / ".chalice")
+    for folder in (".chalice", "infra"):
+        (tmp_path / folder).mkdir()
     monkeypatch.setattr(stages, "ROOT", tmp_path)
     monkeypatch.setattr(chalice_package, "ROOT", tmp_path)
 
     def change(variables, **stack):
         dev = CONFIG["stages"]["dev"]
-        block = {"environment_variables": dev["environment_variables"] | variables, "stack": dev["stack"] | stack}
+        block = {**dev, "environment_variables": dev["environment_variables"] | variables}
         config = {**CONFIG, "stages": {**CONFIG["stages"], "dev": block}}
         (tmp_path / ".chalice" / "config.json").write_text(json.dumps(config))
+        (tmp_path / "infra" / "stages.json").write_text(json.dumps({**STACKS, "dev": STACKS["dev"] | stack}))
 
     return change
 

@@ -29,7 +29,7 @@ from tests.waiting_room import sale
 ROOT = Path(__file__).parents[2]
 # Names that stages of earlier versions have and that were given up on purpose, such as `dev.TableCarts`, each with the reason.
 GIVEN_UP: dict[str, str] = {}
-CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
+CONFIG, STACKS = stages._config(), stages._stacks()
 
 
 def test_created_tables_equal_deployed_tables(store):
@@ -141,6 +141,7 @@ def test_no_role_is_larger_than_iam_takes(monkeypatch):
     stage, variables = "a-stage-of-20-letter", {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": f"tickets@{'a' * 60}.example"}
     block = CONFIG["stages"]["dev"] | {"environment_variables": variables}
     monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {stage: block}})
+    monkeypatch.setattr(stages, "_stacks", lambda: {stage: STACKS["dev"]})
     for function in functions.FUNCTIONS:
         characters = len(json.dumps(_as_iam_gets_it(functions.policy(stage, function)), separators=(",", ":")))
         assert characters < 10_240, (
@@ -264,9 +265,14 @@ def test_failed_calls_of_functions_go_to_their_queue(packaged):
     ],
 )
 def test_a_wrong_setting_of_a_stack_is_named(monkeypatch, stack, message):
-    config = {**CONFIG, "stages": {**CONFIG["stages"], "dev": {**CONFIG["stages"]["dev"], "stack": stack}}}
-    monkeypatch.setattr(stages, "_config", lambda: config)
+    monkeypatch.setattr(stages, "_stacks", lambda: {**STACKS, "dev": stack})
     with pytest.raises((ValueError, msgspec.ValidationError), match=message):
+        template_additions("dev", app.app.routes)
+
+
+def test_a_stage_without_settings_of_its_stack_is_named(monkeypatch):
+    monkeypatch.setattr(stages, "_stacks", dict)
+    with pytest.raises(ValueError, match="has no block for stage dev; add one, or move `stack` there"):
         template_additions("dev", app.app.routes)
 
 
@@ -381,16 +387,17 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
 def test_the_api_lets_through_what_the_stage_says_and_its_log_names_nobody(packaged, stage):
     api = packaged(stage, snapstart=stage == "prod")["Resources"]["RestAPI"]["Properties"]
     (every_method,) = api["MethodSettings"]
-    limits = CONFIG["stages"][stage]["stack"]
+    limits = STACKS[stage]
     assert (every_method["ThrottlingRateLimit"], every_method["ThrottlingBurstLimit"]) == (limits["requests_per_second"], limits["burst"])
     logged = json.loads(api["AccessLogSetting"]["Format"]).values()
     assert {"$context.status", "$context.resourcePath"} <= set(logged)
     assert not {"$context.identity.sourceIp", "$context.path", "$context.identity.userAgent"} & set(logged)
 
 
-def test_another_stage_is_one_block(monkeypatch):
+def test_another_stage_is_a_block_in_each_file(monkeypatch):
     block = json.loads(json.dumps(CONFIG["stages"]["dev"]).replace("dev", "try-out"))
     monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {**CONFIG["stages"], "try-out": block}})
+    monkeypatch.setattr(stages, "_stacks", lambda: {**STACKS, "try-out": STACKS["dev"]})
     assert "try-out" in deployed_stages()
     tables_of_stage = [part["Properties"]["TableName"] for part in stored_tables.resources("try-out").values()]
     assert all(name.startswith("fairgate-try-out-") for name in tables_of_stage)
