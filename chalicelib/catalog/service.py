@@ -21,7 +21,16 @@ from chalicelib.catalog.snapshots import (
     snapshot_with_drafts,
     write_if_due,
 )
-from chalicelib.catalog.store import list_versions, load_content, load_document, read_image, served_version_item, write_version
+from chalicelib.catalog.store import (
+    delete_passing,
+    list_versions,
+    load_content,
+    load_document,
+    read_image,
+    save_passing,
+    served_version_item,
+    write_version,
+)
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.display import StockGroup
@@ -31,6 +40,7 @@ __all__ = [
     "HeadChanged",
     "Publication",
     "cancel",
+    "delete_passing",
     "delete_unpublished",
     "expire",
     "find_known_event",
@@ -52,6 +62,7 @@ __all__ = [
     "read_image",
     "record_attempt",
     "refresh_snapshot",
+    "save_passing",
     "served_version_item",
     "set_paused",
     "snapshot",

@@ -6,6 +6,7 @@
 | `counter` | `version` | the number of the latest publication |
 | `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
+| `passing` | `<number>` | a publication of which followers have received only the changes before `position` |
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
@@ -61,6 +62,8 @@ class CatalogRow(dynamo.Table):
     body = BinaryAttribute(legacy_encoding=False, null=True)
     text = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)
+    version_before = NumberAttribute(null=True)
+    position = NumberAttribute(null=True)
     revision = NumberAttribute(null=True)
     checksum = UnicodeAttribute(null=True)
     at = NumberAttribute(null=True)
@@ -280,6 +283,18 @@ def list_publications() -> list[PublicationRecord]:
     """Return the unfinished publications."""
     rows = CatalogRow.query("publications", consistent_read=True)
     return [PublicationRecord(int(row.sk), int(row.at or 0), bool(row.abandoned)) for row in rows]
+
+
+def save_passing(version: int, version_before: int, at: int, position: int) -> None:
+    """Record that followers receive the changes before `position` now. Does nothing if they have already received more."""
+    values = {"version_before": version_before, "at": at, "position": position}
+    is_further = "attribute_not_exists(pk) OR position < :position"
+    dynamo.update_if(CatalogRow("passing", _sort_key(version)), values, is_further, position=position)
+
+
+def delete_passing(version: int) -> None:
+    """Record that followers receive the last changes of a publication now."""
+    CatalogRow("passing", _sort_key(version)).delete()
 
 
 def write_version(version: int, content: VersionContent, document: bytes) -> None:

@@ -5,9 +5,14 @@ DynamoDB lets at most two functions read one stream, so the reports have a funct
 Events and tiers from the bootstrap file have no items of their own, so the stream shows only the publication of a version. This module
 derives the changes that the publication made, in the same form as changes made through the API. The content of a version never changes, so
 the same publication always gives the same changes.
+
+A publication may change more entries than followers can handle in one invocation. They receive PORTION changes at once. Before that, an
+item in the catalog's table records where the next portion begins. Its record in the stream calls this function again. So a portion that
+fails is delivered again alone, and the following portions do not depend on it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from chalice.app import Blueprint
 
@@ -16,6 +21,8 @@ from chalicelib.changes.model import CatalogPublished, Change, EventChanged, Ord
 from chalicelib.changes.stream import stream_consumer
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import addons, log
+
+PORTION = 500  # changes; followers handle them in a few seconds
 
 bp = Blueprint(__name__)
 
@@ -28,7 +35,9 @@ def follow_changes(changes: Sequence[Change]) -> None:
 
 def pass_on(changes: Sequence[Change]) -> None:
     """Call all followers, even if one fails. After any failure, raises a store error if there was one, or else the first error."""
-    everything = list(with_file_changes(changes))
+    everything: list[Change] = []
+    for change in changes:
+        everything += [change, *_take_portion(change)] if isinstance(change, CatalogPublished) else [change]
     errors = []
     for follow in followers():
         try:
@@ -59,12 +68,15 @@ def _follow_guests(changes: Sequence[Change]) -> None:
     guest_orders.keep_guests(got)
 
 
-def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
-    """Yield all changes in order, and after each publication the changes that the publication made."""
-    for change in changes:
-        yield change
-        if isinstance(change, CatalogPublished):
-            yield from _file_changes(change)
+def _take_portion(published: CatalogPublished) -> list[Change]:
+    """Return the next portion of the changes that a publication made, and record where the portion after it begins. Safe to repeat."""
+    end = published.position + PORTION
+    found = list(islice(_file_changes(published), published.position, end + 1))
+    if len(found) > PORTION:
+        catalog.save_passing(published.version, published.before, published.at, end)
+    elif published.position:
+        catalog.delete_passing(published.version)
+    return found[:PORTION]
 
 
 def _file_changes(published: CatalogPublished) -> Iterator[Change]:

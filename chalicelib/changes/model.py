@@ -184,7 +184,11 @@ class EventResumed(Change, frozen=True, kw_only=True):
 
 
 class CatalogPublished(Change, frozen=True, kw_only=True):
-    """The catalog now serves `version` of the bootstrap file instead of version `before`. 0 means no version."""
+    """The catalog now serves `version` of the bootstrap file instead of version `before`. 0 means no version.
+
+    If the publication made many changes, each of several records passes on a portion of them, from the change number `position`.
+    """
 
     before: int
     version: int
+    position: int = 0

@@ -57,6 +57,9 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
     if partition == "head":
         versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
         return [CatalogPublished(at=at, before=versions[0], version=versions[1])] if versions[0] != versions[1] else []
+    if partition == "passing" and after is not None:
+        before_version, position, published_at = (int(after[name]["N"]) for name in ("version_before", "position", "at"))
+        return [CatalogPublished(at=published_at, before=before_version, version=int(kind), position=position)]
     if partition != "live":
         return []
     if kind == "pause":

@@ -65,7 +65,7 @@ TABLES: dict[str, dict[str, str]] = {
     "follow_changes": {
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
-        "catalog": "BatchGetItem GetItem Query",
+        "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
@@ -76,7 +76,7 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets": "BatchGetItem UpdateItem",
         "webhook-deliveries": "PutItem",
         "webhook-endpoints": "Query",
-        "waitlist": "DeleteItem GetItem PutItem Query UpdateItem",
+        "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
     },
     "offer_tickets": {
         "buyers": "BatchGetItem UpdateItem",

@@ -5,6 +5,7 @@ import pytest
 import app
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.catalog.store import CatalogRow
 from chalicelib.changes import jobs
 from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged
 from chalicelib.dynamodb import dynamo
@@ -76,6 +77,52 @@ def test_a_pause_and_an_event_of_the_api_say_nothing_of_the_file(api, time, poll
     api.post("/admin/events/fest/pause", token=builders.admin_token())
     poller.drain()
     assert not [name for name in names(followed) if "fest" in name or "to" in name]
+
+
+def many(venue):
+    """Eleven changes: five events, and six tiers with the event of the last pair."""
+    found = {}, {}
+    for number in range(5):
+        found = both(found, pair(f"e{number}", {"venue": venue}))
+    return found[0], found[1] | {"vip": bootstrap.ticket("vip", "e4")}
+
+
+def test_many_changes_by_a_file_are_passed_on_in_portions(api, time, poller, monkeypatch):
+    monkeypatch.setattr(jobs, "PORTION", 4)
+    calls = []
+    monkeypatch.setattr(jobs, "followers", lambda: [calls.append])
+    publish(*many("Hall"))
+    publish(*many("Dome"))
+    time.advance(60)
+    poller.drain()
+    portions = [[change for change in changes if not isinstance(change, CatalogPublished)] for changes in calls]
+    assert max(len(portion) for portion in portions) <= 2 * 4  # both publications may be in one batch
+    first, second = ([change for portion in portions for change in portion if is_created(change) == created] for created in (True, False))
+    assert names(first) == [f"{entry} created" for entry in ("e0", "e1", "e2", "e3", "e4", *(f"e{n}-pass" for n in range(5)), "vip")]
+    assert names(second) == [f"e{number} changed" for number in range(5)]
+    assert {change.at for portion in portions for change in portion} == {change.at for change in portions[0]}
+    assert list(CatalogRow.query("passing")) == []
+
+
+def is_created(change):
+    return change.before is None
+
+
+def test_a_portion_that_fails_for_good_stops_none_of_the_others(api, time, threaded_store, monkeypatch, followed):
+    monkeypatch.setattr(jobs, "PORTION", 4)
+    poller = create_poller(app.app, engines.open_local_store(), window_seconds=0, clock=lambda: time.now)
+
+    def fail(changes):
+        if any(isinstance(change, TierChanged) and change.tier_id == "e0-pass" for change in changes):
+            raise ValueError("cannot follow")
+        followed.extend(changes)
+
+    monkeypatch.setattr(jobs, "followers", lambda: [fail])
+    publish(*many("Hall"))
+    for _ in range(100):
+        time.advance(60)
+        poller.drain()
+    assert {name.partition(" ")[0] for name in names(followed)} == {"0", "e0", "e1", "e2", "e3", "e3-pass", "e4-pass", "vip"}
 
 
 @pytest.mark.needs_addon

@@ -11,9 +11,9 @@ from hashlib import sha256
 from msgspec.structs import asdict, replace
 
 from chalicelib.addons.messages import store
-from chalicelib.addons.messages.model import EventNotice, Mailing, event_details
+from chalicelib.addons.messages.model import EventDetails, EventNotice, Mailing, event_details
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.changes.model import EventChanged
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, parallel
 from chalicelib.notifications import outbox
@@ -33,15 +33,26 @@ MAX_ATTEMPTS = 5
 SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
 
-def note_change(before: Event, after: Event, at: int) -> None:
-    """Record a change to an event if it matters to ticket holders. `at` is the time of the change in epoch seconds. Safe to repeat."""
-    if before.status == "draft" or event_details(before) == event_details(after):
-        return
-    for _ in range(MAX_ATTEMPTS):
-        notice = store.find_notice(after.id)
-        if store.save_notice(notice, _with_change(notice or EventNotice(event_id=after.id, known=event_details(before)), at), at):
-            return
-    raise dynamo.StoreUnavailable("the notice kept changing")
+def note_changes(changes: Iterable[EventChanged]) -> None:
+    """Record the changes that matter to ticket holders, many events at once. Safe to repeat."""
+    by_event: dict[str, list[tuple[EventDetails, int]]] = {}  # the details before each change, and the time of the change
+    for change in changes:
+        if change.before is None or change.after is None or change.before.status == "draft":
+            continue
+        before = event_details(change.before)
+        if before != event_details(change.after):
+            by_event.setdefault(change.event_id, []).append((before, change.at))
+    parallel.call_each(lambda each: _note_changes(*each), list(by_event.items()))
+
+
+def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) -> None:
+    for before, at in changes:
+        for _ in range(MAX_ATTEMPTS):
+            notice = store.find_notice(event_id)
+            if store.save_notice(notice, _with_change(notice or EventNotice(event_id=event_id, known=before), before, at), at):
+                break
+        else:
+            raise dynamo.StoreUnavailable("the notice kept changing")
 
 
 def queue_mails(now: int) -> int:
@@ -71,10 +82,13 @@ def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
         yield
 
 
-def _with_change(notice: EventNotice, at: int) -> EventNotice:
+def _with_change(notice: EventNotice, before: EventDetails, at: int) -> EventNotice:
     first_at = at if notice.first_at is None else min(notice.first_at, at)
     last_at = at if notice.last_at is None else max(notice.last_at, at)
-    return replace(notice, first_at=first_at, last_at=last_at, due_at=min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS))
+    due_at = min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS)
+    # A change may arrive after a later change. A much older change is delivered again, and holders may know it already.
+    is_late = notice.mailing is None and notice.first_at is not None and notice.first_at - QUIET_SECONDS < at < notice.first_at
+    return replace(notice, known=before if is_late else notice.known, first_at=first_at, last_at=last_at, due_at=due_at)
 
 
 def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:

@@ -31,9 +31,8 @@ SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
 def follow(changes: Sequence[Change]) -> None:
     """Queue the notifications about changes."""
     oldest = clock.now() - MAX_AGE_SECONDS
+    event_notices.note_changes([change for change in changes if isinstance(change, EventChanged) and change.at >= oldest])
     for change in changes:
-        if isinstance(change, EventChanged) and change.before is not None and change.after is not None and change.at >= oldest:
-            event_notices.note_change(change.before, change.after, change.at)
         for notification in _notifications(change):
             if change.at >= oldest:
                 outbox.queue_notification(notification)

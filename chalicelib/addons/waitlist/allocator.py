@@ -32,6 +32,7 @@ MAX_NOTES = 200  # per run: entries that are noted as passed over for the first 
 PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
+SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
 
 
 class AllocationReport(Struct):
@@ -54,7 +55,7 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
     """Run the allocator for these lines. An error in one event does not stop the others; a store error stops the run."""
     total = AllocationReport()
     for line in lines:
-        if deadline.remaining() < SECONDS_FOR_OFFER:
+        if deadline.remaining() < (SECONDS_FOR_OTHERS if is_following else SECONDS_FOR_OFFER):
             break
         try:
             report = allocate(line, now, is_following)

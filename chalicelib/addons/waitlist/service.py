@@ -204,9 +204,8 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
 def follow(changes: Sequence[Change]) -> None:
     """Run the allocator for events where tickets may have come back or an offer was paid. Safe to repeat."""
-    event_ids = sorted({event_id for change in changes if (event_id := _affected_event_id(change)) is not None})
-    lines = [line for event_id in event_ids if (line := store.find_line(event_id)) is not None]
-    allocator.allocate_each(lines, clock.now(), is_following=True)
+    event_ids = {event_id for change in changes if (event_id := _affected_event_id(change)) is not None}
+    allocator.allocate_each(store.find_lines(event_ids), clock.now(), is_following=True)
 
 
 def _affected_event_id(change: Change) -> str | None:

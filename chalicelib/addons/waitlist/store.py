@@ -153,6 +153,13 @@ def find_line(event_id: str) -> Line | None:
     return None if row is None else _line(row)
 
 
+def find_lines(event_ids: Iterable[str]) -> list[Line]:
+    """Return the lines of these events, with strongly consistent reads of up to 100 lines. Events without a line are left out."""
+    keys = [{"pk": {"S": _LINES}, "sk": {"S": event_id}} for event_id in event_ids]
+    found = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
+    return sorted((_line(row) for row in found), key=lambda line: line.event_id)
+
+
 def scan_entries() -> Iterator[Entry]:
     """Iterate over the entries of all users. Reads the whole table: for checks, never for requests."""
     return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))

@@ -88,6 +88,21 @@ def test_changes_that_come_twice_and_in_another_order_make_one_mail(post, api, t
     assert "Where: C hall" in text_of(mail)
 
 
+def test_what_holders_know_is_from_before_the_first_change_in_whatever_order_changes_arrive(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    post.follow()
+    venue = api.get(f"/events/{shop[0]}").json["venue"]
+    seen = len(records("catalog"))
+    for changed_to in ("A hall", venue):
+        time.advance(60)
+        change(api, shop[0], venue=changed_to)
+    for record in records("catalog")[seen:][::-1]:
+        followers.follow_changes({"Records": [record]}, None)
+    pass_time(post, time, 600)
+    assert changed(post) == []
+
+
 def test_a_later_change_makes_another_mail_in_the_buyers_language(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop, headers=SPANISH)

@@ -7,8 +7,10 @@ from chalicelib.changes import jobs
 from chalicelib.changes.model import WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from tests import builders, engines, invariants, store_calls
 from tests.addons.waitlist import lines
+from tests.simulation.call_log import record_calls
 
 
 @pytest.fixture
@@ -71,6 +73,20 @@ def test_a_broken_event_keeps_no_other_from_its_offers(api, time, pass_on, monke
     pass_on("purchases")
     statuses = {entry["event_id"]: entry["status"] for entry in lines.own(api, "w1")}
     assert statuses == {event_id: "waiting" if event_id == broken else "offered" for event_id in statuses}
+
+
+def test_the_lines_of_many_events_are_found_at_once(api, time, pass_on):
+    shops = [lines.sold_out_shop(api, time) for _ in range(3)]
+    for event_id, tier_id, _ in shops:
+        lines.join(api, "w1", event_id)
+        api.patch(f"/tiers/{tier_id}", json={"capacity": 3}, token=builders.admin_token())
+    with deadline.within(allocator.SECONDS_FOR_OTHERS - 1), record_calls() as calls:
+        pass_on("catalog")
+    assert [entry.operation for entry in calls.of(table="waitlist")] == ["BatchGetItem"]
+    assert {entry["status"] for entry in lines.own(api, "w1")} == {"waiting"}
+    lines.run_allocator()
+    assert {entry["status"] for entry in lines.own(api, "w1")} == {"offered"}
+    invariants.check(time.now)
 
 
 def test_changes_of_events_that_nobody_waits_for_do_nothing(api, time, pass_on):
