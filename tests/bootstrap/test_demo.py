@@ -1,6 +1,8 @@
 """The demo catalog always has sales that are open and sales that open soon."""
 
+import calendar
 import json
+import re
 from datetime import UTC, date, datetime
 
 import pytest
@@ -59,6 +61,16 @@ def test_it_has_open_and_scheduled_sales_on_any_day(api, time, today):
     assert len(statuses) == 10
     assert statuses.count("on_sale") == 6
     assert statuses.count("scheduled") == 4
+
+
+def test_its_texts_name_no_day_that_its_dates_leave():
+    tree = demo.load()
+    texts = [*tree["events"].values(), *tree["ticket_types"].values(), *(event["metadata"] for event in tree["events"].values())]
+    shown = [entry.get(field) or "" for entry in texts for field in ("name", "description")]
+    moving = re.compile(
+        "|".join([*calendar.day_name, "weekend", "tonight", "tomorrow", *calendar.month_name[1:], r"20\d\d"]), re.IGNORECASE
+    )
+    assert [text for text in shown if moving.search(text)] == []
 
 
 def test_local_times_stay_the_same_over_a_change_to_summer_time():

@@ -17,9 +17,15 @@ RULES = {
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
     "dark": {"type": "rule", "values": ["color-contrast"]},
 }
+# What axe cannot decide, and reports as incomplete: the contrast of text over pictures and gradients, and the order of headings beside a
+# frame of the payment provider that has not loaded.
+UNDECIDED = ["color-contrast", "heading-order"]
 FIND_VIOLATIONS = """
-async rules => (await axe.run({ runOnly: rules })).violations.map(({ id, nodes }) =>
-  `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`)
+async ([rules, undecided]) => {
+  const { violations, incomplete } = await axe.run({ runOnly: rules });
+  return [...violations, ...incomplete.filter(({ id }) => !undecided.includes(id))].map(({ id, nodes }) =>
+    `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`);
+}
 """
 TEXT_SIZES = ("200%", "100%")  # the last one stays
 # The innermost elements only, because they make the others wide. Some places scroll by themselves.
@@ -41,7 +47,7 @@ def check(page: Page, name: str) -> None:
         page.evaluate(AXE.read_text())
     for scheme, rules in RULES.items():
         page.emulate_media(color_scheme=scheme)
-        violations = page.evaluate(FIND_VIOLATIONS, rules)
+        violations = page.evaluate(FIND_VIOLATIONS, [rules, UNDECIDED])
         assert violations == [], f"{name}: {violations}"
         _draw(page, f"{name}-390-{scheme}", 390)
     _check_width(page, name)

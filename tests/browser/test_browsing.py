@@ -51,15 +51,22 @@ def test_an_event_whose_picture_is_missing_gets_a_drawn_one(new_buyer, api, even
     expect(buyer.page.locator(".event-art img")).to_have_count(0)
 
 
-def test_the_event_names_its_seller_and_the_policies_before_anybody_buys(new_buyer, events):
-    page = new_buyer().page
+def test_the_event_and_the_checkout_name_the_seller_and_the_policies(new_buyer, events):
+    buyer = new_buyer()
+    page = buyer.page
     with settings.override(mail_from="Foundry Tickets <no-reply@foundry.test>", contact_email="ask@foundry.test", shop_policies="Ask us."):
         page.goto(f"/events/{events['Open Air']}")
-        seller = page.locator(".seller")
-        expect(seller).to_contain_text("Sold by Foundry Tickets")
-        expect(seller).to_contain_text("ask@foundry.test")
-        seller.get_by_text("Refunds and terms").click()
-        expect(seller.get_by_text("Ask us.")).to_be_visible()
+        _see_seller(page)
+        buyer.choose("Floor", 1)
+        _see_seller(page)
+
+
+def _see_seller(page):
+    seller = page.locator(".seller")
+    expect(seller).to_contain_text("Sold by Foundry Tickets")
+    expect(seller).to_contain_text("ask@foundry.test")
+    seller.get_by_text("Refunds and terms").click()
+    expect(seller.get_by_text("Ask us.")).to_be_visible()
 
 
 def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
@@ -189,6 +196,28 @@ def test_an_event_shows_its_end_and_the_text_of_the_promoter_as_it_was_written(n
     expect(link).to_have_attribute("href", "https://a.example/tour")
     expect(link).to_have_attribute("rel", "nofollow ugc noopener noreferrer")
     assert buyer.page.locator(".tier .plain-text").inner_text() == "Row 1\nRow 2"
+
+
+def test_the_event_leads_to_its_place_on_a_map(new_buyer, api):
+    event_id = builders.create_event(api)
+    fields = {"venue": "Hall & Co", "address": "1 Main Street", "city": "Denver"}
+    assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    address = "https://www.google.com/maps/search/?api=1&query=Hall+%26+Co%2C+1+Main+Street%2C+Denver"
+    expect(buyer.page.get_by_role("link", name="Map")).to_have_attribute("href", address)
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("Open Air", 2.5), ("Gone", 5)])
+def test_what_is_left_is_asked_for_twice_as_often_while_tickets_are_on_sale(new_buyer, events, name, seconds):
+    page = new_buyer().page
+    path = f"**/events/{events[name]}/availability"
+    with page.expect_response(path):
+        page.goto(f"/events/{events[name]}")
+    asked: list[str] = []
+    page.route(path, lambda route: (asked.append(route.request.url), route.fulfill(status=503)))
+    page.clock.run_for(60_000)
+    assert 60 / (1.2 * seconds) - 1 <= len(asked) <= 60 / (0.8 * seconds) + 1  # the pages of many buyers spread their calls
 
 
 def test_on_a_phone_the_price_and_the_way_to_the_tickets_stay_in_reach(new_buyer, api):

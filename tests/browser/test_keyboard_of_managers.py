@@ -1,40 +1,10 @@
 """Managers' pages by keyboard alone: from signing in to a sale that is paused, resumed and cancelled."""
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.keyboard import Keyboard
 from tests.browser.managers import PASSWORD, Manager
-
-MAX_STOPS = 80
-# Of what has the focus, whether people see that it has it.
-IS_SHOWN = """() => {
-  const style = getComputedStyle(document.activeElement);
-  return document.activeElement === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0);
-}"""
-
-
-class Keyboard:
-    """Goes from stop to stop, as somebody without a mouse does."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-
-    def go_to(self, target: Locator) -> None:
-        expect(target).to_be_visible()
-        for _ in range(MAX_STOPS):
-            self.page.keyboard.press("Tab")
-            assert self.page.evaluate(IS_SHOWN), self.page.evaluate("document.activeElement.outerHTML")
-            if target.evaluate("element => element === document.activeElement"):
-                return
-        raise AssertionError(f"{target} was not reached within {MAX_STOPS} stops")
-
-    def press(self, role: str, name: str) -> None:
-        self.go_to(self.page.get_by_role(role, name=name, exact=True).first)
-        self.page.keyboard.press("Enter")
-
-    def fill(self, label: str, text: str) -> None:
-        self.go_to(self.page.get_by_label(label, exact=True))
-        self.page.keyboard.type(text)
 
 
 @pytest.mark.journey

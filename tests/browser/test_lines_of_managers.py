@@ -1,5 +1,8 @@
 """A long waitlist comes page by page; who manages the event offers tickets out of turn; what was done is in the history."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from playwright.sync_api import expect
 
@@ -45,6 +48,23 @@ def test_the_last_one_of_a_long_waitlist_gets_an_offer_out_of_turn(manager, api,
     manager.go("History")
     manager.see("Tickets offered out of turn to someone on the waitlist")
     invariants.check(time.now)
+
+
+def test_orders_mails_and_history_have_the_events_time_zone_with_its_name(new_buyer, api, time):
+    time.advance(6 * 3600)  # the next day in Tokyo
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Tokyo").page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    order_id = buy_with_address(manager, event_id, "ada")
+    send_mails()
+    local = datetime.fromtimestamp(time.now, ZoneInfo("America/Denver"))
+    manager.open(f"/events/{event_id}/orders")
+    expect(manager.page.get_by_role("columnheader", name="(America/Denver)")).to_be_visible()
+    expect(manager.page.get_by_role("row").filter(has_text=order_number(order_id, None))).to_contain_text(f"{local:%a, %b %-d}")
+    for page in ("messages", "history"):
+        manager.open(f"/events/{event_id}/{page}")
+        expect(manager.page.locator(".rows li, .history li").first).to_contain_text(f"{local:%-I:%M} {local:%p} {local:%Z}")
 
 
 def test_a_mail_that_is_sent_again_leads_to_its_order(manager, api):

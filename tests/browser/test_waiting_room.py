@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -334,6 +336,16 @@ def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, dr
     assert asked.count("POST guest") == 1  # the buyer has no account
     before_checkout = asked[: asked.index("POST reservations")]
     assert set(before_checkout) <= {"POST guest", "POST join", "GET state", "GET availability"}
+
+
+def test_a_turn_that_is_minutes_away_has_a_time_by_the_visitors_clock(new_buyer, api, time, drop_id):
+    buyer = new_buyer(timezone_id="Asia/Tokyo")
+    buyer.page.goto(f"/events/{drop_id}/line")
+    _join_others(api, drop_id, 20)
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.press("Join the waiting room")  # as number 21, who is let in after 20 waves
+    turn = datetime.fromtimestamp(time.now + 20 * 30 - 1, ZoneInfo("Asia/Tokyo"))
+    buyer.see(f"Your turn at about {turn:%-I:%M %p}, in 10 minutes")
 
 
 def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time, drop_id):

@@ -132,6 +132,14 @@ def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api,
     assert statuses[nobody] == "dropped"
 
 
+def test_a_guest_who_gave_no_address_gets_the_mail_at_the_one_typed_at_stripe(post, shop):
+    session = shop.open_checkout("guest", page="hosted", success_url="https://shop.test/done")
+    shop.pay(session)  # as ada@example.com
+    assert shop.confirm(session, "guest").status == 201
+    assert [(mail["To"], mail["Subject"]) for mail in post.deliver()] == [("ada@example.com", "Your tickets for Night")]
+    shop.fake.deliver()
+
+
 def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, time):
     shop = builders.create_shop(api)
     first = buy(api, shop, 2)

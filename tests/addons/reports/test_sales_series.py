@@ -1,4 +1,4 @@
-"""Sales over time as the page of an event's sales draws them (web/src/manage/sales/series.ts): nothing is lost on the way to the chart."""
+"""Sales over time and the funnel as the page of an event's sales shows them (web/src/manage/sales/series.ts): nothing is lost."""
 
 from chalicelib.foundation import clock
 from tests.javascript import run_module
@@ -61,3 +61,17 @@ def test_admissions_add_up_over_the_hours_of_the_door():
     drawn, nobody = run_module(DOOR_SCRIPT, [hours, hours[:1]])
     assert drawn == {"times": [START + 3600 * hour for hour in (9, 10, 11)], "people": [6, 6, 8]}
     assert nobody == {"times": [], "people": []}
+
+
+FUNNEL_SCRIPT = """
+import { createInterface } from "node:readline";
+import { funnelSteps } from "$WEB/src/manage/sales/series.ts";
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(funnelSteps(JSON.parse(line))));
+"""
+
+
+def test_a_step_of_the_funnel_is_never_more_than_all_of_the_previous_one():
+    counts = {"joined": 12, "admitted": 3, "reservations": 5, "checkouts": 4, "orders": 2}  # people reserve more than once
+    drawn, direct = run_module(FUNNEL_SCRIPT, [counts, counts | {"joined": None, "admitted": None, "orders": 0}])
+    assert [(step["count"], step["ofPrevious"]) for step in drawn] == [(12, None), (3, 0.25), (5, None), (4, 0.8), (2, 0.5)]
+    assert [(step["step"], step["ofPrevious"]) for step in direct] == [("reservations", None), ("checkouts", 0.8), ("orders", 0)]

@@ -3,6 +3,7 @@
 import { money } from "../../formats";
 import { useTexts } from "../../texts";
 import type { Figures } from "../sales/figures";
+import { funnelSteps } from "../sales/series";
 import { TablePlace } from "./table-place";
 import { useProviderName, useRoomTexts } from "../texts";
 
@@ -44,29 +45,22 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   );
 }
 
-/** Each step with its count and its share of the previous step, if both count people or both count purchases. The bar is decoration. */
+/** Each step with its count and its share of the previous step. The bar is decoration. */
 export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
   const own = useRoomTexts("sales");
   const { locale } = useTexts();
-  const steps: [string, number][] = [
-    ...(funnel.joined === null ? [] : [[own.joined, funnel.joined] as [string, number], [own.admitted, funnel.admitted ?? 0] as [string, number]]),
-    [own.reservations, funnel.reservations],
-    [own.checkouts, funnel.checkouts],
-    [own.orders, funnel.orders],
-  ];
-  const most = Math.max(1, ...steps.map(([, count]) => count));
+  const steps = funnelSteps(funnel);
+  const most = Math.max(1, ...steps.map(({ count }) => count));
   return (
     <>
       <ol class="funnel">
-        {steps.map(([name, count], index) => (
-          <li key={name}>
-            <span>{name}</span>
+        {steps.map(({ step, count, ofPrevious }) => (
+          <li key={step}>
+            <span>{own[step]}</span>
             <progress max={most} value={count} aria-hidden="true" />
             <span class="numbers">
               {count.toLocaleString(locale)}
-              {index > 0 && name !== own.reservations && steps[index - 1]![1] > 0 && (
-                <span class="small"> {own.shareOfPrevious(share(count / steps[index - 1]![1], locale))}</span>
-              )}
+              {ofPrevious !== null && <span class="small"> {own.shareOfPrevious(share(ofPrevious, locale))}</span>}
             </span>
           </li>
         ))}

@@ -1,4 +1,4 @@
-/** Sales over time as series for charts. Pure, so that tests run it without a browser. */
+/** Sales over time as series for charts, and the steps of the sales funnel. Pure, so that tests run it without a browser. */
 
 import type { Series } from "../parts/chart";
 
@@ -13,6 +13,21 @@ export interface Tier {
   tier_id: string;
   tier_name: string | null;
   sold: number;
+}
+
+/** The counts of the sales funnel; the first two are null without a waiting room. */
+type Funnel = Record<"joined" | "admitted", number | null> & Record<"reservations" | "checkouts" | "orders", number>;
+
+/** The steps of the funnel. `ofPrevious` is the share of the previous step, and null unless both count people or both count purchases. */
+export function funnelSteps(funnel: Funnel): { step: keyof Funnel; count: number; ofPrevious: number | null }[] {
+  const people = (["joined", "admitted"] as const).filter((step) => funnel[step] !== null);
+  const purchases = ["reservations", "checkouts", "orders"] as const;
+  return [people, purchases].flatMap((steps) =>
+    steps.map((step, index) => {
+      const [count, previous] = [funnel[step]!, index > 0 ? funnel[steps[index - 1]!] : null];
+      return { step, count, ofPrevious: previous ? count / previous : null };
+    }),
+  );
 }
 
 const HOUR = 3600;
