@@ -48,10 +48,12 @@ def ticket_holders(event_id: str) -> TicketHoldersView:
     loaded = queries.load_many({ticket.purchase_id for ticket in kept}) if kept else {}
     orders = [order for order in loaded.values() if order is not None and order.is_order]
     owners = {ticket.owner_id for ticket in kept}
-    mailed, users = parallel.both(
-        lambda: _orders_with_email(orders), lambda: _users_with_account(owners | {order.user_id for order in orders})
+    received = {ticket.id: ticket.owner_id for ticket in kept if ticket.transfer is not None and ticket.transfer.accepted_at is not None}
+    (mailed, accepted), users = parallel.both(
+        lambda: parallel.both(lambda: _orders_with_email(orders), lambda: queries.load_owner_emails(received)),
+        lambda: _users_with_account(owners | {order.user_id for order in orders}),
     )
-    reached = users | {order.user_id for order in orders if order.id in mailed}
+    reached = users | {order.user_id for order in orders if order.id in mailed} | {received[ticket_id] for ticket_id in accepted}
     paid = [order for order in orders if order.payment is not None and order.payment.provider not in WITHOUT_MONEY]
     refunded = [order for order in paid if not order.is_disputed]
     return TicketHoldersView(
@@ -68,7 +70,7 @@ def ticket_holders(event_id: str) -> TicketHoldersView:
 
 
 def _orders_with_email(orders: Iterable[Purchase]) -> set[str]:
-    return {order_id for order_id, details in queries.load_many_details(orders).items() if details.customer_email}
+    return {order_id for order_id, details in queries.load_many_details(orders).items() if details.email}
 
 
 def _users_with_account(user_ids: Iterable[str]) -> set[str]:

@@ -15,9 +15,9 @@ def count(api, event_id):
     return reply.json
 
 
-def give(api, ticket_id, giver, receiver):
+def give(api, ticket_id, giver, receiver, **body):
     token = api.post(f"/tickets/{ticket_id}/transfer", user=giver).json["token"]
-    assert api.post(f"/transfers/{token}/accept", user=receiver).status == 201
+    assert api.post(f"/transfers/{token}/accept", user=receiver, json=body).status == 201
 
 
 def test_an_event_without_sales_reaches_nobody(api):
@@ -40,6 +40,16 @@ def test_holders_count_once_and_those_without_an_address_are_named(api, time):
     assert (shown["tickets"], shown["people"], shown["people_without_email"]) == (6, 3, 1)
     assert (shown["refunds"], shown["refunds_without_email"]) == ([{"currency": "USD", "orders": 5, "amount_cents": 30_000}], 2)
     invariants.check(time.now)
+
+
+def test_an_address_typed_at_the_provider_or_when_accepting_a_ticket_is_an_address(shop):
+    session = shop.open_checkout("guest-1", 2, page="hosted", success_url="https://shop.test/done")
+    shop.pay(session)  # as ada@example.com
+    assert shop.confirm(session, "guest-1").status == 201
+    shop.fake.deliver()
+    give(shop.api, f"{session['id']}-2", "guest-1", "guest-2", email="bob@home.test")
+    shown = count(shop.api, shop.event_id)
+    assert (shown["people"], shown["people_without_email"], shown["refunds_without_email"]) == (2, 0, 0)
 
 
 def test_a_cancellation_refunds_what_was_counted(shop):

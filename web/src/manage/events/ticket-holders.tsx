@@ -25,6 +25,15 @@ export function ReachedPeople() {
   );
 }
 
+/** How many people no email reaches; nothing if emails reach everyone. */
+export function UnreachedPeople() {
+  const own = useRoomTexts("events");
+  const { event } = useManagedEvent();
+  const { value } = useLoaded(() => countTicketHolders(event.id), event.id);
+  if (!value?.people_without_email) return null;
+  return <p class="notice">{own.unreached(value.people_without_email, value.is_complete)}</p>;
+}
+
 /** The sum and number of the refunds, and the emails about them. */
 export function CancellationEffects() {
   const own = useRoomTexts("events");

@@ -1,5 +1,6 @@
 /** Emails about an event, newest first. */
 
+import { UnreachedPeople } from "../events/ticket-holders";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
@@ -14,6 +15,7 @@ export function EventMessages() {
     <div class="page page-narrow">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
+      <UnreachedPeople />
       <MessageList found={found} noneText={own.noneText} timezone={event.timezone} />
     </div>
   );

@@ -6,6 +6,7 @@ import { shortDayAndTime } from "../../formats";
 import { Failure } from "../../parts/failure";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
+import { UnreachedPeople } from "../events/ticket-holders";
 import { PagedList } from "../parts/paged-list";
 import { TablePlace } from "../parts/table-place";
 import { usePages } from "../parts/use-pages";
@@ -65,6 +66,7 @@ export function AttendeeList() {
         </label>
       </form>
       <p class="small">{own.note}</p>
+      {ADDONS.messages && <UnreachedPeople />}
       <People key={JSON.stringify(filters)} filters={filters} />
     </div>
   );

@@ -62,6 +62,8 @@ export const eventTexts = {
   noticedTitle: "This change affects ticket holders",
   noticedSave: "Save the changes",
   changeMailed: (count: number) => `${people(count)} ${count === 1 ? "gets" : "get"} an email with the old and the new details, about five minutes after your last change.`,
+  unreached: (count: number, isAll: boolean) =>
+    `${isAll ? "" : "At least "}${people(count)} with tickets ${count === 1 ? "has" : "have"} given no email address, so emails about this event do not reach them. You can add an address on the page of the order.`,
   withoutEmail: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} given no email address and will see the change only in the shop and on the ticket.`,
   cancelFinal: "This cannot be undone. Nobody can publish the event again.",
   cancelNow: "Yes, cancel the event",
