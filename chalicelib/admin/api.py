@@ -40,6 +40,8 @@ from chalicelib.purchases.errors import (
     TicketsNotSendable,
 )
 from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import TicketNotFound, TicketVoid
 from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
@@ -174,6 +176,26 @@ def send_order_again(request: RequestContext, order_id: str, body: AddressBody) 
     with limited(request, MAIL, email_key(body.email), "send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(sent))
+
+
+class TicketNameBody(Struct, forbid_unknown_fields=True):
+    """The name of the person who comes with the ticket; null removes the person."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=500)] | None
+
+
+@route(
+    bp,
+    "PUT",
+    "/admin/orders/{order_id}/tickets/{ticket_id}/name",
+    access="manager",
+    errors=(OrderNotFound, TicketNotFound, TicketVoid),
+)
+def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: TicketNameBody) -> Reply[AdminOrderView]:
+    """Change the name on a ticket of an order, also when its owner no longer can."""
+    order = _get_order(request, order_id)
+    tickets.name_ticket(order.id, ticket_id, body.name, request.require_user().user_id, request.now)
+    return Reply(orders.changed_order_view(order))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money", access="manager")

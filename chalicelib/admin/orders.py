@@ -104,8 +104,9 @@ class TransactionView(Struct, frozen=True, kw_only=True):
 
 
 class AdminOrderTicket(OrderTicket, frozen=True, kw_only=True):
-    """A ticket within its order, with its check-ins, oldest first."""
+    """A ticket within its order, with the person who comes with it, and its check-ins, oldest first."""
 
+    attendee: Attendee | None
     checkins: list[CheckInView]
 
 
@@ -184,7 +185,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
 
 def _ticket_view(ticket: Ticket, purchase: Purchase) -> AdminOrderTicket:
     view = asdict(views.order_ticket_view(ticket, purchase))
-    return AdminOrderTicket(**view, checkins=[checkin_view(checkin) for checkin in ticket.checkins])
+    return AdminOrderTicket(**view, attendee=ticket.attendee, checkins=[checkin_view(checkin) for checkin in ticket.checkins])
 
 
 def _find_refunders(purchase: Purchase) -> dict[str, Person]:

@@ -17,11 +17,14 @@ from chalicelib.accounts.sessions import Session
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import DEFAULT
 from chalicelib.foundation import clock, log, parallel, secret_settings
+from chalicelib.notifications import service as notifications
+from chalicelib.notifications.service import MailDraft
 from chalicelib.purchases import queries, store
 from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, TicketsNotSendable
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.tickets.store import move_item
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -136,7 +139,8 @@ def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     """Send the tickets of an order again to `email`, which becomes the order's address. Returns the order.
 
     The same transaction changes the address by which buyers find lost tickets, so links for the old address no longer show the order.
-    The tickets keep their codes. The add-on `messages` sends the email. Repeating the request within REPEAT_SECONDS sends nothing more.
+    The tickets keep their codes. The add-on `messages` sends the email. The former address gets an email about the change. Repeating the
+    request within REPEAT_SECONDS sends nothing more.
 
     An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and
     ResentTooOften.
@@ -170,7 +174,15 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     )
     saved = store.save(order, replace(order, resent_at=[*recent, now]), [entry], details=corrected if is_changed else None)
     log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
+    if known is not None and email_key(known) != email_key(email):
+        _tell_former_address(order, known)
     return saved
+
+
+def _tell_former_address(order: Purchase, email: str) -> None:
+    """Email the former address of an order that it has changed, without the new address and without the promoter's texts."""
+    number = order_number(order.id, catalog.snapshot().events.get(order.event_id))
+    notifications.send(MailDraft("order_address_changed", email, order.language or DEFAULT, {"order_number": number}))
 
 
 def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:

@@ -5,6 +5,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
+from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
@@ -28,6 +29,7 @@ from chalicelib.tickets.model import (
 )
 
 PAGE_TICKETS = 500
+MAX_ATTEMPTS = 5
 
 
 def issue_tickets(
@@ -133,6 +135,30 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
     if not store.change_attendee(ticket, attendee):
         raise TicketVoid() if get_owned_ticket(ticket.owner_id, ticket.id).state == "void" else TicketNotFound()
     return replace(ticket, attendee=attendee)
+
+
+def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: int) -> Ticket:
+    """Change the name on a ticket of an order for `by`, who manages the event; None removes the attendee. There is no deadline.
+
+    The last change wins. The audit entry has no names, because the audit log outlives an erasure. Raises TicketNotFound and TicketVoid.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        ticket = get_ticket(ticket_id)
+        if ticket.purchase_id != order_id:
+            raise TicketNotFound()
+        if ticket.state == "void":
+            raise TicketVoid()
+        known = ticket.attendee
+        attendee = None if name is None else Attendee(name) if known is None else replace(known, name=name)
+        if attendee == known:
+            return ticket
+        entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.named", by, now, {"order_id": order_id}, event_id=ticket.event_id)
+        try:
+            dynamo.transact([store.change_attendee_item(ticket, attendee), entry])
+        except dynamo.TransactionCanceled:
+            continue
+        return replace(ticket, attendee=attendee)
+    raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
 def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:

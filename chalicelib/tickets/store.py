@@ -157,11 +157,19 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
     return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_checkins(ticket.duplicates))
 
 
+_STILL_THEIRS = "owner_id = :owner AND state <> :void"
+
+
 def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
     """Change the attendee of a ticket. Returns False and writes nothing if the ticket has a new owner or is void."""
-    still_theirs = "owner_id = :owner AND state <> :void"
     changes = {"attendee": _json(attendee), **_changed(ticket.id)}
-    return dynamo.update_if(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
+    return dynamo.update_if(TicketRow(ticket.id), changes, _STILL_THEIRS, owner=ticket.owner_id, void="void")
+
+
+def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
+    """Return the item that changes the attendee of a ticket. The transaction is cancelled if the ticket has a new owner or is void."""
+    changes = {"attendee": _json(attendee), **_changed(ticket.id)}
+    return dynamo.update(TicketRow(ticket.id), changes, _STILL_THEIRS, owner=ticket.owner_id, void="void")
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:

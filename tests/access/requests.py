@@ -109,6 +109,7 @@ def _of_sales(event: str, tier: str, ids: Mapping[str, str]) -> dict[str, Any]:
         "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
         "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
         "PUT /admin/orders/{order_id}/email": {"email": "ada@example.com"},
+        "PUT /admin/orders/{order_id}/tickets/{ticket_id}/name": {"name": "Ada"},
         "POST /checkout/confirm": {"checkout_id": ids["session_id"], "simulate": "success"},
         "POST /checkout/sessions": {"reservation_id": ids["reservation_id"]},
         "POST /events/{event_id}/reservations": item,

@@ -4,11 +4,13 @@ import pytest
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
+from chalicelib.audit import service as audit
 from chalicelib.edge import auth
 from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from tests import builders, invariants
+from tests.simulation.interference import interfere_before
 
 
 def fetch_revenue(api, event_id, **who):
@@ -167,3 +169,69 @@ def test_unknown_events_and_orders_and_reservations_are_not_found(api, time):
     assert fetch_revenue(api, "unknown").status == 404
     assert fetch_order(api, "unknown").status == 404
     assert fetch_order(api, builders.reserve(api, "ada", event_id, tier_id).json["id"]).status == 404
+
+
+def rename(api, order_id, name, number=1, **who):
+    body = {"name": name}
+    return api.put(f"/admin/orders/{order_id}/tickets/{order_id}-{number}/name", json=body, **(who or {"token": builders.admin_token()}))
+
+
+def test_staff_change_the_name_on_a_ticket_also_when_its_owner_no_longer_can(api, time):
+    shop = builders.create_shop(api)
+    order_id = builders.create_order(api, shop, 2)
+    ada = {"name": "Ada", "email": "ada@home.test"}
+    assert api.patch(f"/tickets/{order_id}-1", json={"attendee": ada}, user="ada").status == 200
+    time.advance(30 * 86_400 - 60)  # a minute before the event
+    assert api.patch(f"/tickets/{order_id}-1", json={"attendee": ada}, user="ada").json["error"] == "attendee_locked"
+    reply = rename(api, order_id, "Ada Lovelace")
+    assert reply.status == 200, reply.json
+    assert [ticket["attendee"] for ticket in reply.json["tickets"]] == [ada | {"name": "Ada Lovelace"}, None]
+    assert rename(api, order_id, "Bob", 2).json["tickets"][1]["attendee"] == {"name": "Bob"}
+    assert api.get(f"/tickets/{order_id}-1", user="ada").json["attendee"]["name"] == "Ada Lovelace"
+    assert rename(api, order_id, None).json["tickets"][0]["attendee"] is None
+    invariants.check(time.now)
+
+
+def test_a_changed_name_is_in_the_history_without_the_names(api, time):
+    shop = builders.create_shop(api)
+    order_id = builders.create_order(api, shop)
+    rename(api, order_id, "Grace")
+    rename(api, order_id, "Grace")  # a repeat
+    [entry] = audit.list_entries(f"ticket#{order_id}-1")
+    assert (entry.action, entry.actor, entry.event_id, entry.details) == ("ticket.named", "root", shop[0], {"order_id": order_id})
+    assert "Grace" not in str(entry)
+
+
+def test_names_change_only_on_valid_tickets_of_the_order_and_by_its_managers(api):
+    shop = builders.create_shop(api)
+    order_id, other_id = builders.create_order(api, shop), builders.create_order(api, shop, user="bob")
+    callers = {
+        "staff": {"token": auth.issue_token("sam", {"user"}, events={shop[0]: "staff"})},
+        "stranger": {"token": auth.issue_token("paul", {"promoter"})},
+        "coordinator": {"token": auth.issue_token("cleo", {"user"}, events={shop[0]: "coordinator"})},
+        "owner": {"user": "ada"},
+    }
+    replies = {who: rename(api, order_id, "Eve", **caller).status for who, caller in callers.items()}
+    assert replies == {"staff": 403, "stranger": 404, "coordinator": 200, "owner": 403}
+    for ticket_id in (f"{other_id}-1", f"{order_id}-9", "none"):
+        reply = api.put(f"/admin/orders/{order_id}/tickets/{ticket_id}/name", json={"name": "Eve"}, token=builders.admin_token())
+        assert (reply.status, reply.json["error"]) == (404, "not_found")
+    for name in ("", "x" * 501, 5):
+        assert (rename(api, order_id, name).status, rename(api, order_id, name).json["path"]) == (400, "$.name")
+    builders.refund(api, order_id)
+    assert (rename(api, order_id, "Eve").status, rename(api, order_id, "Eve").json["error"]) == (410, "ticket_void")
+
+
+def test_a_ticket_that_changes_hands_at_the_same_time_can_be_named(api, time):
+    shop = builders.create_shop(api, capacity=50)
+    for number in range(1, 30):
+        order_id = builders.create_order(api, shop, user=f"user-{number}")
+        token = api.post(f"/tickets/{order_id}-1/transfer", user=f"user-{number}").json["token"]
+        with interfere_before(number, lambda token=token: api.post(f"/transfers/{token}/accept", user="bob").status) as accepted:
+            assert rename(api, order_id, "Eve").status == 200
+        if not accepted:
+            break
+        attendee = api.get(f"/tickets/{order_id}-1", user="bob").json["attendee"]
+        assert (accepted, attendee) in [([201], {"name": "Eve"}), ([201], None)]  # a transfer removes the name
+    assert 3 < number < 29
+    invariants.check(time.now)

@@ -110,6 +110,32 @@ def test_the_tickets_of_a_mistyped_address_are_sent_again_to_the_right_one(manag
     invariants.check(manager.time.now)
 
 
+def test_staff_correct_the_name_on_a_ticket_and_see_whom_no_mail_reaches(manager):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    order_id = builders.buy(manager.api, "ada", event_id, tier_id, attendees=[{"name": "Ada Lovelac"}]).json["order"]["id"]
+    project_changes()
+    manager.open(f"/events/{event_id}/orders/{order_id}")
+    ticket = manager.page.get_by_role("listitem").filter(has_text=f"{order_id}-1")
+    expect(ticket.get_by_text("Ada Lovelac", exact=True)).to_be_visible()
+    ticket.get_by_text("Change the name").click()
+    manager.fill("Name on the ticket", "Ada Lovelace")
+    manager.press("Save")
+    expect(ticket.get_by_text("Ada Lovelace", exact=True)).to_be_visible()
+    expect(ticket.get_by_text("Saved")).to_be_visible()
+    assert manager.api.get(f"/tickets/{order_id}-1", user="ada").json["attendee"] == {"name": "Ada Lovelace"}
+    for page in ("attendees", "messages"):
+        manager.open(f"/events/{event_id}/{page}")
+        manager.see("1 person with tickets has given no email address")
+    assert manager.api.put(f"/admin/orders/{order_id}/email", json={"email": "ada@home.test"}, token=manager.token).status == 200
+    manager.page.reload()
+    manager.see_heading("Emails")
+    expect(manager.page.get_by_text("has given no email address")).to_have_count(0)
+    manager.open(f"/events/{event_id}/history")
+    manager.see("Name on a ticket changed")
+
+
 def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
     event_id = manager.create_event()
     manager.publish(event_id)

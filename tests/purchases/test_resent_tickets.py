@@ -43,6 +43,25 @@ def test_a_corrected_address_gets_the_tickets(post, api, event, time):  # noqa: 
     invariants.check(time.now)
 
 
+def test_the_former_address_hears_of_the_change_but_not_of_the_new_address(api, event, mailbox):  # noqa: F811
+    order_id = buy(api, event, "guest-1", WRONG)
+    number = send(api, order_id, RIGHT).json["order"]["number"]
+    [notice] = mailbox.mails
+    assert (notice.to, notice.subject) == (WRONG, f"The email address of your order {number} has changed")
+    assert RIGHT not in notice.text + notice.html
+    send(api, order_id, RIGHT.upper())  # the same mailbox
+    assert len(mailbox.mails) == 1
+
+
+def test_the_former_address_hears_of_it_in_the_language_of_the_order(api, event, mailbox):  # noqa: F811
+    order_id = builders.reserve(api, "guest-1", *event).json["id"]
+    body = {"reservation_id": order_id, "customer_email": WRONG}
+    api.post("/checkout/sessions", json=body, user="guest-1", headers={"Idempotency-Key": order_id, "Accept-Language": "es"})
+    builders.confirm(api, "guest-1", order_id)
+    number = send(api, order_id, RIGHT).json["order"]["number"]
+    assert [mail.subject for mail in mailbox.mails] == [f"Ha cambiado el correo electrónico de tu pedido {number}"]
+
+
 def test_only_the_new_address_finds_the_tickets(api, event, mailbox):  # noqa: F811
     order_id = buy(api, event, "guest-1", WRONG)
     other_id = buy(api, event, "guest-2", WRONG)

@@ -19,6 +19,7 @@ OTHERS = {
     "POST /events/{event_id}/members",
     "POST /admin/orders/{order_id}/refunds/preview",
     "PUT /admin/orders/{order_id}/email",
+    "PUT /admin/orders/{order_id}/tickets/{ticket_id}/name",
     # they take back what was sold, and have tests of their own
     "POST /admin/orders/{order_id}/refunds",
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",

@@ -4,13 +4,14 @@ import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { dayAndTime, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
+import { Field, Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { useByWhom } from "../people/by-whom";
 import { useProviderName, useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
-import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
+import { getManagedOrder, nameTicket, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
 import { ResendForm } from "./resend-form";
 
@@ -86,7 +87,7 @@ function Order({ shown, replace }: OrderProps) {
           </div>
         ))}
       </dl>
-      {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} />}
+      {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} replace={replace} />}
       {ADDONS.messages && !!shown.tickets?.length && may("resendTickets") && <ResendForm shown={shown} onSent={replace} />}
       {shown.tickets?.length !== 0 && may("refundOrders") && (
         <RefundForm shown={shown} onRefunded={replace} />
@@ -96,7 +97,7 @@ function Order({ shown, replace }: OrderProps) {
   );
 }
 
-function Tickets({ shown }: { shown: ManagedOrder }) {
+function Tickets({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
@@ -109,6 +110,7 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
         {shown.tickets?.map((ticket) => (
           <li key={ticket.id}>
             <span>{own.ticket(Number(ticket.id.split("-").at(-1)), tierOf(ticket.tier_id))}</span>
+            {ticket.attendee && <strong>{ticket.attendee.name}</strong>}
             <span class="code">{ticket.id}</span>
             <span class="chip">{own.ticketStates[ticket.state]}</span>
             {ticket.transferred && <span class="chip">{own.transferred}</span>}
@@ -117,6 +119,7 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
                 {(checkin.direction === "out" ? own.checkedOut : own.checkedIn)(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
               </span>
             ))}
+            {ticket.state !== "void" && may("nameTickets") && <TicketName orderId={shown.order.id} ticket={ticket} replace={replace} />}
           </li>
         ))}
       </ul>
@@ -126,6 +129,35 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
         </p>
       )}
     </section>
+  );
+}
+
+interface TicketNameProps {
+  orderId: string;
+  ticket: NonNullable<ManagedOrder["tickets"]>[number];
+  replace: (order: ManagedOrder) => void;
+}
+
+/** Changes the name on a ticket, also when its owner no longer can. */
+function TicketName({ orderId, ticket, replace }: TicketNameProps) {
+  const { t } = useTexts();
+  const [isSaved, setSaved] = useState(false);
+  const save = async ({ name = "" }) => {
+    replace(await nameTicket(orderId, ticket.id, name.trim() || null));
+    setSaved(true);
+  };
+  return (
+    <details>
+      <summary>{ticket.attendee ? t.wallet.changeName : t.wallet.addName}</summary>
+      <Form onSubmit={save} button={t.wallet.save} isQuiet class="fields">
+        {(errorOf) => (
+          <Field name="name" label={t.wallet.name} error={errorOf("name")} type="text" autocomplete="off" maxLength={500} defaultValue={ticket.attendee?.name} onInput={() => setSaved(false)} />
+        )}
+      </Form>
+      <p class="small" role="status">
+        {isSaved && t.wallet.saved}
+      </p>
+    </details>
   );
 }
 

@@ -77,6 +77,9 @@ export const refundOrder = (order_id: string, body: RefundRequest, key: string) 
   content(manager.POST("/admin/orders/{order_id}/refunds", { params: { path: { order_id }, header: withKey(key) }, body }));
 /** Send an order's tickets again, to this address. */
 export const resendTickets = (order_id: string, email: string) => content(manager.PUT("/admin/orders/{order_id}/email", { ...orderParams(order_id), body: { email } }));
+/** Change the name on a ticket; null removes it. */
+export const nameTicket = (order_id: string, ticket_id: string, name: string | null) =>
+  content(manager.PUT("/admin/orders/{order_id}/tickets/{ticket_id}/name", { params: { path: { order_id, ticket_id } }, body: { name } }));
 export const retryRefund = (order_id: string, refund_id: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds/{refund_id}/retry", { params: { path: { order_id, refund_id } } }));
 

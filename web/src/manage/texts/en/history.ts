@@ -43,6 +43,7 @@ const actions: Record<string, string> = {
   "ticket.check_out_undone": "Exit undone",
   "ticket.duplicate_scanned": "Ticket scanned again after check-in",
   "ticket.transferred": "Ticket transferred",
+  "ticket.named": "Name on a ticket changed",
   "ticket.moved": "Ticket moved from a guest to their account",
   "ticket.guest_named": "Guest added to a ticket",
   "ticket.guest_removed": "Guest removed from a ticket",

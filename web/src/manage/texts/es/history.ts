@@ -44,6 +44,7 @@ const actions: Record<string, string> = {
   "ticket.check_out_undone": "Salida anulada",
   "ticket.duplicate_scanned": "Entrada escaneada de nuevo tras el acceso",
   "ticket.transferred": "Entrada transferida",
+  "ticket.named": "Nombre de una entrada cambiado",
   "ticket.moved": "Entrada de un invitado pasada a su cuenta",
   "ticket.guest_named": "Invitado añadido a una entrada",
   "ticket.guest_removed": "Invitado quitado de una entrada",
