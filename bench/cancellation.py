@@ -36,8 +36,8 @@ def take_measures() -> Iterator[Measure]:
     # A run of the sweep each minute first requests refunds, and then makes those that are due.
     request_seconds = sweep.SECONDS_FOR_CANCELLATIONS - event_cancellation.SECONDS_RESERVED
     provider_seconds = sweep.MAX_SECONDS - request_seconds - provider_tasks.SECONDS_FOR_TASK
-    yield Measure("refunds requested, a second", requested, "/s")
-    yield Measure("refunds made at the provider, a second", made, "/s")
+    yield Measure("refunds requested per second", requested, "/s")
+    yield Measure("refunds made at the provider per second", made, "/s")
     slower = min(requested * request_seconds, made * provider_seconds)
     yield Measure(f"minutes to refund {ORDERS:,} orders", ORDERS / slower, "min")
 

@@ -106,7 +106,7 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
 
 
 def elsewhere(change: Callable[[], object]) -> None:
-    """Make a change without the memory of this instance noticing."""
+    """Make a change as another instance would, without a change to the memory of this instance."""
     catalog, head = snapshots._catalog_cache.peek(), store.read_head()
     change()
     snapshots.invalidate()
@@ -122,7 +122,7 @@ def sequential_calls() -> Iterator[None]:
 
 
 def run_fleet(event_ids: list[str], readers: int, seconds: int) -> tuple[SimulationReport, Counter[str]]:
-    """Edit the catalog on ten instances while `readers` of ten requests a second on each of these instances read it."""
+    """Edit the catalog on a fleet of INSTANCES + `readers` instances, which also read it."""
     outcomes: Counter[str] = Counter()
 
     def edit(number: int) -> None:

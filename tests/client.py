@@ -23,7 +23,7 @@ class ClientReply(msgspec.Struct, frozen=True):
     cookies: tuple[str, ...] = ()
 
     def cookie_header(self) -> str:
-        """The header of a browser that has received this response alone."""
+        """The header of a browser that has received only this response."""
         return "; ".join(cookie.partition(";")[0] for cookie in self.cookies)
 
 

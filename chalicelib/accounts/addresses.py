@@ -45,8 +45,8 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 def verify_email(request: RequestContext, token: str, password: str | None) -> MailedLink:
     """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
-    To verify an address takes the account's password too. Otherwise somebody could register the address of another person, who would follow
-    the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
+    Verifying an address also requires the account's password. Otherwise, people could register somebody else's address and hope that its
+    owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
     """
     link = mails.get_link(token, ("verify_email", "change_email"), request.now)
     if link.purpose == "change_email":

@@ -48,7 +48,7 @@ class Mark(Struct, frozen=True):
 
 
 def sign_in_counter(email: str, device: Mark | None = None) -> str:
-    """Return the id of the counter of attempts to sign in with this email address, or of a device that its owner uses."""
+    """Return the id of the counter of attempts to sign in with this email address, or of the owner's `device` if it is given."""
     return _counter_id("device", device.text) if device is not None else _counter_id("account", email_key(email))
 
 
@@ -81,7 +81,7 @@ def _mark(nonce: str, email: str, generation: str) -> str:
 def count_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
     """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors.
 
-    The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and known devices do not have it.
+    The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and known devices have no such delay.
     """
     for network, factor in _networks(request, is_known):
         free_attempts = FREE_ATTEMPTS * settings.current().address_factor * factor

@@ -139,7 +139,7 @@ def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str],
 
 
 def _audit_details(membership: Membership) -> dict[str, str]:
-    """Return which person an audit entry is about, by a keyed digest: the entry outlives the membership, and addresses can be guessed."""
+    """Return a keyed digest of the person: the audit log outlives the membership, and a plain digest of an address can be guessed."""
     mac = hmac.digest(secret_settings.derived_key("members in the audit log"), membership.member_id.encode(), "sha256")
     return {"member": mac.hex()[:32]}
 

@@ -145,7 +145,7 @@ def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
 
 
 def _entry_item(before: Promoter | None, after: Promoter, actor: str, now: int) -> dynamo.TransactItem:
-    """Return the audit entry of a change. It names the fields, but has only the values of the state, because it outlives an erasure."""
+    """Return the audit entry of a change. It names the fields and, because it outlives an erasure, contains no values except the state."""
     fields, state = _changed_fields(before, after), (before.state if before else None, after.state)
     changes = {"state": state} if "state" in fields else {}
     action = "promoter.changed" if before else "promoter.created"

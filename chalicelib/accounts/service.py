@@ -89,7 +89,7 @@ def register(new: Registration, language: Language, now: int) -> bool:
 
 
 def _find_invitation(new: Registration, now: int) -> MailedLink | None:
-    """Return the invitation that proves the address of a registration. An invitation that is over or somebody else's proves nothing."""
+    """Return the invitation that proves the address of a registration. Returns None if it has expired or is for another address."""
     if new.invitation is None:
         return None
     try:
@@ -352,7 +352,7 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
 def become_promoter(user_id: str, now: int) -> Account:
     """Give the account the role of promoters and a profile. Raises NoAccount, AccountLocked, Forbidden or AccountChanging.
 
-    Whoever has lost the role cannot take it back: the profile that remains refuses the transaction.
+    Former promoters cannot give themselves the role again, because their profile still exists and makes the transaction fail.
     """
     account = store.find_account(user_id)
     if account is None:
@@ -367,7 +367,7 @@ def become_promoter(user_id: str, now: int) -> Account:
         dynamo.transact([store.set_rights_item(account, after, ends_sessions=False), profiles.create_promoter_item(after, now), entry])
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(1):
-            raise Forbidden("This account cannot become a promoter again by itself. Contact the shop.") from None
+            raise Forbidden("This account lost its promoter role. To get the role back, contact the shop.") from None
         raise AccountChanging() from None
     return after
 

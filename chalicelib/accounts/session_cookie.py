@@ -98,7 +98,7 @@ def _values(request: RequestContext, name: str) -> list[str]:
 
 
 def _store(request: RequestContext, account: str, guest: str) -> tuple[str, ...]:
-    """Return the session's cookie. Returns none if the request has two, because it would replace the shop's, which has the guest."""
+    """Return the session's cookie. Returns none if the request has two, because a new one could replace the shop's own cookie."""
     if len(_values(request, _name())) > 1:
         return ()
     value = _SEPARATOR.join((account, guest)).rstrip(_SEPARATOR)

@@ -5,7 +5,7 @@ A session ends seven days after its last use, or later if `keep_session` was cal
 Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
 current token, so a client that lost a reply gets the same new token when it repeats the request within GRACE_SECONDS; a token never has two
 successors. After that time, the use of an old token means that the token was stolen or copied, so the session ends, for the thief and for
-the owner (RFC 9700, section 4.14.2). A secret ends with a MAC of the rest of the token, so a text that only names a session ends nothing.
+the owner (RFC 9700, section 4.14.2). A secret ends with a MAC of the rest of the token, so nobody can end a session by knowing only its id.
 """
 
 import base64
@@ -191,7 +191,7 @@ def end_session(session_id: str) -> None:
 def end_session_by_token(token: str) -> None:
     """End the session whose refresh token this is, or was at any time. Does nothing for any other token.
 
-    Of tokens from earlier versions, which have no MAC, only the present one and the last one end the session.
+    Tokens from earlier versions have no MAC: only the current token and the one before it end the session.
     """
     if _is_issued(token):
         end_session(session_id(token))

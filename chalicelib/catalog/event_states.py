@@ -155,7 +155,7 @@ def set_promoter_stopped_items(catalog: Catalog, stop: PromoterStop, actor: str,
 
 
 def follow_promoter(promoter_id: str, now: int) -> int:
-    """Open or close the stock of a promoter's published events that have not ended, after the promoter was stopped or started again.
+    """Open or close the stock of a promoter's published events that have not ended, after the promoter was stopped or may sell again.
 
     Returns the number of events.
     """

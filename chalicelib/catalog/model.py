@@ -79,7 +79,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     purchase_limit: int | None = None
     hold_seconds: int | None = None
     guests_until: int | None = None  # the deadline for naming guests; null: guests can be named while the names on tickets can be changed
-    refundable_until: int | None = None  # until then, inclusive, buyers may return their tickets for their money; null: they may not
+    refundable_until: int | None = None  # until then, inclusive, buyers may return tickets for a refund; null: they may not
     waiting_room: Annotated[
         WaitingRoomConfig | None,
         Field(

@@ -22,12 +22,12 @@ class PromoterUnverified(ApiError):
 
 
 class EventQuotaReached(ApiError):
-    """The promoter has as many events as they may have; `limit` says how many."""
+    """The promoter has reached the limit of events, which is `limit`."""
 
     code: ClassVar[str] = "event_quota_reached"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "You have as many events as you may have. Delete drafts that you do not need, or ask the shop to verify you."
+        "You have reached your limit of events. Delete drafts that you do not need, or ask the shop to verify you."
     )
 
 
@@ -78,7 +78,7 @@ def require_publisher(identity: Identity, event_id: str) -> str:
 
 
 def strict_count(kept: int, total: int) -> int:
-    """Return how many entries count before a promoter is verified, out of `total` with the deleted ones, which stay in the store."""
+    """Return how many entries count for an unverified promoter. `total` includes the deleted entries, which stay in the store."""
     return kept + (total - kept) // DELETED_PER_ENTRY
 
 

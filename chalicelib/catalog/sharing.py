@@ -15,7 +15,7 @@ from chalicelib.foundation import clock
 CALENDAR_MEDIA_TYPE = "text/calendar"
 MAX_LINE_BYTES = 75  # RFC 5545, 3.1, without the line break
 
-_OPENING: dict[Language, str] = {"en": "Ticket sale opens: {name}", "es": "Empieza la venta de entradas: {name}"}
+_OPENING: dict[Language, str] = {"en": "Tickets on sale: {name}", "es": "Empieza la venta de entradas: {name}"}
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})

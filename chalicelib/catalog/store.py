@@ -14,9 +14,10 @@
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
 
-`live` is the truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes since,
-which are spread over many keys. Both are written in rotation: a reader compares the revision or snapshot number in each row with the one
-that it expects, and reads `live` if a row has another one, or if the previous version of Fairgate has changed the catalog without a log.
+`live` is the source of truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes
+since, which are spread over many keys. Both are written in rotation: a reader compares the revision or snapshot number in each row with the
+one that it expects, and reads `live` if a row has a different one, or if the previous version of Fairgate changed the catalog without a
+log.
 """
 
 import gc
@@ -40,7 +41,7 @@ _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
 MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
 
-SNAPSHOT_ROWS = 4  # so a reader has minutes to read a snapshot before its rows are used again
+SNAPSHOT_ROWS = 4  # so a reader has minutes to read a snapshot before its rows are reused
 SNAPSHOT_PART_BYTES = 40_000  # 5 read units, so 300 instances can start in the same second before a key reaches half its limit
 MIN_SNAPSHOT_ENTRIES = 100  # a smaller catalog is read from `live`
 MAX_CHANGES_SINCE_SNAPSHOT = 100  # that every new instance reads; then the sweep writes a new snapshot

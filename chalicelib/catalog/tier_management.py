@@ -38,7 +38,7 @@ class TooManyTiers(ApiError):
     code: ClassVar[str] = "too_many_tiers"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        f"The event has as many ticket types as it may have: {MAX_TIERS}, or fewer until an admin of the shop has verified its promoter."
+        f"The event has reached its limit of ticket types: {MAX_TIERS}, or fewer until an admin of the shop has verified its promoter."
     )
 
 

@@ -452,7 +452,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
 
 
 def sales_warnings(sold: int, reserved: int, kept: str) -> list[str]:
-    """Return what a change of something that sells tickets means for buyers, who keep what `kept` names. Empty without sales."""
+    """Return what a change means for existing buyers, who keep what `kept` names. Returns no warnings if nothing is sold or reserved."""
     return [f"Sold: {sold}, reserved: {reserved}. Buyers keep the {kept} that they bought or reserved."] if sold or reserved else []
 
 

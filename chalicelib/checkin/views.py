@@ -86,7 +86,7 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in chronological order; the numbers of recorded entries and exits, with repeated scans; and of conflicts and refusals."""
+    """The scans in chronological order, and the numbers of recorded entries and exits (with repeated scans), conflicts and refusals."""
 
     scans: list[SyncedScanView]
     admitted: int

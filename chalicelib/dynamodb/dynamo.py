@@ -53,10 +53,10 @@ _UNAVAILABLE = frozenset(
     }
 )
 
-# The errors of botocore that a later attempt may not have. Others, such as missing credentials, stay until somebody corrects the setup.
+# Errors of botocore that may not occur in a later attempt. Others, such as missing credentials, last until somebody corrects the setup.
 _TRANSPORT_ERRORS = (NoConnection, HTTPClientError, IncompleteReadError)
 
-# Why DynamoDB cancels a transaction that may succeed if it is repeated, by item; "None" is an item that was not the reason.
+# For each item, the reasons for which DynamoDB cancels a transaction that may succeed later; an item with "None" was not the cause.
 _TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 

@@ -27,8 +27,8 @@ class HealthView(Struct, frozen=True):
     """An instance that responds. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
 
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
-    not exist. `errors` names what is wrong with the setup of this instance, as requests of the last minute have found out, for example
-    `NoCredentialsError`; the status is then `not_set_up`.
+    not exist. `errors` names the setup errors that occurred on this instance in the last minute, for example `NoCredentialsError`; the
+    status is then `not_set_up`.
     """
 
     status: Literal["ok", "not_set_up"]
@@ -61,7 +61,7 @@ def health(request: RequestContext) -> Reply[HealthView]:
 
 @route(bp, "GET", "/metrics", access="public", media_types=("text/plain",), errors=(NotFound,))
 def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
-    """Return this instance's metrics in Prometheus' text format. A deployed stage has all metrics in CloudWatch, and no such address."""
+    """Return this instance's metrics in Prometheus' text format. Local runs only: a deployed stage has its metrics in CloudWatch."""
     if settings.build() != settings.DEVELOPMENT:
         raise NotFound
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -1,6 +1,6 @@
 """Deprecated names in the API (docs/api.md#deprecated-names). Until the sunset, replies and webhooks contain both the old and new names.
 
-A few bodies of requests may have either name.
+In a few request bodies, clients may still use the old names.
 
 All other code knows only the new names. After the sunset, remove this module and the code that uses it.
 """
@@ -45,7 +45,7 @@ VIEWS: Mapping[str, Names] = {  # name of the type -> names of its fields
     "ReleaseView": _STATE,
     "ReservationView": _STATE,
 }
-BODIES: Mapping[str, Names] = {"ConfirmBody": {"checkout_id": "checkoutId"}}  # name of the type -> names that its requests may have
+BODIES: Mapping[str, Names] = {"ConfirmBody": {"checkout_id": "checkoutId"}}  # name of the type -> names that requests may still use
 VALUES = {"cancelled": "canceled"}  # for fields with a deprecated name: value -> the value under that name
 
 # Headers of replies that contain a deprecated name (RFC 9745, RFC 8594). Every stage serves the OpenAPI document, which marks these names.

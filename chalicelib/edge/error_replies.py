@@ -114,9 +114,9 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
 
 
 def in_accepted_form(accept: str | None, body: dict[str, Any], status: int, headers: dict[str, str]) -> ErrorReply:
-    """Return an error reply as the caller accepts it: as problem details (RFC 9457) if `Accept` names them, or else as it is.
+    """Return an error reply in the form that the caller accepts: as problem details (RFC 9457) if `Accept` names them, otherwise unchanged.
 
-    Problem details have all fields of the reply, and the standard's own ones.
+    Problem details have all fields of the reply and the fields of the standard.
     """
     if PROBLEM_JSON not in {option.partition(";")[0].strip().lower() for option in (accept or "").split(",")}:
         return body, status, headers

@@ -23,7 +23,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
 
 LOCK_SECONDS = 30  # longer than a request may run; after this time, a request without a reply has died
-IMPLIED_SECONDS = 60  # longer than people press a button again
+IMPLIED_SECONDS = 60  # long enough to catch a second press of a button
 MAX_KEY_LENGTH = 255
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def execute_once(
     use = require_key(request, user_id) if required else find_key(request, user_id)
     seconds = settings.current().idempotency_seconds
     if use is not None:
-        is_current = None  # whoever sends a key decides what is a new request
+        is_current = None  # clients that send a key decide which requests are new
     elif is_current is not None:
         use, seconds = imply_key(request, user_id), IMPLIED_SECONDS
     if use is None:
@@ -135,7 +135,7 @@ def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
 
 
 def imply_key(request: RequestContext, user_id: str) -> KeyUse:
-    """Return the use of a key that only identical requests of the user have."""
+    """Return the use of a key that is the same only for identical requests of the user."""
     return _use(request, user_id, f"\n{_digest(request.read_body())}")  # nobody can send this as a key
 
 
@@ -151,7 +151,7 @@ def _digest(raw: bytes) -> str:
 
 
 def _claim(use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
-    """Claim the key for this request, for so many seconds. Returns the key's row, and whether an earlier request with the key exists.
+    """Claim the key for this request, for this many seconds. Returns the key's row, and whether an earlier request with the key exists.
 
     If the earlier request has finished, the row contains its reply. Raises IdempotencyConflict or RequestInFlight.
     """

@@ -132,7 +132,7 @@ UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
 # An instance may leave one request from a user unreported if a record has counted this request.
 MAX_UNREPORTED_BY_USER = 1
-# A /48 network may send this many times as many requests as one address, and more of the requests of a busy sale.
+# A /48 network may send this many times as many requests as one address. The second factor is for the requests of a busy sale.
 WIDE_FACTOR = 10
 WIDE_FACTOR_IN_SALES = 100
 

@@ -147,12 +147,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Which promoters may publish events: those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
     ] = "verified"
     promoter_events: Annotated[
-        int, Meta(ge=1, le=10_000), _says("How many events that have not ended a verified promoter may have, with drafts.")
+        int, Meta(ge=1, le=10_000), _says("How many current and future events, including drafts, a verified promoter may have.")
     ] = 500
     unverified_events: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("How many events, past ones too, a promoter may have before an admin verifies them. Ten deleted drafts count as one."),
+        _says("How many events, including past ones, a promoter may have before an admin verifies them. Ten deleted drafts count as one."),
     ] = 10
     unverified_tiers: Annotated[
         int,

@@ -31,7 +31,7 @@ class Postponed(Exception):
 
 Compose = Callable[[Notification], MailMessage | None]
 
-NOT_COMPOSED = "not composed: "  # how the failure of an attempt begins that did not reach the provider
+NOT_COMPOSED = "not composed: "  # the beginning of the failure of an attempt that did not reach the provider
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
@@ -140,7 +140,7 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
     if not _is_within_limits(claimed, message):
-        log.info("mail.not_sent", kind=message.kind, reason="the address has got an email like this one each day")
+        log.info("mail.not_sent", kind=message.kind, reason="the address got another short email about this event every day")
         _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
     provider_id = provider.send(outbox.encode_mail(message))
@@ -153,7 +153,7 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     """Count an email for its address and its promoter. Raises Postponed if it must wait for a limit.
 
     Returns False for a short email that has waited for SHORT_WAIT_SECONDS because its address gets others about the same event. An email
-    that the provider did not accept was counted before that attempt.
+    that the provider refused is not counted again when it is retried.
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True

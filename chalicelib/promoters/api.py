@@ -171,7 +171,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
-        permissions.require_manager(identity, event_id)  # first, so that strangers count nothing for the address
+        permissions.require_manager(identity, event_id)  # first, so that requests of strangers do not count for the address
         with limited(request, INVITE, identity.user_id, "members"), limited(request, MAIL, email_key(body.email), "member"):
             return Reply(member_view(service.invite_member(identity, event_id, body.email, body.role, request.language, request.now)), 201)
 

@@ -42,7 +42,7 @@ class Seller(Struct, frozen=True, kw_only=True):
     contact: Annotated[str, Meta(description="The website and the email address on one line.")]
     email: str | None
     policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
-    promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop sells.")] = None
+    promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
 
 
 class CoordinatorForbidden(Forbidden):
@@ -83,7 +83,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
     """Change a person's roles or lock. A promoter who is locked or loses the role is stopped: all of their events are suspended.
 
     One transaction changes the account and the catalog, so all instances refuse reservations within `head_check_seconds`, even if this
-    request ends early. The shards are closed or opened afterwards, or else by the sweep. A call that leaves the account as it is still
+    request ends early. The shards are closed or opened afterwards, or else by the sweep. Even if nothing in the account changes, the call
     stops a promoter whom an earlier version of Fairgate did not stop. Raises the errors of `directory.change_rights`.
     """
     was_stopped = must_stop = False
@@ -239,7 +239,7 @@ def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
 
 
 def require_own(identity: Identity, promoter_id: str, message: str) -> None:
-    """Require that the caller may act for this promoter. Raises Forbidden with the `message`, or another one to a locked promoter."""
+    """Require that the caller may act for this promoter. Raises Forbidden with the `message`, or with a message about the lock."""
     if not may_act_for(identity, promoter_id):
         is_locked = "promoter" in identity.roles and identity.user_id == promoter_id
         raise Forbidden("Your account is locked. Contact the shop." if is_locked else message)

@@ -102,11 +102,11 @@ class NotRefundable(ApiError):
 
 
 class ReturnsClosed(ApiError):
-    """`refundable_until` says when the time for returns ended; it is null if the event takes no tickets back."""
+    """`refundable_until` was the deadline for returns; it is null if the event takes no tickets back."""
 
     code: ClassVar[str] = "returns_closed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Tickets for this event cannot be returned, or the time for returns is over."
+    default_message: ClassVar[str] = "Tickets for this event cannot be returned, or the deadline for returns has passed."
 
 
 class TicketsNotReturnable(ApiError):

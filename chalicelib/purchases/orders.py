@@ -71,7 +71,7 @@ def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
 
 
 def is_current(purchase_id: str) -> bool:
-    """Return whether the purchase has tickets that the buyer keeps, or still holds tickets."""
+    """Return whether the purchase is an order that still has tickets, or still holds tickets."""
     purchase = queries.load(purchase_id)
     return purchase is not None and (purchase.is_order or purchase.is_active(clock.now()))
 

@@ -123,7 +123,7 @@ _RETURN_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, RefundInva
 
 @route(bp, "POST", "/orders/{order_id}/return", access="user", errors=_RETURN_ERRORS)
 def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _ALL_TICKETS) -> Reply[RefundsView]:
-    """Return unused tickets of one of the caller's orders for their money, while the event takes tickets back. Safe to repeat.
+    """Return unused tickets of one of the caller's orders for a refund, while the event takes tickets back. Safe to repeat.
 
     Shows all refunds of the order.
     """
@@ -423,7 +423,7 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
     request.is_repeatable = True
     user_id = request.require_user().user_id
     with limited_by_address(request, TRANSFER):
-        if body.email:  # a wrong token counts nothing for the address
+        if body.email:  # a request with a wrong token must not count for the address
             transfers.check_acceptance(user_id, token, request.now)
         with limited(request, MAIL, email_key(body.email), "transfer") if body.email else nullcontext():
             result = transfers.accept(user_id, token, body.email, request.language, request.now)

@@ -133,7 +133,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of the purchases with an address, and of those from which it received a ticket, newest first. Reads `limit` items."""
+    """Return the ids of purchases with this address or with a ticket that it received, newest first. Reads `limit` items."""
     return [found.partition("-")[0] for found in store.list_ids_of_address(email, limit)]
 
 
@@ -145,7 +145,7 @@ def get_order_of_address(email: str, order_id: str) -> Purchase:
 
 
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
-    """Return the valid and frozen tickets of these orders, and the received tickets. Leaves out given tickets. Newest order first."""
+    """Return the valid and frozen tickets of these orders, except transferred ones, and the received tickets. Newest order first."""
     ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
     found = store.load_many(ids - received)

@@ -332,7 +332,7 @@ def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
     }
 
 
-# Returns: until the event's `refundable_until`, buyers get their money for tickets that they own and nobody has used.
+# Returns: until the event's `refundable_until`, buyers get a full refund for tickets that they own and that nobody has used.
 
 RETURNED = "returned-"  # how the ids of these refunds begin
 
@@ -359,7 +359,7 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
 
 
 def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
-    """Return tickets for their buyer, who gets the whole price back. `wanted` are ticket ids; null means all that can be returned.
+    """Return tickets for their buyer, who gets the full price back. `wanted` are ticket ids; null means all that can be returned.
 
     A ticket is returned once, so a repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
     and OrderDisputed.

@@ -153,7 +153,7 @@ MAX_PER_SWEEP = 5_000
 class DueRefunds:
     """The refunds that are due at `now`, the longest due first, read in pages while their tasks are done.
 
-    `begun` counts the tasks. `has_more` means that a run ended before it came to all of them. `is_late` means that the first was due for
+    `begun` counts the tasks. `has_more` means that a run ended before it reached all of them. `is_late` means that the first was due for
     LATE_SECONDS. `has_failed` means that the store failed to return the rest.
     """
 
@@ -183,7 +183,8 @@ class DueRefunds:
 
 def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
     refund = purchase.find_refund(case.id) if purchase is not None else None
-    # A refund that was left to the sweep needs one call instead of two: no call has failed yet, and if a run was killed, it was today.
+    # A refund that was left to the sweep needs one call instead of two: no call has failed yet, and if a run was killed during the call,
+    # the idempotency key is still valid.
     is_first_attempt = case.next_at == case.since and now - case.since < SAFE_REPEAT_SECONDS
 
     def ask() -> ProviderRefund:

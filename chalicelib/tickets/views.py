@@ -131,7 +131,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
 
 
 def door_view(ticket: Ticket, catalog: Catalog, now: int) -> VisibleTicketView:
-    """Return the ticket as people who work at its event see it: nothing that forges it, and no email address."""
+    """Return the ticket as people who work at its event see it: without the data that could forge it, and without the email address."""
     shown = asdict(ticket_view(ticket, catalog, now)) | {"code": UNSET, "qr_sig": UNSET, "qr_url": UNSET}
     return VisibleTicketView(**shown | {"attendee": replace(ticket.attendee, email=None) if ticket.attendee else None})
 

@@ -114,7 +114,7 @@ class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This waiting room lets nobody in any more: the sale has ended, the event was cancelled or all tickets are sold."
+        "This waiting room no longer lets anybody in: the sale has ended, the event was cancelled or all tickets are sold."
     )
 
 

@@ -37,7 +37,7 @@ class InvalidClaim(Exception):
 class DrawProof:
     """The proof document of a room after the opening.
 
-    `n` arrivals were drawn. `offsets[i]` is how many of them all counters before counter i counted.
+    `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i.
     """
 
     event_id: str

@@ -129,7 +129,8 @@ def test_a_session_from_before_the_marks_gets_one_when_it_is_used(api, time):
 
 
 def test_the_cookie_of_the_session_has_nothing_that_earlier_versions_do_not_know(api, time):
-    """They run beside this one during a deployment, and after a rollback. They take all behind the first `~` for the guest's token."""
+    """They run beside this one during a deployment, and after a rollback. They take everything after the first `~` for the guest's
+    token."""
     guest = api.post("/auth/guest", headers=BROWSER)
     sign_up(api)
     cookie = log_in(api, headers={"Cookie": cookie_of(guest), **BROWSER}).cookies[0].partition(";")[0]

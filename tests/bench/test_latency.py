@@ -20,7 +20,7 @@ NOT_VISITED = {
 # What a route may take: so many trips one after the other stay below the limit of the store's part.
 MOST_TRIPS = 6
 
-# Changes of managers, which are counted before they are made, so that the limit of changes holds over all instances: one trip more.
+# Changes of managers, which are counted before they are made, so that the limit holds across all instances: one more trip.
 COUNTED_FIRST = {
     "POST /admin/events/{event_id}/tickets/packages",
     "PATCH /admin/events/{event_id}/tickets/packages/{package_id}",

@@ -1,5 +1,5 @@
-"""What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone, nor
-with text of twice the size.
+"""What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone, even with text
+at twice the normal size.
 
 With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in the other languages at both widths.
 """

@@ -320,7 +320,7 @@ def test_a_guest_who_was_away_for_a_week_is_told_and_can_buy_again(new_buyer, ti
     expect(buyer.heading("Checkout")).to_be_visible()
     time.advance(REFRESH_SECONDS)
     buyer.page.goto("/tickets")
-    buyer.see("You are no longer known as a guest here. We recognise this browser for seven days")
+    buyer.see("Your guest session has ended. We recognise this browser for seven days")
     buyer.see("What you bought is still valid.")
     expect(buyer.page.get_by_text("Your session has ended.")).to_have_count(0)
     buyer.press("Continue without an account")
@@ -410,7 +410,7 @@ def test_a_receipt_names_the_promoter_who_sells(new_buyer, api, time):
     buyer.page.get_by_role("main").get_by_role("link").click()
     buyer.see("Harbor Concerts")
     number = buyer.page.locator(".receipt .code").first.inner_text()
-    buyer.see(f"Questions, or do you need a refund? Contact the seller and give the order number {number}:")
+    buyer.see(f"Do you have questions or need a refund? Contact the seller and give the order number {number}:")
     expect(buyer.page.get_by_role("link", name="office@example.com")).to_have_attribute(
         "href", f"mailto:office@example.com?subject={number}"
     )

@@ -162,7 +162,7 @@ def test_publishing_and_unpublishing_reach_buyers(api, time, elsewhere):
 
 
 def test_a_change_that_the_previous_version_made_is_seen_with_all_later_ones(api, time, elsewhere):
-    """The previous version writes the entry and counts the revision, but knows no log."""
+    """The previous version writes the entry and counts the revision, but does not write to the log."""
     event_id, _ = create_published(api)
     name_elsewhere(api, elsewhere, event_id)
     known = catalog.load_current().events[event_id]

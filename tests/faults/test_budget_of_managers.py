@@ -99,8 +99,8 @@ def test_a_login_reads_while_its_attempt_is_counted(api):
 
 
 def test_a_change_with_a_password_reads_the_account_first(api):
-    """The account, the two counters, the counters again; then the change. What is kept of the person is read meanwhile, then deleted: the
-    sessions, before the account."""
+    """The account, the two counters, the counters again; then the change. The data about the person is read in the meantime. Then it is
+    deleted, and the sessions go before the account."""
     register(api)
     api.get("/events")
     token = log_in(api).json["access_token"]

@@ -57,7 +57,7 @@ def test_slower_calls_are_made_more_at_once(call_seconds, at_once):
 
 
 def test_the_number_at_once_follows_the_seconds_of_the_calls(work, time):
-    """Slow calls allow the next ones to be 32 at once: the barrier opens only if so many tasks ask at the same time."""
+    """After slow calls, 32 calls run at once: the barrier opens only if 32 tasks ask at the same time."""
     together = threading.Barrier(32)
     slow = [work.task(name, ask=lambda: time.advance(30)) for name in range(10)]
     waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(32)]

@@ -108,7 +108,7 @@ def test_a_guest_is_erased_without_one(api, time):
 
 
 def test_an_erasure_ends_the_sessions_and_revives_none(api, time):
-    """A guest who registered and was erased is nobody, as a guest is: the session from before must not count again."""
+    """After the erasure, the user has no account, like a guest: the guest's session from before the registration must not count again."""
     guest = api.post("/auth/guest").json
     assert api.post("/auth/register", json={"email": EMAIL, "password": PASSWORD}, token=guest["access_token"]).status == 201
     tokens = log_in(api).json

@@ -43,7 +43,7 @@ def change(api: Client, user_id: str, **changes: Any) -> ClientReply:
     return api.patch(f"/admin/users/{user_id}", json=changes, token=builders.admin_token())
 
 
-# What stops a promoter, and what starts the promoter again.
+# What stops a promoter, and what undoes it.
 STOPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"locked": True}, {"locked": False}),
     ({"roles": ["user"]}, {"roles": ["user", "promoter"]}),

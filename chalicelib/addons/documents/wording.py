@@ -72,7 +72,7 @@ class Wording(Struct, frozen=True, kw_only=True):
         return languages.moment_text(clock.local(epoch_seconds, timezone), self.language)
 
     def doors_and_end(self, event: Event) -> str:
-        """Return when the doors open and when the event ends, as far as they are known."""
+        """Return when the doors open and when the event ends, if they are known."""
         starts = clock.local(event.starts_at, event.timezone)
         parts = []
         if event.doors_minutes is not None:

@@ -103,7 +103,7 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
         push.check_subscription(body.push)
     address, stored = turn_notices.checked_address(user_id, body.email, has_push=body.push is not None)
     receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
-    turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token counts nothing for the address
+    turn_notices.check_place(user_id, event_id, body.token, request.now)  # a request with a wrong token must not count for the address
     with limited(request, MAIL, receiver, "turn"):
         notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
     return Reply(turn_notice_view(notice))
@@ -111,7 +111,7 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/notice", access="user")
 def stop_turn_messages(request: RequestContext, event_id: str) -> Reply[Done]:
-    """Get no further messages about your turn at an event. Your place stays the same."""
+    """Stop the messages about your turn at an event. Your place stays the same."""
     from chalicelib.addons.messages import turn_notices
 
     turn_notices.stop_messages(request.require_user().user_id, event_id, request.now)

@@ -99,7 +99,7 @@ def send_due(compose: Compose, now: int) -> None:
 
 
 def _attempt(notification: Notification, compose: Compose, now: int) -> None:
-    """Make the only attempt to send a push message, or the next one after the push service has refused it for now."""
+    """Send a push message. Queues it again only if it is not due yet, or if the push service refuses it for now."""
     try:
         message = compose(notification)
         if message is not None:

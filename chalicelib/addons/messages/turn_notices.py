@@ -1,4 +1,4 @@
-"""Tell people in a waiting room who asked for it their place, after the draw, and that their turn is near, by email and push message.
+"""Emails and push messages that people in a waiting room asked for: their place after the draw, and a notice shortly before their turn.
 
 The waiting room stores no turns: a position, the plan and the clock say when somebody is admitted, and managers change the plan during a
 sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody has
@@ -37,7 +37,7 @@ MAX_PLACES = 1000  # per room, lane and run: about as many emails as one run sen
 PORTION = 500  # places that are moved at once after the draw
 SECONDS_RESERVED = 30  # per run, for sending
 SECONDS_PER_RUN = 60
-MAX_TURN_SECONDS = 86_400  # for which a push service keeps a message for a browser that is off
+MAX_TURN_SECONDS = 86_400  # how long a push service keeps a message for a browser that is offline
 # These emails may use half of the rate, so that neither a large draw nor a large wave holds up the emails about orders.
 SECONDS_OF_MAILS = 30
 
@@ -60,7 +60,7 @@ class Turn(Struct, frozen=True):
     status: QueueStatus
 
     def seconds_left(self, now: int) -> int:
-        """Return the seconds until the turn is over, or MAX_TURN_SECONDS if nobody can say yet when it begins."""
+        """Return the seconds until the turn ends, or MAX_TURN_SECONDS if nobody can say yet when it begins."""
         if self.status.pass_seconds_left is not None:
             return self.status.pass_seconds_left
         begins_at = self.status.admitted_at
@@ -70,8 +70,8 @@ class Turn(Struct, frozen=True):
 def checked_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
     """Return the address for a user's emails, and the address to store, which is None for the address of an account.
 
-    Both are None for a user who gets push messages only. Raises InvalidInput if a user without a verified address names none and has no
-    push messages, or a user with a verified address names one.
+    Both are None for a user who gets push messages only. Raises InvalidInput if a user without a verified address gives no address and gets
+    no push messages, or if a user with a verified address gives one.
     """
     account = accounts.find_account(user_id)
     if account is not None and account.verified_at is not None:

@@ -131,7 +131,7 @@ class TooManyEndpoints(ApiError):
     code: ClassVar[str] = "too_many_endpoints"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        f"You have as many webhook endpoints as you may have: {MAX_ENDPOINTS}, or fewer until an admin of the shop has verified you. "
+        f"You have reached the limit of webhook endpoints: {MAX_ENDPOINTS}, or fewer until an admin of the shop has verified you. "
         "Delete one that you no longer need."
     )
 

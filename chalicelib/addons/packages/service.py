@@ -113,7 +113,7 @@ def delete_package(package_id: str, actor: str, now: int, expected: Expected) ->
         except TierHasSales as refusal:
             tier_management.update_tier(package_id, TierChanges(on_sale=False), actor, now, expected)
             counts = f"Sold: {refusal.details['sold']}, reserved: {refusal.details['held']}."
-            message = f"{counts} The package is disabled, not deleted: nobody can buy it, and what is sold or reserved stays valid."
+            message = f"{counts} The package is disabled, not deleted: nobody can buy it, and sold or reserved packages stay valid."
             return DeletedPackageView(id=package_id, deleted_at=None, message=message)
     return DeletedPackageView(id=package_id, deleted_at=clock.iso(deleted.updated_at), message="The package is deleted.")
 
@@ -150,7 +150,7 @@ def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addre
 
 @contextmanager
 def showing_current(package_id: str) -> Iterator[None]:
-    """Let errors of the block speak of packages, and add the current package to a version conflict, so that the editor can decide again."""
+    """Reword the block's errors for packages, and add the current package to a version conflict, so that the editor can decide again."""
     with speaking_of_packages():
         try:
             yield
@@ -161,7 +161,7 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 @contextmanager
 def speaking_of_packages() -> Iterator[None]:
-    """Make an error that the block raises speak of packages: replace its words and field names for tiers."""
+    """Reword an error that the block raises: replace its words and field names for tiers by those for packages."""
     try:
         yield
     except ApiError as error:

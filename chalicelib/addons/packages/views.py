@@ -178,7 +178,7 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
 
 
 class DeletedPackageView(Struct, frozen=True, kw_only=True):
-    """What became of a package that was to be deleted.
+    """The result of deleting a package.
 
     A package with sales is only disabled: `deleted_at` is null, and `message` says so.
     """

@@ -65,7 +65,7 @@ class AttendeeAnswer(Struct, frozen=True):
 
 
 class AttendeeView(Struct, frozen=True, kw_only=True):
-    """A person whom a ticket admits: the guest of a seat, or nobody who is known by name.
+    """A person whom a ticket admits: the guest of a seat, or a person without a name.
 
     `name` is null if nobody has named the person. `email` is the person's address or, if it is unknown, the address of the ticket's owner.
     `number` is null in the first seconds after the sale. People who come in without a code of their own count for the seats without a
@@ -144,7 +144,7 @@ def _read_page(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView],
 def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, int] | None) -> tuple[list[Purchase], str | None]:
     """Load orders for a page, newest first, and return the id of the last order that was read, or None if no orders follow.
 
-    Loads no more orders than fill the page, unless only their tickets tell which people the filters accept.
+    Loads only as many orders as fill the page, unless their tickets must be read to apply the filters.
     """
     is_known = query.came_in is None and query.state in (None, "void")
     most = min(query.limit, MAX_ORDERS) if is_known and query.tier_id is None else MAX_ORDERS

@@ -150,8 +150,8 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
 def find_in_all_events(text: str, limit: int) -> list[str]:
     """Return the ids of at most `limit` purchases of any events that match the text, newest first.
 
-    The text is an order or ticket id, an order's number with its initials, a ticket's code, or an email address, in each case complete.
-    An address is that of a buyer, with or without an account, or of somebody who received a ticket.
+    The text is a complete order or ticket id, order number with its initials, ticket code, or email address. An address is that of a buyer,
+    with or without an account, or of somebody who received a ticket.
     """
     number = _NUMBER.fullmatch(text.strip().upper())
     if number is not None:

@@ -44,7 +44,7 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line, until the time is over. The line whose last run was longest ago comes first.
+    """Run the allocator for all events with a line, until the time is used up. The line whose last run was longest ago comes first.
 
     A store error stops the run.
     """
@@ -149,7 +149,7 @@ def _begin_census(event_id: str, now: int) -> Census:
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
-    `left` are the tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers that people wait for who are
+    `left` are the tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers for which anybody waits who is
     not known to be at their limit.
     """
 
@@ -170,7 +170,7 @@ class _Pass:
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
         self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
         self.upcoming = list[Entry]()  # the entries of the current page
-        self.chunk = 1  # how many buyers are checked next: more and more, while many cannot have an offer
+        self.chunk = 1  # how many buyers are checked next; grows while many of them cannot have an offer
 
     def run(self) -> bool:
         """Make offers, count the line, and release tickets that nobody wants. Returns whether to pass through the line again."""

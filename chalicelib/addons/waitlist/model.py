@@ -89,7 +89,7 @@ class Segment(Struct, array_like=True):
 class Census(Struct, kw_only=True):
     """How many people wait in a line and where, as counted by the allocator. Its size hardly grows with the length of the line.
 
-    `full_at` is when the whole line was last counted (epoch seconds), or 0 before the first count. Later counts only add the entries behind
+    `full_at` is when the whole line was last counted (epoch seconds), or 0 before the first count. Later counts only add the entries after
     `counted_to`, the id of the last entry counted. `people_to` and `tickets_to` are the highest numbers of the people who had joined by
     then. `groups` are sets of tiers; all further sets are counted together, as if they had tiers in common with every other set. `tiers`
     has (people, tickets) by tier id. `offered` is the number of open offers.
@@ -124,7 +124,7 @@ class Census(Struct, kw_only=True):
         self.tickets_to = max(self.tickets_to, entry.tickets_to or 0)
 
     def position(self, entry: Entry) -> Position | None:
-        """Return the position of a waiting entry, which may be closer to the front than that. Returns None if it is not known yet."""
+        """Return the position of a waiting entry, or None if it is not known yet. The real position may be closer to the front."""
         last = bisect_right(self.segments, entry.id, key=lambda segment: segment.first_id)
         groups = [number for number, tier_ids in enumerate(self.groups) if not set(tier_ids).isdisjoint(entry.tier_ids)]
         counts = [segment.counts[group] for segment in self.segments[:last] for group in (*groups, MAX_GROUPS) if group in segment.counts]

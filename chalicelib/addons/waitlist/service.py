@@ -37,7 +37,7 @@ from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-MAX_COUNTED_OFFERS = 100  # more open offers are not counted for each page of a manager, but once a minute
+MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
 
 
 class JoinRequest(Struct, frozen=True):
@@ -151,7 +151,7 @@ def list_own_entries(user_id: str, now: int) -> list[OwnEntry]:
 
 
 def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: int, after: str | None) -> LineOverview:
-    """Return the line of an event with its numbers, and up to `limit` of its entries in this state behind the entry `after`."""
+    """Return the line of an event with its numbers, and up to `limit` of its entries in this state that follow the entry `after`."""
     line, census = store.find_line(event_id) or Line(event_id=event_id), store.find_census(event_id)
     if state == "waiting":
         places = next(store.read_pages(event_id, after, limit + 1))

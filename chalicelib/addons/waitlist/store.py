@@ -33,9 +33,9 @@ class WaitlistRow(dynamo.Table):
     """A row. Its `pk` identifies its kind.
 
     In a `user#<user id>` row, `sk` is the event id and `content` is the entry. In a `waiting#<event id>#<part>` or `offers#<event id>` row,
-    `sk` is the entry's id and `content` is the entry. In a `lines` row, `sk` is the event id, and so it is in an
-    `arrivals#<event id>#<part>` row, which counts the `people` who have ever joined and their `tickets`, and in a `census#<event id>` row,
-    whose `body` is the census as compressed JSON.
+    `sk` is the entry's id and `content` is the entry. In all other rows, `sk` is the event id: a `lines` row is an event's line, an
+    `arrivals#<event id>#<part>` row counts the `people` who have ever joined and their `tickets`, and a `census#<event id>` row has the
+    census as compressed JSON in its `body`.
     """
 
     feature = "waitlist"
@@ -95,13 +95,13 @@ def list_user_entries(user_id: str) -> list[Entry]:
 
 
 def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
-    """Iterate over an event's places in order of arrival, page by page, from the beginning or from behind the entry `after`.
+    """Iterate over an event's places in order of arrival, page by page, from the beginning or from the entry that follows `after`.
 
-    A page takes one strongly consistent query for each part, made at once, which reads up to `size` places. Each page is larger than the
-    page before, so both the first places and the whole line take few round trips.
+    A page takes one strongly consistent query for each part, and these run in parallel. Each reads up to `size` places. Each page is larger
+    than the page before, so both the first places and the whole line take few round trips.
     """
     unread: dict[int, list[Place]] = {part: [] for part in range(PARTS)}  # places read but not yet returned, of parts with more places
-    rest = list[Place]()  # the same of parts that were read to their end
+    rest = list[Place]()  # places not yet returned, of parts that were read to their end
     position = dict.fromkeys(unread, after)
 
     def read(part: int) -> list[Place]:
@@ -117,7 +117,7 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
             else:
                 position[part] = places[-1].entry.id
         rest.sort(key=_arrival)
-        # A part with more places may have entries behind its last place, so only the places before every such place are in order.
+        # A part in `unread` may continue after its last place here, so only the places up to the first of these last places are in order.
         until = min((places[-1].entry.id for places in unread.values()), default=None)
         page = list[Place]()
         for places in (rest, *unread.values()):
@@ -136,7 +136,7 @@ def list_places(event_id: str) -> list[Place]:
 def list_offered(event_id: str, after: str | None = None, limit: int | None = None) -> list[Entry]:
     """List the entries with an offer whose outcome is not recorded yet, in order of arrival. The read is strongly consistent.
 
-    Lists up to `limit` entries behind the entry `after`.
+    Lists up to `limit` entries that follow the entry `after`.
     """
     condition = None if after is None else WaitlistRow.sk > after
     return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit, consistent_read=True)]
@@ -168,7 +168,7 @@ def scan_entries() -> Iterator[Entry]:
 def open_line(event_id: str, ttl: int) -> None:
     """Create the line of an event if the event has none, with an empty census until `ttl`. Allocators process only events with a line.
 
-    Lines of earlier versions have no census until an allocator counts them, so nobody in them is told a place that ignores the others.
+    Lines of earlier versions have no census until an allocator counts them, so nobody in them sees a place that leaves out people ahead.
     """
     if dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)") is None:
         dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), "attribute_not_exists(pk)")
@@ -194,7 +194,7 @@ def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
 def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
     """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease.
 
-    A run that follows a change counts nobody, so it does not put off the line's next run by the schedule.
+    A run that follows a change counts nobody, so it does not delay the line's next scheduled run.
     """
     free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
     changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS, **({} if is_following else {"last_run_at": now})}
@@ -230,7 +230,7 @@ def find_census(event_id: str) -> Census | None:
 
 
 def cached_census(event_id: str, now: int) -> Census | None:
-    """Return this instance's copy of the last census of a line. Reads about once in CENSUS_SECONDS."""
+    """Return this instance's copy of the last census of a line. Reads the store about once every CENSUS_SECONDS."""
     read_at, census = _censuses.entries.get(event_id, (-CENSUS_SECONDS, None))
     if not read_at <= now < read_at + CENSUS_SECONDS:
         census = _find_census(event_id, consistent=False)

@@ -17,8 +17,8 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
-    `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the numbers are exact
-    then; farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. The three are null while they are not
+    `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
+    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. The three are null while they are not
     known. `offer` is a reservation, which must be paid before it expires like any other reservation. `max_price_cents` is the highest
     accepted price of one ticket.
     """
@@ -130,6 +130,6 @@ PERSONAL_ITEMS = PersonalItems(
 
 
 def demand_views(tiers: Mapping[str, tuple[int, int]]) -> list[TierDemandView]:
-    """Return the demand, given as (people, tickets) by tier id, with the tier for the most tickets first."""
+    """Return the demand, given as (people, tickets) by tier id, with the tier for which people want the most tickets first."""
     by_tickets = sorted(tiers.items(), key=lambda item: item[1][1], reverse=True)
     return [TierDemandView(tier_id, people, tickets) for tier_id, (people, tickets) in by_tickets]

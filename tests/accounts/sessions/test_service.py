@@ -117,7 +117,7 @@ def test_a_client_that_lost_the_next_token_logs_out_with_the_last_one(api, time)
 
 
 def test_a_client_that_kept_an_older_token_logs_out_too(api, time):
-    """Such as a browser that was restored from a backup: the session must not outlive the sign-out."""
+    """A browser that was restored from a backup has such a token: the session must not outlive the sign-out."""
     first = sign_up(api)["refresh_token"]
     last = refresh(api, refresh(api, first).json["refresh_token"]).json["refresh_token"]
     assert api.post("/auth/logout", json={"refresh_token": first}).status == 200

@@ -131,7 +131,7 @@ def test_invitations_have_no_text_of_an_unverified_promoter(api, post):
         assert api.post(f"/events/{event_id}/members", json={"email": path, "role": "staff"}, **by).status == 201
     for mail in post.provider.parsed():
         assert SPAM not in whole_text(mail)
-        assert "an event of" in mail["Subject"]
+        assert "an event sold by" in mail["Subject"]
 
 
 def create_owner(user_id: str, email: str) -> None:
@@ -258,6 +258,6 @@ def test_buyers_of_free_tickets_learn_of_a_change_unless_the_event_is_suspended(
     time.advance(event_notices.QUIET_SECONDS)
     post.send()
     mails = [mail for mail in post.deliver() if mail["To"] == VICTIM]
-    subjects = ["Your order at Shop"] if locked else ["Your order at Shop", "An event of your order at Shop has changed"]
+    subjects = ["Your order at Shop"] if locked else ["Your order at Shop", "An event in your order at Shop has changed"]
     assert [mail["Subject"] for mail in mails] == subjects
     assert SPAM not in "".join(map(whole_text, mails))

@@ -142,7 +142,8 @@ def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
 
 @pytest.fixture
 def with_many_at_their_limit(api, sold_out):
-    """A line that begins with more people at their limit than a run once got past. Returns the ids of event, tier and the first order."""
+    """A line that begins with more people at their limit than a run could once pass over. Returns the ids of event, tier and the first
+    order."""
     event_id, tier_id, orders = sold_out
     other = builders.create_tier(api, event_id, "Balcony", capacity=5000, per_user_limit=6)
     with settings.override(rate_limits="off"):
@@ -219,7 +220,7 @@ def test_each_line_gets_its_turn_if_a_run_ends_early(api, time, monkeypatch):
     for _ in range(2):
         time.advance(60)
         with monkeypatch.context() as patched:
-            left = iter([100.0] * 3)  # asked before the line, before its offer and behind its page
+            left = iter([100.0] * 3)  # read before the line, before its offer and after its page
             patched.setattr(allocator, "deadline", SimpleNamespace(remaining=lambda left=left: next(left, 0.0)))
             assert lines.run_allocator()["offered"] == 1
     assert [entry["status"] for entry in lines.own(api, "w1")] == ["offered", "offered"]

@@ -1,4 +1,5 @@
-"""The census of a line: positions that are never too good and hardly too bad, at a cost that does not grow with the line."""
+"""The census of a line: positions that are never too optimistic and at most slightly too pessimistic, at a cost that does not grow with the
+line."""
 
 import random
 import zlib

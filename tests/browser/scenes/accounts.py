@@ -88,7 +88,7 @@ def guest_who_stayed_away_looks_at_an_event(stage: Stage) -> None:
     stage.checkout()
     stage.time.advance(8 * 86_400)
     stage.open(f"/events/{stage.event}")
-    stage.buyer.see("You are no longer known as a guest here.")
+    stage.buyer.see("Your guest session has ended.")
 
 
 def orders(stage: Stage) -> None:

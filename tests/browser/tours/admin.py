@@ -106,7 +106,7 @@ def users(manager: Manager) -> Iterator[str]:
     yield "orders"
     manager.fill("Email address, user ID, order number or code", "gina@example.com")
     manager.press("Search")
-    manager.see("No email address of an account begins with this text.")
+    manager.see("No account has an email address that begins with this text.")
     manager.see("Night")
     yield "found_order"
     manager.fill("Email address, user ID, order number or code", "ada")

@@ -10,5 +10,5 @@ export { OrderPage } from "./orders";
 export { Register } from "./register";
 export { SignIn } from "./sign-in";
 export { Transfer } from "./transfer";
-// Without the add-on, nothing of the list is built.
+// Without the add-on, the build leaves the list out.
 export const Orders = ADDONS.reports ? OrderList : NotFound;

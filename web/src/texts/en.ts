@@ -393,7 +393,7 @@ export const en = {
       transfer_expired: "This link has expired. Ask the sender for a new one.",
       transfer_to_self: "This ticket is already yours. Send the link to the person who should have it.",
       transfer_closed: "The event is over or cancelled, so this ticket can no longer be transferred.",
-      returns_closed: "The time for returning tickets is over.",
+      returns_closed: "The deadline for returning tickets has passed.",
       tickets_not_returnable: "These tickets cannot be returned: they have been used or given to someone else, or are no longer valid. Reload the page.",
       ticket_used: "This ticket has been used to enter the event, so it can no longer be transferred.",
       ticket_void: "This ticket is no longer valid.",

@@ -159,7 +159,7 @@ export const es: Texts = {
       pushBeforeTurn: "Este navegador te mostrará una notificación unos cinco minutos antes de tu turno.",
       blocked: "Tu navegador bloquea las notificaciones de esta web, así que te avisaremos por correo.",
       emailToo: "Avisarme también por correo",
-      accountToo: "Si has confirmado la dirección de tu cuenta, también te escribiremos un correo.",
+      accountToo: "Si has confirmado la dirección de tu cuenta, también te avisaremos por correo.",
       stop: "No quiero más avisos",
     },
     mayReturn: (count) => `Todas las entradas están reservadas en este momento. Si otros compradores no terminan el pago, puede haber ${tickets(count)}.`,

@@ -81,9 +81,9 @@ export const en = {
   practice: {
     early: "Before the doors open",
     begin: "Practise scanning",
-    end: "End the practice",
+    end: "End practice",
     title: "Practice",
-    note: (opens: string) => `Scans show the result that they would have if the doors were open, but nobody is checked in. The practice ends by itself when the doors open on ${opens}.`,
+    note: (opens: string) => `Scans show the result that they would have if the doors were open, but nobody is checked in. Practice ends automatically when the doors open on ${opens}.`,
     verdict: "Practice: nobody was checked in",
   },
   override: {

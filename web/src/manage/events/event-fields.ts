@@ -30,8 +30,8 @@ export const EVENT_FIELDS = {
     optional: true,
     label: { en: "Buyers may return tickets until", es: "Los compradores pueden devolver entradas hasta" },
     note: {
-      en: "Until then, buyers can return unused tickets themselves and get the whole price back. The email about a change says so.",
-      es: "Hasta entonces, los compradores pueden devolver por sí mismos las entradas sin usar y recuperar todo el importe. El correo sobre el cambio lo indica.",
+      en: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change tells them.",
+      es: "Hasta entonces, los compradores pueden devolver ellos mismos las entradas sin usar y recuperar todo el importe. El correo sobre el cambio lo indica.",
     },
   },
   timezone: {

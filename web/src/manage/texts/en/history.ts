@@ -61,7 +61,7 @@ export const ownFields = {
   managed_by: "Managed in",
   featured: "Featured",
   guests_until: "Guests can be named until",
-  cancellation_reason: "Reason of the cancellation",
+  cancellation_reason: "Reason for the cancellation",
   image: "Picture",
   image_url: "Picture address",
   metadata: "Metadata",

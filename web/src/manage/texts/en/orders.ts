@@ -69,7 +69,7 @@ export const ordersTexts = {
   send: "Send again",
   changeAndSend: "Change the address and send",
   sent: (email: string) => `The tickets are on their way to ${email}. They arrive within a few minutes.`,
-  nothingToSend: "There is nothing to send, because the buyer has no valid ticket of this order.",
+  nothingToSend: "There is nothing to send, because the buyer has no valid tickets in this order.",
   refund: "Refund",
   noRefund: (isDisputed: boolean): string =>
     isDisputed

@@ -2,7 +2,7 @@
 
 export const usersTexts = {
   title: "Users",
-  lead: "Everyone with an account. The search also finds orders of all events, and of guests too: by the order number with its initials, a ticket's code or the full email address.",
+  lead: "Everyone with an account. The search also finds orders for all events, including orders from guests. To find an order, enter its number with the initials, a ticket's code or the full email address.",
   search: "Email address, user ID, order number or code",
   find: "Search",
   group: "Show",
@@ -12,7 +12,7 @@ export const usersTexts = {
   promoters: "Promoters",
   locked: "Locked accounts",
   none: "No accounts",
-  noneFound: "No email address of an account begins with this text. Guests have no account, but you can search for their orders.",
+  noneFound: "No account has an email address that begins with this text. Guests have no account, but you can search for their orders.",
   noneText: "There is nobody in this group.",
   roles: { user: "Buyer", promoter: "Promoter", admin: "Admin" },
   since: (when: string) => `since ${when}`,

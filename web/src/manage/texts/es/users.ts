@@ -14,7 +14,7 @@ export const usersTexts: typeof english = {
   promoters: "Promotores",
   locked: "Cuentas bloqueadas",
   none: "No hay cuentas",
-  noneFound: "El correo de ninguna cuenta empieza así. Los invitados no tienen cuenta, pero puedes buscar sus pedidos.",
+  noneFound: "Ninguna cuenta tiene un correo que empiece así. Los invitados no tienen cuenta, pero puedes buscar sus pedidos.",
   noneText: "No hay nadie en este grupo.",
   roles: { user: "Comprador", promoter: "Promotor", admin: "Administrador" },
   since: (when) => `desde el ${when}`,
