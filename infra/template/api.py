@@ -27,7 +27,8 @@ _ACCESS_LOG = {
     "web_acl": "$context.wafResponseCode",
     "trace_id": "$context.xrayTraceId",
 }
-# An account has one role for the logs of all its APIs in a region. It outlives this stack, because other stacks use it too.
+# An account has one role for the logs of all its APIs in a region, so this role replaces any earlier one. It outlives this stack, because
+# other stacks use it too.
 _RETAINED = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 _ACCESS_LOGS_ACCOUNT: Template = {
     "AccessLogsRole": {
@@ -92,7 +93,7 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
                 "TracingEnabled": False,  # its traces would have whole addresses, and some have tokens
                 "AccessLogSetting": {"DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]}, "Format": json.dumps(_ACCESS_LOG)},
             },
-            "DependsOn": ["AccessLogsAccount"],
+            **({"DependsOn": ["AccessLogsAccount"]} if settings.set_account_role else {}),
         },
         "AccessLogs": {
             "Type": "AWS::Logs::LogGroup",
@@ -100,7 +101,7 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
             "UpdateReplacePolicy": "Delete",
             "Properties": {"LogGroupName": f"/aws/apigateway/fairgate-{stage}", "RetentionInDays": LOG_DAYS},
         },
-        **_ACCESS_LOGS_ACCOUNT,
+        **(_ACCESS_LOGS_ACCOUNT if settings.set_account_role else {}),
     }
 
 

@@ -37,6 +37,8 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `scan_uploads`: images are accepted only after GuardDuty has scanned them (docs/events.md).
     `mail_domain`: the domain that the stack registers with SES; only one stage per account and region may register it.
     `alarm_email`: the address that gets an email for each alarm, after confirming AWS's first email.
+    `set_account_role`: the stack sets the role with which API Gateway writes logs, for all APIs of the account in the region. By default
+    it does, because a new account has no role, and API Gateway refuses an API with logs without one.
     """
 
     requests_per_second: Amount
@@ -50,6 +52,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mail_domain: str = ""
     alarm_email: str = ""
     scan_uploads: bool = False
+    set_account_role: bool = True
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_100"
 
     def __post_init__(self) -> None:

@@ -394,6 +394,17 @@ def test_the_api_lets_through_what_the_stage_says_and_its_log_names_nobody(packa
     assert not {"$context.identity.sourceIp", "$context.path", "$context.identity.userAgent"} & set(logged)
 
 
+def test_a_stage_can_leave_the_role_of_the_account_alone(monkeypatch):
+    def account_resources():
+        resources = template_additions("dev", app.app.routes)["Resources"]
+        found = [name for name, resource in resources.items() if resource.get("Type") == "AWS::ApiGateway::Account"]
+        return found + [name for name in resources if name == "AccessLogsRole"] + resources["RestAPI"].get("DependsOn", [])
+
+    assert account_resources() == ["AccessLogsAccount", "AccessLogsRole", "AccessLogsAccount"]
+    monkeypatch.setattr(stages, "_stacks", lambda: {**STACKS, "dev": {**STACKS["dev"], "set_account_role": False}})
+    assert account_resources() == []
+
+
 def test_another_stage_is_a_block_in_each_file(monkeypatch):
     block = json.loads(json.dumps(CONFIG["stages"]["dev"]).replace("dev", "try-out"))
     monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {**CONFIG["stages"], "try-out": block}})
