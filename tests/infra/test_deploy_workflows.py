@@ -82,3 +82,10 @@ def test_the_role_lets_in_only_runs_for_one_environment_of_one_repository():
     assert statement["Condition"] == {
         "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "repo:OWNER/REPOSITORY:environment:STAGE"}
     }
+
+
+def test_the_code_owners_own_folders_that_exist():
+    lines = (ROOT / ".github" / "CODEOWNERS").read_text().splitlines()
+    patterns = [line.split()[0] for line in lines if line and line[0] != "#"]
+    assert patterns[0] == "*"
+    assert [pattern for pattern in patterns[1:] if not (ROOT / pattern.strip("/")).is_dir()] == []
