@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from chalicelib.foundation import settings
 from infra.release import describe_build
 from infra.template import functions
 from infra.template.additions import template_additions
-from infra.template.stages import ROOT, deployed_stages
+from infra.template.stages import ROOT, Template, deployed_stages
 
 # The program that builds the folder. The functions get the Python version that runs it.
 _CHALICE = "from chalice.cli import main; main()"
@@ -111,7 +112,20 @@ def write(
     written = target / "sam.json"
     template = json.loads(written.read_bytes())
     template["Outputs"]["Build"] = {"Value": build}
+    _describe_versions(template, build)
     written.write_text(json.dumps(template, separators=(",", ":")))  # half the length of Chalice's format
+
+
+def _describe_versions(template: Template, build: str) -> None:
+    """Describe each function by the build and a digest of its properties.
+
+    Lambda publishes no version if only tags or reserved instances change, and the change of the stack would fail.
+    """
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        if "AutoPublishAlias" in properties:
+            digest = sha256(json.dumps(properties, sort_keys=True).encode()).hexdigest()[:12]
+            properties["Description"] = f"Build {build}, properties {digest}"
 
 
 def _write_config(folder: Path, stage: str, architecture: str) -> None:

@@ -135,7 +135,7 @@ class Deployment:
             ),
             Step(
                 "stack",
-                "execute the change set; CloudFormation rolls everything back if a part of it fails",
+                "execute the change set; CloudFormation rolls everything back if a part of it fails, or if the canary of the stage fails",
                 self._execute,
                 "CloudFormation continues on its own. When it has finished, run the command again to complete the deployment. "
                 f"To check its progress: aws cloudformation describe-stacks --stack-name {self._options.stack}",
@@ -296,10 +296,19 @@ class Deployment:
             self._report(f"\nThe new stack {self._options.stack} stays, because there is no earlier state to roll back to.")
             return
         self._report(f"\nRolling the stack {self._options.stack} back to its previous template.")
-        url = self._bucket.upload_text(self._before.template, f"{self._options.stage}/before.json")
+        url = self._bucket.upload_text(without_canary(self._before.template), f"{self._options.stage}/before.json")
         change_set = self._stack.create_change_set(url, self._before.parameters)
         if change_set is not None:
             self._stack.execute(change_set)
+
+
+def without_canary(template: str) -> str:
+    """Return a SAM template whose functions take all requests at once: no alarm may stop a rollback, and none of its minutes are left."""
+    parsed = json.loads(template)
+    for resource in parsed["Resources"].values():
+        if "DeploymentPreference" in resource.get("Properties", {}):
+            resource["Properties"]["DeploymentPreference"] = {"Type": "AllAtOnce"}
+    return json.dumps(parsed)
 
 
 def _relative(path: Path) -> str:

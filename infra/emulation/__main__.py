@@ -64,6 +64,7 @@ def deploy_and_try(stage: str, package: Path, scratch: Path, earlier: str = "") 
                 raise EmulationFailed("the deployment failed. The reason is above")
         if sold:
             upgrade.check_takeover(stack, front.url, sold)
+        trials.check_aliases(aws, stack)
         trials.try_preflight(front.url)
         trials.try_webhook(aws, stage, front.url)
         trials.run_schedules(aws, stage, stack)
@@ -94,6 +95,8 @@ def copy_package(package: Path, folder: Path) -> Path:
     file = folder / "sam.json"
     template = json.loads(file.read_bytes())
     left_out = [name for name, resource in template["Resources"].items() if _is_unsupported(resource)]
+    for resource in template["Resources"].values():  # MiniStack has no CodeDeploy: all requests go to the new version at once
+        resource.get("Properties", {}).pop("DeploymentPreference", None)
     for name in left_out:
         del template["Resources"][name]
         for output in [key for key, value in template["Outputs"].items() if f"${{{name}." in json.dumps(value)]:

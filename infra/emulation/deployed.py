@@ -38,16 +38,25 @@ class DeployedStack:
         self._running.close()
 
     def function_of_arn(self, arn: str) -> LambdaFunction:
-        """Return the running function with this ARN, with or without a version."""
-        return self._function(arn.rpartition(":function:")[2].partition(":")[0])
+        """Return the running function with this ARN, with or without an alias or a version."""
+        name, _, qualifier = arn.rpartition(":function:")[2].partition(":")
+        with self._lock:
+            if name not in self._functions:
+                self._functions[name] = self._running.enter_context(self._start(name, qualifier))
+            return self._functions[name]
 
     def function_of_route(self, method: str, resource: str) -> LambdaFunction | None:
         """Return the function that API Gateway calls for a route; None if the deployed API lacks the route."""
+        routes = self.routes()
+        arn = routes.get((method, resource)) or routes.get(("ANY", resource))
+        return self.function_of_arn(arn) if arn else None
+
+    def routes(self) -> dict[tuple[str, str], str]:
+        """Return (method, path) of the deployed API -> ARN of its function."""
         with self._lock:
             if not self._routes:
                 self._routes = self._read_routes()
-        arn = self._routes.get((method, resource)) or self._routes.get(("ANY", resource))
-        return self.function_of_arn(arn) if arn else None
+            return self._routes
 
     def resources(self, *kinds: str) -> dict[str, str]:
         """Return logical id -> physical name of the stack's resources: of these types or, without types, of all."""
@@ -68,15 +77,9 @@ class DeployedStack:
             raise EmulationFailed(f"the stack {self.name} has no {logical_id}; it has {', '.join(sorted(found))}")
         return found[logical_id]
 
-    def _function(self, name: str) -> LambdaFunction:
-        with self._lock:
-            if name not in self._functions:
-                self._functions[name] = self._running.enter_context(self._start(name))
-            return self._functions[name]
-
-    def _start(self, name: str) -> LambdaFunction:
-        """Start a function from its zip, with the environment of the template."""
-        found = self._aws.client("lambda").get_function(FunctionName=name)
+    def _start(self, name: str, qualifier: str) -> LambdaFunction:
+        """Start a function from the zip of its alias or version, with the environment of the template."""
+        found = self._aws.client("lambda").get_function(FunctionName=name, **({"Qualifier": qualifier} if qualifier else {}))
         configuration = found["Configuration"]
         folder = self._folder / name
         if not folder.exists():
@@ -95,7 +98,6 @@ class DeployedStack:
         return LambdaFunction(name, configuration["Handler"], folder, arn, configuration["Timeout"], environment, log)
 
     def _read_routes(self) -> dict[tuple[str, str], str]:
-        """Return (method, path) of the deployed API -> ARN of its function."""
         client, api = self._aws.client("apigateway"), self.resource("RestAPI")
         pages = client.get_paginator("get_resources").paginate(restApiId=api, embed=["methods"], PaginationConfig={"PageSize": 500})
         resources = [resource for page in pages for resource in page["items"]]

@@ -13,7 +13,7 @@ from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack
 from infra.event_sources import lambda_record
 from infra.local.schedules import scheduled_event
-from infra.template.functions import SCHEDULED, functions_of
+from infra.template.functions import ALIAS, SCHEDULED, functions_of
 
 SIGNING_SECRET = "whsec_of_the_emulation"
 PAGE = "https://page.example"
@@ -28,6 +28,24 @@ def try_preflight(url: str) -> None:
     if reply.status != 204 or allowed not in ("*", None):
         raise EmulationFailed(f"a preflight request returned {reply.status} and allows {allowed}")
     print(f"a preflight request of {PAGE} returned 204 and allows {allowed or 'no'} origin", flush=True)
+
+
+def check_aliases(aws: EmulatedAws, stack: DeployedStack) -> None:
+    """Check that API Gateway, the rules and the streams call the alias of each function, and that its newest version serves."""
+    client, rules = aws.client("lambda"), aws.client("events")
+    names = [rule["Name"] for rule in rules.list_rules(NamePrefix=stack.name)["Rules"]]
+    called = [
+        *stack.routes().values(),
+        *(target["Arn"] for name in names for target in rules.list_targets_by_rule(Rule=name)["Targets"]),
+        *(mapping["FunctionArn"] for mapping in client.list_event_source_mappings()["EventSourceMappings"]),
+    ]
+    if past := sorted({arn for arn in called if not arn.endswith(f":{ALIAS}")}):
+        raise EmulationFailed(f"these calls do not go through the alias: {', '.join(past)}")
+    for arn in set(called):
+        serving = client.get_function_configuration(FunctionName=arn)
+        if serving["CodeSha256"] != client.get_function_configuration(FunctionName=arn.removesuffix(f":{ALIAS}"))["CodeSha256"]:
+            raise EmulationFailed(f"{arn} serves version {serving['Version']}, which is not the deployed code")
+    print(f"all callers call the alias of one of {len(set(called))} functions", flush=True)
 
 
 def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:

@@ -3,25 +3,28 @@
 from typing import Any
 
 from chalicelib.foundation import addons
-from infra.template import alarms, api, cdn, dashboard, functions, images, mails, stored_tables, web_acl
+from infra.template import alarms, api, canary, cdn, dashboard, functions, images, mails, stored_tables, web_acl
 from infra.template.stages import Template, addon_names
 
 
 def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
     """Return the additions for a stage; `routes` are the app's: path -> method -> route.
 
-    With `snapstart`, API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
+    With `snapstart`, the instances of the API's function start from a snapshot (decision 28).
     Disabled add-ons add nothing. Raises ValueError if the stage's settings name a function or table that the stage does not have.
     """
-    routes = _routes_of(stage, routes)
+    routes, made = _routes_of(stage, routes), functions.resources(stage, architecture, snapstart=snapstart)
+    for logical_id, preference in canary.preferences(stage).items():
+        made[logical_id]["Properties"]["DeploymentPreference"] = preference
     return {
         "Resources": {
             **stored_tables.resources(stage),
-            **functions.resources(stage, architecture, snapstart=snapstart),
+            **made,
+            **canary.resources(stage),
             **images.resources(stage),
             **mails.resources(stage),
             **functions.event_source_mappings(stage),
-            **api.resources(stage, routes, snapstart=snapstart),
+            **api.resources(stage, routes),
             **cdn.resources(stage, routes),
             **web_acl.resources(stage),
             **stored_tables.archive_resources(stage),

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from chalicelib.foundation import log
 from infra.template import mails
-from infra.template.functions import FUNCTIONS, consumers_of, dead_letters_id, functions_of, logs_id
+from infra.template.functions import FUNCTIONS, alarm_id, consumers_of, dead_letters_id, functions_of, logs_id
 from infra.template.stages import Template, addon_names, stack_settings
 
 RUNBOOK = "docs/runbook.md"
@@ -156,7 +156,7 @@ def resources(stage: str) -> Template:
         topic["Properties"]["Subscription"] = [{"Protocol": "email", "Endpoint": email}]
     return {
         "Alarms": topic,
-        **{f"Alarm{alarm.unique_name.title().replace('-', '')}": _resource(stage, alarm) for alarm in alarms(stage)},
+        **{alarm_id(alarm.unique_name): _resource(stage, alarm) for alarm in alarms(stage)},
         **_metric_filters(stage),
     }
 

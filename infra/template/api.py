@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from chalicelib.edge import cors, deprecations, error_replies
 from chalicelib.foundation.settings import PREFIX, ExternalProviderName
-from infra.template.functions import API, LOG_DAYS, WEBHOOKS
+from infra.template.functions import API, FUNCTIONS, LOG_DAYS, SERVE_REQUESTS, WEBHOOKS, alias, alias_permission_id
 from infra.template.stages import Template, function_settings, stack_settings
 
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function}/invocations"
@@ -68,14 +68,14 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
 }
 
 
-def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Template:
+def resources(stage: str, routes: dict[str, Any]) -> Template:
     """Return the additions to Chalice's API; `routes` are the app's: path -> method -> route."""
     allowed = _cors_headers(function_settings(stage)["Environment"]["Variables"].get(f"{PREFIX}CORS_ORIGINS", cors.ALL))
     body = {
         "x-amazon-apigateway-gateway-responses": {
             name: _gateway_response(allowed, *response) for name, response in _GATEWAY_RESPONSES.items()
         },
-        "paths": {path: _methods(path, methods, _uri(path, snapstart=snapstart)) for path, methods in routes.items()},
+        "paths": {path: _methods(path, methods, _uri(path)) for path, methods in routes.items()},
     }
     settings = stack_settings(stage)
     all_methods = {
@@ -84,6 +84,9 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
         "ThrottlingRateLimit": settings.requests_per_second,
         "ThrottlingBurstLimit": settings.burst,
     }
+    waits_for = [alias_permission_id(FUNCTIONS[name]) for name in SERVE_REQUESTS]
+    if settings.set_account_role:
+        waits_for.append("AccessLogsAccount")
     return {
         "RestAPI": {
             "Properties": {
@@ -93,7 +96,7 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
                 "TracingEnabled": False,  # its traces would have whole addresses, and some have tokens
                 "AccessLogSetting": {"DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]}, "Format": json.dumps(_ACCESS_LOG)},
             },
-            **({"DependsOn": ["AccessLogsAccount"]} if settings.set_account_role else {}),
+            "DependsOn": waits_for,
         },
         "AccessLogs": {
             "Type": "AWS::Logs::LogGroup",
@@ -105,12 +108,9 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
     }
 
 
-def _uri(path: str, *, snapstart: bool) -> Template:
+def _uri(path: str) -> Template:
     """Return the function that API Gateway calls for a path."""
-    function = {"Ref": f"{API}.Alias"} if snapstart else {"Fn::GetAtt": [API, "Arn"]}
-    if path in WEBHOOK_PATHS:
-        function = {"Fn::GetAtt": [WEBHOOKS, "Arn"]}
-    return {"Fn::Sub": [_INTEGRATION, {"Function": function}]}
+    return {"Fn::Sub": [_INTEGRATION, {"Function": alias(WEBHOOKS if path in WEBHOOK_PATHS else API)}]}
 
 
 def _cors_headers(setting: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The Lambda functions, one for each kind of work, with their roles, logs, reserved concurrency and dead-letter queues.
 
+Each deployment publishes a version of every function, and everything that calls a function calls its alias (decision 154).
+
 Chalice creates a function for each job and consumer, and one for all routes. The webhooks of payment providers and SES are routes, but
 have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
 """
@@ -29,8 +31,10 @@ _ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).
 BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
 
 PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
-ALIAS = "live"
+ALIAS = "live"  # points to the version that serves
+SERVE_REQUESTS = ("api_handler", "webhooks")  # called by API Gateway; a canary meets these
 LOG_DAYS = 30
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # Chalice's choice too
 # Lambda retries a failed run once, but not after this time, because the schedule has started other runs by then.
 MAX_EVENT_AGE_SECONDS = 600
 
@@ -47,6 +51,16 @@ def consumers_of(stage: str) -> dict[str, tuple[str, ...]]:
     return {function: features for function, features in event_sources.CONSUMERS.items() if function in present}
 
 
+def alias(logical_id: str) -> Template:
+    """Return a reference to the alias of a function, by the function's logical id."""
+    return {"Ref": f"{logical_id}.Alias"}
+
+
+def alarm_id(name: str) -> str:
+    """Return the logical id of an alarm."""
+    return f"Alarm{name.title().replace('-', '')}"
+
+
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     """Return the additions to the functions that Chalice creates, and the function for webhooks."""
     reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
@@ -61,21 +75,32 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
             "Environment": {"Variables": _variables(stage)},
             "LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}},
             "Tracing": "Active",
+            "AutoPublishAlias": ALIAS,
+            "AutoPublishAliasAllProperties": True,  # a changed setting must reach the alias too
         }
         if name in reserved:
             properties["ReservedConcurrentExecutions"] = reserved[name]
         if name in BY_EVENTS:
             properties["EventInvokeConfig"] = _event_invoke_config(name)
-        made |= {logical_id: {"Properties": properties}, logs_id(name): _logs(stage, name)}
+        made |= {logical_id: {**_VERSIONS_END, "Properties": properties}, logs_id(name): _logs(stage, name)}
         if (queue := dead_letters_id(name)) is not None:
             made[queue] = queues.dead_letters(stage, name.replace("_", "-"))
-    made[WEBHOOKS] = {"Type": "AWS::Serverless::Function", "Properties": {**made[WEBHOOKS]["Properties"], **_webhooks(stage, architecture)}}
+    made[WEBHOOKS]["Type"] = "AWS::Serverless::Function"
+    made[WEBHOOKS]["Properties"] |= _webhooks(stage, architecture)
     made["WebhooksRole"] = _webhooks_role(stage)
-    made[f"{WEBHOOKS}InvokePermission"] = _invoke_permission()
+    made[f"{WEBHOOKS}InvokePermission"] = _permission({"Ref": WEBHOOKS}, "${RestAPI}/*")
+    for logical_id in (FUNCTIONS[name] for name in SERVE_REQUESTS):
+        # Names no API, so that the permission exists before API Gateway calls the alias. The permissions without an alias serve a rollback
+        # to a version that has none.
+        made[alias_permission_id(logical_id)] = _permission(alias(logical_id), "*/api/*")
     if snapstart:
-        made[API]["Properties"] |= _SNAPSTART
-        made[f"{API}InvokePermission"] = {"Properties": {"FunctionName": {"Ref": f"{API}.Alias"}}}
+        made[API]["Properties"]["SnapStart"] = {"ApplyOn": "PublishedVersions"}
     return made
+
+
+def alias_permission_id(logical_id: str) -> str:
+    """Return the logical id of the permission with which API Gateway calls the alias of a function."""
+    return f"{logical_id}AliasPermission"
 
 
 def policy(stage: str, function: str) -> Template:
@@ -99,11 +124,9 @@ def dead_letters_id(function: str) -> str | None:
     return f"{FUNCTIONS[function]}DeadLetters" if function in (*BY_EVENTS, *event_sources.CONSUMERS) else None
 
 
-_SNAPSTART: Template = {
-    "AutoPublishAlias": ALIAS,
-    "AutoPublishAliasAllProperties": True,  # a changed setting must reach the alias too
-    "SnapStart": {"ApplyOn": "PublishedVersions"},
-}
+# SAM passes these on to the versions: a version goes when the next one serves, and when a failed change is rolled back. SAM would keep
+# both, and Lambda publishes no version that it has.
+_VERSIONS_END: Template = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 
 
 def _event_invoke_config(function: str) -> Template:
@@ -128,7 +151,7 @@ def _webhooks(stage: str, architecture: str) -> Template:
     """Return the properties of the function for webhooks: the code and settings of the API's function."""
     settings = function_settings(stage)
     return {
-        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",  # Chalice's choice too
+        "Runtime": RUNTIME,
         "Handler": "app.app",
         "CodeUri": "./deployment.zip",
         "Architectures": [architecture],
@@ -149,12 +172,12 @@ def _webhooks_role(stage: str) -> Template:
     }
 
 
-def _invoke_permission() -> Template:
-    source = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/*"
+def _permission(function: Template, caller: str) -> Template:
+    source = f"arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:{caller}"
     return {
         "Type": "AWS::Lambda::Permission",
         "Properties": {
-            "FunctionName": {"Ref": WEBHOOKS},
+            "FunctionName": function,
             "Action": "lambda:InvokeFunction",
             "Principal": "apigateway.amazonaws.com",
             "SourceArn": {"Fn::Sub": source},
@@ -176,7 +199,7 @@ def _mapping(function: str, feature: str) -> Template:
         "Type": "AWS::Lambda::EventSourceMapping",
         "DependsOn": f"{FUNCTIONS[function]}Role",
         "Properties": {
-            "FunctionName": {"Ref": FUNCTIONS[function]},
+            "FunctionName": alias(FUNCTIONS[function]),
             "EventSourceArn": {"Fn::GetAtt": [tables.logical_id(feature), "StreamArn"]},
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": event_sources.BATCH_SIZE,

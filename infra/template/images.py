@@ -3,9 +3,10 @@
 The bucket notifies EventBridge, which calls the function, so CloudFormation can create the bucket and the function in either order.
 """
 
-from infra.template.functions import BUCKET, FUNCTIONS
+from infra.template.functions import BUCKET, FUNCTIONS, alias
 from infra.template.stages import Template, addon_names, stack_settings
 
+_PERMISSION = "ImageStoredInvokePermission"
 # Days for which uploads and their outcomes are kept.
 _DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}
 
@@ -18,7 +19,7 @@ def resources(stage: str) -> Template:
         BUCKET: _bucket(),
         "ImagesBucketPolicy": _policy(),
         "ImageStored": _rule(stage),
-        "ImageStoredInvokePermission": _invoke_permission(),
+        _PERMISSION: _invoke_permission(stage),
     }
 
 
@@ -95,20 +96,25 @@ def _rule(stage: str) -> Template:
             "detail-type": ["GuardDuty Malware Protection Object Scan Result"],
             "detail": {"s3ObjectDetails": {"bucketName": [{"Ref": BUCKET}], "objectKey": in_uploads}},
         }
-    target = {"Id": "process-image", "Arn": {"Fn::GetAtt": [FUNCTIONS["process_image"], "Arn"]}}
+    target = {"Id": "process-image", "Arn": alias(FUNCTIONS["process_image"])}
     return {
         "Type": "AWS::Events::Rule",
-        "Properties": {"Name": f"fairgate-{stage}-image-stored", "EventPattern": pattern, "Targets": [target]},
+        "DependsOn": _PERMISSION,  # EventBridge does not repeat a call that is forbidden
+        "Properties": {"Name": _rule_name(stage), "EventPattern": pattern, "Targets": [target]},
     }
 
 
-def _invoke_permission() -> Template:
+def _rule_name(stage: str) -> str:
+    return f"fairgate-{stage}-image-stored"
+
+
+def _invoke_permission(stage: str) -> Template:
     return {
         "Type": "AWS::Lambda::Permission",
         "Properties": {
-            "FunctionName": {"Ref": FUNCTIONS["process_image"]},
+            "FunctionName": alias(FUNCTIONS["process_image"]),
             "Action": "lambda:InvokeFunction",
             "Principal": "events.amazonaws.com",
-            "SourceArn": {"Fn::GetAtt": ["ImageStored", "Arn"]},
+            "SourceArn": {"Fn::Sub": f"arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/{_rule_name(stage)}"},
         },
     }

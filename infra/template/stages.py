@@ -32,6 +32,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `warm_throughput`: feature -> the throughput that its table handles immediately. DynamoDB never lowers this throughput.
     `requests_per_second` and `burst`: the limits of API Gateway.
     `requests_per_address`: how many requests an address may send in five minutes, limited by a web ACL; None: no web ACL.
+    `canary`: a new version of the API first serves a tenth of the requests for five minutes (decision 154).
     `archive_days`: how long the daily copies of the ledger and the audit log stay unchangeable; None: no copies.
     `domain`: the shop's own domain; `certificate_arn`: its certificate in us-east-1. `price_class`: the locations of CloudFront.
     `scan_uploads`: images are accepted only after GuardDuty has scanned them (docs/events.md).
@@ -46,6 +47,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserved_concurrency: dict[str, Amount] = {}
     warm_throughput: dict[str, Throughput] = {}
     requests_per_address: Annotated[int, Meta(ge=100)] | None = None
+    canary: bool = False
     archive_days: Amount | None = None
     domain: str = ""
     certificate_arn: Annotated[str, Meta(pattern="^(arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/.+)?$")] = ""

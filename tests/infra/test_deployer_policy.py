@@ -31,7 +31,6 @@ NOT_USED = {
         ),
     ),
     "requests that are paid for at a web ACL": ("payments:*",),
-    "an alias that shifts traffic step by step": ("codedeploy:*",),
     "functions in a network of their own, or with file systems": ("ec2:Describe*", "elasticfilesystem:*", "s3files:*"),
     "functions and streams with keys of ours": ("kms:GenerateDataKey",),
     "tables that scale or have replicas in other regions": ("iam:CreateServiceLinkedRole",),
