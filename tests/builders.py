@@ -132,3 +132,12 @@ def run_sweep() -> dict[str, Any]:
     event = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}
     event |= {"time": "", "id": "1", "resources": []}
     return dict(jobs.sweep(event, None))
+
+
+def project_changes() -> None:
+    """Let the reports and all followers follow what has happened, as the streams of changes do within a second. Needs the local store."""
+    import app
+    from infra.local.event_sources import create_poller
+    from tests import engines
+
+    create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()

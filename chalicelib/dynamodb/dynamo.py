@@ -331,8 +331,16 @@ def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
 
     Raises StoreUnavailable if items stay unprocessed for too long. Other items may have been written then.
     """
-    remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
-    stalled_rounds = 0
+    _batch_write(table, [{"PutRequest": {"Item": item}} for item in items])
+
+
+def batch_delete(table: str, keys: Iterable[dict[str, Any]]) -> None:
+    """Delete the items with these keys without conditions, under the rules of `batch_put`."""
+    _batch_write(table, [{"DeleteRequest": {"Key": key}} for key in keys])
+
+
+def _batch_write(table: str, requests: list[Any]) -> None:
+    remaining, stalled_rounds = requests, 0
     while remaining:
         page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
         unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])

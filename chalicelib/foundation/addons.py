@@ -28,6 +28,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
     concern the add-on, and may be called again with the same batch. `personal_items` is a `PersonalItems` that describes the data that the
     add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's purchases and money.
+    `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old.
     """
 
     routes: str = ""
@@ -37,6 +38,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     follow_changes: str = ""
     personal_items: str = ""
     sale_figures: str = ""
+    revenue_totals: str = ""
 
 
 class PersonalItems(Struct, frozen=True):

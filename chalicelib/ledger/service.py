@@ -84,17 +84,18 @@ def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def revenue_report(event_id: str) -> RevenueReport:
-    """Return the revenue of an event. Reads all of its entries, but keeps only sums in memory."""
+    """Return the revenue of an event up to now. Reads all of its entries, so a request must not call it for an event of any size."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
     for entry in list_event_entries(event_id):
         key = (entry.provider, entry.currency)
         cents.setdefault(key, Counter())[entry.kind] += entry.amount_cents
         counts.setdefault(key, Counter())[entry.kind] += 1
-    return RevenueReport(event_id, [_revenue_totals(*key, cents[key], counts[key]) for key in sorted(cents)])
+    return RevenueReport(event_id, [revenue_totals(*key, cents[key], counts[key]) for key in sorted(cents)])
 
 
-def _revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], counts: Counter[EntryKind]) -> RevenueTotals:
+def revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], counts: Counter[EntryKind]) -> RevenueTotals:
+    """Return the totals of entries through one provider in one currency, from their sums and their numbers by kind."""
     return RevenueTotals(
         provider=provider,
         currency=currency,

@@ -89,6 +89,7 @@ class TicketRow(dynamo.Table):
     guests = UnicodeAttribute(null=True)
     admitted = NumberAttribute(null=True)
     checkins = UnicodeAttribute(null=True)
+    checkin_version = NumberAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     event_lane = UnicodeAttribute()
@@ -146,7 +147,7 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
         same_guests, guests = _same_guests(ticket)
         condition += f" AND state = :valid AND code = :code AND {same_guests}"
         operands |= {"valid": "valid", "code": ticket.code, **guests}
-    return dynamo.update(TicketRow(ticket.id), changes, condition, **operands)
+    return dynamo.update(TicketRow(ticket.id), changes, condition, add={"checkin_version": 1}, **operands)
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:

@@ -1,5 +1,6 @@
 """The money of an order and of an event, as admins and promoters see it."""
 
+import msgspec
 import pytest
 
 from chalicelib.accounts import service as accounts
@@ -10,10 +11,12 @@ from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from tests import builders, invariants
+from tests.simulation.call_log import record_calls
 from tests.simulation.interference import interfere_before
 
 
 def fetch_revenue(api, event_id, **who):
+    builders.project_changes()
     return api.get(f"/admin/events/{event_id}/money", **(who or {"token": builders.admin_token()}))
 
 
@@ -133,6 +136,20 @@ def test_the_revenue_of_an_event_is_the_balance_of_its_orders(shop):
     balances = [fetch_order(shop.api, order_id).json["balance_cents"] for order_id in order_ids]
     assert balances == [500, 0, 5000, 5000]
     assert sum(balances) == simulated["balance_cents"] + real["balance_cents"]
+
+
+@pytest.mark.needs_addon
+@pytest.mark.parametrize("orders", [1, 12])
+def test_the_revenue_is_read_from_totals_whatever_the_number_of_orders(api, threaded_store, time, orders):
+    shop = builders.create_shop(api, capacity=100)
+    for number in range(orders):
+        builders.create_order(api, shop, user=f"user-{number}")
+    builders.project_changes()
+    with record_calls() as calls:
+        shown = api.get(f"/admin/events/{shop[0]}/money", token=builders.admin_token()).json
+    assert [entry.operation for entry in calls.of(table="reports")] == ["GetItem", "BatchGetItem"]
+    assert calls.of(table="payment-transactions") == []
+    assert shown["takings"] == [msgspec.to_builtins(totals) for totals in ledger.revenue_report(shop[0]).totals]
 
 
 def test_a_free_event_has_no_revenue(api, time):

@@ -64,12 +64,14 @@ def test_a_cancellation_refunds_what_was_counted(shop):
     shown = count(api, event_id)
     assert (shown["orders_without_payment"], shown["disputed_orders"]) == (1, 1)
     [expected] = shown["refunds"]
+    builders.project_changes()
     before = api.get(f"/admin/events/{event_id}/money", token=builders.admin_token()).json["takings"][0]["refunded_cents"]
     assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
     for _ in range(3):
         shop.time.advance(60)
         builders.run_sweep()
         shop.fake.deliver()
+    builders.project_changes()
     after = api.get(f"/admin/events/{event_id}/money", token=builders.admin_token()).json["takings"][0]["refunded_cents"]
     progress = api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).json
     assert (progress["refunded_orders"], after - before) == (expected["orders"], expected["amount_cents"])

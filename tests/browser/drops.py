@@ -1,9 +1,7 @@
 """A drop while somebody watches it: its opening, its buyers, and the figures that follow them."""
 
-import app
 from chalicelib.foundation import clock
-from infra.local.event_sources import create_poller
-from tests import builders, engines
+from tests import builders
 from tests.browser.managers import Manager
 
 SECONDS_TO_OPENING = 600
@@ -75,8 +73,3 @@ class Drop:
         user, token = next(iter(self.tokens.items()))
         body = {"tier_id": self.tier_id, "quantity": 1, "token": token}
         return str(self.api.post(f"/events/{self.event_id}/reservations", json=body, user=user).json["error"])
-
-
-def project_changes() -> None:
-    """Let the figures follow what has happened, as the stream of changes does within a second."""
-    create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()

@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests import invariants
+from tests import builders, invariants
 from tests.browser.async_checks import wait_until
-from tests.browser.drops import Drop, project_changes
+from tests.browser.drops import Drop
 from tests.browser.managers import Manager
 
 NOTE_WHAT_IS_WRITTEN = """
@@ -43,7 +43,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     expect(beside).to_have_text("Opens soon")
     drop.open()
     assert len(drop.buy(3)) == 3
-    project_changes()
+    builders.project_changes()
     manager.look_again()
     expect(figure(manager, "Sold")).to_have_text("6")
     expect(figure(manager, "Let in")).to_have_text("4")

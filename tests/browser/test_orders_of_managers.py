@@ -11,7 +11,7 @@ from chalicelib.purchases import queries
 from tests import builders, invariants
 from tests.admin.test_payouts import PayBook
 from tests.browser.doors import Door
-from tests.browser.drops import Drop, project_changes
+from tests.browser.drops import Drop
 from tests.browser.managers import Manager
 
 SEARCH = "Number, code, email or name"
@@ -30,7 +30,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     drop.join(3)
     drop.open()
     order_id, _ = drop.buy(2)
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{drop.event_id}/orders")
     expect(manager.page.get_by_role("row")).to_have_count(3)
     manager.fill(SEARCH, f"{order_id.lower()}-1")
@@ -115,7 +115,7 @@ def test_staff_correct_the_name_on_a_ticket_and_see_whom_no_mail_reaches(manager
     manager.publish(event_id)
     tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
     order_id = builders.buy(manager.api, "ada", event_id, tier_id, attendees=[{"name": "Ada Lovelac"}]).json["order"]["id"]
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{event_id}/orders/{order_id}")
     ticket = manager.page.get_by_role("listitem").filter(has_text=f"{order_id}-1")
     expect(ticket.get_by_text("Ada Lovelac", exact=True)).to_be_visible()
@@ -145,7 +145,7 @@ def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
     for user, name in people.items():
         details = {"attendees": [{"name": name}], "customer_email": f"{user}@example.com"}
         orders[user] = builders.buy(manager.api, user, event_id, tier_id, **details).json["order"]
-    project_changes()
+    builders.project_changes()
     code = queries.load_tickets(queries.get_order(orders["ada"]["id"]))[0].code
     manager.open(f"/events/{event_id}/orders")
     rows = manager.page.get_by_role("rowheader")
@@ -166,7 +166,7 @@ def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
     drop.join(1)
     drop.open()
     drop.decline_card()
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{drop.event_id}/orders")
     manager.page.get_by_label("Status").select_option("Failed payments")
     number = manager.page.get_by_role("rowheader").get_by_role("link").inner_text()
@@ -196,7 +196,7 @@ def test_a_table_wider_than_the_screen_scrolls_by_keyboard(manager):
     drop.join(1)
     drop.open()
     drop.buy(1)
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{drop.event_id}/sales")
     table, hint = manager.page.get_by_role("region", name="By ticket"), manager.page.get_by_text("This table is wider than the screen")
     table.wait_for()
@@ -215,7 +215,7 @@ def test_the_file_of_sales_adds_up_to_the_ledger(manager):
     drop.open()
     order_id, *_ = drop.buy(3)
     builders.refund(manager.api, order_id, tickets=[f"{order_id}-1"], fee_cents=250)
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{drop.event_id}/sales")
     manager.see_heading("Sales funnel")
     with manager.page.expect_download() as download:
@@ -235,7 +235,7 @@ def test_the_people_of_an_event_are_found_and_downloaded(manager):
     for user, name in {"ada": "José Núñez", "bob": "Adam Smith"}.items():
         details = {"attendees": [{"name": name}], "customer_email": f"{user}@example.com"}
         builders.buy(manager.api, user, event_id, tier_id, **details)
-    project_changes()
+    builders.project_changes()
     manager.open(f"/events/{event_id}/orders")
     expect(manager.page.get_by_role("row").filter(has_text="José Núñez")).to_contain_text("ada@example.com")
     manager.go("Attendees")

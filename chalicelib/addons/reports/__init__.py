@@ -2,4 +2,10 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("project_reports",), sale_figures="analytics.purchases_and_takings")
+ADDON = Addon(
+    routes="api",
+    jobs="jobs",
+    functions=("project_reports",),
+    sale_figures="analytics.purchases_and_takings",
+    revenue_totals="analytics.revenue_totals",
+)

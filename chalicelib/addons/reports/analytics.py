@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import asdict
 
@@ -19,6 +20,8 @@ from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import FORM
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind, RevenueTotals
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
 
@@ -237,6 +240,11 @@ def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueF
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
 
 
+def revenue_totals(event_id: str) -> list[RevenueTotals]:
+    """Return the totals of an event's ledger entries, by provider and currency. Takes two round trips."""
+    return _ledger_totals(store.load_totals(store.load_generations().current, event_id))
+
+
 def event_figures(identity: Identity, query: FiguresQuery) -> FiguresView:
     """Return the figures of the events that the caller manages, in the order of the query. Takes two round trips."""
     known = catalog.snapshot().events
@@ -369,22 +377,22 @@ def _by_hour(days: Figures) -> list[HourFigures]:
 
 
 def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
-    cents: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for name, number in totals.items():
-        kind, *rest = name.split("#")
-        if kind == "money" and rest[3] == "cents":
-            cents[rest[0], rest[1]][rest[2]] += number
+    """Return the revenue through each provider in each currency in which money moved."""
+    moved = {tuple(name.split("#")[1:3]) for name in totals if name.startswith("money#") and name.endswith("#cents")}
     return [
-        RevenueFigures(
-            provider=provider,
-            currency=currency,
-            captured_cents=by_kind["captured"],
-            refunded_cents=-by_kind["refunded"] - by_kind["refund_failed"],
-            disputed_cents=-by_kind["disputed"] - by_kind["dispute_won"],
-            balance_cents=sum(by_kind.values()),
-        )
-        for (provider, currency), by_kind in sorted(cents.items())
+        RevenueFigures(**{name: getattr(found, name) for name in RevenueFigures.__struct_fields__})
+        for found in _ledger_totals(totals)
+        if (found.provider, found.currency) in moved
     ]
+
+
+def _ledger_totals(totals: Mapping[str, int]) -> list[RevenueTotals]:
+    sums: dict[tuple[str, str], dict[str, Counter[EntryKind]]] = defaultdict(lambda: {"cents": Counter(), "count": Counter()})
+    for name, number in totals.items():
+        if name.startswith("money#"):
+            _, provider, currency, kind, unit = name.split("#")
+            sums[provider, currency][unit][msgspec.convert(kind, EntryKind)] += number
+    return [ledger.revenue_totals(*key, sums[key]["cents"], sums[key]["count"]) for key in sorted(sums)]
 
 
 def _entry_count(totals: Mapping[str, int], kind: str) -> int:

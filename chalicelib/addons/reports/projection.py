@@ -78,7 +78,7 @@ def project(changes: Sequence[Change]) -> None:
         state = _state_after(change)
         if state is not None:
             known = newest.get(state.counted.key)
-            if known is None or _is_newer(state.counted, known.counted):
+            if known is None or state.counted.is_newer_than(known.counted):
                 newest[state.counted.key] = state
     entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
     orders = order_search.changed_orders(changes)
@@ -144,7 +144,10 @@ def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> Counte
 
 
 def _count_ticket(ticket: Ticket, position: str) -> CountedState:
-    return CountedState(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
+    figures = ticket_figures(ticket)
+    return CountedState(
+        event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=figures, version=ticket.checkin_version
+    )
 
 
 def count_states(generation: int, states: Iterable[State]) -> None:
@@ -179,7 +182,7 @@ def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
     added: list[Figures] = []
     for counted, purchase in ((state.counted, state.purchase) for state in chunk):
         before = known.get(counted.key)
-        if before is not None and not _is_newer(counted, before):
+        if before is not None and not counted.is_newer_than(before):
             continue
         items.append(store.count_item(generation, counted, before))
         added.append(difference(counted.figures, before.figures if before is not None else {}))
@@ -217,10 +220,6 @@ def _order_lists(purchase: Purchase) -> list[OrderList]:
     if purchase.disputes:
         lists.append("disputed")
     return lists
-
-
-def _is_newer(counted: CountedState, known: CountedState) -> bool:
-    return (counted.position, counted.is_forgotten) > (known.position, known.is_forgotten)
 
 
 def ledger_sale(entry: LedgerEntry) -> Sale:

@@ -23,6 +23,7 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 from zlib import crc32
 
@@ -66,6 +67,7 @@ class ReportRow(dynamo.Table):
     lane = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     position = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)
     figures = UnicodeAttribute(null=True)
     forgotten = BooleanAttribute(null=True)
     state = UnicodeAttribute(null=True)
@@ -90,15 +92,22 @@ class Generations(Struct, frozen=True):
 class CountedState(Struct, frozen=True, kw_only=True):
     """A counted state of a purchase or ticket, and what this state added to the figures.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state has a greater position. `is_forgotten` marks a
-    purchase that DynamoDB has deleted after its time to live; the figures keep what the purchase added.
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state from the same stream has a greater position. `version`
+    orders the states of a ticket across streams, because a restored table has a new stream. `is_forgotten` marks a purchase that DynamoDB
+    has deleted after its time to live; the figures keep what the purchase added.
     """
 
     event_id: str
     key: str
     position: str
     figures: Figures
+    version: int | None = None
     is_forgotten: bool = False
+
+    def is_newer_than(self, known: "CountedState") -> bool:
+        if self.version is not None and known.version is not None and self.version != known.version:
+            return self.version > known.version
+        return (self.position, self.is_forgotten) > (known.position, known.is_forgotten)
 
 
 class Sale(Struct, frozen=True, kw_only=True):
@@ -163,6 +172,7 @@ def count_item(generation: int, after: CountedState, before: CountedState | None
         _lane(generation, after.event_id, after.key),
         after.key,
         position=after.position,
+        version=after.version,
         figures=_json(after.figures),
         forgotten=True if after.is_forgotten else None,
     )
@@ -339,13 +349,12 @@ def scan_counted(generation: int) -> Iterator[CountedState]:
 
 
 def delete_other_generations(kept: int) -> int:
-    """Delete the items of all generations except `kept`. Returns their number. Reads the whole table: for rebuilds only."""
+    """Delete the items of all generations except `kept`, in batches. Returns their number. Reads the whole table: for rebuilds only."""
+    others = (row for row in ReportRow.scan(consistent_read=True) if row.lane.partition("#")[0] not in ("state", str(kept)))
     deleted = 0
-    for row in ReportRow.scan(consistent_read=True):
-        number = row.lane.partition("#")[0]
-        if number != "state" and number != str(kept):
-            row.delete()
-            deleted += 1
+    while batch := list(islice(others, dynamo.MAX_BATCH_WRITE)):
+        dynamo.batch_delete(ReportRow.name(), map(_wire_key, batch))
+        deleted += len(batch)
     return deleted
 
 
@@ -413,6 +422,7 @@ def _counted(event_id: str, row: ReportRow) -> CountedState:
         key=row.key,
         position=row.position,
         figures=msgspec.json.decode(row.figures, type=Figures),
+        version=None if row.version is None else int(row.version),
         is_forgotten=bool(row.forgotten),
     )
 

@@ -48,6 +48,7 @@ class Sale:
 
     def as_bought(self):
         """All that the buyers and the books have of it, without what the catalog says of the event now."""
+        builders.project_changes()
         order = self.api.get(f"/orders/{self.order}", user="ada").json["order"]
         ticket = self.api.get(f"/tickets/{self.order}-1", user="ada").json
         checkout = self.api.get(f"/checkout/sessions/{self.held}", user="bob").json

@@ -178,6 +178,31 @@ def test_an_older_version_that_comes_last_in_a_batch_changes_nothing(api, poller
     check_reports()
 
 
+def test_check_ins_count_after_a_move_to_a_stream_that_begins_lower(api, poller, time):
+    shop = builders.create_shop(api, admits=3)
+    ticket_id = f"{builders.create_order(api, shop, 1)}-1"
+
+    def scan(path="validate", **body):
+        with settings.override(doors_open_seconds=31 * 86_400):
+            assert api.post(f"/tickets/{ticket_id}/{path}", json=body, token=builders.admin_token()).status == 200
+
+    def ticket_records():
+        return [record for record in change_records() if f":table/{dynamo.table_name('tickets')}/" in record["eventSourceARN"]]
+
+    scan(count=1)
+    deliver([change_records()])
+    before = len(ticket_records())
+    scan(count=2)
+    scan("undo", reason="wrong person")
+    new_stream = ticket_records()[before:]
+    for number, record in enumerate(new_stream, start=1):
+        record["dynamodb"]["SequenceNumber"] = str(number)
+    deliver([new_stream[:1]])
+    assert kept_figures()[shop[0]]["totals"][f"tier#{shop[1]}#admitted"] == 3
+    deliver([new_stream, new_stream[:1]])
+    assert kept_figures()[shop[0]]["totals"][f"tier#{shop[1]}#admitted"] == 1
+
+
 def test_a_batch_of_one_event_takes_few_transactions(api, poller, time):
     event_id, tier_id = builders.create_shop(api, capacity=100)
     for number in range(projection.CHUNK):

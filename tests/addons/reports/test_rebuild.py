@@ -31,6 +31,16 @@ def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, ti
     assert lanes() == {"state", "2"}
 
 
+def test_the_old_generation_is_deleted_in_batches(api, poller, time):
+    play_sale(api, time, 60, seed=5)
+    poller.drain()
+    rows = sum(row.lane.startswith("1#") for row in store.ReportRow.scan())
+    with faults.record_calls() as calls:
+        assert projection.rebuild(no_wait).deleted == rows
+    assert len(calls.of(operation="BatchWriteItem")) == -(-rows // 25)
+    assert calls.of(operation="DeleteItem") == []
+
+
 def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeypatch):
     shop = builders.create_shop(api, capacity=100)
     first = builders.create_order(api, shop)

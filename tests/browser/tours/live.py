@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.browser.drops import Drop, project_changes
+from tests import builders
+from tests.browser.drops import Drop
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
 
@@ -19,7 +20,7 @@ def live_sale(manager: Manager) -> Iterator[str]:
     for _ in range(6):
         manager.time.advance(10)
         drop.buy(2)
-        project_changes()
+        builders.project_changes()
         manager.look_again()
     manager.see("of 30 people who joined")
     yield "running"

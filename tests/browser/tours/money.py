@@ -12,7 +12,7 @@ from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
 from chalicelib.tickets.model import order_number
 from tests import builders
-from tests.browser.drops import Drop, project_changes
+from tests.browser.drops import Drop
 from tests.browser.managers import FRONT_ROWS, Manager
 from tests.browser.tours.tour import Tour
 from tests.stripe_shop import open_shop
@@ -47,7 +47,7 @@ def orders(manager: Manager) -> Iterator[str]:
     _, second, third = drop.buy(3)
     drop.decline_card()
     builders.refund(manager.api, second, tickets=[f"{second}-1"], fee_cents=500, note="Fell ill.")
-    project_changes()
+    builders.project_changes()
     manager.page.reload()
     number = manager.api.get(f"/admin/orders/{second}", token=builders.admin_token()).json["order"]["number"]
     manager.page.get_by_role("link", name=number).wait_for()
@@ -62,7 +62,7 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.see("Nothing is left to refund")
     yield "refunded"
     dispute(third, manager.time.now)
-    project_changes()
+    builders.project_changes()
     manager.go("Orders")
     manager.page.get_by_label("Status").select_option("Disputed")
     manager.see("The buyer says they did not receive the tickets")
@@ -97,7 +97,7 @@ def attendees(manager: Manager) -> Iterator[str]:
     open_doors = {"starts_at": clock.iso(manager.time.now + 3600)}
     assert manager.api.patch(f"/events/{event_id}", json=open_doors, token=builders.admin_token()).status == 200
     assert manager.api.post(f"/tickets/{order_id}-1/validate", json={"gate": "North"}, token=builders.admin_token()).status == 200
-    project_changes()
+    builders.project_changes()
     manager.page.reload()
     manager.see("José Núñez")
     expect(manager.page.get_by_role("rowheader")).to_have_count(6)
@@ -129,14 +129,14 @@ def sales(manager: Manager) -> Iterator[str]:
         drop.join(4)
         manager.time.advance(30)
     builders.refund(manager.api, order_id, tickets=[f"{order_id}-1"], fee_cents=500)
-    project_changes()
+    builders.project_changes()
     manager.page.reload()
     manager.page.locator(".chart canvas").first.wait_for()
     manager.time.advance(2 * 3600)
     open_doors = {"starts_at": clock.iso(manager.time.now + 3600)}
     assert manager.api.patch(f"/events/{drop.event_id}", json=open_doors, token=builders.admin_token()).status == 200
     assert manager.api.post(f"/tickets/{order_id}-2/validate", json={"gate": "North"}, token=builders.admin_token()).status == 200
-    project_changes()
+    builders.project_changes()
     manager.page.reload()
     manager.page.get_by_role("region", name="By gate").wait_for()
     yield "sold"

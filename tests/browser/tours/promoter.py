@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 from chalicelib.edge import auth
 from chalicelib.foundation import clock
 from tests import builders
-from tests.browser.drops import project_changes
 from tests.browser.managers import PASSWORD, Manager
 from tests.browser.tours.tour import Tour
 from tests.client import Client
@@ -152,7 +151,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
     ticket = builders.buy(manager.api, "ada", event_id, tier_id).json["tickets"][0]
     scan = {"code": ticket["code"], "event_id": event_id, "gate": "North gate"}
     assert manager.api.post("/checkin", json=scan, token=hire_staff(manager.api, event_id, manager.token)).status == 200
-    project_changes()
+    builders.project_changes()
     yield "tasks"
     manager.follow("Watch the sale, pause it or let people in")
     expect(manager.page.get_by_role("button", name="Pause", exact=False).first).to_be_visible()

@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.foundation import settings
 from tests import builders, pictures
-from tests.browser.drops import project_changes
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
 from tests.browser.tours.tour import Tour
 
@@ -88,7 +87,7 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     builders.create_promo_code(manager.api, event_id, "FRIENDS-20", discount_value=20, minimum_total=50)
     tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}
     builders.buy(manager.api, "ada", event_id, tiers["Front rows"], 2, promo_code="FRIENDS-20")
-    project_changes()  # the figures of a code follow from its sales
+    builders.project_changes()  # the figures of a code follow from its sales
     manager.page.reload()
     manager.page.get_by_role("button", name="Sales with this code: FRIENDS-20").click()
     manager.see("Discounts")

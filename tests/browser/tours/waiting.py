@@ -12,7 +12,6 @@ from chalicelib.notifications.providers import MailRefused
 from infra.local.schedules import scheduled_event
 from tests import builders
 from tests.addons.waitlist import lines
-from tests.browser.drops import project_changes
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
 from tests.notifications.fake_provider import FakeProvider
@@ -34,7 +33,7 @@ def sell_out(manager: Manager) -> tuple[str, list[str]]:
 
 def send_mails(fault: MailRefused | None = None) -> None:
     """Let mails follow from what happened and be sent, each refused with `fault`."""
-    project_changes()
+    builders.project_changes()
     with pytest.MonkeyPatch.context() as patch, settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
         patch.setattr(providers, "find_provider", lambda: FakeProvider(lambda _: fault))
         jobs.send_messages(scheduled_event(), None)
