@@ -14,17 +14,16 @@
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, key: string | null, n: number | null,
- *   offsets: number[], segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
+ *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
- *   The content of a token. `counter` is -1 for arrivals after the opening.
+ *   The content of a token. `counter` is negative for arrivals after the opening.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
  *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
  *   The response of the status call.
  */
 
-export const LATE = -1;
 const MIN_ROUNDS = 10;
 const TRACE_BITS = 32;
 
@@ -95,7 +94,7 @@ function assertFits(state, arrival) {
     throw new PositionError("token_unknown", "This token belongs to another waiting room. Join this one.");
   }
   if (arrival.room < state.room) throw new PositionError("waiting_room_cleared", "The waiting room was reset, so your earlier place no longer counts. Join again.");
-  if (arrival.room > state.room || (arrival.counter === LATE && state.n === null)) {
+  if (arrival.room > state.room || (arrival.counter < 0 && state.n === null)) {
     throw new PositionError("state_outdated", "The document is older than the token. Fetch it again.");
   }
 }
@@ -131,14 +130,14 @@ export async function isCommitmentKept({ key, commitment }, notedCommitment) {
 }
 
 /**
- * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw, in order of arrival.
+ * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw; their counters -1, -2, ... take turns.
  * @param {State} state
  * @param {Arrival} arrival
  * @returns {Promise<number | null>}
  */
 export async function positionOf(state, { counter, number }) {
   if (state.n === null || state.key === null) return null;
-  if (counter === LATE) return state.n + number;
+  if (counter < 0) return state.n + (number - 1) * (state.late_counters ?? 1) - counter;
   return 1 + (await permute(fromHex(state.key), state.n, state.offsets[counter] + number - 1));
 }
 

@@ -187,7 +187,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets it."),
     ] = 60
     waiting_room_counters: Annotated[
-        int, Meta(ge=1, le=64), _says("How many items count the arrivals of a waiting room. Each item takes 1,000 joins a second.")
+        int,
+        Meta(ge=1, le=64),
+        _says("How many items count the arrivals of a waiting room, before and after the opening. Each takes 1,000 joins a second."),
     ] = 1
     waitlist_offer_seconds: Annotated[
         Seconds,

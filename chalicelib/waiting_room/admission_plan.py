@@ -136,8 +136,8 @@ def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
     return _append_change(segments, now, base=admitted + count)
 
 
-def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
-    """Return the plan with at most one wave admitted beyond the `total` arrivals. Returns None if the plan needs no change.
+def cap_unused_admissions(segments: Sequence[Segment], now: int, last_position: int) -> list[Segment] | None:
+    """Return the plan with at most one wave admitted beyond `last_position`, the last that was given out.
 
     Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be admitted all at once.
     If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
@@ -146,10 +146,10 @@ def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> 
     if last is None:
         return None
     segment, at = last
-    base, waited = total + segment.wave_size, segment.seconds_into_interval(at)
+    base, waited = last_position + segment.wave_size, segment.seconds_into_interval(at)
     if segment.paused or segment.admitted_count(at) <= base:
         return None
-    if total <= segment.base:
+    if last_position <= segment.base:
         return [*segments[:-1], replace(segment, base=base, waited=waited - (at - segment.since))]
     return [*segments, replace(segment, since=at, base=base, waited=waited)]
 

@@ -60,12 +60,14 @@ def commitment(key: bytes) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int) -> int:
+def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int, late_counters: int = 1) -> int:
     """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
     `model.compute_queue_status` calls this for the arrival of a token, which `tokens.read_token` decodes.
 
-    `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening (their counter is negative)
-    are placed after all drawn arrivals, in the order of their arrival.
+    `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening follow all drawn arrivals.
+    Their counters are -1, -2, ... -`late_counters`, which take turns: first come the arrivals with number 1, then those with number 2.
     """
-    return n + number if counter < 0 else 1 + permute(key, n, offsets[counter] + number - 1)
+    if counter < 0:
+        return n + (number - 1) * late_counters - counter
+    return 1 + permute(key, n, offsets[counter] + number - 1)

@@ -21,12 +21,12 @@ OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
 
-def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], Room | None] | None:
+def next_due_change(revision: int, event: Event, room: Room | None, last_position: int, now: int) -> Callable[[], Room | None] | None:
     """Return the next change that the room needs, as a function that writes it. Returns None if no change is due.
 
     The function returns the changed room, or None if the caller must load the room again. It raises `store.RoomConflict`.
-    `event` comes from the catalog of this `revision`. An instance whose catalog is older than the catalog that the room follows
-    changes nothing, because it would undo a change by another instance.
+    `event` comes from the catalog of this `revision`; `last_position` is the last position that was given out. An instance whose catalog is
+    older than the catalog that the room follows changes nothing, because it would undo a change by another instance.
     """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
@@ -35,7 +35,7 @@ def next_due_change(revision: int, event: Event, room: Room | None, total: int, 
         return None
     if room.n is None and now >= event.on_sale_at:
         return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
-    decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, total, now)
+    decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
     return (lambda: store.save_plan(room, decided)) if decided is not None else None
 
 
@@ -84,7 +84,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
     return replace(room, revision=revision, segments=plan) if has_place else None
 
 
-def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | None:
+def _follow_figures(event: Event, room: Room, last_position: int, now: int) -> Room | None:
     """Return the room with its plan adjusted to the arrivals and the stock. Returns None if the plan needs no change."""
     if room.n is None:
         return None
@@ -92,13 +92,13 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
     pass_seconds = model.pass_seconds(event)
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
     has_place = admission_plan.has_place(plan, now, pass_seconds)
-    capped = admission_plan.cap_unused_admissions(plan, now, total)
+    capped = admission_plan.cap_unused_admissions(plan, now, last_position)
     if capped is not None and (has_place or len(capped) == len(plan)):
         return replace(room, segments=capped)
-    return _follow_stock(event, room, plan, has_place, total, now) if model.follows_stock(event) else None
+    return _follow_stock(event, room, plan, has_place, last_position, now) if model.follows_stock(event) else None
 
 
-def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:
+def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, last_position: int, now: int) -> Room | None:
     """Return the room with the size of its next wave set from the stock. Returns None if there is nothing to decide now.
 
     The first decision for a wave is final, because other instances see different figures. Decisions are made in a short period before the
@@ -111,7 +111,7 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool
     is_decision = admission_plan.is_time_to_size(plan, wave, now)
     if not is_decision and plan[-1].wave_size > 0:
         return None
-    size = stock_limits.wave_size_for_stock(event, room, total, now)
+    size = stock_limits.wave_size_for_stock(event, room, last_position, now)
     if has_place and size != plan[-1].wave_size:
         plan = admission_plan.resize_waves(plan, now, size)
     elif not is_decision:
@@ -155,7 +155,7 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> 
         try:
             return store.record_draw(room, sum(counts), offsets, effective_plan(event, room), revision)
         except store.RoomConflict:
-            changed, _ = store.load_room_and_total(room.event_id)
+            changed = store.find_room(room.event_id)
             if changed is None or changed.number != room.number or changed.n is not None:
                 raise
             room = changed

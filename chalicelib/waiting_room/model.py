@@ -10,7 +10,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.waiting_room import admission_plan, draw
 from chalicelib.waiting_room.admission_plan import Segment
 
-LATE = -1  # the counter of arrivals after the opening
+LATE = -1  # the first counter of arrivals after the opening; the others are -2, -3, ...
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without saying who they are; only their tokens know these ids
 
@@ -19,9 +19,10 @@ class RoomState(Struct, frozen=True, kw_only=True):
     """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
     Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the number
-    of arrivals counted by the counters before counter i. `total` is the number of users who have joined. `stopped` is the reason why
-    joining has stopped; it is null while users can join. A pass is valid for `pass_seconds`; the last `grace_seconds` of them are for users
-    who missed their turn. `may_return` is the number of tickets on hold if no other tickets are left; otherwise it is null.
+    of arrivals counted by the counters before counter i. `late_counters` is the number of counters of arrivals after the opening. `total`
+    is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
+    valid for `pass_seconds`; the last `grace_seconds` of them are for users who missed their turn. `may_return` is the number of tickets
+    on hold if no other tickets are left; otherwise it is null.
     """
 
     event_id: str
@@ -31,6 +32,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     key: str | None
     n: int | None
     offsets: list[int]
+    late_counters: int
     segments: list[Segment]
     total: int
     pass_seconds: int
@@ -56,6 +58,11 @@ class Arrival(
     number: int
     joined_at: int
     expires_at: int
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the user joined after the opening."""
+        return self.counter < 0
 
     @property
     def pass_id(self) -> str:
@@ -162,13 +169,20 @@ class QueueStatus(Struct, frozen=True):
     eta_seconds: int | None
 
 
+def line_position(state: RoomState, counter: int, number: int) -> int:
+    """Return the position, from 1, of arrival `number` of a counter. The state must contain the draw."""
+    assert state.key is not None
+    assert state.n is not None
+    return draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), counter, number, state.late_counters)
+
+
 def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
     """Compute the status of the arrival at `now`. Nobody has a position until the sale has opened and the state contains the draw."""
     paused = admission_plan.is_paused(state.segments, now)
     if state.n is None or state.key is None or now < state.on_sale_at:
         eta = None if paused else max(0, state.on_sale_at - now)
         return QueueStatus(None, None, None, None, None, paused, False, False, eta)
-    position = draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), arrival.counter, arrival.number)
+    position = line_position(state, arrival.counter, arrival.number)
     admitted_at = admission_plan.admission_time(state.segments, position, arrival.joined_at)
     if admitted_at is None or admitted_at > now:
         ahead = max(0, position - 1 - admission_plan.admitted_count(state.segments, now))

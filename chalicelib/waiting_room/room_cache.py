@@ -12,7 +12,7 @@ from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
-from chalicelib.waiting_room.store import Room
+from chalicelib.waiting_room.store import Arrivals, Room
 
 MAX_AGE_SECONDS = 1
 _MAX_CHANGES = 8
@@ -20,11 +20,16 @@ _MAX_ROOMS = 1000
 
 
 class LoadedRoom(Struct, frozen=True, eq=False):
-    """A room as loaded, with its event. `total` is the number of users who have joined."""
+    """A room as loaded, with its event."""
 
     event: Event
     room: Room
-    total: int
+    arrivals: Arrivals
+
+    @property
+    def total(self) -> int:
+        """The number of users who have joined."""
+        return self.arrivals.total
 
     @property
     def plan(self) -> list[Segment]:
@@ -33,10 +38,16 @@ class LoadedRoom(Struct, frozen=True, eq=False):
 
 
 class CachedRoom(Struct, frozen=True, eq=False):
-    """A room as loaded, with its event, its public state, and the state as an encoded document."""
+    """A room as loaded, with its event, its public state, and the state as an encoded document.
+
+    `loaded_at` is in epoch seconds. `joins_per_second` is the average since this instance loaded the room before, or 0 if it had not.
+    """
 
     event: Event
     room: Room
+    late_arrivals: tuple[int, ...]
+    loaded_at: int
+    joins_per_second: float
     state: RoomState
     document: CacheableReply[RoomState]
 
@@ -47,7 +58,8 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 def get_room(event_id: str, now: int) -> CachedRoom:
     """Return the event's room, at most a second old. Raises NotFound if the event is not visible, and NoWaitingRoom if it has no room."""
     current, event = _get_event(event_id)
-    return _rooms.get(now, event, lambda: _build_cached_room(_load(current.head.public_revision, event, now), now), event_id)
+    before = _rooms.peek(event_id)
+    return _rooms.get(now, event, lambda: _build_cached_room(_load(current.head.public_revision, event, now), before, now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
@@ -80,10 +92,10 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
     room: Room | None = None
     for _ in range(_MAX_CHANGES):
         if room is None:
-            room, total = store.load_room_and_total(event.id)
-        change = next_due_change(revision, event, room, total, now)
+            room, arrivals = store.load_room_and_arrivals(event.id)
+        change = next_due_change(revision, event, room, arrivals.last_position, now)
         if room is not None and change is None:
-            return LoadedRoom(event, room, total)
+            return LoadedRoom(event, room, arrivals)
         try:
             room = change() if change is not None else None
         except store.RoomConflict:  # another instance was faster: load what it wrote
@@ -91,7 +103,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was loaded")
 
 
-def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
+def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) -> CachedRoom:
     event, room = loaded.event, loaded.room
     assert event.on_sale_at is not None  # because it has a waiting room
     stopped, may_return = stock_limits.why_joining_stopped(event, now)
@@ -103,6 +115,7 @@ def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
         key=room.key if room.n is not None else None,  # secret until the draw
         n=room.n,
         offsets=room.offsets,
+        late_counters=room.late_counters,
         segments=loaded.plan,
         total=loaded.total,
         pass_seconds=model.pass_seconds(event),
@@ -111,7 +124,9 @@ def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
         may_return=may_return,
     )
     _report_gauges(state, now)
-    return CachedRoom(event, room, state, CacheableReply.encode(state, max_age=MAX_AGE_SECONDS))
+    joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0
+    document = CacheableReply.encode(state, max_age=MAX_AGE_SECONDS)
+    return CachedRoom(event, room, loaded.arrivals.late, now, joins_per_second, state, document)
 
 
 def _report_gauges(state: RoomState, now: int) -> None:

@@ -166,7 +166,7 @@ def _join(
     check_work()
     arrival = _take_arrival(cached, user, opened_room, now)
     store.put_entry(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS)
-    log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.counter == LATE)
+    log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
     return JoinResult(_join_view(cached, arrival, now), is_new=True)
 
@@ -181,7 +181,8 @@ def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[s
 
 def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> Arrival:
     room = cached.room
-    counter = random.randrange(room.counters) if room.n is None and room.number != opened_room else LATE
+    is_late = room.n is not None or room.number == opened_room
+    counter = _late_counter(cached) if is_late else random.randrange(room.counters)
     return Arrival(
         event_id=room.event_id,
         room=room.number,
@@ -191,6 +192,17 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
         joined_at=now,
         expires_at=cached.event.last_sale_at + 1,
     )
+
+
+def _late_counter(cached: CachedRoom) -> int:
+    """Choose a counter at random, and rather one that is behind, because the counters take turns in the line.
+
+    The counters were read up to a second ago. They have since got about as many arrivals as in the second before, so this number is added
+    to what a counter is behind. Otherwise, all instances would fill the same counters.
+    """
+    first, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
+    [place] = random.choices(range(len(cached.late_arrivals)), [first - number + since_read + 1 for number in cached.late_arrivals])
+    return LATE - place
 
 
 def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> QueueStatusView:
@@ -212,5 +224,5 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
 
 def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
     """Return the room, reloaded if the token was issued in a later room, or after an opening that this instance has not seen."""
-    is_outdated = arrival.room > cached.state.room or (arrival.counter == LATE and cached.state.n is None)
+    is_outdated = arrival.room > cached.state.room or (arrival.is_late and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached

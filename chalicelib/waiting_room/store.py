@@ -59,6 +59,7 @@ class WaitingRoomRow(dynamo.Table):
     key = UnicodeAttribute(null=True)
     commitment = UnicodeAttribute(null=True)
     counters = NumberAttribute(null=True)
+    late_counters = NumberAttribute(null=True)
     n = NumberAttribute(null=True)
     offsets = UnicodeAttribute(null=True)
     segments = UnicodeAttribute(null=True)
@@ -76,7 +77,8 @@ class Room(msgspec.Struct, frozen=True):
 
     Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
     newest catalog revision that the room has followed. `sized_wave` is the second of the last wave whose size was decided from the stock.
-    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means never.
+    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means never. Rooms of
+    earlier versions have one late counter.
     """
 
     event_id: str
@@ -91,6 +93,24 @@ class Room(msgspec.Struct, frozen=True):
     revision: int
     sized_wave: int = 0
     opening_lease_ends_at: int = 0
+    late_counters: int = 1
+
+
+class Arrivals(msgspec.Struct, frozen=True):
+    """The number of arrivals in a room: in the draw, or in all counters of the draw until then, and in each late counter."""
+
+    drawn: int = 0
+    late: tuple[int, ...] = (0,)
+
+    @property
+    def total(self) -> int:
+        return self.drawn + sum(self.late)
+
+    @property
+    def last_position(self) -> int:
+        """The last position that was given out. It is after the `total` until the late counters that are behind have caught up."""
+        taken = [(number - 1) * len(self.late) + place for place, number in enumerate(self.late, 1) if number]
+        return self.drawn + max(taken, default=0)
 
 
 def find_room(event_id: str) -> Room | None:
@@ -99,16 +119,18 @@ def find_room(event_id: str) -> Room | None:
     return None if row is None else _room(event_id, row)
 
 
-def load_room_and_total(event_id: str) -> tuple[Room | None, int]:
-    """Read the event's room and the number of users who have joined it, in two strongly consistent round trips."""
+def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
+    """Read the event's room with strong consistency, and its arrivals, which may be a moment old, in two round trips."""
     room = find_room(event_id)
     if room is None:
-        return None, 0
+        return None, Arrivals()
+    late = [_counter_id(room, LATE - place) for place in range(room.late_counters)]
     # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
-    open_counters = (*range(room.counters), LATE) if room.n is None else (LATE,)
-    keys = [{"id": {"S": _counter_id(room, counter)}} for counter in open_counters]
-    items = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
-    return room, (room.n or 0) + sum(int(item["arrivals"]["N"]) for item in items if "arrivals" in item)
+    counters = [_counter_id(room, counter) for counter in range(room.counters)] if room.n is None else []
+    items = dynamo.batch_get(WaitingRoomRow.name(), [{"id": {"S": counter_id}} for counter_id in (*counters, *late)])
+    numbers = {item["id"]["S"]: int(item["arrivals"]["N"]) for item in items if "arrivals" in item}
+    drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if room.n is None else room.n
+    return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
 
 
 def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
@@ -124,6 +146,7 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         key=key.hex(),
         commitment=commitment(key),
         counters=counters,
+        late_counters=counters,
         segments="[]",
         offsets="[]",
         revision=revision,
@@ -224,7 +247,7 @@ def _key(room: Room) -> WaitingRoomRow:
 
 
 def _counter_id(room: Room, counter: int) -> str:
-    return f"counter#{room.event_id}#{room.number}#{'late' if counter == LATE else counter}"
+    return f"counter#{room.event_id}#{room.number}#{'late' if counter == LATE else counter}"  # the next late counters are -2, -3, ...
 
 
 def _entry_id(event_id: str, room: int, user: str) -> str:
@@ -249,6 +272,7 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         revision=int(row.revision or 0),
         sized_wave=int(row.sized_wave or 0),
         opening_lease_ends_at=int(row.opening_lease_ends_at or 0),
+        late_counters=int(row.late_counters or 1),
     )
 
 

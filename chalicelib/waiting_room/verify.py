@@ -37,7 +37,8 @@ class InvalidClaim(Exception):
 class DrawProof:
     """The proof document of a room after the opening.
 
-    `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i.
+    `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number of
+    counters of arrivals after the opening; it is 1 if the document does not have it.
     """
 
     event_id: str
@@ -46,6 +47,7 @@ class DrawProof:
     key: bytes
     n: int
     offsets: tuple[int, ...]
+    late_counters: int = 1
 
     def arrivals(self, counter: int) -> int:
         """Return the number of arrivals that a counter counted."""
@@ -157,10 +159,12 @@ def _position(proof: DrawProof, token: str) -> int:
     if (arrival.event_id, arrival.room) != (proof.event_id, proof.room):
         raise InvalidClaim(f"the token belongs to event {arrival.event_id}, room {arrival.room}")
     counter, number = arrival.counter, arrival.number
+    if counter < -proof.late_counters:
+        raise InvalidClaim(f"the room has no counter {counter}")
     is_late = counter < 0
     if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the opening")
-    return draw.position(proof.key, proof.n, proof.offsets, counter, number)
+    return draw.position(proof.key, proof.n, proof.offsets, counter, number, proof.late_counters)
 
 
 def _parse_token(token: str) -> TokenArrival:
@@ -187,6 +191,7 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             bytes.fromhex(document["key"]),
             int(document["n"]),
             tuple(int(offset) for offset in document["offsets"]),
+            int(document.get("late_counters", 1)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None

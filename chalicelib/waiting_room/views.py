@@ -56,6 +56,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
     key: str | None
     n: int | None
     offsets: list[int]
+    late_counters: int
     total: int
 
 
@@ -129,6 +130,7 @@ def proof_view(state: RoomState) -> ProofView:
         key=state.key,
         n=state.n,
         offsets=state.offsets,
+        late_counters=state.late_counters,
         total=state.total,
     )
 

@@ -54,6 +54,7 @@ def random_room(rng: random.Random) -> RoomState:
         key=key.hex() if is_open else None,
         n=n if is_open else None,
         offsets=[sum(counts[:number]) for number in range(len(counts))],
+        late_counters=rng.choice([1, len(counts)]),
         segments=random_plan(rng, n),
         total=n + rng.choice([0, 3, 4_000]),
         pass_seconds=rng.choice([60, 180, 86_400]),
@@ -68,8 +69,8 @@ def random_arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
     ends = [*state.offsets[1:], n]
     counters = [number for number, offset in enumerate(state.offsets) if ends[number] > offset]
     late = state.n is not None and (not counters or rng.random() < 0.2)
-    counter = LATE if late or not counters else rng.choice(counters)
-    number = rng.randrange(1, 5_000) if counter == LATE else rng.randint(1, ends[counter] - state.offsets[counter])
+    counter = LATE - rng.randrange(state.late_counters) if late or not counters else rng.choice(counters)
+    number = rng.randrange(1, 5_000) if counter < 0 else rng.randint(1, ends[counter] - state.offsets[counter])
     return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), EXPIRES)
 
 

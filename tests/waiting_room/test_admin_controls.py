@@ -68,13 +68,13 @@ def test_an_admins_change_during_the_draw_of_another_instance_is_kept(api, time,
     event_id, _ = sale
     join_many(api, event_id, 8)
     time.advance(SECONDS_TO_OPENING)
-    room, _ = store.load_room_and_total(event_id)
+    room, _ = store.load_room_and_arrivals(event_id)
     assert store.take_opening_lease(room, time.now, time.now + 3)
     reply = api.post(f"/admin/events/{event_id}/waiting-room/let-in", json={"count": 2}, token=builders.admin_token())
     assert (reply.status, len(reply.json["segments"])) == (200, 1)
     time.advance(3)
     state = api.get(f"/events/{event_id}/waiting-room/state").json
-    assert (state["n"], admission_plan.admitted_count(store.load_room_and_total(event_id)[0].segments, time.now)) == (8, 5)
+    assert (state["n"], admission_plan.admitted_count(store.load_room_and_arrivals(event_id)[0].segments, time.now)) == (8, 5)
 
 
 def test_clearing_starts_a_new_room_and_invalidates_old_tokens(api, time, sale):
@@ -99,5 +99,5 @@ def test_four_admins_who_clear_at_once_make_four_rooms_in_order(api, time):
     path = f"/events/{event_id}/waiting-room/clear"
     replies = run_in_threads(4, lambda _: api.delete(path, token=builders.admin_token()), range(4))
     assert {reply.status for reply in replies} == {200}
-    room, total = store.load_room_and_total(event_id)
-    assert (room.number, total) == (5, 0)
+    room, arrivals = store.load_room_and_arrivals(event_id)
+    assert (room.number, arrivals.total) == (5, 0)

@@ -59,11 +59,11 @@ def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale)
     get_status(api, event_id, token)
     time.advance(40)
     assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
-    plan = store.load_room_and_total(event_id)[0].segments
+    plan = store.load_room_and_arrivals(event_id)[0].segments
     time.advance(-1)
     memory.forget_everything()
     assert get_status(api, event_id, token)["position"] == 1
-    assert store.load_room_and_total(event_id)[0].segments == plan
+    assert store.load_room_and_arrivals(event_id)[0].segments == plan
 
 
 def test_an_instance_with_a_late_clock_revokes_no_admission(api, time, sale):

@@ -26,7 +26,7 @@ def _separate_memories(api):
 
 
 def stored_plan(event_id):
-    return store.load_room_and_total(event_id)[0].segments
+    return store.load_room_and_arrivals(event_id)[0].segments
 
 
 def set_paused(instance, api, event_id, paused):
@@ -93,7 +93,7 @@ def test_an_opening_that_was_put_off_a_second_before_does_not_take_place(api, ti
     if another_has_noticed:
         assert Instance(api, "drop").poll()["on_sale_at"] == opens_at + 3600
     time.advance(1)
-    assert (instance.poll()["n"], store.load_room_and_total("drop")[0].n) == (None, None)
+    assert (instance.poll()["n"], store.load_room_and_arrivals("drop")[0].n) == (None, None)
     time.advance(3600)
     assert instance.poll()["n"] == 0
 

@@ -7,11 +7,15 @@ from itertools import count
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import proof_of_work
-from chalicelib.foundation import memory, settings
+from chalicelib.foundation import clock, memory, settings
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.model import TokenExpired
+from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders, invariants
+from tests.simulation.joins import join_at_once
+from tests.simulation.limits import Limits
 from tests.simulation.threads import run_in_threads
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve
 
@@ -133,6 +137,44 @@ def test_admins_and_metrics_see_the_room(api, time):
     for name, value in (("queue_length", 2), ("admitted", 6), ("active_passes", 6)):
         assert f'fairgate_{name}{{event_id="{event_id}"}} {value}.0' in metrics
     assert "fairgate_waiting_room_joins_total" in metrics
+
+
+def test_all_can_join_after_the_opening_at_three_times_the_rate_of_one_counter(api):
+    """The limits and the rate are a tenth of DynamoDB's and of a large drop's, so that the test takes less time."""
+    report = join_at_once(
+        api, rate=300, seconds=2, opening=0, instances=30, counters=8, start=clock.now(), limits=Limits(write_units=100, read_units=300)
+    )
+    assert (report.replies, report.throttled, report.late) == ({200: 600}, 0, 600)
+    assert report.largest_shift < 300  # less than a second's arrivals
+    assert report.unused < 100
+
+
+def test_a_room_of_an_earlier_version_has_one_late_counter(api, time):
+    with settings.override(waiting_room_counters=4):
+        event_id, _ = create_sale(api, time)
+        token = join(api, event_id, "ada")
+        key = {"id": {"S": f"room#{event_id}"}}
+        dynamo.client().update_item(TableName=WaitingRoomRow.name(), Key=key, UpdateExpression="REMOVE late_counters")
+        time.advance(SECONDS_TO_OPENING)
+        late = [join(api, event_id, f"late-{number}") for number in range(3)]
+    assert [get_status(api, event_id, token)["position"] for token in (token, *late)] == [1, 2, 3, 4]
+    assert api.get(f"/events/{event_id}/waiting-room/proof").json["late_counters"] == 1
+
+
+def test_everybody_who_joins_a_quiet_sale_with_many_counters_is_admitted(api, time):
+    """The counters leave positions unused; the waves continue to the last position that was given out."""
+    with settings.override(waiting_room_counters=8):
+        event_id, _ = create_sale(api, time, wave_size=1, wave_seconds=10)
+        time.advance(SECONDS_TO_OPENING)
+        for number in range(5):
+            token = join(api, event_id, f"late-{number}")
+            for _ in range(8 * 3):
+                time.advance(10)
+                if get_status(api, event_id, token)["can_enter"]:
+                    break
+            else:
+                pytest.fail(f"late-{number} was not admitted")
+    invariants.check(time.now)
 
 
 def test_a_join_that_finds_its_counter_closed_gets_a_late_position(api, time, sale):

@@ -15,7 +15,7 @@ def room(request):
     """A new room with one counter."""
     request.getfixturevalue("store")
     store.commit(store.create_room_item("drop", 1, 7))
-    return store.load_room_and_total("drop")[0]
+    return store.load_room_and_arrivals("drop")[0]
 
 
 def arrival(number):
@@ -25,7 +25,7 @@ def arrival(number):
 def test_a_room_is_created_once(room):
     with pytest.raises(store.RoomConflict):
         store.commit(store.create_room_item("drop", 1, 7))
-    assert store.load_room_and_total("drop")[0] == room
+    assert store.load_room_and_arrivals("drop")[0] == room
 
 
 def test_the_plan_of_a_room_that_has_changed_is_not_replaced(room):
@@ -40,14 +40,14 @@ def test_a_plan_for_a_room_that_has_changed_is_not_saved(room):
     store.save_plan(room, decided)
     with pytest.raises(store.RoomConflict):
         store.save_plan(room, replace(room, revision=9))
-    assert store.load_room_and_total("drop")[0] == replace(decided, version=room.version + 1)
+    assert store.load_room_and_arrivals("drop")[0] == replace(decided, version=room.version + 1)
 
 
 def test_one_instance_at_a_time_holds_the_lease_of_the_opening(room):
     assert store.take_opening_lease(room, 1_000, 1_003)
     assert not store.take_opening_lease(room, 1_002, 1_005)
     assert store.take_opening_lease(room, 1_003, 1_006)
-    store.record_draw(store.load_room_and_total("drop")[0], 0, [0], [], 7)
+    store.record_draw(store.load_room_and_arrivals("drop")[0], 0, [0], [], 7)
     assert not store.take_opening_lease(room, 1_010, 1_013)
 
 
@@ -63,7 +63,7 @@ def test_the_draw_is_recorded_once(room):
     store.record_draw(room, 2, [0], [], 7)
     with pytest.raises(store.RoomConflict):
         store.record_draw(room, 3, [0], [], 7)
-    assert store.load_room_and_total("drop")[0].n == 2
+    assert store.load_room_and_arrivals("drop")[0].n == 2
 
 
 def test_an_entry_is_replaced_only_if_it_is_the_one_that_was_read(room):

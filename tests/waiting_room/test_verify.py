@@ -110,6 +110,7 @@ def test_a_changed_commitment_is_found_before_and_after_opening(run):
         (unsigned_token(4, 1), "was never given out"),
         (unsigned_token(0, 0), "was never given out"),
         (unsigned_token(LATE, 0), "was never given out"),
+        (unsigned_token(LATE - 1, 1), "the room has no counter -2"),
         (unsigned_token(0, 5), "as line 5"),
         (unsigned_token(LATE, 2), "as line 68"),
         (unsigned_token(0, 5, event_id="other"), "the token belongs to event other"),
@@ -198,6 +199,13 @@ def test_it_accepts_the_draw_of_a_real_sale(api, time, run):
     claims = [f"{token} {sale.get_status(api, event_id, token)['position']}" for token in tokens.values()]
     code, text = run(api.get(proof_path).json, claims, "--commitment", before["commitment"])
     assert (code, "12 drawn and 1 late" in text) == (0, True), text
+
+
+def test_late_counters_take_turns_after_the_draw(run):
+    arrivals = [(LATE - place, number) for number in range(1, 4) for place in range(3)]
+    late = [f"{unsigned_token(*arrival)} {N + place}" for place, arrival in enumerate(arrivals, 1)]
+    code, text = run(proof(late_counters=3), [*lines(all_claims()[:N]), *late])
+    assert (code, "66 drawn and 9 late positions computed, 75 compared" in text) == (0, True), text
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@
  * decides when to fetch the document: docs/web.md has the rates, and a test runs a thousand buyers with it.
  */
 
-import { isCommitmentKept, LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
+import { isCommitmentKept, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
 import type { ApiFailure } from "./client";
 
 type Tracker = Awaited<ReturnType<typeof trackPosition>>;
@@ -201,9 +201,9 @@ export class Place {
     const room = this.#room;
     if (room === null) return null;
     const { counter, number } = this.#tracker?.arrival ?? { counter: null, number: 0 };
-    const isDrawn = room.key !== null && counter !== null && counter !== LATE;
+    const isDrawn = room.key !== null && counter !== null && counter >= 0;
     const arrival = isDrawn ? room.offsets[counter]! + number : null;
-    return { isKept: this.#isKept, noted: this.#notedFingerprint(room), arrival, isLate: counter === LATE };
+    return { isKept: this.#isKept, noted: this.#notedFingerprint(room), arrival, isLate: counter !== null && counter < 0 };
   }
 
   #stage(status: Status | null): PlaceView["stage"] {

@@ -25,9 +25,9 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.delivery import Postponed
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases import queries
-from chalicelib.waiting_room import admission_plan, draw, room_cache
+from chalicelib.waiting_room import admission_plan, room_cache
 from chalicelib.waiting_room import service as waiting_room
-from chalicelib.waiting_room.model import Arrival, JoiningStopped, QueueStatus, RoomState, compute_queue_status
+from chalicelib.waiting_room.model import Arrival, JoiningStopped, QueueStatus, RoomState, compute_queue_status, line_position
 
 KINDS = ("place_drawn", "turn_near")
 
@@ -136,7 +136,7 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
     except NotFound:
         state = None
     if state is not None and state.n is not None and state.room == arrival.room:
-        key = _position_key(_position(state, arrival.counter, arrival.number))
+        key = _position_key(line_position(state, arrival.counter, arrival.number))
         places += [("place_mail_due", key), ("turn_mail_due", key)]
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
 
@@ -249,7 +249,7 @@ def _move_to_positions(state: RoomState) -> None:
 
     def move(place: Place) -> None:
         counter, number = place.key.split(".")
-        key = _position_key(_position(state, int(counter), int(number)))
+        key = _position_key(line_position(state, int(counter), int(number)))
         store.put_place(state.event_id, state.room, "place_mail_due", Place(key, place.user_id, place.ttl))
         store.delete_place(state.event_id, state.room, "before_draw", place.key)
 
@@ -287,7 +287,7 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
 
 
 def _is_at(state: RoomState, arrival: Arrival, place: Place) -> bool:
-    return arrival.room == state.room and _position_key(_position(state, arrival.counter, arrival.number)) == place.key
+    return arrival.room == state.room and _position_key(line_position(state, arrival.counter, arrival.number)) == place.key
 
 
 def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
@@ -303,12 +303,6 @@ def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
         language=notice.language,
         facts={"pass_id": arrival.pass_id},
     )
-
-
-def _position(state: RoomState, counter: int, number: int) -> int:
-    assert state.key is not None  # after the draw
-    assert state.n is not None
-    return draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), counter, number)
 
 
 def _ttl(arrival: Arrival) -> int:
