@@ -1,13 +1,13 @@
 """Number the seats of tickets from the stream of changes: 1, 2, 3, ... for each event, roughly in the order of sale.
 
 People read the numbers aloud or tick them off on paper. Seats are numbered a second or two after the sale, so that no buyer waits for a
-counter that all buyers of an event share. One transaction writes the counter and the tickets, so no number is missing or used twice, even
-if a change is delivered twice.
+counter that all buyers of an event share. A run first takes as many numbers as it needs from the counter, and then writes them into the
+tickets, so that runs for different shards of the stream do not wait for each other. No number is used twice, even if a change is delivered
+twice. The numbers of a run that crashes between the two steps stay unused.
 """
 
 from collections.abc import Sequence
 
-from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import permissions
@@ -15,49 +15,43 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.model import Serial, Ticket, number_prefix
 from chalicelib.tickets.store import load_tickets, number_seats_item
 
-# Tickets per transaction. Each ticket and the counter take one item. The number is low, because only one of two concurrent transactions
-# succeeds.
-CHUNK = 50
+CHUNK = dynamo.MAX_TRANSACT_ITEMS  # tickets per transaction
 MAX_ATTEMPTS = 5
 NO_PREFIX = "T"  # for an event whose name has no Latin letters
 
 
-class NumberCounter(Struct, frozen=True):
-    """The seat numbers of an event that are taken: 1 to `last`."""
-
-    event_id: str
-    prefix: str
-    last: int
-
-
 def number_tickets(issued: Sequence[Ticket]) -> None:
     """Number the seats of tickets that have no numbers yet. Safe to repeat."""
-    by_event: dict[str, list[Ticket]] = {}
+    by_event: dict[str, dict[str, None]] = {}
     for ticket in issued:
-        by_event.setdefault(ticket.event_id, []).append(ticket)
-    for event_id, event_tickets in by_event.items():
-        for start in range(0, len(event_tickets), CHUNK):
-            _number_chunk(event_id, event_tickets[start : start + CHUNK])
+        if ticket.serial is None:
+            by_event.setdefault(ticket.event_id, {})[ticket.id] = None
+    for event_id, ticket_ids in by_event.items():
+        for start in range(0, len(ticket_ids), CHUNK):
+            _number_chunk(event_id, list(ticket_ids)[start : start + CHUNK])
 
 
-def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
+def _number_chunk(event_id: str, ticket_ids: Sequence[str]) -> None:
+    """Number these tickets, in this order, except those that have numbers. Takes three round trips."""
+    unnumbered = _load_unnumbered(ticket_ids)
+    serials: dict[str, Serial] = {}
     for _ in range(MAX_ATTEMPTS):
-        unnumbered = [ticket for ticket in chunk if ticket.serial is None]
         if not unnumbered:
             return
-        counter = find_counter(event_id) or NumberCounter(event_id, _prefix(event_id), 0)
-        items, last = [], counter.last
-        for ticket in unnumbered:
-            items.append(number_seats_item(ticket.id, Serial(counter.prefix, last + 1)))
-            last += ticket.admits
+        serials = serials or _take_serials(event_id, unnumbered)
         try:
-            dynamo.transact([counter_item(counter, last), *items])
-        except dynamo.TransactionCanceled:
-            found = {ticket.id: ticket for ticket in load_tickets(ticket.id for ticket in chunk)}
-            chunk = [found[ticket.id] for ticket in chunk if ticket.id in found]
+            dynamo.transact([number_seats_item(ticket.id, serials[ticket.id]) for ticket in unnumbered])
+        except dynamo.TransactionCanceled:  # another run that got the same changes has numbered some of the tickets
+            unnumbered = _load_unnumbered(ticket_ids)
             continue
         return
-    raise dynamo.StoreUnavailable("the counter of the event kept changing")
+    raise dynamo.StoreUnavailable("the tickets kept changing")
+
+
+def _load_unnumbered(ticket_ids: Sequence[str]) -> list[Ticket]:
+    """Load the tickets that have no numbers, in this order. The change that issued a ticket may be older than its number."""
+    found = {ticket.id: ticket for ticket in load_tickets(ticket_ids)}
+    return [found[ticket_id] for ticket_id in ticket_ids if ticket_id in found and found[ticket_id].serial is None]
 
 
 def _prefix(event_id: str) -> str:
@@ -83,15 +77,14 @@ class CounterRow(dynamo.Table):
     last = NumberAttribute()
 
 
-def find_counter(event_id: str) -> NumberCounter | None:
-    """Find the counter of an event with a strongly consistent read. Returns None if no ticket of the event has a number."""
-    row = CounterRow.find(event_id)
-    return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
-
-
-def counter_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
-    """Return the item that raises a counter to `last`. The transaction fails if the counter has changed since it was read."""
-    row = CounterRow(before.event_id, prefix=before.prefix, last=last)
-    if before.last == 0:
-        return dynamo.put(row, "attribute_not_exists(id)")
-    return dynamo.put(row, "last = :before", before=before.last)
+def _take_serials(event_id: str, tickets: Sequence[Ticket]) -> dict[str, Serial]:
+    """Take the next numbers of the event for the seats of these tickets. Returns the serials by ticket id."""
+    # The first numbers of an event decide its prefix, because the event's name may change.
+    seats = sum(ticket.admits for ticket in tickets)
+    _, item = dynamo.update_if_returning(CounterRow(event_id), {}, initial={"prefix": _prefix(event_id)}, add={"last": seats})
+    prefix, first = item["prefix"]["S"], int(item["last"]["N"]) - seats + 1
+    serials = {}
+    for ticket in tickets:
+        serials[ticket.id] = Serial(prefix, first)
+        first += ticket.admits
+    return serials

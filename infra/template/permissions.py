@@ -72,7 +72,7 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
-        "ticket-numbers": "GetItem PutItem",
+        "ticket-numbers": "UpdateItem",
         "tickets": "BatchGetItem UpdateItem",
         "webhook-deliveries": "PutItem",
         "webhook-endpoints": "Query",
