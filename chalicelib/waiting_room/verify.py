@@ -37,8 +37,8 @@ class InvalidClaim(Exception):
 class DrawProof:
     """The proof document of a room after the opening.
 
-    `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number of
-    counters of arrivals after the opening; it is 1 if the document does not have it.
+    `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number
+    of counters of arrivals after the opening; it is 1 if the document does not have it.
     """
 
     event_id: str
