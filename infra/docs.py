@@ -91,6 +91,12 @@ def _deprecated_names() -> str:
     return f"{dates}\n\n{_table(('deprecated', 'new', 'in'), rows)}"
 
 
+def _deprecated_settings() -> str:
+    rows = [(f"`{settings.PREFIX}{name.upper()}`", applies) for name, applies in settings.DEPRECATED.items()]
+    dates = f"Ignored since {deprecations.SETTINGS_DEPRECATED_AT:%Y-%m-%d}, refused from {deprecations.SUNSET_AT:%Y-%m-%d} (sunset):"
+    return f"{dates}\n\n{_table(('setting', 'what applies instead'), rows)}"
+
+
 # ------------------------------------------------------------------ settings and limits
 def _description(field: Any) -> str:
     return next(meta.description for meta in get_args(field.type)[1:] if isinstance(meta, msgspec.Meta) and meta.description)
@@ -365,6 +371,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "rate-limits": _rate_limits,
     "sizes": _sizes,
     "deprecated-names": _deprecated_names,
+    "deprecated-settings": _deprecated_settings,
     "routes": _routes,
     "errors": _errors,
     "event-fields": partial(_fields, Event),

@@ -1,7 +1,7 @@
 """Public catalog replies, cached in encoded form while the catalog is unchanged and the stock figures are fresh.
 
 A repeated request costs one dictionary lookup. While the catalog is unchanged, each instance encodes a reply at most once every
-`stock_cache_seconds`, so a status that depends on the clock is never older than that.
+CHECK_SECONDS, so a status that depends on the clock is never older than that.
 """
 
 from collections.abc import Callable, Hashable
@@ -168,5 +168,5 @@ def _public_events(catalog: Catalog) -> list[Event]:
 
 
 def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:
-    """Return the cached reply for `key`. It is encoded again when the catalog has changed or the reply is `stock_cache_seconds` old."""
+    """Return the cached reply for `key`. It is encoded again when the catalog has changed or the reply is CHECK_SECONDS old."""
     return reply_cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age), key)

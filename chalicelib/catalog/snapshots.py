@@ -14,15 +14,17 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
+from chalicelib.inventory.availability import CHECK_SECONDS
 
+CATALOG_SECONDS = 300  # after which a catalog is read again that has no public changes
 MAX_REPLIES = 2000  # of a few KB each; only a very large catalog reaches this limit, because replies for unknown ids are not cached
 
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
-_catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
+_catalog_cache: TtlCache[Catalog] = TtlCache(lambda: CATALOG_SECONDS, counted=True)
 _refreshed: Memory[Literal["at"], int] = Memory()  # when the head was last read because of an unknown id
 
 # The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
-reply_cache: TtlCache[CacheableReply[Any]] = TtlCache(lambda: settings.current().stock_cache_seconds, max_keys=MAX_REPLIES)
+reply_cache: TtlCache[CacheableReply[Any]] = TtlCache(lambda: CHECK_SECONDS, max_keys=MAX_REPLIES)
 
 
 def snapshot() -> Catalog:

@@ -2,7 +2,7 @@
 
 In a few request bodies, clients may still use the old names.
 
-All other code knows only the new names. After the sunset, remove this module and the code that uses it.
+All other code knows only the new names. After the sunset, remove this module, `settings.DEPRECATED`, and the code that uses them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct, structs
 
 DEPRECATED_AT = datetime(2026, 11, 22, tzinfo=UTC)
+SETTINGS_DEPRECATED_AT = datetime(2026, 11, 23, tzinfo=UTC)  # those of settings.DEPRECATED
 SUNSET_AT = datetime(2027, 11, 22, tzinfo=UTC)
 
 Names = Mapping[str, str]  # new name -> deprecated name

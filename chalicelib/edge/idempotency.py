@@ -18,9 +18,9 @@ from chalicelib.edge import deprecations, store
 from chalicelib.edge.operation import Header
 from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.edge.store import IdempotencyRow
-from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation import clock, ids
 from chalicelib.foundation.errors import ApiError, InvalidInput
-from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
+from chalicelib.foundation.idempotency_key import KEPT_SECONDS, IdempotencyConflict, KeyUse
 
 LOCK_SECONDS = 30  # longer than a request may run; after this time, a request without a reply has died
 IMPLIED_SECONDS = 60  # long enough to catch a second press of a button
@@ -73,7 +73,7 @@ def execute_once(
     there is one.
     """
     use = require_key(request, user_id) if required else find_key(request, user_id)
-    seconds = settings.current().idempotency_seconds
+    seconds = KEPT_SECONDS
     if use is not None:
         is_current = None  # clients that send a key decide which requests are new
     elif is_current is not None:

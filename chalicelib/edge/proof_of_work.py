@@ -17,6 +17,7 @@ from chalicelib.foundation import secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 
 MAX_NONCE_LENGTH = 64
+CHALLENGE_SECONDS = 300  # for which a solution is accepted
 
 _CHALLENGE = re.compile(r"c1\.([0-9]{1,2})\.([0-9]{1,12})\.[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -58,7 +59,7 @@ def verify_solution(challenge: str | None, nonce: str | None, event_id: str, use
     difficulty, issued_at = int(fields[1]), int(fields[2])
     if not hmac.compare_digest(challenge, _sign(event_id, user_id, difficulty, issued_at)):
         raise ChallengeInvalid(**_new_challenge(event_id, user_id, now))
-    if now >= issued_at + settings.current().challenge_seconds:
+    if now >= issued_at + CHALLENGE_SECONDS:
         raise ChallengeExpired(**_new_challenge(event_id, user_id, now))
     if nonce is None or len(nonce) > MAX_NONCE_LENGTH or leading_zero_bits(challenge, nonce) < difficulty:
         raise ChallengeInvalid(**_new_challenge(event_id, user_id, now))
@@ -71,11 +72,10 @@ def leading_zero_bits(challenge: str, nonce: str) -> int:
 
 
 def _new_challenge(event_id: str, user_id: str, now: int) -> dict[str, str | int]:
-    current = settings.current()
     return {
         "challenge": issue_challenge(event_id, user_id, now),
-        "difficulty": current.join_difficulty,
-        "expires_in_seconds": current.challenge_seconds,
+        "difficulty": settings.current().join_difficulty,
+        "expires_in_seconds": CHALLENGE_SECONDS,
     }
 
 

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError
+
+KEPT_SECONDS = 86_400  # for which a use of a key is remembered
 
 
 class IdempotencyConflict(ApiError):
@@ -25,9 +26,9 @@ class KeyUse(Struct, frozen=True, array_like=True):
     def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
         """Return whether this is the same request as `first`, which was stored at `first_at`. Times are epoch seconds.
 
-        A use is forgotten after `idempotency_seconds`, by default a day. Raises IdempotencyConflict if only the key is the same.
+        A use is forgotten after KEPT_SECONDS. Raises IdempotencyConflict if only the key is the same.
         """
-        if first is None or first.key != self.key or first_at + settings.current().idempotency_seconds <= now:
+        if first is None or first.key != self.key or first_at + KEPT_SECONDS <= now:
             return False
         if first.payload != self.payload:
             raise IdempotencyConflict()

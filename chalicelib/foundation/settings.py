@@ -43,6 +43,19 @@ NOT_IN_PRODUCTION = {
 }
 
 
+# Settings that nobody needed to change: name -> what applies instead. They are ignored until the sunset of deprecated names, so that stages
+# that set them keep working.
+DEPRECATED = {
+    "cache_seconds": "Changes that only managers see are read again after 300 seconds.",
+    "challenge_seconds": "The solution of a proof-of-work challenge is accepted for 300 seconds.",
+    "idempotency_seconds": "The reply to an Idempotency-Key is kept for a day.",
+    "stock_cache_seconds": "Displayed stock figures are read again after a second; after three while they do not change.",
+    "waitlist_keep_seconds": "Returned tickets are kept back for a larger party for an hour, then twice as long each time.",
+    "waitlist_patience_seconds": "Smaller parties overtake a larger party for an hour.",
+    "waitlist_shortest_offer_seconds": "An offer of the waitlist lasts at least 900 seconds, unless the sale ends earlier.",
+}
+
+
 def _says(description: str) -> Meta:
     return Meta(description=description)
 
@@ -169,13 +182,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_difficulty: Annotated[
         int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
     ] = 0
-    challenge_seconds: Annotated[Seconds, _says("Seconds for which the solution of a proof-of-work challenge is accepted.")] = 300
-    cache_seconds: Annotated[Seconds, _says("Seconds after which an instance also reads changes that only managers see.")] = 300
     head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
-    stock_cache_seconds: Annotated[
-        Seconds, _says("Seconds after which displayed stock figures are read again; three times as long while they do not change.")
-    ] = 1
-    idempotency_seconds: Annotated[Seconds, _says("Seconds for which the reply to an Idempotency-Key is kept.")] = 86_400
     wave_size: Annotated[
         int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets it.")
     ] = 100
@@ -195,15 +202,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the sale ends."),
     ] = 86_400
-    waitlist_shortest_offer_seconds: Annotated[
-        Seconds, _says("The shortest time in seconds for which an offer of the waitlist holds its tickets, unless the sale ends earlier.")
-    ] = 900
-    waitlist_patience_seconds: Annotated[
-        Seconds, _says("Seconds for which smaller parties may overtake a party that waits for more tickets than have come back.")
-    ] = 3600
-    waitlist_keep_seconds: Annotated[
-        Seconds, _says("Seconds for which returned tickets are then kept back for that party, doubled with each further turn.")
-    ] = 3600
     stripe_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),
@@ -394,7 +392,7 @@ def read(environment: dict[str, str]) -> Settings:
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     variables = {PREFIX + name.upper() for name in types}
     for key in environment:
-        if key.startswith(PREFIX) and key not in variables:
+        if key.startswith(PREFIX) and key not in variables and key.removeprefix(PREFIX).lower() not in DEPRECATED:
             raise SettingsError(_unknown(key, variables))
     given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
     given["region"] = next(filter(None, map(environment.get, REGION_VARIABLES)), DEFAULT_REGION)

@@ -1,6 +1,6 @@
 """The number of tickets that are left, for display only. These figures never decide a sale.
 
-An instance reads the display item of a group at most every `stock_cache_seconds`. When the item is due and it is this instance's turn
+An instance reads the display item of a group at most every CHECK_SECONDS. When the item is due and it is this instance's turn
 (`Display.is_turn_of`), the instance refreshes the item from the shards. So the shards are read once, however many instances there are.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log
 from chalicelib.inventory.display import (
     Display,
     Figures,
@@ -28,6 +28,8 @@ from chalicelib.inventory.display import (
 )
 from chalicelib.inventory.model import Stock
 
+CHECK_SECONDS = 1  # between two reads of the figures that an instance shows
+
 
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
     """Read stocks, given as stock id -> number of shards; stocks without shards are left out.
@@ -41,8 +43,8 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
-    While any instance needs them, the stocks are read every `stock_cache_seconds`; while they do not change, the interval grows up to
-    threefold. Another instance may show the same figures for `stock_cache_seconds` longer. While the store is down, every instance shows
+    While any instance needs them, the stocks are read every CHECK_SECONDS; while they do not change, the interval grows up to
+    threefold. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows
     its last figures.
     """
     groups = [group for group in groups if group.shard_counts]
@@ -78,12 +80,12 @@ def _is_fresh(group: StockGroup, now: int) -> bool:
     copy = find_copy(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
-    return abs(now - copy.checked_at) < settings.current().stock_cache_seconds or not _seconds_due(group, copy.display, now)
+    return abs(now - copy.checked_at) < CHECK_SECONDS or not _seconds_due(group, copy.display, now)
 
 
 def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, float]:
     moving = [stock_id for stock_id in group.shard_counts if is_moving(stock_id, now)]
-    base_seconds = settings.current().stock_cache_seconds
+    base_seconds = CHECK_SECONDS
     return display.seconds_due(group, now, base_seconds, moving=moving, not_before=earliest_shown_read(group.id))
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.catalog import permissions, revisions, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import in_display_order
+from chalicelib.catalog.snapshots import CATALOG_SECONDS
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from tests import builders
@@ -95,7 +96,7 @@ def test_a_new_event_is_seen_at_once_locally_and_elsewhere_a_second_later(api, a
 def test_an_unchanged_catalog_is_not_loaded_again(api, apply_document, time):
     apply_document()
     api.get("/events")
-    time.advance(settings.current().cache_seconds)
+    time.advance(CATALOG_SECONDS)
     with record_calls() as calls:
         api.get("/events")
     assert [entry.operation for entry in calls.of(table="catalog")] == ["GetItem"]

@@ -9,7 +9,9 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import deprecations
 from chalicelib.edge.store import IdempotencyRow
+from chalicelib.foundation import settings
 from tests import builders
+from tests.repository import ROOT
 from tests.waiting_room import sale
 
 
@@ -121,3 +123,14 @@ def test_a_repeated_reply_has_both_names_also_if_an_earlier_release_stored_it(ap
     assert again.headers["idempotency-replayed"] == "true"
     assert (again.json["state"], again.json["status"]) == ("cancelled", "canceled")
     assert_deprecated(again)
+
+
+def test_the_changelog_names_what_is_deprecated_and_the_sunset():
+    names = {
+        old for table in (deprecations.ERROR_DETAILS, *deprecations.VIEWS.values(), *deprecations.BODIES.values()) for old in table.values()
+    }
+    names |= {f"{settings.PREFIX}{name.upper()}" for name in settings.DEPRECATED}
+    sections = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n#")
+    deprecated = "".join(section for section in sections if section.lstrip("# ").startswith("Deprecated"))
+    assert sorted(name for name in names if f"`{name}`" not in deprecated) == []
+    assert f"{deprecations.SUNSET_AT:%Y-%m-%d}" in deprecated

@@ -1,5 +1,6 @@
 """Settings come from the environment, and name their faults."""
 
+import msgspec
 import pytest
 
 from chalicelib.foundation import settings
@@ -84,6 +85,12 @@ def test_production_refuses_what_is_for_tests_only(name, value, allowed):
 )
 def test_the_region_is_that_of_the_aws_environment_unless_it_is_set(environment, region):
     assert settings.read(environment).region == region
+
+
+@pytest.mark.parametrize("name", settings.DEPRECATED)
+def test_a_deprecated_setting_is_ignored(name):
+    assert name not in {field.name for field in msgspec.structs.fields(settings.Settings)}
+    assert settings.read({f"FAIRGATE_{name.upper()}": "anything"}) == settings.read({})
 
 
 def test_production_needs_no_other_setting():

@@ -31,6 +31,8 @@ MAX_FOLLOWED_OFFERS = 20
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
+SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
+TURNS = Turns(patience=3600, keep=3600)
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
 
@@ -131,8 +133,7 @@ def make_offer(
     event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
     """Hold the tickets for an entry, and mark the entry as offered. Raises what `offers.create_offer` raises."""
-    chosen = settings.current()
-    until = offer_ends_at(event, tier, chosen.waitlist_offer_seconds, chosen.waitlist_shortest_offer_seconds, now)
+    until = offer_ends_at(event, tier, settings.current().waitlist_offer_seconds, SHORTEST_OFFER_SECONDS, now)
 
     def items_for(purchase_id: str) -> list[dynamo.TransactItem]:
         return [*store.offer_items(entry, purchase_id, until, allocator), *extra(purchase_id)]
@@ -158,9 +159,7 @@ class _Pass:
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
-        chosen = settings.current()
-        turns = Turns(chosen.waitlist_patience_seconds, chosen.waitlist_keep_seconds)
-        self.turns = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
+        self.turns = TURNS if event.last_sale_at - now > LAST_DAY_SECONDS else None
         self.wanted = set[str]()
         census = None if is_following else store.find_census(event.id)
         self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)

@@ -118,8 +118,8 @@ def assert_nothing_is_held_in_vain():
 
 @contextmanager
 def started_sale(api, time, seed):
-    turns = {"waitlist_patience_seconds": TURNS.patience, "waitlist_keep_seconds": TURNS.keep}
-    with settings.override(waitlist_offer_seconds=5 * TURN_SECONDS, **turns):
+    with settings.override(waitlist_offer_seconds=5 * TURN_SECONDS), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(allocator, "TURNS", TURNS)
         with settings.override(hold_seconds=20 * 86_400):
             sale = Sale(api, time, seed)
         yield sale
