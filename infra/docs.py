@@ -39,6 +39,9 @@ from infra.template.stages import ROOT, deployed_stages
 Row = Sequence[str]
 
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+# In the history of the decisions: a section's title and the decisions that it replaced, and a decision that is now on another page.
+_REPLACED = re.compile(r"^## (.+)\n\n\*(?:Parts? of d|D)ecisions? ([\d, and]+)\.\*", re.MULTILINE)
+_MERGED = re.compile(r"^\| (\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 _KB, _MB = 1024, 1024 * 1024
 _OWNERS = {"FunctionName": "function", "QueueName": "queue"}  # dimension of a metric -> what has it
 CENTS_PER_ALARM_METRIC = 10  # a month, for each metric that an alarm asks for
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def stale_pages() -> dict[Path, str]:
     """Return the pages whose blocks differ from the code, with the text that they should have. Raises KeyError for an unknown block."""
-    pages = {page: page.read_text(encoding="utf-8") for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
+    pages = {page: page.read_text(encoding="utf-8") for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
     return {page: fresh for page, text in sorted(pages.items()) if (fresh := _BLOCK.sub(_write_block, text)) != text}
 
 
@@ -76,6 +79,28 @@ def _table(heading: Row, rows: Iterable[Row]) -> str:
 
 def _code(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
+
+
+# ------------------------------------------------------------------ decisions
+def _decisions() -> str:
+    """Return the number, title and state of each decision. Decisions without a page are in the history."""
+    folder = ROOT / "docs" / "decisions"
+    pages = {int(page.name[:4]): page for page in folder.glob("[0-9]*.md")}
+    history = (folder / "history.md").read_text(encoding="utf-8")
+    replaced = {int(number): title for title, numbers in _REPLACED.findall(history) for number in re.findall(r"\d+", numbers)}
+    merged = {int(number): (title, target) for number, title, target in _MERGED.findall(history)}
+    rows = []
+    for number in range(1, max(pages) + 1):
+        if number in pages:
+            title = pages[number].read_text(encoding="utf-8").partition("\n")[0].partition(". ")[2]
+            state = "in force, [replaced in part](history.md)" if number in replaced else "in force"
+            rows.append((str(number), f"[{title}]({pages[number].name})", state))
+        elif number in merged:
+            rows.append((str(number), merged[number][0], f"in force, in {merged[number][1]}"))
+        else:
+            title, state = (replaced[number], "[replaced](history.md)") if number in replaced else ("", "never used")
+            rows.append((str(number), title, state))
+    return _table(("decision", "title", "state"), rows)
 
 
 # ------------------------------------------------------------------ names
@@ -372,6 +397,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "sizes": _sizes,
     "deprecated-names": _deprecated_names,
     "deprecated-settings": _deprecated_settings,
+    "decisions": _decisions,
     "routes": _routes,
     "errors": _errors,
     "event-fields": partial(_fields, Event),

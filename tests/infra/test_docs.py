@@ -30,3 +30,23 @@ def test_only_the_blocks_of_a_page_are_written(page):
     assert text.startswith("# Limits\n\n<!-- generated: sizes -->\n\n| what | at most |\n")
     assert text.endswith(" |\n\n<!-- end -->\n\nMore.\n")
     assert docs.main(["--check"]) == 0
+
+
+def test_the_index_of_the_decisions_says_what_became_of_each(page):
+    decisions = page.parent / "decisions"
+    decisions.mkdir()
+    (decisions / "0001-one.md").write_text("# 1. One\n")
+    (decisions / "0006-six.md").write_text("# 6. Six\n")
+    replaced = "## An old way\n\n*Decisions 2 and 3.* It was slow.\n\n## Half of one\n\n*Part of decision 6.* So.\n"
+    history = f"{replaced}\n| 4 | Four | [6](0006-six.md) |\n"
+    (decisions / "history.md").write_text(history)
+    (decisions / "README.md").write_text("<!-- generated: decisions -->\n<!-- end -->\n")
+    assert docs.main([]) == 0
+    assert [line[2:-2].split(" | ") for line in (decisions / "README.md").read_text().splitlines()[4:-2]] == [
+        ["1", "[One](0001-one.md)", "in force"],
+        ["2", "An old way", "[replaced](history.md)"],
+        ["3", "An old way", "[replaced](history.md)"],
+        ["4", "Four", "in force, in [6](0006-six.md)"],
+        ["5", "", "never used"],
+        ["6", "[Six](0006-six.md)", "in force, [replaced in part](history.md)"],
+    ]
