@@ -192,7 +192,7 @@ class TicketNameBody(Struct, forbid_unknown_fields=True):
     errors=(OrderNotFound, TicketNotFound, TicketVoid),
 )
 def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: TicketNameBody) -> Reply[AdminOrderView]:
-    """Change the name on a ticket of an order, also when its owner no longer can."""
+    """Change the name on a ticket of an order, even when its owner no longer can."""
     order = _get_order(request, order_id)
     tickets.name_ticket(order.id, ticket_id, body.name, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(order))

@@ -287,14 +287,14 @@ def list_publications() -> list[PublicationRecord]:
 
 
 def save_passing(version: int, version_before: int, at: int, position: int) -> None:
-    """Record that followers receive the changes before `position` now. Does nothing if they have already received more."""
+    """Record that followers now receive the changes before `position`. Does nothing if they have already received more."""
     values = {"version_before": version_before, "at": at, "position": position}
     is_further = "attribute_not_exists(pk) OR position < :position"
     dynamo.update_if(CatalogRow("passing", _sort_key(version)), values, is_further, position=position)
 
 
 def delete_passing(version: int) -> None:
-    """Record that followers receive the last changes of a publication now."""
+    """Record that followers now receive the last changes of a publication."""
     CatalogRow("passing", _sort_key(version)).delete()
 
 

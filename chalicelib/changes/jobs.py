@@ -6,7 +6,7 @@ Events and tiers from the bootstrap file have no items of their own, so the stre
 derives the changes that the publication made, in the same form as changes made through the API. The content of a version never changes, so
 the same publication always gives the same changes.
 
-A publication may change more entries than followers can handle in one invocation. They receive PORTION changes at once. Before that, an
+A publication may change more entries than followers can handle in one invocation. They receive PORTION changes at a time. Before that, an
 item in the catalog's table records where the next portion begins. Its record in the stream calls this function again. So a portion that
 fails is delivered again alone, and the following portions do not depend on it.
 """

@@ -180,7 +180,7 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
 
 
 def _tell_former_address(order: Purchase, email: str) -> None:
-    """Email the former address of an order that it has changed, without the new address and without the promoter's texts."""
+    """Tell the former address of an order by email that the address has changed, without the new address and the promoter's texts."""
     number = order_number(order.id, catalog.snapshot().events.get(order.event_id))
     notifications.send(MailDraft("order_address_changed", email, order.language or DEFAULT, {"order_number": number}))
 

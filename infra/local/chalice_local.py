@@ -60,4 +60,4 @@ def _say(text: str) -> None:
 
 def _fail(text: str) -> NoReturn:
     _say(text)
-    os._exit(1)  # this may be a thread of Chalice's, which sys.exit would not leave
+    os._exit(1)  # sys.exit would end only this thread, which may be one of Chalice's

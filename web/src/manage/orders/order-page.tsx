@@ -138,7 +138,7 @@ interface TicketNameProps {
   replace: (order: ManagedOrder) => void;
 }
 
-/** Changes the name on a ticket, also when its owner no longer can. */
+/** Changes the name on a ticket, even when its owner no longer can. */
 function TicketName({ orderId, ticket, replace }: TicketNameProps) {
   const { t } = useTexts();
   const [isSaved, setSaved] = useState(false);

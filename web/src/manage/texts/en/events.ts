@@ -49,7 +49,7 @@ export const eventTexts = {
     isSold
       ? "The sale stops immediately and for good. The tickets no longer admit anyone."
       : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
-  cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 100 ? ` This takes about ${Math.ceil(count / 100)} minutes.` : ""}`,
+  cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 2000 ? ` This takes about ${Math.ceil(count / 2000)} minutes.` : ""}`,
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
   refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the ${count === 1 ? "buyer sees" : "buyers see"} the cancellation only in the shop.`,
   cancelFree: (count: number) => `${orders(count)} ${count === 1 ? "was" : "were"} free or sold elsewhere: nothing is refunded and no email is sent. Tell these people yourself.`,
