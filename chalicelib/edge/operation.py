@@ -100,7 +100,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def has_optional_body(self) -> bool:
-        """Whether the body may be empty: the handler's parameter only the handler's parameter `body` may have a default."""
+        """Whether the body may be empty: only the handler's parameter `body` may have a default."""
         return bool(getattr(inspect.unwrap(self.handler), "__defaults__", None))
 
 

@@ -84,7 +84,7 @@ def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def revenue_report(event_id: str) -> RevenueReport:
-    """Return the revenue of an event up to now. Reads all of its entries, so a request must not call it for an event of any size."""
+    """Return the revenue of an event up to now. Reads all of its entries, so it is too slow for requests about large events."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
     for entry in list_event_entries(event_id):

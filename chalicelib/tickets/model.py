@@ -122,7 +122,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
     to admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
     has the guests of the seats that are assigned. `serial` is set a second or two after the sale. `checkin_version` counts the changes to
-    `checkins`; it is None before the first change, and until then for tickets of earlier versions.
+    `checkins`; it is None before the first change, or the first change by this version.
     """
 
     id: str

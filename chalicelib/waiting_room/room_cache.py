@@ -40,7 +40,8 @@ class LoadedRoom(Struct, frozen=True, eq=False):
 class CachedRoom(Struct, frozen=True, eq=False):
     """A room as loaded, with its event, its public state, and the state as an encoded document.
 
-    `loaded_at` is in epoch seconds. `joins_per_second` is the average since this instance loaded the room before, or 0 if it had not.
+    `loaded_at` is in epoch seconds. `joins_per_second` is the average since this instance's previous load of the room, or 0 after the first
+    load.
     """
 
     event: Event

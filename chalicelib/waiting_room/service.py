@@ -195,10 +195,10 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
 
 
 def _late_counter(cached: CachedRoom) -> int:
-    """Choose a counter at random, and rather one that is behind, because the counters take turns in the line.
+    """Choose a counter at random, more often one that is behind, because the counters take turns in the line.
 
     The counters were read up to a second ago. They have since got about as many arrivals as in the second before, so this number is added
-    to what a counter is behind. Otherwise, all instances would fill the same counters.
+    to the lag of each counter. Otherwise, all instances would fill the same counters.
     """
     first, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
     [place] = random.choices(range(len(cached.late_arrivals)), [first - number + since_read + 1 for number in cached.late_arrivals])

@@ -303,7 +303,7 @@ class Deployment:
 
 
 def without_canary(template: str) -> str:
-    """Return a SAM template whose functions take all requests at once: no alarm may stop a rollback, and none of its minutes are left."""
+    """Return a SAM template without a canary: no alarm may stop a rollback, and a rollback must not wait."""
     parsed = json.loads(template)
     for resource in parsed["Resources"].values():
         if "DeploymentPreference" in resource.get("Properties", {}):

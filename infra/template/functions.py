@@ -32,7 +32,7 @@ BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormati
 
 PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
 ALIAS = "live"  # points to the version that serves
-SERVE_REQUESTS = ("api_handler", "webhooks")  # called by API Gateway; a canary meets these
+SERVE_REQUESTS = ("api_handler", "webhooks")  # called by API Gateway, with a canary
 LOG_DAYS = 30
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # Chalice's choice too
 # Lambda retries a failed run once, but not after this time, because the schedule has started other runs by then.
@@ -124,8 +124,8 @@ def dead_letters_id(function: str) -> str | None:
     return f"{FUNCTIONS[function]}DeadLetters" if function in (*BY_EVENTS, *event_sources.CONSUMERS) else None
 
 
-# SAM passes these on to the versions: a version goes when the next one serves, and when a failed change is rolled back. SAM would keep
-# both, and Lambda publishes no version that it has.
+# SAM passes these on to the versions: a version is deleted when the next one serves, or when a failed change is rolled back. By default,
+# SAM keeps both versions, and Lambda does not publish the same version twice.
 _VERSIONS_END: Template = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 
 
