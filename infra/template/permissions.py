@@ -94,7 +94,7 @@ TABLES: dict[str, dict[str, str]] = {
         "accounts": "BatchGetItem",
         "checkout-details": "BatchGetItem",
         "purchases": "BatchGetItem",
-        "reports": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
+        "reports": "BatchGetItem DeleteItem GetItem PutItem Scan UpdateItem",
         "tickets": "BatchGetItem",
     },
     "reconcile": {

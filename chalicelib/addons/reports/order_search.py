@@ -64,14 +64,13 @@ def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Call
 
 
 def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
-    # Read the old terms first, so that `change_index` raises CountConflict if another run has changed them since.
+    # Read the old terms first, so that `change_indexes` raises CountConflict if another run has changed them since.
     before = _load_index(generation, orders)
     purchases = [purchase for purchase in queries.load_many(order_id for _, order_id in orders).values() if purchase and purchase.was_order]
     terms = _terms(purchases)
     changed = [order for order in orders if before.get(order[1], {}) != terms.get(order[1], {})]
-    parallel.call_each(
-        lambda order: store.change_index(generation, *order, before.get(order[1], {}), terms.get(order[1], {})),
-        changed,
+    store.change_indexes(
+        generation, [(event_id, order_id, before.get(order_id, {}), terms.get(order_id, {})) for event_id, order_id in changed]
     )
 
 

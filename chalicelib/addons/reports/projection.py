@@ -31,10 +31,10 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
-# Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase takes up to three items (an order
-# without money cannot be disputed), and changes the figures of up to two hours and of a promo code. A ticket changes the figures of
-# each hour in which people came in with it; a chunk of tickets with too many hours is halved.
-CHUNK = 16
+# Purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to three items, and
+# changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it.
+# A chunk with too many items is halved.
+CHUNK = 40
 MAX_ATTEMPTS = 5
 
 FIRST_POSITION = "0"  # before all positions in the stream
@@ -82,7 +82,7 @@ def project(changes: Sequence[Change]) -> None:
                 newest[state.counted.key] = state
     entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
     orders = order_search.changed_orders(changes)
-    for generation in store.load_generations().written:
+    for generation in store.start_generations().written:
         count_states(generation, newest.values())
         count_entries(generation, entries)
         index_orders(generation, orders)
@@ -94,7 +94,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
     An interrupted rebuild can simply be repeated.
     """
     before = store.load_generations()
-    generation = max(before.written) + 1
+    generation = max(store.FIRST_WIDE, max(before.written) + 1)
     _replace_generations(before, Generations(before.current, generation))
     wait(WAIT_SECONDS)
     purchases = _count_all(generation, map(purchase_state, queries.scan_purchases()))

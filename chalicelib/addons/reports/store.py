@@ -3,27 +3,31 @@
 | lane | key | content |
 | --- | --- | --- |
 | `state` | `generation` | the current generation, and the generation that a rebuild is writing |
-| `<generation>#<event>#figures` | `<part>#<lane>`, `day#<date>#<hour>-<lane>` | figures of the event; each figure is an attribute |
-| `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
-| | `order#<id>` | a purchase that became an order, for lists of orders |
+| `<generation>#<event>#figures<n>` | `<part>#<n>`, `day#<date>#<hour>-<n>` | figures of the event; each figure is an attribute |
+| `<generation>#<event>#keyed<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
+| | `attempt#<time>#...` | a ledger entry that moved no money |
+| | `index#<id>` | the search terms of an order: each `name#<word>`, `email#<address>` and `number#<key>`, in `terms` |
+| `<generation>#<event>#list<n>` | `order#<id>` | a purchase that became an order, for lists of orders |
 | | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
 | | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
-| | `attempt#<time>#...` | a ledger entry that moved no money |
-| | `index#<id>` | the search terms of an order: each `name#<word>`, `email#<address>` and `number#<key>`, in `terms` |
-| | `name#<word>#<id>`, `email#<address>#<id>` | an order with this address, or with this word in one of its names; `terms` has the names |
+| `<generation>#<event>#terms<n>` | `name#<word>#<id>` | an order with this word in one of its names; `terms` has the names |
+| | `email#<address>#<id>` | an order with this address |
 | | `number#<key>#<id>` | an order whose number ends with this key |
 
-DynamoDB limits how many times per second an item or a key range can be written. Each purchase, order, sale and ticket is therefore in one
-of LANES lanes, and the figures of an event are spread over FIGURE_LANES items. All lanes except `state` begin with the number of a
-generation, because a rebuild writes a new generation beside the current one.
+DynamoDB takes 1,000 write units a second for a lane, so each kind of rows has several lanes. Lists and searches read all lanes of a kind,
+which are therefore few; rows of the kind `keyed` are only read one by one. All lanes except `state` begin with the number of a generation,
+because a rebuild writes a new generation beside the current one.
+
+Generations before FIRST_WIDE were written by earlier versions, with fewer lanes: `<generation>#<event>#figures`, and
+`<generation>#<event>#<n>` for all other kinds.
 """
 
 import heapq
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal
 from zlib import crc32
 
@@ -36,16 +40,19 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 
+Kind = Literal["figures", "keyed", "list", "terms"]
+
 # Never change these numbers within a generation: existing items would be looked up in the wrong lane.
-LANES = 4
-FIGURE_LANES = 2
+FIRST_WIDE = 1000
+LANES: dict[Kind, int] = {"figures": 8, "keyed": 64, "list": 8, "terms": 16}
+NARROW_LANES: dict[Kind, int] = {"figures": 2, "keyed": 4, "list": 4, "terms": 4}
 
 OrderList = Literal["order", "disputed", "failed"]
 Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>`, `number#<key>` -> an empty list
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
-PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows plus a margin, so that one call is enough
+PAGE_ROWS = 1280  # of all lanes of a list: 1,000 rows plus a margin, so that one call for each lane is enough
 
 _KEY_ATTRIBUTES = frozenset(["lane", "key"])
 
@@ -143,7 +150,17 @@ class CountConflict(Exception):
 
 def load_generations() -> Generations:
     row = ReportRow.find("state", "generation")
-    return Generations() if row is None else Generations(int(row.current), int(row.building) if row.building is not None else None)
+    return Generations() if row is None else _generations(row)
+
+
+def start_generations() -> Generations:
+    """Return the generations. The first call decides the first generation: 1 if an earlier version has written it, or FIRST_WIDE."""
+    row = ReportRow.find("state", "generation")
+    if row is not None:
+        return _generations(row)
+    is_empty = not dynamo.client().scan(TableName=ReportRow.name(), Limit=1, ConsistentRead=True)["Items"]
+    dynamo.put_if(ReportRow("state", "generation", current=FIRST_WIDE if is_empty else 1), "attribute_not_exists(lane)")
+    return load_generations()
 
 
 def save_generations(before: Generations, after: Generations) -> bool:
@@ -161,7 +178,7 @@ def save_generations(before: Generations, after: Generations) -> bool:
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
     """Load the counted states of these purchases and tickets, by key, with one strongly consistent read per 100 keys."""
-    wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, key), key)) for key in keys]
+    wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, "keyed", key), key)) for key in keys]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
     return {row.key: _counted(event_id, row) for row in rows}
 
@@ -169,7 +186,7 @@ def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[st
 def count_item(generation: int, after: CountedState, before: CountedState | None) -> dynamo.TransactItem:
     """Return the item that records the counted state of a purchase or ticket. The transaction fails if `before` is no longer stored."""
     row = ReportRow(
-        _lane(generation, after.event_id, after.key),
+        _lane(generation, after.event_id, "keyed", after.key),
         after.key,
         position=after.position,
         version=after.version,
@@ -185,7 +202,7 @@ def count_item(generation: int, after: CountedState, before: CountedState | None
 
 def order_item(generation: int, event_id: str, order: OrderEntry, order_list: OrderList = "order") -> dynamo.TransactItem:
     """Return the item that adds an order to a list."""
-    lane = _lane(generation, event_id, order.order_id)
+    lane = _lane(generation, event_id, "list", order.order_id)
     return dynamo.put(ReportRow(lane, f"{order_list}#{order.order_id}", state=order.state, user_id=order.user_id))
 
 
@@ -209,12 +226,26 @@ def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
 
 
-def change_index(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> None:
-    """Replace the search terms of an order, in transactions that each leave the index consistent.
+def change_indexes(generation: int, changes: Iterable[tuple[str, str, Terms, Terms]]) -> None:
+    """Replace the search terms of orders, given as (event id, order id, before, after), with as many as fit in each transaction.
 
-    Raises CountConflict if another run has changed the terms in the meantime.
+    Each transaction leaves the index consistent. Raises CountConflict if another run has changed the terms of an order in the meantime.
     """
-    lane, known = _lane(generation, event_id, order_id), dict(before)
+    items: list[dynamo.TransactItem] = []
+    for change in changes:
+        for number, group in enumerate(_index_items(generation, *change)):
+            # Two groups of one order change the same item, so they need two transactions.
+            if number or len(items) + len(group) > dynamo.MAX_TRANSACT_ITEMS:
+                commit(items)
+                items = []
+            items += group
+    if items:
+        commit(items)
+
+
+def _index_items(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> Iterator[list[dynamo.TransactItem]]:
+    """Yield the items that replace the search terms of an order, in groups that each leave the index consistent."""
+    lane, known = _lane(generation, event_id, "terms", order_id), dict(before)
     changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
     for start in range(0, len(changed), MAX_TERMS_WRITTEN):
         chunk = changed[start : start + MAX_TERMS_WRITTEN]
@@ -230,7 +261,7 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
         for term in chunk:
             row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
             items.append(dynamo.put(row) if term in after else dynamo.delete(row))
-        commit(items)
+        yield items
         known = wanted
 
 
@@ -238,16 +269,13 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
     """Read a page of an event's index, from the key `first` or after the key `after`, up to the key `last`.
 
     Returns each key with the names of its entry, and whether there may be more entries. Keys are `<term>#<order id>`. Reads all lanes in
-    parallel, and at most PAGE_ROWS rows from each lane.
+    parallel, and at most PAGE_ROWS rows.
     """
-    keys = ReportRow.key.between(after or first, last)
-
-    def read_lane(number: int) -> list[ReportRow]:
-        return list(ReportRow.query(f"{generation}#{event_id}#{number}", keys, limit=PAGE_ROWS))
-
-    lanes = parallel.call_each(read_lane, range(LANES))
+    keys, names = ReportRow.key.between(after or first, last), _lanes(generation, event_id, "terms")
+    limit = PAGE_ROWS // len(names)
+    lanes = parallel.call_each(lambda lane: list(ReportRow.query(lane, keys, limit=limit)), names)
     # A full lane may have more rows after its last key, so the page ends at the smallest last key of all full lanes.
-    ends = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
+    ends = [rows[-1].key for rows in lanes if len(rows) == limit]
     page_end = min(ends, default=last)
     rows = heapq.merge(*lanes, key=lambda row: row.key)
     entries = [(row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= page_end]
@@ -260,12 +288,12 @@ def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.
     Any lane will do, because reads add up the lanes. Days are divided because with many tiers, the figures of a whole day are larger than
     400 KB, the limit of an item. Earlier versions wrote one item for a day; reads add up those items too.
     """
-    lane = str(random.randrange(FIGURE_LANES))
+    number = random.randrange(_lane_count(generation, "figures"))
     by_row: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for part, numbers in added.items():
-        for name, number in numbers.items():
-            by_row[part, f"{name[:2]}-{lane}" if part.startswith(DAY) else lane][name] = number
-    return [_add_item(_figures_row(generation, event_id, part, place), numbers) for (part, place), numbers in by_row.items()]
+        for name, value in numbers.items():
+            by_row[part, f"{name[:2]}-" if part.startswith(DAY) else ""][name] = value
+    return [_add_item(_figures_row(generation, event_id, part, number, hour), numbers) for (part, hour), numbers in by_row.items()]
 
 
 def commit(items: Sequence[dynamo.TransactItem]) -> None:
@@ -277,46 +305,53 @@ def commit(items: Sequence[dynamo.TransactItem]) -> None:
 
 
 def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
-    """Load the totals of an event by name. Reads FIGURE_LANES items in one round trip."""
+    """Load the totals of an event by name. Reads an item of each lane in one round trip."""
     return load_part(generation, event_id, TOTALS)
 
 
 def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
-    """Load one part of an event's figures by name. Reads FIGURE_LANES items in one round trip."""
+    """Load one part of an event's figures by name. Reads an item of each lane in one round trip."""
     return load_parts(generation, event_id, [part]).get(part, {})
 
 
 def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
-    """Load these parts of an event's figures. Reads FIGURE_LANES items for each part, in one round trip."""
-    keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for part in parts for lane in range(FIGURE_LANES)]
+    """Load these parts of an event's figures. Reads an item of each part and lane, in one round trip for 100 items."""
+    lanes = range(_lane_count(generation, "figures"))
+    keys = [_wire_key(_figures_row(generation, event_id, part, number)) for part in parts for number in lanes]
     return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
 
 
 def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
-    """Load the totals of events, by event id and name. Takes one round trip per 50 events."""
-    keys = [_wire_key(_figures_row(generation, event_id, TOTALS, lane)) for event_id in event_ids for lane in range(FIGURE_LANES)]
-    return total([{item["lane"]["S"].split("#")[1]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
+    """Load the totals of events, by event id and name. Reads an item of each event and lane, 100 items at once, in parallel."""
+    lanes = range(_lane_count(generation, "figures"))
+    keys = [_wire_key(_figures_row(generation, event_id, TOTALS, number)) for event_id in event_ids for number in lanes]
+    pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
+    found = parallel.call_each(lambda page: dynamo.batch_get(ReportRow.name(), page), pages)
+    return total([{item["lane"]["S"].split("#")[1]: _numbers(item)} for items in found for item in items])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
-    """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part, with one query."""
-    key = {"#lane": "lane", "#key": "key"}
-    values = {
-        ":lane": {"S": _figures_lane(generation, event_id)},
-        ":first": {"S": f"{DAY}{first_day}#"},
-        ":last": {"S": f"{DAY}{last_day}#~"},
-    }
-    pages = (
-        dynamo.client()
-        .get_paginator("query")
-        .paginate(
-            TableName=ReportRow.name(),
-            KeyConditionExpression="#lane = :lane AND #key BETWEEN :first AND :last",
-            ExpressionAttributeNames=key,
-            ExpressionAttributeValues=values,
+    """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part. Queries all lanes in parallel."""
+
+    def read_lane(lane: str) -> list[Figures]:
+        pages = (
+            dynamo.client()
+            .get_paginator("query")
+            .paginate(
+                TableName=ReportRow.name(),
+                KeyConditionExpression="#lane = :lane AND #key BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#lane": "lane", "#key": "key"},
+                ExpressionAttributeValues={
+                    ":lane": {"S": lane},
+                    ":first": {"S": f"{DAY}{first_day}#"},
+                    ":last": {"S": f"{DAY}{last_day}#~"},
+                },
+            )
         )
-    )
-    return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]])
+        return [{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]]
+
+    lanes = parallel.call_each(read_lane, _lanes(generation, event_id, "figures"))
+    return total([figures for found in lanes for figures in found])
 
 
 def query_orders(generation: int, event_id: str, before: str | None, order_list: OrderList = "order") -> Iterator[OrderEntry]:
@@ -361,37 +396,54 @@ def delete_other_generations(kept: int) -> int:
 def _merge_lanes(generation: int, event_id: str, first: str, last: str, *, newest_first: bool) -> Iterator[ReportRow]:
     if first > last:
         return iter(())  # DynamoDB refuses a range that ends before it begins
-    within = ReportRow.key.between(first, last)
-    lanes = [
-        ReportRow.query(f"{generation}#{event_id}#{number}", within, scan_index_forward=not newest_first, page_size=PAGE_ROWS)
-        for number in range(LANES)
-    ]
-    return heapq.merge(*lanes, key=lambda row: row.key, reverse=newest_first)
+    within, names = ReportRow.key.between(first, last), _lanes(generation, event_id, "list")
+
+    def read_lane(lane: str) -> Iterator[ReportRow]:
+        rows = ReportRow.query(lane, within, scan_index_forward=not newest_first, page_size=PAGE_ROWS // len(names))
+        return chain(list(islice(rows, 1)), rows)  # reads the first page now, in parallel with the other lanes
+
+    return heapq.merge(*parallel.call_each(read_lane, names), key=lambda row: row.key, reverse=newest_first)
 
 
 def _sale_key(generation: int, event_id: str, sale: Sale) -> tuple[str, str]:
+    kind: Kind = "list" if sale.moves_money else "keyed"
     listed = "sale" if sale.moves_money else "attempt"
-    return _lane(generation, event_id, sale.order_id), f"{listed}#{sale_position(sale.at)}#{sale.order_id}#{sale.kind}#{sale.reference}"
+    return _lane(
+        generation, event_id, kind, sale.order_id
+    ), f"{listed}#{sale_position(sale.at)}#{sale.order_id}#{sale.kind}#{sale.reference}"
 
 
 def _index_row(generation: int, event_id: str, order_id: str) -> ReportRow:
-    return ReportRow(_lane(generation, event_id, order_id), f"index#{order_id}")
+    return ReportRow(_lane(generation, event_id, "keyed", order_id), f"index#{order_id}")
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _figures_row(generation: int, event_id: str, part: str, lane: int | str) -> ReportRow:
-    return ReportRow(_figures_lane(generation, event_id), f"{part}#{lane}")
+def _figures_row(generation: int, event_id: str, part: str, number: int, hour: str = "") -> ReportRow:
+    """Return the key of a part of an event's figures in a lane. `hour` is empty, or for a day the hour in two digits and a hyphen."""
+    return ReportRow(_lane_name(generation, event_id, "figures", number), f"{part}#{hour}{number}")
 
 
-def _figures_lane(generation: int, event_id: str) -> str:
-    return f"{generation}#{event_id}#figures"
+def _lane_count(generation: int, kind: Kind) -> int:
+    return (LANES if generation >= FIRST_WIDE else NARROW_LANES)[kind]
 
 
-def _lane(generation: int, event_id: str, text: str) -> str:
-    return f"{generation}#{event_id}#{crc32(text.encode()) % LANES}"
+def _lane(generation: int, event_id: str, kind: Kind, text: str) -> str:
+    """Return the lane for a row of this kind. `text` decides which of the lanes."""
+    return _lane_name(generation, event_id, kind, crc32(text.encode()) % _lane_count(generation, kind))
+
+
+def _lanes(generation: int, event_id: str, kind: Kind) -> list[str]:
+    """Return the lanes in which rows of this kind are, each once."""
+    return list(dict.fromkeys(_lane_name(generation, event_id, kind, number) for number in range(_lane_count(generation, kind))))
+
+
+def _lane_name(generation: int, event_id: str, kind: Kind, number: int) -> str:
+    if generation >= FIRST_WIDE:
+        return f"{generation}#{event_id}#{kind}{number}"
+    return f"{generation}#{event_id}#{'figures' if kind == 'figures' else number}"
 
 
 def _wire_key(row: ReportRow) -> dict[str, Any]:
@@ -414,6 +466,10 @@ def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem
 
 def _numbers(item: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(typed["N"]) for name, typed in item.items() if name not in _KEY_ATTRIBUTES}
+
+
+def _generations(row: ReportRow) -> Generations:
+    return Generations(int(row.current), int(row.building) if row.building is not None else None)
 
 
 def _counted(event_id: str, row: ReportRow) -> CountedState:

@@ -34,7 +34,7 @@ def change_records() -> list[dict[str, Any]]:
     return [record for stream in streams for record in local.stream_records(stream, "", 1_000_000) or []]
 
 
-def kept_figures(generation: int = 1) -> dict[str, Figures]:
+def kept_figures(generation: int = store.FIRST_WIDE) -> dict[str, Figures]:
     """Event id -> all figures that the projector keeps."""
     kept: dict[str, list[Figures]] = {}
     for row in _figure_items(generation):
@@ -56,7 +56,7 @@ def recounted_figures() -> dict[str, Figures]:
     return {event_id: total(parts) for event_id, parts in counted.items()}
 
 
-def listed_sales(generation: int = 1) -> Counter[tuple[str, str, str, int]]:
+def listed_sales(generation: int = store.FIRST_WIDE) -> Counter[tuple[str, str, str, int]]:
     events = {lane.split("#")[1] for lane in _lanes(generation)}
     sales = [sale for event_id in events for sale, _ in store.query_sales(generation, event_id, "0", "~")]
     return Counter((sale.order_id, sale.kind, sale.reference, sale.amount_cents) for sale in sales if sale.provider not in WITHOUT_MONEY)
@@ -67,7 +67,7 @@ def ledger_sales() -> Counter[tuple[str, str, str, int]]:
     return Counter((entry.purchase_id, entry.kind, entry.reference, entry.amount_cents) for entry in entries)
 
 
-def listed_orders(generation: int = 1) -> Counter[tuple[str, str]]:
+def listed_orders(generation: int = store.FIRST_WIDE) -> Counter[tuple[str, str]]:
     events = {lane.split("#")[1] for lane in _lanes(generation)}
     orders = [order for event_id in events for order in store.query_orders(generation, event_id, None)]
     return Counter((order.order_id, order.state) for order in orders)
@@ -77,7 +77,7 @@ def stored_orders() -> Counter[tuple[str, str]]:
     return Counter((purchase.id, purchase.state) for purchase in queries.scan_purchases() if purchase.was_order)
 
 
-def check_reports(generation: int = 1) -> None:
+def check_reports(generation: int = store.FIRST_WIDE) -> None:
     """What the projector keeps equals a recount of everything."""
     assert kept_figures(generation) == recounted_figures()
     assert listed_sales(generation) == ledger_sales()
@@ -113,7 +113,7 @@ def _items() -> Iterator[dict[str, Any]]:
 
 
 def _figure_items(generation: int) -> list[dict[str, Any]]:
-    return [item for item in _items() if item["lane"]["S"].startswith(f"{generation}#") and item["lane"]["S"].endswith("#figures")]
+    return [item for item in _items() if item["lane"]["S"].startswith(f"{generation}#") and "#figures" in item["lane"]["S"]]
 
 
 def _lanes(generation: int) -> set[str]:

@@ -35,7 +35,7 @@ def find(api, event_id, text, token=None, **query):
     return [found["id"] for found in reply.json["orders"]]
 
 
-def indexed(generation=1):
+def indexed(generation=store.FIRST_WIDE):
     """All that is in the index, without the order of it."""
     rows = [row for row in store.ReportRow.scan() if row.lane.startswith(f"{generation}#") and row.terms is not None]
     return {(row.key, row.terms) for row in rows}
@@ -116,8 +116,8 @@ def test_an_order_is_found_by_the_number_that_people_read_aloud(api, shop, order
 
 def test_two_orders_with_the_same_number_are_both_found(api, shop, orders, poller):
     twin = f"{ULID_TIME}{orders['ada'][10:]}"
-    before = store.load_index(1, shop[0], [twin]).get(twin, {})
-    store.change_index(1, shop[0], twin, before, order_search.order_terms(twin, None, None, []))
+    before = store.load_index(store.FIRST_WIDE, shop[0], [twin]).get(twin, {})
+    store.change_indexes(store.FIRST_WIDE, [(shop[0], twin, before, order_search.order_terms(twin, None, None, []))])
     assert sorted(order_search.find_order_ids(shop[0], twin[-8:], 20, None)[0]) == sorted([twin, orders["ada"]])
 
 
@@ -143,7 +143,7 @@ def test_only_managers_search_the_orders_of_an_event(api, shop, orders):
 
 
 def test_a_search_is_filtered_by_state_and_comes_page_by_page(api, shop, orders, poller, monkeypatch):
-    monkeypatch.setattr(store, "PAGE_ROWS", 2)
+    monkeypatch.setattr(store, "PAGE_ROWS", 2 * store.LANES["terms"])
     more = [order(api, shop, f"user-{number}", [f"Ada {chr(97 + number)}ski", "Adabert Ada"]) for number in range(6)]
     poller.drain()
     found, query = [], {"limit": 2}
@@ -215,23 +215,24 @@ def test_a_change_that_comes_late_brings_nobody_back(api, shop, orders, poller):
         terms = real(found)
         if not queries.get_order(purchase.id).is_erased:
             assert api.delete("/auth/me", json={}, user="ada").status == 200
-            projection.index_orders(1, [(shop[0], purchase.id)])
+            projection.index_orders(store.FIRST_WIDE, [(shop[0], purchase.id)])
         return terms
 
-    store.change_index(1, shop[0], purchase.id, store.load_index(1, shop[0], [purchase.id])[purchase.id], {"name#old": ["old"]})
+    before = store.load_index(store.FIRST_WIDE, shop[0], [purchase.id])[purchase.id]
+    store.change_indexes(store.FIRST_WIDE, [(shop[0], purchase.id, before, {"name#old": ["old"]})])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(order_search, "_terms", erased_meanwhile)
-        projection.index_orders(1, [(shop[0], purchase.id)])
+        projection.index_orders(store.FIRST_WIDE, [(shop[0], purchase.id)])
     assert not [key for key, _ in indexed_people() if key.endswith(purchase.id)]
 
 
 def test_many_runs_at_once_leave_the_index_as_one_does(api, shop, orders):
     wanted = indexed()
     pairs = [(shop[0], order_id) for order_id in orders.values()]
-    for _, order_id in pairs:
-        before = store.load_index(1, shop[0], [order_id])[order_id]
-        store.change_index(1, shop[0], order_id, before, {f"name#old{number}": ["old"] for number in range(200)})
-    threads = [threading.Thread(target=projection.index_orders, args=(1, pairs)) for _ in range(4)]
+    before = store.load_index(store.FIRST_WIDE, shop[0], orders.values())
+    old: store.Terms = {f"name#old{number}": ["old"] for number in range(200)}
+    store.change_indexes(store.FIRST_WIDE, [(*order, before[order[1]], old) for order in pairs])
+    threads = [threading.Thread(target=projection.index_orders, args=(store.FIRST_WIDE, pairs)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -251,6 +252,6 @@ def test_an_order_of_very_many_names_is_indexed_by_the_first_ones(api, shop, ord
     guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=f"Guest {seat}") for seat in range(1, 151)]
     terms = order_search.order_terms(orders["ada"], None, None, [replace(ticket, guests=guests)])
     assert len(terms["name#guest"]) == order_search.MAX_NAMES
-    before = store.load_index(1, shop[0], [orders["ada"]])[orders["ada"]]
-    store.change_index(1, shop[0], orders["ada"], before, terms)
+    before = store.load_index(store.FIRST_WIDE, shop[0], [orders["ada"]])[orders["ada"]]
+    store.change_indexes(store.FIRST_WIDE, [(shop[0], orders["ada"], before, terms)])
     assert find(api, shop[0], "guest 99") == find(api, shop[0], "guest 9") == [orders["ada"]]

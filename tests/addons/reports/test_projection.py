@@ -17,6 +17,8 @@ from chalicelib.tickets.store import scan_tickets
 from tests import builders
 from tests.addons.reports.conftest import change_records, check_reports, kept_figures, recounted_figures
 from tests.simulation import faults
+from tests.simulation.limits import Limits
+from tests.simulation.projection import project_sale
 
 
 def play_sale(api, time, purchases, seed):
@@ -207,9 +209,40 @@ def test_a_batch_of_one_event_takes_few_transactions(api, poller, time):
     event_id, tier_id = builders.create_shop(api, capacity=100)
     for number in range(projection.CHUNK):
         builders.reserve(api, f"user-{number}", event_id, tier_id)
+    deliver([[]])  # decides the first generation
     with faults.record_calls("project", measured=True) as calls:
         deliver([change_records()])
     assert calls.names == ["GetItem", "BatchGetItem", "TransactWriteItems"]
+
+
+def test_the_reports_of_an_earlier_version_continue_in_their_lanes(store):
+    states = [many_hours(number) for number in range(2)]
+    projection.count_states(1, states[:1])
+    assert reports.start_generations().written == reports.start_generations().written == [1]
+    projection.count_states(1, states)
+    assert reports.load_totals(1, "fest") == {"tier#floor#admitted": 16}
+
+
+def test_runs_that_decide_the_first_generation_at_once_agree(store):
+    find, found = ReportRow.find, []
+
+    def find_late(*key):
+        row = find(*key)
+        if not found:
+            found.append(reports.start_generations)
+            assert reports.start_generations().written == [reports.FIRST_WIDE]
+        return row
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReportRow, "find", find_late)
+        assert reports.start_generations().written == [reports.FIRST_WIDE]
+
+
+def test_the_reports_of_one_event_follow_a_fast_sale(api):
+    """The limits and the rate are a tenth of DynamoDB's and of a large sale's, so that the test takes less time."""
+    report = project_sale(api, rate=100, seconds=3, limits=Limits(write_units=100, read_units=300))
+    assert report.failures == {}
+    assert report.behind < 5
 
 
 def test_a_purchase_that_the_store_forgets_stays_counted(api, poller, time):

@@ -11,6 +11,8 @@ from tests.addons.reports.conftest import check_reports, kept_figures
 from tests.addons.reports.test_projection import play_sale
 from tests.simulation import faults
 
+NEXT = store.FIRST_WIDE + 1  # the generation after the first
+
 
 def no_wait(seconds):
     assert seconds == projection.WAIT_SECONDS
@@ -25,16 +27,33 @@ def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, ti
     poller.drain()
     before = kept_figures()
     report = projection.rebuild(no_wait)
-    assert (report.generation, report.purchases) == (2, 60)
-    assert kept_figures(2) == before
-    check_reports(2)
-    assert lanes() == {"state", "2"}
+    assert (report.generation, report.purchases) == (NEXT, 60)
+    assert kept_figures(NEXT) == before
+    check_reports(NEXT)
+    assert lanes() == {"state", str(NEXT)}
+
+
+def test_a_rebuild_replaces_a_narrow_generation_of_an_earlier_version(api, poller, time):
+    store.save_generations(store.Generations(), store.Generations(1))
+    play_sale(api, time, 20, seed=8)
+    poller.drain()
+    before = kept_figures(1)
+    check_reports(1)
+    assert {row.lane.rpartition("#")[2] for row in store.ReportRow.scan()} == {"state", "figures", "0", "1", "2", "3"}
+    [event_id, *_] = before
+    path, token = f"/events/{event_id}/analytics", builders.admin_token()
+    shown = api.get(path, token=token).json
+    assert projection.rebuild(no_wait).generation == store.FIRST_WIDE
+    assert kept_figures() == before
+    assert api.get(path, token=token).json == shown
+    check_reports()
+    assert lanes() == {"state", str(store.FIRST_WIDE)}
 
 
 def test_the_old_generation_is_deleted_in_batches(api, poller, time):
     play_sale(api, time, 60, seed=5)
     poller.drain()
-    rows = sum(row.lane.startswith("1#") for row in store.ReportRow.scan())
+    rows = sum(row.lane.startswith(f"{store.FIRST_WIDE}#") for row in store.ReportRow.scan())
     with faults.record_calls() as calls:
         assert projection.rebuild(no_wait).deleted == rows
     assert len(calls.of(operation="BatchWriteItem")) == -(-rows // 25)
@@ -59,12 +78,12 @@ def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeyp
     monkeypatch.setattr(queries, "scan_purchases", scan_and_sell)
     projection.rebuild(no_wait)
     monkeypatch.undo()
-    assert [generations.written for generations in seen] == [[1, 2]]
+    assert [generations.written for generations in seen] == [[store.FIRST_WIDE, NEXT]]
     poller.drain()
-    check_reports(2)
+    check_reports(NEXT)
     builders.create_order(api, shop, user="cleo")
     poller.drain()
-    check_reports(2)
+    check_reports(NEXT)
 
 
 def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypatch):
@@ -79,7 +98,7 @@ def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypa
             projection.rebuild(no_wait)
         assert crash.was_triggered
         assert kept_figures(store.load_generations().current) == before
-        assert projection.rebuild(no_wait).generation > 2
+        assert projection.rebuild(no_wait).generation > NEXT
         current = store.load_generations().current
         check_reports(current)
         assert lanes() == {"state", str(current)}
@@ -95,7 +114,7 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     before = kept_figures()
     assert before[event_id]["totals"]["expired"] == 1
     assert projection.rebuild(no_wait).forgotten == 1
-    assert kept_figures(2) == before
+    assert kept_figures(NEXT) == before
 
 
 def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
