@@ -13,10 +13,12 @@ take the same arguments and make a single write. Conditions use plain attribute 
 because some names are reserved words. A condition is parsed once and cached, so it must be a constant; pass variable values as operands.
 """
 
+import heapq
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Self
+from itertools import chain, islice
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
@@ -28,9 +30,10 @@ from pynamodb.models import Model
 
 from chalicelib.dynamodb import wire_format
 from chalicelib.dynamodb.dynamo_client import client as client
-from chalicelib.foundation import deadline, settings
+from chalicelib.foundation import deadline, parallel, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 
+T = TypeVar("T")
 TransactItem = dict[str, dict[str, Any]]
 
 MAX_TRANSACT_ITEMS = 100
@@ -324,6 +327,12 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
             _wait_for_capacity(stalled_rounds)
             remaining += unprocessed
     return items
+
+
+def merge_lanes(lanes: Sequence[Iterator[T]], key: Callable[[T], Any], *, reverse: bool = False) -> Iterator[T]:
+    """Iterate over the rows of several queries, each sorted by `key`, as if they were one. Their first pages are read at once."""
+    first_rows = parallel.call_each(lambda lane: list(islice(lane, 1)), lanes)
+    return heapq.merge(*map(chain, first_rows, lanes), key=key, reverse=reverse)
 
 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:

@@ -1,11 +1,16 @@
 """The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications that are older than RETENTION_SECONDS.
 
 The index `due` holds only queued notifications, by time. It has LANES lanes, because one partition of an index accepts 1,000 writes per
-second. The index `problem` holds only notifications that did not arrive, and the index `event` holds the notifications of each event. All
-three indexes hold only keys and times.
+second. The index `by_event` has as many lanes for the notifications of each event. The index `problem` holds only notifications that did
+not arrive. The indexes hold only keys and times.
+
+The index `event` holds the notifications that the previous version queued. A notification is in it if it has a `position`, which the index
+`problem` needs too. Newer notifications have a position only if they did not arrive. It has a `~`, so that lists of an event can skip it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import attrgetter, itemgetter
 from typing import Any
 from zlib import crc32
 
@@ -18,7 +23,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
 
-LANES = 4
+LANES = 4  # of the index `due`, and of each event
 MAX_WAIT_SECONDS = 3 * 3600  # the longest wait before a retry
 RETENTION_SECONDS = 90 * 86_400
 
@@ -53,8 +58,21 @@ class NotificationEventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-unty
     position = UnicodeAttribute(range_key=True)
 
 
+class NotificationLaneIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_event"
+        projection = KeysOnlyProjection()
+
+    event_lane = UnicodeAttribute(hash_key=True)
+    event_position = UnicodeAttribute(range_key=True)
+
+
 class NotificationRow(dynamo.Table):
-    """A notification. `position` is `<created_at>#<id>`. Only queued rows have `due_lane`; only rows with a problem have `problem`."""
+    """A notification. Only queued rows have `due_lane`; only rows with a problem have `problem`.
+
+    `event_position` is `<created_at>#<id>`, like the `position` of rows of the previous version. In newer rows, `position` is
+    `<time of the problem>~<id>`.
+    """
 
     feature = "email-notifications"
     contents = "Emails about changes, each with its status."
@@ -70,7 +88,9 @@ class NotificationRow(dynamo.Table):
     event_id = UnicodeAttribute()
     created_at = NumberAttribute()
     due_at = NumberAttribute()
-    position = UnicodeAttribute()
+    position = UnicodeAttribute(null=True)
+    event_lane = UnicodeAttribute(null=True)
+    event_position = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     facts = UnicodeAttribute(null=True)
     status = UnicodeAttribute()
@@ -85,6 +105,7 @@ class NotificationRow(dynamo.Table):
     due_index = NotificationDueIndex()
     problem_index = NotificationProblemIndex()
     event_index = NotificationEventIndex()
+    lane_index = NotificationLaneIndex()
 
 
 class SuppressedAddressRow(dynamo.Table):
@@ -149,12 +170,24 @@ def list_event_notifications(event_id: str, limit: int, after: str | None) -> tu
 
     Returns the notifications and the position of the next page. The position is None on the last page.
     """
-    return _load_page(NotificationRow.event_index, event_id, limit, after)
+    beyond: Any = NotificationRow.event_position < after if after is not None else None
+    lanes = [
+        NotificationRow.lane_index.query(f"{event_id}#{lane}", beyond, page_size=limit + 1, scan_index_forward=False)
+        for lane in range(LANES)
+    ]
+    older = (
+        (position, key) for position, key in _query_positions(NotificationRow.event_index, event_id, limit, after) if "~" not in position
+    )
+    found = [*(map(attrgetter("event_position", "id"), lane) for lane in lanes), older]
+    return _load_page(dynamo.merge_lanes(found, itemgetter(0), reverse=True), limit)
 
 
 def list_problem_notifications(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """List at most `limit` notifications with this problem, for all events. Sorted and paged like `list_event_notifications`."""
-    return _load_page(NotificationRow.problem_index, problem, limit, after)
+    """List at most `limit` notifications with this problem, for all events, the latest problem first, after the position `after`.
+
+    Returns the notifications and the position of the next page, like `list_event_notifications`.
+    """
+    return _load_page(_query_positions(NotificationRow.problem_index, problem, limit, after), limit)
 
 
 def claim(before: Notification, until: int, now: int) -> Notification | None:
@@ -190,7 +223,8 @@ def change_status(notification_id: str, status: NotificationStatus, earlier: Ite
     names = {f"s{number}": name for number, name in enumerate(earlier)}
     condition = " OR ".join(f"status = :{name}" for name in names)
     changes = {"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": status if status in PROBLEMS else None}
-    return dynamo.update_if(NotificationRow(notification_id), changes, condition, **names)
+    initial = _problem_position(notification_id, status, now)
+    return dynamo.update_if(NotificationRow(notification_id), changes, condition, initial=initial, **names)
 
 
 def put_suppressed(digest: str, reason: str, at: int) -> None:
@@ -208,7 +242,12 @@ def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
 
 
 def _change(before: Notification, after: Notification, condition: str, **operands: Any) -> bool:
-    return dynamo.update_if(NotificationRow(before.id), _changes(after), condition, **operands)
+    initial = _problem_position(after.id, after.status, after.changed_at)
+    return dynamo.update_if(NotificationRow(before.id), _changes(after), condition, initial=initial, **operands)
+
+
+def _problem_position(notification_id: str, status: NotificationStatus, now: int) -> dict[str, Any]:
+    return {"position": f"{now:011}~{notification_id}"} if status in PROBLEMS else {}
 
 
 def _changes(after: Notification) -> dict[str, Any]:
@@ -219,19 +258,27 @@ def _changes(after: Notification) -> dict[str, Any]:
     }
 
 
-def _load_page(index: Any, key: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+def _query_positions(index: Any, key: str, limit: int, after: str | None) -> Iterator[tuple[str, str]]:
+    """Iterate over the positions and ids in one of the indexes by `position`, the last position first."""
     beyond: Any = NotificationRow.position < after if after is not None else None
-    rows = list(index.query(key, beyond, limit=limit + 1, scan_index_forward=False))
-    found = load_notifications(row.id for row in rows[:limit])
-    page = sorted(found, key=lambda notification: _position(notification), reverse=True)
-    return page, rows[limit - 1].position if len(rows) > limit else None
+    return map(attrgetter("position", "id"), index.query(key, beyond, page_size=limit + 1, scan_index_forward=False))
+
+
+def _load_page(positions: Iterator[tuple[str, str]], limit: int) -> tuple[list[Notification], str | None]:
+    """Load the first `limit` of these notifications. Returns them and the position of the next page."""
+    rows = list(islice(positions, limit + 1))
+    found = {notification.id: notification for notification in load_notifications(key for _, key in rows[:limit])}
+    return [found[key] for _, key in rows[:limit] if key in found], rows[limit - 1][0] if len(rows) > limit else None
 
 
 def _row(notification: Notification) -> NotificationRow:
     row = NotificationRow(notification.id, **{name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)})
     row.facts = msgspec.json.encode(notification.facts).decode() if notification.facts else None
-    row.position, row.due_lane = _position(notification), _due_lane(notification)
-    row.problem = notification.status if notification.status in PROBLEMS else None
+    row.event_lane, row.event_position = (
+        f"{notification.event_id}#{_lane(notification)}",
+        f"{notification.created_at:011}#{notification.id}",
+    )
+    row.due_lane = _due_lane(notification)
     row.ttl = notification.created_at + RETENTION_SECONDS
     return row
 
@@ -244,9 +291,9 @@ def _notification(row: NotificationRow) -> Notification:
     return Notification(id=row.id, facts=facts, **values)
 
 
-def _position(notification: Notification) -> str:
-    return f"{notification.created_at:011}#{notification.id}"
+def _lane(notification: Notification) -> int:
+    return crc32(notification.id.encode()) % LANES
 
 
 def _due_lane(notification: Notification) -> str | None:
-    return str(crc32(notification.id.encode()) % LANES) if notification.status == "queued" else None
+    return str(_lane(notification)) if notification.status == "queued" else None

@@ -1,6 +1,5 @@
 """Table `tickets` (one item per ticket), and its transaction items."""
 
-import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
@@ -13,7 +12,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, parallel
+from chalicelib.foundation import clock
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON: their type, and their value if the attribute is missing.
@@ -291,10 +290,8 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
     later. May miss changes from the last second.
     """
     beyond: Any = TicketRow.changed > after
-    lanes = parallel.call_each(
-        lambda lane: list(TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1)), range(EVENT_LANES)
-    )
-    rows = list(islice(heapq.merge(*lanes, key=attrgetter("changed")), limit + 1))
+    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1) for lane in range(EVENT_LANES)]
+    rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
     found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]
     return tickets, rows[limit - 1].changed if len(rows) > limit else None

@@ -27,6 +27,7 @@ TABLES: dict[str, dict[str, str]] = {
         "email-notifications": "BatchGetItem GetItem UpdateItem",
         "email-notifications/index/due": "Query",
         "email-notifications/index/event": "Query",
+        "email-notifications/index/by_event": "Query",
         "email-notifications/index/problem": "Query",
         "event-cancellations": "GetItem PutItem",
         "event-notices": "DeleteItem GetItem PutItem Query",

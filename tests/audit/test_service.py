@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.audit import service
 from chalicelib.audit.model import AuditFilter, FieldChange
+from chalicelib.audit.store import AuditRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 
@@ -82,6 +83,29 @@ def test_pages_of_all_entries_go_back_day_by_day_and_leave_nothing_out(store, ti
     assert before is None
     assert len(found) == len(set(found)) == 10
     assert found == sorted(found, reverse=True)
+
+
+def test_entries_of_a_day_share_no_single_key_and_come_in_order(store, time):
+    for number in range(30):
+        record(("catalog", f"step.{number}", "root", time.advance(number % 2)))
+    assert len({row.day for row in AuditRow.scan()}) > 1
+    found, before = [], None
+    while not found or before:
+        page = service.search_entries(AuditFilter(since=time.now - 60), 7, before)
+        found += [(entry.at, entry.id) for entry in page.entries]
+        before = page.next_before
+    assert len(found) == 30
+    assert found == sorted(found, reverse=True)
+
+
+def test_entries_of_the_previous_version_are_in_the_list_of_all_entries(store, time):
+    for number in range(12):
+        record(("catalog", f"step.{number}", "root", time.advance(1)))
+        if number % 2:
+            [row] = [row for row in AuditRow.scan() if row.action == f"step.{number}"]
+            row.day = row.at[:10]  # the previous version knew no lanes
+            row.save()
+    assert actions(AuditFilter()) == [f"step.{number}" for number in reversed(range(12))]
 
 
 def test_a_page_with_few_matches_ends_early_with_a_cursor(store, time, monkeypatch):

@@ -135,7 +135,7 @@ PERSONAL_ITEMS = PersonalItems(
     "event_notices", TurnNoticeView, store.list_turn_notices, lambda notice, _now: turn_notice_view(notice), _delete_turn_notices
 )
 
-_POSITION = r"\d{11}#.{1,300}"
+_POSITION = r"\d{11}[#~].{1,300}"
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

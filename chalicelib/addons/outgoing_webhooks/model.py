@@ -95,9 +95,11 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `attempts_made` counts all attempts, `attempts` has the latest attempts, and `round_start` is the value of `attempts_made` when the
     delivery was last queued. `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is in progress.
+    `lane` is the lane in which the delivery is stored.
     """
 
     endpoint_id: str
+    lane: int
     message: Message
     state: DeliveryState
     attempts_made: int

@@ -83,17 +83,22 @@ def send_due(now: int) -> dict[str, int]:
     Gives up on the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
     """
     all_endpoints = list(store.scan_endpoints())
-    due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), all_endpoints)
+    lanes = [(endpoint.id, lane) for endpoint in all_endpoints for lane in range(store.LANES)]
+    found_in_lanes = parallel.call_each(lambda each: store.list_due(*each, now, MAX_DUE), lanes)
+    due: dict[str, list[tuple[int, str]]] = {}
+    for (endpoint_id, _), deliveries in zip(lanes, found_in_lanes, strict=True):
+        due.setdefault(endpoint_id, []).extend(deliveries)
     runs: list[EndpointRun] = []
     ended = found = oldest = 0
-    for endpoint, deliveries in zip(all_endpoints, due, strict=True):
+    for endpoint in all_endpoints:
+        deliveries = sorted(due[endpoint.id])[:MAX_DUE]
         if not _may_receive(endpoint):
-            ended += _give_up(endpoint, [delivery_id for delivery_id, _ in deliveries], now)
+            ended += _give_up(endpoint, [delivery_id for _, delivery_id in deliveries], now)
         elif deliveries:
-            runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in deliveries]))
+            runs.append(_new_run(endpoint, [delivery_id for _, delivery_id in deliveries]))
             found += len(deliveries)
             if endpoint.failing_since is None:  # messages to a failing endpoint wait because of the endpoint
-                oldest = max(oldest, now - min(since for _, since in deliveries))
+                oldest = max(oldest, now - deliveries[0][0])
     if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
     return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}

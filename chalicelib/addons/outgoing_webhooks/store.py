@@ -3,10 +3,15 @@
 A delivery is pending as long as it has a `next_attempt_at`. This attribute puts the delivery into the index `due`. A run claims a delivery
 before sending it; if two runs try at once, only one succeeds. Each claim increments `attempts_made`, and a result is recorded only if no
 later claim was made.
+
+The deliveries of an endpoint have LANES keys, in the table and in the index, because one key accepts 1,000 writes per second. The first
+lane has the key under which the previous version wrote all deliveries of an endpoint, so these are found there.
 """
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +21,8 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, QueuedDelivery, SendAttempt
 from chalicelib.dynamodb import dynamo
 
-PAGE_ROWS = 100  # per call to the store
+PAGE_ROWS = 100  # per page of deliveries
+LANES = 4  # per endpoint
 
 
 class EndpointRow(dynamo.Table):
@@ -46,7 +52,7 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued.
+    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued. `endpoint_id` also has the lane.
 
     If a record in the stream changes `rounds`, the delivery must be sent now.
     """
@@ -115,7 +121,7 @@ def set_failing(endpoint: Endpoint, since: int | None) -> None:
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
     """Queue a message for an endpoint. It is due immediately. Returns False if the delivery already exists, whatever its state."""
     row = DeliveryRow(
-        endpoint_id,
+        _lane_key(endpoint_id, _lane(message.id)),
         message.id,
         promoter_id=promoter_id,
         state="pending",
@@ -131,41 +137,48 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
     """Find a delivery with a strongly consistent read."""
-    row = DeliveryRow.find(endpoint_id, delivery_id)
-    return None if row is None else _delivery(row)
+    rows = (DeliveryRow.find(key, delivery_id) for key in _possible_keys(endpoint_id, delivery_id))
+    return next((_delivery(row) for row in rows if row is not None), None)
 
 
 def query_deliveries(endpoint_id: str, before: str | None) -> Iterator[Delivery]:
     """Iterate over the deliveries of an endpoint, newest first. With `before`, yields only deliveries older than that delivery."""
-    condition = DeliveryRow.id < before if before is not None else None
-    rows = DeliveryRow.query(endpoint_id, condition, scan_index_forward=False, page_size=PAGE_ROWS)
-    return map(_delivery, rows)
+    return _query_lanes(endpoint_id, DeliveryRow.id < before if before is not None else None)
 
 
 def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]:
     """Iterate over the deliveries of an endpoint with ids from `first` to `last`, inclusive, newest first."""
-    rows = DeliveryRow.query(endpoint_id, DeliveryRow.id.between(first, last), scan_index_forward=False, page_size=PAGE_ROWS)
-    return map(_delivery, rows)
+    return _query_lanes(endpoint_id, DeliveryRow.id.between(first, last))
 
 
-def list_due(endpoint_id: str, now: int, limit: int) -> list[tuple[str, int]]:
-    """List the ids of up to `limit` due deliveries, each with the time when it became due. The read is eventually consistent."""
-    rows = DeliveryRow.due_index.query(endpoint_id, DeliveryRow.next_attempt_at <= now, limit=limit)
-    return [(row.id, int(row.next_attempt_at)) for row in rows]
+def _query_lanes(endpoint_id: str, condition: Any) -> Iterator[Delivery]:
+    lanes = [
+        DeliveryRow.query(_lane_key(endpoint_id, lane), condition, scan_index_forward=False, page_size=PAGE_ROWS // LANES)
+        for lane in range(LANES)
+    ]
+    return map(_delivery, dynamo.merge_lanes(lanes, attrgetter("id"), reverse=True))
+
+
+def list_due(endpoint_id: str, lane: int, now: int, limit: int) -> list[tuple[int, str]]:
+    """List up to `limit` due deliveries in a lane of an endpoint, each as the time when it became due and its id.
+
+    The read is eventually consistent.
+    """
+    rows = DeliveryRow.due_index.query(_lane_key(endpoint_id, lane), DeliveryRow.next_attempt_at <= now, limit=limit)
+    return [(int(row.next_attempt_at), row.id) for row in rows]
 
 
 def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery | None:
     """Claim a due delivery for an attempt until `until`. Returns None if the delivery is not due or another run has claimed it."""
-    row = DeliveryRow(endpoint_id, delivery_id)
     changes = {"next_attempt_at": until, "claimed_until": until}
-    held, item = dynamo.update_if_returning(row, changes, "next_attempt_at <= :now", add={"attempts_made": 1}, now=now)
-    return _delivery(DeliveryRow.from_raw_data(item)) if held else None
+    item = _update_due(endpoint_id, delivery_id, changes, now, add={"attempts_made": 1})
+    return None if item is None else _delivery(DeliveryRow.from_raw_data(item))
 
 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
     """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery in the meantime."""
     return dynamo.update_if(
-        DeliveryRow(claimed.endpoint_id, claimed.id),
+        DeliveryRow(_lane_key(claimed.endpoint_id, claimed.lane), claimed.id),
         {
             "state": state,
             "attempts": msgspec.json.encode(attempts).decode(),
@@ -179,8 +192,17 @@ def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendA
 
 def give_up(endpoint_id: str, delivery_id: str, now: int) -> bool:
     """Mark a due delivery as failed without an attempt. Returns False if the delivery is not due."""
-    row = DeliveryRow(endpoint_id, delivery_id)
-    return dynamo.update_if(row, {"state": "failed", "next_attempt_at": None, "claimed_until": None}, "next_attempt_at <= :now", now=now)
+    changes = {"state": "failed", "next_attempt_at": None, "claimed_until": None}
+    return _update_due(endpoint_id, delivery_id, changes, now) is not None
+
+
+def _update_due(endpoint_id: str, delivery_id: str, changes: dict[str, Any], now: int, **more: Any) -> dict[str, Any] | None:
+    """Change a due delivery. Returns the item in wire format, or None if the delivery is not due."""
+    for key in _possible_keys(endpoint_id, delivery_id):
+        held, item = dynamo.update_if_returning(DeliveryRow(key, delivery_id), changes, "next_attempt_at <= :now", now=now, **more)
+        if item:
+            return item if held else None
+    return None
 
 
 def queue_again(delivery: Delivery, now: int) -> Delivery | None:
@@ -193,7 +215,7 @@ def queue_again(delivery: Delivery, now: int) -> Delivery | None:
         "ttl": now + KEPT_SECONDS,
     }
     condition = "attempts_made = :made AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)"
-    row = DeliveryRow(delivery.endpoint_id, delivery.id)
+    row = DeliveryRow(_lane_key(delivery.endpoint_id, delivery.lane), delivery.id)
     if not dynamo.update_if(row, changes, condition, add={"rounds": 1}, made=delivery.attempts_made, now=now):
         return None
     return replace(delivery, state="pending", next_attempt_at=now, claimed_until=None, round_start=delivery.attempts_made)
@@ -203,7 +225,8 @@ def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None)
     """Return the delivery that a change record (in wire format) queues, or None if it queues no delivery."""
     if after is None or (before is not None and before["rounds"] == after["rounds"]):
         return None
-    return QueuedDelivery(after["promoter_id"]["S"], after["endpoint_id"]["S"], after["id"]["S"])
+    endpoint_id, _, _ = after["endpoint_id"]["S"].partition("#")
+    return QueuedDelivery(after["promoter_id"]["S"], endpoint_id, after["id"]["S"])
 
 
 def _endpoint_row(endpoint: Endpoint) -> EndpointRow:
@@ -216,9 +239,24 @@ def _endpoint(row: EndpointRow) -> Endpoint:
     return replace(endpoint, failing_since=None if row.failing_since is None else int(row.failing_since))
 
 
+def _lane(delivery_id: str) -> int:
+    return crc32(delivery_id.encode()) % LANES
+
+
+def _lane_key(endpoint_id: str, lane: int) -> str:
+    return f"{endpoint_id}#{lane}" if lane else endpoint_id
+
+
+def _possible_keys(endpoint_id: str, delivery_id: str) -> list[str]:
+    """Return the key of a delivery, and the key that it has if the previous version wrote it."""
+    return list(dict.fromkeys(_lane_key(endpoint_id, lane) for lane in (_lane(delivery_id), 0)))
+
+
 def _delivery(row: DeliveryRow) -> Delivery:
+    endpoint_id, _, lane = row.endpoint_id.partition("#")
     return Delivery(
-        endpoint_id=row.endpoint_id,
+        endpoint_id=endpoint_id,
+        lane=int(lane or 0),
         message=msgspec.json.decode(row.message, type=Message),
         state=row.state,  # type: ignore[arg-type]
         attempts_made=int(row.attempts_made),

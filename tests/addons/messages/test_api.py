@@ -3,6 +3,7 @@
 from chalicelib.audit import service as audit
 from chalicelib.notifications import ses_reports
 from chalicelib.notifications.providers import MailRefused
+from chalicelib.notifications.store import NotificationRow
 from tests import builders
 from tests.addons.messages.test_service import buy
 
@@ -51,6 +52,45 @@ def test_an_admin_lets_an_address_get_mails_again(post, api, time):
     assert [mail["To"] for mail in post.deliver()] == ["ada@home.test"]
     [entry] = audit.list_entries("suppressed-addresses")
     assert (entry.action, entry.actor, entry.details) == ("address.released", "root", {})
+
+
+def read_pages(api, **query):
+    """Return the subjects of all messages, page by page."""
+    found, page = [], list_messages(api, limit=3, **query)
+    while True:
+        found += [message["subject_id"] for message in page["messages"]]
+        if page["next_cursor"] is None:
+            return found
+        page = list_messages(api, limit=3, cursor=page["next_cursor"], **query)
+
+
+def test_mails_of_an_event_share_no_single_key_and_are_listed_in_order(post, api, time):
+    shop, orders = builders.create_shop(api, capacity=50), []
+    for number in range(16):
+        orders.append(buy(api, shop, user=f"user-{number}"))
+        time.advance(1)
+    post.follow()
+    assert len({row.event_lane for row in NotificationRow.scan()}) > 1
+    assert {row.position for row in NotificationRow.scan()} == {None}  # it would put them under the single key of the event, too
+    assert read_pages(api, event_id=shop[0]) == orders[::-1]
+
+
+def test_mails_of_the_previous_version_and_undelivered_mails_are_listed_once(post, api, time):
+    shop, orders = builders.create_shop(api, capacity=50), []
+    for number in range(12):
+        orders.append(buy(api, shop, user=f"user-{number}"))
+        time.advance(1)
+        post.follow()
+    for row in NotificationRow.scan():
+        if orders.index(row.subject_id) in (0, 2, 3, 7, 10):  # the previous version knew no lanes
+            row.position, row.event_lane, row.event_position = row.event_position, None, None
+            row.save()
+    post.provider.fault = lambda number: MailRefused("recipient refused (550)") if number % 3 else None
+    post.deliver()
+    assert read_pages(api, event_id=shop[0]) == orders[::-1]
+    failed = [row.subject_id for row in NotificationRow.scan() if row.status == "failed"]
+    assert len(failed) == 8
+    assert sorted(read_pages(api)) == sorted(failed)
 
 
 def test_only_managers_of_an_event_see_the_pages_of_its_mails(post, api, time):

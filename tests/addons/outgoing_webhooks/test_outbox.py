@@ -92,6 +92,43 @@ def test_a_result_that_comes_too_late_changes_nothing(promoter, receiver, time):
     assert promoter.delivery(endpoint, delivery)["state"] == "delivered"
 
 
+def ping_often(promoter, endpoint, time, count=16):
+    ids = []
+    for _ in range(count):
+        ids.append(promoter.send("POST", f"/{endpoint['id']}/test").json["id"])
+        time.advance(1)
+    return ids
+
+
+def test_deliveries_of_an_endpoint_share_no_single_key_and_are_listed_in_order(promoter, receiver, time):
+    endpoint = promoter.create(receiver)
+    ids = ping_often(promoter, endpoint, time)
+    assert len({row.endpoint_id for row in store.DeliveryRow.scan()}) > 1
+    assert [delivery["id"] for delivery in promoter.deliveries(endpoint)] == ids[::-1]
+    assert {delivery["endpoint_id"] for delivery in promoter.deliveries(endpoint)} == {endpoint["id"]}
+    assert retry()["attempts"] == 16
+    assert [delivery["state"] for delivery in promoter.deliveries(endpoint)] == ["delivered"] * 16
+
+
+def test_deliveries_of_the_previous_version_are_listed_sent_and_sent_again(promoter, receiver, time):
+    endpoint = promoter.create(receiver)
+    ids = ping_often(promoter, endpoint, time)
+    for row in store.DeliveryRow.scan():
+        if ids.index(row.id) % 2:  # the previous version knew no lanes
+            row.delete()
+            row.endpoint_id = endpoint["id"]
+            row.save()
+    assert [delivery["id"] for delivery in promoter.deliveries(endpoint)] == ids[::-1]
+    assert store.give_up(endpoint["id"], ids[1], time.now)
+    assert retry()["attempts"] == 15
+    states = {delivery_id: promoter.delivery(endpoint, delivery_id)["state"] for delivery_id in ids}
+    assert [delivery_id for delivery_id, state in states.items() if state != "delivered"] == [ids[1]]
+    for delivery_id in ids:
+        assert promoter.send("POST", f"/{endpoint['id']}/deliveries/{delivery_id}/replay").status == 202
+    assert retry()["attempts"] == 16
+    assert len(promoter.deliveries(endpoint)) == 16
+
+
 def test_an_offer_of_the_waitlist_is_a_message(promoter, receiver, time):
     endpoint = promoter.create(receiver, event_types=["waitlist.offered"])
     held = builders.reserve(promoter.api, "ada", *promoter.shop).json
