@@ -1,7 +1,7 @@
 """The definitions of all tables, collected from the features' models, for local runs, tests and deployments."""
 
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ def streamed(addons: Sequence[str] = settings.ADDONS) -> set[str]:
 def create_all(client: "DynamoDBClient") -> list[str]:
     """Create the missing tables of the current stage and wait for them. Returns the names of the new tables.
 
-    Existing tables of an earlier version get the streams and indexes that they lack.
+    Existing tables of an earlier version get the streams and indexes of this one.
     """
     addons = addon_names(settings.current().stage)
     ttl, streams, created = ttl_attributes(addons), streamed(addons), []
@@ -104,17 +104,55 @@ def create_all(client: "DynamoDBClient") -> list[str]:
     return created
 
 
+def index_conflicts(client: "DynamoDBClient", planned: Mapping[str, TableDefinition]) -> list[str]:
+    """Return the changes of indexes that CloudFormation cannot make at once; `planned` maps names of tables to their definitions."""
+    found = []
+    for name, definition in planned.items():
+        try:
+            before = _indexes(client.describe_table(TableName=name)["Table"])
+        except client.exceptions.ResourceNotFoundException:  # a new table
+            continue
+        after = _indexes(definition)
+        if len(changed := sorted(before.keys() ^ after.keys())) > 1:
+            signs = [f"{'+' if index in after else '-'}{index}" for index in changed]
+            found.append(f"{name} changes {len(changed)} indexes ({', '.join(signs)})")
+        found += [
+            f"{name} gives its index {index} other keys or attributes"
+            for index in sorted(before.keys() & after.keys())
+            if before[index] != after[index]
+        ]
+    return found
+
+
+def _indexes(table: Any) -> dict[str, Any]:
+    """Return index name -> its keys and attributes, of a definition or a description of a table."""
+    return {
+        index["IndexName"]: (
+            [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]],
+            index["Projection"]["ProjectionType"],
+            sorted(index["Projection"].get("NonKeyAttributes", [])),
+        )
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+
+
 def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, stream: Any) -> None:
-    """Add missing indexes and a missing stream to an existing table."""
+    """Add missing indexes and a missing stream to an existing table, and replace indexes that have other keys or attributes."""
     table = client.describe_table(TableName=name)["Table"]
     if stream and not table.get("StreamSpecification", {}).get("StreamEnabled"):
         client.update_table(TableName=name, **stream)
         _wait(client, name)
-    known = {index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])}
+    known, wanted = _indexes(table), _indexes(definition)
     for index in definition.get("GlobalSecondaryIndexes", []):
-        if index["IndexName"] not in known:  # DynamoDB adds one at a time
+        index_name = index["IndexName"]
+        updates: list[Any] = (
+            [{"Delete": {"IndexName": index_name}}] if known.get(index_name, wanted[index_name]) != wanted[index_name] else []
+        )
+        if index_name not in known or updates:
+            updates.append({"Create": index})
+        for update in updates:  # DynamoDB changes one at a time
             attributes = definition["AttributeDefinitions"]
-            client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=[{"Create": index}])
+            client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=[update])
             _wait(client, name)
 
 

@@ -6,7 +6,7 @@
 | --- | --- | --- |
 | `idempotency` | hash of user, method, path and key | the first reply, or the lock of a request that is still running |
 | `rate-limits` | HMAC of the limit and the user or address | the counter of a limit |
-| `job-runs` | name of the job | its last run |
+| `job-runs` | name of the job | its last run; `migrations` is the progress of `infra/migrations.py` |
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ class JobRunRow(dynamo.Table):
     """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` belong to the last success."""
 
     feature = "job-runs"
-    contents = "The last run of each scheduled job, and its last report."
+    contents = "The last run of each scheduled job with its last report, and the progress of migrations."
     personal_data = None
 
     class Meta:

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from msgspec import Struct
 
 from bootstrap.__main__ import main as run_bootstrap
 from chalicelib.foundation import settings
-from infra import smoke_test
+from infra import migrations, smoke_test, tables
 from infra.deploy import account
 from infra.deploy.account import AwsAccount, DeploymentFailed, open_account
 from infra.deploy.options import Options
@@ -134,6 +134,12 @@ class Deployment:
                 _STAGE_UNCHANGED,
             ),
             Step(
+                "prepare data",
+                "make the migrations of stored data that the new version needs, which the version before reads too",
+                lambda: self._migrate("before"),
+                "The stack is unchanged. A migration continues where it was when you run the command again.",
+            ),
+            Step(
                 "stack",
                 "execute the change set; CloudFormation rolls everything back if a part of it fails, or if the canary of the stage fails",
                 self._execute,
@@ -152,6 +158,12 @@ class Deployment:
                 f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})",
                 self._publish_pages,
                 "The stage is deployed, but may still serve the previous pages, which also work. Run the command again.",
+            ),
+            Step(
+                "complete data",
+                "make the other migrations of stored data",
+                lambda: self._migrate("after"),
+                "The stage is deployed. The migration continues where it was when you run the command again.",
             ),
         ]
         return [step for step in steps if step.name not in self._options.skip]
@@ -214,7 +226,29 @@ class Deployment:
         self._template_url = upload_package(self._bucket, self._options.folder, self._options.stage)
         self._report(f"  {self._template_url}")
 
+    def _migrate(self, when: Literal["before", "after"]) -> None:
+        with settings.override(stage=self._options.stage, region=self._account.region):
+            try:
+                migrations.apply(when, lambda line: self._report(f"  {line}"))
+            except migrations.OrderRefused as error:
+                raise DeploymentFailed(str(error)) from None
+
+    def _check_indexes(self) -> None:
+        template = json.loads((self._options.folder / "sam.json").read_bytes())
+        planned = {
+            part["Properties"]["TableName"]: part["Properties"]
+            for part in template["Resources"].values()
+            if part["Type"] == "AWS::DynamoDB::Table"
+        }
+        if conflicts := tables.index_conflicts(self._account.client("dynamodb"), planned):
+            raise DeploymentFailed(
+                f"CloudFormation changes one index of a table at a time, and never its keys or attributes: {'; '.join(conflicts)}. "
+                f"The stage runs build {self._stack.outputs().get('Build', 'unknown')}. First deploy the revisions in between that change "
+                "one index each (docs/deployment.md, stored data)."
+            )
+
     def _review(self) -> None:
+        self._check_indexes()
         self._change_set = self._stack.create_change_set(self._template_url, self._options.parameters)
         if self._change_set is None:
             self._report("  the stack is up to date; nothing changes")

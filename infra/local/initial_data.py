@@ -14,20 +14,21 @@ from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from infra import tables
+from infra import migrations, tables
 from infra.local.environment import SetupError
 
 ACTOR = "make run"
 
 
 def create_tables_and_catalog(first_day: int, demo_file: Path, report: Callable[[str], None]) -> None:
-    """Create the tables, and apply the bootstrap file and the demo. A second run changes nothing unless the file was edited.
+    """Create the tables, and apply the migrations, the bootstrap file and the demo. A second run changes nothing unless a file was edited.
 
     The demo's dates count from `first_day` (epoch seconds), the day of the folder's first run, so that the demo is the same at
     every start. It is written to `demo_file`, for use with `python -m bootstrap`. `report` prints a line. Raises SetupError.
     """
     if tables.create_all(dynamo.client()):
         report("Created the tables.")
+    migrations.apply("after", lambda _: None)
     demo_document = demo.shift_dates(demo.load(), datetime.fromtimestamp(first_day, UTC).date())
     try:
         demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(demo_document), indent=2))

@@ -12,6 +12,7 @@ import urllib3
 
 import app
 from chalicelib.foundation import memory, settings
+from infra import migrations
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
 from infra.deploy.deployment import CatalogCommands
@@ -236,6 +237,33 @@ def test_an_upload_of_assets_that_stops_leaves_the_stage_unchanged(deploy, aws, 
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
 
+def test_a_deployment_migrates_what_an_earlier_version_stored(deploy, aws, monkeypatch):
+    """The stack changes between the two kinds of migrations, and the second kind follows when nothing is rolled back any more."""
+    code, printed = deploy()
+    assert code == 0, printed
+    assert [f"Migration {each.number}: " in printed for each in migrations.MIGRATIONS] == [True] * len(migrations.MIGRATIONS)
+    before = migrations.Migration(90, "new form", "before", "buyers", lambda _item: None)
+    after = migrations.Migration(91, "no old form", "after", "buyers", lambda _item: None)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, before, after))
+    code, printed = deploy()
+    assert code == 0, printed
+    found = re.findall(r"\] (prepare data|stack|smoke test|complete data):|Migration (\d+):", printed)
+    assert ["".join(each) for each in found] == ["prepare data", "90", "stack", "smoke test", "complete data", "91"]
+
+
+def test_two_changes_of_indexes_of_a_table_are_refused_before_anything_changes(deploy, aws, package):
+    deploy()
+    changed = template()
+    properties = changed["Resources"]["TableTickets"]["Properties"]
+    properties["GlobalSecondaryIndexes"] = properties["GlobalSecondaryIndexes"][:0]
+    (package / "sam.json").write_text(json.dumps(changed))
+    code, printed = deploy()
+    assert code == 1
+    assert "fairgate-dev-tickets changes 2 indexes (-code, -event)" in printed
+    assert "First deploy the revisions in between" in printed
+    assert _stack_status(aws) == "CREATE_COMPLETE"
+
+
 def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws, api_url, package, monkeypatch):
     deploy()
     before = _change_sets(aws)
@@ -334,8 +362,8 @@ def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, ca
     lines = capsys.readouterr().out.splitlines()
     names = [line.partition("] ")[2].partition(":")[0] for line in lines[:-1]]
     assert names == [
-        *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "assets", "stack", "apply"),
-        *("smoke test", "pages"),
+        *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "assets"),
+        *("prepare data", "stack", "apply", "smoke test", "pages", "complete data"),
     ]
     assert "fairgate-prod" in lines[8]
     assert lines[-1] == "This was a dry run: nothing was changed."

@@ -16,7 +16,7 @@ from chalicelib.addons.outgoing_webhooks import jobs as webhooks
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import memory, settings
 from chalicelib.notifications import providers, ses_reports
-from infra import backup, tables
+from infra import backup, migrations, tables
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
 from tests import builders, engines, invariants
@@ -60,6 +60,16 @@ def test_every_reply_is_what_it_was(folder, api):
     assert len(replies) > 50
     changed = {reply["path"]: lost(reply, reply | saved_stage.read(api, (reply["path"], reply["sender"]))) for reply in replies}
     assert {path: lines for path, lines in changed.items() if lines} == {}
+
+
+def test_migrations_change_no_reply(folder, api):
+    """The code serves before and after them."""
+    before = [saved_stage.read(api, (reply["path"], reply["sender"])) for reply in saved_replies(folder)]
+    migrations.apply("before", print)
+    migrations.apply("after", print)
+    memory.forget_everything()
+    after = [saved_stage.read(api, (reply["path"], reply["sender"])) for reply in saved_replies(folder)]
+    assert [lost(*replies) for replies in zip(before, after, strict=True) if lost(*replies)] == []
 
 
 def test_the_invariants_hold_and_the_sale_continues(folder, api, time):

@@ -32,6 +32,53 @@ def test_older_tables_get_missing_streams_and_indexes(threaded_store):
     assert purchases["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
+def _spoil_index(client, feature, index_name):
+    """Give a table an index of an earlier version, which has other attributes."""
+    definition = tables.definitions()[feature]
+    indexes = [
+        {**index, "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["created_at"]}}
+        for index in definition["GlobalSecondaryIndexes"]
+        if index["IndexName"] == index_name
+    ]
+    used = {key["AttributeName"] for part in (definition, *indexes) for key in part["KeySchema"]}
+    attributes = [attribute for attribute in definition["AttributeDefinitions"] if attribute["AttributeName"] in used]
+    earlier = {"KeySchema": definition["KeySchema"], "AttributeDefinitions": attributes}
+    name = dynamo.table_name(feature)
+    client.delete_table(TableName=name)
+    client.create_table(
+        TableName=name, BillingMode="PAY_PER_REQUEST", **earlier, **({"GlobalSecondaryIndexes": indexes} if indexes else {})
+    )
+
+
+def test_an_index_with_other_attributes_is_replaced(threaded_store):
+    _spoil_index(threaded_store, "email-notifications", "due")
+    tables.create_all(threaded_store)
+    found = threaded_store.describe_table(TableName=dynamo.table_name("email-notifications"))["Table"]["GlobalSecondaryIndexes"]
+    assert {index["IndexName"]: index["Projection"].get("NonKeyAttributes") for index in found} == {
+        "due": ["due_at"],
+        "event": None,
+        "problem": None,
+    }
+
+
+def _conflicts(client):
+    planned = {dynamo.table_name(feature): definition for feature, definition in tables.definitions().items()}
+    return tables.index_conflicts(client, planned)
+
+
+def test_changes_that_cloudformation_cannot_make_at_once_are_named(threaded_store):
+    assert _conflicts(threaded_store) == []
+    _spoil_index(threaded_store, "email-notifications", "due")
+    name = dynamo.table_name("email-notifications")
+    assert _conflicts(threaded_store) == [
+        f"{name} changes 2 indexes (+event, +problem)",
+        f"{name} gives its index due other keys or attributes",
+    ]
+    _spoil_index(threaded_store, "tickets", "none")
+    threaded_store.delete_table(TableName=name)
+    assert _conflicts(threaded_store) == [f"{dynamo.table_name('tickets')} changes 2 indexes (+code, +event)"]
+
+
 def test_a_stream_has_the_old_and_the_new_item(store):
     for feature in tables.definitions():
         table = store.describe_table(TableName=dynamo.table_name(feature))["Table"]
