@@ -1,4 +1,4 @@
-"""Numbered changes of stored data. `make deploy` and `make run` make each of them once in a stage (decision 155).
+"""Numbered changes of stored data. `make deploy` and `make run` apply each of them once per stage (decision 155).
 
 A new release reads what earlier ones stored, so most changes need no migration. To add one, append it to MIGRATIONS with the next number.
 Numbers and names stay for as long as a stage may come from before the migration.
@@ -66,7 +66,7 @@ MIGRATIONS = (
 
 
 def apply(when: Literal["before", "after"], report: Callable[[str], None]) -> None:
-    """Make the current stage's pending migrations, those of tables that it has. `report` prints a line.
+    """Apply the current stage's pending migrations of the tables that it has. `report` prints a line.
 
     `before` means before the stack changes; `after` makes all that are left. A run that is stopped continues where it was.
     Raises OrderRefused before anything is changed.

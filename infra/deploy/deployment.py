@@ -135,7 +135,7 @@ class Deployment:
             ),
             Step(
                 "prepare data",
-                "make the migrations of stored data that the new version needs, which the version before reads too",
+                "apply the migrations of stored data that the new version needs; the previous version can read the result",
                 lambda: self._migrate("before"),
                 "The stack is unchanged. A migration continues where it was when you run the command again.",
             ),
@@ -161,7 +161,7 @@ class Deployment:
             ),
             Step(
                 "complete data",
-                "make the other migrations of stored data",
+                "apply the other migrations of stored data",
                 lambda: self._migrate("after"),
                 "The stage is deployed. The migration continues where it was when you run the command again.",
             ),
