@@ -440,7 +440,7 @@ class _Tour(TourClient):
             self.post(f"/waitlist/{first}/notify", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
-        for path in ("analytics", "attendees", "checkins", "manifest", "sales", "disputes", "audit"):
+        for path in ("analytics", "attendees", "checkins", "door/qr", "manifest", "sales", "disputes", "audit"):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
         for path in ("sales", "sales/summary", "sales/export", "answers"):
             self.get(f"/admin/events/{event_id}/tickets/{path}", token=self.admin)

@@ -14,8 +14,9 @@ from chalicelib.checkin.model import ADMIT_ERRORS, AlreadyAdmitted, NotCheckedIn
 from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.routes import Reply, RequestContext, route
-from chalicelib.foundation import clock, ids
+from chalicelib.foundation import clock, ids, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
@@ -143,6 +144,21 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
     request.is_repeatable = True
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
+
+
+@route(
+    bp,
+    "GET",
+    "/events/{event_id}/door/qr",
+    access="manager",
+    statuses=(200, 304),
+    headers=(IF_NONE_MATCH,),
+    media_types=qr.QR_MEDIA_TYPES,
+)
+def show_door_qr_code(request: RequestContext, event_id: str, query: qr.QrQuery) -> Reply[str | bytes]:
+    """Return a QR code with the address of the door page for an event. It contains no secret: staff sign in on the device that opens it."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return qr.image_reply(request, query, settings.current().page_url(f"door?event={event.id}"))
 
 
 @route(bp, "GET", "/events/{event_id}/manifest", access="door")

@@ -112,12 +112,14 @@ class QrQuery(Struct, forbid_unknown_fields=True):
 
 
 def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str) -> Reply[str | bytes]:
-    """Return the image of a QR code with this text, or 304 if the client already has the image.
-
-    Raises TicketVoid or TicketFrozen if the ticket is void or frozen.
-    """
+    """Return the image of a ticket's QR code. Raises TicketVoid or TicketFrozen if the ticket is void or frozen."""
     if not ticket.is_admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
+    return image_reply(request, query, text)
+
+
+def image_reply(request: RequestContext, query: QrQuery, text: str) -> Reply[str | bytes]:
+    """Return the image of a QR code with this text, or 304 if the client already has the image."""
     image_format = query.format or _accepted_format(request)
     etag = f'"{image_format}-{sha256(text.encode()).hexdigest()[:32]}"'
     headers = {**QR_HEADERS, "ETag": etag}

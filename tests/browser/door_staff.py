@@ -45,7 +45,7 @@ class DoorStaff:
         self.page.get_by_label(re.compile("Email address|Correo electrónico")).fill(email)
         self.page.get_by_label(re.compile("^(Password|Contraseña)$")).fill(PASSWORD)
         self.page.locator("main button[type=submit]").click()
-        self.page.wait_for_url("**/door")
+        self.page.wait_for_url(re.compile(r"^https?://[^/]+/door($|\?)"))
 
     def sign_out(self) -> None:
         """On the page of the account; a page that is left while it signs out may stay signed in."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import find_ticket_id
@@ -345,3 +345,20 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     page.keyboard.press("Enter")
     expect(page.get_by_text("deshecha")).to_be_visible()
     assert door.admitted(ticket) == 0
+
+
+def test_the_address_in_the_code_of_an_event_opens_its_door_after_signing_in(new_buyer, api, time, mailbox):  # noqa: F811
+    events = [
+        builders.create_event(api, name, starts_at=clock.iso(time.now + hours * 3600)) for hours, name in ((1, "First"), (2, "Second"))
+    ]
+    staff = DoorStaff(new_buyer().page, api, events[0], mailbox)
+    staff.sign_in()
+    member = {"email": "door@example.com", "role": "staff"}
+    assert api.post(f"/events/{events[1]}/members", json=member, token=builders.admin_token()).status == 201
+    staff.sign_out()
+    staff.page.goto(f"/door?event={events[1]}")
+    staff.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    staff.sign_in_again()
+    expect(staff.page.get_by_label("Event", exact=True)).to_have_value(events[1])
+    staff.page.goto("/door")
+    expect(staff.page.get_by_label("Event", exact=True)).to_have_value(events[0])

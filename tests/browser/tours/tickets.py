@@ -105,6 +105,7 @@ def people(manager: Manager) -> Iterator[str]:
     event_id = manager.create_event()
     manager.open(f"/events/{event_id}/people")
     manager.see_heading("Just you so far")
+    expect(manager.page.get_by_role("img", name="QR code that opens the door page")).to_be_visible()
     manager.fill("Email address", "no address")
     yield "none"
     manager.fill("Email address", "door@example.com")

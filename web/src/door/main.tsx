@@ -1,6 +1,6 @@
 /** Entry of the door, a separate app that can be installed and works offline (docs/checkin.md). */
 
-import { LocationProvider } from "preact-iso";
+import { LocationProvider, useLocation } from "preact-iso";
 import { withNext } from "../next-page";
 import { FailureTexts, Skeleton } from "../parts/failure";
 import { Frame } from "../parts/frame";
@@ -26,6 +26,7 @@ function Page() {
   const { t } = useTexts();
   const { d } = useDoorTexts();
   const { buyer } = useBuyer();
+  const { query, url } = useLocation();
   const { state, open, leave } = useDoor();
   const isStaff = buyer?.kind === "account";
   useTitle(d.title);
@@ -49,12 +50,12 @@ function Page() {
             </>
           )}
           {state.stage === "ready" && state.door && <DoorPage door={state.door} leave={leave} />}
-          {state.stage === "ready" && !state.door && isStaff && <Setup key={buyer.id} userId={buyer.id} store={state.store} open={open} />}
+          {state.stage === "ready" && !state.door && isStaff && <Setup key={buyer.id} userId={buyer.id} eventId={query.event} store={state.store} open={open} />}
           {state.stage === "ready" && !state.door && !isStaff && (
             <>
               <h1>{d.signInTitle}</h1>
               <p class="lead">{d.signInText}</p>
-              <a class="button" href={withNext("/sign-in", ADDRESS)}>
+              <a class="button" href={withNext("/sign-in", url)}>
                 {d.signIn}
               </a>
             </>

@@ -18,11 +18,13 @@ const DAY_SECONDS = 86_400;
 
 interface Props {
   userId: string;
+  /** The event that is chosen first, from the address of the page. */
+  eventId: string | undefined;
   store: DeviceStore;
   open: (door: Door) => void;
 }
 
-export function Setup({ userId, store, open }: Props) {
+export function Setup({ userId, eventId, store, open }: Props) {
   const { d, locale } = useDoorTexts();
   const { t } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
@@ -49,7 +51,7 @@ export function Setup({ userId, store, open }: Props) {
         <label for="event">{d.setup.event}</label>
         <select id="event" name="event" required>
           {events.map((event) => (
-            <option key={event.id} value={event.id}>
+            <option key={event.id} value={event.id} selected={event.id === eventId}>
               {[event.starts_at && shortDayAndTime(event.starts_at, event.timezone ?? undefined, locale), event.name].filter(Boolean).join(" · ")}
             </option>
           ))}

@@ -22,3 +22,6 @@ export const invite = (event_id: string, email: string, role: EventRole): Promis
   content(manager.POST("/events/{event_id}/members", { params: { path: { event_id } }, body: { email, role } }));
 export const removeMember = ({ event_id, id: member_id }: Member) =>
   content(manager.DELETE("/events/{event_id}/members/{member_id}", { params: { path: { event_id, member_id } } }));
+/** Load the QR code with the address of the door page for an event, as an SVG document; an image address could not send the token. */
+export const getDoorCode = (event_id: string): Promise<string> =>
+  content(manager.GET("/events/{event_id}/door/qr", { params: { path: { event_id }, query: { format: "svg" } }, parseAs: "text" }));

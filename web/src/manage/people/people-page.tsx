@@ -10,7 +10,7 @@ import { Confirmed } from "../parts/confirmed";
 import { SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
-import { invite, listMembers, removeMember, type EventRole, type Member } from "./api";
+import { getDoorCode, invite, listMembers, removeMember, type EventRole, type Member } from "./api";
 
 export function PeoplePage() {
   const own = useRoomTexts("people");
@@ -66,7 +66,26 @@ export function PeoplePage() {
       <p role="status" class={invited ? "saved" : "hidden"}>
         {invited && own.invited(invited)}
       </p>
+      <DoorCode />
     </div>
+  );
+}
+
+/** The code that opens the door page of the event on a device of the staff. */
+function DoorCode() {
+  const own = useRoomTexts("people");
+  const { event } = useManagedEvent();
+  const { value: code, failure, reload } = useLoaded(() => getDoorCode(event.id), event.id);
+  return (
+    <section class="panel">
+      <h2>{own.doorTitle}</h2>
+      <p>{own.doorText}</p>
+      {code && <img class="qr" src={`data:image/svg+xml,${encodeURIComponent(code)}`} alt={own.doorCode} width="240" height="240" />}
+      {!code && (failure ? <Failure failure={failure} retry={reload} /> : <span class="qr qr-loading" />)}
+      <p>
+        <a href={`/door?event=${event.id}`}>{own.doorLink}</a>
+      </p>
+    </section>
   );
 }
 

@@ -24,4 +24,8 @@ export const peopleTexts = {
   remove: "Remove",
   removeNow: "Yes, remove",
   removeText: "They lose access within 15 minutes. You can invite them again at any time.",
+  doorTitle: "Open the door on a device",
+  doorText: "Staff scan this code with the phone or tablet that they use at the door. It opens the door page for this event. The code contains no password: staff sign in on the device.",
+  doorCode: "QR code that opens the door page",
+  doorLink: "Open the door page on this device",
 };

@@ -26,4 +26,8 @@ export const peopleTexts: typeof english = {
   remove: "Quitar",
   removeNow: "Sí, quitar",
   removeText: "Pierde el acceso en un máximo de 15 minutos. Puedes volver a invitar a esta persona cuando quieras.",
+  doorTitle: "Abrir la puerta en un dispositivo",
+  doorText: "El personal escanea este código con el teléfono o la tableta que usará en la puerta. El código abre la página de la puerta para este evento. No contiene ninguna contraseña: el personal inicia sesión en el dispositivo.",
+  doorCode: "Código QR que abre la página de la puerta",
+  doorLink: "Abrir la página de la puerta en este dispositivo",
 };
