@@ -11,9 +11,20 @@ const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?
 const ADDONS = ["documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist"];
 const enabled = process.env.FAIRGATE_ADDONS?.split(",") ?? ADDONS;
 
+// The first frame of each page, until its scripts have arrived: the header of src/parts/frame.tsx and a page that is loading, around the note
+// for visitors without scripts. It has no other words, because the file does not know the visitor's language.
+const HEADER = `<header class="top"><a class="brand"><svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+<path class="brand-gate" d="M4 3h24v26h-6V16a6 6 0 0 0-12 0v13H4z" /><circle class="brand-light" cx="16" cy="18" r="2.6" /></svg>Fairgate</a><nav></nav></header>`;
+const LOADING = `<main id="content"><div class="page"><div class="skeleton">${'<span class="skeleton-line"></span>'.repeat(6)}</div></div></main>`;
+const FRAME = {
+  name: "first-frame",
+  transformIndexHtml: (html: string) => html.replace(/(<div id="app">)(.*?)(<\/div>)/s, (_, begin, note, end) => begin + HEADER + note + LOADING + end),
+};
+
 // Every file that changes is in assets/ with a hash in its name. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
+  plugins: [FRAME],
   define: Object.fromEntries(ADDONS.map((name) => [`ADDONS.${name}`, String(enabled.includes(name))])),
   build: {
     target: "es2022",

@@ -354,3 +354,22 @@ def test_tickets_can_be_chosen_before_the_api_has_answered(new_buyer, events):
     buyer.page.get_by_label("Number of tickets: Floor").select_option("2")
     expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_enabled()
     expect(buyer.page.locator(".total")).to_contain_text("$70")
+
+
+@pytest.mark.parametrize("path", ["/manage", "/manage/events/none/live", "/door", "/events/none/line"])
+def test_a_page_shows_its_frame_before_its_scripts(new_buyer, path):
+    page = new_buyer().page
+    page.route("**/assets/*.js", lambda _: None)  # never answers
+    page.goto(path, wait_until="commit")
+    expect(page.locator(".brand")).to_have_text("Fairgate")
+    expect(page.locator(".brand svg")).to_be_visible()
+    expect(page.locator("main .skeleton-line")).to_have_count(6)
+    expect(page.locator("main .skeleton")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/manage", "/door", "/tickets"])
+def test_a_page_that_needs_scripts_says_so_without_them(new_buyer, path):
+    page = new_buyer(java_script_enabled=False).page
+    page.goto(path)
+    expect(page.locator(".banner")).to_be_in_viewport(ratio=1)
+    expect(page.locator(".banner")).to_contain_text("JavaScript")
