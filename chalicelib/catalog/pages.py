@@ -408,7 +408,7 @@ def _day(local: datetime, language: Language, *, short: bool, with_year: bool) -
 
 def _time(local: datetime, language: Language) -> str:
     if language == "en":
-        return f"{local.hour % 12 or 12}:{local:%M %p}"
+        return f"{local.hour % 12 or 12}:{local:%M}\N{NO-BREAK SPACE}{local:%p}"
     return f"{local.hour}:{local:%M}"
 
 

@@ -69,6 +69,7 @@ def test_the_time_of_an_event_has_its_end():
     }
     found = run_module(RUN, [["period", start, end, zone, "en-US", bool(short)] for start, end, zone, *short in cases])
     assert [" ".join(text.split()) for text in found] == list(cases.values())
+    assert not any(" PM" in text for text in found), "the space before it does not break the line"
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,12 @@ export function duration(seconds: number, locale: string): string {
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
 
-/** The time, or the time from `iso` to `end`. */
+/** The time, or the time from `iso` to `end`. "8:00 PM" stays on one line. */
 function format(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions, end = iso): string {
+  return formatRange(iso, timeZone, locale, options, end).replace(/ (?=[AP]M\b)/g, "\u00a0");
+}
+
+function formatRange(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions, end: string): string {
   const isThisYear = [iso, end].every((time) => new Date(time).getFullYear() === new Date().getFullYear());
   if (options.month && !isThisYear) options = { ...options, year: "numeric" };
   try {

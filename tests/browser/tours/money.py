@@ -10,7 +10,6 @@ from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
-from chalicelib.tickets.model import order_number
 from tests import builders
 from tests.browser.drops import Drop
 from tests.browser.managers import FRONT_ROWS, Manager
@@ -49,7 +48,9 @@ def orders(manager: Manager) -> Iterator[str]:
     builders.refund(manager.api, second, tickets=[f"{second}-1"], fee_cents=500, note="Fell ill.")
     builders.project_changes()
     manager.page.reload()
-    number = manager.api.get(f"/admin/orders/{second}", token=builders.admin_token()).json["order"]["number"]
+    number, disputed = (
+        manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["order"]["number"] for order_id in (second, third)
+    )
     manager.page.get_by_role("link", name=number).wait_for()
     yield "list"
     manager.page.get_by_role("link", name=number).click()
@@ -69,7 +70,7 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.see("Respond by")
     manager.see("Show that the tickets arrived")
     yield "disputes"
-    manager.page.get_by_role("main").get_by_role("link", name=order_number(third, None)).click()
+    manager.page.get_by_role("main").get_by_role("link", name=disputed).click()
     manager.see_heading("Dispute open")
     yield "disputed"
     manager.go("Orders")

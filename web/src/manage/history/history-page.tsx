@@ -7,7 +7,7 @@ import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
-import { orderNumber } from "../orders/orders";
+import { orderNumber } from "../orders/order-numbers";
 import { useByWhom } from "../people/by-whom";
 import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
@@ -69,7 +69,7 @@ function Row({ entry }: { entry: Entry }) {
   const { event } = useManagedEvent();
   const [kind, id = ""] = entry.subject.split("#");
   const tier = event.tiers.find((candidate) => candidate.id === id);
-  const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : orderNumber(id)));
+  const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : orderNumber(id, event)));
   const order = kind === "order" ? id : typeof entry.details.order_id === "string" ? entry.details.order_id : null;
   const when = dayAndTime(entry.at, event.timezone, locale);
   const tiers = new Map(event.tiers.map(({ id, name }) => [id, name]));

@@ -16,7 +16,7 @@ export function EventMessages() {
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
       <UnreachedPeople />
-      <MessageList found={found} noneText={own.noneText} timezone={event.timezone} />
+      <MessageList found={found} noneText={own.noneText} event={event} />
     </div>
   );
 }

@@ -3,9 +3,10 @@
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
 import { useTexts } from "../../texts";
-import { orderNumber, parseOrderId } from "../orders/orders";
+import { orderNumber, parseOrderId } from "../orders/order-numbers";
 import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
+import type { ManagedEvent } from "../api";
 import type { Pages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useMay } from "../who";
@@ -17,11 +18,11 @@ interface Props {
   found: Pages<{ messages: Message[]; next_cursor: string | null }>;
   /** Shown when there are no emails. */
   noneText: string;
-  /** The event's time zone, if all emails are about one event. */
-  timezone?: string;
+  /** The event, if all emails are about one. */
+  event?: ManagedEvent;
 }
 
-export function MessageList({ found, noneText, timezone }: Props) {
+export function MessageList({ found, noneText, event }: Props) {
   const own = useRoomTexts("messages");
   const [sent, setSent] = useState<string | null>(null); // the kind of the resent email
   const sendAgain = async (message: Message) => {
@@ -34,7 +35,7 @@ export function MessageList({ found, noneText, timezone }: Props) {
       {(messages) => (
         <ul class="rows">
           {messages.map((message) => (
-            <Row key={message.id} message={message} timezone={timezone} sendAgain={sendAgain} />
+            <Row key={message.id} message={message} event={event} sendAgain={sendAgain} />
           ))}
         </ul>
       )}
@@ -42,14 +43,14 @@ export function MessageList({ found, noneText, timezone }: Props) {
   );
 }
 
-function Row({ message, timezone, sendAgain }: { message: Message; timezone?: string; sendAgain: (message: Message) => Promise<void> }) {
+function Row({ message, event, sendAgain }: { message: Message; event?: ManagedEvent; sendAgain: (message: Message) => Promise<void> }) {
   const own = useRoomTexts("messages");
   const { locale } = useTexts();
   const may = useMay();
   const subject = subjectAddress(message);
   const kind = own.kinds[message.kind] ?? message.kind;
-  const number = orderNumber(message.subject_id);
-  const when = (iso: string) => dayAndTime(iso, timezone, locale);
+  const number = orderNumber(message.subject_id, event);
+  const when = (iso: string) => dayAndTime(iso, event?.timezone, locale);
   return (
     <li class="row-card tier-row">
       <div class="row-text">
@@ -57,7 +58,7 @@ function Row({ message, timezone, sendAgain }: { message: Message; timezone?: st
         <p>
           <span class={`status status-${message.status}`}>{own.states[message.status]}</span>{" "}
           <span class="small">
-            {[when(message.changed_at), own.attempts(message.attempts), message.next_try_at && own.nextTry(when(message.next_try_at))].filter(Boolean).join(" · ")}
+            · {[when(message.changed_at), own.attempts(message.attempts), message.next_try_at && own.nextTry(when(message.next_try_at))].filter(Boolean).join(" · ")}
           </span>
         </p>
         {own.meanings[message.status] && <p class="small">{own.meanings[message.status]}</p>}

@@ -6,7 +6,8 @@ import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
-import { listDisputes, orderNumber, type Dispute } from "./orders";
+import { orderNumber } from "./order-numbers";
+import { listDisputes, type Dispute } from "./orders";
 
 /** The advice names the pages of these add-ons. */
 const HAS_EVIDENCE = ADDONS.messages && ADDONS.reports;
@@ -40,7 +41,7 @@ function Entry({ dispute }: { dispute: Dispute }) {
       <p>
         {own.order}{" "}
         <a class="code" href={`/manage/events/${event.id}/orders/${dispute.order_id}`}>
-          {orderNumber(dispute.order_id)}
+          {orderNumber(dispute.order_id, event)}
         </a>
       </p>
     </li>

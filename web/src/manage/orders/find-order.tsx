@@ -6,7 +6,7 @@ import { TextField } from "../parts/fields";
 import { Form } from "../../parts/form";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
-import { parseOrderId } from "./orders";
+import { parseOrderId } from "./order-numbers";
 
 export function FindOrder() {
   const own = useRoomTexts("orders");

@@ -82,14 +82,3 @@ export const nameTicket = (order_id: string, ticket_id: string, name: string | n
   content(manager.PUT("/admin/orders/{order_id}/tickets/{ticket_id}/name", { params: { path: { order_id, ticket_id } }, body: { name } }));
 export const retryRefund = (order_id: string, refund_id: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds/{refund_id}/retry", { params: { path: { order_id, refund_id } } }));
-
-const ORDER_ID = /^([0-9A-HJKMNP-TV-Z]{26})(-\d{1,2})?$/;
-
-/** The order id in an order or ticket number; null for anything else. */
-export const parseOrderId = (words: string): string | null => ORDER_ID.exec(words.trim().toUpperCase())?.[1] ?? null;
-
-/** The order's number without the event's initials, for the id of an order or of one of its tickets. Returns other ids unchanged. */
-export function orderNumber(id: string): string {
-  const order = parseOrderId(id);
-  return order ? `${order.slice(-8, -4)}-${order.slice(-4)}` : id;
-}
