@@ -2,26 +2,41 @@
 
 The table is the one in docs/performance.md. Seconds are virtual: the store has the limits and answer times of tests/simulation/limits.py,
 and parallel calls are made one after the other. Processor times depend on this machine and include the local store. Takes a few minutes.
+
+The events of the sweep are those of bench.large_catalog, with three tiers and 21 shards each. In some of them, somebody has reserved a
+ticket and not paid. Of the reconciliation, only the reads of the ledger are measured; a run usually compares three spans of five minutes.
 """
 
 import argparse
 import os
+import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from unittest import mock
 
+from bench.large_catalog import write_events
 from chalicelib.addons.reports import analytics, projection
 from chalicelib.addons.reports.store import ReportRow, delete_other_generations
+from chalicelib.catalog import snapshots
 from chalicelib.dynamodb import dynamo, wire_format
-from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation import clock, ids, parallel, settings
+from chalicelib.inventory.model import Hold, shard_ids
+from chalicelib.inventory.store import hold_in_shard, new_shard_item, shard_table_name
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.store import LedgerRow
+from chalicelib.purchases import sweep, sweep_store
+from chalicelib.purchases.sweep_store import SweepRow, SweepState
+from chalicelib.reconciliation import compare
+from chalicelib.reconciliation.compare import ReconciliationReport
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.simulation.call_log import record_calls
 from tests.simulation.limits import simulate
 
 ORDERS = 10_000
+EVENTS = 10_000  # of the sweep; a fifth of them for the reconciliation, whose cost is linear
+SELLING = 200  # events with sales since the last run
 START = 1_780_315_200
 
 
@@ -67,18 +82,62 @@ def measure_reports(orders: int) -> None:
     measure("delete the reports that a rebuild replaced", lambda: delete_other_generations(1), lambda: copy_generation(2))
 
 
+def measure_sweep(events: int) -> None:
+    write_events(events)
+    current = snapshots.snapshot()
+    counts = current.shard_counts(current.events)
+    keys = [shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)]
+    dynamo.batch_put(shard_table_name(), (new_shard_item(key, capacity=80, sold=0, is_open=True) for key in keys))
+    idle, selling = START + 3600, START + 7200
+
+    def restart(now: int) -> None:
+        sweep_store.save_state(SweepState(due_minute=now // 60, indexed_since=START))
+
+    def sell() -> None:
+        restart(selling)
+        sold = random.sample(sorted(current.events), SELLING)
+        for event_id in sold:
+            purchase_id = ids.new_id()
+            hold_in_shard(Hold(f"{current.event_tiers(event_id)[0].stock_id}#0", f"{purchase_id}.a", 1), selling - 1)
+        sweep_store.mark_due(sold, selling // 60)
+
+    shards = f"{events:,} events on sale ({len(keys):,} shards)"
+    measure(f"sweep of {shards}, all read, as before in each run", lambda: sweep.run_sweep(START), SweepRow("cursor").delete)
+    measure("sweep when nothing has changed", lambda: sweep.run_sweep(idle), lambda: restart(idle))
+    measure(f"sweep when {SELLING} of the events have an expired hold", lambda: sweep.run_sweep(selling), sell)
+
+
+def measure_reconciliation(events: int) -> None:
+    event_ids = [ids.new_id() for _ in range(events)]
+    sweep_store.save_state(SweepState(due_minute=START // 60, indexed_since=START - 86_400))
+    sweep_store.mark_due(event_ids[:SELLING], START // 60 - 20)
+
+    def read_ledgers(of: Sequence[str]) -> None:
+        list(compare._captured_entries(ReconciliationReport(START - 1800, START - 1500), of))
+
+    def read_changed() -> None:
+        read_ledgers(sorted(sweep_store.load_changed(START - 1800, START) or ()))
+
+    measure(f"a span of the reconciliation, {events:,} events on sale, all read, as before", lambda: read_ledgers(event_ids))
+    measure(f"a span of the reconciliation when {SELLING} of the events have sold", read_changed)
+
+
 def main() -> None:
     os.environ.update(
         LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
     )
     parser = argparse.ArgumentParser(prog="python -m bench.background_work", description="Measure scheduled jobs in a large shop.")
     parser.add_argument("--orders", type=int, default=ORDERS)
+    parser.add_argument("--events", type=int, default=EVENTS)
     arguments = parser.parse_args()
     secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
     with settings.override(identity="demo", **secret), engines.local(), engines.fresh_stage(), clock.override(lambda: float(START)):
         print("| what | calls | read units | write units | virtual | processor time |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
         measure_reports(arguments.orders)
+        with mock.patch.object(parallel, "FEW", 10_000):
+            measure_sweep(arguments.events)
+            measure_reconciliation(arguments.events // 5)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
-from chalicelib.reconciliation.model import ReconciliationReport
+from chalicelib.reconciliation.compare import ReconciliationReport
 
 SPAN_SECONDS = 3600  # longer than the schedule's, because this command has no time limit
 MAX_SECONDS = 31 * 86_400

@@ -17,10 +17,21 @@ from itertools import islice
 from chalice.app import Blueprint
 
 from chalicelib.catalog import service as catalog
-from chalicelib.changes.model import CatalogPublished, Change, EventChanged, OrderPaid, TicketIssued, TicketTransferred, TierChanged
+from chalicelib.changes.model import (
+    CatalogPublished,
+    Change,
+    EventChanged,
+    EventPaused,
+    EventResumed,
+    OrderPaid,
+    PurchaseChange,
+    TicketIssued,
+    TicketTransferred,
+    TierChanged,
+)
 from chalicelib.changes.stream import stream_consumer
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import addons, log
+from chalicelib.foundation import addons, clock, log
 
 PORTION = 500  # changes; followers handle them in a few seconds
 
@@ -51,7 +62,26 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
     """Return the followers. Each follower gets all changes of a batch, and may be called again with the same batch."""
-    return [_number_seats, _follow_guests, *addons.hooks("follow_changes")]
+    return [_mark_for_sweep, _number_seats, _follow_guests, *addons.hooks("follow_changes")]
+
+
+def _mark_for_sweep(changes: Sequence[Change]) -> None:
+    from chalicelib.purchases.sweep_store import mark_changed
+
+    mark_changed(filter(None, map(_event_id, changes)), clock.now())
+
+
+def _event_id(change: Change) -> str | None:
+    """Return the event whose purchases or settings a change concerns, or None for other changes."""
+    match change:
+        case PurchaseChange():
+            return change.purchase.event_id
+        case EventChanged() | EventPaused() | EventResumed():
+            return change.event_id
+        case TierChanged():
+            tier = change.after or change.before
+            return None if tier is None else tier.event_id
+    return None
 
 
 def _number_seats(changes: Sequence[Change]) -> None:

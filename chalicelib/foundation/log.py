@@ -95,7 +95,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
     "outgoing_webhooks_oldest_seconds": ("Seconds since which a webhook is due whose endpoint works, as of the last run.", ()),
-    "active_holds": ("Tickets on hold, as of the last sweep.", ()),
+    "active_holds": ("Tickets on hold in the stock that the last sweep read.", ()),
     "queue_length": ("Users in a waiting room who are not admitted yet.", ("event_id",)),
     "active_passes": ("Admitted users whose pass is still valid.", ("event_id",)),
     "admitted": ("Users whom a waiting room has admitted.", ("event_id",)),

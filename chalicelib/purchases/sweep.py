@@ -6,154 +6,36 @@ the next run begins, and its work is saved. What it postpones comes last in the 
 completes.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
-from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
+from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log, settings
+from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids
-from chalicelib.inventory.store import read_shards, scan_slice
+from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
+from chalicelib.inventory.store import mark_pooled, read_shards, scan_slice
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
-from chalicelib.purchases import event_cancellation, hold_recovery
-from chalicelib.purchases.hold_recovery import RecoveryReport
+from chalicelib.purchases import event_cancellation, hold_recovery, sweep_store
+from chalicelib.purchases.hold_recovery import LapsedCheckout, RecoveryReport
 from chalicelib.purchases.refunds_at_provider import DueRefunds
-
-# Table `sweep`: one item with the state that a run passes on to the next run.
-
-_ID = "cursor"
-
-
-class SweepState(Struct, frozen=True):
-    """State that the next run needs.
-
-    `shard_id` is where the next run continues to read the shards of all events; None means the start. `low_tiers` are the tiers that were
-    low in the last run.
-    """
-
-    shard_id: str | None = None
-    low_tiers: frozenset[str] = frozenset()
-
-
-class SweepRow(dynamo.Table):
-    feature = "sweep"
-    contents = "How far the sweep has read the shards of all events."
-    personal_data = None
-
-    class Meta:
-        table_name = None
-
-    id = UnicodeAttribute(hash_key=True)
-    shard_id = UnicodeAttribute(null=True)
-    low_tiers = UnicodeSetAttribute(null=True)
-
-
-def load_state() -> SweepState:
-    row = SweepRow.find(_ID)
-    return SweepState(row.shard_id, frozenset(row.low_tiers or ())) if row is not None else SweepState()
-
-
-def save_state(state: SweepState) -> None:
-    """Save the state for the next run. Concurrent runs may save in any order: shards are then read twice, or a tier is reported twice."""
-    SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None).save()
-
-
-# A run reads the shards that can have holds, and a slice of all shards. So the cost of a run does not grow with the number of past events.
-
-LINGER_SECONDS = 86_400  # every run reads an event's shards until this long after its last hold must have expired
-SLICE = 250  # additional shards of the whole table in each run, so stray holds of old events are found within (all shards / SLICE) minutes
-
-
-class SweptShards(Struct, frozen=True):
-    """The shards and the catalog of a run, the state from the previous run, and where the slice of the next run begins."""
-
-    shards: list[Shard]
-    catalog: Catalog
-    state: SweepState
-    next_cursor: str | None
-
-    def expired_holds(self, now: int) -> list[Hold]:
-        """Return the expired holds, the earliest first. Postponing a hold changes its expiry, so postponed holds come last."""
-        found = [(shard.expires_at(hold), hold) for shard in self.shards for hold in shard.expired_holds(now)]
-        return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
-
-    def hand_on(self, low_tiers: frozenset[str], *, is_finished: bool) -> None:
-        """Save which tiers are low and where the next run continues: after this slice if this run finished, otherwise at this slice."""
-        state = SweepState(self.next_cursor if is_finished else self.state.shard_id, low_tiers)
-        if state != self.state:
-            save_state(state)
-
-
-def read_swept_shards(now: int) -> SweptShards:
-    """Read the shards of a run, with strongly consistent reads."""
-    current = catalog.snapshot()
-    shards = {shard.id: shard for shard in read_shards(_ids_on_sale(current, now))}
-    state = load_state()
-    others, next_cursor = scan_slice(state.shard_id, SLICE)
-    return SweptShards([*(shards | {shard.id: shard for shard in others}).values()], current, state, next_cursor)
-
-
-def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
-    for event in current.events.values():
-        if _may_have_holds(event, now):
-            for stock_id, shard_count in current.shard_counts([event.id]).items():
-                yield from shard_ids(stock_id, shard_count)
-
-
-def _may_have_holds(event: Event, now: int) -> bool:
-    """Whether the event may have holds. Only its dates count, because a cancelled event or a closed tier may still have earlier holds."""
-    chosen = settings.current()
-    last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
-    return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
-
-
-# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`. Before the tier is reported again, it must have
-# had more tickets than that.
-
-
-def report_low_stock(catalog: Catalog, shards: list[Shard], known: frozenset[str], now: int) -> frozenset[str]:
-    """Report the low tiers that are not in `known`. Returns all tiers that are low now.
-
-    `shards` must include the shards of all events on sale. If a run ends before the result is saved, the next run reports the same tiers
-    again.
-    """
-    low = dict(_low_tiers(catalog, shards, now))
-    for tier_id in sorted(low.keys() - known):
-        tier = catalog.tiers[tier_id]
-        log.count("low_stocks")
-        log.warning("stock.low", tier_id=tier_id, event_id=tier.event_id, available=low[tier_id], low_stock_at=tier.low_stock_at)
-    return frozenset(low)
-
-
-def _low_tiers(catalog: Catalog, shards: list[Shard], now: int) -> Iterator[tuple[str, int]]:
-    """Yield the id and the available tickets of each tier on sale that has at most `low_stock_at` tickets available."""
-    by_stock: dict[str, list[Shard]] = {}
-    for shard in shards:
-        by_stock.setdefault(shard.stock_id, []).append(shard)
-    stocks = {stock_id: Stock.total_of(of_stock) for stock_id, of_stock in by_stock.items()}
-    for tier in catalog.tiers.values():
-        if tier.low_stock_at is not None and tier.stock_id in stocks and _is_for_sale(catalog, tier, now):
-            available = catalog.tier_stock(tier, stocks).available
-            if available <= tier.low_stock_at:
-                yield tier.id, available
-
-
-def _is_for_sale(catalog: Catalog, tier: Tier, now: int) -> bool:
-    is_open = event_phase(catalog.events[tier.event_id], now) == "open"
-    return is_open and catalog.states[current_tier_status(catalog, tier, now)].purchasable
-
+from chalicelib.purchases.sweep_store import KEPT_SECONDS, MINUTE, Mark, SweepState
 
 MAX_SECONDS = 50  # less than the time between two runs
-SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider
+SECONDS_WITHOUT_PROVIDER = 25  # for reading shards, and for holds that need no provider
 SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds, and expired holds with a payment
+
+LINGER_SECONDS = 86_400  # the first run looks at an event until this long after its last hold must have expired
+SLICE = 1000  # shards of the whole table in each run; holds that the index misses are found within (all shards / SLICE) minutes
+PORTION = 1000  # shards that are read and recovered together, or all shards of an event that has more
+SECONDS_FOR_PORTION = 3  # with less time left, the next run continues
 
 
 def run_sweep(now: int) -> dict[str, Any]:
@@ -167,32 +49,28 @@ def run_sweep(now: int) -> dict[str, Any]:
 
 
 def _run(now: int) -> dict[str, Any]:
-    swept = read_swept_shards(now)
-    corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(swept))
-    expired_holds = swept.expired_holds(now)
-    report = RecoveryReport()
-    with deadline.within(SECONDS_WITHOUT_PROVIDER):
-        lapsed = hold_recovery.recover_holds(expired_holds, now, report)
+    stock = StockPass(catalog.snapshot(), _load_state(now), now)
+    stock.run()
+    report = stock.report
     with deadline.within(SECONDS_FOR_CANCELLATIONS):
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
     refunds = DueRefunds(now)
-    result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(lapsed, now, report)))
-    deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
+    result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
+    deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
-    has_failed_step = corrected is None or cancelled is None or deleted is None
+    has_failed_step = stock.corrected is None or cancelled is None or deleted is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
-    is_finished = not has_failed_step and not has_work_left
-    low_tiers = report_low_stock(swept.catalog, swept.shards, swept.state.low_tiers, now)
-    swept.hand_on(low_tiers, is_finished=corrected is not None and not result.gave_up and report.remaining == 0)
-    active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
-    _count_run(is_finished, active_holds, swept.catalog.version)
+    is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
+    stock.hand_on(is_slice_finished=stock.corrected is not None and not result.gave_up and report.remaining == 0)
+    _count_run(is_finished, stock.active_holds, stock.catalog.version)
     return {
-        "shards": len(swept.shards),
-        "holds_over": len(expired_holds),
-        "active_holds": active_holds,
-        "low_tiers": len(low_tiers),
-        "reopened_or_closed": corrected,
+        "shards": stock.shards_read,
+        "events_left": stock.events_left,
+        "holds_over": stock.holds_over,
+        "active_holds": stock.active_holds,
+        "low_tiers": len(stock.low_tiers),
+        "reopened_or_closed": stock.corrected,
         "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
         "catalog_snapshots": snapshots,
@@ -203,6 +81,144 @@ def _run(now: int) -> dict[str, Any]:
         "seconds_left": round(deadline.remaining()),
         **msgspec.to_builtins(report),
     }
+
+
+def _load_state(now: int) -> SweepState:
+    """Load the state. If there is no index yet, or the sweep has not run for days, first mark all events that may have holds."""
+    state, minute = sweep_store.load_state(), now // MINUTE
+    if state.due_minute is not None and state.due_minute * MINUTE >= now - KEPT_SECONDS // 2:
+        return state
+    sweep_store.mark_due([event.id for event in catalog.snapshot().events.values() if _may_have_holds(event, now)], minute)
+    return replace(state, due_minute=minute, due_event=None, indexed_since=state.indexed_since or now)
+
+
+def _may_have_holds(event: Event, now: int) -> bool:
+    """Whether the event may have holds. Only its dates count, because a cancelled event or a closed tier may still have earlier holds."""
+    chosen = settings.current()
+    last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
+    return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
+
+
+class StockPass:
+    """The part of a run that reads stock, with its results.
+
+    It reads the shards of the events that are due according to the index, in portions and the longest due first, and recovers the holds of
+    each portion before it reads the next one. It also reads a slice of all shards, which finds what the index does not know.
+
+    `corrected` is the number of shards that were opened or closed, or None if the store failed.
+    """
+
+    def __init__(self, catalog: Catalog, state: SweepState, now: int) -> None:
+        self.catalog, self.state, self.now = catalog, state, now
+        self.report = RecoveryReport()
+        self.lapsed: list[LapsedCheckout] = []  # checkouts whose payment must be cancelled at the provider
+        self.slice: list[Shard] = []
+        self.corrected: int | None = 0
+        self.shards_read = self.holds_over = self.active_holds = self.events_left = 0
+        self.low_tiers = {tier_id for tier_id in state.low_tiers if _is_for_sale(catalog, tier_id, now)}
+        self._events = _events_by_stock(catalog)
+        self._marks: defaultdict[int, set[str]] = defaultdict(set)  # minute -> events to look at again
+        self._next = state
+
+    def run(self) -> None:
+        """Process the slice and the first portion, then the other portions while there is time. Raises the store's errors."""
+        reserved = deadline.remaining() - SECONDS_WITHOUT_PROVIDER
+        after: Mark = (self.state.due_minute or 0, self.state.due_event or "")
+        portions = self._portions(sweep_store.load_due(after, self.now // MINUTE))
+        self.slice, next_shard_id = scan_slice(self.state.shard_id, SLICE)
+        portion = next(portions, [])
+        self._process(self.slice, portion, reserved)
+        for following in portions:
+            if deadline.remaining() - reserved < SECONDS_FOR_PORTION:
+                self.events_left = len(following) + sum(map(len, portions))
+                break
+            portion = following
+            self._process([], portion, reserved)
+        minute, event_id = portion[-1] if self.events_left else (self.now // MINUTE + 1, None)
+        self._next = replace(self.state, shard_id=next_shard_id, due_minute=minute, due_event=event_id)
+        for minute, event_ids in self._marks.items():
+            sweep_store.mark_due(event_ids, minute)
+
+    def hand_on(self, *, is_slice_finished: bool) -> None:
+        """Save which tiers are low and where the next run continues: after this slice if it is finished, otherwise at this slice."""
+        shard_id = self._next.shard_id if is_slice_finished else self.state.shard_id
+        sweep_store.save_state(replace(self._next, shard_id=shard_id, low_tiers=frozenset(self.low_tiers)))
+
+    def _portions(self, marks: Iterable[Mark]) -> Iterator[list[Mark]]:
+        """Divide marks into portions of about PORTION shards. Of several marks of an event, only the first counts."""
+        portion, size, seen = list[Mark](), 0, set[str]()
+        for mark in marks:
+            if mark[1] not in seen:
+                seen.add(mark[1])
+                portion.append(mark)
+                size += sum(self.catalog.shard_counts([mark[1]]).values())
+            if size >= PORTION:
+                yield portion
+                portion, size = [], 0
+        if portion:
+            yield portion
+
+    def _process(self, sliced: list[Shard], portion: list[Mark], reserved: float) -> None:
+        """Read the shards of these events, and process them with the shards of the slice. Raises the store's errors if it cannot read."""
+        due = [event_id for _, event_id in portion]
+        ids = [shard_id for stock_id, count in self.catalog.shard_counts(due).items() for shard_id in shard_ids(stock_id, count)]
+        shards = [*({shard.id: shard for shard in sliced} | {shard.id: shard for shard in read_shards(ids)}).values()]
+        corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(shards, self._events))
+        expired_holds = _expired_holds(shards, self.now)
+        with deadline.within(deadline.remaining() - reserved):
+            self.lapsed += hold_recovery.recover_holds(expired_holds, self.now, self.report)
+        self.shards_read += len(shards)
+        self.holds_over += len(expired_holds)
+        self.active_holds += sum(shard.held for shard in shards) - sum(hold.quantity for hold in expired_holds)
+        self._plan(shards, due if corrected is None else [])
+        self._check_low_stock(shards)
+        self.corrected = None if corrected is None or self.corrected is None else self.corrected + corrected
+
+    def _plan(self, shards: list[Shard], again: Iterable[str]) -> None:
+        """Mark each event with holds for the minute in which the earliest hold expires, or for the next minute if one has expired."""
+        next_minute = clock.now() // MINUTE + 1
+        self._marks[next_minute].update(again)
+        for shard in shards:
+            event = self._events.get(shard.stock_id)
+            if event is not None and shard.holds:
+                earliest = min(expires_at for _, expires_at in shard.holds.values())
+                self._marks[max(earliest // MINUTE, next_minute)].add(event.id)
+
+    def _check_low_stock(self, shards: list[Shard]) -> None:
+        """Report tiers that have become low. Only stocks of which all shards were read count, because a slice has parts of stocks.
+
+        A tier is reported once when its available tickets fall to its `low_stock_at`. Before the tier is reported again, it must have had
+        more tickets than that. If a run ends before its state is saved, the next run reports the same tiers again.
+        """
+        events = {event.id: event for shard in shards if (event := self._events.get(shard.stock_id)) is not None}
+        sizes, read = self.catalog.shard_counts(events), Counter(shard.stock_id for shard in shards)
+        stocks = stocks_of(shard for shard in shards if read[shard.stock_id] == sizes.get(shard.stock_id))
+        for tier in (tier for event_id in events for tier in self.catalog.event_tiers(event_id) if tier.low_stock_at is not None):
+            if self.catalog.tier_shard_counts(tier).keys() <= stocks.keys():
+                available = self.catalog.tier_stock(tier, stocks).available
+                if not _is_for_sale(self.catalog, tier.id, self.now) or available > (tier.low_stock_at or 0):
+                    self.low_tiers.discard(tier.id)
+                elif tier.id not in self.low_tiers:
+                    self.low_tiers.add(tier.id)
+                    log.count("low_stocks")
+                    details = {"event_id": tier.event_id, "available": available, "low_stock_at": tier.low_stock_at}
+                    log.warning("stock.low", tier_id=tier.id, **details)
+
+
+def _expired_holds(shards: Iterable[Shard], now: int) -> list[Hold]:
+    """Return the expired holds, the earliest first. Postponing a hold changes its expiry, so postponed holds come last."""
+    found = [(shard.expires_at(hold), hold) for shard in shards for hold in shard.expired_holds(now)]
+    return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
+
+
+def _events_by_stock(current: Catalog) -> dict[str, Event]:
+    return {stock_id: event for event in current.events.values() for stock_id in current.shard_counts([event.id])}
+
+
+def _is_for_sale(catalog: Catalog, tier_id: str, now: int) -> bool:
+    tier = catalog.tiers.get(tier_id)
+    is_open = tier is not None and event_phase(catalog.events[tier.event_id], now) == "open"
+    return tier is not None and is_open and catalog.states[current_tier_status(catalog, tier, now)].purchasable
 
 
 def _count_run(is_finished: bool, active_holds: int, catalog_version: int) -> None:
@@ -222,27 +238,27 @@ def _unless_store_fails(event: str, step: Callable[[], int | None]) -> int | Non
         return None
 
 
-def _correct_open_flags(swept: SweptShards) -> int:
+def _correct_open_flags(shards: list[Shard], events: Mapping[str, Event]) -> int:
     """Open or close shards that do not match the state of their event. Returns how many shards were corrected.
 
     A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only shows which shards to suspect.
     The events of the suspect shards are read after the shards, and a shard is changed only if it has not changed since it was read, so a
     concurrent pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened
-    by the next run.
+    by the next run. `events` maps stock ids to events.
     """
-    _mark_pooled(swept)
-    suspects = _mismatched(swept.shards, swept.catalog)
-    return inventory.correct_open_flags(_mismatched(suspects, catalog.load_current())) if suspects else 0
+    _mark_pooled(shards, events)
+    suspects = _mismatched(shards, events)
+    return inventory.correct_open_flags(_mismatched(suspects, _events_by_stock(catalog.load_current()))) if suspects else 0
 
 
-def _mark_pooled(swept: SweptShards) -> None:
+def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
     """Mark shards whose event has a pool, if a crash left them unmarked. An event never loses its pool, so any snapshot will do."""
-    current = swept.catalog
-    pooled = {tier.stock_id: tier.shards for tier in current.tiers.values() if current.events[tier.event_id].pool_id is not None}
-    for stock_id in {shard.stock_id for shard in swept.shards if shard.stock_id in pooled and not shard.is_pooled}:
-        inventory.mark_pooled(stock_id, pooled[stock_id])
+    for shard in shards:
+        event = events.get(shard.stock_id)
+        if event is not None and event.pool_id not in (None, shard.stock_id) and not shard.is_pooled:
+            mark_pooled(shard.id)
 
 
-def _mismatched(shards: list[Shard], current: Catalog) -> list[Shard]:
-    closed = {stock_id: event.is_closed for event in current.events.values() for stock_id in current.shard_counts([event.id])}
-    return [shard for shard in shards if closed.get(shard.stock_id, not shard.is_open) == shard.is_open]
+def _mismatched(shards: list[Shard], events: Mapping[str, Event]) -> list[Shard]:
+    known = [(shard, event) for shard in shards if (event := events.get(shard.stock_id)) is not None]
+    return [shard for shard, event in known if event.is_closed == shard.is_open]

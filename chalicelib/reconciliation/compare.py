@@ -4,14 +4,17 @@ A comparison covers the provider's payments, refunds and disputes, events that w
 only in our ledger (tickets without a payment). A comparison is safe to repeat, so after a crash it is repeated from its beginning.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+from msgspec import Struct, field, to_builtins
+
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids, log, settings
+from chalicelib.foundation import clock, ids, log, parallel, settings
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
@@ -22,11 +25,46 @@ from chalicelib.purchases import provider_events, queries
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.provider_events import EventResult
-from chalicelib.reconciliation.model import ReconciliationReport
 
 # Payments of unknown purchases that one comparison may refund. With more, this is the wrong store, or it was restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
+
+
+class ReconciliationReport(Struct):
+    """The result of comparing [since, until), in epoch seconds: how much was compared, repaired and found.
+
+    `unheard` counts events that no webhook had delivered. `repaired` and `findings` are counts by kind. Every finding is also an open case.
+    """
+
+    since: int
+    until: int
+    payments: int = 0
+    refunds: int = 0
+    disputes: int = 0
+    unheard: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, int] = field(default_factory=dict)
+
+    def view(self) -> dict[str, Any]:
+        """Return the report for admins and for the command line, with times in ISO 8601."""
+        return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
+
+    def add(self, following: "ReconciliationReport") -> None:
+        """Add the report of the time span that follows the span of this report."""
+        self.until = following.until
+        self.payments += following.payments
+        self.refunds += following.refunds
+        self.disputes += following.disputes
+        self.unheard += following.unheard
+        self.repaired = dict(Counter(self.repaired) + Counter(following.repaired))
+        self.findings = dict(Counter(self.findings) + Counter(following.findings))
+
+    def count_repaired(self, kind: str) -> None:
+        self.repaired[kind] = self.repaired.get(kind, 0) + 1
+
+    def count_finding(self, kind: str) -> None:
+        self.findings[kind] = self.findings.get(kind, 0) + 1
 
 
 class StoreIsBehind(Exception):
@@ -91,9 +129,12 @@ class ComparisonRun:
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
 
 
-def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
+def compare_span(
+    since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS, event_ids: Iterable[str] | None = None
+) -> ReconciliationReport:
     """Compare everything in [since, until), in epoch seconds, repair differences, and return the report.
 
+    `event_ids` are the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`.
     `max_unknown` limits how many payments of unknown purchases may be refunded; None means no limit. Raises ProviderUnavailable and
     StoreIsBehind; repairs made before the error are kept.
     """
@@ -102,7 +143,7 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
     _compare_refunds(run)
     _compare_disputes(run)
     _process_missed_events(run)
-    _find_tickets_without_payment(run, paid)
+    _find_tickets_without_payment(run, paid, _list_on_sale(since) if event_ids is None else sorted(event_ids))
     report = run.report
     log.count("reconciliation_repaired", sum(report.repaired.values()))
     log.count("reconciliation_findings", sum(report.findings.values()))
@@ -271,9 +312,9 @@ def _process_missed_events(run: ComparisonRun) -> None:
                 run.count_repaired(_event_repair(event.subject, result), result)
 
 
-def _find_tickets_without_payment(run: ComparisonRun, paid: set[str]) -> None:
+def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids: Sequence[str]) -> None:
     """Find money that our ledger shows as received for purchases of this span, but that the provider does not have."""
-    for entry in _captured_entries(run.report):
+    for entry in _captured_entries(run.report, event_ids):
         if entry.reference in paid:
             continue
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
@@ -297,11 +338,14 @@ def _compare_tickets(
     run.update_finding(purchase.id, "tickets_without_payment", payment_intent_id, differs, details)
 
 
-def _captured_entries(report: ReconciliationReport) -> Iterator[LedgerEntry]:
+def _list_on_sale(since: int) -> list[str]:
+    """Return the events that may have purchases from this time on."""
+    return [event.id for event in catalog.load_current().events.values() if event.last_sale_at >= since]
+
+
+def _captured_entries(report: ReconciliationReport, event_ids: Sequence[str]) -> Iterator[LedgerEntry]:
     first_id, last_id = ids.lowest_id(report.since), ids.lowest_id(report.until)
-    for event in catalog.load_current().events.values():
-        if event.last_sale_at < report.since:
-            continue  # the event has no purchases in this span
-        for entry in ledger.list_entries_between(event.id, first_id, last_id):
-            if entry.kind == "captured" and payments.is_external(entry.provider):
-                yield entry
+    for start in range(0, len(event_ids), parallel.MAX_THREADS):
+        chunk = event_ids[start : start + parallel.MAX_THREADS]
+        for entries in parallel.call_each(lambda event_id: list(ledger.list_entries_between(event_id, first_id, last_id)), chunk):
+            yield from (entry for entry in entries if entry.kind == "captured" and payments.is_external(entry.provider))

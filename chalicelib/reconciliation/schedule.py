@@ -1,6 +1,7 @@
 """The scheduled comparison of our books with the provider's, span by span. Each run continues where the previous run stopped."""
 
 import msgspec
+from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
@@ -8,8 +9,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
+from chalicelib.purchases.sweep_store import load_changed
 from chalicelib.reconciliation import compare
-from chalicelib.reconciliation.model import LastRun, ReconciliationReport
+from chalicelib.reconciliation.compare import ReconciliationReport
 
 # An unfinished span is compared again from its beginning. Buyers can make at most 50 payments a second, because Stripe allows 100 calls a
 # second and each payment takes two calls. Five minutes therefore have at most 15,000 payments on 600 pages of lists. A function can compare
@@ -20,6 +22,14 @@ MAX_PAYMENTS_PER_RUN = 10_000  # after this many, no further span is started
 FIRST_RUN_SECONDS = 3600  # the very first run goes back this far; every deployment has the schedule, so no payments are older
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
+
+
+class LastRun(Struct):
+    """The last run of the schedule. It ran at `at`, and the books are compared up to `until`; both are epoch seconds."""
+
+    at: int
+    until: int
+    report: ReconciliationReport
 
 
 def run(now: int) -> ReconciliationReport | None:
@@ -38,11 +48,12 @@ def run(now: int) -> ReconciliationReport | None:
     is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
     # An event reports the decision of a dispute, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
     report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
+    event_ids = load_changed(since, now)
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)
         if until <= report.until or report.payments >= MAX_PAYMENTS_PER_RUN:
             break
-        report.add(compare.compare_span(report.until, until, now))
+        report.add(compare.compare_span(report.until, until, now, event_ids=event_ids))
         if not save_progress(reached, report, now):
             break  # another run is active and has compared this span
         reached = until

@@ -73,6 +73,7 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
+        "sweep": "UpdateItem",
         "ticket-numbers": "UpdateItem",
         "tickets": "BatchGetItem UpdateItem",
         "webhook-deliveries": "PutItem",
@@ -111,6 +112,7 @@ TABLES: dict[str, dict[str, str]] = {
         "provider-events": "BatchGetItem GetItem PutItem",
         "purchases": "BatchGetItem GetItem UpdateItem",
         "reconciliation": "GetItem PutItem",
+        "sweep": "BatchGetItem GetItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
     },
     "send_messages": {
@@ -161,7 +163,7 @@ TABLES: dict[str, dict[str, str]] = {
         "payment-transactions": "PutItem Query",
         "promotions": "GetItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
-        "sweep": "GetItem PutItem",
+        "sweep": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets": "PutItem UpdateItem",
     },
     "webhooks": {

@@ -100,8 +100,8 @@ def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: 
         assert builders.start_checkout(api, "ada", reserved.json["id"]).status == 201
         assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
         poller.drain()
-    one_item_an_event = {"stock-display", "ticket-numbers"}
-    assert writes.tables - stages.stack_settings("prod").warm_throughput.keys() == one_item_an_event
+    few_writes = {"stock-display", "sweep", "ticket-numbers"}  # an item for each event, or for each minute
+    assert writes.tables - stages.stack_settings("prod").warm_throughput.keys() == few_writes
 
 
 @pytest.mark.parametrize("stage", deployed_stages())

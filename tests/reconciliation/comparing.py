@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.reconciliation import compare
-from chalicelib.reconciliation.model import ReconciliationReport
+from chalicelib.reconciliation.compare import ReconciliationReport
 from tests import store_calls
 from tests.stripe_shop import StripeShop
 

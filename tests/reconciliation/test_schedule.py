@@ -107,11 +107,11 @@ def test_the_next_run_continues_where_stripe_failed(shop, monkeypatch):
     shop.time.advance(3600)
     compare_span, spans = compare.compare_span, []
 
-    def fails_at_the_third(*span):
+    def fails_at_the_third(*span, **options):
         spans.append(span)
         if len(spans) == 3:
             shop.fake.fail_next_request("GET", "/v1/disputes", status=500, times=3)
-        return compare_span(*span)
+        return compare_span(*span, **options)
 
     monkeypatch.setattr(compare, "compare_span", fails_at_the_third)
     with pytest.raises(ProviderUnavailable):
@@ -139,11 +139,11 @@ def test_an_older_run_does_not_reset_the_position_of_a_newer_one(shop, monkeypat
     shop.time.advance(1800)
     old, compare_span = shop.time.now, compare.compare_span
 
-    def overtaken(*span):
+    def overtaken(*span, **options):
         monkeypatch.setattr(compare, "compare_span", compare_span)
         shop.time.advance(900)
         run_schedule(shop)
-        return compare_span(*span)
+        return compare_span(*span, **options)
 
     monkeypatch.setattr(compare, "compare_span", overtaken)
     report = schedule.run(old)
@@ -180,7 +180,28 @@ def test_without_differences_only_the_position_is_written(shop):
     assert [(call.operation, call.tables) for call in writes] == [("PutItem", ["reconciliation"])] * spans
     # Purchases and events; each span's open cases, head of the catalog and four lanes of the one event that sells. The catalog is known.
     assert len(calls.of("BatchGetItem")) == 2
-    assert (len(calls.of("Scan")), len(calls.of("Query")), len(calls.of("GetItem"))) == (spans + 2, 4 * spans, spans + 2)
+    assert (len(calls.of("Scan")), len(calls.of("Query")), len(calls.of("GetItem"))) == (spans + 2, 4 * spans, spans + 3)
+
+
+def test_only_the_ledgers_of_events_that_have_sold_are_read(shop):
+    for name in ("Idle", "Quiet", "Empty"):
+        builders.create_tier(shop.api, builders.create_event(shop.api, name))
+    builders.run_sweep()  # begins the index
+    shop.time.advance(3600)
+    start_schedule(shop)
+    session = shop.open_checkout("ada", 1)
+    shop.pay(session)
+    assert shop.confirm(session, "ada").status == 201
+    shop.fake.deliver()
+    builders.project_changes()
+    intent_id = shop.fetch_payment_intent(session).id
+    before = shop.fake.overwrite_object("payment_intent", intent_id, amount_received=0, created=0)
+    shop.time.advance(900)
+    with faults.record_calls() as calls:
+        assert run_schedule(shop).findings == {"tickets_without_payment": 1}
+    assert len(calls.of("Query", "payment-transactions")) == 4 * 900 // SPAN_SECONDS, "four lanes of one event"
+    shop.fake.overwrite_object("payment_intent", intent_id, **{name: value for name, value in before.items() if name != "id"})
+    compare.recheck_open_cases(shop.time.now, disputes=False)
 
 
 def test_open_disputes_are_fetched_once_a_day(shop):

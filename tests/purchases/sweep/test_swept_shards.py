@@ -1,11 +1,12 @@
-"""Which shards a sweep reads: the shards of events on sale, and a slice of all shards, in turn."""
+"""Which shards a sweep reads: those of events that are due according to the index, and a slice of all shards, in turn."""
 
 import pytest
 
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
-from chalicelib.purchases import sweep
+from chalicelib.purchases import sweep, sweep_store
 from tests import builders, invariants
+from tests.simulation import faults
 from tests.simulation.call_log import record_calls
 
 DAY = 86_400
@@ -50,44 +51,116 @@ def test_after_the_last_slice_the_first_one_is_next(api, time, small_slice):
     assert count_held() == 0
 
 
-def test_the_shards_of_an_event_on_sale_are_read_in_every_run(api, time, small_slice):
-    create_old_events(api, time, 6)
+def next_run(time):
+    """Let the follower mark the events that have changed, and run the sweep in the minute for which it marked them."""
+    builders.project_changes()
+    time.now = (time.now + 70) // 60 * 60
+    return builders.run_sweep()
+
+
+def test_the_holds_of_a_sale_are_found_when_they_expire(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))  # the slices are elsewhere
     event_id, tier_id = builders.create_shop(api)
+    next_run(time)
     for _ in range(3):
         assert builders.reserve(api, "ada", event_id, tier_id).status == 201
-        time.advance(181)
+        expires_at = time.now + 180
+        report = next_run(time)
+        assert (report["active_holds"], report["expired"]) == (1, 0)
+        time.now = expires_at
         assert builders.run_sweep()["expired"] == 1
+    invariants.check(time.now, recovered=True)
 
 
-def test_shards_are_read_until_a_day_after_the_last_hold(api, time, small_slice):
+def test_a_quiet_event_on_sale_is_not_read(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    for _ in range(5):
+        builders.create_shop(api)
+    assert builders.run_sweep()["shards"] == 5, "the first run looks at all events"
+    next_run(time)
+    assert [next_run(time)["shards"] for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_hold_without_a_purchase_is_found_when_its_event_sells_to_others(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    shops = [builders.create_shop(api) for _ in range(5)]
+    next_run(time)
+    hold_tickets(HoldRequest(shops[3][1], 1, 1, "stray", time.now + 180, time.now))
+    builders.reserve(api, "ada", *shops[3])
+    assert next_run(time)["active_holds"] == 2
+    time.advance(180)
+    assert builders.run_sweep()["orphans"] == 1
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_pause_that_missed_the_shards_is_finished_through_the_index(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    event_id = [builders.create_shop(api)[0] for _ in range(5)][2]
+    next_run(time)
+    with faults.crash_after(1, operation="TransactWriteItems"):
+        api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    assert next_run(time)["reopened_or_closed"] == 1
+
+
+def test_a_run_without_time_recovers_what_it_has_read_and_the_next_run_continues(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    monkeypatch.setattr(sweep, "PORTION", 1)
+    shops = [builders.create_shop(api) for _ in range(8)]
+    next_run(time)
+    for number, shop in enumerate(shops):
+        builders.reserve(api, f"user-{number}", *shop)
+    next_run(time)
+    time.advance(240)
+    read_shards = sweep.read_shards
+    monkeypatch.setattr(sweep, "read_shards", lambda ids: (read_shards(ids), time.advance(10))[0])
+    runs = []
+    while not runs or runs[-1]["events_left"]:
+        runs.append(builders.run_sweep())
+        time.advance(20)
+    assert (runs[0]["expired"], runs[0]["events_left"], runs[0]["finished"]) == (3, 5, False)
+    assert (sum(run["expired"] for run in runs), runs[-1]["finished"]) == (8, True)
+    invariants.check(time.now, recovered=True)
+
+
+def test_an_instance_marks_an_event_once_for_each_minute(api, time):
+    event_id, _ = builders.create_shop(api)
+    with record_calls() as log:
+        for _ in range(3):
+            sweep_store.mark_changed([event_id], time.now)
+        sweep_store.mark_changed([event_id], time.now + 60)
+    assert len(log.of(table="sweep")) == 2
+
+
+def test_the_first_run_looks_at_an_event_until_a_day_after_its_last_hold(api, time, small_slice):
     for _ in range(4):
         builders.create_shop(api)
     time.advance(30 * DAY + 180 + DAY)
-    assert len(sweep.read_swept_shards(time.now).shards) == 4
-    time.advance(1)
-    assert len(sweep.read_swept_shards(time.now).shards) == 2  # the slice alone
+    assert builders.run_sweep()["shards"] == 4
+    sweep_store.SweepRow("cursor").delete()
+    time.advance(61)
+    assert builders.run_sweep()["shards"] == 2  # the slice alone
 
 
-def test_an_event_that_is_not_on_sale_yet_is_not_read_in_every_run(api, time, monkeypatch):
+def test_a_run_after_days_looks_at_all_events_that_have_gone_on_sale(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
-    builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
-    builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
-    assert len(sweep.read_swept_shards(time.now).shards) == 1
+    for _ in range(2):
+        builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
+    assert builders.run_sweep()["shards"] == 1
     time.advance(2 * DAY)
-    assert len(sweep.read_swept_shards(time.now).shards) == 2
+    assert builders.run_sweep()["shards"] == 2
 
 
-def test_an_idle_run_reads_what_is_on_sale_and_one_slice(api, time):
-    """The head, the shards on sale, the cursor, a slice; cancelled events, due refunds, open publications: no catalog, no purchase.
+def test_an_idle_run_reads_the_index_and_one_slice(api, time):
+    """The head, the state, the marks, a slice; cancelled events, due refunds, open publications: no catalog, no purchase.
 
-    At the end that it ran.
+    At the end its state and that it ran.
     """
     builders.create_shop(api, capacity=400)
     builders.run_sweep()
     time.advance(60)
     with record_calls() as log:
         builders.run_sweep()
-    assert log.names == ["GetItem", "BatchGetItem", "GetItem", "Scan", "Query", "Query", "Query", "UpdateItem"]
+    assert log.names == ["GetItem", "GetItem", "BatchGetItem", "Scan", "Query", "Query", "Query", "PutItem", "UpdateItem"]
 
 
 def test_the_slice_is_not_left_before_its_holds_were_recovered(api, time, small_slice, monkeypatch):

@@ -1,0 +1,122 @@
+"""Table `sweep`: how far the sweep has come, and an index by time of the events that it must look at.
+
+The index has the ids of events for each minute. The follower of changes adds an event whose purchases or settings have changed to the next
+minute. The sweep adds an event with holds to the minute in which its earliest hold expires. So a run reads only events with something to
+do, and its cost does not grow with the number of events on sale. No buyer waits for the index, because only followers and jobs write it.
+
+The index is a hint. If a mark is late or lost, the sweep finds the holds later, because it also reads all shards, slice by slice.
+"""
+
+from collections.abc import Iterable
+from zlib import crc32
+
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.memory import Memory
+
+_ID = "cursor"
+MINUTE = 60
+# Items of each minute. The ids of 20,000 events would not fit into one item, which has 400 KB at most.
+LANES = 8
+# A follower writes a mark at least this many seconds before its minute begins, so that the run of this minute finds the mark.
+SECONDS_TO_WRITE = 10
+SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this one
+KEPT_SECONDS = 3 * 86_400  # then DynamoDB deletes the marks of a minute
+
+Mark = tuple[int, str]  # a minute, counted from the epoch, and the id of an event that is due in it
+
+
+class SweepState(Struct, frozen=True):
+    """State that the next run needs.
+
+    `shard_id` is where the next run continues to read all shards; None means the start. `low_tiers` are the tiers that were low when they
+    were last looked at. All events up to the minute `due_minute` and, in this minute, up to the id `due_event` have been looked at; None
+    means that there is no index yet. `indexed_since` is when the index began, in epoch seconds.
+    """
+
+    shard_id: str | None = None
+    low_tiers: frozenset[str] = frozenset()
+    due_minute: int | None = None
+    due_event: str | None = None
+    indexed_since: int | None = None
+
+
+class SweepRow(dynamo.Table):
+    feature = "sweep"
+    contents = "How far the sweep has read the shards of all events, and which events changed in which minute."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    shard_id = UnicodeAttribute(null=True)
+    low_tiers = UnicodeSetAttribute(null=True)
+    due_minute = NumberAttribute(null=True)
+    due_event = UnicodeAttribute(null=True)
+    indexed_since = NumberAttribute(null=True)
+    event_ids = UnicodeSetAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+def load_state() -> SweepState:
+    row = SweepRow.find(_ID)
+    if row is None:
+        return SweepState()
+    due_minute, since = (None if value is None else int(value) for value in (row.due_minute, row.indexed_since))
+    return SweepState(row.shard_id, frozenset(row.low_tiers or ()), due_minute, row.due_event, since)
+
+
+def save_state(state: SweepState) -> None:
+    """Save the state for the next run. Concurrent runs may save in any order: shards are then read twice, or a tier is reported twice."""
+    row = SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None)
+    row.due_minute, row.due_event, row.indexed_since = state.due_minute, state.due_event, state.indexed_since
+    row.save()
+
+
+_marked: Memory[int, set[str]] = Memory()  # the events that this instance has marked, for the latest minute only
+
+
+def mark_changed(event_ids: Iterable[str], now: int) -> None:
+    """Have the sweep look at events in the minute after the next SECONDS_TO_WRITE. An instance marks an event once for each minute."""
+    minute = (now + MINUTE + SECONDS_TO_WRITE) // MINUTE
+    known = _marked.entries.get(minute, set())
+    if new := set(event_ids) - known:
+        mark_due(new, minute)
+        _marked.entries = {minute: known | new}
+
+
+def mark_due(event_ids: Iterable[str], minute: int) -> None:
+    """Have the sweep look at events in a minute, counted from the epoch."""
+    by_lane: dict[int, set[str]] = {}
+    for event_id in event_ids:
+        by_lane.setdefault(crc32(event_id.encode()) % LANES, set()).add(event_id)
+    for lane, of_lane in by_lane.items():
+        row = SweepRow(_minute_id(minute, lane))
+        dynamo.update_if(row, {"ttl": minute * MINUTE + KEPT_SECONDS}, "", add={"event_ids": of_lane})
+
+
+def load_due(after: Mark, last: int) -> list[Mark]:
+    """Return the marks that follow `after`, up to the minute `last`, in order. The reads are strongly consistent."""
+    minutes = {_minute_id(minute, lane): minute for minute in range(after[0], last + 1) for lane in range(LANES)}
+    items = dynamo.batch_get(SweepRow.name(), ({"id": {"S": key}} for key in minutes), consistent=True)
+    rows = map(SweepRow.from_raw_data, items)
+    marks = ((minutes[row.id], event_id) for row in rows for event_id in row.event_ids or ())
+    return sorted(mark for mark in marks if mark > after)
+
+
+def load_changed(since: int, now: int) -> set[str] | None:
+    """Return the events that the index names from `since` to `now` (epoch seconds), or None if it does not reach back so far.
+
+    They include all events with a purchase that was made in this time, if the stream of changes is not late.
+    """
+    indexed_since = load_state().indexed_since
+    if indexed_since is None or since < max(indexed_since, now - KEPT_SECONDS) + SETTLED_SECONDS:
+        return None
+    return {event_id for _, event_id in load_due((since // MINUTE, ""), now // MINUTE + 2)}
+
+
+def _minute_id(minute: int, lane: int) -> str:
+    return f"{minute}#{lane}"
