@@ -4,8 +4,8 @@
 .DEFAULT_GOAL := help
 # Python keeps the files that it has compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run shots plan apply status test test-all coverage check format docs bench package deploy emulate admin release clean \
-	check-types check-template check-imports check-pages check-style check-openapi
+.PHONY: help run shots plan apply status test test-all coverage check audit format docs bench package deploy emulate admin release clean \
+	check-types check-template check-imports check-pages check-style check-openapi audit-python audit-npm
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,7 @@ help:
 	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, and the template"
+	@echo "make audit     look for known vulnerabilities of the Python and npm packages (needs a network and npm)"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, ...) and the functions' policies"
 	@echo "make bench     measure the figures of docs/performance.md (three minutes) and write bench/results/latest.md"
@@ -111,6 +112,21 @@ check-style:
 
 check-openapi:
 	@$(BIN)/python -m infra.openapi --check
+
+# pip-audit has an environment of its own, so it audits exactly what the product and its tests install.
+AUDIT := .build/audit
+NPM_LOCKS := web tests/browser bench/lighthouse
+
+audit:
+	@$(MAKE) --no-print-directory --keep-going audit-python audit-npm
+
+audit-python: $(STAMP)
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit==2.9.0
+	@$(AUDIT)/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+audit-npm:
+	@failed=; for folder in $(NPM_LOCKS); do echo "$$folder:"; (cd $$folder && npm audit --package-lock-only) || failed=1; done; test -z "$$failed"
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix-only --quiet .

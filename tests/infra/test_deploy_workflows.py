@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -89,3 +90,11 @@ def test_the_code_owners_own_folders_that_exist():
     patterns = [line.split()[0] for line in lines if line and line[0] != "#"]
     assert patterns[0] == "*"
     assert [pattern for pattern in patterns[1:] if not (ROOT / pattern.strip("/")).is_dir()] == []
+
+
+def test_every_night_all_packages_are_audited():
+    assert "make audit" in [step.get("run") for name, step in STEPS if name == "nightly"]
+    audit = subprocess.run(["make", "--dry-run", "audit-python", "audit-npm"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "pip-audit" in audit
+    locks = subprocess.run(["git", "ls-files", "*package-lock.json"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert sorted(re.search(r"for folder in ([^;]+);", audit)[1].split()) == sorted(lock.rpartition("/")[0] for lock in locks.split())
