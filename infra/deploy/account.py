@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import boto3.session
@@ -54,8 +55,8 @@ def secret_name(stage: str) -> str:
     return f"fairgate/{stage}"
 
 
-def create_missing(account: AwsAccount, stage: str) -> str:
-    """Create the stage's secret, or add the CDN's key to a secret that lacks the key. Returns a description of the change.
+def create_missing(account: AwsAccount, stage: str) -> tuple[str, Mapping[str, Any]]:
+    """Create the stage's secret, or add the CDN's key to a secret that lacks the key. Returns what was done, and the secret's values.
 
     Raises DeploymentFailed if CloudFormation or the API could not use the existing secret.
     """
@@ -65,16 +66,25 @@ def create_missing(account: AwsAccount, stage: str) -> str:
     except client.exceptions.ResourceNotFoundException:
         values = {"jwt_secret": _random(), "ticket_keys": f"k1:{_random()}", "edge_key": _random()}
         client.create_secret(Name=name, Description=f"Keys of Fairgate, stage {stage}", SecretString=json.dumps(values))
-        return "created"
+        return "created", values
     values = _parse(name, text)
     if values.get("edge_key"):
         if len(values["edge_key"]) < MIN_SECRET_LENGTH:
             raise DeploymentFailed(
                 f"edge_key in the secret {name} is too short. Replace it with a value of at least {MIN_SECRET_LENGTH} characters."
             )
-        return "exists; nothing was changed"
+        return "exists; nothing was changed", values
     client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "edge_key": _random()}))
-    return "exists; edge_key, which CloudFront needs, was added"
+    return "exists; edge_key, which CloudFront needs, was added", values
+
+
+def missing_for_mails(stage: str, secret: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
+    """Return what a stage lacks to send emails that work, given its secret and the environment variables of its functions."""
+    missing = []
+    if variables.get("FAIRGATE_MAIL_PROVIDER") != "ses" and not (secret.get("smtp_url") or variables.get("FAIRGATE_SMTP_URL")):
+        missing.append(f"smtp_url in the secret {secret_name(stage)}, or FAIRGATE_MAIL_PROVIDER=ses")
+    missing += [name for name in ("FAIRGATE_MAIL_FROM", "FAIRGATE_SHOP_URL") if not variables.get(name)]
+    return missing
 
 
 def _random() -> str:

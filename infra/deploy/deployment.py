@@ -25,7 +25,7 @@ from infra.deploy.options import Options
 from infra.deploy.stack import ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
 from infra.template.functions import PRODUCTION_PYTHON
-from infra.template.stages import ROOT
+from infra.template.stages import ROOT, function_settings
 
 
 class CatalogCommands:
@@ -107,6 +107,7 @@ class Deployment:
         self._change_set: ChangeSet | None = None
         self._before: _Before | None = None
         self._version_before: int | None = None
+        self._mail_gaps: list[str] = []
 
     def steps(self) -> list[Step]:
         stage, folder, bucket = self._options.stage, _relative(self._options.folder), self._options.bucket or "the deployment's own bucket"
@@ -184,6 +185,11 @@ class Deployment:
             if step.name == "smoke test":  # later steps need no rollback
                 self._before = self._version_before = None
         self._report(f"\nStage {self._options.stage} is deployed: {self._stack.outputs().get(SHOP_URL) or self._api_url()}")
+        if self._mail_gaps:
+            self._report(
+                f"Warning: this stage cannot send emails that work, so nobody can verify an address. Missing: {'; '.join(self._mail_gaps)}. "
+                "docs/messages.md says how to set it up."
+            )
 
     def _open(self) -> None:
         if self._options.stage == settings.PRODUCTION and sys.version_info[:2] != PRODUCTION_PYTHON:
@@ -212,8 +218,11 @@ class Deployment:
             self._catalog.plan()
 
     def _create_secret(self) -> None:
-        done = account.create_missing(self._account, self._options.stage)
+        done, values = account.create_missing(self._account, self._options.stage)
         self._report(f"  {done}")
+        self._mail_gaps = account.missing_for_mails(
+            self._options.stage, values, function_settings(self._options.stage)["Environment"]["Variables"]
+        )
         if done == "created" and self._options.stage == settings.PRODUCTION:
             self._report("  the secret has no Stripe keys yet: add stripe_api_key and stripe_webhook_secrets before you sell anything")
 

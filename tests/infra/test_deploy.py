@@ -140,6 +140,21 @@ def test_a_first_deployment_makes_everything_and_sells_a_ticket(deploy, aws, api
     ]
 
 
+def test_a_stage_that_cannot_send_emails_is_warned_of(deploy, aws, monkeypatch):
+    code, printed = deploy()
+    assert code == 0, printed
+    [warning] = [line for line in printed.splitlines() if line.startswith("Warning: this stage cannot send emails")]
+    assert [name in warning for name in ("smtp_url", "FAIRGATE_MAIL_FROM", "FAIRGATE_SHOP_URL")] == [True] * 3
+    client = aws.client("secretsmanager")
+    secret = json.loads(client.get_secret_value(SecretId="fairgate/dev")["SecretString"])
+    client.put_secret_value(SecretId="fairgate/dev", SecretString=json.dumps(secret | {"smtp_url": "smtps://mail.example:465"}))
+    variables = {"FAIRGATE_MAIL_FROM": "Shop <tickets@shop.example>", "FAIRGATE_SHOP_URL": SHOP}
+    monkeypatch.setattr(deployment, "function_settings", lambda _: {"Environment": {"Variables": variables}})
+    code, printed = deploy()
+    assert code == 0, printed
+    assert "Warning" not in printed
+
+
 def test_the_same_again_changes_nothing(deploy, aws):
     deploy()
     secret = aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"]
