@@ -16,7 +16,7 @@ import msgspec
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib.accounts import passwords, service
-from chalicelib.accounts.model import Account, CommonPassword, Email, NewPassword
+from chalicelib.accounts.model import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Account, CommonPassword, Email, NewPassword
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, settings
 
@@ -76,7 +76,7 @@ def _read_password(email: str) -> str:
     try:
         passwords.refuse_common(msgspec.convert(password, NewPassword), email)
     except msgspec.ValidationError:
-        raise NotPossible("a password must have 8 to 128 characters") from None
+        raise NotPossible(f"a password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters") from None
     except CommonPassword as error:
         raise NotPossible(error.message) from None
     return password

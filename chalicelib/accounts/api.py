@@ -232,7 +232,7 @@ def become_promoter(request: RequestContext) -> Reply[UserView]:
     "POST",
     "/auth/password",
     access="user",
-    headers=(session_cookie.HEADER,),
+    headers=(session_cookie.HEADER, ACCEPT_LANGUAGE),
     errors=(NoAccount, AccountLocked, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
@@ -249,11 +249,18 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     return Reply(Done("We have sent an email to this address."))
 
 
-@route(bp, "POST", "/auth/password/reset", access="public", headers=(session_cookie.HEADER,), errors=(CommonPassword, LinkExpired))
+@route(
+    bp,
+    "POST",
+    "/auth/password/reset",
+    access="public",
+    headers=(session_cookie.HEADER, ACCEPT_LANGUAGE),
+    errors=(CommonPassword, LinkExpired),
+)
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     """Choose a new password with the token from a mailed link; all sessions end."""
     is_cookie = session_cookie.is_requested(request)
-    email, generation = service.reset_password(body.token, body.password, request.now)
+    email, generation = service.reset_password(body.token, body.password, request.language, request.now)
     message = "Your password has been changed. Sign in with the new password."
     return Reply(Done(message), cookies=session_cookie.keep_mark(request, email, generation) if is_cookie and generation else ())
 

@@ -48,6 +48,7 @@ AccountMail = Literal[
     "address_taken",
     "change_requested",
     "email_changed",
+    "password_changed",
     "find_tickets",
 ]
 

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from chalicelib.edge.auth import Role
 from chalicelib.foundation.errors import ApiError, InvalidInput
 
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128  # passwords from when the minimum was lower still work
 
 # The addresses that HTML's `<input type=email>` accepts, except that the domain needs a dot, and that the local part neither begins nor
 # ends with a dot.

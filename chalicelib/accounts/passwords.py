@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # OWASP's cheat sheet on password storage recommends at least 19 MiB, two passes and one thread.
 _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
-MIN_GUESSES = 10_000
+MIN_GUESSES = 100_000
 MAX_ESTIMATED_LENGTH = 72  # estimates take longer with each character, and longer passwords are not common
 
 

@@ -29,6 +29,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
+from chalicelib.notifications import service as notifications
 
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
@@ -247,7 +248,7 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 
 
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
-    """Change the caller's password, end all of their sessions and begin a new session.
+    """Change the caller's password, end all of their sessions, begin a new session, and mail a notice.
 
     Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
@@ -267,7 +268,13 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
+    _mail_change(account.email, request.language)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
+
+
+def _mail_change(email: str, language: Language) -> None:
+    """Tell the owner of an account that its password was changed, with a link to the page where one asks for another password."""
+    notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
@@ -292,8 +299,8 @@ def _mail_reset(email: str, kind: AccountMail, account: Account | None, language
     mails.mail_link(email, kind, "reset_password", user_id, language, now, generation=generation)
 
 
-def reset_password(token: str, password: str, now: int) -> tuple[str, int | None]:
-    """Set a password with a mailed link, mark the address as verified, and end all sessions.
+def reset_password(token: str, password: str, language: Language, now: int) -> tuple[str, int | None]:
+    """Set a password with a mailed link, mark the address as verified, end all sessions, and mail a notice.
 
     Returns the address and the account's new generation, which is None for a link from earlier versions. Raises LinkExpired or
     CommonPassword.
@@ -307,6 +314,7 @@ def reset_password(token: str, password: str, now: int) -> tuple[str, int | None
     ]
     mails.use_link(link, items)
     login_attempts.reset(link.email)
+    _mail_change(link.email, language)
     return link.email, None if link.generation is None else link.generation + 1
 
 

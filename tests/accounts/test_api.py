@@ -6,7 +6,7 @@ from hashlib import sha256
 import argon2
 import pytest
 
-from chalicelib.accounts import store
+from chalicelib.accounts import passwords, store
 from chalicelib.accounts.login_attempts import WINDOW_SECONDS
 from chalicelib.audit import service as audit
 from chalicelib.edge import rate_limits
@@ -79,7 +79,7 @@ def test_what_cannot_be_is_refused(api, time, field, value):
     assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
 
 
-@pytest.mark.parametrize("password", ["password1", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "ada@example.com"])
+@pytest.mark.parametrize("password", ["password1234", "123456789012", "welcome12345", "aaaaaaaaaaaa", "ada@example.com"])
 def test_common_passwords_are_refused(api, time, password):
     reply = register(api, password=password)
     assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "common_password", "$.password")
@@ -247,16 +247,42 @@ def test_changing_the_password_needs_the_current_one_and_a_good_one(api, time):
     token = sign_up(api)["access_token"]
     wrong = api.post("/auth/password", json={"current_password": "wrong", "password": OTHER_PASSWORD}, token=token)
     assert (wrong.status, wrong.json["error"]) == (403, "wrong_password")
-    common = api.post("/auth/password", json={"current_password": PASSWORD, "password": "password1"}, token=token)
+    common = api.post("/auth/password", json={"current_password": PASSWORD, "password": "password1234"}, token=token)
     assert (common.status, common.json["error"]) == (400, "common_password")
     assert log_in(api).status == 200
+
+
+def test_the_owner_hears_of_a_new_password(api, time, mailbox):
+    tokens = sign_up(api)
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    assert api.post("/auth/password", json=change, token=tokens["access_token"], headers={"Accept-Language": "es"}).status == 200
+    assert (mailbox.kinds()[-1], mailbox.mails[-1].subject) == ("password_changed", "Se ha cambiado tu contraseña")
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    assert api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": PASSWORD}).status == 200
+    assert mailbox.kinds()[-1] == "password_changed"
+    assert api.post("/auth/password", json=change | {"current_password": "wrong"}, token=tokens["access_token"]).status == 403
+    assert mailbox.kinds().count("password_changed") == 2
+
+
+def test_a_new_password_has_twelve_characters_and_earlier_ones_still_work(api, time):
+    assert register(api, password="grey owl 77").json["path"] == "$.password"
+    with settings.override(email_verification="later"):
+        assert register(api).status == 201
+        earlier = passwords.hash_password("grey owl")
+        row = store.CredentialsRow.find(f"email#{EMAIL}")
+        row.password_hash = earlier
+        row.save()
+        token = log_in(api, password="grey owl").json["access_token"]
+    for new, status in (("grey owl 77", 400), (PASSWORD, 200)):
+        change = {"current_password": "grey owl", "password": new}
+        assert api.post("/auth/password", json=change, token=token).status == status
 
 
 def test_a_forgotten_password_is_reset_by_a_link_that_works_once(api, time, mailbox):
     tokens = sign_up(api)
     api.post("/auth/password/forgot", json={"email": EMAIL.upper()})
     reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
-    assert api.post("/auth/password/reset", json=reset | {"password": "password1"}).status == 400  # the link still works
+    assert api.post("/auth/password/reset", json=reset | {"password": "password1234"}).status == 400  # the link still works
     assert api.post("/auth/password/reset", json=reset).status == 200
     assert [log_in(api, password=password).status for password in (PASSWORD, OTHER_PASSWORD)] == [401, 200]
     assert refresh(api, tokens["refresh_token"]).status == 401

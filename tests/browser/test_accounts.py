@@ -151,7 +151,7 @@ def test_a_forgotten_password_is_replaced_by_mail(ada, mailbox: Mailbox):  # noq
     ada.press("Send the link")
     ada.see("Check your inbox")
     ada.page.goto(f"/reset-password#token={mailbox.token('reset_password')}")
-    ada.page.get_by_label("New password", exact=True).fill("password1")
+    ada.page.get_by_label("New password", exact=True).fill("password1234")
     ada.press("Save")
     field = ada.page.get_by_label("New password", exact=True)
     ada.see("This password is easy to guess.")

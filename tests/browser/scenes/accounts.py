@@ -32,7 +32,7 @@ def sign_in_refused(stage: Stage) -> None:
 def register_refused(stage: Stage) -> None:
     stage.open("/register")
     stage.page.get_by_label("Email address").fill("ada@example.com")
-    stage.page.get_by_label("Password", exact=True).fill("password1")
+    stage.page.get_by_label("Password", exact=True).fill("password1234")
     stage.buyer.press("Create account")
     stage.buyer.see("This password is easy to guess.")
 

@@ -134,7 +134,7 @@ export function PasswordField({ name = "password", label, isNew = false, error }
       autocomplete={isNew ? "new-password" : "current-password"}
       autocapitalize="off"
       spellcheck={false}
-      minLength={isNew ? 8 : undefined}
+      minLength={isNew ? 12 : undefined}
       maxLength={128}
       required
     >

@@ -8,7 +8,7 @@ export const accountTexts = {
     password: "Password",
     currentPassword: "Current password",
     newPassword: "New password",
-    passwordNote: "At least 8 characters. A few unrelated words are easy to remember and hard to guess.",
+    passwordNote: "At least 12 characters. A few unrelated words are easy to remember and hard to guess.",
     show: "Show",
     hide: "Hide",
     firstName: "First name (optional)",

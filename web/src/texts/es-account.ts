@@ -10,7 +10,7 @@ export const accountTexts: typeof english = {
     password: "Contraseña",
     currentPassword: "Contraseña actual",
     newPassword: "Contraseña nueva",
-    passwordNote: "Mínimo 8 caracteres. Varias palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.",
+    passwordNote: "Mínimo 12 caracteres. Varias palabras sin relación entre sí son fáciles de recordar y difíciles de adivinar.",
     show: "Mostrar",
     hide: "Ocultar",
     firstName: "Nombre (opcional)",
