@@ -77,14 +77,17 @@ def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissi
 @route(bp, "GET", "/events/{event_id}/sales", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """List an event's sales and refunds by time. The amounts agree with the payment ledger."""
-    permissions.require_manager(request.require_user(), event_id)
-    return sales_reply(event_id, query)
+    identity = request.require_user()
+    permissions.require_manager(identity, event_id)
+    return sales_reply(event_id, query, identity.user_id, request.now)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")
 def list_package_sales(request: RequestContext, event_id: str, query: PackageSalesQuery) -> Reply[PackageSalesView]:
     """List the sales and refunds of an event's packages by time, with totals for each package."""
-    return Reply(sales.list_package_sales(permissions.require_manager(request.require_user(), event_id), query))
+    identity = request.require_user()
+    event = permissions.require_manager(identity, event_id)
+    return Reply(sales.list_package_sales(event, query, identity.user_id, request.now))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales/summary", access="manager")
@@ -96,7 +99,8 @@ def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQ
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales/export", access="manager", media_types=CSV_MEDIA_TYPES)
 def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
     """Return the sales of an event's packages as CSV, in parts of 1,000 lines. The `Link` header points to the next part."""
-    return sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
+    identity = request.require_user()
+    return sales.export_sales(permissions.require_manager(identity, event_id), query, identity.user_id, request.now)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)

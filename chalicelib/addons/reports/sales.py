@@ -3,13 +3,14 @@
 The amounts agree with the payment ledger. Package sales combine the same sales with the figures of `analytics`, in major units.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
+from chalicelib.addons.reports.attendees import record_reading
 from chalicelib.addons.reports.csv_replies import Cell, Time, csv_part, csv_reply, epoch_seconds
 from chalicelib.addons.reports.figures import promo_part
 from chalicelib.catalog import service as catalog
@@ -25,7 +26,7 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import normalize
 from chalicelib.purchases import queries, views
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import Buyer, Purchase
 from chalicelib.purchases.views import OrderItem
 from chalicelib.tickets.model import ticket_id
 from chalicelib.tickets.store import load_tickets
@@ -35,16 +36,17 @@ SoldStatus = Literal["paid", "partially_refunded", "refunded"]
 # Add new columns at the end: programs may read the file by column position.
 COLUMNS = (
     *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
-    *("promo_code", "discount_cents", "status", "guests"),
+    *("promo_code", "discount_cents", "status", "guests", "buyer_name", "buyer_email"),
 )
-MAX_WITH_GUESTS = 100  # sales per page with guests, whose names must be read from the tickets
+MAX_WITH_PEOPLE = 100  # sales per page with guests or buyers, who must be read from tickets, checkouts and accounts
 _SALE_POSITION = r"\d{11}#\S+"
 
 
 class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which sales to list, oldest first, from `from` (inclusive) to `to` (exclusive), filtered by the order's promo code or status.
 
-    With `guests`, each sale has the guests that the buyer named, and a page has at most 100 sales.
+    With `guests`, each sale has the guests that the buyer named; with `buyers`, it has the buyer's name and email address. With either, a
+    page has at most 100 sales, and the audit log records who reads it.
     """
 
     since: Time | None = field(default=None, name="from")
@@ -52,6 +54,7 @@ class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     promo_code: Annotated[str, Meta(max_length=100)] | None = None
     status: SoldStatus | None = None
     guests: bool = False
+    buyers: bool = False
 
 
 class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -73,8 +76,8 @@ class SaleGuest(Struct, frozen=True):
 class SaleView(Struct, frozen=True, kw_only=True):
     """Money received (positive) or paid out (negative) for an order, in minor units. The amount of a free order is 0.
 
-    The amounts agree with the payment ledger for the same period. The fields after `provider` describe the order as it is now. `guests` is
-    null unless the request sets `guests`.
+    The amounts agree with the payment ledger for the same period. The fields after `provider` describe the order as it is now. `guests` and
+    `buyer` are null unless the request asks for them.
     """
 
     at: Timestamp
@@ -90,6 +93,7 @@ class SaleView(Struct, frozen=True, kw_only=True):
     discount_cents: int
     status: SoldStatus | None
     guests: list[SaleGuest] | None
+    buyer: Buyer | None
 
 
 class SalesView(Struct, frozen=True):
@@ -97,10 +101,11 @@ class SalesView(Struct, frozen=True):
     next_cursor: str | None
 
 
-def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
-    """Return a page of sales as JSON or CSV. Raises InvalidInput."""
+def sales_reply(event_id: str, query: SalesQuery, reader: str, now: int) -> Reply[SalesView | str]:
+    """Return a page of sales as JSON or CSV, for `reader`. Raises InvalidInput."""
     tier_ids = None if query.tier_id is None else {query.tier_id}
     sales, next_cursor = _find_sale_page(event_id, query, query.limit, query.cursor, tier_ids)
+    _record_reading(event_id, query, sales, reader, now, query.format)
     if query.format == "csv":
         return csv_reply(query, COLUMNS, map(_csv_row, sales), next_cursor)
     return Reply(SalesView(sales, next_cursor))
@@ -113,12 +118,20 @@ def _find_sale_page(
 
     `tier_ids` limits the sales to orders with one of these tiers; None means all tiers. Raises InvalidInput.
     """
-    limit = min(limit, MAX_WITH_GUESTS) if wanted.guests else limit
+    limit = min(limit, MAX_WITH_PEOPLE) if wanted.guests or wanted.buyers else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
     purchases = queries.load_many({sale.order_id for sale in found})
     shown = [(sale, purchase) for sale in found if _is_wanted(purchase := purchases.get(sale.order_id), wanted, tier_ids)]
-    guests = _load_guests(purchase for _, purchase in shown if purchase is not None) if wanted.guests else None
-    return [_sale_view(sale, purchase, guests) for sale, purchase in shown], next_cursor
+    orders = list({purchase.id: purchase for _, purchase in shown if purchase is not None}.values())
+    guests = _load_guests(orders) if wanted.guests else None
+    buyers = queries.load_buyers(orders) if wanted.buyers and orders else {}
+    return [_sale_view(sale, purchase, guests, buyers) for sale, purchase in shown], next_cursor
+
+
+def _record_reading(event_id: str, wanted: SaleFilter, sales: Sequence[SaleView], reader: str, now: int, form: str) -> None:
+    """Audit that `reader` gets the names in these sales, if the filter asks for names."""
+    if wanted.guests or wanted.buyers:
+        record_reading(event_id, reader, now, "sales", len({sale.order_id for sale in sales}), form)
 
 
 def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str | None) -> tuple[list[store.Sale], str | None]:
@@ -157,7 +170,9 @@ def _load_guests(purchases: Iterable[Purchase]) -> dict[str, list[SaleGuest]]:
     return guests
 
 
-def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str, list[SaleGuest]] | None) -> SaleView:
+def _sale_view(
+    sale: store.Sale, purchase: Purchase | None, guests: Mapping[str, list[SaleGuest]] | None, buyers: Mapping[str, Buyer]
+) -> SaleView:
     return SaleView(
         at=clock.iso(sale.at),
         order_id=sale.order_id,
@@ -172,6 +187,7 @@ def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str,
         discount_cents=purchase.discount_cents if purchase else 0,
         status=_sold_status(purchase),
         guests=guests.get(sale.order_id, []) if guests is not None else None,
+        buyer=buyers.get(sale.order_id),
     )
 
 
@@ -187,7 +203,8 @@ def _csv_row(sale: SaleView) -> list[Cell]:
     """Return a sale as a row of COLUMNS."""
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
     guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
-    in_words = {"items": items, "guests": guests}
+    buyer = sale.buyer or Buyer()
+    in_words = {"items": items, "guests": guests, "buyer_name": buyer.name, "buyer_email": buyer.email}
     return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
 
 
@@ -233,9 +250,10 @@ class PackageSalesView(SalesSummaryView, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-def list_package_sales(event: Event, query: PackageSalesQuery) -> PackageSalesView:
-    """Return the summary and a page of package sales. Raises InvalidInput for times or a cursor that are not valid."""
+def list_package_sales(event: Event, query: PackageSalesQuery, reader: str, now: int) -> PackageSalesView:
+    """Return the summary and a page of package sales, for `reader`. Raises InvalidInput for times or a cursor that are not valid."""
     (found, next_cursor), totals = parallel.both(lambda: _find_package_sales(event, query), lambda: sale_totals(event))
+    _record_reading(event.id, query, found, reader, now, "json")
     return PackageSalesView(**_summary(totals), sales=found, next_cursor=next_cursor)
 
 
@@ -245,9 +263,10 @@ def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFigures
     return SalesFiguresView(**_summary(totals), by_hour=totals.by_hour)
 
 
-def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
-    """Return a part of the CSV file. The `Link` header points to the next part; the concatenated parts are the whole file."""
+def export_sales(event: Event, query: SalesExportQuery, reader: str, now: int) -> Reply[str]:
+    """Return a part of the CSV file, for `reader`. The `Link` header points to the next part; the concatenated parts are the whole file."""
     found, next_cursor = _find_package_sales(event, query)
+    _record_reading(event.id, query, found, reader, now, "csv")
     return csv_part(query, f"{event.id}-sales.csv", COLUMNS, map(_csv_row, found), next_cursor)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.__main__ import main
 from chalicelib.ledger import service as ledger
+from chalicelib.audit import service as audit
 from tests import builders
 from tests.addons.reports.conftest import pages
 
@@ -59,6 +60,7 @@ def test_a_sale_shows_what_was_bought_and_free_orders_cost_nothing(api, poller, 
         "discount_cents": 0,
         "status": "paid",
         "guests": None,
+        "buyer": None,
     }
     assert [(item["tier_name"], item["quantity"]) for item in paid["items"]] == [("Floor", 2)]
     assert (given["order_id"], given["amount_cents"], given["provider"]) == (invited, 0, "free")
@@ -147,6 +149,29 @@ def test_guests_are_shown_on_request(api, promoted):
     rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
     assert [row["guests"] for row in rows] == ["", "NIG-0004 =cmd", ""]
     assert [row["promo_code"] for row in rows] == ["EARLY", "", "EARLY"]
+
+
+def test_buyers_are_shown_on_request_and_the_reading_is_audited(api, promoted):
+    event_id = promoted[0]
+    paths = (f"/events/{event_id}/sales?buyers=true", f"/admin/events/{event_id}/tickets/sales?buyers=true")
+    for path in paths:
+        buyers = [sale["buyer"] for sale in api.get(path, token=builders.admin_token()).json["sales"]]
+        assert buyers[0] == {"name": None, "email": None}
+    exported = api.get(f"/admin/events/{event_id}/tickets/sales/export?buyers=true", token=builders.admin_token())
+    assert csv.DictReader(io.StringIO(exported.body.decode())).fieldnames[-2:] == ["buyer_name", "buyer_email"]
+    audited = [entry.details for entry in audit.list_entries(f"event#{event_id}") if entry.action == "event.people_read"]
+    assert audited == [{"listed": "sales", "count": 2, "format": form} for form in ("csv", "json", "json")]
+
+
+def test_a_sale_names_the_buyer(api, poller, time):
+    event_id, tier_id = builders.create_shop(api)
+    builders.buy(api, "cleo", event_id, tier_id, customer_email="cleo@example.com", attendees=[{"name": "Cleo"}])
+    poller.drain()
+    (sale,) = list_sales(api, event_id, buyers="true")
+    assert sale["buyer"] == {"name": "Cleo", "email": "cleo@example.com"}
+    exported = api.get(f"/events/{event_id}/sales?format=csv&buyers=true", token=builders.admin_token())
+    (row,) = csv.DictReader(io.StringIO(exported.body.decode()))
+    assert (row["buyer_name"], row["buyer_email"]) == ("Cleo", "cleo@example.com")
 
 
 def test_a_promo_code_has_the_figures_of_the_orders_that_were_paid_with_it(api, promoted):

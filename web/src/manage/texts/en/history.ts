@@ -128,6 +128,7 @@ export const historyTexts = {
     fixed_amount: "fixed amount",
     attendees: "attendees",
     orders: "orders",
+    sales: "sales",
   } as Record<string, string>,
   changed: "changed",
   fields: { ...labels(EVENT_FIELDS, "en"), ...labels(LINE_FIELDS, "en"), ...labels(TIER_FIELDS, "en"), ...ownFields } as Record<string, string>,

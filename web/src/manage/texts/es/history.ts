@@ -127,6 +127,7 @@ export const historyTexts: typeof english = {
     fixed_amount: "importe fijo",
     attendees: "asistentes",
     orders: "pedidos",
+    sales: "ventas",
   },
   changed: "cambiado",
   fields: { ...labels(EVENT_FIELDS, "es"), ...labels(LINE_FIELDS, "es"), ...labels(TIER_FIELDS, "es"), ...ownFields },
