@@ -190,7 +190,7 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 
 @route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="door", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
-    """Remove a member's role at an event, or leave it; access ends within 15 minutes, when the member's access token expires."""
+    """Remove a member's role at an event, or leave it (`me`); access ends within 15 minutes, when the member's access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
 
 

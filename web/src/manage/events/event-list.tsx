@@ -7,6 +7,8 @@ import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import type { ListedEvent } from "../api";
+import { Confirmed } from "../parts/confirmed";
+import { leaveEvent } from "../people/api";
 import { mayAnywhere } from "../rights";
 import { getEventFigures, type EventFigures } from "../sales/figures";
 import { useRoomTexts } from "../texts";
@@ -72,6 +74,7 @@ export function EventList() {
 function Row({ event, figures, status }: { event: ListedEvent; figures?: EventFigures; status: string }) {
   const { locale } = useTexts();
   const own = useRoomTexts("eventList");
+  const me = useMe();
   return (
     <li class="row-card">
       <div class="row-picture">
@@ -88,6 +91,13 @@ function Row({ event, figures, status }: { event: ListedEvent; figures?: EventFi
           </p>
         )}
       </div>
+      {me.events[event.id] && (
+        <div class="row-actions">
+          <Confirmed label={own.leave} subject={event.name} confirm={own.leaveNow} class="link" act={async () => (await leaveEvent(event.id), location.reload())}>
+            <p>{own.leaveText}</p>
+          </Confirmed>
+        </div>
+      )}
       <span class={`status status-${event.status}`}>{status}</span>
     </li>
   );

@@ -14,4 +14,7 @@ export const eventListTexts = {
   upcoming: "Upcoming and on sale",
   drafts: "Drafts",
   past: "Past or cancelled",
+  leave: "Leave",
+  leaveNow: "Yes, leave this event",
+  leaveText: "You no longer work at this event. To come back, you need a new invitation.",
 };

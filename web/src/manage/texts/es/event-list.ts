@@ -16,4 +16,7 @@ export const eventListTexts: typeof english = {
   upcoming: "Próximos y a la venta",
   drafts: "Borradores",
   past: "Pasados o cancelados",
+  leave: "Dejar el evento",
+  leaveNow: "Sí, dejar este evento",
+  leaveText: "Dejas de trabajar en este evento. Para volver necesitas otra invitación.",
 };
