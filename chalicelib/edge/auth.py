@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -60,12 +60,19 @@ class Unauthenticated(ApiError):
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = "Send a valid access token as `Authorization: Bearer <token>`."
 
+    @classmethod
+    def without_login(cls) -> Self:
+        """Return the refusal of a request without a login, which names every way to identify the caller in this stage."""
+        return cls(f"{cls.default_message} This stage also takes a user id in the header X-User-Id." if _is_demo() else None)
+
 
 class UserRequired(ApiError):
+    """The demo user id is malformed."""
+
     code: ClassVar[str] = "user_required"
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = (
-        "Send your user id in the header X-User-Id: 1 to 64 letters, digits or . _ @ + -, beginning with a letter or digit."
+        "The header X-User-Id must be 1 to 64 letters, digits or . _ @ + -, beginning with a letter or digit."
     )
 
 
@@ -117,7 +124,7 @@ def identify(headers: Mapping[str, str]) -> Identity | None:
             raise Unauthenticated()
         return _verify(token.strip())
     user_id = headers.get("x-user-id")
-    if user_id and settings.current().identity == "demo":
+    if user_id and _is_demo():
         if not _USER_ID.fullmatch(user_id):
             raise UserRequired()
         return Identity(user_id, frozenset({"user"}))
@@ -125,10 +132,14 @@ def identify(headers: Mapping[str, str]) -> Identity | None:
 
 
 def require_user(identity: Identity | None) -> Identity:
-    """Return the caller. Raises UserRequired or Unauthenticated if the request is anonymous."""
-    if identity is not None:
-        return identity
-    raise UserRequired() if settings.current().identity == "demo" else Unauthenticated()
+    """Return the caller. Raises Unauthenticated if the request is anonymous."""
+    if identity is None:
+        raise Unauthenticated.without_login()
+    return identity
+
+
+def _is_demo() -> bool:
+    return settings.current().identity == "demo"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, require_user
+from chalicelib.edge.auth import Forbidden, Identity, require_user
 from chalicelib.foundation.errors import ApiError
 
 # Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
@@ -32,15 +32,13 @@ _DENIALS = {
 
 
 def check_access(access: Access, identity: Identity | None) -> None:
-    """Raise Unauthenticated, UserRequired or Forbidden if the caller may not call a route with this access."""
+    """Raise Unauthenticated or Forbidden if the caller may not call a route with this access."""
     if access == "public":
         return
+    caller = require_user(identity)
     if access == "user":
-        require_user(identity)
         return
-    if identity is None:
-        raise Unauthenticated()
-    if not (identity.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(identity.events.values())):
+    if not (caller.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(caller.events.values())):
         raise Forbidden(_DENIALS[access])
 
 

@@ -127,7 +127,7 @@ class RequestContext:
         return self._identity
 
     def require_user(self) -> auth.Identity:
-        """Return the caller. Raises UserRequired or Unauthenticated if the request is anonymous."""
+        """Return the caller. Raises Unauthenticated if the request is anonymous."""
         return auth.require_user(self.identity)
 
     def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:

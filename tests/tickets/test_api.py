@@ -80,7 +80,7 @@ def test_a_user_without_tickets_gets_an_empty_wallet(api, time):
 @pytest.mark.parametrize("path", ["/me/tickets", "/tickets/any-1", "/tickets/any-1/qr"])
 def test_a_request_without_a_user_is_refused(api, time, path):
     reply = api.get(path)
-    assert (reply.status, reply.json["error"]) == (400, "user_required")
+    assert (reply.status, reply.json["error"]) == (401, "unauthenticated")
     with settings.override(identity="jwt"):
         assert api.get(path, user="ada").status == 401
 

@@ -123,7 +123,7 @@ def test_unknown_tiers_and_tiers_of_other_events_are_not_found(api, time):
 def test_a_reservation_needs_a_user(api, time):
     event_id, tier_id = builders.create_shop(api)
     reply = api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": 1})
-    assert (reply.status, reply.json["error"]) == (400, "user_required")
+    assert (reply.status, reply.json["error"]) == (401, "unauthenticated")
 
 
 def test_an_event_that_is_not_on_sale_cannot_be_reserved(api, time):
