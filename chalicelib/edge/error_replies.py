@@ -15,6 +15,8 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.memory import Memory
 
 MAX_BODY_BYTES = 256 * 1024
+# API Gateway's reply to a request that is too large for it or for Lambda.
+TOO_LARGE_FOR_AWS = "The body is too large. Send less in one request. Pictures of 4.5 to 5 MB go to the bucket: POST .../image/upload"
 PROBLEM_JSON = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60

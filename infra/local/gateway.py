@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from chalice.app import Chalice
 
+from chalicelib.edge.error_replies import TOO_LARGE_FOR_AWS, BodyTooLarge
+
 STAGE = "api"
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
 
@@ -88,7 +90,7 @@ class Gateway:
             return _error_response(404, "not_found", "There is nothing at this address.", request_id)
         resource, parameters = route
         if len(body) > MAX_PAYLOAD_BYTES:
-            return _error_response(413, "body_too_large", "The body is too large. Send less in one request.", request_id)
+            return _error_response(413, BodyTooLarge.code, TOO_LARGE_FOR_AWS, request_id)
         return _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
 
     def _match(self, path: str) -> tuple[str, dict[str, str] | None] | None:

@@ -4,6 +4,7 @@ import json
 from typing import Any, get_args
 
 from chalicelib.edge import cors, deprecations, error_replies
+from chalicelib.edge.error_replies import BodyTooLarge
 from chalicelib.foundation.settings import PREFIX, ExternalProviderName
 from infra.template.functions import API, FUNCTIONS, LOG_DAYS, SERVE_REQUESTS, WEBHOOKS, alias, alias_permission_id
 from infra.template.stages import Template, function_settings, stack_settings
@@ -56,7 +57,7 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
     "RESOURCE_NOT_FOUND": _UNKNOWN_ADDRESS,
     "ACCESS_DENIED": (403, "forbidden", "You are not allowed to make this request."),
-    "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large. Send less in one request."),
+    "REQUEST_TOO_LARGE": (413, BodyTooLarge.code, error_replies.TOO_LARGE_FOR_AWS),
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type", "Send JSON with `Content-Type: application/json`."),
     "THROTTLED": (429, "too_many_requests", "Too many requests. Try again shortly."),
     "WAF_FILTERED": (429, "too_many_requests", "Too many requests from your address. Try again in a few minutes."),

@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Struct
 
 from chalicelib.addons.images import service
-from chalicelib.addons.images.rendering import IMAGE_TYPES, MAX_IMAGE_BYTES, ImageRefused, ImageTooLarge
+from chalicelib.addons.images.rendering import IMAGE_TYPES, MAX_IMAGE_BYTES, MAX_SENT_BYTES, ImageRefused, ImageTooLarge
 from chalicelib.addons.images.service import ImageOwner
 from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
@@ -19,7 +19,7 @@ from chalicelib.foundation.clock import Timestamp
 
 bp = Blueprint(__name__)
 
-IMAGE_FILE = FormFile("image", IMAGE_TYPES, MAX_IMAGE_BYTES, ImageTooLarge)
+IMAGE_FILE = FormFile("image", IMAGE_TYPES, MAX_SENT_BYTES, ImageTooLarge)
 
 
 class NewUploadBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +61,7 @@ class UploadStateView(Struct, frozen=True, kw_only=True):
 def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Reply[AdminEventWithTiersView]:
     """Upload the image of an event.
 
-    The picture is re-encoded without its metadata. AWS limits a request to about 4.5 MB; use `.../image/upload` for larger pictures.
+    The picture is re-encoded without its metadata. For pictures of 4.5 to 5 MB, use `.../image/upload`.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     service.set_image(ImageOwner(event_id), file, actor, request.now, expected_version(request))

@@ -99,6 +99,14 @@ def test_a_hostile_file_is_refused_and_nothing_is_stored(name, api, buckets, eve
     assert api.get(f"/events/{event_id}").json["image"] is None
 
 
+def test_a_picture_that_aws_does_not_pass_on_is_refused_everywhere_and_the_reply_names_the_bucket(api, buckets, event_id):
+    largest = pictures.picture() + bytes(4_500_000 - len(pictures.picture()))
+    assert set_image(api, event_id, largest).status == 200
+    reply = set_image(api, event_id, largest + b"0")
+    assert (reply.status, reply.json["error"]) == (413, "image_too_large")
+    assert "POST .../image/upload" in reply.json["message"]
+
+
 def test_a_request_without_a_file_says_what_to_send(api, buckets, event_id):
     path, token = f"/events/{event_id}/image", builders.admin_token()
     assert pictures.send(api, path, pictures.picture(), token, name="photo").json["path"] == "$.image"

@@ -107,6 +107,7 @@ def test_a_response_of_bare_chalice_arrives_decoded(gateway):
 def test_a_body_above_ten_megabytes_stops_at_the_gateway(gateway):
     status, body = send_request(gateway, "/things/x", "POST", body=b"x" * (MAX_PAYLOAD_BYTES + 1))
     assert (status, body["error"]) == (413, "body_too_large")
+    assert "image/upload" in body["message"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
