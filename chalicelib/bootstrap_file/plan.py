@@ -1,7 +1,7 @@
 """The plan of an apply: its changes in readable form, and the steps that make them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
@@ -139,6 +139,8 @@ def _figures(uses: Stock) -> str:
     return f"used {uses.sold}, in use {uses.held}"
 
 
+_Timed = TypeVar("_Timed", Event, Tier)
+
 NEW_POOL = ""  # the pool of a new event, until the version has a number
 
 
@@ -216,14 +218,18 @@ class Plan(Struct, frozen=True):
         """Whether there is nothing to change in the catalog, the stock and the promo codes."""
         return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
 
-    def content(self, version: int) -> VersionContent:
-        """Return the content of this version. The stock ids of new tiers and pools contain the version number."""
+    def content(self, version: int, now: int) -> VersionContent:
+        """Return the content of this version, which is applied `now`. The stock ids of new tiers and pools contain the version number."""
         events = [
             replace(event, pool_id=new_stock_id(pool_owner(event), version)) if event.pool_id == NEW_POOL else event
             for event in self.events
         ]
         tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
-        return VersionContent(events, tiers, self.states)
+        return VersionContent([_with_times(event, now) for event in events], [_with_times(tier, now) for tier in tiers], self.states)
+
+
+def _with_times(entry: _Timed, now: int) -> _Timed:
+    return replace(entry, created_at=entry.created_at or now, updated_at=entry.updated_at or now)
 
 
 def pool_owner(event: Event) -> str:

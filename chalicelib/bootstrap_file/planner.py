@@ -1,6 +1,7 @@
 """Build a plan by comparing a document with the served catalog and its stock."""
 
 from collections.abc import Container, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -10,6 +11,8 @@ from chalicelib.bootstrap_file.plan import NEW_POOL, CodeChange, NewStock, OpenC
 from chalicelib.bootstrap_file.validation import ValidDocument
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
+
+_Entry = TypeVar("_Entry", Event, Tier)
 
 _ON_SALE = frozenset({"active", "available"})  # the statuses of events and tiers that are on sale
 
@@ -104,8 +107,8 @@ class _PlanBuilder:
             entries=self.entries,
             refusals=self.refusals,
             is_served=self._is_served(events, tiers, states),
-            events=events,
-            tiers=tiers,
+            events=[self._with_times(event, self.catalog.events.get(event.id)) for event in events],
+            tiers=[self._with_times(tier, self.catalog.tiers.get(tier.id)) for tier in tiers],
             states=states,
             new_stocks=self.new_stocks,
             resizes=self.resizes,
@@ -115,11 +118,7 @@ class _PlanBuilder:
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
         """Whether this document is served. Equal checksums are not enough, because other code may have created the version."""
-        unpaused = {
-            event.id: replace(event, paused=False, suspended=False)
-            for event in self.catalog.events.values()
-            if event.managed_by == "bootstrap"
-        }
+        unpaused = {event.id: _unpaused(event) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
             self.head.version > 0
@@ -128,6 +127,17 @@ class _PlanBuilder:
             and {tier.id: tier for tier in tiers} == served
             and states == self.catalog.states
         )
+
+    def _with_times(self, entry: _Entry, old: _Entry | None) -> _Entry:
+        """Return an entry of the new version with its times; 0 stands for the time of the apply.
+
+        Entries from before the catalog had their times get the time at which the served version was applied.
+        """
+        if old is None:
+            return entry
+        served_since = self.head.applied_at
+        is_same = entry == (_unpaused(old) if isinstance(old, Event) else old)
+        return replace(entry, created_at=old.created_at or served_since, updated_at=(old.updated_at or served_since) if is_same else 0)
 
     def _compare_events(self) -> list[Event]:
         """Return the events of the new version, and record the changes."""
@@ -145,8 +155,9 @@ class _PlanBuilder:
             elif old.managed_by == "api":
                 self._add_refusal("event_of_api", "event", event.id)
             else:
-                self._note_difference("event", event.id, old, event)
-                file_events[event.id] = self._with_known_pool(old, event)
+                file_event = replace(event, created_at=old.created_at, updated_at=old.updated_at)
+                self._note_difference("event", event.id, old, file_event)
+                file_events[event.id] = self._with_known_pool(old, file_event)
         removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
         for event in removed:
             if not event.removed:
@@ -227,7 +238,7 @@ class _PlanBuilder:
     def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
         """Return an existing tier with its stock, and record the changes."""
         shards = _shards(old, tier)
-        tier = replace(tier, stock_id=old.stock_id, shards=shards)
+        tier = replace(tier, stock_id=old.stock_id, shards=shards, created_at=old.created_at, updated_at=old.updated_at)
         self._note_difference("tier", tier.id, old, tier)
         if old.stock_id not in self.stock_ids:
             return tier
@@ -343,4 +354,9 @@ class _PlanBuilder:
 def _removed_event(event: Event) -> Event:
     """Return an event that is no longer in the file. Its status becomes `past`, unless it is cancelled or a test."""
     status = event.status if event.status in ("cancelled", "test") else "past"
-    return replace(event, status=status, removed=True, paused=False, suspended=False)
+    return replace(_unpaused(event), status=status, removed=True)
+
+
+def _unpaused(event: Event) -> Event:
+    """Return an event as its version has it: pauses are stored apart."""
+    return replace(event, paused=False, suspended=False)

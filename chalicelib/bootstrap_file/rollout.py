@@ -124,7 +124,7 @@ def _codes(valid: ValidDocument) -> list[PromoCode]:
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
     with catalog.open_publication(now) as publication:
         version = publication.number
-        catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
+        catalog.write_version(version, planned.content(version, now), msgspec.json.encode(valid.tree))
         _shrink(planned, actor, now)
         _create_stock(planned, publication)
         _grow(planned)

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file import plan, rollout
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.store import scan_shards
 from tests import builders
@@ -31,6 +32,44 @@ def test_applying_the_same_file_again_changes_nothing(store, run, write, tree):
     again = run("apply", path)
     assert (again.code, again.out) == (0, "version 1 is already served; nothing to do\n")
     assert catalog.load_head_and_catalog()[0].version == 1
+
+
+def test_entries_have_the_times_of_the_versions_that_introduced_and_changed_them(store, api, run, write, tree, time):
+    first = clock.iso(time.now)
+    run("apply", write(tree))
+    time.advance(60)
+    second = clock.iso(time.now)
+    tree["ticket_types"]["fest-more"] = ticket("fest-more")
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 6000
+    run("apply", write(tree))
+    time.advance(60)
+    catalog.invalidate()
+    event_times, tier_times = shown_times(api)
+    assert event_times == (first, first)
+    assert tier_times == {"fest-pass": (first, second), "fest-more": (second, second)}
+    assert "nothing to do" in run("apply", write(tree)).out
+
+
+def test_entries_from_before_the_catalog_had_times_have_the_time_of_their_version(store, api, run, write, tree, time, monkeypatch):
+    first = clock.iso(time.now)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(plan, "_with_times", lambda entry, _now: entry)
+        run("apply", write(tree))
+    assert "nothing to do" in run("apply", write(tree)).out
+    time.advance(60)
+    second = clock.iso(time.now)
+    assert shown_times(api) == ((first, first), {"fest-pass": (first, first)})
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 6000
+    run("apply", write(tree))
+    catalog.invalidate()
+    assert shown_times(api) == ((first, first), {"fest-pass": (first, second)})
+
+
+def shown_times(api):
+    """When the event and its tiers were created and changed last, as clients see it."""
+    [event] = api.get("/admin/events", token=builders.admin_token()).json
+    tiers = api.get("/tickets/types").json["ticket_types"]
+    return (event["created_at"], event["updated_at"]), {tier["id"]: (tier["created_at"], tier["updated_at"]) for tier in tiers}
 
 
 def test_sold_count_is_the_starting_value_only(store, run, write, tree):
