@@ -1,6 +1,6 @@
 """The profiles of promoters. A promoter's account is created with a profile; only admins can verify the profile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -40,6 +40,11 @@ class Promoter(Struct, frozen=True, kw_only=True):
     updated_at: int
     version: int = 1
 
+    @property
+    def seller_name(self) -> str:
+        """The name under which buyers know the promoter."""
+        return self.company or self.name
+
 
 class PromoterChanging(ApiError):
     code: ClassVar[str] = "promoter_changing"
@@ -69,6 +74,16 @@ def find_promoter(promoter_id: str) -> Promoter | None:
     """Return the promoter's profile. Returns None if it does not exist. The read is strongly consistent."""
     row = PromoterRow.find(promoter_id)
     return None if row is None else _promoter(row)
+
+
+def load_seller_names(promoter_ids: Iterable[str]) -> dict[str, str]:
+    """Map the verified ones among these promoters to the names that buyers see. May miss writes from the last second.
+
+    Makes one round trip per 100 promoters.
+    """
+    items = dynamo.batch_get(PromoterRow.name(), [{"id": {"S": promoter_id}} for promoter_id in promoter_ids])
+    promoters = (_promoter(PromoterRow.from_raw_data(item)) for item in items)
+    return {promoter.id: promoter.seller_name for promoter in promoters if promoter.state == "verified"}
 
 
 def is_verified(promoter_id: str) -> bool:

@@ -20,7 +20,7 @@ from chalicelib.catalog.views import (
 from chalicelib.edge import cursors
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
-from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.availability import read_shown_stock
 from chalicelib.inventory.model import Stock
 
 # Sort keys of events, and of tiers within the events.
@@ -36,7 +36,7 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
     catalog = service.load_current()
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
     events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
-    stocks = read_stock(catalog.shard_counts([event.id for event in events]))
+    stocks = read_shown_stock(catalog.shard_counts([event.id for event in events]))
     return cursors.fit_page(((event.sort_key, views.admin_event_view(catalog, event, stocks, now)) for event in events), next_cursor)
 
 
@@ -52,7 +52,7 @@ def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
 
 def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
-    stocks = read_stock(catalog.shard_counts([event_id]))
+    stocks = read_shown_stock(catalog.shard_counts([event_id]))
     return views.managed_event_view(catalog, event, stocks, now)
 
 
@@ -75,7 +75,7 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
         for tier in catalog.listed_tiers(event.id)
     }
     tiers, next_cursor = cursors.take_page(((key, catalog.tiers[tier_id]) for tier_id, key in keys.items()), _TierKey, limit, cursor)
-    stocks = read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
+    stocks = read_shown_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
     return cursors.fit_page(((keys[tier.id], views.admin_tier_view(catalog, tier, stocks, now)) for tier in tiers), next_cursor)
 
 
@@ -87,7 +87,7 @@ def get_tier(tier_id: str, now: int) -> AdminTierView:
 def changed_tier_view(changed: ChangedTier, now: int) -> ChangedTierView:
     """Return a tier that this instance has just changed. Uses the snapshot, which includes the change. Raises NotFound."""
     view = _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
-    return ChangedTierView(**asdict(view), warnings=views.sales_warnings(view.sold, view.reserved, "name and price"))
+    return ChangedTierView(**asdict(view), warnings=views.sales_warnings(view.sold, view.reserved, view.reserved_for_waitlist, "name and price"))
 
 
 def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: int) -> AdminTierView:
@@ -96,7 +96,7 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
     unknown = {stock_id: shards for stock_id, shards in catalog.tier_shard_counts(tier).items() if stock_id not in known}
-    return views.admin_tier_view(catalog, tier, {**known, **read_stock(unknown)}, now)
+    return views.admin_tier_view(catalog, tier, {**known, **read_shown_stock(unknown)}, now)
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:

@@ -36,8 +36,8 @@ from chalicelib.catalog.views import (
     CatalogView,
     ChangedTierView,
     DeletedView,
-    EventView,
     EventWithTiersView,
+    ListedEventView,
     TicketTypesView,
     TierAvailabilityView,
     TiersView,
@@ -87,7 +87,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 
 @route(bp, "GET", "/events", access="public")
-def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[EventView]]:
+def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[ListedEventView]]:
     """List the public events in display order, with the beginning of their descriptions. With filters, list them page by page.
 
     A page has at most 1 MB.

@@ -111,7 +111,7 @@ def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
-    """Resize a tier's stock to the tier's changed capacity. Returns the stock. `known` are the stock's shards as `shrink` left them."""
+    """Resize a tier's stock to the tier's changed capacity. Returns the stock as people see it. `known` are the stock's shards as `shrink` left them."""
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 
@@ -131,7 +131,7 @@ def _resize_stock(
     find: Callable[[Catalog], CatalogStock],
     known: Sequence[Shard] | None = None,
 ) -> Stock:
-    """Resize a stock to a capacity. Returns the stock.
+    """Resize a stock to a capacity. Returns the stock as people see it.
 
     If two changes run at once, the last one to finish applies the capacity that the catalog has by then. To ensure this, the function is
     called after the catalog has changed, and reads the catalog again after it has resized the stock.
@@ -147,7 +147,7 @@ def _resize_stock(
             inventory.set_open({current.stock_id: current.shards}, current.is_open)
         invalidate_figures()
         if current.capacity == capacity:
-            return replace(Stock.total_of(found), is_open=current.is_open)
+            return replace(Stock.shown_of(found), is_open=current.is_open)
         created, shards, capacity = current.created, current.shards, current.capacity
     raise CatalogChanging(retry_after_seconds=1)
 

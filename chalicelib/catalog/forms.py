@@ -58,12 +58,13 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     venue: Name
     starts_at: Moment
-    on_sale_at: Moment
+    on_sale_at: Moment | None = None
     description: Text = ""
     status: Literal["draft", "scheduled", "on_sale"] = "draft"
     waiting_room: WaitingRoomConfig | None = None
     waitlist: WaitlistConfig | None = None
     capacity: Capacity | None = None
+    purchase_limit: PurchaseLimit | None = None
 
     def fields(self) -> "EventFields":
         return EventFields(**{name: value for name, value in asdict(self).items() if name != "status"})

@@ -4,16 +4,18 @@ A repeated request costs one dictionary lookup. While the catalog is unchanged, 
 CHECK_SECONDS, so a status that depends on the clock is never older than that.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
+from chalicelib.accounts import profiles
 from chalicelib.catalog import search, service, views
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, in_display_order
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
-from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
+from chalicelib.catalog.views import AvailabilityView, EventWithTiersView, ListedEventView, TicketTypesView
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import CacheableReply
@@ -23,8 +25,11 @@ from chalicelib.inventory.availability import cached_stock
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
 MAX_LISTED = 1000  # events or tiers in one reply, unless they take more than `cursors.MAX_PAGE_BYTES`
+SELLER_SECONDS = 600  # rarely changed; a locked promoter's events leave the lists at once
 
 T = TypeVar("T")
+
+_seller_names: TtlCache[Mapping[str, str]] = TtlCache(lambda: SELLER_SECONDS, max_keys=100)  # by the promoters of a page
 
 # Sort key for the tiers of all events: the key of the event, then the order within the event.
 _TierKey = tuple[int, int, str, int, str]
@@ -39,16 +44,17 @@ class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     cursor: Cursor | None = None
 
 
-def events_reply(now: int) -> CacheableReply[list[EventView]]:
+def events_reply(now: int) -> CacheableReply[list[ListedEventView]]:
     """Return the public events. If they do not fit in one reply, a `Link` header leads to the rest (RFC 8288)."""
     catalog = service.snapshot()
 
-    def encode() -> CacheableReply[list[EventView]]:
+    def encode() -> CacheableReply[list[ListedEventView]]:
         keyed = (((0, *event.sort_key), event) for event in _public_events(catalog))
         events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
         stocks = cached_stock(map(catalog.stock_group, open_events), now)
-        keyed_views = (((0, *event.sort_key), views.listed_event_view(catalog, event, stocks, now)) for event in events)
+        names = _load_seller_names(events, now)
+        keyed_views = (((0, *event.sort_key), views.listed_event_view(catalog, event, stocks, now, names)) for event in events)
         body, next_cursor = cursors.fit_page(keyed_views, next_cursor)
         link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
@@ -56,11 +62,12 @@ def events_reply(now: int) -> CacheableReply[list[EventView]]:
     return reply_cache.get(now, catalog, encode, "events")
 
 
-def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[views.EventView]]:
+def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[ListedEventView]]:
     """Return a page of the public events that match a query, with a `Link` header to the next page (RFC 8288). Raises InvalidInput."""
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
-    keyed_views = ((key, views.listed_event_view(catalog, event, page.stocks, now)) for key, event in page.events)
+    names = _load_seller_names((event for _, event in page.events), now)
+    keyed_views = ((key, views.listed_event_view(catalog, event, page.stocks, now, names)) for key, event in page.events)
     body, next_cursor = cursors.fit_page(keyed_views, page.next_cursor)
     return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
@@ -165,6 +172,14 @@ def _public_events(catalog: Catalog) -> list[Event]:
     listed = (event for event in catalog.events.values() if not (event.removed or event.suspended))
     public = (event for event in listed if event.status not in ("draft", "test"))
     return sorted(public, key=lambda event: event.sort_key)
+
+
+def _load_seller_names(events: Iterable[Event], now: int) -> Mapping[str, str]:
+    """Map the verified promoters of these events to their names. Does not call the store for events without promoters."""
+    promoter_ids = frozenset(event.promoter_id for event in events if event.promoter_id is not None)
+    if not promoter_ids:
+        return {}
+    return _seller_names.get(now, None, lambda: profiles.load_seller_names(promoter_ids), promoter_ids)
 
 
 def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:

@@ -58,6 +58,15 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
     status: PublicEventStatus
 
 
+class ListedEventView(EventView, frozen=True, kw_only=True):
+    """An event in a public list, with the beginning of its description.
+
+    `seller_name` is the event's promoter if an admin has verified the promoter, or else the shop, at most ten minutes old.
+    """
+
+    seller_name: str
+
+
 @extended(view_fields(Event, "managers"))
 class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     """An event as its managers see it, including drafts and test events. A draft may have no start."""
@@ -70,8 +79,8 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     refundable_until: Timestamp | None
     metadata: dict[str, Any]
     version: int
-    created_at: Timestamp | None
-    updated_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 @extended(view_fields(Tier, "public"))
@@ -103,15 +112,19 @@ class TierFieldsView(Struct, frozen=True, kw_only=True):
 
 @extended(view_fields(Tier, "managers"))
 class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
-    """A tier as the managers of its event see it, including its held tickets (`reserved`)."""
+    """A tier as the managers of its event see it, including its held tickets (`reserved`).
+
+    `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers.
+    """
 
     reserved: int
+    reserved_for_waitlist: int
     stripe_price_id: str | None
     managed_by: ManagedBy
     removed: bool
     version: int
-    created_at: Timestamp | None
-    updated_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class ChangedTierView(AdminTierView, frozen=True, kw_only=True):
@@ -238,7 +251,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     sold_count: int
     display_order: int
     metadata: dict[str, Any]
-    availability: dict[str, Any] | None
+    availability: dict[str, Any]
     admits: int
     per_user_limit: int
     event_name: str
@@ -248,6 +261,8 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     available_quantity: int | None
     is_available: bool
     message: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class TicketTypesView(Struct, frozen=True, kw_only=True):
@@ -284,9 +299,10 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
     )
 
 
-def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventView:
-    """Return an event as public lists show it, with the beginning of its description."""
-    return replace(event_view(catalog, event, stocks, now), description=shortened(event.description, MAX_LISTED_DESCRIPTION))
+def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, seller_names: Mapping[str, str]) -> ListedEventView:
+    """Return an event as public lists show it. `seller_names` has the names of verified promoters by their ids."""
+    view = replace(event_view(catalog, event, stocks, now), description=shortened(event.description, MAX_LISTED_DESCRIPTION))
+    return ListedEventView(**asdict(view), seller_name=seller_names.get(event.promoter_id or "", settings.current().shop_name))
 
 
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
@@ -390,7 +406,7 @@ def ticket_type_view(
         sold_count=stock.sold,
         display_order=tier.display_order,
         metadata=tier.metadata,
-        availability=tier.availability,
+        availability=tier.availability or {},
         admits=tier.admits,
         per_user_limit=_tier_limit(tier),
         event_name=event.name,
@@ -400,6 +416,8 @@ def ticket_type_view(
         available_quantity=finite(stock.available),
         is_available=for_sale and stock.available > 0,
         message=catalog.states[status].message,
+        created_at=_time(catalog, tier.created_at),
+        updated_at=_time(catalog, tier.updated_at),
     )
 
 
@@ -410,6 +428,11 @@ def shortened(text: str, max_length: int) -> str:
 
 def iso_or_none(epoch_seconds: int | None) -> str | None:
     return None if epoch_seconds is None else clock.iso(epoch_seconds)
+
+
+def _time(catalog: Catalog, at: int) -> str:
+    """Return a time of an entry. Versions that earlier releases applied have no times: their entries get the time of the version."""
+    return clock.iso(at or catalog.head.applied_at)
 
 
 def _event_limit(event: Event) -> int:
@@ -445,28 +468,33 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         refundable_until=iso_or_none(event.refundable_until),
         metadata=event.metadata,
         version=event.version,
-        created_at=iso_or_none(event.created_at or None),
-        updated_at=iso_or_none(event.updated_at or None),
+        created_at=_time(catalog, event.created_at),
+        updated_at=_time(catalog, event.updated_at),
         **view_values(event, "managers"),
     )
 
 
-def sales_warnings(sold: int, reserved: int, kept: str) -> list[str]:
+def sales_warnings(sold: int, reserved: int, for_waitlist: int, kept: str) -> list[str]:
     """Return what a change means for existing buyers, who keep what `kept` names. Returns no warnings if nothing is sold or reserved."""
-    return [f"Sold: {sold}, reserved: {reserved}. Buyers keep the {kept} that they bought or reserved."] if sold or reserved else []
+    if not (sold or reserved):
+        return []
+    waiting = f" ({for_waitlist} of them for people on the waitlist)" if for_waitlist else ""
+    return [f"Sold: {sold}, reserved: {reserved}{waiting}. Buyers keep the {kept} that they bought or reserved."]
 
 
 def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> AdminTierView:
     """Return a tier as the managers of its event see it."""
     view = {name: value for name, value in asdict(tier_view(catalog, tier, stocks, now)).items() if value is not UNSET}
+    stock = stocks.get(tier.stock_id, NO_STOCK)
     return AdminTierView(
         **view,
-        reserved=stocks.get(tier.stock_id, NO_STOCK).held,
+        reserved=stock.held,
+        reserved_for_waitlist=stock.for_waitlist,
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,
         removed=tier.removed,
         version=tier.version,
-        created_at=iso_or_none(tier.created_at or None),
-        updated_at=iso_or_none(tier.updated_at or None),
+        created_at=_time(catalog, tier.created_at),
+        updated_at=_time(catalog, tier.updated_at),
         **view_values(tier, "managers"),
     )

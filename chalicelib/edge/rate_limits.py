@@ -140,7 +140,7 @@ UNREPORTED_EFFECTS_SHARE = 1000
 
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
-CountedBy = Literal["user", "address"]
+CountedBy = Literal["user", "address", "event"]
 
 
 class RateLimit(Struct, frozen=True):
@@ -175,6 +175,7 @@ CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
+INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
 # Counted for the email address, not for the caller. Emails that let an account's owner in have a `scope` each, so that a stranger who
 # requests other emails for the address does not use them up.
@@ -232,7 +233,9 @@ class Attempt:
         """Count the request for its user, if necessary. Raises RateLimited, but never if this error would hide a failure or a change."""
         if self._user is None or self.limit.counts_first or isinstance(error, RateLimited):
             return
-        if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
+        is_mistake = isinstance(error, ApiError) and error.is_mistake
+        is_bounded = self.is_bounded and not self.limit.counts_bounded
+        if is_mistake or is_bounded or (error is not None and dynamo.is_unavailable(error)):
             self._user.withdraw()
             return
         user, is_granted = self._user, self._add_to_user(MAX_UNREPORTED_BY_USER if self.is_bounded else 0)
@@ -271,7 +274,8 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     """Limit the block. Raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
     If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
-    When the block has ended, one conditional write counts the request for its user, unless it `is_bounded`. If that write is refused,
+    When the block has ended, one conditional write counts the request for its user, unless it `is_bounded`, or the block refused it as a
+    mistake in its fields: people should be able to correct those. If that write is refused,
     RateLimited replaces the block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed
     something. A limit that `counts_first` makes this write before the block. If the store is unavailable, the request is allowed but not
     counted, because it needs the same store itself.
@@ -308,6 +312,25 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
     if counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE):
         return 0
     return max(1, -(-counter.wait() // 1000))
+
+
+def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
+    """Raise RateLimited if this instance knows that the wrong guesses at an event have exceeded the limit."""
+    counter = _guess_counter(limit, event_id, now)
+    if settings.current().rate_limits == "on" and counter.wait() > 0:
+        raise _refusal(limit, counter, "event", None)
+
+
+def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
+    """Count a wrong guess for its event, wherever it comes from. Raises RateLimited if the limit is exceeded, and the store's errors."""
+    check_guesses(limit, event_id, now)
+    counter = _guess_counter(limit, event_id, now)
+    if settings.current().rate_limits == "on" and not (counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)):
+        raise _refusal(limit, counter, "event", None)
+
+
+def _guess_counter(limit: RateLimit, event_id: str, now: int) -> Counter:
+    return Counter(_key(limit, "event", event_id), limit.quota, now * 1000)
 
 
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -10,12 +10,13 @@ class ApiError(Exception):
     """A refused request. Features raise subclasses; `edge.error_replies` turns them into replies.
 
     `code` is for programs and never changes; `status` is the HTTP status; `message` is for people. `details` are additional keys in the
-    reply's JSON body.
+    reply's JSON body. `is_mistake` means that people typed something wrong, which does not count for their rate limit.
     """
 
     code: ClassVar[str] = "bad_request"
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = "The request was refused."
+    is_mistake: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
         self.message = message or self.default_message
@@ -39,6 +40,7 @@ class InvalidInput(ApiError):
     code = "invalid_input"
     status = 400
     default_message = "A field is missing, malformed or breaks a rule."
+    is_mistake = True
 
     def __init__(self, message: str, /, *, path: str = "$", **details: Any) -> None:
         super().__init__(message, path=path, **details)

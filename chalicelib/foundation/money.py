@@ -4,7 +4,7 @@ Amounts in major units (dollars, pounds, yen) appear only in bodies and replies 
 """
 
 from decimal import Context, Decimal, Inexact
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -24,7 +24,9 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
     """Convert an amount to minor units. Raises InvalidInput with `path` if it is not a valid price or has too many decimals."""
     highest = to_major_units(MAX_PRICE_CENTS, currency)
     if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
-        raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, rule="amount_too_large")
+        is_negative = amount.is_signed() and not amount.is_nan()
+        rule: dict[str, Any] = {"rule": "too_small", "limit": 0} if is_negative else {"rule": "amount_too_large"}
+        raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, **rule)
     allowed_digits = digits(currency)
     try:
         exact = amount.quantize(Decimal(1).scaleb(-allowed_digits), context=Context(traps=[Inexact]))

@@ -120,6 +120,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
     ] = "5/60"
+    limit_invalid_code: Annotated[
+        Rate,
+        _says(
+            "How many promo codes that do not exist guests may try for an event, all of them together. Further codes, right or wrong, are "
+            "then refused to guests; people with an account may go on."
+        ),
+    ] = "1000/3600"
     limit_promo_code: Annotated[
         Rate,
         _says(

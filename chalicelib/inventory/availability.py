@@ -40,6 +40,11 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
     return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items() if shards}
 
 
+def read_shown_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
+    """Read stocks as people see them, otherwise like `read_stock`: tickets kept for the waitlist count as held."""
+    return {stock_id: Stock.shown_of(shards) for stock_id, shards in read_shards_by_stock(shard_counts).items() if shards}
+
+
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
@@ -56,12 +61,6 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
                 _load_figures(stale, now)
     shown = [entry for group in groups for entry in _known_figures(group).items()]
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
-
-
-def fresh_stock(group: StockGroup, now: int) -> dict[str, Stock]:
-    """Return the stocks of a group as they are now, read from the shards. Tickets kept for the waitlist count as held, as displayed."""
-    by_stock = read_shards_by_stock(group.shard_counts)
-    return {stock_id: Figures.of(shards, now).stock for stock_id, shards in by_stock.items() if shards}
 
 
 def _known_figures(group: StockGroup) -> dict[str, Figures]:

@@ -60,13 +60,8 @@ class Figures(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
-        """Return the figures of these shards. `before` are the figures of the previous refresh, if there was one.
-
-        Tickets kept for the waitlist count as held, because other buyers cannot have them.
-        """
-        total = Stock.total_of(shards) if shards else NO_STOCK
-        kept = sum(shard.available for shard in shards if shard.is_kept)
-        total = replace(total, available=total.available - kept, held=total.held + kept)
+        """Return the figures of these shards. `before` are the figures of the previous refresh, if there was one."""
+        total = Stock.shown_of(shards) if shards else NO_STOCK
         shards = [shard for shard in shards if not shard.is_kept]
         is_quiet = before is not None and before.stock == total
         return cls(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
@@ -142,6 +143,12 @@ class Stock(Struct, frozen=True):
             is_open=all(part.is_open for part in parts),
             for_waitlist=sum(part.for_waitlist for part in parts),
         )
+
+    @classmethod
+    def shown_of(cls, shards: Sequence[Shard]) -> Self:
+        """Return the total as people see it: tickets kept for the waitlist count as held, because other buyers cannot have them."""
+        total, kept = cls.total_of(shards), sum(shard.available for shard in shards if shard.is_kept)
+        return replace(total, available=total.available - kept, held=total.held + kept)
 
 
 def stocks_of(shards: Iterable[Shard]) -> dict[str, Stock]:

@@ -149,10 +149,9 @@ def find_seller(event: Event | None) -> Seller:
 def seller_of(promoter: Promoter | None) -> Seller:
     """Return the seller of events with this verified promoter, or the shop without a promoter."""
     if promoter is not None:
-        name = promoter.company or promoter.name
         contact = " · ".join(filter(None, (promoter.website, promoter.email)))
         return Seller(
-            name=name,
+            name=promoter.seller_name,
             contact=contact,
             email=promoter.email,
             policies=promoter.policies,
@@ -206,21 +205,22 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
 def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
     """Remove a person's role at an event, or let the caller leave it. Returns the former membership.
 
-    Raises NotFound, Forbidden or MemberChanging.
+    The member id `me` is the caller's own. Raises NotFound, Forbidden or MemberChanging.
     """
-    is_own = event_id in identity.events and _is_member(identity.user_id, member_id)
+    own_id = _own_member_id(identity.user_id) if event_id in identity.events else None
+    is_own = own_id is not None and member_id in ("me", own_id)
     event = None if is_own else permissions.require_manager(identity, event_id)
-    membership = members.get_membership(event_id, member_id)
+    membership = members.get_membership(event_id, own_id if own_id is not None and is_own else member_id)
     if event is not None:
         _check_appointment(identity, event, membership.role, None)
     members.remove(membership, identity.user_id, now)
     return membership
 
 
-def _is_member(user_id: str, member_id: str) -> bool:
-    """Whether the member id belongs to the verified address of this account."""
+def _own_member_id(user_id: str) -> str | None:
+    """Return the member id of an account's verified address. Returns None if it has none."""
     account = accounts.find_account(user_id)
-    return account is not None and account.verified_at is not None and members.member_id(account.email) == member_id
+    return members.member_id(account.email) if account is not None and account.verified_at is not None else None
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:

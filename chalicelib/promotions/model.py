@@ -96,6 +96,7 @@ INVALID = "This promo code is not valid for this event. Correct it, or order wit
 class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
     default_message: ClassVar[str] = "This promo code is not valid for this event. Correct it, or remove it."
+    is_mistake: ClassVar[bool] = False  # it may be a guess
 
 
 class PromoCodeExpired(ApiError):

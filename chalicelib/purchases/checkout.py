@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale
+from chalicelib.edge import rate_limits
+from chalicelib.edge.rate_limits import INVALID_CODE
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
@@ -36,6 +38,7 @@ from chalicelib.purchases.errors import ReservationEnded
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
+from chalicelib.waiting_room.model import GUEST_PREFIX
 
 
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
@@ -358,10 +361,15 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     """Return the promo code with this text if an unpaid purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
-    purchase for an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
+    purchase for an event. Raises PromoCodeInvalid, PromoCodeLimitReached, what `PromoCode.check` raises, and RateLimited if guests have
+    tried too many wrong codes for the event.
     """
+    if is_guest := _is_guest(purchase.user_id):
+        rate_limits.check_guesses(INVALID_CODE, purchase.event_id, now)
     promo_code = promotions.find_typed_code(purchase.event_id, text)
     if promo_code is None:
+        if is_guest:
+            rate_limits.count_guess(INVALID_CODE, purchase.event_id, now)
         raise PromoCodeInvalid(INVALID, path=PATH)
     promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
     if _is_used_up_by(promo_code, purchase.user_id):
@@ -370,11 +378,23 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
 
 
 def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Validation:
-    """Return whether a code can be used now, by this user if there is one. Raises NotFound only if the event is missing."""
+    """Return whether a code can be used now, by this user if there is one. Raises NotFound only if the event is missing.
+
+    Raises RateLimited if guests have tried too many wrong codes for the event.
+    """
+    if is_guest := _is_guest(user_id):
+        rate_limits.check_guesses(INVALID_CODE, event_id, now)
     found = management.validate_code(event_id, code, now)
+    if is_guest and found.promo_code is None and found.reason is None:
+        rate_limits.count_guess(INVALID_CODE, event_id, now)
     if found.promo_code is not None and user_id is not None and _is_used_up_by(found.promo_code, user_id):
         return Validation(None, "limit_reached")
     return found
+
+
+def _is_guest(user_id: str | None) -> bool:
+    """Whether a stranger gets such an id without an email address. Accounts that began as guests keep theirs."""
+    return user_id is None or user_id.startswith(GUEST_PREFIX)
 
 
 def _is_used_up_by(promo_code: PromoCode, user_id: str) -> bool:

@@ -48,6 +48,18 @@ def test_a_late_reply_does_not_close_the_form_of_a_new_package(new_buyer, api, t
     manager.see("required · once per purchase")
 
 
+def test_the_list_of_tickets_shows_new_sales_within_three_seconds(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    manager.open(f"/events/{event_id}/tickets")
+    tier = api.get(f"/events/{event_id}/tiers").json["tiers"][0]
+    expect(manager.page.get_by_text(re.compile("^.* 0 of ")).first).to_be_visible()
+    builders.buy(api, "ada", event_id, tier["id"], 2)
+    expect(manager.page.get_by_text(re.compile("^.* 2 of ")).first).to_be_visible(timeout=3_000)
+
+
 @pytest.mark.journey
 def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
@@ -174,6 +186,10 @@ def test_whoever_is_invited_to_the_door_needs_only_a_password(new_buyer, api, ti
         expect(staff.page.get_by_label("Event", exact=True)).to_be_visible()
         staff.page.goto(link)  # somebody who is signed in gets to work at once
         staff.page.wait_for_url("**/door")
+        staff.page.get_by_role("link", name="Manage", exact=True).click()
+        staff.page.get_by_role("button", name=re.compile("^Leave: ")).click()
+        staff.press("Yes, leave this event")
+        staff.see_heading("Nothing to manage yet")
 
 
 def test_a_manager_comes_back_from_the_door(new_buyer, api, time):

@@ -39,6 +39,11 @@ def test_ticket_types_can_be_selected_by_status(api, apply_document):
         assert all(ticket_type["is_available"] is (status == "available") for ticket_type in ticket_types)
 
 
+def test_ticket_types_without_sale_times_have_an_empty_availability(api, apply_document):
+    apply_document(None, [ticket("a", availability=None)])
+    assert api.get("/tickets/types").json["ticket_types"][0]["availability"] == {}
+
+
 def test_an_unknown_event_has_no_ticket_types(api, apply_document):
     apply_document()
     assert api.get("/tickets/types?event_id=nowhere").json == {"ticket_types": [], "total": 0}

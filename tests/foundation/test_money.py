@@ -46,8 +46,9 @@ def test_an_amount_has_the_digits_of_its_currency(amount, currency, cents):
 def test_an_amount_that_cannot_be_is_refused(amount, currency, message):
     with pytest.raises(InvalidInput) as refusal:
         money.to_minor_units(Decimal(amount), currency, "$.price")
-    rule = "amount_digits" if "decimals" in message else "amount_too_large"
-    assert (refusal.value.message, refusal.value.details) == (message, {"path": "$.price", "rule": rule})
+    rule = {"rule": "amount_digits" if "decimals" in message else "amount_too_large"}
+    rule = {"rule": "too_small", "limit": 0} if amount == "-1" else rule
+    assert (refusal.value.message, refusal.value.details) == (message, {"path": "$.price", **rule})
 
 
 def test_amounts_keep_their_digits_in_json():

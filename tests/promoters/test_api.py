@@ -150,6 +150,26 @@ def test_a_crowd_on_the_page_of_an_event_reads_its_seller_once_a_minute(api, tim
     assert [entry.tables for entry in calls.entries] == [["promoters"]]
 
 
+def test_lists_of_events_name_the_seller(api, time):
+    builders.create_promoted_shop("nora")
+    paths = ("/events", "/events?search=fest")
+
+    def sellers():
+        return [event["seller_name"] for path in paths for event in api.get(path).json]
+
+    with settings.override(mail_from="Shop <tickets@shop.test>"):
+        assert sellers() == ["Shop", "Shop"]
+        profile = {"name": "Nora", "company": "Nora's Nights", "verified": True}
+        assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+        time.advance(600)
+        assert sellers() == ["Nora's Nights", "Nora's Nights"]
+        with record_calls() as calls:
+            for _ in range(5):
+                time.advance(60)
+                sellers()
+        assert "promoters" not in {table for entry in calls.entries for table in entry.tables}
+
+
 def test_a_draft_has_no_public_seller(api):
     assert api.get(f"/events/{builders.create_event(api, status='draft')}/seller").status == 404
 
@@ -389,6 +409,9 @@ def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop,
     assert api.delete(f"/events/fest/members/{other}", token=token).status == 403
     assert api.delete(f"/events/fest/members/{own}", token=token).status == 200
     assert log_in(api, "door@example.com").json["user"]["events"] == {}
+    invite(api)
+    assert api.delete("/events/fest/members/me", token=log_in(api, "door@example.com").json["access_token"]).json["id"] == own
+    assert api.delete("/events/fest/members/me", token=builders.admin_token()).status == 404
 
 
 def test_a_draft_without_a_start_is_listed_without_one(api, promoter):

@@ -205,3 +205,32 @@ def test_guesses_are_limited_by_address(api, shop):
     with settings.override(rate_limits="on", limit_promo_code="1/60", address_factor=3):
         asked = [api.get(f"/events/{shop[0]}/promo-codes/GUESS-{number}/validate").status for number in range(5)]
     assert asked == [200, 200, 200, 429, 429]
+
+
+def test_guests_guesses_are_limited_by_event_from_any_number_of_addresses(api, shop, manage):
+    manage("POST", f"/admin/events/{shop[0]}/promo-codes", **NEW)
+    guests = [api.post("/auth/guest").json["access_token"] for _ in range(2)]
+    reservation = builders.reserve(api, "ada", *shop).json["id"]
+    assert api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 1}, token=guests[1]).status == 201
+
+    def ask(code, number=0, **caller):
+        return api.get(f"/events/{shop[0]}/promo-codes/{code}/validate", source_ip=f"198.51.100.{number}", **caller)
+
+    with settings.override(rate_limits="on", limit_invalid_code="3/3600"):
+        assert [ask(f"GUESS-{number}", number, token=guests[0] if number % 2 else None).status for number in range(5)] == [200] * 3 + [429] * 2
+        refused = ask("EARLY-10", 9)
+        assert (refused.status, refused.json["by"], refused.json["limiter"]) == (429, "event", "invalid_code")
+        preview = f"/events/{shop[0]}/reservations?promo_code=EARLY-10"
+        assert [api.get(preview, token=guests[1]).status, api.get(preview, user="ada").status] == [429, 200]
+        assert ask("EARLY-10", 8, user="ada").json["valid"] is True
+        assert builders.start_checkout(api, "ada", reservation, promo_code="EARLY-10").status == 201
+
+
+def test_right_codes_and_those_that_have_ended_are_no_guesses(api, shop, manage, time):
+    manage("POST", f"/admin/events/{shop[0]}/promo-codes", **NEW | {"expires_at": "2026-06-02T12:00:00Z"})
+    with settings.override(rate_limits="on", limit_invalid_code="1/3600"):
+        for _ in range(3):
+            assert api.get(f"/events/{shop[0]}/promo-codes/EARLY-10/validate").json["valid"] is True
+        time.advance(2 * 86_400)
+        for _ in range(3):
+            assert api.get(f"/events/{shop[0]}/promo-codes/EARLY-10/validate").json["reason"] == "expired"

@@ -10,7 +10,7 @@ import { COOKIE, currentBuyer, fetchAsBuyer } from "./session";
 
 export { ApiFailure } from "./client";
 
-export type EventSummary = Schemas["EventView"];
+export type EventSummary = Schemas["ListedEventView"];
 export type EventStatus = EventSummary["status"];
 export type EventWithTiers = Schemas["EventWithTiersView"];
 export type Tier = Schemas["TierView"];

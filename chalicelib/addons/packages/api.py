@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.addons.packages import service
 from chalicelib.addons.packages.views import (
+    DeletedOptionView,
     DeletedPackageView,
     NewOption,
     NewOrderBody,
@@ -23,19 +24,17 @@ from chalicelib.addons.packages.views import (
     PublicPackagesView,
     package_purchase_view,
 )
-from chalicelib.catalog import permissions, tier_management
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTiers
-from chalicelib.catalog.views import DeletedView
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
-from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.model import CapacityInUse
@@ -47,6 +46,7 @@ from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
 from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem, ReservationRequest
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
+from chalicelib.tickets.model import EmailAddress
 
 bp = Blueprint(__name__)
 
@@ -193,7 +193,7 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
     actor = require_actor(request, event_id, package_id)
 
     def execute(option_id: str) -> Reply[CustomOption]:
-        return Reply(tier_management.create_option(package_id, body.option(option_id), actor, request.now), 201)
+        return Reply(service.create_option(package_id, option_id, body, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
 
@@ -208,11 +208,10 @@ def change_option(request: RequestContext, event_id: str, package_id: str, optio
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 @limited_for_caller(CATALOG)
-def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
-    """Delete a question. Earlier answers are kept."""
+def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedOptionView]:
+    """Delete a question. Earlier answers are kept, and the reply warns if there may be some."""
     actor = require_actor(request, event_id, package_id)
-    service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
-    return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
+    return Reply(service.delete_option(package_id, option_id, actor, request.now, expected_version(request)))
 
 
 def require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
@@ -238,11 +237,15 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 
 
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment."""
+    """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
+
+    The email with the tickets goes to `customer_email`.
+    """
 
     package_id: Id
     quantity: Quantity
     promo_code: PromoCodeInput | None = None
+    customer_email: EmailAddress | None = None
     option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
     token: WaitingRoomToken | None = None
     simulate: Literal["success", "fail"] | None = None
@@ -266,12 +269,12 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
     items = [RequestedItem(body.package_id, body.quantity)]
     order = OrderRequest(
         tickets=ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now),
-        options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
+        options=read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email)),
         key=idempotency.find_key(request, user_id) or idempotency.imply_key(request, user_id),
         pays_at_once=True,
         simulate=body.simulate,
     )
-    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+    with service.speaking_of_packages(), rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
             orders.check_simulation(body.simulate)

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from chalicelib.addons.packages.views import (
     TIER_NAMES,
+    DeletedOptionView,
     DeletedPackageView,
+    NewOption,
     NewPackage,
     OptionChanges,
     PackageAuditView,
@@ -34,11 +36,16 @@ from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError, NotFound
-from chalicelib.inventory.availability import cached_stock, read_stock
+from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import Stock
 
 # Words in the messages of tiers' errors, and the words for packages.
-_WORDS = (("ticket type", "package"), ("Tickets of this type", "Packages of this kind"), ("tickets are", "packages are"))
+_WORDS = (
+    ("ticket type", "package"),
+    ("Tickets of this type", "Packages of this kind"),
+    ("tickets of this type", "packages of this kind"),
+    ("tickets are", "packages are"),
+)
 
 
 def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
@@ -95,7 +102,7 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
     with showing_current(package_id):
         tier_management.update_tier(package_id, changes.tier_changes(currency), actor, now, expected)
     view = _show(catalog.snapshot(), package_id)
-    return replace(view, warnings=sales_warnings(view.sold_count, view.reserved_count, "name, price and seats"))
+    return replace(view, warnings=sales_warnings(view.sold_count, view.reserved_count, view.reserved_for_waitlist, "name, price and seats"))
 
 
 def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
@@ -128,16 +135,27 @@ def list_options(package_id: str) -> list[CustomOption]:
     return in_option_order(_get_tier(catalog.load_current(), package_id).options)
 
 
+def create_option(package_id: str, option_id: str, new: NewOption, actor: str, now: int) -> CustomOption:
+    """Add an option to a package. Raises NotFound and what `tier_management.create_option` raises."""
+    return tier_management.create_option(package_id, new.option(option_id, list_options(package_id)), actor, now)
+
+
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
     """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict contains the current package."""
     with showing_current(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
 
-def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> None:
-    """Delete an option. Raises what `update_option` raises."""
+def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> DeletedOptionView:
+    """Delete an option. The returned view has a warning if buyers may have answered it. Raises what `update_option` raises."""
     with showing_current(package_id):
         tier_management.delete_option(package_id, option_id, actor, now, expected)
+    package = _show(catalog.snapshot(), package_id)
+    warnings = []
+    if package.sold_count or package.reserved_count > package.reserved_for_waitlist:
+        counts = f"Sold: {package.sold_count}, reserved: {package.reserved_count}."
+        warnings = [f"{counts} Answers to this question stay in the orders, and new buyers are not asked."]
+    return DeletedOptionView(id=option_id, deleted_at=clock.iso(now), message="The option is deleted.", warnings=warnings)
 
 
 def list_history(package_id: str, limit: int, cursor: str | None, *, shows_addresses: bool) -> PackageAuditView:
@@ -176,13 +194,13 @@ def speaking_of_packages() -> Iterator[None]:
 
 
 def _packages_view(found: Catalog, event_id: str) -> PackagesView:
-    stocks = read_stock(found.shard_counts([event_id]))
+    stocks = read_shown_stock(found.shard_counts([event_id]))
     return PackagesView([package_view(found, tier, stocks) for tier in in_display_order(found.listed_tiers(event_id))])
 
 
 def _show(found: Catalog, package_id: str) -> PackageView:
     tier = _get_tier(found, package_id)
-    return package_view(found, tier, read_stock(found.tier_shard_counts(tier)))
+    return package_view(found, tier, read_shown_stock(found.tier_shard_counts(tier)))
 
 
 def _get_tier(found: Catalog, package_id: str) -> Tier:

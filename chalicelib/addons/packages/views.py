@@ -9,11 +9,11 @@ from msgspec.structs import asdict
 from chalicelib.audit.model import AuditEntry, FieldChange
 from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
 from chalicelib.catalog.fields import Count, Text, extended, optional_fields
-from chalicelib.catalog.forms import ImageUrl, Position, TierChanges, TierFields, Version, given_fields
+from chalicelib.catalog.forms import ImageUrl, OrderLimit, Position, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
 from chalicelib.catalog.tier_management import common_currency, next_position
-from chalicelib.catalog.views import Stocks, TierFieldsView, admin_tier_view, tier_view
+from chalicelib.catalog.views import DeletedView, Stocks, TierFieldsView, admin_tier_view, tier_view
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
@@ -34,7 +34,9 @@ TIER_NAMES = {
     "display_order": "position",
     "sold_count": "sold",
     "reserved_count": "reserved",
+    "limit_per_order": "per_user_limit",
 }
+NO_LIMIT = 50  # the highest `per_user_limit` of a tier: no order may have more tickets
 
 PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
@@ -45,7 +47,8 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A package to create. Without a `quantity_limit`, its sales are not limited; with 0, nobody can buy it.
 
-    A `description` of null is an empty one.
+    `limit_per_order` is how many of it one order may have. If it is null, only the event's `purchase_limit` applies, which limits all
+    orders of a buyer together. A `description` of null is an empty one.
 
     By default, the package has the `currency` of the event's other packages and is displayed after them.
     """
@@ -57,6 +60,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seats_per_package: Seats = 1
     is_sponsorship: bool = False
     quantity_limit: Count | None = None
+    limit_per_order: OrderLimit | None = None
     is_enabled: bool = True
     display_order: Position | None = None
     image_url: ImageUrl | None = None
@@ -99,23 +103,30 @@ class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question for buyers, asked `per` purchase, ticket or guest. A `multi_select` has 2 to 10 `choices`."""
+    """A question for buyers, asked `per` purchase, ticket or guest. A `multi_select` has 2 to 10 `choices`.
+
+    By default, it is asked after the package's other questions.
+    """
 
     label: OptionLabel
     option_type: OptionType
     is_required: bool = True
     choices: Choices = []
-    display_order: Position = 0
+    display_order: Position | None = None
     per: AskedPer = "purchase"
 
-    def option(self, option_id: str) -> CustomOption:
-        return CustomOption(id=option_id, **asdict(self))
+    def option(self, option_id: str, others: Sequence[CustomOption]) -> CustomOption:
+        """Return the option. `others` are the package's other options."""
+        last = max((other.display_order for other in others if other.id != option_id), default=-1)
+        values = {name: value for name, value in asdict(self).items() if name != "display_order"}
+        return CustomOption(id=option_id, display_order=last + 1 if self.display_order is None else self.display_order, **values)
 
 
 @extended(optional_fields(NewOption, without=()))
 class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fields to change; omitted fields keep their values. `version` is the version of the package."""
 
+    display_order: Position | UnsetType = UNSET
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
@@ -126,8 +137,8 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of a package share. `price` is in major units of the currency, and `price_cents` is in minor units.
 
-    `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `sold_count` counts
-    packages; each package admits `seats_per_package` people.
+    `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `limit_per_order` is
+    null if only the event limits an order. `sold_count` counts packages; each package admits `seats_per_package` people.
     """
 
     id: str
@@ -140,6 +151,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
     seats_per_package: int
     is_sponsorship: bool
     quantity_limit: int | None
+    limit_per_order: int | None
     sold_count: int
     available: int | None
     is_enabled: bool
@@ -166,14 +178,16 @@ class PublicPackagesView(Struct, frozen=True):
 class PackageView(PackageFieldsView, frozen=True, kw_only=True):
     """A package for managers of its event. Packages that the bootstrap file manages cannot be changed over HTTP.
 
-    `warnings` explain what a change means for a package that has sales.
+    `reserved_for_waitlist` counts the reserved packages that are kept for people on the waitlist or held for their offers. `warnings`
+    explain what a change means for a package that has sales.
     """
 
     reserved_count: int
+    reserved_for_waitlist: int
     managed_by: ManagedBy
     version: int
-    created_at: Timestamp | None
-    updated_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
     warnings: list[str] = []
 
 
@@ -186,6 +200,12 @@ class DeletedPackageView(Struct, frozen=True, kw_only=True):
     id: str
     deleted_at: Timestamp | None
     message: str
+
+
+class DeletedOptionView(DeletedView, frozen=True, kw_only=True):
+    """A confirmation that a question was deleted. `warnings` say what it means for a package that has sales."""
+
+    warnings: list[str]
 
 
 class PackagesView(Struct, frozen=True):
@@ -250,12 +270,15 @@ def _fields(view: type[PackageFieldsView], tier: Tier, source: TierFieldsView) -
     """Return the fields of a package view: the fields that it shares with the tier's view, `price` and `is_enabled`."""
     names = {name: TIER_NAMES.get(name, name) for name in view.__struct_fields__}
     taken = {name: getattr(source, tier_name) for name, tier_name in names.items() if hasattr(source, tier_name)}
+    if source.per_user_limit >= NO_LIMIT:
+        taken["limit_per_order"] = None
     return taken | {"price": money.to_major_units(tier.price_cents, tier.currency), "is_enabled": _is_enabled(tier.status)}
 
 
 def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"description": "", "per_user_limit": NO_LIMIT}  # null means these
     named = {TIER_NAMES.get(name, name): value for name, value in fields.items()}
-    return named | {"description": named["description"] or ""} if "description" in named else named
+    return {name: defaults[name] if value is None and name in defaults else value for name, value in named.items()}
 
 
 def _change(name: str, change: FieldChange) -> FieldChange:

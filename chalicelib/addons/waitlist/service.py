@@ -31,7 +31,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.inventory.availability import cached_stock, fresh_stock
+from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
@@ -235,7 +235,7 @@ def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) 
     stocks = cached_stock([group], now)
     tiers = [tier for tier in current.event_tiers(event.id) if wanted.tier_ids is None or tier.id in wanted.tier_ids]
     if any(current_tier_status(current, tier, now, current.tier_stock(tier, stocks)) in ("available", "test") for tier in tiers):
-        return fresh_stock(group, now)
+        return read_shown_stock(group.shard_counts)
     return stocks
 
 

@@ -33,8 +33,10 @@ def test_a_package_is_a_tier_in_other_words(api, event, time):
         "seats_per_package": 8,
         "is_sponsorship": True,
         "quantity_limit": 10,
+        "limit_per_order": None,
         "sold_count": 0,
         "reserved_count": 0,
+        "reserved_for_waitlist": 0,
         "available": 10,
         "is_enabled": True,
         "display_order": 0,
@@ -81,6 +83,7 @@ def test_a_price_has_no_more_digits_than_its_currency(api, event):
         ({"seats_per_package": 0}, "$.seats_per_package"),
         ({"seats_per_package": 101}, "$.seats_per_package"),
         ({"quantity_limit": -1}, "$.quantity_limit"),
+        ({"limit_per_order": 0}, "$.limit_per_order"),
         ({"image_url": "javascript:alert(1)"}, "$.image_url"),
         ({"currency": "usd"}, "$.currency"),
         ({"sold_count": 5}, "$.sold_count"),
@@ -90,6 +93,23 @@ def test_an_invalid_package_is_refused_and_names_the_field(api, event, fields, a
     reply = call(api, "POST", event, json=PACKAGE | fields)
     assert (reply.status, reply.json["path"]) == (400, at)
     assert listed(api, event) == []
+
+
+def test_a_negative_price_breaks_the_rule_of_a_minimum(api, event):
+    refused = call(api, "POST", event, json=PACKAGE | {"price": -1}).json
+    assert (refused["path"], refused["rule"], refused["limit"]) == ("$.price", "too_small", 0)
+
+
+def test_only_the_event_limits_an_order_of_a_package_unless_the_package_does(api, event):
+    package = create_package(api, event)["id"]
+    assert builders.reserve(api, "ada", event, package, 6).status == 201
+    assert builders.reserve(api, "bob", event, package, 7).json["error"] == "purchase_limit_exceeded"
+    assert call(api, "PATCH", event, package, json={"limit_per_order": 2}).json["limit_per_order"] == 2
+    [shown] = api.get(f"/events/{event}/tickets/packages").json["packages"]
+    assert shown["limit_per_order"] == 2
+    assert builders.reserve(api, "bob", event, package, 3).json["limit"] == 2
+    assert call(api, "PATCH", event, package, json={"limit_per_order": None}).json["limit_per_order"] is None
+    assert builders.reserve(api, "bob", event, package, 3).status == 201
 
 
 def test_a_package_without_a_limit_is_sold_without_one(api, event):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tests import builders
 from tests.addons.packages.requests import CHOICES, call, create_event, create_option, create_package
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -33,6 +34,23 @@ def test_an_option_is_created_shown_changed_and_deleted(api, package):
     for _ in range(2):  # a repetition changes nothing
         assert call(api, "DELETE", *package, "options", first["id"]).status == 200
     assert listed(api, package) == [changed.json]
+
+
+def test_a_new_option_is_asked_last(api, package):
+    create_option(api, *package, display_order=5)
+    second, third = (create_option(api, *package, label=label) for label in ("Second", "Third"))
+    assert [(option["label"], option["display_order"]) for option in listed(api, package)] == [("Dinner", 5), ("Second", 6), ("Third", 7)]
+    moved = call(api, "PATCH", *package, "options", third["id"], json={"display_order": 0})
+    assert moved.json["display_order"] == 0
+    assert [option["label"] for option in listed(api, package)] == ["Third", "Dinner", "Second"]
+    assert second["display_order"] == 6
+
+
+def test_deleting_an_option_warns_once_the_package_is_sold(api, package):
+    first, second = (create_option(api, *package, is_required=False, label=label) for label in ("First", "Second"))
+    assert call(api, "DELETE", *package, "options", first["id"]).json["warnings"] == []
+    builders.buy(api, "ada", *package, 2)
+    assert "Sold: 2" in call(api, "DELETE", *package, "options", second["id"]).json["warnings"][0]
 
 
 def test_each_change_is_in_the_history_of_the_package(api, package):

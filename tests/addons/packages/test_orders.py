@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.addons.packages.requests import call, create_event, create_option, create_package
 from tests.simulation.call_log import record_calls
@@ -152,6 +153,33 @@ def test_an_answer_is_for_one_ticket_or_for_all(api, time, table):
 def test_an_invalid_purchase_is_refused_and_names_the_field(api, time, table, fields, at):
     refused = buy(api, table, **fields)
     assert (refused.status, refused.json["path"]) == (400, at)
+
+
+def test_mistakes_in_the_answers_do_not_count_for_the_buyers_limit(api, time, table):
+    option = create_option(api, *table)["id"]
+    with settings.override(rate_limits="on"):
+        for _ in range(8):
+            assert buy(api, table, key="").json["error"] == "answers_required"
+        answered = {"option_responses": [{"option_id": option, "response_value": "Vegan"}]}
+        assert buy(api, table, key="", simulate="success", **answered).status == 201
+
+
+def test_guessed_promo_codes_count_for_the_buyers_limit(api, time, table):
+    with settings.override(rate_limits="on"):
+        statuses = [buy(api, table, key="", promo_code=f"GUESS{number}").status for number in range(8)]
+    assert statuses == [400] * 5 + [429] * 3
+
+
+def test_the_tickets_go_to_the_address_of_the_request(api, time, table):
+    bought = buy(api, table, simulate="success", customer_email="gala@example.com")
+    assert order_of(api, bought)["order"]["customer_email"] == "gala@example.com"
+
+
+def test_refusals_speak_of_packages(api, time, table):
+    call(api, "PATCH", *table, json={"limit_per_order": 2})
+    refused = buy(api, table, quantity=3).json
+    assert (refused["message"], refused["path"]) == ("You can buy at most 2 packages of this kind at once.", "$.quantity")
+    assert refused["package_id"] == table[1]
 
 
 def test_without_a_key_an_identical_request_within_a_minute_returns_the_same_order(api, time, table):

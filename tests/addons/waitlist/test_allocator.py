@@ -226,6 +226,19 @@ def test_each_line_gets_its_turn_if_a_run_ends_early(api, time, monkeypatch):
     assert [entry["status"] for entry in lines.own(api, "w1")] == ["offered", "offered"]
 
 
+def test_replies_to_more_capacity_say_what_is_kept_for_the_waitlist(api, sold_out):
+    event_id, tier_id, _ = sold_out
+    lines.join(api, "w1", event_id, 1)
+    capacity = {"token": builders.admin_token(), "json": {"capacity": 8}}
+    changed = api.patch(f"/tiers/{tier_id}", **capacity).json
+    shown = api.get(f"/tiers/{tier_id}", token=builders.admin_token()).json
+    for tier in (changed, shown):
+        assert (tier["available"], tier["reserved"], tier["reserved_for_waitlist"], tier["status"]) == (0, 4, 4, "sold-out")
+    assert "reserved: 4 (4 of them for people on the waitlist)" in changed["warnings"][0]
+    [package] = api.get(f"/admin/events/{event_id}/tickets/packages", token=builders.admin_token()).json["packages"]
+    assert (package["available"], package["reserved_count"], package["reserved_for_waitlist"]) == (0, 4, 4)
+
+
 def test_more_capacity_goes_to_the_waitlist(api, sold_out):
     event_id, tier_id, _ = sold_out
     lines.join(api, "w1", event_id, 2)

@@ -21,15 +21,18 @@ export const MeProvider = MeContext.Provider;
 /** The signed-in user. Pages in pages.ts are only shown to signed-in users. */
 export const useMe = (): Me => useContext(MeContext)!;
 
+/** The list of tickets shows sales within three seconds. */
+const TICKET_SECONDS = 2.4;
+
 /** Loads the event of the page, and reloads it for the event's next page, because tickets sell in the meantime. */
 export function EventProvider({ eventId, children }: { eventId: string | null; children: ComponentChildren }) {
+  const { path } = useLocation();
   const [changed, setChanged] = useState<{ event: ManagedEvent; number: number } | null>(null);
   const changes = useRef(0);
   const loaded = useLoaded(async () => {
     const changesBefore = changes.current;
     return { event: eventId === null ? null : await getEvent(eventId), changesBefore };
-  }, eventId ?? "");
-  const { path } = useLocation();
+  }, eventId ?? "", path.endsWith("/tickets") ? TICKET_SECONDS : undefined);
   const shown = useRef({ eventId, path });
   useEffect(() => {
     if (shown.current.eventId === eventId && shown.current.path !== path) void loaded.reload();

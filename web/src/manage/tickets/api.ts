@@ -7,6 +7,8 @@ import { toFormData } from "../events/api";
 export type Tier = Schemas["AdminTierView"];
 export type TierFields = Schemas["TierFields"];
 export type NewOption = Schemas["NewOption"];
+/** The fields of a question, to create or to change it. */
+export type OptionFields = NewOption & Schemas["OptionChanges"];
 export type Option = Schemas["CustomOption"];
 
 const packagePath = (tier: Tier) => ({ path: { event_id: tier.event_id, package_id: tier.id } });

@@ -5,7 +5,7 @@ import { Form } from "../../parts/form";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { changeOption, createOption, deleteOption, type NewOption, type Option, type Tier } from "./api";
+import { changeOption, createOption, deleteOption, type Option, type OptionFields, type Tier } from "./api";
 
 const MAX_QUESTIONS = 4;
 
@@ -86,7 +86,7 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
       is_required: values.is_required,
       per: values.per,
       ...(values.option_type === "multi_select" && { choices }),
-    } as NewOption;
+    } as OptionFields;
     if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
     if (option) await changeOption(tier, option.id, body);
     else await createOption(tier, body, key.current.key);

@@ -58,6 +58,7 @@ export const adminTexts = {
     confirm: "Confirm a payment",
     sign_up: "Register, from one network address",
     promo_code: "Try promo codes, from one network address",
+    invalid_code: "Wrong promo codes of guests, for one event",
     mail: "Emails to one address",
     invite: "Invite guests",
     webhook: "Change webhooks",

@@ -62,7 +62,7 @@ export const failureTexts: Record<string, string> = {
   expires_before_start: "The code must end after it starts.",
   no_discount: "Enter a number above 0.",
   not_a_percentage: "Enter a whole number from 1 to 100.",
-  amount_too_large: "This amount is too large, or below 0.",
+  amount_too_large: "This amount is too large.",
   amount_digits: "The currency has fewer decimals.",
   until_before_since: "The end must be after the start.",
 };

@@ -64,7 +64,7 @@ export const failureTexts: typeof english = {
   expires_before_start: "El código debe terminar después de empezar.",
   no_discount: "Indica un número mayor que 0.",
   not_a_percentage: "Indica un número entero de 1 a 100.",
-  amount_too_large: "Este importe es demasiado grande o menor que 0.",
+  amount_too_large: "Este importe es demasiado grande.",
   amount_digits: "La moneda tiene menos decimales.",
   until_before_since: "El final debe ser posterior al comienzo.",
 };
