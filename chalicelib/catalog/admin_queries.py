@@ -87,7 +87,9 @@ def get_tier(tier_id: str, now: int) -> AdminTierView:
 def changed_tier_view(changed: ChangedTier, now: int) -> ChangedTierView:
     """Return a tier that this instance has just changed. Uses the snapshot, which includes the change. Raises NotFound."""
     view = _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
-    return ChangedTierView(**asdict(view), warnings=views.sales_warnings(view.sold, view.reserved, view.reserved_for_waitlist, "name and price"))
+    return ChangedTierView(
+        **asdict(view), warnings=views.sales_warnings(view.sold, view.reserved, view.reserved_for_waitlist, "name and price")
+    )
 
 
 def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: int) -> AdminTierView:

@@ -111,7 +111,10 @@ def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
-    """Resize a tier's stock to the tier's changed capacity. Returns the stock as people see it. `known` are the stock's shards as `shrink` left them."""
+    """Resize a tier's stock to the tier's changed capacity. Returns the stock as people see it.
+
+    `known` are the stock's shards as `shrink` left them.
+    """
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 

@@ -71,9 +71,7 @@ class UserRequired(ApiError):
 
     code: ClassVar[str] = "user_required"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = (
-        "The header X-User-Id must be 1 to 64 letters, digits or . _ @ + -, beginning with a letter or digit."
-    )
+    default_message: ClassVar[str] = "The header X-User-Id must be 1 to 64 letters, digits or . _ @ + -, beginning with a letter or digit."
 
 
 class Forbidden(ApiError):

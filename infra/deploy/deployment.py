@@ -187,8 +187,8 @@ class Deployment:
         self._report(f"\nStage {self._options.stage} is deployed: {self._stack.outputs().get(SHOP_URL) or self._api_url()}")
         if self._mail_gaps:
             self._report(
-                f"Warning: this stage cannot send emails that work, so nobody can verify an address. Missing: {'; '.join(self._mail_gaps)}. "
-                "docs/messages.md says how to set it up."
+                "Warning: this stage cannot send emails that work, so nobody can verify an address. "
+                f"Missing: {'; '.join(self._mail_gaps)}. docs/messages.md says how to set it up."
             )
 
     def _open(self) -> None:

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from bootstrap.__main__ import main
-from chalicelib.ledger import service as ledger
 from chalicelib.audit import service as audit
+from chalicelib.ledger import service as ledger
 from tests import builders
 from tests.addons.reports.conftest import pages
 
