@@ -187,6 +187,7 @@ def test_only_the_ledgers_of_events_that_have_sold_are_read(shop):
     for name in ("Idle", "Quiet", "Empty"):
         builders.create_tier(shop.api, builders.create_event(shop.api, name))
     builders.run_sweep()  # begins the index
+    builders.project_changes()
     shop.time.advance(3600)
     start_schedule(shop)
     session = shop.open_checkout("ada", 1)
