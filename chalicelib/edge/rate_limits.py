@@ -314,6 +314,12 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
     return max(1, -(-counter.wait() // 1000))
 
 
+def require_effect(limit: RateLimit, key: str, now: int) -> None:
+    """Count an effect like `count_effect`. Raises RateLimited if it would have to wait."""
+    if count_effect(limit, key, now):
+        raise _refusal(limit, Counter(_key(limit, "user", key), limit.quota, now * 1000), "user", None)
+
+
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
     """Raise RateLimited if this instance knows that the wrong guesses at an event have exceeded the limit."""
     counter = _guess_counter(limit, event_id, now)

@@ -146,7 +146,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks."),
     ] = "300/3600"
-    limit_recipient: Annotated[Rate, _says("How many emails strangers can cause for one address; further ones wait.")] = "40/86400"
+    limit_recipient: Annotated[
+        Rate,
+        _says(
+            "How many emails strangers can cause for one address; further ones wait. "
+            "Also how often one ticket may change hands, and how often one email may be sent again."
+        ),
+    ] = "40/86400"
     limit_promoter_mail: Annotated[
         Rate, _says("How many emails may go out for a promoter's events, paid orders excepted; further ones wait.")
     ] = "99999/86400"

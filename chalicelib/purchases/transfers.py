@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
+from chalicelib.edge.rate_limits import RECIPIENT
 from chalicelib.foundation import log, settings
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
@@ -96,13 +98,16 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
     `email` is the address at which a user without an account gets emails and finds the ticket again. `language` is the language of emails.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
+    Raises RateLimited for a ticket that has changed hands too often, because each time causes two emails.
     """
     ticket_id, _, secret = token.rpartition(".")
     found = tickets.find_ticket(ticket_id)
-    for _ in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         ticket, has_accepted = _require_acceptable(found, secret, user_id, now)
         if has_accepted:
             return AcceptResult(ticket, repeated=True)
+        if attempt == 0:
+            rate_limits.require_effect(RECIPIENT, f"transfer {ticket.id}", now)
         gift = tickets.give_ticket(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)

@@ -10,11 +10,11 @@ from chalicelib.accounts.model import email_key
 from chalicelib.addons.messages import store
 from chalicelib.addons.messages.model import PushSubscription, TurnNotAhead, TurnNotice
 from chalicelib.catalog import permissions
-from chalicelib.edge import cursors
+from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
-from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import MAIL, RECIPIENT, RateLimited, limited
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
@@ -185,13 +185,15 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
     return Reply(MessagesView(messages=[_view(notification) for notification in found], next_cursor=cursors.encode(last) if last else None))
 
 
-@route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))
+@route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable, RateLimited))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
     """Send an email again unless it is already queued. It is sent within a minute."""
     identity = request.require_user()
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
+    if notification.status != "queued":  # an email about a paid order is not counted when it is sent
+        rate_limits.require_effect(RECIPIENT, f"resend {notification.id}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
 

@@ -243,6 +243,39 @@ def transfer_ticket(api: Client, giver: str, receiver: str, accepted: dict[str, 
     assert api.post(f"/transfers/{token}/accept", json=accepted, user=receiver).status == 201
 
 
+def test_a_ticket_that_goes_back_and_forth_stops_after_the_limit(api, post, time):
+    """Each time causes two emails, which would use up the promoter's limit and keep other emails waiting."""
+    create_owner("ada", "ada@example.com")
+    create_owner("bob", "bob@example.com")
+    assert builders.buy(api, "ada", *create_shop(api)).status == 201
+    people = ["ada", "bob"]
+    with settings.override(limit_recipient="4/86400"):
+        for number in range(4):
+            transfer_ticket(api, people[number % 2], people[(number + 1) % 2], {})
+        [ticket] = api.get("/tickets", user="ada").json["tickets"]
+        token = api.post(f"/tickets/{ticket['id']}/transfer", user="ada").json["token"]
+        refused = api.post(f"/transfers/{token}/accept", user="bob")
+        assert (refused.status, refused.json["error"]) == (429, "rate_limited")
+        assert refused.json["retry_after_seconds"] == 21_600
+        time.advance(21_600)
+        assert [api.post(f"/transfers/{token}/accept", user="bob").status for _ in range(3)] == [201, 200, 200]
+
+
+def test_the_email_about_a_paid_order_is_sent_again_only_up_to_the_limit(api, post, time):
+    shop = publish(api, 500, is_verified=True)
+    order(api, shop, 1)
+    assert len(post.deliver()) == 1
+    by = {"token": builders.token("mal", "promoter")}
+    [message] = api.get("/admin/messages", query={"event_id": shop[0]}, **by).json["messages"]
+    statuses = []
+    with settings.override(limit_recipient="2/86400"):
+        for _ in range(4):
+            statuses.append(api.post(f"/admin/messages/{message['id']}/resend", **by).status)
+            post.send()
+    assert statuses == [200, 200, 429, 429]
+    assert len(post.deliver()) == 3
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_buyers_of_free_tickets_learn_of_a_change_unless_the_event_is_suspended(api, post, time, locked):
     promoter_id, by = sign_up_promoter(api)
