@@ -253,6 +253,8 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
     account = get_account(user_id)
+    if not _may_log_in(account):  # a guest who has registered stays a guest until the address is verified
+        raise NoAccount()
     credentials = check_password(request, account, current)
     if account.locked_at is not None:  # the caller's access token stays valid for a few minutes
         raise AccountLocked()

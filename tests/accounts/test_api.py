@@ -139,6 +139,17 @@ def test_following_the_link_does_not_confirm_the_account_that_somebody_else_regi
         assert [log_in(api, password=password).status for password in ("the thief's own", PASSWORD)] == [401, 200]
 
 
+def test_a_new_password_does_not_replace_the_verification_of_the_address(api, time, mailbox):
+    guest = api.post("/auth/guest").json["access_token"]
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    with settings.override(email_verification="required"):
+        register(api, token=guest, role="promoter")
+        refused = api.post("/auth/password", json=change, token=guest)
+        assert (refused.status, refused.json["error"]) == (404, "no_account")
+        assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
+        assert api.post("/auth/password", json=change, token=log_in(api).json["access_token"]).status == 200
+
+
 # ------------------------------------------------------------------ profile
 def become_promoter(api, tokens):
     return api.post("/auth/me/promoter", token=tokens["access_token"])
