@@ -24,7 +24,7 @@ from chalicelib.accounts.sessions import GUEST_GENERATION, Device, Session, Sess
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import auth
+from chalicelib.edge import auth, rate_limits
 from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
@@ -270,13 +270,17 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
-    _mail_change(account.email, request.language)
+    _mail_change(account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
-def _mail_change(email: str, language: Language) -> None:
-    """Tell the owner of an account that its password was changed, with a link to the page where one asks for another password."""
-    notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
+def _mail_change(email: str, language: Language, now: int) -> None:
+    """Tell the owner of an account that its password was changed, with a link to the page where one asks for another password.
+
+    Sends only as many as one address may get, because somebody may have registered the address of a stranger.
+    """
+    if rate_limits.may_notify("password_changed", email_key(email), now):
+        notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
@@ -316,7 +320,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     ]
     mails.use_link(link, items)
     login_attempts.reset(link.email)
-    _mail_change(link.email, language)
+    _mail_change(link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
 
 

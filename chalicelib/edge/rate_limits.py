@@ -320,6 +320,19 @@ def require_effect(limit: RateLimit, key: str, now: int) -> None:
         raise _refusal(limit, Counter(_key(limit, "user", key), limit.quota, now * 1000), "user", None)
 
 
+def may_notify(kind: str, email_key: str, now: int) -> bool:
+    """Count an email that tells somebody about a change that has been made. Returns False above the limit for emails to one address.
+
+    Such an email must not make the request fail, so it is allowed if the store is unavailable.
+    """
+    try:
+        return count_effect(MAIL, f"{kind} {email_key}", now) == 0
+    except dynamo.STORE_ERRORS as failure:
+        if not dynamo.is_unavailable(failure):
+            raise
+        return True
+
+
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
     """Raise RateLimited if this instance knows that the wrong guesses at an event have exceeded the limit."""
     counter = _guess_counter(limit, event_id, now)

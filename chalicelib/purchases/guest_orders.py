@@ -17,6 +17,7 @@ from chalicelib.accounts.sessions import Session
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import DEFAULT
 from chalicelib.foundation import clock, log, parallel, secret_settings
 from chalicelib.notifications import service as notifications
@@ -63,6 +64,15 @@ def _keep_guest(guest_id: str, event_ids: set[str]) -> None:
     account_id = sessions.keep_guest(guest_id, kept_until(event_ids))
     if account_id is not None:
         move(guest_id, account_id, clock.now())
+
+
+def without_account(orders: Iterable[Purchase]) -> list[Purchase]:
+    """Return the orders of guests, in this order. Guests who have an account by now keep their id, but can sign in."""
+    from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
+
+    of_guests = [order for order in orders if order.user_id.startswith(GUEST_PREFIX)]
+    with_account = {account.user_id for account in accounts.find_accounts({order.user_id for order in of_guests})} if of_guests else set()
+    return [order for order in of_guests if order.user_id not in with_account]
 
 
 def find(guest_id: str) -> GuestOrders:
@@ -175,14 +185,18 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     saved = store.save(order, replace(order, resent_at=[*recent, now]), [entry], details=corrected if is_changed else None)
     log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
     if known is not None and email_key(known) != email_key(email):
-        _tell_former_address(order, known)
+        _tell_former_address(order, known, now)
     return saved
 
 
-def _tell_former_address(order: Purchase, email: str) -> None:
-    """Tell the former address of an order by email that the address has changed, without the new address and the promoter's texts."""
+def _tell_former_address(order: Purchase, email: str, now: int) -> None:
+    """Tell the former address of an order by email that the address has changed, without the new address and the promoter's texts.
+
+    Sends only as many as one address may get, because the buyer may have typed the address of a stranger.
+    """
     number = order_number(order.id, catalog.snapshot().events.get(order.event_id))
-    notifications.send(MailDraft("order_address_changed", email, order.language or DEFAULT, {"order_number": number}))
+    if rate_limits.may_notify("order_address_changed", email_key(email), now):
+        notifications.send(MailDraft("order_address_changed", email, order.language or DEFAULT, {"order_number": number}))
 
 
 def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:

@@ -53,7 +53,7 @@ from chalicelib.tickets.views import (
     ticket_view,
 )
 from chalicelib.waiting_room import tokens
-from chalicelib.waiting_room.model import GUEST_PREFIX, TokenUnknown
+from chalicelib.waiting_room.model import TokenUnknown
 from chalicelib.waiting_room.room_cache import forget_room
 
 # A buyer's own orders and tickets over HTTP.
@@ -292,7 +292,7 @@ def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> R
         else:
             email = mails.get_link(body.token, ("own_data",), request.now).email
             order = queries.get_order_of_address(email, body.order_id)
-        if order.id != body.order_id or not _is_of_guest(order):
+        if order.id != body.order_id or not guest_orders.without_account([order]):
             raise OrderNotFound()
         return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now))
 
@@ -304,12 +304,9 @@ def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView
         if refunds.refundable_until(ticket.event_id) is not None:
             by_order.setdefault(ticket.purchase_id, []).append(ticket)
     orders = queries.load_many(by_order) if by_order else {}
-    views_of = (_return_view(order, by_order[order.id], now) for order in orders.values() if order is not None and _is_of_guest(order))
+    of_guests = guest_orders.without_account(order for order in orders.values() if order is not None)
+    views_of = (_return_view(order, by_order[order.id], now) for order in of_guests)
     return [view for view in views_of if view is not None]
-
-
-def _is_of_guest(order: Purchase) -> bool:
-    return order.user_id.startswith(GUEST_PREFIX)
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

@@ -139,6 +139,16 @@ def test_following_the_link_does_not_confirm_the_account_that_somebody_else_regi
         assert [log_in(api, password=password).status for password in ("the thief's own", PASSWORD)] == [401, 200]
 
 
+def test_the_owner_of_a_registered_address_gets_only_a_few_notices_of_new_passwords(api, time, mailbox):
+    """Whoever registers somebody else's address can change the password of this account as often as they like."""
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        token, passwords = sign_up(api)["access_token"], [PASSWORD, OTHER_PASSWORD]
+        for number in range(4):
+            change = {"current_password": passwords[number % 2], "password": passwords[1 - number % 2]}
+            assert api.post("/auth/password", json=change, token=token).status == 200
+        assert mailbox.kinds().count("password_changed") == 2
+
+
 def test_a_new_password_does_not_replace_the_verification_of_the_address(api, time, mailbox):
     guest = api.post("/auth/guest").json["access_token"]
     change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}

@@ -25,7 +25,6 @@ from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, order_number
-from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
@@ -255,8 +254,8 @@ def _returns(notification: Notification, event: Event, address: str) -> dict[str
     found = refunds.find_return(purchase, queries.load_tickets(purchase), clock.now())
     if found is None:
         return None
-    is_guest = purchase.user_id.startswith(GUEST_PREFIX)
-    page = f"find-tickets#token={guest_orders.order_token(purchase.id, address)}" if is_guest else f"orders/{purchase.id}"
+    has_account = not guest_orders.without_account([purchase])
+    page = f"orders/{purchase.id}" if has_account else f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"
     return {"until": clock.local(found.until, event.timezone), "url": settings.current().page_url(page)}
 
 

@@ -178,6 +178,14 @@ def test_the_link_of_one_order_returns_only_this_order_of_a_guest(shop):
     assert shop.api.post("/lost-tickets/return", json={"token": token, "order_id": order_id}).status == 200
 
 
+def test_a_link_does_not_return_the_tickets_of_a_guest_who_has_an_account_by_now(shop):
+    guest, order_id = shop.buy_as_guest(2)
+    assert shop.api.post("/auth/register", json={"email": "eve@example.com", "password": "seven grey owls"}, token=guest).status == 201
+    token = order_token(order_id, EMAIL)
+    assert shop.api.post("/lost-tickets/open", json={"token": token}).json["returnable"] == []
+    assert shop.api.post("/lost-tickets/return", json={"token": token, "order_id": order_id}).status == 404
+
+
 def test_the_window_ends_before_the_event_starts(shop):
     refused = shop.change(refundable_until=clock.iso(shop.time.now + 31 * DAY))
     assert (refused.status, refused.json["path"], refused.json["rule"]) == (400, "$.refundable_until", "refundable_after_start")
