@@ -215,20 +215,35 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
 
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
-    """End the event's reservations, and note whether any tickets are still on hold, for example because their payment is in progress."""
+    """End the event's reservations while there is time, and note whether any tickets were on hold.
+
+    Some reservations may not end now, for example because their payment is in progress.
+    """
     by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
-    ended = 0
-    for purchase in purchases.load_many(holders).values():
-        if purchase is not None and purchase.state in ACTIVE_STATES:
-            result = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
-            ended += result == "ended"
+    found = purchases.load_many(holders).values()
+    with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
+        ended = sum(_try_end(purchase, now) for purchase in found if purchase is not None and purchase.state in ACTIVE_STATES)
     # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells from it.
     is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
     reservations = cancellation.reservations + ended
     return replace(cancellation, began_without_holds=is_quiet, reservations=reservations, orders=0, disputed=0)
+
+
+def _try_end(purchase: Purchase, now: int) -> bool:
+    """End a reservation if there is time. Returns whether it ended.
+
+    A failure keeps no order waiting for its refund: the hold expires without us, and if it is paid for instead, another pass refunds it.
+    """
+    if deadline.remaining() < SECONDS_RESERVED:
+        return False
+    try:
+        return purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now)) == "ended"
+    except Exception:
+        log.exception("event_cancellation.reservation_left", purchase_id=purchase.id)
+        return False
 
 
 def _end_reservation(purchase: Purchase, now: int) -> str:

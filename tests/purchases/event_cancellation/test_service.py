@@ -8,7 +8,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.ledger import money_cases
-from chalicelib.purchases import event_cancellation
+from chalicelib.purchases import event_cancellation, settlement
 from chalicelib.purchases import store as purchases
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
@@ -199,6 +199,42 @@ def test_an_order_that_nobody_foresaw_keeps_no_others_waiting(api, time, monkeyp
     monkeypatch.setattr(event_cancellation, "refund_all_tickets", fail_for_one)
     assert refund_all(event_id, time).orders == 2
     assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
+
+
+def test_a_checkout_that_the_provider_does_not_know_keeps_no_refunds_waiting(api, time, monkeypatch):
+    event_id, tier_id = create_published(api, capacity=20)
+    order = builders.create_order(api, (event_id, tier_id), 1)
+    lost, other = (builders.reserve(api, user, event_id, tier_id).json["id"] for user in ("bob", "cleo"))
+    builders.start_checkout(api, "bob", lost)
+    cancel(api, event_id)
+    original = settlement.payments.cancel_payment
+
+    def fail_for_one(payment):
+        if payment is not None:
+            raise LookupError("no such payment")
+        return original(payment)
+
+    monkeypatch.setattr(settlement.payments, "cancel_payment", fail_for_one)
+    builders.run_sweep()
+    assert [purchases.load(purchase_id).state for purchase_id in (order, lost, other)] == ["refunded", "paying", "cancelled"]
+
+
+def test_many_checkouts_at_a_slow_provider_keep_no_refunds_waiting(api, time, monkeypatch):
+    """Banks may decide for days, and each pass asks the provider about each of these payments again."""
+    event_id, tier_id = create_published(api, capacity=20)
+    order = builders.create_order(api, (event_id, tier_id), 1)
+    for number in range(6):
+        reserved = builders.reserve(api, f"payer{number}", event_id, tier_id).json["id"]
+        builders.start_checkout(api, f"payer{number}", reserved)
+    cancel(api, event_id)
+
+    def decide_later(purchase, now):
+        time.advance(3)
+        return "processing"
+
+    monkeypatch.setattr(event_cancellation, "_end_reservation", decide_later)
+    builders.run_sweep()
+    assert purchases.load(order).state == "refunded"
 
 
 @pytest.mark.not_on_moto
