@@ -28,6 +28,7 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
 MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: it also delays emails and webhooks
 MAX_FOLLOWED_OFFERS = 20
+MAX_FOLLOWED_ENDS = 100  # open offers that it looks at; the schedule looks at all of them
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
@@ -80,7 +81,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
         return report
-    report.ended = end_offers(event.id, now)
+    report.ended = end_offers(event.id, now, is_following)
     if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
@@ -100,12 +101,19 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     return report
 
 
-def end_offers(event_id: str, now: int) -> int:
-    """Mark the event's finished offers as accepted, declined or expired. Returns their number."""
-    offered = store.list_offered(event_id)
+def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
+    """Mark the event's finished offers as accepted, declined or expired. Returns their number.
+
+    This takes at most half of the time that is left, so that thousands of offers that expire together keep no other line waiting. An
+    allocator that is following a change looks only at the first offers. The next run continues.
+    """
+    offered = store.list_offered(event_id, limit=MAX_FOLLOWED_ENDS if is_following else None)
     purchases = queries.load_many(entry.purchase_id for entry in offered if entry.purchase_id is not None)
     ended = [entry for entry in offered if not _is_open(purchases.get(entry.purchase_id or ""))]
-    for entry in ended:
+    reserved = deadline.remaining() / 2 if ended else 0
+    for count, entry in enumerate(ended):
+        if deadline.remaining() < max(reserved, SECONDS_FOR_OFFER):
+            return count
         end_offer(entry, purchases.get(entry.purchase_id or ""), now)
     return len(ended)
 

@@ -1,6 +1,6 @@
 """Join and leave a waitlist, list its entries, make offers by hand, and run the allocator when tickets come back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Literal
 
 from msgspec import Struct
@@ -205,7 +205,18 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 def follow(changes: Sequence[Change]) -> None:
     """Run the allocator for events where tickets may have come back or an offer was paid. Safe to repeat."""
     event_ids = {event_id for change in changes if (event_id := _affected_event_id(change)) is not None}
-    allocator.allocate_each(store.find_lines(event_ids), clock.now(), is_following=True)
+    lines = store.find_lines(event_ids)
+    _reopen_lines(changes, {line.event_id for line in lines})
+    allocator.allocate_each(lines, clock.now(), is_following=True)
+
+
+def _reopen_lines(changes: Sequence[Change], open_lines: Set[str]) -> None:
+    """Open the lines of changed events again. The allocator deletes a line when the event is over or the waitlist is switched off."""
+    changed = [change.after for change in changes if isinstance(change, EventChanged) and change.before is not None]
+    events = [event for event in changed if event is not None and event.has_waitlist and event.id not in open_lines]
+    now = clock.now()
+    waiting = [event for event in events if event_phase(event, now) not in ("closed", "cancelled")]
+    store.reopen_lines({event.id: event.last_sale_at + KEPT_SECONDS for event in waiting})
 
 
 def _affected_event_id(change: Change) -> str | None:

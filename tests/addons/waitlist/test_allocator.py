@@ -1,12 +1,13 @@
 """The allocator: who gets returned tickets, in which order, and what passers-by get; parallel and crashing allocators."""
 
+from contextlib import suppress
 from itertools import count
 from types import SimpleNamespace
 
 import pytest
 
 from chalicelib.addons.waitlist import allocator, store
-from chalicelib.foundation import settings
+from chalicelib.foundation import deadline, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
@@ -358,3 +359,27 @@ def test_settings_decide_how_long_an_offer_lasts(api, sold_out):
     with settings.override(waitlist_offer_seconds=600):
         lines.run_allocator()
     assert lines.own(api, "w1")[0]["offer"]["expires_in_seconds"] == 600
+
+
+def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, time, monkeypatch):
+    shops = sorted(lines.sold_out_shop(api, time, sold=8) for _ in range(2))
+    (busy, _, busy_orders), (other, _, other_orders) = shops
+    for number, order_id in enumerate(busy_orders):
+        lines.join(api, f"w{number}", busy)
+        lines.give_back(api, order_id)
+    lines.join(api, "next", other)
+    lines.run_allocator()
+    time.advance(2 * 86_400)
+    builders.run_sweep()
+    lines.give_back(api, other_orders[0])
+    end_offer = store.end_offer
+
+    def end_slowly(*arguments):
+        time.advance(20)
+        end_offer(*arguments)
+
+    monkeypatch.setattr(store, "end_offer", end_slowly)
+    for _ in range(2):
+        with deadline.within(55), suppress(deadline.DeadlineExceeded):
+            allocator.allocate_all(time.now)
+    assert statuses(api, "next") == ["offered"]

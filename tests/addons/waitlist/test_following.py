@@ -2,12 +2,13 @@
 
 import pytest
 
-from chalicelib.addons.waitlist import allocator
+from chalicelib.addons.waitlist import allocator, service, store
+from chalicelib.catalog import service as catalog
 from chalicelib.changes import jobs
-from chalicelib.changes.model import WaitlistOffered
+from chalicelib.changes.model import EventResumed, WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline
+from chalicelib.foundation import clock, deadline
 from tests import builders, engines, invariants, store_calls
 from tests.addons.waitlist import lines
 from tests.simulation.call_log import record_calls
@@ -87,6 +88,57 @@ def test_the_lines_of_many_events_are_found_at_once(api, time, pass_on):
     lines.run_allocator()
     assert {entry["status"] for entry in lines.own(api, "w1")} == {"offered"}
     invariants.check(time.now)
+
+
+def test_people_who_waited_still_wait_when_a_promoter_allows_the_waitlist_again(api, time, pass_on):
+    event_id, tier_id, orders = lines.sold_out_shop(api, time)
+    lines.join(api, "w1", event_id)
+    for _ in range(2):  # the first run puts what was kept on sale, the second deletes the line
+        api.patch(f"/events/{event_id}", json={"waitlist": {"enabled": False}}, token=builders.admin_token())
+        lines.run_allocator()
+    assert store.find_line(event_id) is None
+    api.patch(f"/events/{event_id}", json={"waitlist": None}, token=builders.admin_token())
+    pass_on("catalog")
+    lines.run_allocator()
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    lines.run_allocator()
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+    invariants.check(time.now)
+
+
+def test_people_who_waited_still_wait_when_an_event_is_moved_after_its_date(api, time, pass_on):
+    event_id, tier_id, _ = lines.sold_out_shop(api, time)
+    lines.join(api, "w1", event_id)
+    lines.run_allocator()
+    time.now = catalog.load_current().events[event_id].last_sale_at + 1
+    for _ in range(2):
+        lines.run_allocator()
+    assert store.find_line(event_id) is None
+    later = {"starts_at": clock.iso(time.now + 40 * 86_400)}
+    assert api.patch(f"/events/{event_id}", json=later, token=builders.admin_token()).status == 200
+    pass_on("catalog")
+    lines.run_allocator()
+    api.patch(f"/tiers/{tier_id}", json={"capacity": 3}, token=builders.admin_token())
+    pass_on("catalog")
+    lines.run_allocator()
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+
+
+def test_a_change_records_the_end_of_a_few_offers_and_the_schedule_of_the_rest(api, time, pass_on, monkeypatch):
+    monkeypatch.setattr(allocator, "MAX_FOLLOWED_ENDS", 2)
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=4)
+    for number, order_id in enumerate(orders):
+        lines.join(api, f"w{number}", event_id)
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    time.advance(2 * 86_400)
+    builders.run_sweep()
+    with store_calls.made_by("follow_changes"):
+        service.follow([EventResumed(at=time.now, event_id=event_id)])
+    assert len(store.list_offered(event_id)) == 2
+    lines.run_allocator()
+    assert store.list_offered(event_id) == []
 
 
 def test_changes_of_events_that_nobody_waits_for_do_nothing(api, time, pass_on):
