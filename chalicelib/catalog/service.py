@@ -23,6 +23,7 @@ from chalicelib.catalog.snapshots import (
 )
 from chalicelib.catalog.store import (
     delete_passing,
+    find_flagged_events,
     list_versions,
     load_content,
     load_document,
@@ -43,6 +44,7 @@ __all__ = [
     "delete_passing",
     "delete_unpublished",
     "expire",
+    "find_flagged_events",
     "find_known_event",
     "find_snapshot",
     "get_sellable_tiers",

@@ -392,6 +392,12 @@ def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.T
     return set_paused_item(f"{_PROMOTER}{stop.promoter_id}", stop.is_stopped, by, now)
 
 
+def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
+    """Return the ids of the events that the pause flag with this id pauses: one event, or all events of a stopped promoter."""
+    promoter_id = flag_id.removeprefix(_PROMOTER)
+    return [flag_id] if promoter_id == flag_id else [event.id for event in catalog.events.values() if event.promoter_id == promoter_id]
+
+
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
     return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_not_exists(pk)")
 

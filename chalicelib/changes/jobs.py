@@ -68,20 +68,22 @@ def followers() -> list[Callable[[Sequence[Change]], None]]:
 def _mark_for_sweep(changes: Sequence[Change]) -> None:
     from chalicelib.purchases.sweep_store import mark_changed
 
-    mark_changed(filter(None, map(_event_id, changes)), clock.now())
+    mark_changed((event_id for change in changes for event_id in _event_ids(change)), clock.now())
 
 
-def _event_id(change: Change) -> str | None:
-    """Return the event whose purchases or settings a change concerns, or None for other changes."""
+def _event_ids(change: Change) -> list[str]:
+    """Return the events whose purchases or settings a change concerns: all events of a promoter who is stopped or may sell again."""
     match change:
         case PurchaseChange():
-            return change.purchase.event_id
-        case EventChanged() | EventPaused() | EventResumed():
-            return change.event_id
+            return [change.purchase.event_id]
+        case EventChanged():
+            return [change.event_id]
+        case EventPaused() | EventResumed():
+            return catalog.find_flagged_events(catalog.snapshot(), change.event_id)
         case TierChanged():
             tier = change.after or change.before
-            return None if tier is None else tier.event_id
-    return None
+            return [] if tier is None else [tier.event_id]
+    return []
 
 
 def _number_seats(changes: Sequence[Change]) -> None:

@@ -7,11 +7,12 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts import directory
 from chalicelib.accounts.directory import RightsChange
+from chalicelib.catalog import event_states, store
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog import store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
+from chalicelib.purchases import sweep
 from tests import builders
 from tests.accounts.conftest import log_in, register
 from tests.catalog.requests import open_flags
@@ -292,3 +293,23 @@ def test_a_buyer_without_a_promoters_role_is_locked_without_a_change_of_the_cata
 
 def _die(*_: Any) -> None:
     raise RuntimeError("the function ended")
+
+
+def test_the_next_sweep_opens_the_stock_if_a_request_ends_before_it_does(api, time, monkeypatch):
+    """Even if the promoter's events are in none of the shards that the sweep reads in turn."""
+    promoter_id, by = sign_up_promoter(api)
+    shop = publish(api, by)
+    builders.run_sweep()  # the first run looks at all events
+    change(api, promoter_id, locked=True)
+    builders.project_changes()
+    time.advance(120)
+    builders.run_sweep()
+    with monkeypatch.context() as crashing:
+        crashing.setattr(event_states, "follow_promoter", lambda *_: 0)
+        change(api, promoter_id, locked=False)
+    assert open_flags(shop[0]) == {False}
+    monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))
+    builders.project_changes()
+    time.now = (time.now + 70) // 60 * 60
+    builders.run_sweep()
+    assert builders.reserve(api, "ada", *shop).status == 201
