@@ -137,6 +137,8 @@ WIDE_FACTOR = 10
 WIDE_FACTOR_IN_SALES = 100
 
 UNREPORTED_EFFECTS_SHARE = 1000
+# One network makes at most this part of the wrong guesses at an event, and a /48 network twice as many.
+GUESSES_SHARE, WIDE_FACTOR_OF_GUESSES = 20, 2
 
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
@@ -334,22 +336,38 @@ def may_notify(kind: str, email_key: str, now: int) -> bool:
 
 
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
-    """Raise RateLimited if this instance knows that the wrong guesses at an event have exceeded the limit."""
-    counter = _guess_counter(limit, event_id, now)
-    if settings.current().rate_limits == "on" and counter.wait() > 0:
-        raise _refusal(limit, counter, "event", None)
+    """Raise RateLimited if this instance knows that the wrong guesses at an event, or those of the caller's network, exceed the limit."""
+    for counter, by in _guess_counters(limit, event_id, now):
+        if counter.wait() > 0:
+            raise _refusal(limit, counter, by, None)
 
 
 def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
-    """Count a wrong guess for its event, wherever it comes from. Raises RateLimited if the limit is exceeded, and the store's errors."""
+    """Count a wrong guess for its event, wherever it comes from. Raises RateLimited if a limit is exceeded, and the store's errors.
+
+    A network makes only a share of the guesses. Otherwise, one stranger could use up the limit and keep the answers from everybody.
+    """
     check_guesses(limit, event_id, now)
-    counter = _guess_counter(limit, event_id, now)
-    if settings.current().rate_limits == "on" and not (counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)):
-        raise _refusal(limit, counter, "event", None)
+    for counter, by in _guess_counters(limit, event_id, now):
+        if not (counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)):
+            raise _refusal(limit, counter, by, None)
 
 
-def _guess_counter(limit: RateLimit, event_id: str, now: int) -> Counter:
-    return Counter(_key(limit, "event", event_id), limit.quota, now * 1000)
+def _guess_counters(limit: RateLimit, event_id: str, now: int) -> list[tuple[Counter, CountedBy]]:
+    """Return the counters of the caller's networks, then the counter of the event. Returns none if rate limits are off."""
+    if settings.current().rate_limits == "off":
+        return []
+    quota = limit.quota
+    by_network: list[tuple[Counter, CountedBy]] = [
+        (
+            Counter(
+                _key(limit, "address", event_id, network), Quota(max(1, quota.count * factor // GUESSES_SHARE), quota.seconds), now * 1000
+            ),
+            "address",
+        )
+        for network, factor in _networks(_address(log.caller_address()), WIDE_FACTOR_OF_GUESSES)
+    ]
+    return [*by_network, (Counter(_key(limit, "event", event_id), quota, now * 1000), "event")]
 
 
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -390,7 +408,10 @@ def source_networks(request: RequestContext, wide_factor: int = WIDE_FACTOR) -> 
     address in a /64. The second is the /48 network of an IPv6 address, because some subscribers have a whole /48. Returns no networks if
     the address is unknown.
     """
-    address = source_address(request)
+    return _networks(source_address(request), wide_factor)
+
+
+def _networks(address: Address | None, wide_factor: int) -> list[tuple[str, int]]:
     if address is None:
         return []
     if address.version == 4:
@@ -400,8 +421,12 @@ def source_networks(request: RequestContext, wide_factor: int = WIDE_FACTOR) -> 
 
 def source_address(request: RequestContext) -> Address | None:
     """Return the address of the caller, or of the viewer if the request came through the CDN. Returns None if it is unknown."""
+    return _address(source_addresses.source_address(request.chalice_request))
+
+
+def _address(text: str | None) -> Address | None:
     try:
-        address = ip_address(source_addresses.source_address(request.chalice_request) or "")
+        address = ip_address(text or "")
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -227,6 +227,22 @@ def test_guests_guesses_are_limited_by_event_from_any_number_of_addresses(api, s
         assert builders.start_checkout(api, "ada", reservation, promo_code="EARLY-10").status == 201
 
 
+def test_one_network_cannot_use_up_the_guesses_of_all_guests(api, shop, manage):
+    manage("POST", f"/admin/events/{shop[0]}/promo-codes", **NEW)
+
+    def ask(code, address):
+        return api.get(f"/events/{shop[0]}/promo-codes/{code}/validate", source_ip=address)
+
+    with settings.override(rate_limits="on", limit_promo_code="999/60", limit_invalid_code="60/3600"):
+        replies = [ask(f"GUESS-{number}", "198.51.100.1") for number in range(70)]
+        assert [reply.status for reply in replies] == [200] * 3 + [429] * 67
+        assert replies[-1].json["by"] == "address"
+        assert ask("EARLY-10", "198.51.100.2").json["valid"] is True
+        wide = [ask(f"GUESS-{number}", f"2001:db9:1:{number}::1").status for number in range(70)]
+        assert wide == [200] * 6 + [429] * 64
+        assert ask("EARLY-10", "198.51.100.2").json["valid"] is True
+
+
 def test_right_codes_and_those_that_have_ended_are_no_guesses(api, shop, manage, time):
     manage("POST", f"/admin/events/{shop[0]}/promo-codes", **NEW | {"expires_at": "2026-06-02T12:00:00Z"})
     with settings.override(rate_limits="on", limit_invalid_code="1/3600"):
