@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 100_000
-MAX_ESTIMATED_LENGTH = 72  # estimates take longer with each character, and longer passwords are not common
+MAX_ESTIMATED_LENGTH = 32  # estimates take longer with each character: up to two seconds for 72 that somebody chooses for this
 
 
 def hash_password(password: str) -> str:
