@@ -92,7 +92,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
         wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language)
         result = service.join_waitlist(user_id, wanted, request.now)
-        attempt.is_bounded = True  # a user can have only one open entry per event
+        attempt.is_bounded = not result.has_left_before  # a user can have only one open entry per event
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
 
 

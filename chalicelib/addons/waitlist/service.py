@@ -84,8 +84,11 @@ class LineOverview(Struct, frozen=True):
 
 
 class JoinedEntry(Struct, frozen=True):
+    """The entry of a user who joined. `has_left_before`: the user had an entry for the event that has ended, and joins again."""
+
     own: OwnEntry
     is_new: bool
+    has_left_before: bool = False
 
 
 def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
@@ -124,7 +127,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
     log.count("waitlist_joins")
     log.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
-    return JoinedEntry(_own_entry(entry, now), is_new=True)
+    return JoinedEntry(_own_entry(entry, now), is_new=True, has_left_before=before is not None)
 
 
 def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.addons.waitlist import lines
 
@@ -18,6 +19,18 @@ def _invariants(api, time):
 def sold_out(api, time):
     """(event id, tier id, ids of the two orders)"""
     return lines.sold_out_shop(api, time)
+
+
+def test_who_leaves_and_joins_again_is_limited(api, sold_out):
+    """Each time may cause an offer and an email about it."""
+    event_id, statuses = sold_out[0], []
+    with settings.override(rate_limits="on", limit_waitlist="3/60"):
+        for _ in range(6):
+            joined = lines.join(api, "w1", event_id)
+            statuses.append(joined.status)
+            if joined.status == 201:
+                assert api.delete(f"/waitlist/{joined.json['id']}", user="w1").status == 200
+    assert statuses == [201] * 4 + [429] * 2  # the first entry is bounded by its record
 
 
 def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
