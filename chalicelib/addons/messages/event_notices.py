@@ -5,6 +5,7 @@ is saved after each portion. A notice compares the details that holders know wit
 email, and a change that is delivered twice causes no second email.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
@@ -26,7 +27,7 @@ from chalicelib.tickets.store import change_position, query_changed_tickets
 QUIET_SECONDS = 300  # from the last change until the emails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
 PORTION = 250  # tickets
-MAX_PORTIONS = 4  # per run: about as many emails as one run sends at the initial rate of SES
+MAX_TICKETS = 1000  # per run: about as many emails as one run sends at the initial rate of SES
 HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
 SECONDS_RESERVED = 30  # per run, for sending
 MAX_ATTEMPTS = 5
@@ -56,30 +57,35 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 
 
 def queue_mails(now: int) -> int:
-    """Queue the due emails about changes to events, in at most MAX_PORTIONS portions. Returns the number of portions.
+    """Queue the due emails about changes to events, for about MAX_TICKETS tickets. Returns the number of tickets.
 
-    An error in one notice does not stop the others.
+    The notices take turns, a portion each, and each run begins with another one. So neither a large event nor an error keeps the others
+    waiting.
     """
-    portions = 0
-    for notice in store.list_open_notices():
+    notices = deque((notice.event_id, _queue_portions(notice, now)) for notice in store.list_open_notices())
+    notices.rotate(now // 60)
+    tickets = 0
+    while notices and tickets < MAX_TICKETS and deadline.remaining() >= SECONDS_RESERVED:
+        event_id, portions = notices.popleft()
         try:
-            for _ in _queue_portions(notice, now):
-                portions += 1
-                if portions >= MAX_PORTIONS or deadline.remaining() < SECONDS_RESERVED:
-                    return portions
+            tickets += next(portions)
+        except StopIteration:
+            continue
         except Exception as error:
             if dynamo.is_unavailable(error):
                 raise
-            log.exception("event_notice.failed", event_id=notice.event_id)
-    return portions
+            log.exception("event_notice.failed", event_id=event_id)
+            continue
+        notices.append((event_id, portions))
+    return tickets
 
 
-def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
-    """Queue the due emails of a notice, and yield after each portion."""
+def _queue_portions(notice: EventNotice, now: int) -> Iterator[int]:
+    """Queue the due emails of a notice, and yield the number of tickets after each portion."""
     current = _begin_mailing(notice, now) if notice.mailing is None else notice
     while current is not None and current.mailing is not None:
-        current = _queue_portion(current, current.mailing, now)
-        yield
+        current, tickets = _queue_portion(current, current.mailing, now)
+        yield tickets
 
 
 def _with_change(notice: EventNotice, before: EventDetails, at: int) -> EventNotice:
@@ -104,8 +110,11 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
     return begun if store.save_notice(notice, begun, now) else None
 
 
-def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
-    """Queue the emails for a portion of tickets. Returns the updated notice, or None if another run has changed it in the meantime."""
+def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[EventNotice | None, int]:
+    """Queue the emails for a portion of tickets. Returns the updated notice, and the number of tickets.
+
+    The notice is None if another run has changed it in the meantime.
+    """
     found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
@@ -114,10 +123,10 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNo
     parallel.call_each(outbox.queue_notification, mails)
     after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
     if not store.save_notice(notice, after, now):
-        return None
+        return None, len(found)
     if position is None:
         log.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
-    return after
+    return after, len(found)
 
 
 def _held_since(ticket: Ticket) -> int:

@@ -183,7 +183,7 @@ def test_cancelling_the_event_first_prevents_its_mails(post, api, time):
 
 def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 2)
-    monkeypatch.setattr(event_notices, "MAX_PORTIONS", 2)
+    monkeypatch.setattr(event_notices, "MAX_TICKETS", 4)
     shop = builders.create_shop(api, capacity=50)
     for number in range(11):
         buy(api, shop, user=f"user-{number:02}")
@@ -197,6 +197,41 @@ def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, a
         queued.append(len(changed(post)) if len(queued) == 3 else None)
     pass_time(post, time, 120)
     assert [to for to, _ in changed(post)] == [f"user-{number:02}@home.test" for number in range(11)]
+
+
+def test_one_run_queues_the_mails_of_many_small_events(post, api, time):
+    """For instance after a publication of the bootstrap file that moves all of a promoter's events."""
+    shops = [builders.create_shop(api) for _ in range(8)]
+    for shop in (shops[0], shops[-1]):
+        buy(api, shop, user=f"user-{shop[0]}")
+    time.advance(60)
+    for event_id, _ in shops:
+        change(api, event_id, venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    event_notices.queue_mails(time.now)
+    assert store.list_open_notices() == []
+    post.deliver()
+    assert len(changed(post)) == 2
+
+
+def test_a_large_event_keeps_no_small_one_waiting(post, api, time, monkeypatch):
+    monkeypatch.setattr(event_notices, "PORTION", 1)
+    monkeypatch.setattr(event_notices, "MAX_TICKETS", 2)
+    large, small = builders.create_shop(api, capacity=50), builders.create_shop(api)
+    for number in range(20):
+        buy(api, large, user=f"user-{number}")
+    buy(api, small, user="ada")
+    time.advance(60)
+    for event_id, _ in (large, small):
+        change(api, event_id, venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    for _ in range(2):
+        event_notices.queue_mails(time.now)
+        time.advance(60)
+    post.deliver()
+    assert "ada@home.test" in [to for to, _ in changed(post)]
 
 
 def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch):
