@@ -25,6 +25,7 @@ from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, order_number
+from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
@@ -254,7 +255,7 @@ def _returns(notification: Notification, event: Event, address: str) -> dict[str
     found = refunds.find_return(purchase, queries.load_tickets(purchase), clock.now())
     if found is None:
         return None
-    has_account = not guest_orders.without_account([purchase])
+    has_account = not purchase.user_id.startswith(GUEST_PREFIX) or accounts.find_account(purchase.user_id) is not None
     page = f"orders/{purchase.id}" if has_account else f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"
     return {"until": clock.local(found.until, event.timezone), "url": settings.current().page_url(page)}
 

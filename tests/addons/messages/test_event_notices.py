@@ -299,6 +299,18 @@ def test_the_mail_says_until_when_and_where_buyers_return_tickets(post, api, tim
     assert f"/orders/{used}" in text_of(mail)
 
 
+def test_the_mail_leads_guests_to_the_link_that_returns_tickets_unless_they_have_an_account(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop, user="guest-1")
+    order_id = buy(api, shop, user="guest-2")
+    create_account("guest-2", time)
+    time.advance(60)
+    change(api, shop[0], venue="The other hall", refundable_until="2026-06-09T10:00:00Z")
+    pass_time(post, time, 600)
+    texts = [text_of(mail) for _, mail in changed(post)]
+    assert sorted(("/find-tickets#token=" in text, f"/orders/{order_id}" in text) for text in texts) == [(False, True), (True, False)]
+
+
 def test_a_notice_that_cannot_be_read_stops_no_others(post, api, time):
     shop, other = builders.create_shop(api), builders.create_shop(api)
     buy(api, shop)
