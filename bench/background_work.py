@@ -35,7 +35,7 @@ from tests.simulation.call_log import record_calls
 from tests.simulation.limits import simulate
 
 ORDERS = 10_000
-EVENTS = 10_000  # of the sweep; a fifth of them for the reconciliation, whose cost is linear
+EVENTS = 20_000
 SELLING = 200  # events with sales since the last run
 START = 1_780_315_200
 
@@ -137,7 +137,7 @@ def main() -> None:
         measure_reports(arguments.orders)
         with mock.patch.object(parallel, "FEW", 10_000):
             measure_sweep(arguments.events)
-            measure_reconciliation(arguments.events // 5)
+            measure_reconciliation(arguments.events)
 
 
 if __name__ == "__main__":
