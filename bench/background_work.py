@@ -108,15 +108,15 @@ def measure_sweep(events: int) -> None:
 
 
 def measure_reconciliation(events: int) -> None:
-    event_ids = [ids.new_id() for _ in range(events)]
+    event_ids, since = [ids.new_id() for _ in range(events)], START - 43_200  # before all that the sweep has marked
     sweep_store.save_state(SweepState(due_minute=START // 60, indexed_since=START - 86_400))
-    sweep_store.mark_due(event_ids[:SELLING], START // 60 - 20)
+    sweep_store.mark_due(event_ids[:SELLING], since // 60 + 10)
 
     def read_ledgers(of: Sequence[str]) -> None:
-        list(compare._captured_entries(ReconciliationReport(START - 1800, START - 1500), of))
+        list(compare._captured_entries(ReconciliationReport(since, since + 300), of))
 
     def read_changed() -> None:
-        read_ledgers(sorted(sweep_store.load_changed(START - 1800, START) or ()))
+        read_ledgers(sorted(sweep_store.load_changed(since, since + 1800) or ()))
 
     measure(f"a span of the reconciliation, {events:,} events on sale, all read, as before", lambda: read_ledgers(event_ids))
     measure(f"a span of the reconciliation when {SELLING} of the events have sold", read_changed)

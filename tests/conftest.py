@@ -89,8 +89,8 @@ def _is_of_a_feature(path: Path) -> bool:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of features on both engines with `--store both`.
 
-    Tests with threads run on the local store only, because moto loses updates under threads. So do tests marked `not_on_moto`, which repeat
-    a flow so often that they would take minutes there.
+    Tests with threads run on the local store only, because moto loses updates under threads. So do tests marked `not_on_moto`, which
+    repeat a flow so often that they would take minutes there, or follow the streams of changes.
     """
     if metafunc.config.option.store == "both" and metafunc.definition.get_closest_marker("not_on_moto") is None:
         fixtures, path = set(metafunc.fixturenames), metafunc.definition.path

@@ -98,6 +98,7 @@ def test_a_payment_without_tickets_is_shown_and_not_refundable(api, time):
     invariants.check(time.now)
 
 
+@pytest.mark.not_on_moto
 def test_the_revenue_of_an_event_is_the_balance_of_its_orders(shop):
     order_ids = [shop.buy("ada", 1)]
     builders.refund(shop.api, order_ids[0], fee_cents=500)
@@ -152,6 +153,7 @@ def test_the_revenue_is_read_from_totals_whatever_the_number_of_orders(api, thre
     assert shown["takings"] == [msgspec.to_builtins(totals) for totals in ledger.revenue_report(shop[0]).totals]
 
 
+@pytest.mark.not_on_moto
 def test_a_free_event_has_no_revenue(api, time):
     event_id, tier_id = builders.create_shop(api, price_cents=0)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json["id"]
@@ -163,6 +165,7 @@ def test_a_free_event_has_no_revenue(api, time):
     invariants.check(time.now)
 
 
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("what", ["money", "order"])
 def test_only_admins_and_the_events_promoter_may_see_its_money(api, time, what):
     event_id, tier_id = builders.create_promoted_shop("eve")
@@ -181,6 +184,7 @@ def test_only_admins_and_the_events_promoter_may_see_its_money(api, time, what):
     assert fetch_status(token=builders.admin_token()) == 200
 
 
+@pytest.mark.not_on_moto
 def test_unknown_events_and_orders_and_reservations_are_not_found(api, time):
     event_id, tier_id = builders.create_shop(api)
     assert fetch_revenue(api, "unknown").status == 404

@@ -1,5 +1,7 @@
 """Whom a change to an event reaches, and what a cancellation refunds: counted before a manager saves or cancels."""
 
+import pytest
+
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.admin import ticket_holders
@@ -52,6 +54,7 @@ def test_an_address_typed_at_the_provider_or_when_accepting_a_ticket_is_an_addre
     assert (shown["people"], shown["people_without_email"], shown["refunds_without_email"]) == (2, 0, 0)
 
 
+@pytest.mark.not_on_moto
 def test_a_cancellation_refunds_what_was_counted(shop):
     api, event_id = shop.api, shop.event_id
     shop.buy("ada", 1)

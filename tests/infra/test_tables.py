@@ -56,6 +56,7 @@ def test_an_index_with_other_attributes_is_replaced(threaded_store):
     found = threaded_store.describe_table(TableName=dynamo.table_name("email-notifications"))["Table"]["GlobalSecondaryIndexes"]
     assert {index["IndexName"]: index["Projection"].get("NonKeyAttributes") for index in found} == {
         "due": ["due_at"],
+        "by_event": None,
         "event": None,
         "problem": None,
     }
@@ -71,7 +72,7 @@ def test_changes_that_cloudformation_cannot_make_at_once_are_named(threaded_stor
     _spoil_index(threaded_store, "email-notifications", "due")
     name = dynamo.table_name("email-notifications")
     assert _conflicts(threaded_store) == [
-        f"{name} changes 2 indexes (+event, +problem)",
+        f"{name} changes 3 indexes (+by_event, +event, +problem)",
         f"{name} gives its index due other keys or attributes",
     ]
     _spoil_index(threaded_store, "tickets", "none")

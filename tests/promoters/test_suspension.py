@@ -295,6 +295,7 @@ def _die(*_: Any) -> None:
     raise RuntimeError("the function ended")
 
 
+@pytest.mark.not_on_moto
 def test_the_next_sweep_opens_the_stock_if_a_request_ends_before_it_does(api, time, monkeypatch):
     """Even if the promoter's events are in none of the shards that the sweep reads in turn."""
     promoter_id, by = sign_up_promoter(api)

@@ -153,6 +153,7 @@ def test_nothing_that_managers_change_changes_what_was_bought_or_reserved(sale):
     assert refund["amount_cents"] == before["order"]["total_price_cents"]
 
 
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("operation", REFUSED)
 def test_no_operation_deletes_a_bought_package(sale, operation):
     before = sale.as_bought()

@@ -238,6 +238,7 @@ def test_runs_that_decide_the_first_generation_at_once_agree(store):
         assert reports.start_generations().written == [reports.FIRST_WIDE]
 
 
+@pytest.mark.not_on_moto
 def test_the_reports_of_one_event_follow_a_fast_sale(api):
     """The limits and the rate are a tenth of DynamoDB's and of a large sale's, so that the test takes less time."""
     report = project_sale(api, rate=100, seconds=3, limits=Limits(write_units=100, read_units=300))

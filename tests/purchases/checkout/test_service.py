@@ -104,7 +104,7 @@ def test_a_paid_checkout_is_an_order_with_signed_tickets(api, time, held):
     assert api.get(f"/orders/{reservation_id}", user="ada").json == mine.json
     assert api.get(f"/orders/{reservation_id}", user="bob").status == 404
     assert api.get("/me/order", user="bob", query={"event_id": event_id}).status == 404
-    assert api.get("/me/order", query={"event_id": event_id}).status == 400
+    assert api.get("/me/order", query={"event_id": event_id}).status == 401
     missing = api.get("/me/order", user="ada")
     assert (missing.status, missing.json["path"]) == (400, "event_id")
     assert {ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]} == {

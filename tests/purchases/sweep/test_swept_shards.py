@@ -58,6 +58,7 @@ def next_run(time):
     return builders.run_sweep()
 
 
+@pytest.mark.not_on_moto
 def test_the_holds_of_a_sale_are_found_when_they_expire(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))  # the slices are elsewhere
     event_id, tier_id = builders.create_shop(api)
@@ -72,6 +73,7 @@ def test_the_holds_of_a_sale_are_found_when_they_expire(api, time, monkeypatch):
     invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.not_on_moto
 def test_a_quiet_event_on_sale_is_not_read(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
     for _ in range(5):
@@ -81,6 +83,7 @@ def test_a_quiet_event_on_sale_is_not_read(api, time, monkeypatch):
     assert [next_run(time)["shards"] for _ in range(3)] == [1, 1, 1]
 
 
+@pytest.mark.not_on_moto
 def test_a_hold_without_a_purchase_is_found_when_its_event_sells_to_others(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
     shops = [builders.create_shop(api) for _ in range(5)]
@@ -93,6 +96,7 @@ def test_a_hold_without_a_purchase_is_found_when_its_event_sells_to_others(api, 
     invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.not_on_moto
 def test_a_pause_that_missed_the_shards_is_finished_through_the_index(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
     event_id = [builders.create_shop(api)[0] for _ in range(5)][2]
@@ -102,6 +106,7 @@ def test_a_pause_that_missed_the_shards_is_finished_through_the_index(api, time,
     assert next_run(time)["reopened_or_closed"] == 1
 
 
+@pytest.mark.not_on_moto
 def test_a_run_without_time_recovers_what_it_has_read_and_the_next_run_continues(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
     monkeypatch.setattr(sweep, "PORTION", 1)
