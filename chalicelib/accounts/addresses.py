@@ -7,7 +7,7 @@ from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.edge.rate_limits import MAIL, limited
+from chalicelib.edge.rate_limits import MAIL, limited, may_notify
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput
@@ -39,7 +39,8 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     new_user_id = None if existing else user_id
     with limited(request, MAIL, email_key(email), "change_email"):
         mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
-    notifications.send(mails.draft("change_requested", account.email, request.language))
+    if may_notify("change_requested", email_key(account.email), request.now):
+        notifications.send(mails.draft("change_requested", account.email, request.language))
 
 
 def verify_email(request: RequestContext, token: str, password: str | None) -> MailedLink:
@@ -82,7 +83,8 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
                 continue
             raise
         login_attempts.reset(link.email)
-        notifications.send(mails.draft("email_changed", account.email, language))
+        if may_notify("email_changed", email_key(account.email), now):
+            notifications.send(mails.draft("email_changed", account.email, language))
         return
     raise AccountChanging()
 

@@ -43,7 +43,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         exported_at=clock.iso(now),
         user=user_view(identity, account),
         promoter=promoter_view(promoter) if promoter else None,
-        memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
+        memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
@@ -103,8 +103,13 @@ def _checked_account(request: RequestContext, identity: Identity, password: str 
     account = accounts.find_account(identity.user_id)
     if account is None:
         return None, []
-    _, memberships = parallel.both(lambda: _check_password(request, account, password), lambda: members.list_memberships(account.email))
+    _, memberships = parallel.both(lambda: _check_password(request, account, password), lambda: _list_memberships(account))
     return account, memberships
+
+
+def _list_memberships(account: Account) -> Sequence[Membership]:
+    """Return the event roles of an account's verified address. Until it is verified, the address may belong to somebody else."""
+    return members.list_memberships(account.email) if account.verified_at is not None else []
 
 
 def _check_password(request: RequestContext, account: Account, password: str | None) -> None:

@@ -91,9 +91,9 @@ def find_cancellation(event_id: str) -> Cancellation | None:
     return _cancellation(row) if row is not None else None
 
 
-def list_active_cancellations(limit: int) -> Iterator[Cancellation]:
-    """List at most `limit` unfinished cancellations, with a strongly consistent read."""
-    return map(_cancellation, CancellationRow.query(_ACTIVE, limit=limit, consistent_read=True))
+def list_active_cancellations() -> Iterator[Cancellation]:
+    """List the unfinished cancellations, with strongly consistent reads."""
+    return map(_cancellation, CancellationRow.query(_ACTIVE, consistent_read=True))
 
 
 def save_cancellation(cancellation: Cancellation) -> None:
@@ -135,7 +135,6 @@ def _cancellation(row: CancellationRow) -> Cancellation:
     )
 
 
-MAX_EVENTS = 100  # handled in one run
 BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
 ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
@@ -173,8 +172,7 @@ def process_cancellations(now: int) -> int | None:
     orders each, and another event comes first in each run, so neither a large event nor a failure keeps other events waiting. Raises the
     store's errors if the cancellations cannot be read.
     """
-    active = list(list_active_cancellations(MAX_EVENTS))
-    running = deque(_steps(cancellation, now) for cancellation in active)
+    running = deque(_steps(cancellation, now) for cancellation in list_active_cancellations())
     running.rotate(now // 60)
     refunded, has_failed = 0, False
     while running and deadline.remaining() >= SECONDS_RESERVED:

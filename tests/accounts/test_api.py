@@ -149,6 +149,15 @@ def test_the_owner_of_a_registered_address_gets_only_a_few_notices_of_new_passwo
         assert mailbox.kinds().count("password_changed") == 2
 
 
+def test_the_owner_of_a_registered_address_gets_only_a_few_notices_of_requested_changes(api, time, mailbox):
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        token = sign_up(api)["access_token"]
+        for number in range(4):
+            change = {"email": f"other{number}@mail.example", "password": PASSWORD}
+            assert api.post("/auth/email", json=change, token=token).status in (200, 202)
+        assert mailbox.kinds().count("change_requested") == 2
+
+
 def test_a_new_password_does_not_replace_the_verification_of_the_address(api, time, mailbox):
     guest = api.post("/auth/guest").json["access_token"]
     change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}

@@ -8,7 +8,7 @@ from chalicelib.accounts import members
 from chalicelib.dynamodb import dynamo
 from infra import tables
 from tests import builders, invariants
-from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401
+from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
 from tests.simulation import faults
 
 PHONE, RESPONSE, ATTENDEE = "+49 30 5550199", "allergic to nuts", "Lovelace-Byron"
@@ -93,6 +93,16 @@ def test_an_address_is_free_again_for_somebody_new(api, buyer):
     tokens = sign_up(api)
     assert tokens["user"]["id"] != buyer["user"]["id"]
     assert api.get("/me/tickets", token=tokens["access_token"]).json["count"] == 0
+
+
+def test_event_roles_of_an_address_stay_with_its_owner_until_it_is_verified(api, time, mailbox):  # noqa: F811
+    event_id, _ = builders.create_promoted_shop("nora")
+    members.invite(event_id, EMAIL, "staff", "nora", time.now)
+    guest = api.post("/auth/guest").json["access_token"]
+    assert register(api, token=guest).status == 201
+    assert api.get("/me/export", token=guest).json["memberships"] == []
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=guest).status == 200
+    assert [membership.event_id for membership in members.list_memberships(EMAIL)] == [event_id]
 
 
 @pytest.mark.parametrize("password", [None, "not the password"])

@@ -82,7 +82,13 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     if event is None:
         return report
     report.ended = end_offers(event.id, now, is_following)
-    if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
+    if not _takes_offers(event, now):
+        # People who wait lose their line here, and the copy may be older than a change that allows the waitlist again.
+        current = catalog.load_current()
+        event = current.find_event(line.event_id)
+    if event is None:
+        return report
+    if not _takes_offers(event, now):
         if line.stock_ids:
             kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
@@ -99,6 +105,10 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
     finally:
         store.end_lease(event.id, allocator)
     return report
+
+
+def _takes_offers(event: Event, now: int) -> bool:
+    return event.has_waitlist and event_phase(event, now) not in ("closed", "cancelled")
 
 
 def end_offers(event_id: str, now: int, is_following: bool = False) -> int:

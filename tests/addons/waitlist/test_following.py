@@ -107,6 +107,23 @@ def test_people_who_waited_still_wait_when_a_promoter_allows_the_waitlist_again(
     invariants.check(time.now)
 
 
+def test_an_outdated_copy_of_the_catalog_ends_no_line(api, time, pass_on, monkeypatch):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    lines.join(api, "w1", event_id)
+    api.patch(f"/events/{event_id}", json={"waitlist": {"enabled": False}}, token=builders.admin_token())
+    pass_on("catalog")  # puts what was kept on sale
+    outdated = catalog.snapshot()
+    api.patch(f"/events/{event_id}", json={"waitlist": None}, token=builders.admin_token())
+    with monkeypatch.context() as instance:
+        instance.setattr(allocator.catalog, "find_snapshot", lambda _: outdated)
+        pass_on("catalog")
+    assert store.find_line(event_id) is not None
+    lines.run_allocator()
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+
+
 def test_people_who_waited_still_wait_when_an_event_is_moved_after_its_date(api, time, pass_on):
     event_id, tier_id, _ = lines.sold_out_shop(api, time)
     lines.join(api, "w1", event_id)

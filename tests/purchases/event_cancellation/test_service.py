@@ -143,6 +143,16 @@ def test_cancelled_events_take_turns(api, time, one_batch_a_run):
     assert [count_refunded(orders) for orders in bought.values()] == [2, 2]
 
 
+def test_any_number_of_unfinished_cancellations_keeps_no_event_waiting(api, time):
+    event_id, tier_id = create_published(api)
+    order_id = builders.create_order(api, (event_id, tier_id), 1, "ada")
+    for number in range(100):  # of events whose names come first
+        event_cancellation.save_cancellation(event_cancellation.Cancellation(event_id=f"0-{number:03}", by="admin", at=time.now))
+    cancel(api, event_id)
+    builders.run_sweep()
+    assert count_refunded([order_id]) == 1
+
+
 def test_a_failure_for_one_event_does_not_keep_others_waiting(api, time, monkeypatch):
     orders = []
     for name in ("first", "second"):
