@@ -332,6 +332,7 @@ def test_an_account_with_an_ended_session_never_buys_as_a_guest(ada, time, event
     ada.page.goto("/sign-in")
     sign_in(ada)
     expect(ada.heading("My details")).to_be_visible()
+    ada.see("This device")  # the page has loaded all that it needs while the session is valid
     time.advance(REFRESH_SECONDS)
     ada.page.goto(f"/events/{event_id}")
     ada.page.get_by_label(f"Number of tickets: {TIER}").select_option("1")
