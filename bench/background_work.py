@@ -3,8 +3,8 @@
 The table is the one in docs/performance.md. Seconds are virtual: the store has the limits and answer times of tests/simulation/limits.py,
 and parallel calls are made one after the other. Processor times depend on this machine and include the local store. Takes a few minutes.
 
-The events of the sweep are those of bench.large_catalog, with three tiers and 21 shards each. In some of them, somebody has reserved a
-ticket and not paid. Of the reconciliation, only the reads of the ledger are measured; a run usually compares three spans of five minutes.
+The sweep runs over the events of bench.large_catalog, with three tiers and 21 shards each. Some of these events have an unpaid reservation.
+The reconciliation is measured by its reads of the ledger only; a run usually compares three spans of five minutes.
 """
 
 import argparse

@@ -393,7 +393,7 @@ class _Tour(TourClient):
             self.get(path, token=self.admin)
         refund = {"reason": "goodwill", "tickets": [f"{order_id}-2"]}
         self.post(f"/admin/orders/{order_id}/refunds/preview", refund, token=self.admin)
-        self.put(f"/admin/orders/{order_id}/email", {"email": "buyer@example.com"}, token=self.admin)
+        self.put(f"/admin/orders/{order_id}/email", {"email": f"buyer-of-{self.name}@example.com"}, token=self.admin)
         self.put(f"/admin/orders/{order_id}/tickets/{order_id}-1/name", {"name": "Ada Lovelace"}, token=self.admin)
         self.post(f"/admin/orders/{order_id}/refunds", refund, token=self.admin, key="refund")
         for action in ("pause", "resume"):

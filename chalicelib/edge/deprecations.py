@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, structs
 
 DEPRECATED_AT = datetime(2026, 11, 22, tzinfo=UTC)
-SETTINGS_DEPRECATED_AT = datetime(2026, 11, 23, tzinfo=UTC)  # those of settings.DEPRECATED
+SETTINGS_DEPRECATED_AT = datetime(2026, 11, 23, tzinfo=UTC)  # for settings.DEPRECATED
 SUNSET_AT = datetime(2027, 11, 22, tzinfo=UTC)
 
 Names = Mapping[str, str]  # new name -> deprecated name

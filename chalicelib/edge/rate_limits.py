@@ -311,15 +311,18 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
     if settings.current().rate_limits == "off":
         return 0
     counter = Counter(_key(limit, "user", key), limit.quota, now * 1000)
-    if counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE):
-        return 0
-    return max(1, -(-counter.wait() // 1000))
+    return 0 if _add_effect(counter) else max(1, -(-counter.wait() // 1000))
 
 
 def require_effect(limit: RateLimit, key: str, now: int) -> None:
     """Count an effect like `count_effect`. Raises RateLimited if it would have to wait."""
     if count_effect(limit, key, now):
         raise _refusal(limit, Counter(_key(limit, "user", key), limit.quota, now * 1000), "user", None)
+
+
+def _add_effect(counter: Counter) -> bool:
+    """Count an effect or a guess, of which a share of what remains may stay unreported. Returns False if the limit is exceeded."""
+    return counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)
 
 
 def may_notify(kind: str, email_key: str, now: int) -> bool:
@@ -336,20 +339,20 @@ def may_notify(kind: str, email_key: str, now: int) -> bool:
 
 
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
-    """Raise RateLimited if this instance knows that the wrong guesses at an event, or those of the caller's network, exceed the limit."""
+    """Raise RateLimited if this instance knows that an event or the caller's network has used up the wrong guesses."""
     for counter, by in _guess_counters(limit, event_id, now):
         if counter.wait() > 0:
             raise _refusal(limit, counter, by, None)
 
 
 def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
-    """Count a wrong guess for its event, wherever it comes from. Raises RateLimited if a limit is exceeded, and the store's errors.
+    """Count a wrong guess for its event and for the caller's network. Raises RateLimited if a limit is exceeded, and the store's errors.
 
-    A network makes only a share of the guesses. Otherwise, one stranger could use up the limit and keep the answers from everybody.
+    A network may make only a share of an event's guesses. Otherwise, one stranger could use up the limit for everybody.
     """
     check_guesses(limit, event_id, now)
     for counter, by in _guess_counters(limit, event_id, now):
-        if not (counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)):
+        if not _add_effect(counter):
             raise _refusal(limit, counter, by, None)
 
 

@@ -123,8 +123,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_invalid_code: Annotated[
         Rate,
         _says(
-            "How many promo codes that do not exist guests may try for an event, all of them together, and those of one network at most a "
-            "twentieth of them. Further codes, right or wrong, are then refused to guests; people with an account may go on."
+            "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
+            "twentieth of them. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
         ),
     ] = "1000/3600"
     limit_promo_code: Annotated[

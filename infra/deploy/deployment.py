@@ -130,7 +130,7 @@ class Deployment:
             Step("review", f"create a change set of the stack {self._options.stack}, show it and ask", self._review, _STAGE_UNCHANGED),
             Step(
                 "assets",
-                "upload the scripts and styles of the new pages, which the new API names, and keep those of the served pages",
+                "upload the scripts and styles of the new pages, and keep those of the pages that are served now",
                 self._publish_assets,
                 _STAGE_UNCHANGED,
             ),

@@ -140,7 +140,7 @@ def test_following_the_link_does_not_confirm_the_account_that_somebody_else_regi
 
 
 def test_the_owner_of_a_registered_address_gets_only_a_few_notices_of_new_passwords(api, time, mailbox):
-    """Whoever registers somebody else's address can change the password of this account as often as they like."""
+    """A stranger who registers somebody else's address can change that account's password again and again."""
     with settings.override(rate_limits="on", limit_mail="2/900"):
         token, passwords = sign_up(api)["access_token"], [PASSWORD, OTHER_PASSWORD]
         for number in range(4):

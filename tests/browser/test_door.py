@@ -100,7 +100,7 @@ def test_offline_scans_survive_a_reload_and_duplicates_are_reported(door, new_st
     north.see_verdict("Refunded")
     [sold] = door.sell("late")
     north.type(qr.text(sold))
-    north.see_verdict("Not on the list", "after this list was downloaded")
+    north.see_verdict("Not on the list", "after the list was downloaded")
 
     north.page.reload()
     north.see_state("Offline")
@@ -253,9 +253,9 @@ def test_each_reason_has_its_words_and_the_colour_of_its_kind(door, api, time, n
         seen[title] = staff.see_verdict(title).evaluate("panel => getComputedStyle(panel).backgroundColor")
     time.advance(14 * 3600)
     staff.type(good.code)
-    seen["Over"] = staff.see_verdict("Over").evaluate("panel => getComputedStyle(panel).backgroundColor")
+    seen["Event over"] = staff.see_verdict("Event over").evaluate("panel => getComputedStyle(panel).backgroundColor")
     assert len(set(seen.values())) == 3, seen  # these three are never admitted
-    assert seen["Refunded"] == seen["Over"] == seen["Unknown"]
+    assert seen["Refunded"] == seen["Event over"] == seen["Unknown"]
 
 
 def test_practice_shows_what_the_day_will_show_and_records_nothing(door, time, new_staff):  # noqa: F811
@@ -327,7 +327,7 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     page = new_buyer(locale="es-ES").page
     staff = DoorStaff(page, api, door.event_id, mailbox)
     staff.sign_in()
-    page.get_by_label("Acceso", exact=True).focus()
+    page.get_by_label("Puerta", exact=True).focus()
     page.keyboard.type("Norte")
     page.keyboard.press("Enter")
     staff.see_state("Con conexión: decide la tienda")
@@ -337,7 +337,7 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     staff.see_verdict("Adelante", "José Núñez")
     page.keyboard.type(ticket.code)  # the field is empty again, and still the one that is typed into
     page.keyboard.press("Enter")
-    staff.see_verdict("Ya está dentro", "acceso Norte", "En este dispositivo.")
+    staff.see_verdict("Ya está dentro", "puerta Norte", "En este dispositivo.")
     for _ in range(30):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Deshacer: José Núñez":

@@ -1,4 +1,4 @@
-/** The texts of the pages for managers: one file per language, with one file per room. All languages have the type of the English texts. */
+/** The texts of the pages for managers: one object per language, made of one file for each area of the pages. All languages have the type of the English texts. */
 
 import { useTexts, type InEachLanguage } from "../texts";
 import type { en } from "./texts/en";

@@ -144,7 +144,7 @@ export const accountTexts = {
     understood: "I have saved what I need",
     eraseNow: "Delete permanently",
     erased: "Your data has been deleted",
-    erasedText: "Your orders stay in our books without your name. Thank you for your visit.",
+    erasedText: "Your orders stay in our books without your name.",
   },
 
   orders: {
@@ -199,6 +199,6 @@ export const accountFailures = {
   already_registered: "You already have an account. Sign in to it.",
   no_account: "You do not have an account yet. Create one first.",
   account_locked: "This account is locked. Contact the shop if you think this is a mistake.",
-  account_changing: "Your account was just being changed somewhere else. Try again.",
+  account_changing: "Your account is being changed somewhere else right now. Try again.",
   promoter_has_events: "You have events that are not over yet. Cancel them first, or ask us to move them to another promoter.",
 };

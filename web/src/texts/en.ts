@@ -158,7 +158,7 @@ export const en = {
       pushBeforeTurn: "This browser will show you a notification about five minutes before your turn.",
       blocked: "Notifications from this shop are blocked in your browser, so we use email.",
       emailToo: "Email me too",
-      accountToo: "We also email you if the address of your account is confirmed.",
+      accountToo: "If you have confirmed the email address of your account, we email you too.",
       stop: "Stop these messages",
     },
     mayReturn: (count: number) => `All tickets are on hold at the moment. ${tickets(count)} may become available if other buyers do not finish paying.`,

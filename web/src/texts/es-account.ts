@@ -47,7 +47,7 @@ export const accountTexts: typeof english = {
 
   register: {
     title: "Crear una cuenta",
-    lead: "Ten tus entradas y recibos en todos tus dispositivos.",
+    lead: "Consulta tus entradas y recibos en todos tus dispositivos.",
     guestLead: "Tus entradas, tus pedidos y tu puesto en la cola pasan a tu cuenta.",
     invitedLead: "Te han invitado a trabajar en un evento. Elige una contraseña para entrar.",
     promoterTitle: "Crear una cuenta de promotor",
@@ -67,7 +67,7 @@ export const accountTexts: typeof english = {
     text: "Tus entradas se quedan en este navegador hasta 30 días después del evento. Con una cuenta las tienes en todos tus dispositivos.",
     before: "Compras como invitado. Con una cuenta, además, tienes tus entradas en Mis entradas en todos tus dispositivos.",
     ended:
-      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita, con entradas hasta 30 días después del evento. Lo que compraste sigue siendo válido. Busca nuestro correo sobre tu pedido o da tu número de pedido al vendedor.",
+      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita o, si tienes entradas, hasta 30 días después del evento. Lo que compraste sigue siendo válido. Busca nuestro correo sobre tu pedido o da tu número de pedido al vendedor.",
     endedShort: "Tu visita como invitado ha terminado.",
     endedMore: "Qué significa esto",
     move: (tickets) => `Pasar ${tickets} a tu cuenta`,
@@ -177,7 +177,7 @@ export const accountTexts: typeof english = {
     nothingPaid: "No había nada que pagar.",
     notPaid: "Pendiente de pago.",
     paidWith: "Pagado a través de nuestro proveedor de pagos. Número de pago:",
-    paidSimulated: "Pagado en una demostración: no se ha movido dinero.",
+    paidSimulated: "Pago de demostración: no se ha cobrado nada.",
     disputed: "Tu banco está tramitando una reclamación sobre este pago. Las entradas no son válidas hasta que se resuelva.",
     ask: (number) => `¿Tienes preguntas o necesitas un reembolso? Escribe al vendedor e indica el número de pedido ${number}:`,
     print: "Imprimir el recibo",

@@ -35,7 +35,7 @@ export const drawTexts: typeof english = {
     { title: "Cuántas personas participaron.", text: "Alguien con varias cuentas, o un programa, pudo tener varios números, y puede que algunos no sean de nadie." },
     {
       title: "Quién tenía cada número.",
-      text: "Podríamos haber cogido números nosotros antes de abrir la venta y haber dado después a alguien los que tuvieran buen puesto. Que no lo hicimos es cuestión de confianza.",
+      text: "Podríamos haber cogido números nosotros antes de abrir la venta y haber dado después a alguien los que tuvieran buen puesto. Tienes que confiar en que no lo hicimos.",
     },
     {
       title: "Que aquí nadie miró la clave.",

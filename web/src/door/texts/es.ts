@@ -11,7 +11,7 @@ export const es: typeof en = {
   product: "Puerta",
   title: "Puerta",
   signInTitle: "Inicia sesión para trabajar en la puerta",
-  signInText: "Usa la cuenta que el promotor ha invitado como personal.",
+  signInText: "Usa la cuenta a la que el promotor envió la invitación.",
   signIn: "Iniciar sesión",
   noWorkTitle: "Todavía no tienes ningún evento asignado",
   noWorkText: "El promotor te invita a través de tu correo electrónico. Confirma esa dirección con el enlace que te enviamos. Si te acaban de invitar, cierra la sesión y vuelve a iniciarla.",
@@ -20,9 +20,9 @@ export const es: typeof en = {
   otherTabText: "Solo puede escanear una pestaña por dispositivo. Cierra la otra para continuar en esta.",
 
   setup: {
-    title: "¿Qué puerta es esta?",
+    title: "¿En qué puerta estás?",
     event: "Evento",
-    gate: "Acceso",
+    gate: "Puerta",
     gateNote: "El nombre que usa todo el equipo, por ejemplo Norte. Se guarda con cada lectura.",
     begin: "Abrir la puerta",
     loading: (tickets) => `Cargando la lista: ${count(tickets, "entrada", "entradas")} por ahora…`,
@@ -62,7 +62,7 @@ export const es: typeof en = {
     in: (number, of) => `${number} de ${of} dentro`,
     offline: "Decidido sin conexión, con la lista de este dispositivo.",
     sentLater: "La lectura se enviará más tarde.",
-    first: (when, gate) => `Primera lectura: ${when}${gate ? `, acceso ${gate}` : ""}.`,
+    first: (when, gate) => `Primera lectura: ${when}${gate ? `, puerta ${gate}` : ""}.`,
     device: (name) => `En el dispositivo ${name}.`,
     thisDevice: "En este dispositivo.",
     opens: (when) => `Las puertas se abren el ${when}.`,
@@ -78,7 +78,7 @@ export const es: typeof en = {
     note: "Cada lectura registra que alguien sale y no deja entrar a nadie. Después podrá volver con la misma entrada.",
     end: "Volver a dejar entrar",
     letOut: (who) => `Registrar la salida: ${who}`,
-    letOutShort: "Sale",
+    letOutShort: "Registrar salida",
   },
   practice: {
     early: "Antes de abrir las puertas",
@@ -96,7 +96,7 @@ export const es: typeof en = {
   },
   outcomes: {
     admitted: ["Adelante", "La entrada es válida."],
-    exited: ["Sale", "Podrá volver a entrar con la misma entrada."],
+    exited: ["Salida registrada", "Podrá volver a entrar con la misma entrada."],
     not_checked_in: ["No está dentro", "Nadie ha entrado con este código, así que no se ha registrado ninguna salida."],
     reentry_not_allowed: ["Sin reentrada", "En este evento no se puede salir y volver a entrar."],
     already_admitted: ["Ya está dentro", "Esta entrada ya se ha usado. Pide otra entrada o llama al coordinador."],
@@ -121,7 +121,7 @@ export const es: typeof en = {
   counts: {
     title: "Quién está dentro",
     of: (admitted, expected) => `${admitted.toLocaleString("es")} de ${people(expected)}`,
-    noGate: "Sin acceso indicado",
+    noGate: "Sin puerta indicada",
   },
   scans: {
     title: "Últimas lecturas de este dispositivo",
@@ -155,7 +155,7 @@ export const es: typeof en = {
     waiting: (number) => `Sin enviar: ${scans(number)}.`,
     refresh: "Actualizar la lista",
     askAgain: "Volver a comprobar",
-    gate: "Acceso",
+    gate: "Puerta",
     saveGate: "Guardar",
     device: (name) => `Este dispositivo figura como ${name}.`,
     keeps: (until) =>

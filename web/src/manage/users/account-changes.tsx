@@ -47,5 +47,5 @@ function describe(action: string, changes: ChangedFields, own: RoomTexts["users"
   if (action !== "account.rights_changed") return own.actions[action as keyof typeof own.actions] ?? action;
   const { locked, roles } = changes;
   const names = (value: unknown) => (value as string[]).map((role) => own.roles[role as keyof typeof own.roles]).join(", ");
-  return [locked && (locked.after ? own.wasLocked : own.wasUnlocked), roles && own.rolesBecame(names(roles.before), names(roles.after))].filter(Boolean).join("; ");
+  return [locked && (locked.after ? own.wasLocked : own.wasUnlocked), roles && own.rolesChanged(names(roles.before), names(roles.after))].filter(Boolean).join("; ");
 }

@@ -16,5 +16,5 @@ export const eventListTexts = {
   past: "Past or cancelled",
   leave: "Leave",
   leaveNow: "Yes, leave this event",
-  leaveText: "You no longer work at this event. To come back, you need a new invitation.",
+  leaveText: "You will no longer have access to this event. To come back, you need a new invitation.",
 };

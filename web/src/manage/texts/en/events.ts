@@ -57,7 +57,7 @@ export const eventTexts = {
   cancelReasonNote: "Buyers read it in the email, with their order and on the event's page.",
   cancelTyped: (name: string) => `To confirm, type the name of the event: ${name}`,
   holders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets.`,
-  atLeast: (count: number) => `There are more than ${count.toLocaleString("en")} tickets. These figures count only part of them.`,
+  atLeast: (count: number) => `There are more than ${count.toLocaleString("en")} tickets. These figures cover only some of them.`,
   noMails: "This shop sends no emails about it. Tell these people yourself.",
   noticedTitle: "This change affects ticket holders",
   noticedSave: "Save the changes",

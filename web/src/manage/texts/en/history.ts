@@ -36,7 +36,7 @@ const actions: Record<string, string> = {
   "message.resent": "Email resent",
   "waiting_room.rate": "Waiting room rate changed",
   "waiting_room.let_in": "People let in",
-  "waiting_room.cleared": "Waiting room cleared",
+  "waiting_room.cleared": "Waiting room reset",
   "ticket.checked_in": "Checked in at the door",
   "ticket.checked_out": "Scanned out at the door",
   "ticket.check_in_undone": "Check-in undone",

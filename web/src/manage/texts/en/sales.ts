@@ -32,7 +32,7 @@ export const salesTexts = {
   admitted: "Let in",
   reservations: "Reserved",
   checkouts: "Started to pay",
-  reservedAgain: "The waiting room counts people, the steps after it count reservations. One person can reserve more than once.",
+  reservedAgain: "The waiting room counts people; the steps after it count reservations. One person can reserve more than once.",
   orders: "Orders",
   shareOfPrevious: (share: string) => `${share} of the previous step`,
   endings: (expired: number, cancelled: number, declined: number, rejected: number) => `Ended without tickets: ${expired} timed out, ${cancelled} abandoned, ${declined} declined by the bank, ${rejected} paid too late and refunded.`,

@@ -2,7 +2,7 @@
 
 export const usersTexts = {
   title: "Users",
-  lead: "Everyone with an account. The search also finds orders for all events, including orders from guests. To find an order, enter its number with the initials, a ticket's code or the full email address.",
+  lead: "Everyone with an account. The search also finds orders for all events, including orders from guests. To find an order, enter its full number (such as SVH-7K3Q-9XF2), a ticket's code or the full email address.",
   search: "Email address, user ID, order number or code",
   find: "Search",
   group: "Show",
@@ -47,7 +47,7 @@ export const usersTexts = {
   because: (reason: string) => `“${reason}”`,
   wasLocked: "Locked",
   wasUnlocked: "Unlocked",
-  rolesBecame: (before: string, after: string) => `Roles: ${before} → ${after}`,
+  rolesChanged: (before: string, after: string) => `Roles: ${before} → ${after}`,
   actions: {
     "account.sessions_ended": "Signed out everywhere",
     "account.role_added": "Role added from the command line",

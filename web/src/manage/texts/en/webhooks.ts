@@ -21,7 +21,7 @@ const errors: Record<string, string> = {
 
 export const webhookTexts = {
   title: "Webhooks",
-  lead: "We notify your own software when something happens at your events. Each request is signed, and retried for three days until your server accepts it.",
+  lead: "We notify your own software when something happens at your events. Each request is signed. If your server does not accept it, we retry for up to three days.",
   leadForOtherPromoter: "These endpoints belong to another promoter: their software is notified when something happens at their events. Any change you make here as an admin affects them.",
   newTitle: "New endpoint",
   create: "Add endpoint",

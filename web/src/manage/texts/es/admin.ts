@@ -60,7 +60,7 @@ export const adminTexts: typeof english = {
     confirm: "Confirmar un pago",
     sign_up: "Registrarse, desde una misma dirección de red",
     promo_code: "Probar códigos, desde una misma dirección de red",
-    invalid_code: "Códigos incorrectos de invitados, para un evento",
+    invalid_code: "Códigos incorrectos en un evento, entre todos los invitados",
     mail: "Correos a una misma dirección",
     invite: "Enviar invitaciones",
     webhook: "Cambiar webhooks",

@@ -27,7 +27,7 @@ export const casesTexts: typeof english = {
     dispute: "Responde en el panel del proveedor antes de que venza el plazo. Las entradas están congeladas; la incidencia se cierra cuando decide el banco.",
     refund_failed: "El reembolso falló tres veces. Reinténtalo, o paga al comprador de otra forma y cierra la incidencia.",
     refund_waits: "Nada. El reembolso se reintenta automáticamente.",
-    amounts_differ: "El importe del proveedor no coincide con el de nuestras cuentas. Iguálalos con un reembolso, en su panel o del pedido, o cierra la incidencia.",
+    amounts_differ: "El importe del proveedor no coincide con el de nuestras cuentas. Iguálalos con un reembolso, en el panel del proveedor o aquí, en el pedido, o cierra la incidencia.",
     tickets_without_payment: "Hay entradas sin pago. Busca el pago. Si no existe, reembolsa el pedido, lo que anula sus entradas, y cierra el reembolso fallido.",
     unknown_purchase: "Llegó un pago de un pedido que no tenemos. Reembólsalo en el panel del proveedor. Si son muchos, quizá este entorno use la base de datos equivocada.",
     not_dealt_with: "La comparación falló con un error, que está en el registro. Repite la conciliación de ese periodo.",

@@ -75,7 +75,7 @@ export const eventTexts: typeof english = {
       ? `Pedidos reembolsados: ${refunded.toLocaleString("es")}.`
       : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás se reembolsarán en los próximos minutos.`,
   checkRefunds: "Ver el progreso de los reembolsos",
-  disputed: (count: number) => `En disputa con un banco, quedan como incidencias abiertas: ${count === 1 ? "1 pedido" : `${count.toLocaleString("es")} pedidos`}.`,
+  disputed: (count: number) => `Pedidos en disputa con un banco, que siguen como incidencias abiertas: ${count.toLocaleString("es")}.`,
   delete: "Eliminar el borrador",
   deleteText: "Desaparece de todas las listas.",
   deleteNow: "Sí, eliminarlo",
@@ -89,7 +89,7 @@ export const eventTexts: typeof english = {
     pause: "Seguir la venta, pausarla o dejar entrar a gente",
     refund: "Buscar un pedido y reembolsar entradas",
     prices: "Cambiar entradas, precios y cantidades",
-    scans: "Ver quién entró por la puerta y quién lo escaneó",
+    scans: "Ver quién entró por la puerta y quién escaneó su entrada",
     invite: "Invitar a quienes trabajan en la puerta o gestionan el evento",
   },
   figures: "Entradas",

@@ -11,7 +11,7 @@ export const ordersTexts: typeof english = {
   find: "Buscar",
   number: "Número de pedido",
   numberNote: "El comprador lo encuentra en su recibo. También sirve el número de una entrada.",
-  noNumber: "No es un número de pedido: tiene 26 letras y cifras.",
+  noNumber: "Esto no es un número de pedido.",
   status: "Estado",
   all: "Todos",
   states: {
@@ -45,7 +45,7 @@ export const ordersTexts: typeof english = {
   endedUnpaid: "El pago terminó sin entradas, así que no hay nada que reembolsar. El dinero que llegó tarde se devuelve automáticamente.",
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
   ticketStates: { valid: "válida", void: "anulada", frozen: "congelada" },
-  transferred: "dada a otra persona",
+  transferred: "transferida a otra persona",
   checkedOut: (time, gate) => `Salida: ${time}${gate ? `, puerta ${gate}` : ""}`,
   checkedIn: (time, gate) => `Acceso: ${time}${gate ? `, puerta ${gate}` : ""}`,
   history: "Actividad",
@@ -81,7 +81,7 @@ export const ordersTexts: typeof english = {
   everything: (count) => `Todo lo que conserva el comprador (${entradas(count)})`,
   some: "Algunas entradas",
   given: (names, count) =>
-    `El comprador dio ${count === 1 ? "esta entrada" : "estas entradas"} a otra persona: ${names}. ${count === 1 ? "Sigue siendo válida" : "Siguen siendo válidas"} si no ${count === 1 ? "la" : "las"} eliges en «Algunas entradas».`,
+    `El comprador ha transferido ${count === 1 ? "esta entrada" : "estas entradas"} a otra persona: ${names}. ${count === 1 ? "Sigue siendo válida" : "Siguen siendo válidas"} si no ${count === 1 ? "la" : "las"} eliges en «Algunas entradas».`,
   chooseSome: "Elige las entradas que quieres reembolsar.",
   atTheDoor: "Ver quién entró por la puerta y cuándo",
   reason: "Motivo",

@@ -20,7 +20,7 @@ export const peopleTexts: typeof english = {
     staff: "Controla las entradas en la puerta. Ve las entradas, pero no los precios ni los pedidos, y no puede cambiar nada.",
     coordinator: "Gestiona el evento y su venta, consulta y reembolsa pedidos e invita al personal.",
   },
-  changeTo: { staff: "Cambiar a personal", coordinator: "Cambiar a coordinación" },
+  changeTo: { staff: "Pasar a personal de puerta", coordinator: "Pasar a coordinación" },
   invited: (email: string) => `Invitación enviada a ${email}`,
   since: (role: string, when: string) => `${role}, invitación del ${when}`,
   remove: "Quitar",

@@ -1,4 +1,4 @@
-/** The names of payments that no company takes. */
+/** Names for payments that involve no payment company. */
 
 import type { providerTexts as english } from "../en/providers";
 

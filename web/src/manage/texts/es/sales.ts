@@ -30,7 +30,7 @@ export const salesTexts: typeof english = {
   checkedIn: "Accesos",
   checkedInCount: (count, all) => `${count.toLocaleString("es")} de ${all.toLocaleString("es")}`,
   funnel: "Embudo de ventas",
-  joined: "En la sala de espera",
+  joined: "Entraron en la sala de espera",
   admitted: "Con turno para comprar",
   reservations: "Reservaron",
   checkouts: "Empezaron a pagar",

@@ -23,7 +23,7 @@ const errors: Record<string, string> = {
 
 export const webhookTexts: typeof english = {
   title: "Webhooks",
-  lead: "Avisamos a tu propio software cuando pasa algo en tus eventos. Cada petición va firmada y se reintenta durante tres días hasta que tu servidor la acepta.",
+  lead: "Avisamos a tu propio software cuando pasa algo en tus eventos. Cada petición va firmada. Si tu servidor no la acepta, la reintentamos durante un máximo de tres días.",
   leadForOtherPromoter: "Estos endpoints son de otro promotor: su software recibe un aviso cuando pasa algo en sus eventos. Lo que cambies aquí como administrador le afecta.",
   newTitle: "Nuevo endpoint",
   create: "Añadir endpoint",
