@@ -168,11 +168,18 @@ def test_an_empty_shop_says_so(new_buyer, origin):
     buyer.see("There are no events at the moment")
 
 
-def test_times_are_those_of_the_event_and_of_the_buyer(new_buyer, events):
+def test_times_are_those_of_the_event_and_of_the_buyer(new_buyer, api, time, events):
+    tier_id = builders.create_tier(api, events["Open Air"], "Balcony")
+    ends = {"sale_ends_at": clock.iso(time.now + 86_400)}
+    assert api.patch(f"/tiers/{tier_id}", json=ends, token=builders.admin_token()).status == 200
     buyer = new_buyer(timezone_id="Europe/Madrid")
     buyer.page.goto(f"/events/{events['Open Air']}")
     expect(buyer.page.get_by_role("article")).to_contain_text("MDT")
     expect(buyer.page.get_by_role("article")).to_contain_text("Your time:")
+    balcony = buyer.page.get_by_role("listitem").filter(has_text="Balcony")
+    expect(balcony).to_contain_text(
+        re.compile(r"On sale until Tuesday, June 2 at 6:00\sAM MDT \(your time: Tuesday, June 2 at 2:00\sPM GMT\+2\)")
+    )
     buyer.page.goto(f"/events/{events['Soon']}")
     opening = buyer.page.locator(".panel").filter(has_text="Sale opens in")
     expect(opening).to_contain_text("Your time:")

@@ -1,5 +1,6 @@
 """The wallet in a real browser: without a network, at the door, names, and tickets that change hands."""
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from tests.browser.async_checks import wait_until
 from tests.browser.test_accounts import sign_in
 
 EVENT = "Night of the Proms"
+BOTH_TIMES = re.compile(r" UTC \(your time: .* GMT\+9\)")  # for a browser in Tokyo
 GIVE_TO_ANOTHER_USER = """async () => {
   const cache = await caches.open("fairgate-wallet");
   const kept = await (await cache.match("/kept-wallet")).json();
@@ -235,7 +237,7 @@ def test_a_ticket_changes_hands_and_its_old_code_dies(holder, new_buyer, api, or
     assert subject == "A ticket for Night of the Proms"
     assert all(part in body for part in (EVENT, "Royal Hall", "Floor", "UTC", link))
 
-    friend = new_buyer()
+    friend = new_buyer(timezone_id="Asia/Tokyo")
     friend.page.goto(taken_back)
     friend.see("This link has been used or cancelled.")
     expect(friend.page.get_by_text(EVENT)).to_have_count(0)
@@ -243,6 +245,7 @@ def test_a_ticket_changes_hands_and_its_old_code_dies(holder, new_buyer, api, or
     friend.page.goto(link)
     offered = friend.page.locator("form.panel")
     expect(offered.get_by_role("heading", name=EVENT)).to_be_visible()
+    expect(offered.get_by_text("You can accept until")).to_have_text(BOTH_TIMES)
     for text in ("Someone has a ticket for you.", "Royal Hall", "Floor", "You can accept until"):
         expect(offered).to_contain_text(text)
     assert friend.page.evaluate("() => localStorage.getItem('fairgate.buyer')") is None  # looking makes nobody a guest
@@ -315,12 +318,13 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     question = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "guest"}
     options = f"/admin/events/{shop[0]}/tickets/packages/{tier_id}/options"
     assert api.post(options, json=question, token=builders.admin_token()).status == 201
-    host, guest = new_buyer(), new_buyer(timezone_id="Asia/Tokyo")
+    host, guest = (new_buyer(timezone_id="Asia/Tokyo") for _ in range(2))
     host.page.goto(f"/events/{shop[0]}")
     host.choose("Table", 1)
     host.pay()
     host.see_tickets(1)
     host.page.get_by_text("Guests", exact=True).click()
+    expect(host.page.get_by_text("Can be changed until")).to_have_text([BOTH_TIMES] * 2)  # the ticket's name, the seats' guests
     third = host.page.locator(".seats > li").nth(2)
     third.get_by_label("Guest's name").fill("Bob")
     third.get_by_label("Vegan").check()

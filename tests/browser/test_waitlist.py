@@ -45,13 +45,14 @@ def bring_offer(buyer: Buyer, api, order_id: str) -> None:
 def test_a_person_on_the_waitlist_gets_and_pays_a_returned_ticket(new_buyer, api, time, sold_out):
     event_id, orders = sold_out
     lines.join(api, "eve", event_id, 2)
-    ada = new_buyer()
+    ada = new_buyer(timezone_id="Asia/Tokyo")
     ada.use_demo_identity()
     join(ada, event_id)
     ada.see("Ahead of you: 1 person waiting for 2 tickets.")
     bring_offer(ada, api, orders[0])
     expect(ada.heading("There is a ticket for you")).to_be_visible()
     ada.see("1 × Floor")
+    expect(ada.page.get_by_text("We are holding it for you until")).to_have_text(re.compile(r" UTC \(your time: .* GMT\+9\)"))
     ada.follow("Accept the offer")
     ada.give_address()
     ada.pay()

@@ -5,11 +5,13 @@ import pytest
 from tests.javascript import run_module
 
 RUN = """
+process.env.TZ = "Asia/Tokyo";
 import * as readline from "node:readline";
 import { dateFilters } from "$WEB/src/event-dates.ts";
-import { period } from "$WEB/src/formats.ts";
+import { eventTime, period } from "$WEB/src/formats.ts";
 import { linked } from "$WEB/src/links.ts";
-const functions = { dateFilters, period, linked };
+const sentence = (iso, timezone, locale) => eventTime(iso, timezone, locale, (time, own) => `${time} | ${own}`);
+const functions = { dateFilters, sentence, period, linked };
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const [name, ...values] = JSON.parse(line);
   console.log(JSON.stringify(functions[name](...values)));
@@ -70,6 +72,20 @@ def test_the_time_of_an_event_has_its_end():
     found = run_module(RUN, [["period", start, end, zone, "en-US", bool(short)] for start, end, zone, *short in cases])
     assert [" ".join(text.split()) for text in found] == list(cases.values())
     assert not any(" PM" in text for text in found), "the space before it does not break the line"
+
+
+@pytest.mark.parametrize(
+    ("timezone", "locale", "expected"),
+    [
+        ("America/Denver", "en-US", "Saturday, January 6, 2035 at 8:00 PM MST | Sunday, January 7, 2035 at 12:00 PM GMT+9"),
+        ("America/Denver", "es-ES", "sábado, 6 de enero de 2035, 20:00 GMT-7 | domingo, 7 de enero de 2035, 12:00 GMT+9"),
+        ("Asia/Seoul", "en-US", "Sunday, January 7, 2035 at 12:00 PM GMT+9"),
+        (None, "en-US", "Sunday, January 7, 2035 at 12:00 PM GMT+9"),  # the event's zone is unknown
+    ],
+)
+def test_a_deadline_is_shown_in_the_zone_of_the_event_and_in_the_reader_s(timezone, locale, expected):
+    [found] = run_module(RUN, [["sentence", "2035-01-07T03:00:00Z", timezone, locale]])
+    assert " ".join(found.split()) == expected
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ export function otherTimezone(iso: string, timezone: string): string | undefined
   return shown(own) === shown(timezone) ? undefined : own;
 }
 
+/** A time of an event within a sentence: in the event's time zone and, if different, also in the viewer's. `both` joins the two. */
+export function eventTime(iso: string, timezone: string | null | undefined, locale: string, both: (time: string, own: string) => string): string {
+  const shown = dayAndTime(iso, timezone ?? undefined, locale);
+  const other = timezone ? otherTimezone(iso, timezone) : undefined;
+  return other ? both(shown, dayAndTime(iso, other, locale)) : shown;
+}
+
 /** 75 -> "1:15", 7275 -> "2:01:15". */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));

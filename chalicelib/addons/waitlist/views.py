@@ -26,6 +26,7 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     id: str
     event_id: str
     event_name: str
+    event_timezone: str | None
     tier_ids: list[str]
     quantity: int
     max_price_cents: int | None
@@ -93,6 +94,7 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         id=entry.id,
         event_id=entry.event_id,
         event_name=event.name if event is not None else "",
+        event_timezone=event.timezone if event is not None else None,
         tier_ids=entry.tier_ids,
         quantity=entry.quantity,
         max_price_cents=entry.max_price_cents,

@@ -41,6 +41,7 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
         "id": first.json["id"],
         "event_id": event_id,
         "event_name": "Night",
+        "event_timezone": "UTC",
         "tier_ids": [tier_id],
         "quantity": 2,
         "max_price_cents": None,

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { acceptTransfer, getTicket, previewTransfer, type OfferedTicket, type Ticket } from "../api";
 import { ApiFailure } from "../client";
-import { dayAndTime } from "../formats";
+import { eventTime } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
@@ -25,7 +25,7 @@ export function Transfer() {
         <Outcome tone="good" title={t.transfer.doneTitle}>
           <p>
             <strong>{accepted.event.name}</strong>
-            {accepted.event.starts_at && ` · ${dayAndTime(accepted.event.starts_at, accepted.event.timezone ?? undefined, locale)}`}
+            {accepted.event.starts_at && ` · ${eventTime(accepted.event.starts_at, accepted.event.timezone, locale, t.event.bothTimes)}`}
           </p>
           <p>
             {t.transfer.doneText} {ADDONS.messages && accepted.email && t.transfer.mailedTo(accepted.email)}
@@ -98,7 +98,7 @@ function Acceptance({ token, offered, done }: { token: string; offered: OfferedT
         {number && <span class="chip">{number}</span>}
       </p>
       <p>{t.transfer.meaning(giver)}</p>
-      <p class="small">{t.transfer.openUntil(dayAndTime(offered.expires_at, undefined, locale))}</p>
+      <p class="small">{t.transfer.openUntil(eventTime(offered.expires_at, event.timezone, locale, t.event.bothTimes))}</p>
       {failure && FINAL.includes(failure.status) ? (
         <Refusal failure={failure} />
       ) : (

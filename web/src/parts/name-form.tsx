@@ -2,7 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { nameTicket, type Ticket } from "../api";
-import { dayAndTime } from "../formats";
+import { eventTime } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { Failure } from "./failure";
@@ -43,7 +43,7 @@ export function NameForm({ ticket, onChanged }: { ticket: Ticket; onChanged: () 
             setSaved(false);
           }}
         />
-        {until && <p class="small">{t.wallet.nameUntil(dayAndTime(until, ticket.event.timezone ?? undefined, locale))}</p>}
+        {until && <p class="small">{t.wallet.nameUntil(eventTime(until, ticket.event.timezone, locale, t.event.bothTimes))}</p>}
         {failure && <Failure failure={failure} />}
         <div class="row">
           <button type="submit" class="button button-quiet" disabled={isWorking}>

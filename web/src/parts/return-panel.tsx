@@ -1,7 +1,7 @@
 /** Lets buyers return tickets while the event takes them back. Takes two steps, because the tickets become invalid at once. */
 
 import type { TicketReturn } from "../api";
-import { dayAndTime, money } from "../formats";
+import { eventTime, money } from "../formats";
 import { useTexts } from "../texts";
 import { Failure } from "./failure";
 import { useAction } from "./hooks";
@@ -14,7 +14,7 @@ export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn
   return (
     <section class="panel no-print">
       <h2>{t.refunds.returnTitle}</h2>
-      <p>{t.refunds.returnUntil(dayAndTime(offer.until, offer.timezone, locale))}</p>
+      <p>{t.refunds.returnUntil(eventTime(offer.until, offer.timezone, locale, t.event.bothTimes))}</p>
       <details class="more">
         <summary>{t.refunds.returnAction(amount)}</summary>
         <div class="fields">

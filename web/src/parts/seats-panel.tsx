@@ -2,7 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { type CustomOption, listSeats, nameGuest, removeGuest, type Seat, type Ticket } from "../api";
-import { dayAndTime } from "../formats";
+import { eventTime } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { Failure, Skeleton } from "./failure";
@@ -28,7 +28,7 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
     <details onToggle={({ currentTarget }) => currentTarget.open && !seats && load()}>
       <summary>{t.seats.guests}</summary>
       <p class="small">{isFinal ? t.seats.final : t.seats.note}</p>
-      {until && !isFinal && <p class="small">{t.wallet.nameUntil(dayAndTime(until, ticket.event.timezone ?? undefined, locale))}</p>}
+      {until && !isFinal && <p class="small">{t.wallet.nameUntil(eventTime(until, ticket.event.timezone, locale, t.event.bothTimes))}</p>}
       {failure && <Failure failure={failure} retry={() => void load()} />}
       {!seats && !failure && <Skeleton lines={ticket.admits} />}
       <ol class="seats">

@@ -3,7 +3,7 @@
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
 import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Tier } from "../api";
-import { dayAndTime, money } from "../formats";
+import { eventTime, money } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { noteReservation } from "../reserved";
@@ -65,7 +65,7 @@ export function TicketPicker({ event, availability, canBuy, isPreview = false, t
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>
-      {commonEnd && <p class="small">{t.event.salesUntil(dayAndTime(commonEnd, event.timezone, locale))}</p>}
+      {commonEnd && <p class="small">{t.event.salesUntil(eventTime(commonEnd, event.timezone, locale, t.event.bothTimes))}</p>}
       <ul class="tiers">
         {tiers.map((tier) => (
           <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.id}>
@@ -166,11 +166,11 @@ function TierState({ tier, event, canBuy, hasEnd }: { tier: CurrentTier; event: 
   if (event.status === "scheduled" && !canBuy && tier.status === "available") return <>{t.event.comingSoon}</>;
   if (isForSale(tier)) {
     const limit = tier.per_user_limit < event.purchase_limit && t.event.tierLimit(tier.per_user_limit);
-    const until = hasEnd && tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));
+    const until = hasEnd && tier.sale_ends_at && t.event.salesUntil(eventTime(tier.sale_ends_at, event.timezone, locale, t.event.bothTimes));
     return <>{[t.event.left(tier.available), limit, until].filter(Boolean).join(" · ")}</>;
   }
   if (tier.status === "coming-soon") {
-    return <>{tier.sale_starts_at && Date.parse(tier.sale_starts_at) / 1000 > now() ? t.event.salesFrom(dayAndTime(tier.sale_starts_at, event.timezone, locale)) : t.event.comingSoon}</>;
+    return <>{tier.sale_starts_at && Date.parse(tier.sale_starts_at) / 1000 > now() ? t.event.salesFrom(eventTime(tier.sale_starts_at, event.timezone, locale, t.event.bothTimes)) : t.event.comingSoon}</>;
   }
   if (tier.status === "closed") return <>{t.event.closed}</>;
   const isHeld = tier.paying > 0 ? t.event.held(tier.paying) : t.event.soldOut;

@@ -2,7 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { cancelTransfer, offerTicket, type Ticket, type TransferOffer } from "../api";
-import { dayAndTime } from "../formats";
+import { dayAndTime, eventTime } from "../formats";
 import { useTexts } from "../texts";
 import { Failure } from "./failure";
 import { useAction } from "./hooks";
@@ -23,7 +23,7 @@ export function TransferPanel({ ticket, onChanged }: { ticket: Ticket; onChanged
     });
   const { event, tier } = ticket;
   const title = t.transfer.mailSubject(event.name ?? "");
-  const untilText = until ? dayAndTime(until, undefined, locale) : "";
+  const untilText = until ? dayAndTime(until, event.timezone ?? undefined, locale) : ""; // the reader of the email may be in any time zone
   const starts = event.starts_at && dayAndTime(event.starts_at, event.timezone ?? undefined, locale);
   const described = [event.name, starts, [event.venue, event.address].filter(Boolean).join(", "), tier.name].filter(Boolean).join("\n");
   const mail = (url: string) =>
@@ -36,7 +36,7 @@ export function TransferPanel({ ticket, onChanged }: { ticket: Ticket; onChanged
       <summary>{until ? t.transfer.offered : t.transfer.give}</summary>
       <div class="transfer">
         {!until && <p class="small">{t.transfer.note}</p>}
-        {until && <p class="small">{t.transfer.until(untilText)}</p>}
+        {until && <p class="small">{t.transfer.until(eventTime(until, event.timezone, locale, t.event.bothTimes))}</p>}
         {failure && <Failure failure={failure} retry={() => void onChanged()} />}
         {offer && (
           <>

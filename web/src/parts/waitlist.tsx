@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
-import { clock, dayAndTime, money } from "../formats";
+import { clock, eventTime, money } from "../formats";
 import { withNext } from "../next-page";
 import { forgetReservation, noteReservation } from "../reserved";
 import { now } from "../server-time";
@@ -162,7 +162,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
           <p>
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
-          <p>{texts.until(entry.quantity, dayAndTime(entry.offer!.expires_at, undefined, locale))}</p>
+          <p>{texts.until(entry.quantity, eventTime(entry.offer!.expires_at, entry.event_timezone, locale, t.event.bothTimes))}</p>
           <p>
             {texts.left}: <strong role="timer">{clock(seconds)}</strong>
           </p>

@@ -65,6 +65,7 @@ export const en = {
     calendar: "Add to calendar",
     map: "Map",
     yourTime: "Your time:",
+    bothTimes: (time: string, own: string) => `${time} (your time: ${own})`,
     doors: (time: string) => `Doors ${time}`,
     opensIn: "Sale opens in",
     opensLine: "Join the waiting room at any time before then. Everyone who is there when the sale opens has the same chance.",

@@ -66,6 +66,7 @@ export const es: Texts = {
     calendar: "Añadir al calendario",
     map: "Mapa",
     yourTime: "En tu hora:",
+    bothTimes: (time, own) => `${time} (en tu hora: ${own})`,
     doors: (time) => `Apertura de puertas: ${time}`,
     opensIn: "La venta empieza en",
     opensLine: "Entra en la sala de espera cuando quieras antes de esa hora. Todos los que estén allí al abrir la venta tienen las mismas posibilidades.",
