@@ -303,11 +303,13 @@ def test_tickets_that_others_have_on_hold_are_not_called_sold(new_buyer, api, ti
 
 
 def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
-    assert api.post(f"/events/{events['Open Air']}/cancel", json={}, token=builders.admin_token()).status == 200
+    reason = {"reason": "The <b>singer</b> is ill.\nSee you in May."}
+    assert api.post(f"/events/{events['Open Air']}/cancel", json=reason, token=builders.admin_token()).status == 200
     time.advance(60)
     buyer = new_buyer()
     buyer.page.goto(f"/events/{events['Open Air']}")
     expect(buyer.heading("This event has been cancelled")).to_be_visible()
+    assert buyer.page.locator(".outcome-bad .plain-text").inner_text() == reason["reason"]
     expect(buyer.page.get_by_text("No longer on sale", exact=True)).to_have_count(2)
     buyer.see("If you bought tickets, we are refunding you automatically: you get the full price back")
     expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
