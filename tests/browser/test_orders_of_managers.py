@@ -158,6 +158,8 @@ def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
     manager.fill(SEARCH, "grace")
     manager.press("Search")
     manager.see("No matching orders.")
+    manager.open(f"/events/{event_id}/orders/{orders['ada']['id']}")
+    expect(manager.page.locator(".facts dd").filter(has_text="José")).to_have_text("José Núñezada@example.comUser ID: ada")
     invariants.check(manager.time.now)
 
 

@@ -89,8 +89,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
                 </a>
               </th>
               <td>
-                {order.buyer?.name ?? order.buyer?.email ?? own.unknownBuyer}
-                {order.buyer?.name && order.buyer.email && <span class="small second-line">{order.buyer.email}</span>}
+                <BuyerName buyer={order.buyer} />
               </td>
               <td class="date-first">{day(order.created_at, timezone, locale)}</td>
               <td>{order.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")}</td>
@@ -103,5 +102,16 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
         </tbody>
       </table>
     </TablePlace>
+  );
+}
+
+/** The name of a buyer above the address. */
+export function BuyerName({ buyer }: { buyer: ListedOrder["buyer"] }) {
+  const own = useRoomTexts("orders");
+  return (
+    <>
+      {buyer?.name ?? buyer?.email ?? own.unknownBuyer}
+      {buyer?.name && buyer.email && <span class="small second-line">{buyer.email}</span>}
+    </>
   );
 }

@@ -11,6 +11,7 @@ import { useByWhom } from "../people/by-whom";
 import { useProviderName, useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
+import { BuyerName } from "./order-list";
 import { getManagedOrder, nameTicket, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
 import { ResendForm } from "./resend-form";
@@ -48,7 +49,6 @@ function Order({ shown, replace }: OrderProps) {
   const { order, refund } = shown;
   const amount = (cents: number) => money(cents, order.currency, locale);
   const facts: [string, string][] = [
-    [own.buyer, [order.buyer?.name, order.buyer?.email ?? order.customer_email, order.user_id].filter(Boolean).join(" · ")],
     [own.total, amount(order.total_price_cents)],
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
     [own.refunded, amount(order.refunded_cents)],
@@ -79,6 +79,15 @@ function Order({ shown, replace }: OrderProps) {
         <div>
           <dt>{own.when}</dt>
           <dd class="date-first">{dayAndTime(order.created_at, event.timezone, locale)}</dd>
+        </div>
+        <div>
+          <dt>{own.buyer}</dt>
+          <dd>
+            {order.buyer && <BuyerName buyer={order.buyer} />}
+            <span class="small second-line">
+              {own.userId} <span class="code">{order.user_id}</span>
+            </span>
+          </dd>
         </div>
         {facts.map(([name, value]) => (
           <div key={name}>

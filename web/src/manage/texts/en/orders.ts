@@ -35,6 +35,7 @@ export const ordersTexts = {
   orderTitle: "Order",
   buyer: "Buyer",
   unknownBuyer: "No name or address",
+  userId: "User ID:",
   promoCode: "Promo code",
   refunded: "Refunded",
   balance: "Net, before the provider's fees",

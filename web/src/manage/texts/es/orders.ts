@@ -37,6 +37,7 @@ export const ordersTexts: typeof english = {
   orderTitle: "Pedido",
   buyer: "Comprador",
   unknownBuyer: "Sin nombre ni correo",
+  userId: "ID de usuario:",
   promoCode: "Código promocional",
   refunded: "Reembolsado",
   balance: "Neto, antes de las comisiones del proveedor",
