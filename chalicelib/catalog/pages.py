@@ -235,10 +235,19 @@ def _card(view: EventView, event: Event, t: Texts, language: Language, now: int)
         f'<li class="card{" card-over" if is_over else ""}">{_picture(view.image, "(min-width: 44rem) 24rem, 100vw")}'
         f'<div class="card-stub">'
         f'<p class="card-date"><time datetime="{view.starts_at}">{when}</time>'
-        f'<span class="status status-{view.status}">{t[f"status.{view.status}"]}</span></p>'
+        f"{_status(view, t)}</p>"
         f'<h3><a href="/events/{event.id}">{escape(event.name)}</a></h3>{small}'
         f"{_element('p', 'card-price', cost)}</div></li>"
     )
+
+
+def _status(view: EventView | EventWithTiersView, t: Texts) -> str:
+    status = "paused" if _is_paused(view) else view.status
+    return f'<span class="status status-{status}">{t.get(f"status.{status}", "")}</span>'
+
+
+def _is_paused(view: EventView | EventWithTiersView) -> bool:
+    return view.paused and view.status == "on_sale"
 
 
 def _from_price(view: EventView | EventWithTiersView, t: Texts, language: Language) -> str:
@@ -263,9 +272,6 @@ def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str
 
 
 def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language: Language) -> str:
-    is_paused = event.is_paused and view.status == "on_sale" and not view.has_waiting_room
-    status = "paused" if is_paused else view.status
-    label = t["event.pausedStatus"] if is_paused else t.get(f"status.{view.status}", "")
     chip = f'<span class="chip">{escape(event.category)}</span>' if event.category else ""
     place = ", ".join(part for part in (event.address, event.city) if part and part not in event.venue)
     calendar = f'<a class="button button-quiet" href="/api/v1/events/{event.id}/calendar.ics" download>{t["event.calendar"]}</a>'
@@ -277,7 +283,7 @@ def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language
         doors = f"<span>{t['event.doors'].format(_time(opens, language))}</span>"
     time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time>{doors}</p>' if event.starts_at else ""
     return (
-        f'<p><span class="status status-{status}">{label}</span> {chip}</p><h1>{escape(event.name)}</h1>{time}'
+        f"<p>{_status(view, t)} {chip}</p><h1>{escape(event.name)}</h1>{time}"
         f'<p class="event-where">{escape(event.venue)}{_element("span", "small", escape(place))}</p>'
         f'<p class="plain-text event-description">{_linked(event.description)}</p>'
         f'<p class="row">{calendar if view.status != "cancelled" else ""}{where}'
@@ -322,7 +328,7 @@ def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, 
     if view.status == "sold_out":
         hope = "" if addons.is_on("waitlist") and view.has_waitlist else f"<p>{t['event.soldOutHope']}</p>"
         return _outcome("calm", t["event.soldOutTitle"], f'<p>{t["event.soldOutText"]}</p>{hope}<a href="/">{t["allEvents"]}</a>')
-    if event.is_paused and not view.has_waiting_room:
+    if _is_paused(view) and not view.has_waiting_room:
         return _outcome("calm", t["line.paused"], f"<p>{t['event.pausedText']}</p>")
     opens = event.on_sale_at
     if opens is None or (opens <= now and not view.has_waiting_room):

@@ -26,8 +26,9 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
 
     `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
-    are null. If `has_waiting_room` is true, buyers may join the line at any time, and the line starts to move at `on_sale_at`. An uploaded
-    `image` has several sizes; its `image_url` is an address in the shop.
+    are null. While the sale is `paused`, nobody can reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
+    the line at any time, and the line starts to move at `on_sale_at`. An uploaded `image` has several sizes; its `image_url` is an address
+    in the shop.
     """
 
     id: str
@@ -37,6 +38,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     ends_at: Timestamp | None
     on_sale_at: Timestamp | None
     status: PublicEventStatus | Literal["draft", "test"]
+    paused: bool
     image_url: str | None
     image: ImageView | None
     featured: bool
@@ -71,7 +73,6 @@ class ListedEventView(EventView, frozen=True, kw_only=True):
 class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     """An event as its managers see it, including drafts and test events. A draft may have no start."""
 
-    paused: bool
     managed_by: ManagedBy
     removed: bool
     hold_seconds: int
@@ -283,6 +284,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         ends_at=iso_or_none(event.ends_at),
         on_sale_at=iso_or_none(event.on_sale_at),
         status=public_event_status(catalog, event, now, stocks),
+        paused=event.is_paused,
         image_url=event.image_url,
         image=image_view(event.image),
         featured=event.featured,
@@ -460,7 +462,6 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         view["status"] = event.status
     return AdminEventView(
         **view,
-        paused=event.is_paused,
         managed_by=event.managed_by,
         removed=event.removed,
         hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),

@@ -42,7 +42,10 @@ class PromotersView(Struct, frozen=True):
 
 
 class PromoterEventView(Struct, frozen=True, kw_only=True):
-    """A promoter's event. Only the promoter and admins see events with the status `draft` or `test`. A draft may have no start."""
+    """A promoter's event. Only the promoter and admins see events with the status `draft` or `test`. A draft may have no start.
+
+    While the sale is `paused`, nobody can reserve tickets, whatever the `status`.
+    """
 
     id: str
     name: str
@@ -52,6 +55,7 @@ class PromoterEventView(Struct, frozen=True, kw_only=True):
     on_sale_at: Timestamp | None
     timezone: str
     status: PublicEventStatus | Literal["draft", "test"]
+    paused: bool
     image_url: str | None
     image: ImageView | None
 
@@ -123,6 +127,7 @@ def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int
         ends_at=iso_or_none(event.ends_at),
         on_sale_at=iso_or_none(event.on_sale_at),
         status=event.status if event.status in ("draft", "test") else public_event_status(catalog, event, now, stocks),
+        paused=event.is_paused,
         timezone=event.timezone,
         image_url=event.image_url,
         image=image_view(event.image),

@@ -278,6 +278,12 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
     expect(buyer.heading("The sale is paused")).to_be_visible()
     expect(buyer.page.locator(".status")).to_have_text("Paused")
     expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_have_count(0)
+    visitor = new_buyer()
+    time.advance(5)
+    visitor.page.goto("/")
+    expect(visitor.page.locator(".card .status")).to_have_text("Paused")
+    visitor.page.get_by_label("On sale now").check()
+    visitor.see("No matching events")
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     with buyer.page.expect_response("**/availability"):
         buyer.page.clock.fast_forward(6_000)

@@ -24,9 +24,17 @@ def test_a_pause_closes_the_stock_and_a_resume_opens_it(api, time):
     assert open_flags(event_id) == {False}
     assert get(api, f"/admin/events/{event_id}").json["paused"]
     assert not api.get("/tickets/types").json["ticket_types"][0]["is_available"]
+    assert shown_as_paused(api, time, event_id) == [True, True]
     assert not event_states.set_paused(event_id, False, "root", time.now).paused
     assert open_flags(event_id) == {True}
+    assert shown_as_paused(api, time, event_id) == [False, False]
     assert [entry.action for entry in audit.list_entries(f"event#{event_id}")] == ["event.resumed", "event.paused", "event.created"]
+
+
+def shown_as_paused(api, time, event_id) -> list[bool]:
+    """What the public reads in the list of events and on the event's page."""
+    time.advance(5)
+    return [found["paused"] for found in (*api.get("/events").json, api.get(f"/events/{event_id}").json)]
 
 
 def test_a_repeated_pause_is_audited_once(api, time):

@@ -216,6 +216,14 @@ def test_sold_out_and_paused_events_say_so(api, time):
     time.advance(10)
     assert "This event is sold out" in read(api, f"/events/{sold_out}").words
     assert "The sale is paused" in read(api, f"/events/{paused}").words
+    line = builders.create_event(api, waiting_room={"enabled": True})
+    builders.create_tier(api, line)
+    assert api.post(f"/admin/events/{line}/pause", token=builders.admin_token()).status == 200
+    time.advance(10)
+    shown = read(api, f"/events/{line}", "es")
+    assert " En pausa " in shown.words
+    assert f"/events/{line}/line" in shown.links
+    assert read(api, "/").words.count(" Paused ") == 2
 
 
 def test_an_event_of_several_days_says_its_days(api, time):

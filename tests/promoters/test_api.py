@@ -236,7 +236,7 @@ def test_the_public_sees_a_promoters_published_events_and_the_promoter_all(api, 
     builders.create_promoted_shop("nora")
     put(api, builders.admin_token(), "nora", verified=True)
     page = api.get("/promoters/nora/events").json
-    assert [(event["id"], event["status"]) for event in page["events"]] == [("fest", "on_sale")]
+    assert [(event["id"], event["status"], event["paused"]) for event in page["events"]] == [("fest", "on_sale", False)]
     assert page["next_cursor"] is None
     assert api.get("/promoters/nora/events", token=builders.token("nora", "promoter")).json == page
     assert api.get("/promoters/nobody/events").status == 404

@@ -35,6 +35,9 @@ export type WaitlistEntry = Schemas["WaitlistEntryView"];
 
 const buyer = createApi(fetchAsBuyer);
 
+/** The state of an event's sale as buyers see it. */
+export const saleStatus = ({ status, paused }: Pick<EventWithTiers, "status" | "paused">) => (paused && status === "on_sale" ? "paused" : status);
+
 export const listEvents = () => content(publicApi.GET("/events"));
 export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
 /** A draft as buyers will see it once it is published, for the event's managers; null for an event that buyers can see already. */

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, type Availability, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, saleStatus, type Availability, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
@@ -44,7 +44,7 @@ export function EventPage() {
   const paying = sum(held.map((line) => line.reserved - line.reserved_for_waitlist));
   const setAside = sum(held.map((line) => line.reserved_for_waitlist));
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
-  const isPaused = isOpen && (stock?.paused ?? false);
+  const paused = stock?.paused ?? event?.paused ?? false;
   const isReserved = reservation !== null && event?.status !== "cancelled";
   if (!event && failure?.status === 404) return <NoEvent />;
   return (
@@ -57,12 +57,12 @@ export function EventPage() {
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
         {event && isPreview && <p class="notice">{t.event.preview}</p>}
-        {event && <Facts event={event} paying={paying} isPaused={isPaused} isPreview={isPreview} />}
+        {event && <Facts event={event} status={saleStatus({ ...event, paused })} paying={paying} isPreview={isPreview} />}
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
-        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !isPaused} isPreview={isPreview}>
-          {isReserved ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
+        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !paused} isPreview={isPreview}>
+          {isReserved ? <Reserved eventId={event.id} /> : isOpen && paused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
         </Tickets>
       )}
       {event && event.status !== "cancelled" && <SellerNote eventId={event.id} />}
@@ -110,22 +110,20 @@ function BuyBar({ event }: { event: EventWithTiers }) {
 
 interface FactsProps {
   event: EventWithTiers;
+  status: ReturnType<typeof saleStatus>;
   /** How many tickets are on hold for people who are paying, if none are available. */
   paying: number;
-  isPaused: boolean;
   isPreview: boolean;
 }
 
-function Facts({ event, paying, isPaused, isPreview }: FactsProps) {
+function Facts({ event, status, paying, isPreview }: FactsProps) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
       <p>
-        <span class={`status status-${isPaused ? "paused" : event.status}`}>
-          {isPaused ? t.event.pausedStatus : paying > 0 ? t.event.heldStatus : t.status[event.status]}
-        </span>{" "}
+        <span class={`status status-${status}`}>{paying > 0 ? t.event.heldStatus : t.status[status]}</span>{" "}
         {event.category && <span class="chip">{event.category}</span>}
       </p>
       <h1>{event.name}</h1>

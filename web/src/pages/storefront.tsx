@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
-import { confirm, listEvents, type EventStatus, type EventSummary } from "../api";
+import { confirm, listEvents, saleStatus, type EventStatus, type EventSummary } from "../api";
 import { dateFilters, monthStart } from "../event-dates";
 import { dayAndTime, money, month, period } from "../formats";
 import { EventPicture } from "../parts/event-picture";
@@ -45,7 +45,7 @@ export function Storefront() {
   const shown = listed.filter(({ event, dates }) => {
     const text = plain(`${event.name} ${event.venue} ${event.city ?? ""} ${event.category ?? ""} ${event.description}`);
     const isWanted = (!city || event.city === city) && (!category || event.category === category) && (!when || dates.includes(when));
-    return isWanted && words.every((word) => text.includes(word)) && (!available || event.status === "on_sale");
+    return isWanted && words.every((word) => text.includes(word)) && (!available || saleStatus(event) === "on_sale");
   });
   const find = (changed: Record<string, string>) => {
     const wanted = Object.entries({ q: search, when, city, category, available, promoter, ...changed }).filter(([, text]) => text);
@@ -125,13 +125,14 @@ function Card({ event }: { event: EventSummary }) {
   const { t, locale } = useTexts();
   const { price_from_cents: cents, currency } = event;
   const isOver = OVER.includes(event.status);
+  const status = saleStatus(event);
   return (
     <li class={`card ${isOver ? "card-over" : ""}`}>
       <EventPicture id={event.id} image={event.image} sizes="(min-width: 44rem) 24rem, 100vw" />
       <div class="card-stub">
         <p class="card-date">
           <time dateTime={event.starts_at}>{period(event.starts_at, event.ends_at, event.timezone, locale, true)}</time>
-          <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
+          <span class={`status status-${status}`}>{t.status[status]}</span>
         </p>
         <h3>
           <a href={`/events/${event.id}`}>{event.name}</a>

@@ -50,6 +50,7 @@ export const en = {
   },
   status: {
     on_sale: "On sale",
+    paused: "Paused",
     scheduled: "Opens soon",
     sold_out: "Sold out",
     closed: "Sale closed",
@@ -98,7 +99,6 @@ export const en = {
     soldOutText: "All tickets have been sold.",
     soldOutHope: "If tickets are returned, they appear here automatically. Keep this page open or check back later.",
     heldStatus: "All on hold",
-    pausedStatus: "Paused",
     heldTitle: "No tickets available right now",
     heldText: (count: number) => `${tickets(count)} on hold for people who are paying.`,
     heldHope: "Some people do not finish paying. Their tickets then appear here within minutes.",

@@ -51,6 +51,7 @@ export const es: Texts = {
   },
   status: {
     on_sale: "A la venta",
+    paused: "En pausa",
     scheduled: "Próximamente",
     sold_out: "Agotado",
     closed: "Venta cerrada",
@@ -99,7 +100,6 @@ export const es: Texts = {
     soldOutText: "Se han vendido todas las entradas de este evento.",
     soldOutHope: "Si se devuelve alguna, aparecerá aquí automáticamente. Deja esta página abierta o vuelve más tarde.",
     heldStatus: "Todas reservadas",
-    pausedStatus: "En pausa",
     heldTitle: "Ahora mismo no hay entradas disponibles",
     heldText: (count) => `Hay ${tickets(count)} en manos de personas que están pagando.`,
     heldHope: "Si alguien no termina el pago, sus entradas aparecerán aquí en unos minutos.",

@@ -8,6 +8,7 @@ import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import type { ListedEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
+import { EventStatus } from "../parts/event-status";
 import { leaveEvent } from "../people/api";
 import { mayAnywhere } from "../rights";
 import { getEventFigures, type EventFigures } from "../sales/figures";
@@ -18,7 +19,6 @@ import { listEvents } from "./own-events";
 const OVER: ListedEvent["status"][] = ["closed", "cancelled"];
 
 export function EventList() {
-  const { t } = useTexts();
   const own = useRoomTexts("eventList");
   const me = useMe();
   const mayDo = useMay();
@@ -61,7 +61,7 @@ export function EventList() {
               <h2>{title}</h2>
               <ul class="rows">
                 {listed.map((event) => (
-                  <Row key={event.id} event={event} figures={figures?.get(event.id)} status={t.status[event.status]} />
+                  <Row key={event.id} event={event} figures={figures?.get(event.id)} />
                 ))}
               </ul>
             </section>
@@ -71,7 +71,7 @@ export function EventList() {
   );
 }
 
-function Row({ event, figures, status }: { event: ListedEvent; figures?: EventFigures; status: string }) {
+function Row({ event, figures }: { event: ListedEvent; figures?: EventFigures }) {
   const { locale } = useTexts();
   const own = useRoomTexts("eventList");
   const me = useMe();
@@ -98,7 +98,7 @@ function Row({ event, figures, status }: { event: ListedEvent; figures?: EventFi
           </Confirmed>
         </div>
       )}
-      <span class={`status status-${event.status}`}>{status}</span>
+      <EventStatus event={event} as="span" />
     </li>
   );
 }

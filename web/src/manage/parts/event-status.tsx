@@ -2,11 +2,10 @@
 
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
-import { useRoomTexts } from "../texts";
 
-export function EventStatus({ event: { status, paused }, as: Element }: { event: ManagedEvent; as: "p" | "span" }) {
+export function EventStatus({ event: { status, paused }, as: Element }: { event: Pick<ManagedEvent, "status" | "paused">; as: "p" | "span" }) {
   const { t } = useTexts();
-  const own = useRoomTexts("shell");
   const isPaused = paused && (status === "on_sale" || status === "scheduled" || status === "sold_out");
-  return <Element class={`status status-${isPaused ? "paused" : status}`}>{isPaused ? own.paused : t.status[status]}</Element>;
+  const shown = isPaused ? "paused" : status;
+  return <Element class={`status status-${shown}`}>{t.status[shown]}</Element>;
 }

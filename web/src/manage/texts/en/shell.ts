@@ -9,7 +9,6 @@ export const shellTexts = {
   account: "Account",
   asBuyer: "View the shop as a buyer",
   overview: "All events",
-  paused: "Paused",
   roles: { staff: "Staff", coordinator: "Coordinator", promoter: "Promoter", admin: "Admin" },
   signInTitle: "Sign in to manage events",
   signInText: "These pages are for people who sell tickets or work at events.",

@@ -11,7 +11,6 @@ export const shellTexts: typeof english = {
   account: "Cuenta",
   asBuyer: "Ver la tienda como comprador",
   overview: "Todos los eventos",
-  paused: "En pausa",
   roles: { staff: "Personal", coordinator: "Coordinación", promoter: "Promotor", admin: "Administración" },
   signInTitle: "Inicia sesión para gestionar eventos",
   signInText: "Estas páginas son para quienes venden entradas o trabajan en un evento.",
