@@ -143,7 +143,9 @@ def _serve(
     access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, folder.secrets)
     file = folder.write_private("demo.json", access)  # before the first request, so that a script that waits for a response finds the file
     with ExitStack() as on_stop:
+        mailbox = None
         if not secret_settings.optional_secret("smtp_url"):
+            mailbox = Mailbox(folder.mail)
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
         images = LocalImages(folder.images, app.app)
@@ -151,7 +153,7 @@ def _serve(
             from chalicelib.addons.images import store as image_store
 
             on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
-        server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, Mailbox(folder.mail))
+        server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, mailbox)
         # On exit, these stop in reverse order: webhooks first, and the fake Stripe last, because requests and schedules call it.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())

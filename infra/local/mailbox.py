@@ -1,4 +1,4 @@
-"""The emails of a local run: a server that writes each email to a file, and the pages /dev/mailbox that show the emails.
+"""The emails of a local run: a server that writes each email to a file, the pages /dev/mailbox that show the emails, and the link to them.
 
 The server delivers no email, and prints a line with the link of each email.
 """
@@ -70,6 +70,7 @@ class _MailHandler:
 
 PATH = "/dev/mailbox"
 MAX_LISTED = 200
+_TAG = f'<meta name="mailbox" content="{PATH}">'.encode()
 
 _TARGET = re.compile(rf"{PATH}(?:/(\d{{1,9}})(?:/(html|files/(\d{{1,3}})))?)?/?")
 _PAGE_POLICY = (
@@ -98,6 +99,13 @@ dd { margin: 0 }
 pre { white-space: pre-wrap; padding: 1rem; background: #fff; border: 1px solid #d4d4d8; border-radius: .5rem }
 .files li { display: inline-block; margin: 0 1rem .5rem 0 }
 """
+
+
+def with_link(page: GatewayResponse) -> GatewayResponse:
+    """Return a page of the shop that tells its footer (web/src/parts/frame.tsx) the address of the mailbox. Other files are unchanged."""
+    if not page.headers.get("Content-Type", "").startswith("text/html"):
+        return page
+    return GatewayResponse(page.status, page.headers, page.body.replace(b"</head>", _TAG + b"</head>", 1))
 
 
 class Mailbox:

@@ -13,7 +13,7 @@ from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
 from infra.local.images import LocalImages
-from infra.local.mailbox import Mailbox
+from infra.local.mailbox import Mailbox, with_link
 from infra.local.pages import compressed, has_pages, page_response, text_response, words_response, words_target
 from infra.local.workers import Workers
 
@@ -64,7 +64,10 @@ class LocalServer:
         images: LocalImages | None = None,
         mailbox: Mailbox | None = None,
     ) -> None:
-        """Serve from now on, in threads. `web` is the folder of the pages; `failure` returns why the store has failed, or None."""
+        """Serve from now on, in threads.
+
+        `web` is the folder of the pages, which link to the `mailbox`, if any. `failure` returns why the store has failed, or None.
+        """
         self._gateway, self._web, self._failure, self._images, self._mailbox = gateway, web, failure, images, mailbox
         self.workers.start()
 
@@ -87,7 +90,7 @@ class LocalServer:
             words = words_target(request.method, target, request.headers)
             if words is not None and has_pages(self._web):
                 page = words_response(self._gateway.handle("GET", words, source_ip=connection.address))
-                return compressed(page or page_response(self._web, request.method, target), request.headers)
+                return self._finish(page or page_response(self._web, request.method, target), request)
             if target.partition("?")[0] == HEALTH and (failure := self._failure()):
                 return _failed_response(failure)
             if target.startswith(("/api/", "/api?")) or target == "/api":
@@ -97,10 +100,13 @@ class LocalServer:
             if self._mailbox is not None and (shown := self._mailbox.response(request.method, target)):
                 return shown
             page = api_page_response(request.method, target) or page_response(self._web, request.method, target)
-            return compressed(page, request.headers)
+            return self._finish(page, request)
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             return text_response(500, "Something went wrong. Try again; if it happens again, read the log.")
+
+    def _finish(self, page: GatewayResponse, request: Request) -> GatewayResponse:
+        return compressed(page if self._mailbox is None else with_link(page), request.headers)
 
     def _send(self, task: tuple[Connection, Request], response: GatewayResponse | None) -> None:
         self._connections.send_response(*task, response or _failed_response(self._failure() or ""))

@@ -12,6 +12,7 @@ from infra import web
 from infra.local import http_messages
 from infra.local.environment import BUCKET
 from infra.local.gateway import Gateway
+from infra.local.mailbox import Mailbox
 from infra.local.server import LocalServer
 from tests.browser.buyers import Buyer
 from tests.browser.chromium import find_chromium
@@ -32,8 +33,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def has_mailbox() -> bool:
+    """Whether the pages link to the emails of the local run, as in `make run`. Tests of the link override this."""
+    return False
+
+
+@pytest.fixture
 def server(
-    threaded_store: object, api: Client, time: Time, buckets: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    threaded_store: object,
+    api: Client,
+    time: Time,
+    buckets: object,
+    has_mailbox: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[LocalServer]:
     """A shop whose clock stands still, also in the header Date."""
     import app
@@ -42,7 +55,8 @@ def server(
     web.build()
     monkeypatch.setattr(http_messages, "time", SimpleNamespace(time=lambda: time.now))
     server = LocalServer(0)
-    server.start(Gateway(app.app), web.BUILT, images=LocalImages(tmp_path / "buckets", app.app))
+    mailbox = Mailbox(tmp_path / "mail") if has_mailbox else None
+    server.start(Gateway(app.app), web.BUILT, images=LocalImages(tmp_path / "buckets", app.app), mailbox=mailbox)
     # The bucket that the server shows; and a test may move the clock by days while a page's request runs, which must not time out.
     with settings.override(images_bucket=BUCKET, request_seconds=10_000_000, shell_file=str(web.BUILT / web.SHELL)):
         yield server

@@ -3,6 +3,7 @@
 import re
 from typing import get_args
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from chalicelib.bootstrap_file import rollout
@@ -43,6 +44,26 @@ def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     assert buyer.page.evaluate("document.documentElement.lang") == "en"
     buyer.page.reload()
     buyer.see("There are no events at the moment")
+
+
+@pytest.mark.parametrize("has_mailbox", [True])
+def test_in_a_local_run_every_page_links_to_its_emails(new_buyer, origin, has_mailbox):
+    page = new_buyer(locale="es-ES").page
+    for address in ("/", "/tickets", "/manage", "/door"):
+        page.goto(address)
+        with page.context.expect_page() as opened:
+            page.get_by_role("contentinfo").get_by_role("link", name="Correos de esta ejecución local").click()
+        assert opened.value.url == f"{origin}/dev/mailbox"
+        expect(opened.value.get_by_text("No mails yet.")).to_be_visible()
+        opened.value.close()
+    page.get_by_label("Idioma").select_option("en")
+    expect(page.get_by_role("link", name="Emails of this local run")).to_be_visible()
+
+
+def test_elsewhere_no_page_links_to_emails(new_buyer, origin):
+    page = new_buyer().page
+    page.goto("/")
+    expect(page.get_by_role("contentinfo").get_by_role("link")).to_have_text(["Sell tickets"])
 
 
 def test_a_page_stays_as_it_is_until_its_new_language_has_loaded(new_buyer, origin):

@@ -14,7 +14,8 @@ from chalicelib.foundation import settings
 from chalicelib.notifications import outbox, providers
 from chalicelib.notifications.model import Attachment, MailMessage
 from infra.local.event_sources import create_poller
-from infra.local.mailbox import Mailbox, MailReceiver
+from infra.local.gateway import GatewayResponse
+from infra.local.mailbox import Mailbox, MailReceiver, with_link
 from infra.local.schedules import scheduled_event
 from tests import builders, engines
 
@@ -72,6 +73,13 @@ def test_nothing_of_a_mail_runs_or_loads(mailbox, time):
     assert re.search(r"default-src 'none'.*; sandbox allow-popups ", shown.headers["Content-Security-Policy"])
     assert "allow-scripts" not in shown.headers["Content-Security-Policy"] + read(mailbox, "/dev/mailbox/1")
     assert "\r" not in mailbox.response("GET", "/dev/mailbox/1/files/0").headers["Content-Disposition"]
+
+
+def test_only_pages_are_told_where_the_mailbox_is():
+    page = GatewayResponse(200, {"Content-Type": "text/html; charset=utf-8"}, b"<head><title>A</title></head><body></head></body>")
+    assert with_link(page).body == b'<head><title>A</title><meta name="mailbox" content="/dev/mailbox"></head><body></head></body>'
+    script = GatewayResponse(200, {"Content-Type": "text/javascript"}, b"</head>")
+    assert with_link(script) == script
 
 
 @pytest.mark.parametrize("target", ["/", "/dev/mailboxes", "/dev/mailbox/../secrets.json", "/dev/mailbox/1/files/x", "/dev/mailbox/a"])

@@ -6,6 +6,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isSlow as isShopSlow, onSlowness } from "../slowness";
 import { languages, languageName, useTexts, type Language } from "../texts";
 
+const mailbox = document.querySelector<HTMLMetaElement>("meta[name=mailbox]")?.content; // only in a local run (infra/local/mailbox.py)
+
 interface FrameProps {
   /** The address of the link on the name. */
   home: string;
@@ -62,6 +64,11 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       <footer class="bottom">
         <p>{t.footer}</p>
         {!product && <a href="/manage">{t.sellTickets}</a>}
+        {mailbox && (
+          <a href={mailbox} target="_blank">
+            {t.mailbox}
+          </a>
+        )}
         <label>
           <span>{t.language}</span>
           <select value={wanted} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>
