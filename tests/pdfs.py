@@ -24,6 +24,13 @@ def read(content: bytes) -> list[PdfPage]:
         return pages
 
 
+def row_colors(content: bytes, top: float) -> list[set[tuple[int, ...]]]:
+    """Return the colors of each page in the row at `top`, in points from the upper edge."""
+    with pypdfium2.PdfDocument(content) as document:
+        pictures = [page.render(scale=4).to_pil().convert("RGB") for page in document]  # so that letters have pixels without blurred edges
+    return [{picture.getpixel((left, int(4 * top))) for left in range(picture.width)} for picture in pictures]
+
+
 def count_pages(content: bytes) -> int:
     """Return the number of pages of a PDF."""
     with pypdfium2.PdfDocument(content) as document:

@@ -192,6 +192,27 @@ def test_whoever_is_invited_to_the_door_needs_only_a_password(new_buyer, api, ti
         staff.see_heading("Nothing to manage yet")
 
 
+def test_an_invitation_of_somebody_who_is_signed_in_already_leads_to_work_at_once(new_buyer, api, time, mailbox):  # noqa: F811
+    promoter, staff = (Manager(new_buyer().page, api, time) for _ in range(2))
+    promoter.sign_up()
+    event_id = promoter.create_event()
+    promoter.publish(event_id)
+    api.post("/auth/register", json={"email": "dana@example.com", "password": PASSWORD})
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
+    staff.sign_in("dana@example.com", "/door")
+    staff.see_heading("You are not assigned to any event yet")
+    with settings.override(shop_url=promoter.page.url.partition("/manage")[0]):
+        for role, address in (("staff", "**/door"), ("coordinator", f"**/manage/events/{event_id}")):
+            body = {"email": "dana@example.com", "role": role}
+            assert api.post(f"/events/{event_id}/members", json=body, token=promoter.token).status == 201
+            (link,) = re.findall(r"https?://\S+/register\S+", mailbox.mails[-1].text)
+            staff.page.goto(link)
+            staff.page.wait_for_url(address)
+            if role == "staff":
+                expect(staff.page.get_by_label("Event", exact=True)).to_contain_text("Nova Lights")
+    staff.see_heading("Nova Lights: Afterglow Tour")
+
+
 def test_a_manager_comes_back_from_the_door(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()

@@ -148,6 +148,18 @@ def test_each_ticket_has_a_page_with_its_code(api, time, shop):
         assert f"Order {tickets[0]['order_number']}" in page.text
 
 
+def test_each_ticket_begins_with_a_band_in_the_color_of_the_shop(api, time, shop):
+    red, white = (0xB3, 0x2B, 0x19), (0xFF, 0xFF, 0xFF)  # as in web/src/styles/tokens.css
+    order_id = builders.create_order(api, shop, 2)
+    with settings.override(mail_from="Noche <noche@example.com>"):
+        content = ticket_pages(api, order_id, user="ada").body
+    assert all(page.text.startswith("Noche Noche de gala") for page in pdfs.read(content))
+    assert pdfs.row_colors(content, 3) == [{red}] * 2
+    assert all({red, white} < colors for colors in pdfs.row_colors(content, 17)), "the shop's name is white on the band"
+    assert pdfs.row_colors(content, 36) == [{white}] * 2
+    assert pdfs.row_colors(receipt(api, order_id, user="ada").body, 3) == [{white}]
+
+
 def test_a_ticket_for_many_lists_its_seats_and_guests_on_one_page(api, time, shop):
     event_id, _ = shop
     table_id = builders.create_tier(api, event_id, "Table", admits=100, currency="EUR")
