@@ -41,7 +41,7 @@ from chalicelib.purchases.errors import (
 )
 from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import TicketNotFound, TicketVoid
+from chalicelib.tickets.model import HolderErased, TicketNotFound, TicketVoid
 from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
@@ -189,12 +189,13 @@ class TicketNameBody(Struct, forbid_unknown_fields=True):
     "PUT",
     "/admin/orders/{order_id}/tickets/{ticket_id}/name",
     access="manager",
-    errors=(OrderNotFound, TicketNotFound, TicketVoid),
+    errors=(OrderNotFound, TicketNotFound, TicketVoid, HolderErased),
 )
 def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: TicketNameBody) -> Reply[AdminOrderView]:
     """Change the name on a ticket of an order, even when its owner no longer can."""
     order = _get_order(request, order_id)
-    tickets.name_ticket(order.id, ticket_id, body.name, request.require_user().user_id, request.now)
+    erased_id = order.user_id if order.is_erased else None
+    tickets.name_ticket(order.id, ticket_id, body.name, request.require_user().user_id, request.now, erased_id=erased_id)
     return Reply(orders.changed_order_view(order))
 
 

@@ -19,6 +19,7 @@ from chalicelib.tickets.model import (
     Attendee,
     AttendeeLocked,
     GuestAdmitted,
+    HolderErased,
     InvitationNotFound,
     NamedGuest,
     NoInvitation,
@@ -51,7 +52,7 @@ def show_ticket(request: RequestContext, ticket_id: str) -> Reply[VisibleTicketV
     raise TicketNotFound()  # a 403 would reveal that the ticket exists
 
 
-@route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
+@route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, HolderErased, TicketVoid))
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
     """Change the name on a ticket. Only the owner can do this, until shortly before the event."""
     ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)

@@ -146,6 +146,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     duplicates: list[CheckIn] = []
     checkin_version: int | None = None
     language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
+    erased_at: int | None = None  # when the owner's personal data was erased; a new owner begins without it
 
     @property
     def admitted(self) -> int:
@@ -242,6 +243,14 @@ class TicketVoid(ApiError):
     status: ClassVar[int] = 410
     default_message: ClassVar[str] = (
         "This ticket is no longer valid: it was refunded, or its payment was reversed in a dispute. To attend, buy another ticket."
+    )
+
+
+class HolderErased(ApiError):
+    code: ClassVar[str] = "ticket_holder_erased"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The holder of this ticket has had all personal data deleted, so the ticket can have no name. It is still valid."
     )
 
 

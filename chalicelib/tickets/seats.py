@@ -166,11 +166,11 @@ def erase_guest(token: str, now: int) -> Seat:
 def erase_names(ticket: Ticket) -> None:
     """Remove all names from a ticket and all personal details of its guests, in any state and at any time. Safe to repeat.
 
-    The guests' codes stay valid. Nothing changes if the ticket has a new owner.
+    The guests' codes stay valid. Nobody can name the ticket's holder again. Nothing changes if the ticket has a new owner.
     """
     for _ in range(MAX_ATTEMPTS):
         nameless = [replace(guest, name=None) for guest in ticket.guests]
-        is_done = ticket.attendee is None and nameless == ticket.guests
+        is_done = ticket.erased_at is not None and nameless == ticket.guests
         if is_done or store.erase_names(ticket, nameless):
             _call_for_guests(ticket, seats_store.erase_details)
             return

@@ -16,6 +16,7 @@ from chalicelib.tickets.model import (
     MAX_TICKETS,
     Attendee,
     AttendeeLocked,
+    HolderErased,
     Ticket,
     TicketGift,
     TicketIssue,
@@ -126,28 +127,34 @@ def attendee_until(event: Event) -> int:
 
 
 def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Ticket:
-    """Change the attendee of a ticket. The last change wins. Raises AttendeeLocked, TicketVoid and TicketNotFound."""
+    """Change the attendee of a ticket. The last change wins. Raises AttendeeLocked, TicketVoid, HolderErased and TicketNotFound."""
     event = catalog.snapshot().events.get(ticket.event_id)
     if event is not None and now >= attendee_until(event):
         raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
-    if ticket.state == "void":
-        raise TicketVoid()
-    if not store.change_attendee(ticket, attendee):
-        raise TicketVoid() if get_owned_ticket(ticket.owner_id, ticket.id).state == "void" else TicketNotFound()
+    _require_nameable(ticket)
+    try:
+        dynamo.transact([store.change_attendee_item(ticket, attendee)])
+    except dynamo.TransactionCanceled:
+        _require_nameable(get_owned_ticket(ticket.owner_id, ticket.id))
+        raise TicketNotFound() from None
     return replace(ticket, attendee=attendee)
 
 
-def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: int) -> Ticket:
+def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: int, *, erased_id: str | None = None) -> Ticket:
     """Change the name on a ticket of an order for `by`, who manages the event; None removes the attendee. There is no deadline.
 
-    The last change wins. The audit entry has no names, because the audit log outlives an erasure. Raises TicketNotFound and TicketVoid.
+    `erased_id` is the user id of the order's buyer if the order's personal data has been erased.
+
+    The last change wins. The audit entry has no names, because the audit log outlives an erasure. Raises TicketNotFound, TicketVoid
+    and HolderErased.
     """
     for _ in range(MAX_ATTEMPTS):
         ticket = get_ticket(ticket_id)
         if ticket.purchase_id != order_id:
             raise TicketNotFound()
-        if ticket.state == "void":
-            raise TicketVoid()
+        if ticket.owner_id == erased_id:
+            raise HolderErased()
+        _require_nameable(ticket)
         known = ticket.attendee
         attendee = None if name is None else Attendee(name) if known is None else replace(known, name=name)
         if attendee == known:
@@ -159,6 +166,13 @@ def name_ticket(order_id: str, ticket_id: str, name: str | None, by: str, now: i
             continue
         return replace(ticket, attendee=attendee)
     raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def _require_nameable(ticket: Ticket) -> None:
+    if ticket.state == "void":
+        raise TicketVoid()
+    if ticket.erased_at is not None:
+        raise HolderErased()
 
 
 def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
@@ -178,6 +192,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
         guests=[],
         transfer=replace(ticket.transfer, accepted_at=now),
         language=language,
+        erased_at=None,
     )
     return TicketGift(after, store.give_item(ticket, after))
 

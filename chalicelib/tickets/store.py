@@ -63,7 +63,7 @@ class TicketRow(dynamo.Table):
 
     feature = "tickets"
     contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
-    personal_data = dynamo.PersonalData("names on tickets", export="yes", erasure="the names are removed; the ticket stays valid")
+    personal_data = dynamo.PersonalData("names on tickets", export="yes", erasure="the names are removed for good; the ticket stays valid")
     has_stream = True
 
     class Meta:
@@ -91,6 +91,7 @@ class TicketRow(dynamo.Table):
     checkin_version = NumberAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
+    erased_at = NumberAttribute(null=True)
     event_lane = UnicodeAttribute()
     changed = UnicodeAttribute()
     code_index = CodeIndex()
@@ -157,25 +158,23 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
     return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_checkins(ticket.duplicates))
 
 
-_STILL_THEIRS = "owner_id = :owner AND state <> :void"
-
-
-def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
-    """Change the attendee of a ticket. Returns False and writes nothing if the ticket has a new owner or is void."""
-    changes = {"attendee": _json(attendee), **_changed(ticket.id)}
-    return dynamo.update_if(TicketRow(ticket.id), changes, _STILL_THEIRS, owner=ticket.owner_id, void="void")
-
-
 def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
-    """Return the item that changes the attendee of a ticket. The transaction is cancelled if the ticket has a new owner or is void."""
+    """Return the item that changes the attendee of a ticket.
+
+    The transaction is cancelled if the ticket has a new owner or is void, or if its owner's data has been erased.
+    """
     changes = {"attendee": _json(attendee), **_changed(ticket.id)}
-    return dynamo.update(TicketRow(ticket.id), changes, _STILL_THEIRS, owner=ticket.owner_id, void="void")
+    still_theirs = "owner_id = :owner AND state <> :void AND attribute_not_exists(erased_at)"
+    return dynamo.update(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
-    """Remove the name from a ticket and replace its guests. Returns False and writes nothing if its owner or guests have changed."""
+    """Remove the name from a ticket for good and replace its guests.
+
+    Returns False and writes nothing if its owner or guests have changed.
+    """
     same_guests, operands = _same_guests(ticket)
-    changes = {"attendee": None, "guests": _json(guests), **_changed(ticket.id)}
+    changes = {"attendee": None, "guests": _json(guests), "erased_at": clock.now(), **_changed(ticket.id)}
     return dynamo.update_if(TicketRow(ticket.id), changes, f"owner_id = :owner AND {same_guests}", owner=ticket.owner_id, **operands)
 
 
@@ -227,6 +226,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "transfer": _json(after.transfer),
         "guests": _json(after.guests),
         "language": after.language,
+        "erased_at": after.erased_at,
         **_changed(before.id),
     }
     return dynamo.update(TicketRow(before.id), changes, f"{condition} AND {same_guests}", **operands, **guests)

@@ -6,6 +6,9 @@ import pytest
 
 from chalicelib.accounts import members
 from chalicelib.dynamodb import dynamo
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Attendee, HolderErased
+from chalicelib.tickets.store import TicketRow
 from infra import tables
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
@@ -86,6 +89,44 @@ def test_nothing_of_a_person_is_left_but_the_order_and_the_money_are(api, time, 
     assert (order["order"]["user_id"], order["order"]["total_price_cents"]) == (buyer["user"]["id"], 10_000)
     invariants.check(time.now)
     assert erase(api, buyer).status == 200  # the access token lives on for minutes: nothing is left to delete
+
+
+def test_nobody_names_a_ticket_again_whose_holder_was_erased(api, buyer):
+    ticket_id = f"{buyer['order']}-2"
+    erase(api, buyer)
+    named = [
+        api.patch(f"/tickets/{ticket_id}", json={"attendee": {"name": ATTENDEE}}, token=buyer["access_token"]),
+        rename_as_staff(api, buyer["order"], ticket_id),
+    ]
+    assert [(reply.status, reply.json["error"]) for reply in named] == [(409, "ticket_holder_erased")] * 2
+    assert ATTENDEE not in stored_text()
+
+
+def test_a_new_owner_of_a_ticket_may_have_a_name_until_an_erasure(api, time, buyer):
+    ticket_id = f"{buyer['order']}-2"
+    transfer = api.post(f"/tickets/{ticket_id}/transfer", token=buyer["access_token"]).json["token"]
+    erase(api, buyer)
+    guest = api.post("/auth/guest").json
+    assert api.post(f"/transfers/{transfer}/accept", token=guest["access_token"]).status == 201
+    assert rename_as_staff(api, buyer["order"], ticket_id).status == 200
+    assert erase(api, guest, None).status == 200
+    assert rename_as_staff(api, buyer["order"], ticket_id).json["error"] == "ticket_holder_erased"
+
+
+def test_a_ticket_that_is_named_during_an_erasure_stays_nameless(api, buyer):
+    """An order whose tickets got their names while its data was being erased, or before tickets knew of it."""
+    ticket_id = f"{buyer['order']}-2"
+    ticket = tickets.get_ticket(ticket_id)
+    erase(api, buyer)
+    with pytest.raises(HolderErased):
+        tickets.change_attendee(ticket, Attendee(ATTENDEE), 0)
+    dynamo.transact([dynamo.update(TicketRow(ticket_id), {"erased_at": None})])
+    assert rename_as_staff(api, buyer["order"], ticket_id).json["error"] == "ticket_holder_erased"
+
+
+def rename_as_staff(api, order_id, ticket_id):
+    path = f"/admin/orders/{order_id}/tickets/{ticket_id}/name"
+    return api.put(path, json={"name": ATTENDEE}, token=builders.admin_token())
 
 
 def test_an_address_is_free_again_for_somebody_new(api, buyer):
