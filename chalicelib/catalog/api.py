@@ -23,7 +23,7 @@ from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
 from chalicelib.catalog.model import EventStatus
-from chalicelib.catalog.permissions import EventQuotaReached, PromoterUnverified
+from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
@@ -104,7 +104,7 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(CatalogChanging, EventIncomplete, EventQuotaReached, RateLimited),
+    errors=(CatalogChanging, EventIncomplete, EventLimitReached, EventQuotaReached, RateLimited),
 )
 @limited_for_caller(CATALOG)
 def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:

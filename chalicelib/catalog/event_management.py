@@ -26,7 +26,7 @@ def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
     """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged. Raises InvalidInput,
-    Forbidden or EventQuotaReached.
+    Forbidden, EventQuotaReached or EventLimitReached.
 
     If the event has a capacity, a repeated call also completes its pool.
     """

@@ -22,12 +22,22 @@ class PromoterUnverified(ApiError):
 
 
 class EventQuotaReached(ApiError):
-    """The promoter has reached the limit of events, which is `limit`."""
+    """The promoter, whom no admin has verified, has reached the limit of events, which is `limit`."""
 
     code: ClassVar[str] = "event_quota_reached"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "You have reached your limit of events. Delete drafts that you do not need, or ask the shop to verify you."
+    )
+
+
+class EventLimitReached(ApiError):
+    """The promoter, whom an admin has verified, has reached the limit of events that are not over, which is `limit`."""
+
+    code: ClassVar[str] = "event_limit_reached"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "You have reached your limit of events that are not over. Delete drafts that you do not need, or ask the shop for a higher limit."
     )
 
 
@@ -83,18 +93,20 @@ def strict_count(kept: int, total: int) -> int:
 
 
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
-    """Raise EventQuotaReached if a promoter may not have one more event. Reads the profile only of a promoter with many events."""
+    """Raise EventQuotaReached or EventLimitReached if a promoter may not have one more event.
+
+    Reads the profile only of a promoter with many events.
+    """
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
     own = [event for event in total if event.deleted_at is None]
-    limit, count = limits.unverified_events, strict_count(len(own), len(total))
-    if count < limit:
+    limit = limits.unverified_events
+    if strict_count(len(own), len(total)) < limit:
         return
-    if profiles.is_verified(promoter_id):
-        limit = limits.promoter_events
-        count = sum(not event.starts_at or event.last_sale_at >= now for event in own)
-    if count >= limit:
+    if not profiles.is_verified(promoter_id):
         raise EventQuotaReached(limit=limit)
+    if sum(not event.starts_at or event.last_sale_at >= now for event in own) >= limits.promoter_events:
+        raise EventLimitReached(limit=limits.promoter_events)
 
 
 def require_door(identity: Identity, event_id: str) -> Event:

@@ -70,7 +70,9 @@ def test_events_are_counted_more_strictly_before_the_verification(api, time):
     verify(api, promoter_id)
     for _ in range(2):  # only one of the three has ended
         create_draft(api, by)
-    assert api.post("/events", json=DRAFT, **by).json["limit"] == 3
+    refused = api.post("/events", json=DRAFT, **by)
+    assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_limit_reached", 3)
+    assert "verify" not in refused.json["message"]
     assert api.post("/events", json=DRAFT | {"promoter_id": promoter_id}, token=builders.admin_token()).status == 201
 
 

@@ -17,6 +17,7 @@ export const failureTexts: Record<string, string> = {
   catalog_changing: "Someone else is changing events right now. Try again.",
   managed_by_bootstrap: "This event is managed in the bootstrap file. Change it there and apply the file.",
   event_quota_reached: "You have reached your limit of events. Delete drafts that you do not need, or ask the shop to verify you.",
+  event_limit_reached: "You have reached your limit of events that are not over. Delete drafts that you do not need, or ask the shop for a higher limit.",
   promoter_not_verified: "The shop must verify the promoter before this event can be published. Complete your profile, then ask the shop. The draft is saved.",
   event_incomplete: "The event is not ready for sale: something is missing.",
   event_has_sales: "Tickets are sold or reserved. Cancel the event instead: buyers get their money back.",
