@@ -45,16 +45,15 @@ def compose(notification: Notification) -> MailMessage | None:
             raise Moot
         address = _address(notification)
         promoter = find_verified_promoter(event)
-        is_owner, has_price = _is_owner(notification, address), _has_price(notification)
-        if not (is_owner or has_price or is_known(event, promoter)):
+        is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
+        if not (is_owner or is_paid or is_known(event, promoter)):
             return _short_message(notification, event, address)
-        is_paid = has_price and notification.kind not in OFFERS
         is_to_stranger = not (is_owner or is_paid)
         values, attachments = _content(notification, event, address, has_names=not is_to_stranger)
     except Moot:
         return None
     seller = seller_of(promoter)
-    headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
+    headers = _unsubscription_headers(notification)
     if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
         headers |= {"Reply-To": seller.email}
     values |= {
@@ -100,12 +99,14 @@ def _short_message(notification: Notification, event: Event, address: str) -> Ma
     order_id = notification.facts.get("order_id")
     if notification.kind in turn_notices.KINDS or (order_id is None and "ticket_id" not in notification.facts):
         raise Moot
-    is_change = notification.kind == "event_changed"
+    is_change, is_offer = notification.kind == "event_changed", notification.kind in OFFERS
     if is_change:
         _earlier_details(notification, event)  # raises Moot
+    until = _offer(notification, event)[0]["until"] if is_offer else None  # raises Moot
     is_order = notification.kind == "order_confirmed" and order_id is not None
     token = f"#token={guest_orders.order_token(str(order_id), address)}" if is_order else ""
-    values = {"shop": settings.current().shop_name, "url": settings.current().page_url(f"find-tickets{token}"), "is_change": is_change}
+    page = "account" if is_offer else f"find-tickets{token}"
+    values = {"shop": settings.current().shop_name, "url": settings.current().page_url(page), "is_change": is_change, "until": until}
     text = templates.render("order_short", notification.language, values)
     return MailMessage(
         "order_short",
@@ -114,22 +115,28 @@ def _short_message(notification: Notification, event: Event, address: str) -> Ma
         text.text,
         text.html,
         notification_id=notification.id,
+        headers=_unsubscription_headers(notification),
         is_to_stranger=True,
         is_short=True,
         budget=_budget(event),
     )
 
 
+def _unsubscription_headers(notification: Notification) -> dict[str, str]:
+    return unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
+
+
 def _budget(event: Event) -> str:
     return SHOP_BUDGET if event.promoter_id is None else event.promoter_id
 
 
-def _has_price(notification: Notification) -> bool:
+def _is_paid(notification: Notification) -> bool:
     """Whether the email is about an order that costs money, which limits how many such emails somebody can cause.
 
-    It does not limit emails about a ticket of the order, because a ticket can be transferred again and again.
+    It does not limit emails about a ticket of the order, because a ticket can be transferred again and again, nor emails about an offer,
+    because nobody has paid for it.
     """
-    if "ticket_id" in notification.facts or "order_id" not in notification.facts:
+    if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in OFFERS:
         return False
     purchase = queries.load(str(notification.facts["order_id"]))
     return purchase is not None and purchase.total_cents > 0

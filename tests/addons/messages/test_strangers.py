@@ -10,6 +10,7 @@ from chalicelib.addons.messages import event_notices
 from chalicelib.foundation import settings
 from chalicelib.notifications.providers import MailFailed
 from tests import builders, pdfs
+from tests.addons.waitlist import lines
 from tests.client import Client
 from tests.promoters.test_suspension import sign_up_promoter
 
@@ -26,11 +27,11 @@ def _limits_on(_settings):
         yield
 
 
-def publish(api: Client, price_cents: int = 0, *, is_verified: bool = False) -> tuple[str, str]:
+def publish(api: Client, price_cents: int = 0, *, is_verified: bool = False, capacity: int = 200) -> tuple[str, str]:
     """An event with spam as its name. Returns the event's and the tier's ids."""
     token = builders.token("mal", "promoter")
     event_id = api.post("/events", json=EVENT, token=token).json["id"]
-    tier = {"name": SPAM, "price_cents": price_cents, "capacity": 200}
+    tier = {"name": SPAM, "price_cents": price_cents, "capacity": capacity}
     tier_id = api.post(f"/events/{event_id}/tiers", json=tier, token=token).json["id"]
     assert api.post(f"/events/{event_id}/publish", token=token).status == 200
     profile = {"name": "Mal", "verified": is_verified}
@@ -234,6 +235,31 @@ def test_transfers_of_a_paid_ticket_send_no_text_of_an_unverified_promoter(api, 
     transfer_ticket(api, "mal", "bot", {"email": VICTIM})
     [mail] = [mail for mail in post.deliver() if mail["To"] == VICTIM]
     assert SPAM not in whole_text(mail)
+
+
+@pytest.mark.parametrize("verified_at", [None, 1])
+@pytest.mark.parametrize("price_cents", [0, 500])
+def test_offers_at_an_unverified_promoter_name_the_event_only_to_a_verified_address(api, post, time, price_cents, verified_at):
+    """An offer of a ticket with a price costs nothing, so its price limits nothing."""
+    accounts.create_account(
+        Account(user_id="bot", email=VICTIM, roles=("user",), created_at=1, verified_at=verified_at), "correct horse battery"
+    )
+    event_id, tier_id = publish(api, price_cents, capacity=1)
+    sold = builders.buy(api, "ada", event_id, tier_id, 1).json["order"]["id"]
+    time.advance(5)
+    assert lines.join(api, "bot", event_id).status == 201
+    lines.give_back(api, sold)
+    lines.run_allocator()
+    [mail] = [mail for mail in post.deliver() if mail["To"] == VICTIM]
+    assert (SPAM in whole_text(mail)) == (verified_at is not None)
+    assert ("/account" in whole_text(mail)) == (verified_at is None)
+    assert mail["List-Unsubscribe"]
+    if verified_at is None:
+        assert mail["Subject"] == "Tickets are held for you at Shop"
+        assert "Until: " in whole_text(mail)
+        api.delete(f"/waitlist/{lines.own(api, 'bot')[0]['id']}", user="bot")
+        time.advance(86_400)
+        assert len([mail for mail in post.deliver() if mail["To"] == VICTIM]) == 1
 
 
 def transfer_ticket(api: Client, giver: str, receiver: str, accepted: dict[str, str]) -> None:
