@@ -1,6 +1,6 @@
 """Recovery of expired holds: the purchase decides whether its holds are released, converted or extended.
 
-The sweep, which runs every minute, finds the expired holds (`sweep.read_swept_shards`) and has all of them recovered here: first the holds
+The sweep, which runs every minute, finds the expired holds (`sweep.StockPass`) and has all of them recovered here: first the holds
 that need no payment provider, then checkouts whose payment must be cancelled at the provider. A buyer's request recovers only as many holds
 as it needs. The protocol model in tests/protocol defines the rules; change the model first.
 """

@@ -3,7 +3,7 @@
 A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, makes due
 refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
 the next run begins, and its work is saved. What it postpones comes last in the next run, so nobody waits behind a payment that never
-completes.
+completes. Checkouts whose payment must be cancelled first are taken in the order in which they expired, whatever their event.
 """
 
 from collections import Counter, defaultdict
@@ -62,7 +62,7 @@ def _run(now: int) -> dict[str, Any]:
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
-    stock.hand_on(is_slice_finished=stock.corrected is not None and not result.gave_up and report.remaining == 0)
+    stock.hand_on()
     _count_run(is_finished, stock.active_holds, stock.catalog.version)
     return {
         "shards": stock.shards_read,
@@ -104,6 +104,7 @@ class StockPass:
 
     It reads the shards of the events that are due according to the index, in portions and the longest due first, and recovers the holds of
     each portion before it reads the next one. It also reads a slice of all shards, which finds what the index does not know.
+    `lapsed` are the checkouts whose payment must be cancelled at the provider, those that expired first at the beginning.
 
     `corrected` is the number of shards that were opened or closed, or None if the store failed.
     """
@@ -111,13 +112,15 @@ class StockPass:
     def __init__(self, catalog: Catalog, state: SweepState, now: int) -> None:
         self.catalog, self.state, self.now = catalog, state, now
         self.report = RecoveryReport()
-        self.lapsed: list[LapsedCheckout] = []  # checkouts whose payment must be cancelled at the provider
+        self.lapsed: list[LapsedCheckout] = []
         self.slice: list[Shard] = []
         self.corrected: int | None = 0
         self.shards_read = self.holds_over = self.active_holds = self.events_left = 0
         self.low_tiers = {tier_id for tier_id in state.low_tiers if _is_for_sale(catalog, tier_id, now)}
         self._events = _events_by_stock(catalog)
         self._marks: defaultdict[int, set[str]] = defaultdict(set)  # minute -> events to look at again
+        self._expired_at: dict[Hold, int] = {}
+        self._is_slice_recovered = False
         self._next = state
 
     def run(self) -> None:
@@ -128,6 +131,7 @@ class StockPass:
         self.slice, next_shard_id = scan_slice(self.state.shard_id, SLICE)
         portion = next(portions, [])
         self._process(self.slice, portion, reserved)
+        self._is_slice_recovered = self.corrected is not None and self.report.remaining == 0
         for following in portions:
             if deadline.remaining() - reserved < SECONDS_FOR_PORTION:
                 self.events_left = len(following) + sum(map(len, portions))
@@ -136,12 +140,16 @@ class StockPass:
             self._process([], portion, reserved)
         minute, event_id = portion[-1] if self.events_left else (self.now // MINUTE + 1, None)
         self._next = replace(self.state, shard_id=next_shard_id, due_minute=minute, due_event=event_id)
+        self.lapsed.sort(key=lambda checkout: min(map(self._expired_at.__getitem__, checkout.holds)))
         for minute, event_ids in self._marks.items():
             sweep_store.mark_due(event_ids, minute)
 
-    def hand_on(self, *, is_slice_finished: bool) -> None:
-        """Save which tiers are low and where the next run continues: after this slice if it is finished, otherwise at this slice."""
-        shard_id = self._next.shard_id if is_slice_finished else self.state.shard_id
+    def hand_on(self) -> None:
+        """Save which tiers are low and where the next run continues: after this slice, or at this slice if there was no time for its holds.
+
+        The slice does not wait for the provider, because the index names the events of holds that are left.
+        """
+        shard_id = self._next.shard_id if self._is_slice_recovered else self.state.shard_id
         sweep_store.save_state(replace(self._next, shard_id=shard_id, low_tiers=frozenset(self.low_tiers)))
 
     def _portions(self, marks: Iterable[Mark]) -> Iterator[list[Mark]]:
@@ -165,6 +173,7 @@ class StockPass:
         shards = [*({shard.id: shard for shard in sliced} | {shard.id: shard for shard in read_shards(ids)}).values()]
         corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(shards, self._events))
         expired_holds = _expired_holds(shards, self.now)
+        self._expired_at |= expired_holds
         with deadline.within(deadline.remaining() - reserved):
             self.lapsed += hold_recovery.recover_holds(expired_holds, self.now, self.report)
         self.shards_read += len(shards)
@@ -205,10 +214,10 @@ class StockPass:
                     log.warning("stock.low", tier_id=tier.id, **details)
 
 
-def _expired_holds(shards: Iterable[Shard], now: int) -> list[Hold]:
-    """Return the expired holds, the earliest first. Postponing a hold changes its expiry, so postponed holds come last."""
-    found = [(shard.expires_at(hold), hold) for shard in shards for hold in shard.expired_holds(now)]
-    return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
+def _expired_holds(shards: Iterable[Shard], now: int) -> dict[Hold, int]:
+    """Return when each expired hold expired, the earliest first. Postponing a hold changes its expiry, so postponed holds come last."""
+    found = [(hold, shard.expires_at(hold)) for shard in shards for hold in shard.expired_holds(now)]
+    return dict(sorted(found, key=lambda entry: (entry[1], entry[0].hold_id)))
 
 
 def _events_by_stock(current: Catalog) -> dict[str, Event]:

@@ -40,21 +40,22 @@ def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
         time.now = int(time.now) + 1
 
 
-def create_debits(shop: StripeShop, count: int) -> list[str]:
-    """So many checkouts of one ticket whose bank debits are under way. Returns their ids."""
-    tier_id = builders.create_tier(shop.api, shop.event_id, "Stand", capacity=count)
+def create_debits(shop: StripeShop, count: int, event_id: str | None = None) -> list[str]:
+    """So many checkouts of one ticket whose bank debits are under way, by default of the shop's event. Returns their ids."""
+    chosen = event_id or shop.event_id
+    tier_id = builders.create_tier(shop.api, chosen, "Stand", capacity=count)
     shards = [shard.id for shard in scan_shards() if shard.id.startswith(f"{tier_id}#")]
-    return [_create_debit(shop, tier_id, len(shards), f"debit-{number}") for number in range(count)]
+    return [_create_debit(shop, chosen, tier_id, len(shards), f"debit-{number}") for number in range(count)]
 
 
-def _create_debit(shop: StripeShop, tier_id: str, shards: int, user_id: str) -> str:
+def _create_debit(shop: StripeShop, event_id: str, tier_id: str, shards: int, user_id: str) -> str:
     now = int(shop.time.now)
     purchase_id = ids.new_id()
     holds = hold_tickets(HoldRequest(tier_id, shards, 1, purchase_id, now + 180, now))
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,
-        event_id=shop.event_id,
+        event_id=event_id,
         state="held",
         version=1,
         lines=[LineItem(tier_id, "Stand", 1, 5000, 1, holds)],

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
-from chalicelib.purchases import store
+from chalicelib.purchases import store, sweep
 from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders
 from tests.purchases.sweep.conftest import create_debits
@@ -85,6 +86,39 @@ def test_sweeps_that_are_killed_reach_everybody_together(shop, time, slow_stripe
         next_minute(time)
     assert left == sorted(set(left), reverse=True)  # each of them reached somebody
     assert left[-1] == 0
+
+
+def test_checkouts_that_expired_first_do_not_wait_behind_a_busy_event(shop, time, slow_stripe, monkeypatch):
+    """Its id comes first, so its shards are read first, and it has more checkouts than a run can end."""
+    monkeypatch.setattr(sweep, "PORTION", 1)
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    other = builders.create_event(shop.api)
+    assert shop.event_id < other
+    first = create_debits(shop, 5, other)
+    time.advance(60)
+    busy = create_debits(shop, 80)
+    time.advance(181)
+    builders.run_sweep()
+    assert not_looked_at(first, time.now) == set()
+    assert 0 < len(not_looked_at(busy, time.now)) < 80
+
+
+def test_a_provider_that_is_down_does_not_stop_the_slices(shop, time, monkeypatch):
+    """Its payments are asked about again in each run, while the slices find what the index does not know."""
+    monkeypatch.setattr(sweep, "SLICE", 1)
+    old = [builders.create_shop(shop.api)[1] for _ in range(3)]
+    time.advance(40 * 86_400)
+    shop.event_id, shop.tier_id = builders.create_shop(shop.api, capacity=4)
+    for number in range(4):
+        shop.open_checkout(f"user-{number}", 1)
+    time.advance(181)
+    for tier_id in old:
+        hold_tickets(HoldRequest(tier_id, 1, 1, f"stray-{tier_id}", time.now - 1, time.now))
+    shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=99, should_retry=False)
+    for _ in range(len(list(scan_shards()))):
+        assert builders.run_sweep()["gave_up"] is True
+        time.advance(60)
+    assert not_looked_at([f"stray-{tier_id}" for tier_id in old], time.now) == set()
 
 
 def test_broken_payments_go_behind_the_others(shop, time, slow_stripe):
