@@ -108,7 +108,7 @@ def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView
 @route(bp, "GET", "/admin/events/{event_id}/ticket-holders", access="manager")
 def count_ticket_holders(request: RequestContext, event_id: str) -> Reply[TicketHoldersView]:
     """Show how many people a change to an event reaches, and what cancelling it would refund."""
-    return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id).id))
+    return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id)))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from chalicelib.accounts import service as accounts
+from chalicelib.catalog.model import Event
 from chalicelib.foundation import parallel
 from chalicelib.payments.model import WITHOUT_MONEY
+from chalicelib.promoters.service import find_verified_promoter, is_known
 from chalicelib.purchases import queries, refunds
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.store import change_position, query_changed_tickets
@@ -27,7 +29,9 @@ class TicketHoldersView(Struct, frozen=True, kw_only=True):
 
     `people` own the `tickets`. Nobody knows an email address of `people_without_email`, or of the buyers of `refunds_without_email` among
     the orders in `refunds`. A cancellation neither refunds nor announces `orders_without_payment`, which were free or imported, and leaves
-    `disputed_orders` to the bank. If `is_complete` is false, the event has more tickets than were read, and all figures are minimums.
+    `disputed_orders` to the bank. An email about a change contains its `change_note` only if `sends_note` is true: if an admin has verified
+    the promoter, or only admins manage the event. If `is_complete` is false, the event has more tickets than were read, and all figures are
+    minimums.
     """
 
     event_id: str
@@ -38,12 +42,15 @@ class TicketHoldersView(Struct, frozen=True, kw_only=True):
     refunds_without_email: int
     orders_without_payment: int
     disputed_orders: int
+    sends_note: bool
     is_complete: bool
 
 
-def ticket_holders(event_id: str) -> TicketHoldersView:
+def ticket_holders(event: Event) -> TicketHoldersView:
     """Count the people with valid or frozen tickets for an event, and the refunds of its orders. Reads at most MAX_TICKETS tickets."""
-    found, following = query_changed_tickets(event_id, change_position(0), MAX_TICKETS)
+    (found, following), promoter = parallel.both(
+        lambda: query_changed_tickets(event.id, change_position(0), MAX_TICKETS), lambda: find_verified_promoter(event)
+    )
     kept = [ticket for ticket in found if ticket.state != "void"]
     loaded = queries.load_many({ticket.purchase_id for ticket in kept}) if kept else {}
     orders = [order for order in loaded.values() if order is not None and order.is_order]
@@ -57,7 +64,7 @@ def ticket_holders(event_id: str) -> TicketHoldersView:
     paid = [order for order in orders if order.payment is not None and order.payment.provider not in WITHOUT_MONEY]
     refunded = [order for order in paid if not order.is_disputed]
     return TicketHoldersView(
-        event_id=event_id,
+        event_id=event.id,
         tickets=len(kept),
         people=len(owners),
         people_without_email=len(owners - reached),
@@ -65,6 +72,7 @@ def ticket_holders(event_id: str) -> TicketHoldersView:
         refunds_without_email=sum(order.id not in mailed and order.user_id not in users for order in refunded),
         orders_without_payment=len(orders) - len(paid),
         disputed_orders=len(paid) - len(refunded),
+        sends_note=is_known(event, promoter),
         is_complete=following is None,
     )
 

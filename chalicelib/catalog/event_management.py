@@ -78,6 +78,8 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
+        if after.announced != before.announced and "change_note" not in values:
+            after = replace(after, change_note=None)  # it was about an earlier change
         if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
             after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
@@ -111,7 +113,9 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        return change_event(before, replace(before, deleted_at=now, description="", metadata={}), "event.deleted", actor, now)
+        return change_event(
+            before, replace(before, deleted_at=now, description="", metadata={}, change_note=None), "event.deleted", actor, now
+        )
 
     return commit(build)[1]
 

@@ -25,6 +25,7 @@ Label = Annotated[NotBlank, Meta(max_length=100)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Minutes = Annotated[int, Meta(ge=0, le=1440)]
+Reason = Annotated[NotBlank, Meta(max_length=500, examples=["The hall is flooded."])]  # for buyers
 TimeZone = Annotated[
     str,
     Meta(

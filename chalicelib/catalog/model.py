@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Text, TimeZone
+from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
@@ -80,6 +80,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hold_seconds: int | None = None
     guests_until: int | None = None  # the deadline for naming guests; null: guests can be named while the names on tickets can be changed
     refundable_until: int | None = None  # until then, inclusive, buyers may return tickets for a refund; null: they may not
+    change_note: Annotated[
+        str | None,
+        Field(
+            "managers",
+            "A note in the email about a new name, place, start or time zone. A later such change without a note sets it to null.",
+            Reason | None,
+            in_file="no",
+        ),
+    ] = None
     waiting_room: Annotated[
         WaitingRoomConfig | None,
         Field(
@@ -147,6 +156,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def place(self) -> str:
         """The venue, address and city on one line."""
         return ", ".join(part for part in (self.venue, self.address, self.city) if part)
+
+    @property
+    def announced(self) -> tuple[str, str, int, str]:
+        """The details that ticket holders are told about when they change: the name, the place, the start and the time zone."""
+        return self.name, self.place, self.starts_at, self.timezone
 
     @property
     def has_waiting_room(self) -> bool:

@@ -1,9 +1,10 @@
 """The texts of emails, as Jinja2 templates: `templates/<language>/<kind>.jinja` is the only source of both plain text and HTML.
 
-A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
-and `templates/html` render. Templates about turns also have a block `push`, the text of a push message. Values are always escaped in HTML
-and contain neither line breaks nor control characters, so that a name cannot imitate a part of the email. Each language of
-`edge.languages` has a folder with a template for every kind, and `words.jinja` for amounts.
+A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `quote`, `ticket`), which
+`templates/text` and `templates/html` render. Templates about turns also have a block `push`, the text of a push message. Values are always
+escaped in HTML and contain neither line breaks nor control characters, so that a name cannot imitate a part of the email. A longer text
+is a list of lines, and `quote` marks each of them. Each language of `edge.languages` has a folder with a template for every kind, and
+`words.jinja` for amounts.
 """
 
 import re

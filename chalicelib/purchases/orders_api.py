@@ -13,7 +13,7 @@ from chalicelib.accounts.model import AddressBody, LinkExpired, MailedToken, NoA
 from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import NotBlank
+from chalicelib.catalog.fields import Reason
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
@@ -445,7 +445,7 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Why an event is cancelled, in plain text. Buyers read the `reason` in their email, with their order and on the event's page."""
 
-    reason: Annotated[NotBlank, Meta(max_length=500, examples=["The hall is flooded."])] | None = None
+    reason: Reason | None = None
 
 
 _NO_REASON = CancellationBody()

@@ -8,7 +8,7 @@ from chalicelib.admin import ticket_holders
 from tests import builders, invariants
 
 NOBODY = {"tickets": 0, "people": 0, "people_without_email": 0, "refunds": [], "refunds_without_email": 0}
-NOTHING_ELSE = {"orders_without_payment": 0, "disputed_orders": 0, "is_complete": True}
+NOTHING_ELSE = {"orders_without_payment": 0, "disputed_orders": 0, "sends_note": True, "is_complete": True}
 
 
 def count(api, event_id):
@@ -88,6 +88,15 @@ def test_a_large_event_is_counted_in_part(api, monkeypatch):
     monkeypatch.setattr(ticket_holders, "MAX_TICKETS", 2)
     shown = count(api, event_id)
     assert (shown["tickets"], shown["people"], shown["is_complete"]) == (2, 2, False)
+
+
+def test_a_note_needs_a_promoter_whom_an_admin_has_verified(api):
+    event_id = builders.create_event(api)
+    as_admin = {"token": builders.admin_token()}
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": "pia"}, **as_admin).status == 200
+    for is_verified in (False, True):
+        assert api.put("/promoters/pia", json={"name": "Pia", "verified": is_verified}, **as_admin).status == 200
+        assert count(api, event_id)["sends_note"] == is_verified
 
 
 def test_only_managers_of_the_event_see_the_counts(api):

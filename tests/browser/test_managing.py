@@ -292,6 +292,13 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     manager.see("2 people have tickets.")
     manager.see("1 person gets an email with the old and the new details")
     manager.see("1 person has given no email address")
+    manager.see("You can add a note to this email once an admin of the shop has verified the promoter.")
+    manager.press("No, go back")
+    promoter_id = api.get("/auth/me", token=manager.token).json["id"]
+    assert api.put(f"/promoters/{promoter_id}", json={"name": "Nova", "verified": True}, token=builders.admin_token()).status == 200
+    manager.press("Save")
+    note = manager.page.get_by_label("Note in the email (optional)")
+    note.fill("The hall is flooded.\nThe new one is two streets away.")
     manager.page.get_by_role("dialog").get_by_label("Buyers may return tickets until (optional)").fill("2026-06-20T18:00")
     check(manager.page, "facts_noticed")
     manager.press("No, go back")
@@ -303,6 +310,16 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
     saved = api.get(f"/events/{event_id}", token=manager.token).json
     assert (saved["venue"], saved["refundable_until"]) == ("Great Hall", "2026-06-21T00:00:00Z")
+    assert saved["change_note"] == "The hall is flooded.\nThe new one is two streets away."
+    manager.open(f"/events/{event_id}/facts")  # the email is not sent yet, so a correction keeps the note
+    manager.fill("Venue", "The Great Hall")
+    manager.press("Save")
+    expect(note).to_have_value(saved["change_note"])
+    note.fill("")
+    manager.press("Save the changes")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    saved = api.get(f"/events/{event_id}", token=manager.token).json
+    assert (saved["venue"], saved["change_note"]) == ("The Great Hall", None)
 
 
 def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, time):

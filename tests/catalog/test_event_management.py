@@ -169,6 +169,9 @@ def test_a_change_that_changes_nothing_makes_no_version(api):
         ({"capacity": 0}, "$.capacity"),
         ({"status": "active"}, "$.status"),
         ({"name": None}, "$.name"),
+        ({"change_note": "x" * 501}, "$.change_note"),
+        ({"change_note": " \n "}, "$.change_note"),
+        ({"change_note": ["Flooded."]}, "$.change_note"),
     ],
 )
 def test_an_invalid_change_is_refused_and_names_the_field(api, change, path):
@@ -176,6 +179,32 @@ def test_an_invalid_change_is_refused_and_names_the_field(api, change, path):
     reply = api.patch(f"/events/{created['id']}", json=change, **promoter())
     assert (reply.status, reply.json["path"]) == (400, path)
     assert api.get(f"/events/{created['id']}", **promoter()).json == created
+
+
+def test_a_note_belongs_to_one_change_of_what_ticket_holders_are_told(api):
+    event_id, _ = create_published(api)
+
+    def note_after(**fields):
+        reply = api.patch(f"/events/{event_id}", json=fields, **promoter())
+        assert reply.status == 200, reply.json
+        return reply.json["change_note"]
+
+    assert note_after(venue="Great hall", change_note=" Flooded.\nSorry! ") == "Flooded.\nSorry!"
+    assert "change_note" not in api.get(f"/events/{event_id}").json
+    assert note_after(venue="Great hall") == note_after(description="Bring a coat.", purchase_limit=3) == "Flooded.\nSorry!"
+    for change in (
+        {"name": "Nuit"},
+        {"venue": "Hall"},
+        {"city": "Bern"},
+        {"starts_at": "2026-07-02T20:00:00Z"},
+        {"timezone": "Europe/Zurich"},
+    ):
+        assert note_after(change_note="Flooded.") == "Flooded."
+        assert note_after(**change) is None
+    [cleared, *_] = audit.list_entries(f"event#{event_id}")
+    assert (cleared.changes["change_note"].before, cleared.changes["change_note"].after) == ("Flooded.", None)
+    assert note_after(change_note="Flooded.") == "Flooded."
+    assert note_after(change_note=None) is None
 
 
 def test_a_timezone_of_the_iana_database_is_accepted(api):

@@ -35,6 +35,7 @@ VALUES = {
     "count": 2,
     "giver": HOSTILE,
     "cancellation_reason": HOSTILE,
+    "note": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
     "is_rejected": True,
     "role": "coordinator",

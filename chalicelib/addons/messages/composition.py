@@ -46,8 +46,11 @@ def compose(notification: Notification) -> MailMessage | None:
         address = _address(notification)
         promoter = find_verified_promoter(event)
         is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
-        if not (is_owner or is_paid or is_known(event, promoter)):
+        is_trusted = is_known(event, promoter)
+        if not (is_owner or is_paid or is_trusted):
             return _short_message(notification, event, address)
+        if not is_trusted:
+            event = replace(event, change_note=None)
         is_to_stranger = not (is_owner or is_paid)
         values, attachments = _content(notification, event, address, has_names=not is_to_stranger)
     except Moot:
@@ -232,6 +235,7 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
     """Describe the current event and the old values of changed details. Raises Moot like `_earlier_details`."""
     values = {
         "before": _earlier_details(notification, event),
+        "note": (event.change_note or "").splitlines(),
         "returns": _returns(notification, event, address),
         "url": settings.current().page_url(f"events/{event.id}"),
     }

@@ -53,7 +53,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
 
 def event_details(event: Event) -> EventDetails:
-    return EventDetails(event.name, event.place, event.starts_at, event.timezone)
+    return EventDetails(*event.announced)
 
 
 class PushSubscription(Struct, frozen=True, forbid_unknown_fields=True):

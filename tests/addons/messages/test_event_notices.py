@@ -11,7 +11,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes import jobs as followers
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
-from tests.addons.messages.test_service import SPANISH, buy, create_account, records
+from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of, records
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation import faults
 
@@ -309,6 +309,39 @@ def test_the_mail_leads_guests_to_the_link_that_returns_tickets_unless_they_have
     pass_time(post, time, 600)
     texts = [text_of(mail) for _, mail in changed(post)]
     assert sorted(("/find-tickets#token=" in text, f"/orders/{order_id}" in text) for text in texts) == [(False, True), (True, False)]
+
+
+def test_the_mail_quotes_the_note_line_by_line_as_plain_text(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    buy(api, shop, user="bob", headers=SPANISH)
+    time.advance(60)
+    change(api, shop[0], venue="The other hall", change_note=" The <b>hall</b> is flooded.\r\nWhere: nowhere & never\n\nSee you! ")
+    pass_time(post, time, 600)
+    [(_, english)] = changed(post)
+    assert (
+        "A note from Shop:\n\n> The <b>hall</b> is flooded.\n> Where: nowhere & never\n>\n> See you!\n\nYour tickets stay valid."
+        in text_of(english)
+    )
+    [(_, spanish)] = changed(post, "Cambios: ")
+    assert "Nota de Shop:\n\n> The <b>hall</b>" in text_of(spanish)
+    for mail in (english, spanish):
+        assert "The &lt;b&gt;hall&lt;/b&gt; is flooded.<br>Where: nowhere &amp; never<br><br>See you!</blockquote>" in html_of(mail)
+
+
+def test_a_mail_about_several_changes_has_the_note_of_the_last(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    time.advance(60)
+    change(api, shop[0], venue="A hall", change_note="Flooded.")
+    change(api, shop[0], venue="B hall", change_note="Flooded twice.")
+    change(api, shop[0], description="Bring a coat.")
+    pass_time(post, time, 600)
+    change(api, shop[0], starts_at="2026-07-02T19:00:00Z")
+    pass_time(post, time, 600)
+    first, second = (text_of(mail) for _, mail in changed(post))
+    assert ("\n> Flooded twice.\n" in first, "Flooded." in first) == (True, False)
+    assert "A note from" not in second
 
 
 def test_a_notice_that_cannot_be_read_stops_no_others(post, api, time):

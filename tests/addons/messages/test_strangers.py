@@ -262,6 +262,20 @@ def test_offers_at_an_unverified_promoter_name_the_event_only_to_a_verified_addr
         assert len([mail for mail in post.deliver() if mail["To"] == VICTIM]) == 1
 
 
+@pytest.mark.parametrize("is_verified", [False, True])
+def test_notes_of_an_unverified_promoter_are_not_sent_even_to_buyers_who_paid(api, post, time, is_verified):
+    shop = publish(api, 500, is_verified=is_verified)
+    order(api, shop, 1)
+    time.advance(60)
+    change = {"venue": "The other hall", "change_note": "Pay the rest at mal.example"}
+    assert api.patch(f"/events/{shop[0]}", json=change, token=builders.token("mal", "promoter")).status == 200
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    [mail] = [mail for mail in post.deliver() if mail["Subject"].startswith("Changed: ")]
+    assert "The other hall" in whole_text(mail)
+    assert ("mal.example" in whole_text(mail)) == is_verified
+
+
 def transfer_ticket(api: Client, giver: str, receiver: str, accepted: dict[str, str]) -> None:
     """Give the only ticket of a user to another user."""
     [ticket] = api.get("/tickets", user=giver).json["tickets"]

@@ -6,6 +6,7 @@ import { now } from "../../server-time";
 import { getEvent } from "../api";
 import { differences } from "../draft";
 import { Confirm } from "../parts/confirm";
+import { AreaField } from "../parts/fields";
 import { TableFields } from "../parts/table-fields";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
@@ -20,6 +21,8 @@ import { ReachedPeople } from "./ticket-holders";
 
 /** Ticket holders get an email if one of these changes. */
 const NOTICED = ["name", "venue", "address", "city", "starts_at", "timezone"] as const;
+/** For so long after a change, its email may still be waiting, so the form offers its note again. */
+const WAITING_SECONDS = 300;
 
 export function EditEvent() {
   const own = useRoomTexts("events");
@@ -49,6 +52,8 @@ function Editor() {
   };
   const draft = useDraft(`event.${event.id}`, { version: event.version, values: toValues(event) }, load);
   const [isSaved, setSaved] = useSaved(draft.isChanged);
+  const isWaiting = Date.parse(event.updated_at) > 1000 * (now() - WAITING_SECONDS);
+  const [note, setNote] = useState({ change_note: (isWaiting && event.change_note) || "" });
   const [isConfirming, setConfirming] = useState(false);
   const isConfirmed = useRef(false);
   const place = useRef<HTMLDivElement>(null);
@@ -62,7 +67,8 @@ function Editor() {
     isConfirmed.current = false;
     await draft.save(async (values, base, version) => {
       const changes = differences(toFields(base), toFields(values));
-      replace(await changeEvent(event.id, { ...changes, version }));
+      const change_note = note.change_note.trim() || null;
+      replace(await changeEvent(event.id, { ...changes, ...(isNoticed && { change_note }), version }));
       setSaved();
     });
   };
@@ -75,7 +81,19 @@ function Editor() {
     <div ref={place}>
       <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
       <Confirm title={own.noticedTitle} action={own.noticedSave} back={form.back} isOpen={isConfirming} close={() => setConfirming(false)} onConfirm={confirm}>
-        <ReachedPeople />
+        <ReachedPeople
+          note={
+            <AreaField
+              name="change_note"
+              label={own.changeNote}
+              note={own.changeNoteNote}
+              draft={{ values: note, set: (changes) => setNote({ ...note, ...changes }) }}
+              errorOf={() => null}
+              rows={3}
+              maxLength={500}
+            />
+          }
+        />
         <TableFields table={EVENT_FIELDS} place="returns" draft={draft} errorOf={() => null} />
       </Confirm>
       {ADDONS.images && <ImagePanel title={own.picture} />}

@@ -9,16 +9,17 @@ import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { countTicketHolders, type TicketHolders } from "./api";
 
-/** How many people get an email about a change. */
-export function ReachedPeople() {
+/** How many people get an email about a change, and the field for a note in it. */
+export function ReachedPeople({ note }: { note: ComponentChildren }) {
   const own = useRoomTexts("events");
   return (
     <Counted>
-      {({ people, people_without_email: unreached }) => (
+      {({ people, people_without_email: unreached, sends_note }) => (
         <>
           <p>{own.holders(people)}</p>
           {ADDONS.messages ? people > unreached && <p>{own.changeMailed(people - unreached)}</p> : <p>{own.noMails}</p>}
           {ADDONS.messages && unreached > 0 && <p>{own.withoutEmail(unreached)}</p>}
+          {ADDONS.messages && people > unreached && (sends_note ? note : <p>{own.noNote}</p>)}
         </>
       )}
     </Counted>

@@ -62,6 +62,9 @@ export const eventTexts = {
   noticedTitle: "This change affects ticket holders",
   noticedSave: "Save the changes",
   changeMailed: (count: number) => `${people(count)} ${count === 1 ? "gets" : "get"} an email with the old and the new details, about five minutes after your last change.`,
+  changeNote: "Note in the email (optional)",
+  changeNoteNote: "For example: The hall is flooded; the new one is two streets away.",
+  noNote: "You can add a note to this email once an admin of the shop has verified the promoter.",
   unreached: (count: number, isAll: boolean) =>
     `${isAll ? "" : "At least "}${people(count)} with tickets ${count === 1 ? "has" : "have"} given no email address, so emails about this event do not reach them. You can add an address on the page of the order.`,
   withoutEmail: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} given no email address and will see the change only in the shop and on the ticket.`,

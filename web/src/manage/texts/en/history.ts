@@ -62,6 +62,7 @@ export const ownFields = {
   featured: "Featured",
   guests_until: "Guests can be named until",
   cancellation_reason: "Reason for the cancellation",
+  change_note: "Note about the change",
   image: "Picture",
   image_url: "Picture address",
   metadata: "Metadata",

@@ -64,6 +64,9 @@ export const eventTexts: typeof english = {
   noticedTitle: "Este cambio afecta a quienes tienen entradas",
   noticedSave: "Guardar los cambios",
   changeMailed: (count) => `${personas(count)} ${count === 1 ? "recibirá" : "recibirán"} un correo con los datos anteriores y los nuevos, unos cinco minutos después de tu último cambio.`,
+  changeNote: "Nota en el correo (opcional)",
+  changeNoteNote: "Por ejemplo: La sala se ha inundado; la nueva está a dos calles.",
+  noNote: "Podrás añadir una nota a este correo cuando la administración de la tienda haya verificado al promotor.",
   unreached: (count, isAll) =>
     `${isAll ? "" : "Al menos "}${personas(count)} con entradas no ${count === 1 ? "ha" : "han"} dado ningún correo electrónico, así que no ${count === 1 ? "le" : "les"} llegan los correos sobre este evento. Puedes añadir una dirección en la página del pedido.`,
   withoutEmail: (count) => `${personas(count)} no ${count === 1 ? "ha" : "han"} dado ningún correo electrónico y solo ${count === 1 ? "verá" : "verán"} el cambio en la tienda y en su entrada.`,

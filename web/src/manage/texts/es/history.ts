@@ -62,6 +62,7 @@ const ownFields: typeof englishFields = {
   featured: "Destacado",
   guests_until: "Se pueden añadir invitados hasta",
   cancellation_reason: "Motivo de la cancelación",
+  change_note: "Nota sobre el cambio",
   image: "Imagen",
   image_url: "Dirección de una imagen",
   metadata: "Metadatos",
