@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +11,10 @@ from typing import Any
 from chalice.app import Chalice
 
 from bench import bare_chalice
+from bench.app_in_process import app_in_process
 from bench.measure import Measure
-from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, settings
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
+from chalicelib.foundation import clock
 from infra.local import initial_data
-from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
 from infra.local.gateway import Gateway
 
 CALLS = 400
@@ -30,21 +26,13 @@ MAX_RATIO = 3.0
 
 
 def take_measures(scratch: Path) -> Iterator[Measure]:
-    os.environ.update(LOCAL_CREDENTIALS)
-    with (
-        settings.override(stage="bench", store_endpoint=UNREACHABLE_ENDPOINT),
-        open_store() as store,
-        in_process_transport(store, dynamo.client()),
-    ):
+    with app_in_process():
         initial_data.create_tables_and_catalog(clock.now(), scratch / "demo.json", lambda _: None)
         import app
 
         yield from _read_measures(app.app)
         # The sale opens tomorrow. Polls are measured the day after, when every position has to be computed.
-        with (
-            clock.override(lambda: time.time() + 2 * 86_400),
-            settings.override(identity="demo", rate_limits="off", jwt_secret="bench" * 8),
-        ):
+        with clock.override(lambda: time.time() + 2 * 86_400):
             yield from _poll_measures(app.app)
 
 

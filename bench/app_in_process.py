@@ -10,15 +10,20 @@ from unittest.mock import patch
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import memory, settings
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
 from infra import tables
-from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
+from infra.local.environment import LOCAL_CREDENTIALS
 from infra.local.gateway import Gateway
 from tests import engines
 from tests.client import Client
 
 MANY_TICKETS = 20_000
+# A Lambda instance writes log lines too, but here they would end up in the terminal.
+_ENVIRONMENT = {
+    **LOCAL_CREDENTIALS,
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _SETTINGS = {"stage": "bench", "identity": "demo", "payment_simulation": "on", "rate_limits": "off", "publishing": "all"}
 _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 
@@ -26,13 +31,10 @@ _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 @contextmanager
 def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Client]:
     """Yield a client of the app on empty tables. With a folder, the store writes its journal there."""
-    # A Lambda instance writes log lines too, but here they would end up in the terminal.
-    quiet = {**LOCAL_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true"}
     with (
-        patch.dict(os.environ, quiet),
-        settings.override(**{**_SETTINGS, **_SECRETS, "store_endpoint": UNREACHABLE_ENDPOINT, **overrides}),
-        open_store(folder) as store,
-        in_process_transport(store, dynamo.client()),
+        patch.dict(os.environ, _ENVIRONMENT),
+        settings.override(**{**_SETTINGS, **_SECRETS, **overrides}),
+        engines.local(folder),
         TemporaryDirectory() as images,
         engines.folder_buckets(Path(images)),
     ):

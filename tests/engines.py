@@ -63,8 +63,9 @@ def moto() -> Iterator[None]:
 
 
 @contextmanager
-def local() -> Iterator[None]:
-    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), open_store() as store, in_process_transport(store, dynamo.client()):
+def local(folder: Path | None = None) -> Iterator[None]:
+    """Open the local store in memory, or in a folder, where it writes its journal."""
+    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), open_store(folder) as store, in_process_transport(store, dynamo.client()):
         _open_stores.append(store)
         try:
             yield
