@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Python keeps the files that it has compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run shots plan apply status test test-all coverage check audit format docs bench package deploy emulate admin release clean \
+.PHONY: help run shots plan apply status test test-all coverage check audit format docs bench scale package deploy emulate admin release clean \
 	check-types check-template check-imports check-pages check-style check-openapi audit-python audit-npm
 
 VENV := .venv
@@ -40,6 +40,7 @@ help:
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, ...) and the functions' policies"
 	@echo "make bench     measure the figures of docs/performance.md (three minutes) and write bench/results/latest.md"
+	@echo "make scale     simulate large shops and sales; fail if a figure misses its bound (docs/performance.md; half an hour)"
 	@echo "make package   build the package for AWS in .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            build for these processors instead of arm64"
 	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/deployment.md)"
@@ -138,6 +139,9 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench.run
+
+scale: $(STAMP)
+	@$(BIN)/python -m bench.scale $(ARGS)
 
 package: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.package

@@ -8,40 +8,50 @@ The reconciliation is measured by its reads of the ledger only; a run usually co
 """
 
 import argparse
-import os
 import random
-import secrets
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from unittest import mock
 
+from bench.app_in_process import app_in_process
 from bench.large_catalog import write_events
+from bench.measure import Bound, print_bounds
+from chalicelib.addons.outgoing_webhooks import store as deliveries
+from chalicelib.addons.outgoing_webhooks.model import Message
 from chalicelib.addons.reports import analytics, projection
 from chalicelib.addons.reports.store import ReportRow, delete_other_generations
+from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots
 from chalicelib.dynamodb import dynamo, wire_format
-from chalicelib.foundation import clock, ids, parallel, settings
+from chalicelib.foundation import clock, ids, parallel
 from chalicelib.inventory.model import Hold, shard_ids
 from chalicelib.inventory.store import hold_in_shard, new_shard_item, shard_table_name
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.store import LedgerRow
+from chalicelib.notifications import outbox
 from chalicelib.purchases import sweep, sweep_store
 from chalicelib.purchases.sweep_store import SweepRow, SweepState
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.compare import ReconciliationReport
-from infra.local.environment import LOCAL_CREDENTIALS
-from tests import engines
+from tests.simulation import capacity
 from tests.simulation.call_log import record_calls
-from tests.simulation.limits import simulate
+from tests.simulation.interception import Listener, StoreCall, intercept
+from tests.simulation.limits import Limits, simulate
 
 ORDERS = 10_000
 EVENTS = 20_000
 SELLING = 200  # events with sales since the last run
+SPANS = 3  # that a run of the reconciliation usually compares
+ENTRIES = 2_000  # that are written to measure the rate of a key
+SHARE = 4  # a job may take this part of the time between two runs
+SWEEP_INTERVAL, RECONCILIATION_INTERVAL = 60, 900  # seconds
 START = 1_780_315_200
 
 
-def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> None:
-    """Print the trips, the units, the virtual seconds and the processor time of `work`, which runs twice."""
+def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
+    """Print the trips, the units, the virtual seconds and the processor time of `work`, which runs twice. Returns both times in seconds."""
     prepare()
     with record_calls(measured=True) as calls:
         began = time.process_time()
@@ -51,6 +61,7 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
     elapsed = simulate({name: (0.0, work)}).elapsed
     reads, writes = calls.capacity
     print(f"| {name} | {len(calls):,} | {reads:,.0f} | {writes:,.0f} | {elapsed:.2f} s | {cpu:,.0f} ms |", flush=True)
+    return elapsed + cpu / 1000
 
 
 def write_ledger(event_id: str, orders: int) -> None:
@@ -82,7 +93,7 @@ def measure_reports(orders: int) -> None:
     measure("delete the reports that a rebuild replaced", lambda: delete_other_generations(1), lambda: copy_generation(2))
 
 
-def measure_sweep(events: int) -> None:
+def measure_sweep(events: int) -> Iterator[Bound]:
     write_events(events)
     current = snapshots.snapshot()
     counts = current.shard_counts(current.events)
@@ -103,11 +114,12 @@ def measure_sweep(events: int) -> None:
 
     shards = f"{events:,} events on sale ({len(keys):,} shards)"
     measure(f"sweep of {shards}, all read, as before in each run", lambda: sweep.run_sweep(START), SweepRow("cursor").delete)
-    measure("sweep when nothing has changed", lambda: sweep.run_sweep(idle), lambda: restart(idle))
-    measure(f"sweep when {SELLING} of the events have an expired hold", lambda: sweep.run_sweep(selling), sell)
+    quiet = measure("sweep when nothing has changed", lambda: sweep.run_sweep(idle), lambda: restart(idle))
+    busy = measure(f"sweep when {SELLING} of the events have an expired hold", lambda: sweep.run_sweep(selling), sell)
+    yield Bound(f"sweep with {events:,} events on sale, of which {SELLING} sell", max(quiet, busy), "s", SWEEP_INTERVAL / SHARE)
 
 
-def measure_reconciliation(events: int) -> None:
+def measure_reconciliation(events: int) -> Iterator[Bound]:
     event_ids, since = [ids.new_id() for _ in range(events)], START - 43_200  # before all that the sweep has marked
     sweep_store.save_state(SweepState(due_minute=START // 60, indexed_since=START - 86_400))
     sweep_store.mark_due(event_ids[:SELLING], since // 60 + 10)
@@ -119,26 +131,78 @@ def measure_reconciliation(events: int) -> None:
         read_ledgers(sorted(sweep_store.load_changed(since, since + 1800) or ()))
 
     measure(f"a span of the reconciliation, {events:,} events on sale, all read, as before", lambda: read_ledgers(event_ids))
-    measure(f"a span of the reconciliation when {SELLING} of the events have sold", read_changed)
+    span = measure(f"a span of the reconciliation when {SELLING} of the events have sold", read_changed)
+    name = f"reconciliation of {SPANS} spans with {events:,} events on sale, of which {SELLING} sell"
+    yield Bound(name, SPANS * span, "s", RECONCILIATION_INTERVAL / SHARE)
 
 
-def main() -> None:
-    os.environ.update(
-        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
-    )
+class _KeyUnits(Listener):
+    """Counts the write units of each partition key of a table and its indexes."""
+
+    rank = 90
+
+    def __init__(self) -> None:
+        self.units = Counter[tuple[str, str]]()
+        self._before: capacity.Items = {}
+
+    def before(self, call: StoreCall) -> None:
+        self._before = capacity.read_items(call.accesses)
+
+    def after(self, call: StoreCall) -> None:
+        after = capacity.read_items(call.accesses)
+        self.units += capacity.index_units_by_key(call, self._before, after)
+        self.units += Counter({key: write for key, (_, write) in capacity.consumed_units(call, self._before, after).items()})
+
+
+def rate_of_key(write: Callable[[int], object]) -> float:
+    """Write ENTRIES entries. Returns how many of them a second the busiest partition key of the table or of an index takes."""
+    with intercept(counter := _KeyUnits()):
+        for number in range(ENTRIES):
+            write(number)
+    return Limits().write_units * ENTRIES / max(counter.units.values())
+
+
+def measure_lanes() -> Iterator[Bound]:
+    """Measure the entries a second of lists that all entries of a day, an event or an endpoint share."""
+
+    def record_check_in(number: int) -> None:
+        details = {"ticket_id": f"{ids.new_id()}-1", "gate": "North", "admitted": 1}
+        subject, event_id = f"ticket#{ids.new_id()}", f"event-{number % 10}"
+        dynamo.transact([audit.entry_item(subject, "ticket.checked_in", f"staff-{number % 20}", START, details, event_id=event_id)])
+
+    def queue_email(number: int) -> None:
+        outbox.queue_notification(outbox.new_notification("order", ids.new_id(), 1, user_id=f"user-{number}", event_id="event", now=START))
+
+    def queue_webhook(number: int) -> None:
+        message = Message(id=ids.new_id(), type="order.paid", event_id="event", at=START, payload=f"{number:0600}")
+        deliveries.add_delivery("promoter", "endpoint", message, START)
+
+    for name, write in (
+        ("check-ins a second of ten events in the audit log of a day", record_check_in),
+        ("emails a second about one event", queue_email),
+        ("webhooks a second to one endpoint", queue_webhook),
+    ):
+        yield Bound(f"{name}: highest rate of the busiest key", rate_of_key(write), "/s", 1000, is_minimum=True)
+
+
+def take_bounds(orders: int = ORDERS, events: int = EVENTS) -> Iterator[Bound]:
+    with app_in_process(), clock.override(lambda: float(START)):
+        yield from measure_lanes()
+        print("| what | calls | read units | write units | virtual | processor time |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        measure_reports(orders)
+        with mock.patch.object(parallel, "FEW", 10_000):
+            yield from measure_sweep(events)
+            yield from measure_reconciliation(events)
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.background_work", description="Measure scheduled jobs in a large shop.")
     parser.add_argument("--orders", type=int, default=ORDERS)
     parser.add_argument("--events", type=int, default=EVENTS)
     arguments = parser.parse_args()
-    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
-    with settings.override(identity="demo", **secret), engines.local(), engines.fresh_stage(), clock.override(lambda: float(START)):
-        print("| what | calls | read units | write units | virtual | processor time |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: |")
-        measure_reports(arguments.orders)
-        with mock.patch.object(parallel, "FEW", 10_000):
-            measure_sweep(arguments.events)
-            measure_reconciliation(arguments.events)
+    return print_bounds(take_bounds(arguments.orders, arguments.events))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,83 +1,198 @@
 """`python -m bench.cancellation`: how long the refunds of a cancelled event with 100,000 orders take.
 
-Calls to the store and to the provider are given the latency of AWS and Stripe; the work in between takes as long as it takes on this
-machine. It measures a sample of orders and refunds, and computes the figures for the whole event. Takes half a minute.
+The first orders are really bought, cancelled and refunded, by one run of the sweep after the other. On a virtual clock, calls to the store
+and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The other orders are computed from the
+slowest full run. Takes a minute.
 """
 
-import time
-from collections.abc import Iterator
+import math
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest import mock
 
 from bench.app_in_process import app_in_process
-from bench.measure import Measure
-from chalicelib.foundation import clock
+from bench.measure import Bound, print_bounds
+from chalicelib.foundation import clock, parallel, settings
 from chalicelib.payments import provider_tasks
-from chalicelib.payments.provider_tasks import ProviderTask
+from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, ProviderPayment, ProviderRefund
+from chalicelib.payments.providers import protocol, stripe
 from chalicelib.purchases import event_cancellation, sweep
 from tests import builders
+from tests.client import Client
 from tests.simulation.interception import Listener, StoreCall, intercept
 
 ORDERS = 100_000  # of the event
-SAMPLE = 400  # orders and refunds that are measured
+PLAYED = 10_000  # orders that are really refunded
+START = 1_780_315_200
+PRICE_CENTS = 5000  # of an order
 PROVIDER_SECONDS = 0.35  # for one call
 STORE_SECONDS = {"TransactWriteItems": 0.010}
 OTHER_STORE_SECONDS = 0.005
+# Of each transaction. An order has two, which together take as much as a purchase on a function with 1,024 MB (docs/performance.md).
+PROCESSOR_SECONDS = 0.003
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-class _Latency(Listener):
+class _VirtualTime(Listener):
+    """The latency of all calls so far, plus their processor time.
+
+    Parallel work is done part by part, each from the same moment, and waits as long as its longest part. It shares one processor.
+    """
+
     rank = 20
 
+    def __init__(self) -> None:
+        self.waited = float(START)
+        self._computed = 0.0
+        self._ends: dict[Future[Any], float] = {}
+
+    def now(self) -> float:
+        return self.waited + self._computed
+
+    def wait_until(self, moment: float) -> None:
+        self.waited += max(0.0, moment - self.now())
+
     def before(self, call: StoreCall) -> None:
-        time.sleep(STORE_SECONDS.get(call.operation, OTHER_STORE_SECONDS))
+        self.waited += STORE_SECONDS.get(call.operation, OTHER_STORE_SECONDS)
+        if call.operation == "TransactWriteItems":
+            self._computed += PROCESSOR_SECONDS
+
+    @contextmanager
+    def simulated(self) -> Iterator[None]:
+        """Let calls to the store take time, and do the work of threads in this thread."""
+        with ExitStack() as stack:
+            stack.enter_context(intercept(self))
+            stack.enter_context(mock.patch.object(parallel, "call_each", self._call_each))
+            stack.enter_context(mock.patch.object(provider_tasks, "ThreadPoolExecutor", self._pool))
+            stack.enter_context(mock.patch.object(provider_tasks, "wait", self._wait))
+            yield
+
+    def _call_each(self, act: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        threads, begun, ends, results = min(parallel.MAX_THREADS, len(items)), self.waited, [self.waited], dict[int, R]()
+        for first in range(threads):
+            self.waited = begun
+            results |= {number: act(items[number]) for number in range(first, len(items), threads)}
+            ends.append(self.waited)
+        self.waited = max(ends)
+        return [results[number] for number in range(len(items))]
+
+    @contextmanager
+    def _pool(self, _threads: int) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(submit=self._submit)
+
+    def _submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        begun, future = self.waited, Future[T]()
+        try:
+            future.set_result(work(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        self._ends[future] = self.now()
+        self.waited = begun
+        return future
+
+    def _wait(self, futures: Collection[Future[Any]], return_when: str) -> SimpleNamespace:  # noqa: ARG002
+        self.wait_until(min(self._ends[future] for future in futures))
+        done = {future for future in futures if self._ends[future] <= self.now()}
+        for future in done:
+            del self._ends[future]
+        return SimpleNamespace(done=done)
 
 
-def take_measures() -> Iterator[Measure]:
-    requested = _measure_requests()
-    made = _measure_provider_calls()
-    # A run of the sweep each minute first requests refunds, and then makes those that are due.
-    request_seconds = sweep.SECONDS_FOR_CANCELLATIONS - event_cancellation.SECONDS_RESERVED
-    provider_seconds = sweep.MAX_SECONDS - request_seconds - provider_tasks.SECONDS_FOR_TASK
-    yield Measure("refunds requested per second", requested, "/s")
-    yield Measure("refunds made at the provider per second", made, "/s")
-    slower = min(requested * request_seconds, made * provider_seconds)
-    yield Measure(f"minutes to refund {ORDERS:,} orders", ORDERS / slower, "min")
+class _Provider:
+    """Stripe without a network: every payment succeeds, and each refund takes PROVIDER_SECONDS."""
+
+    def __init__(self, virtual: _VirtualTime) -> None:
+        self._virtual = virtual
+        self.refunded = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(stripe, name)
+
+    def is_offered(self) -> bool:
+        return True
+
+    def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
+        return _payment(f"pi_{metadata.purchase_id}", payment.amount_cents, 0)
+
+    def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
+        return _payment(provider_id, PRICE_CENTS, PRICE_CENTS)
+
+    def create_refund(self, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
+        self._virtual.waited += PROVIDER_SECONDS
+        self.refunded += 1
+        return ProviderRefund(
+            provider="stripe",
+            id=f"re_{purchase_id}",
+            status="succeeded",
+            amount_cents=amount,
+            currency="USD",
+            payment_intent_id=payment_intent_id,
+            refund_id=refund_id,
+            attempt=attempt,
+        )
 
 
-def _measure_requests() -> float:
-    """Cancel an event and request the refunds of its orders. Returns refunds a second."""
-    now = [clock.now()]
-    with app_in_process() as api, clock.override(lambda: float(now[0])):
-        event_id, tier_id = builders.create_shop(api, capacity=4 * SAMPLE)
-        for number in range(SAMPLE):
-            builders.create_order(api, (event_id, tier_id), 1, f"buyer-{number}")
+def _payment(provider_id: str, amount: int, received: int) -> ProviderPayment:
+    return ProviderPayment(
+        provider="stripe",
+        id=provider_id,
+        status="succeeded" if received else "requires_payment_method",
+        amount=amount,
+        amount_received=received,
+        amount_refunded=0,
+        currency="USD",
+        created=START,
+        payment_intent_id=provider_id,
+        namespace=settings.current().provider_namespace,
+        purchase_id=provider_id.removeprefix("pi_"),
+        client_secret="secret",
+    )
+
+
+def refund_orders(orders: int) -> list[int]:
+    """Sell orders, cancel their event, and run the sweep each minute until all are refunded. Returns the refunds made by each run."""
+    virtual, runs = _VirtualTime(), list[int]()
+    provider: Any = _Provider(virtual)
+    with app_in_process() as api, clock.override(virtual.now), mock.patch.dict(protocol.EXTERNAL, {"stripe": provider}):
+        event_id, tier_id = builders.create_shop(api, capacity=orders, price_cents=PRICE_CENTS)
+        for number in range(orders):
+            _buy(api, event_id, tier_id, f"buyer-{number}")
         assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
-        now[0] += event_cancellation.HEARD_SECONDS
-        with intercept(_Latency()):
-            begun = time.perf_counter()
-            assert event_cancellation.process_cancellations(now[0]) == SAMPLE
-            return SAMPLE / (time.perf_counter() - begun)
+        first = virtual.now() + event_cancellation.HEARD_SECONDS
+        with virtual.simulated():
+            while provider.refunded < orders:
+                virtual.wait_until(first + 60 * len(runs))
+                began, before = virtual.now(), provider.refunded
+                sweep.run_sweep(clock.now())
+                assert virtual.now() < began + 60, "a run takes longer than the minute until the next one"
+                runs.append(provider.refunded - before)
+                assert runs[-1], "no refund in this run"
+        cancelled = event_cancellation.find_cancellation(event_id)
+        assert cancelled is not None
+        assert cancelled.orders == orders
+    return runs
 
 
-def _measure_provider_calls() -> float:
-    """Make calls of PROVIDER_SECONDS, and record each result in a transaction. Returns refunds a second after the first ones."""
-
-    def ask() -> None:
-        time.sleep(PROVIDER_SECONDS)
-
-    def finish(_: None) -> None:
-        time.sleep(STORE_SECONDS["TransactWriteItems"])
-        ended.append(time.perf_counter())
-
-    ended: list[float] = []
-    count = 4 * SAMPLE
-    provider_tasks.run_each(ProviderTask(str(number), ask, finish, lambda _: None, max_calls=1) for number in range(count))
-    first = count // 4  # by then, the number of tasks at once has grown to what the rate allows
-    return (count - first) / (ended[-1] - ended[first - 1])
+def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
+    reserved = builders.reserve(api, user, event_id, tier_id).json["id"]
+    opened = builders.start_checkout(api, user, reserved, key=reserved, page="own")
+    assert opened.status == 201, opened.json
+    assert builders.confirm(api, user, reserved, simulate=None).status == 201
 
 
-def main() -> None:
-    for measure in take_measures():
-        print(measure.text_line())
+def take_bounds(played: int = PLAYED) -> Iterator[Bound]:
+    runs = refund_orders(played)
+    print(f"{played:,} orders; refunds made by each run of the sweep: {', '.join(f'{refunds:,}' for refunds in runs)}")
+    slowest = min(runs[:-1] or runs)
+    minutes = len(runs) + math.ceil((ORDERS - played) / slowest)
+    yield Bound(f"minutes to refund {ORDERS:,} orders, of which {played:,} are played", minutes, "min", 60)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(print_bounds(take_bounds()))

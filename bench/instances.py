@@ -1,20 +1,17 @@
 """`python -m bench.instances`: the usage of a drop with 1, 10, 100 and 1,000 instances, as in the table of docs/performance.md.
 
 It runs the drop of tests/simulation/drop.py on a virtual clock, so the speed of this machine does not matter. Arguments set other numbers
-of instances. A run with 1,000 takes some minutes.
+of instances. A run with 1,000 takes some minutes. Larger loads have benches of their own, which `python -m bench.scale` lists and runs.
 """
 
 import argparse
-import os
-import secrets
+import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
+from bench.app_in_process import app_in_process
+from bench.measure import Bound, print_bounds
 from bench.prices import Usage, store_dollars
-from chalicelib.foundation import settings
-from infra.local.environment import LOCAL_CREDENTIALS
-from infra.local.gateway import Gateway
-from tests import engines
-from tests.client import Client
 from tests.simulation.drop import DropPlan, DropReport, run_drop
 
 INSTANCES = (1, 10, 100, 1000)
@@ -44,38 +41,30 @@ def row(report: DropReport) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def simulate(plan: DropPlan) -> DropReport:
-    """Run the drop on empty tables of the local store in this process."""
-    import app
-
-    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
-    with settings.override(identity="demo", payment_simulation="on", **secret), engines.local(), engines.fresh_stage():
-        return run_drop(Client(Gateway(app.app)), plan, start=START)
-
-
 def shares(units: Counter[str]) -> str:
     """Return the tables with the largest shares of these units."""
     total = units.total() or 1
     return ", ".join(f"{table} {100 * amount / total:.0f} %" for table, amount in units.most_common(3))
 
 
-def main() -> None:
-    # Writing log lines would take time.
-    os.environ.update(
-        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
-    )
-    parser = argparse.ArgumentParser(prog="python -m bench.instances", description="Simulate a drop on many instances of the functions.")
-    parser.add_argument("instances", nargs="*", type=int, default=INSTANCES, help="numbers of instances; one run for each")
-    chosen = parser.parse_args().instances
+def take_bounds(chosen: Sequence[int] = INSTANCES) -> Iterator[Bound]:
     reports = []
     print("\n".join(HEAD), flush=True)
     for instances in chosen:
-        reports.append(simulate(DropPlan(instances=instances)))
+        with app_in_process() as api:
+            reports.append(run_drop(api, DropPlan(instances=instances), start=START))
         print(row(reports[-1]), flush=True)
     for report in reports:
         reads, writes = (shares(report.by_table(kind)) for kind in ("reads", "writes"))
         print(f"{report.plan.instances:,} instances: reads {reads}; writes {writes}")
+        yield Bound(f"a drop on {report.plan.instances:,} instances: throttled", report.throttles.total(), "calls", 0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.instances", description="Simulate a drop on many instances of the functions.")
+    parser.add_argument("instances", nargs="*", type=int, default=INSTANCES, help="numbers of instances; one run for each")
+    return print_bounds(take_bounds(parser.parse_args().instances))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,14 +3,11 @@
 It runs on a virtual clock, against DynamoDB's limits for a partition key. It takes three minutes.
 """
 
-import os
-import secrets
+import sys
+from collections.abc import Iterator
 
-from chalicelib.foundation import settings
-from infra.local.environment import LOCAL_CREDENTIALS
-from infra.local.gateway import Gateway
-from tests import engines
-from tests.client import Client
+from bench.app_in_process import app_in_process
+from bench.measure import Bound, print_bounds
 from tests.simulation.joins import JoinReport, join_at_once
 
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
@@ -26,20 +23,14 @@ def describe(report: JoinReport) -> str:
     )
 
 
-def main() -> None:
-    os.environ.update(
-        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
-    )
-    import app
-
-    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
-    shape = {"identity": "demo", "payment_simulation": "on", "rate_limits": "off"}
-    with settings.override(**shape, **secret), engines.local(), engines.fresh_stage():
-        report = join_at_once(
-            Client(Gateway(app.app)), rate=RATE, seconds=SECONDS, opening=OPENING, instances=INSTANCES, counters=COUNTERS, start=START
-        )
-        print(f"{RATE:,} joins a second for {SECONDS} s, open after {OPENING} s: {describe(report)}")
+def take_bounds(rate: int = RATE) -> Iterator[Bound]:
+    with app_in_process() as api:
+        report = join_at_once(api, rate=rate, seconds=SECONDS, opening=OPENING, instances=INSTANCES, counters=COUNTERS, start=START)
+    load = f"{rate:,} joins a second for {SECONDS} s, open after {OPENING} s"
+    print(f"{load}: {describe(report)}")
+    yield Bound(f"{load}: people who could not join", rate * SECONDS - report.replies[200], "people", 0)
+    yield Bound(f"{load}: throttled", report.throttled, "calls", 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(print_bounds(take_bounds()))

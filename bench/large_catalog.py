@@ -6,9 +6,8 @@ depend on this machine. The load of a key with many instances is extrapolated fr
 """
 
 import argparse
-import os
 import random
-import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,18 +19,20 @@ from unittest import mock
 import msgspec
 from msgspec.structs import replace
 
+from bench.app_in_process import app_in_process
+from bench.measure import Bound, print_bounds
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.event_management import update_event
 from chalicelib.catalog.forms import EventChanges
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo, wire_format
-from chalicelib.foundation import ids, parallel, settings
-from infra.local.environment import LOCAL_CREDENTIALS
+from chalicelib.foundation import clock, ids, parallel
 from tests import engines
+from tests.client import Client
 from tests.simulation.call_log import record_calls
 from tests.simulation.instances import simulated_fleet
-from tests.simulation.limits import SimulationReport, simulate
+from tests.simulation.limits import Limits, SimulationReport, simulate
 
 EVENTS, TIERS = 10_000, 3
 INSTANCES, FLEET = 10, 1000
@@ -72,10 +73,10 @@ def write_events(count: int) -> list[str]:
     return event_ids
 
 
-def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> None:
+def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> tuple[float, float]:
     """Print the trips, units, virtual seconds and processor time of `work`, which runs three times.
 
-    The processor time is measured in the last run and excludes the local store.
+    The processor time is measured in the last run and excludes the local store. Returns the virtual seconds and the processor time in ms.
     """
     prepare()
     with record_calls(measured=True) as calls:
@@ -103,6 +104,7 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
         f" {max(report.busiest_reads.values()):,.0f} |",
         flush=True,
     )
+    return report.elapsed, cpu
 
 
 def elsewhere(change: Callable[[], object]) -> None:
@@ -152,43 +154,65 @@ def run_fleet(event_ids: list[str], readers: int, seconds: int) -> tuple[Simulat
     return service.report, outcomes
 
 
-def main() -> None:
-    os.environ.update(
-        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
-    )
-    parser = argparse.ArgumentParser(prog="python -m bench.large_catalog", description="Measure a large catalog.")
-    parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--seconds", type=int, default=SECONDS, help="virtual seconds of edits")
-    arguments = parser.parse_args()
+def largest_list(api: Client) -> int:
+    """Return the bytes of the largest page of `GET /events`, while all events are in the future."""
+    query, sizes = "", list[int]()
+    with clock.override(lambda: float(START)):
+        while not sizes or query:
+            reply = api.get(f"/events{query}")
+            sizes.append(len(reply.body))
+            query = reply.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    print(f"GET /events: {len(sizes)} pages, {sum(sizes):,} bytes")
+    return max(sizes)
+
+
+def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]:
     random.seed(1)
-    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
-    with settings.override(identity="demo", **secret), engines.local(), engines.fresh_stage():
-        event_ids = write_events(arguments.events)
+    with app_in_process() as api:
+        event_ids = write_events(events)
 
         def edit() -> None:
             update_event(random.choice(event_ids), EventChanges(venue=f"Hall {random.random()}"), "bench", START)
 
         print("| what | trips | read units | write units | virtual | CPU | busiest key, units/s |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
+        after_upgrade, _ = measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
         measure("write a snapshot", lambda: store.write_snapshot(snapshots.load_current()), edit)
         measure("start from the snapshot", snapshots.snapshot, snapshots.invalidate)
         for _ in range(100):
             edit()
-        measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
+        start, cpu = measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
         measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
         measure("nothing has changed", snapshots.snapshot, snapshots.expire)
         measure("edit", edit)
+        catalog = f"a catalog of {events:,} events"
+        yield Bound(f"{catalog}: trips of a start, also the first after an upgrade", max(start, after_upgrade), "s", 1)
+        yield Bound(f"{catalog}: processor time of a start", cpu, "ms", 300)
+        yield Bound(f"{catalog}: largest reply of GET /events", largest_list(api), "bytes", 1_000_000)
         with sequential_calls():
-            few, _ = run_fleet(event_ids, INSTANCES, arguments.seconds)
-            many, outcomes = run_fleet(event_ids, 2 * INSTANCES, arguments.seconds)
+            few, _ = run_fleet(event_ids, INSTANCES, seconds)
+            many, outcomes = run_fleet(event_ids, 2 * INSTANCES, seconds)
     print(f"\n{EDITS_PER_SECOND} edits a second: {dict(outcomes)}, conflicts {dict(many.conflicts)}, throttled {dict(many.throttles)}")
-    for position, unit in enumerate(("read", "write")):
+    load = f"{catalog}, {EDITS_PER_SECOND} edits a second"
+    yield Bound(f"{load}: refused or throttled", outcomes["refused"] + many.throttles.total(), "calls", 0)
+    limits = Limits()
+    for position, (unit, limit) in enumerate((("read", limits.read_units), ("write", limits.write_units))):
+        rates = {}
         for kind in ("head", "change", "live"):
             low, high = (max(units[position] for (_, key), units in report.units.items() if key.startswith(kind)) for report in (few, many))
-            load = (high + (high - low) / INSTANCES * (FLEET - 2 * INSTANCES)) / arguments.seconds
-            print(f"{FLEET:,} instances: busiest key of {kind}: {load:,.0f} {unit} units/s on average")
+            rates[kind] = (high + (high - low) / INSTANCES * (FLEET - 2 * INSTANCES)) / seconds
+            print(f"{FLEET:,} instances: busiest key of {kind}: {rates[kind]:,.0f} {unit} units/s on average")
+        name = f"{load}, {FLEET:,} instances: most {unit} units of a key, computed from {INSTANCES} instances"
+        yield Bound(name, max(rates.values()), "/s", limit / 2)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.large_catalog", description="Measure a large catalog.")
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="virtual seconds of edits")
+    arguments = parser.parse_args()
+    return print_bounds(take_bounds(arguments.events, arguments.seconds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

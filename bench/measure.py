@@ -1,5 +1,7 @@
-"""One measured figure, its floor for comparison, and the largest ratio allowed."""
+"""One measured figure, and what it is compared with: a floor from the same run, or the bound that a figure of scale must keep."""
 
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -38,6 +40,34 @@ class Measure(Struct, frozen=True):
         return {"name": self.name, "value": self.value, "unit": self.unit, "floor": self.floor, "ratio": self.ratio, "goal": self.goal}
 
 
+class Bound(Struct, frozen=True):
+    """A figure of scale and the bound that it must keep: the highest value allowed or, with `is_minimum`, the lowest."""
+
+    name: str
+    figure: float
+    unit: str
+    bound: float
+    is_minimum: bool = False
+
+    @property
+    def is_missed(self) -> bool:
+        return self.figure < self.bound if self.is_minimum else self.figure > self.bound
+
+    def table_row(self) -> str:
+        sign, verdict = ">=" if self.is_minimum else "<=", "MISSED" if self.is_missed else "ok"
+        return f"| {self.name} | {_figure(self.figure)} {self.unit} | {sign} {self.bound:,.10g} | {verdict} |"
+
+
+def print_bounds(bounds: Iterable[Bound]) -> int:
+    """Print a table of the figures, and those that miss their bounds. Returns 1 if any does, otherwise 0."""
+    measured = list(bounds)
+    print("\n| what | figure | bound | |", "| --- | ---: | ---: | --- |", *(bound.table_row() for bound in measured), sep="\n", flush=True)
+    missed = [bound for bound in measured if bound.is_missed]
+    for bound in missed:
+        print(f"MISSED its bound: {bound.table_row()}", file=sys.stderr)
+    return 1 if missed else 0
+
+
 def markdown_table(machine: dict[str, Any], measures: list[Measure]) -> str:
     """Return the content of latest.md."""
     head = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['system']}.\n\n"
@@ -51,4 +81,4 @@ def markdown_table(machine: dict[str, Any], measures: list[Measure]) -> str:
 
 def _figure(value: float) -> str:
     """Format a figure with at least two significant digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"

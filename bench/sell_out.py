@@ -3,11 +3,11 @@
 It runs on a virtual clock, so the speed of this machine does not matter. It takes six minutes.
 """
 
-import os
+import sys
+from collections.abc import Iterator, Sequence
 
-from chalicelib.foundation import settings
-from infra.local.environment import LOCAL_CREDENTIALS
-from tests import engines
+from bench.app_in_process import app_in_process
+from bench.measure import Bound, print_bounds
 from tests.simulation.sell_out import SellOutReport, sell_out
 
 RATE = 1000
@@ -19,10 +19,14 @@ HEAD = [
 ]
 
 
-def row(capacity: int, quantity: int) -> str:
-    with settings.override(stage="bench"), engines.local(), engines.fresh_stage():
-        report: SellOutReport = sell_out(capacity, rate=RATE, quantity=quantity)
+def run(capacity: int, quantity: int) -> SellOutReport:
+    with app_in_process():
+        report = sell_out(capacity, rate=RATE, quantity=quantity)
     assert report.holds * quantity == capacity, "everything is sold"
+    return report
+
+
+def row(capacity: int, quantity: int, report: SellOutReport) -> str:
     cells = [
         f"{capacity:,}",
         str(quantity),
@@ -36,13 +40,15 @@ def row(capacity: int, quantity: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    os.environ.update(LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true")
+def take_bounds(sizes: Sequence[int] = SIZES) -> Iterator[Bound]:
     print("\n".join(HEAD), flush=True)
-    for capacity in SIZES:
-        for quantity in (1, 2):
-            print(row(capacity, quantity), flush=True)
+    for capacity in sizes:
+        reports = {quantity: run(capacity, quantity) for quantity in (1, 2)}
+        for quantity, report in reports.items():
+            print(row(capacity, quantity, report), flush=True)
+        load = f"{capacity:,} tickets held at {RATE:,} holds a second"
+        yield Bound(f"{load}: throttled", sum(report.throttled for report in reports.values()), "calls", 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(print_bounds(take_bounds()))

@@ -1,34 +1,35 @@
 """`python -m bench.waitlist`: a long waitlist on a virtual clock, against DynamoDB's limits for a partition key.
 
 First, 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator runs. Then
-300,000 people in the line of a sold-out event look at their places every 20 seconds, while 1,000 more join in each second. Takes ten
-minutes.
+300,000 people in the line of a sold-out event look at their places every 20 seconds, while 1,000 more join in each second, and its managers
+read the line ten times a second. Takes ten minutes.
 """
 
-import os
 import random
-import secrets
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
+from unittest import mock
 
+from bench.app_in_process import app_in_process
+from bench.measure import Bound, print_bounds
 from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import Entry
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo, wire_format
-from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation import clock, ids, memory, parallel
 from chalicelib.purchases.store import BuyerRow
-from infra.local.environment import LOCAL_CREDENTIALS
-from infra.local.gateway import Gateway
-from tests import builders, engines
+from tests import builders
 from tests.client import Client
+from tests.simulation.call_log import record_calls
 from tests.simulation.instances import simulated_fleet
 from tests.simulation.limits import Limits, SimulationReport, simulate
 
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 PEOPLE, TICKETS = 100_000, 1_000
 CROWD, SECONDS, INSTANCES = 300_000, 10, 300
-JOINS, LOOKS = 1_000, CROWD // 20  # per second
+JOINS, LOOKS, MANAGER_READS = 1_000, CROWD // 20, 10  # per second
 
 
 def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
@@ -65,12 +66,25 @@ def make_offers(api: Client, people: int, tickets: int) -> SimulationReport:
     return report
 
 
-def look_and_join(api: Client) -> SimulationReport:
-    """Let people join and look at their places. Returns the load; an error of a request ends the simulation."""
+def build_crowd(api: Client, people: int) -> str:
+    """Put people into the line of a sold-out event. Returns the event's id."""
     event_id, tier_id = builders.create_shop(api, capacity=1)
     builders.create_order(api, (event_id, tier_id), 1, "first")
-    fill_line(event_id, tier_id, CROWD, 0)
+    fill_line(event_id, tier_id, people, 0)
     allocator.allocate_all(START + 60)
+    return event_id
+
+
+def units_of_look(api: Client, user: str) -> float:
+    """Return the read units of the table with which an instance that knows nothing yet shows a place."""
+    memory.forget_everything()
+    with record_calls(measured=True) as calls:
+        assert api.get("/waitlist", user=user).json["entries"]
+    return sum(call.read_units for call in calls.of(table="waitlist"))
+
+
+def look_and_join(api: Client, event_id: str, people: int) -> SimulationReport:
+    """Let people join and look at their places, and managers read the line. Returns the load; an error of a request ends the simulation."""
     with simulated_fleet(INSTANCES, start=START + 60, limits=Limits()) as (timeline, fleet, service):
 
         def join(user: str) -> None:
@@ -80,11 +94,16 @@ def look_and_join(api: Client) -> SimulationReport:
             [entry] = api.get("/waitlist", user=user).json["entries"]
             assert entry["position"] is not None
 
+        def manage() -> None:
+            assert api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json["entries"]
+
         for number in range(JOINS * SECONDS):
             timeline.at(number / JOINS, partial(fleet.submit, partial(join, f"j{number}")))
         for number in range(LOOKS * SECONDS):
-            user = f"{event_id}-{random.randrange(CROWD)}"
+            user = f"{event_id}-{random.randrange(people)}"
             timeline.at(number / LOOKS, partial(fleet.submit, partial(look, user)))
+        for number in range(MANAGER_READS * SECONDS):
+            timeline.at(number / MANAGER_READS, partial(fleet.submit, manage))
         timeline.run()
         return service.report
 
@@ -99,22 +118,21 @@ def describe(report: SimulationReport) -> str:
     )
 
 
-def main() -> None:
-    os.environ.update(
-        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
-    )
-    import app
-
-    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
-    shape = {"identity": "demo", "payment_simulation": "on", "rate_limits": "off"}
-    with settings.override(**shape, **secret), engines.local(), engines.fresh_stage(), clock.override(lambda: float(START)):
-        api = Client(Gateway(app.app))
-        report = make_offers(api, PEOPLE, TICKETS)
-        print(
-            f"{TICKETS:,} offers in a line of {PEOPLE:,}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True
-        )
-        print(f"{CROWD:,} people in line, {LOOKS:,} looks and {JOINS:,} joins a second, {SECONDS} s: {describe(look_and_join(api))}")
+def take_bounds(people: int = PEOPLE, crowd: int = CROWD) -> Iterator[Bound]:
+    # Threads would not be simulated, so parallel calls are made one after the other.
+    with app_in_process() as api, clock.override(lambda: float(START)), mock.patch.object(parallel, "FEW", 10_000):
+        report = make_offers(api, people, TICKETS)
+        line = f"{TICKETS:,} offers in a line of {people:,}"
+        print(f"{line}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)
+        yield Bound(f"{line}, of whom the first half cannot have one", report.elapsed, "s", 180)
+        yield Bound(f"{line}: throttled", report.throttles.total(), "calls", 0)
+        event_id = build_crowd(api, crowd)
+        yield Bound(f"a look at one's place in a line of {crowd:,}", units_of_look(api, f"{event_id}-{crowd // 2}"), "read units", 2)
+        load = f"{crowd:,} people in line, {LOOKS:,} looks, {JOINS:,} joins and {MANAGER_READS} managers' pages a second, {SECONDS} s"
+        report = look_and_join(api, event_id, crowd)
+        print(f"{load}: {describe(report)}")
+        yield Bound(f"{load}: throttled", report.throttles.total(), "calls", 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(print_bounds(take_bounds()))

@@ -10,7 +10,7 @@ write, so a transaction does not double the units of indexes.
 """
 
 import base64
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -75,15 +75,27 @@ def read_items(accesses: Iterable[ItemAccess]) -> Items:
 
 def index_units(call: StoreCall, before: Items, after: Items) -> float:
     """Return the write units that the indexes take for a call."""
+    return float(index_units_by_key(call, before, after).total())
+
+
+def index_units_by_key(call: StoreCall, before: Items, after: Items) -> Counter[tuple[str, str]]:
+    """Return the write units that the indexes take for a call, by table and `<index>/<partition key>`."""
+    units = Counter[tuple[str, str]]()
     if call.answer is None or not is_write(call.operation):
-        return 0
-    return float(
-        sum(
-            _index_write_units(_projected(index, before.get(number, {})), _projected(index, after.get(number, {})), index)
-            for number, access in enumerate(call.accesses)
-            for index in _indexes(feature_of(access.table))
-        )
-    )
+        return units
+    for number, access in enumerate(call.accesses):
+        for index in _indexes(feature_of(access.table)):
+            old, new = (_projected(index, items.get(number, {})) for items in (before, after))
+            if old == new:
+                continue
+            if old and new and all(old[key] == new[key] for key in index["keys"]):
+                written = [(new, max(item_size(old), item_size(new)))]
+            else:
+                written = [(item, item_size(item)) for item in (old, new) if item]
+            for item, size in written:
+                (partition,) = item[index["keys"][0]].values()
+                units[access.table, f"{index['name']}/{partition}"] += _blocks(size, 1024)
+    return units
 
 
 def consumed_units(call: StoreCall, before: Items, after: Items) -> Units:
@@ -115,6 +127,7 @@ def _indexes(feature: str) -> list[dict[str, Any]]:
     own = [key["AttributeName"] for key in definition["KeySchema"]]
     return [
         {
+            "name": index["IndexName"],
             "keys": [key["AttributeName"] for key in index["KeySchema"]],
             "table_keys": own,
             "projection": index["Projection"]["ProjectionType"],
@@ -130,14 +143,6 @@ def _projected(index: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
     if index["projection"] == "ALL":
         return item
     return {name: item[name] for name in (*index["table_keys"], *index["keys"])}
-
-
-def _index_write_units(before: dict[str, Any], after: dict[str, Any], index: dict[str, Any]) -> int:
-    if before == after:
-        return 0
-    if before and after and any(before[key] != after[key] for key in index["keys"]):
-        return _blocks(item_size(before), 1024) + _blocks(item_size(after), 1024)
-    return _blocks(max(item_size(before), item_size(after)), 1024)
 
 
 def _read_units(call: StoreCall) -> Units:

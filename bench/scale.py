@@ -1,0 +1,46 @@
+"""`make scale`: simulate large shops and sales, and compare each figure with the bound that docs/performance.md states.
+
+Runs these benches, one on each core; `python -m bench.<name>` runs one of them. Exits with 1 if a figure misses its bound.
+"""
+
+import argparse
+import importlib
+import io
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+
+from bench.measure import Bound, print_bounds
+
+# The longest come first, so that no core waits long for the last of them.
+BENCHES = ("waitlist", "instances", "background_work", "reports", "joins", "cancellation", "large_catalog", "sell_out")
+
+
+def run(name: str) -> tuple[list[Bound], str]:
+    """Run a bench in this process. Returns its figures and what it printed."""
+    began, details = (time.monotonic(), time.process_time()), io.StringIO()
+    with redirect_stdout(details):
+        bounds = list(importlib.import_module(f"bench.{name}").take_bounds())
+    wall, cpu = time.monotonic() - began[0], time.process_time() - began[1]
+    return bounds, f"\n## bench.{name}: {wall:,.0f} s, of which {cpu:,.0f} s of processor time\n\n{details.getvalue()}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description="Compare all figures of scale with their bounds.")
+    parser.add_argument("benches", nargs="*", metavar="bench", default=BENCHES, help=f"default: {' '.join(BENCHES)}")
+    chosen = parser.parse_args().benches
+    began, bounds = time.monotonic(), list[Bound]()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, max_tasks_per_child=1) as pool:
+        for measured, details in pool.map(run, chosen):
+            print(details, flush=True)
+            bounds += measured
+    print(f"All benches took {(time.monotonic() - began) / 60:.0f} minutes on {os.cpu_count()} cores.")
+    return print_bounds(bounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The benches of scale, with small sizes: each reports its figures beside their bounds."""
+
+import pytest
+
+from bench import background_work, cancellation, instances, joins, large_catalog, reports, scale, sell_out, waitlist
+from bench.measure import Bound, print_bounds
+from tests.simulation import drop
+
+SMALL = {
+    "waitlist": lambda: waitlist.take_bounds(40, 60),
+    "instances": lambda: instances.take_bounds((5,)),
+    "background_work": lambda: background_work.take_bounds(20, 40),
+    "reports": lambda: reports.take_bounds(10),
+    "joins": lambda: joins.take_bounds(20),
+    "cancellation": lambda: cancellation.take_bounds(30),
+    "large_catalog": lambda: large_catalog.take_bounds(40, 1),
+    "sell_out": lambda: sell_out.take_bounds((100,)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    for module, name, value in (
+        (waitlist, "TICKETS", 10),
+        (waitlist, "JOINS", 10),
+        (waitlist, "LOOKS", 20),
+        (waitlist, "SECONDS", 1),
+        (waitlist, "INSTANCES", 5),
+        (background_work, "SELLING", 5),
+        (background_work, "ENTRIES", 80),
+        (reports, "SECONDS", 2),
+        (joins, "INSTANCES", 10),
+        (instances, "DropPlan", lambda instances: drop.DropPlan(instances=instances, buyers=30, capacity=20, wave_size=10)),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.mark.parametrize("name", scale.BENCHES)
+def test_a_bench_compares_its_figures_with_bounds(name):
+    bounds = list(SMALL[name]())
+    assert [bound.name for bound in bounds if bound.unit in ("calls", "people", "read units") and bound.is_missed] == []
+    assert len({bound.name for bound in bounds}) == len(bounds) > 0
+
+
+def test_a_missed_bound_is_named(capsys):
+    missed = [Bound("joins", 2999, "/s", 3000, is_minimum=True), Bound("behind", 5.1, "s", 5)]
+    assert print_bounds([*missed, Bound("throttled", 0, "calls", 0)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
+        "MISSED its bound: | joins | 2,999 /s | >= 3,000 | MISSED |",
+        "MISSED its bound: | behind | 5.1 s | <= 5 | MISSED |",
+    ]
+    assert "| throttled | 0 calls | <= 0 | ok |" in printed.out
+
+
+def test_figures_within_their_bounds_end_well():
+    assert print_bounds([Bound("joins", 3000, "/s", 3000, is_minimum=True), Bound("behind", 5, "s", 5)]) == 0
