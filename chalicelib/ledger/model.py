@@ -8,8 +8,8 @@ from chalicelib.foundation.money import Currency
 
 EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
 
-# The sign of an entry's amount: positive for money received, negative for money paid out. If no money moves (0), the details have the
-# requested amount. The kinds are in the order in which they happen; that order sorts a purchase's entries from the same second.
+# The sign of an entry's amount: positive for money received, negative for money paid out. An entry with sign 0 moves no money; its details
+# contain the requested amount. The kinds are in the order in which they happen, which sorts a purchase's entries of the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
     "declined": 0,

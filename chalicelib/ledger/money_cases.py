@@ -1,7 +1,7 @@
 """Open money cases: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
-A case that follows from a change is opened in the same transaction as the change, so a crash never loses the case. The sweep works on
-refunds when they are due; `GET /admin/reconciliation` lists every open case.
+If a change leads to a case, one transaction writes both, so a crash never loses the case. The sweep processes refunds when they are due;
+`GET /admin/reconciliation` lists every open case.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CaseKind = Literal["refund", "dispute", "finding"]
 class Case(Struct, frozen=True):
     """An unfinished refund, an undecided dispute, or a finding, which is a difference that only a person can resolve.
 
-    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next works on the case; it is null if only
+    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next processes the case; it is null if only
     a person or the bank can resolve the case.
     """
 
@@ -34,7 +34,7 @@ class Case(Struct, frozen=True):
 
     @property
     def needs_person(self) -> bool:
-        """Whether only a person can close the case: a finding, or a refund that has failed for good. A dispute waits for the bank."""
+        """Whether only a person can close the case: a finding, or a refund that has failed permanently. A dispute waits for the bank."""
         return self.kind != "dispute" and self.next_at is None
 
     def view(self) -> dict[str, Any]:
@@ -55,19 +55,22 @@ def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.Tr
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case for a person. It cancels the transaction if the case is closed or the sweep has taken it over."""
+    """Transaction item that closes a case because a person asked for it.
+
+    It cancels the transaction if the case is already closed, or if the sweep will process the case again.
+    """
     needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
     return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def postpone_case(case: Case, next_at: int) -> None:
-    """Schedule the sweep to work on a case at `next_at`, unless its `next_at` has changed since the case was read."""
+    """Let the sweep process a case at `next_at`, unless the case's `next_at` has changed since the case was read."""
     row = CaseRow(case.purchase_id, _key(case.kind, case.id))
     dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
 
 
 def list_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
-    """Yield at most `limit` due cases of a kind, beginning with the longest due. May miss changes from the last second."""
+    """Yield at most `limit` due cases of a kind, earliest due time first. May miss changes from the last second."""
     return map(_case, CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit))
 
 
@@ -94,12 +97,12 @@ def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str,
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
-    """Close a finding whose difference is gone. Does nothing if the finding is not open."""
+    """Close a finding after its difference has been resolved. Does nothing if the finding is not open."""
     CaseRow(purchase_id, _key("finding", finding_id)).delete()
 
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
-    """Return the open case with this id if only a person can close it. Otherwise returns None."""
+    """Return the open case with this id. Returns None if there is no such case, or if it does not need a person."""
     cases = map(_case, CaseRow.query(purchase_id, consistent_read=True))
     return next((case for case in cases if case.id == case_id and case.needs_person), None)
 

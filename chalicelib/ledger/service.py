@@ -1,4 +1,4 @@
-"""The money ledger: every payment attempt, capture, refund and dispute, written once, together with the change that it belongs to.
+"""The money ledger: one entry for every payment attempt, capture, refund and dispute, written together with the change that it records.
 
 The entries of a purchase add up to the balance of its order, which is the money that we keep, before the provider's fees. The entries of an
 event add up to its revenue. The ledger is independent of providers: `provider` is a label that separates simulated money from real money.
@@ -41,7 +41,7 @@ def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
 
 
 def record_entry(**fields: Unpack[EntryFields]) -> bool:
-    """Add one entry that belongs to no other change, for example a declined attempt.
+    """Add one entry outside a transaction, for example for a declined attempt, which changes nothing else.
 
     Returns False, and writes nothing, if the ledger already has the entry. Also returns False if this call wrote the entry but the
     store's reply was lost and the SDK repeated the call.
