@@ -26,7 +26,7 @@ from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.provider_events import EventResult
 
-# Payments of unknown purchases that one comparison may refund. With more, this is the wrong store, or it was restored from a backup.
+# How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
 
@@ -51,7 +51,7 @@ class ReconciliationReport(Struct):
         return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
 
     def add(self, following: "ReconciliationReport") -> None:
-        """Add the report of the time span that follows the span of this report."""
+        """Add the report of the next time span to this report."""
         self.until = following.until
         self.payments += following.payments
         self.refunds += following.refunds
@@ -68,7 +68,7 @@ class ReconciliationReport(Struct):
 
 
 class StoreIsBehind(Exception):
-    """The provider has payments for many purchases that this store lacks: this is the wrong store, or it was restored from a backup."""
+    """The provider has payments for many purchases that are not in this store: it is the wrong store, or was restored from a backup."""
 
 
 class ComparisonRun:
@@ -88,7 +88,7 @@ class ComparisonRun:
         self.payment_findings = [case for case in findings if "capture" in case.details]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
-        """Record that a refund or dispute is compared here, so that its events are skipped. Returns whether the object is ours."""
+        """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
         self.compared[provider_id] = namespace == settings.current().provider_namespace
         return self.compared[provider_id]
 
@@ -299,7 +299,7 @@ def _compare_disputes(run: ComparisonRun) -> None:
 
 
 def _process_missed_events(run: ComparisonRun) -> None:
-    """Process events of this span that no webhook delivered, such as a bank's reply or a decided dispute, for payments of any age."""
+    """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age."""
     events = payments.list_events(run.report.since, run.report.until)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
         for event in provider_events.select_unprocessed(batch):
@@ -313,7 +313,7 @@ def _process_missed_events(run: ComparisonRun) -> None:
 
 
 def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids: Sequence[str]) -> None:
-    """Find money that our ledger shows as received for purchases of this span, but that the provider does not have."""
+    """Find payments that our ledger shows as received for purchases of this span, but that the provider did not receive."""
     for entry in _captured_entries(run.report, event_ids):
         if entry.reference in paid:
             continue
@@ -339,7 +339,7 @@ def _compare_tickets(
 
 
 def _list_on_sale(since: int) -> list[str]:
-    """Return the events that may have purchases from this time on."""
+    """Return the ids of the events that may have purchases made at or after this time."""
     return [event.id for event in catalog.load_current().events.values() if event.last_sale_at >= since]
 
 

@@ -14,18 +14,18 @@ from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.compare import ReconciliationReport
 
 # An unfinished span is compared again from its beginning. Buyers can make at most 50 payments a second, because Stripe allows 100 calls a
-# second and each payment takes two calls. Five minutes therefore have at most 15,000 payments on 600 pages of lists. A function can compare
-# them well within its limit of 15 minutes.
+# second and each payment takes two calls. A span of five minutes therefore has at most 15,000 payments, on 600 pages of lists. A function
+# can compare them well within its limit of 15 minutes.
 SPAN_SECONDS = 300
 MAX_SPANS_PER_RUN = 72  # six hours; after a longer gap, several runs catch up
 MAX_PAYMENTS_PER_RUN = 10_000  # after this many, no further span is started
-FIRST_RUN_SECONDS = 3600  # the very first run goes back this far; every deployment has the schedule, so no payments are older
+FIRST_RUN_SECONDS = 3600  # the very first run goes back this far; no payments are older, because every deployment has the schedule
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
 
 class LastRun(Struct):
-    """The last run of the schedule. It ran at `at`, and the books are compared up to `until`; both are epoch seconds."""
+    """The last run of the schedule: when it ran (`at`), and up to when the books have been compared (`until`), in epoch seconds."""
 
     at: int
     until: int
@@ -68,7 +68,7 @@ _ID = "last"
 
 class ReconciliationRow(dynamo.Table):
     feature = "reconciliation"
-    contents = "How far the comparison with the provider's books has come."
+    contents = "The time up to which our books have been compared with the provider's."
     personal_data = None
 
     class Meta:
