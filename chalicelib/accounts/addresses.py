@@ -27,9 +27,9 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
     """Mail a link to an account's new address, and a notice to the current address. Opening the link completes the change.
 
-    If the new address already has an account, its owner gets an email without a link; everything else is the same. Only a request with the
-    right password counts for the new address. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or InvalidInput if the new
-    address is the current address.
+    If the new address already has an account, its owner gets an email without a link; everything else is the same. Only requests with the
+    right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or
+    InvalidInput if the new address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -66,8 +66,8 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
 def _change_email(link: MailedLink, language: Language, now: int) -> None:
     """Change an account's address to the address of a link, and end all sessions, in one transaction that also moves the password.
 
-    The link has expired if the account's password or address has changed, or all of its sessions have been ended, since the link was
-    mailed, or if another account has taken the address.
+    Raises LinkExpired if another account has taken the address. Also raises it if, since the link was mailed, the account's password or
+    address has changed, or all of its sessions have been ended. Raises AccountChanging if every attempt loses a race.
     """
     user_id = str(link.user_id)
     for _ in range(MAX_ATTEMPTS):
@@ -78,8 +78,8 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
         entry = audit.entry_item(f"account#{user_id}", "account.email_changed", user_id, now, {})
         try:
             mails.use_link(link, [*store.change_email_items(account, credentials, link.email, now), entry])
-        except LinkExpired as expired:
-            if _is_only_rehashed(expired):
+        except LinkExpired as error:
+            if _is_rehash_conflict(error):
                 continue
             raise
         login_attempts.reset(link.email)
@@ -89,9 +89,9 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
     raise AccountChanging()
 
 
-def _is_only_rehashed(expired: LinkExpired) -> bool:
+def _is_rehash_conflict(error: LinkExpired) -> bool:
     """Return whether the only conflict is that a sign-in has stored a new hash of the same password in the meantime."""
-    cancelled = expired.__cause__
+    cancelled = error.__cause__
     return isinstance(cancelled, dynamo.TransactionCanceled) and [
         index for index in range(len(cancelled.reasons)) if cancelled.failed(index)
     ] == [1 + store.OLD_CREDENTIALS_ITEM]

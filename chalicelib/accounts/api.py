@@ -178,7 +178,7 @@ def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
-    """Get an identity without an account, to buy as a guest. A guest whom the cookie still knows gets the same identity again."""
+    """Get an identity without an account, to buy as a guest. A guest whose cookie is still valid gets the same identity again."""
     is_cookie = session_cookie.is_requested(request)
     known = session_cookie.read_guest(request) if is_cookie else None
     if known is not None:
@@ -220,7 +220,7 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
 
 @route(bp, "POST", "/auth/me/promoter", access="user", errors=(NoAccount, AccountLocked, Forbidden, AccountChanging, RateLimited))
 def become_promoter(request: RequestContext) -> Reply[UserView]:
-    """Become a promoter, who sells events. Access tokens have the new role after the next refresh."""
+    """Become a promoter, who can put events on sale. Access tokens have the new role after the next refresh."""
     identity = request.require_user()
     with limited_by_address(request, SIGN_UP):
         account = service.become_promoter(identity.user_id, request.now)
@@ -303,9 +303,9 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
-    """Mail a link to a new address for your account; the reply is the same if another account has this address.
+    """Request a new email address for your account; the reply is the same if another account has this address.
 
-    Opening the link changes your account's address.
+    The new address gets an email with a link. Opening the link changes your account's address.
     """
     addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))
@@ -358,7 +358,7 @@ def _tokens_reply(request: RequestContext, tokens: Tokens, is_cookie: bool, stat
 
 
 class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which accounts to list, sorted by address.
+    """A page of accounts, sorted by address.
 
     `search` is the beginning of an email address, or a whole user id. `group` is one of three groups that do not overlap: locked accounts,
     admins who are not locked, and promoters who are neither locked nor admins. Without `search` and `group`, all three groups are listed.

@@ -45,11 +45,11 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
     added to the first page. Without `search` and `group`, this lists the accounts of all groups: admins, promoters and locked accounts. May
     miss writes from the last second.
     """
-    beginning, behind = email_key(search), after or ""
+    beginning, after_address = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
     if search and group is None:
         lanes.append(store.lane_without_group(beginning))
-    found = parallel.call_each(lambda lane: store.query_lane(lane, limit + 1, behind, beginning), lanes)
+    found = parallel.call_each(lambda lane: store.query_lane(lane, limit + 1, after_address, beginning), lanes)
     keys = sorted(key for lane_keys in found for key in lane_keys)
     user_ids = {user_id for _, user_id in keys[:limit]}
     if search and group is None and after is None:
@@ -59,7 +59,7 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
 
 
 def get_account(user_id: str) -> Account:
-    """Return a person's account. Raises NotFound if there is no account, as for guests."""
+    """Return a person's account. Raises NotFound if the person has no account, like a guest."""
     account = store.find_account(user_id)
     if account is None:
         raise NotFound("There is no account with this id.", user_id=user_id)
@@ -71,13 +71,13 @@ def change_rights(
 ) -> Account:
     """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
 
-    A new promoter gets a profile. Removing the role `promoter` also removes the verification. `items_for` returns the items of other
-    features for the account before and after the change; they are written in the same transaction, even if the account stays as it is.
-    Raises NotFound, InvalidInput, OwnAccount or UserChanging.
+    A new promoter gets a profile. Removing the role `promoter` also removes the verification. `items_for(before, after)` returns other
+    features' transaction items; one transaction writes them with the change, even if the account itself stays the same. Raises NotFound,
+    InvalidInput, OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_account(user_id)
-        after = _changed(before, change, now)
+        after = _apply_change(before, change, now)
         other_items = items_for(before, after)
         if after == before and not other_items:
             return before
@@ -113,7 +113,7 @@ def end_sessions(user_id: str, actor: str, now: int) -> None:
         raise UserChanging() from None
 
 
-def _changed(before: Account, change: RightsChange, now: int) -> Account:
+def _apply_change(before: Account, change: RightsChange, now: int) -> Account:
     """Return the account after a change. Raises InvalidInput if the change makes somebody an admin."""
     roles, locked_at = before.roles, before.locked_at
     if change.roles is not None and change.roles != set(before.roles):

@@ -1,7 +1,7 @@
 """The growing delay between sign-in attempts, for each account and for each source address.
 
-Anybody can use up the attempts of an account. So a device on which its owner has signed in before has attempts of its own, and so has a
-user who enters the password again while signed in
+Anybody can use up the attempts of an account. So attempts are counted separately on each device on which the account's owner has signed in
+before, and for a signed-in user who enters the password again
 (https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies).
 
 A conditional write counts each attempt before the password is compared, so parallel guesses cannot evade the delay. The first FREE_ATTEMPTS
@@ -41,24 +41,24 @@ class TooManyAttempts(ApiError):
 
 
 class Mark(Struct, frozen=True):
-    """A genuine mark of a known device. `generation` is the account's when the device got the mark."""
+    """A genuine mark of a known device. `generation` is the account's generation when the device got the mark."""
 
     text: str
     generation: int
 
 
 def sign_in_counter(email: str, device: Mark | None = None) -> str:
-    """Return the id of the counter of attempts to sign in with this email address, or of the owner's `device` if it is given."""
+    """Return the id of the counter of sign-in attempts: of the known `device` if it is given, otherwise of this email address."""
     return _counter_id("device", device.text) if device is not None else _counter_id("account", email_key(email))
 
 
 def password_counter(user_id: str) -> str:
-    """Return the id of the counter of a user who enters the current password again."""
+    """Return the id of the counter for a signed-in user who enters the current password again."""
     return _counter_id("user", user_id)
 
 
 def find_mark(marks: Sequence[str], email: str) -> Mark | None:
-    """Return the first of these marks that belongs to the address. Its generation may have ended. Returns None if none belongs to it."""
+    """Return the first mark that belongs to the address, or None if there is none. The mark's generation may no longer be current."""
     for text in marks:
         nonce, _, rest = text.partition(".")
         generation = rest.partition(".")[0]
@@ -68,7 +68,7 @@ def find_mark(marks: Sequence[str], email: str) -> Mark | None:
 
 
 def mark_device(marks: Sequence[str], email: str, generation: int) -> str:
-    """Return the mark of a device that the owner of this address uses at this generation of the account: its mark so far, or a new one."""
+    """Return the mark for a device of the address's owner: the device's present mark if it has this generation, otherwise a new mark."""
     known = find_mark(marks, email)
     return known.text if known is not None and known.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
 
@@ -81,7 +81,7 @@ def _mark(nonce: str, email: str, generation: str) -> str:
 def count_attempt(request: RequestContext, counter_id: str, *, is_known: bool = False) -> None:
     """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors.
 
-    The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and known devices have no such delay.
+    The /48 network of an IPv6 address may have thousands of subscribers, so its delay does not grow, and does not apply to known devices.
     """
     for network, factor in _networks(request, is_known):
         free_attempts = FREE_ATTEMPTS * settings.current().address_factor * factor
@@ -173,7 +173,7 @@ class Attempts(Struct, frozen=True):
 
 @effects.uncounted()
 def _count_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> Attempts | None:
-    """Count one of the first `max_attempts` attempts. The very first creates the counter, which lasts until `expires_at`.
+    """Count one of the first `max_attempts` attempts. The very first attempt creates the counter, which lasts until `expires_at`.
 
     Returns None if the attempt was counted. Otherwise, returns the existing counter, which has expired or has no free attempts left.
     """
@@ -205,7 +205,7 @@ def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: in
 
 @effects.uncounted()
 def _withdraw(counter_id: str) -> None:
-    """Subtract one attempt. Its delay remains, so that nobody can speed up guessing by signing in to their own account in between."""
+    """Subtract one attempt. The delay remains, so that nobody can speed up guessing by signing in to their own account in between."""
     dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
 
 

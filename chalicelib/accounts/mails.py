@@ -35,7 +35,7 @@ _PAGES: dict[MailPurpose, str] = {
     "find_tickets": "find-tickets",
 }
 
-NO_USER = "none"  # owns the links that prove an address and nothing else
+NO_USER = "none"  # the user id in links that only prove an address
 
 # Each kind has a template (`notifications/templates`).
 AccountMail = Literal[
@@ -82,7 +82,7 @@ def mail_link(
 ) -> None:
     """Store a link and mail it. Without a `user_id`, there is nothing to do for the address, and the email has no link.
 
-    `generation`: the account's generation, if the link must stop working once the account's sessions have ended.
+    Pass the account's `generation` if the link must stop working once the account's sessions have ended.
     """
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), purpose, to, user_id, now + LINK_SECONDS[purpose], generation))
@@ -90,12 +90,12 @@ def mail_link(
 
 
 def mail_tickets_link(email: str, language: Language, now: int) -> None:
-    """Mail a link that shows the tickets bought with an address. Looks for no tickets, so the reply cannot reveal whether there are any."""
+    """Mail a link that shows the tickets bought with an address. The reply cannot reveal whether there are any: nothing is looked up."""
     mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
 
 
 def invitation_url(email: str, next_path: str, now: int) -> str:
-    """Store a link to the registration page that proves the address, and return its URL. The page leads to `next_path` afterwards."""
+    """Store a link to the registration page that proves the address, and return its URL. After registration, `next_path` opens."""
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), "invitation", email, NO_USER, now + INVITATION_SECONDS))
     fragment = urlencode({"token": token, "email": email})

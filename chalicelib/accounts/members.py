@@ -1,4 +1,4 @@
-"""Roles at events: people are invited by email address, and have the role once this address is verified and they sign in with it.
+"""Roles at events. People are invited by email address, and get the role as soon as they have verified the address and sign in with it.
 
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
@@ -39,7 +39,7 @@ PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
 class Person(Struct, frozen=True):
     """A person who works at an event, as the managers of the event see the person.
 
-    `name` is the address of a person without a name, and null for admins. `role` is null for people who left the event.
+    `name` is the address of a person without a name, and null for admins. `role` is null for people who no longer work at the event.
     """
 
     name: str | None
@@ -193,9 +193,9 @@ def _load_membership(event_id: str, member_id: str) -> Membership | None:
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Return key -> role at the event, without members who have no role.
+    """Map each key to the member's role at the event, and leave out keys of people without a role.
 
-    `member_ids` is key -> member id. Each round trip reads up to 100 members.
+    `member_ids` maps keys to member ids. Each round trip reads up to 100 members.
     """
     keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from chalicelib.edge.auth import Role
 from chalicelib.foundation.errors import ApiError, InvalidInput
 
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128  # passwords from when the minimum was lower still work
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128  # shorter passwords from earlier versions still work
 
 # The addresses that HTML's `<input type=email>` accepts, except that the domain needs a dot, and that the local part neither begins nor
 # ends with a dot.
@@ -42,7 +42,7 @@ Phone = Annotated[
     Meta(
         pattern=r"\A\+?[0-9][0-9 ()./-]{4,30}\Z",
         examples=["+351 210 000 000"],
-        description="A phone number of 5 to 31 digits, blanks or ( ) . / -, the first one a digit, after a + if there is one.",
+        description="A phone number that starts with a digit or with + and a digit, and has 4 to 30 more digits, spaces or ( ) . / -.",
     ),
 ]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -70,8 +70,7 @@ class Profile(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
-    Each of these times is None if this has not happened. Times are epoch seconds. `generation` increases whenever all sessions of the
-    account end.
+    Both are epoch seconds, or None if this has not happened. `generation` increases whenever all sessions of the account end.
     """
 
     user_id: str
@@ -101,7 +100,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LoginFailed(ApiError):
-    """This error is the same for all reasons, so that it does not reveal which addresses have an account."""
+    """A sign-in was refused. The error is the same for all reasons, so that it does not reveal which addresses have an account."""
 
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401
@@ -112,7 +111,7 @@ class LoginFailed(ApiError):
 
 
 class AccountLocked(ApiError):
-    """Raised only after a correct password, so that nobody else learns about the lock."""
+    """An admin has locked the account. Raised only after a correct password, so that nobody else learns about the lock."""
 
     code: ClassVar[str] = "account_locked"
     status: ClassVar[int] = 403
@@ -148,7 +147,7 @@ class AccountChanging(ApiError):
     code: ClassVar[str] = "account_changing"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "Your account was just being changed somewhere else, perhaps on another device. Sign in again, then try again."
+        "Your account is being changed somewhere else right now, perhaps on another device. Sign in again, then try again."
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 100_000
-MAX_ESTIMATED_LENGTH = 32  # estimates take longer with each character: up to two seconds for 72 that somebody chooses for this
+MAX_ESTIMATED_LENGTH = 32  # longer texts make the estimate slow: an attacker could choose 72 characters that take two seconds
 
 
 def hash_password(password: str) -> str:
@@ -39,15 +39,15 @@ def is_correct(password: str, password_hash: str | None) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Return whether the hash was made with other parameters than the current ones."""
+    """Return whether the hash was made with parameters other than the current parameters."""
     return _hasher().check_needs_rehash(password_hash)
 
 
-def refuse_common(password: str, *known: str | None) -> None:
-    """Raise CommonPassword for a password that is easy to guess for somebody who knows the texts in `known` about its owner."""
+def refuse_common(password: str, *owner_texts: str | None) -> None:
+    """Raise CommonPassword if somebody who knows the `owner_texts`, such as the owner's name and address, could guess the password."""
     from zxcvbn import zxcvbn
 
-    words = [word for name in known if name for word in (name, *name.replace("@", " ").replace(".", " ").split())]
+    words = [word for text in owner_texts if text for word in (text, *text.replace("@", " ").replace(".", " ").split())]
     if zxcvbn(password[:MAX_ESTIMATED_LENGTH], user_inputs=words)["guesses"] < MIN_GUESSES:
         raise CommonPassword("This password is easy to guess. Choose a different one.", path="$.password")
 

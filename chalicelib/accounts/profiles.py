@@ -22,7 +22,7 @@ State = Literal["verified", "unverified"]
 
 
 class Promoter(Struct, frozen=True, kw_only=True):
-    """A promoter, who sells events. `id` is the user id of the account. `version` counts the changes.
+    """A promoter, who puts events on sale. `id` is the user id of the account. `version` counts the changes.
 
     `email` is public, and may differ from the account's address. `policies` says what buyers must know before they buy, such as when they
     get refunds.
@@ -77,9 +77,9 @@ def find_promoter(promoter_id: str) -> Promoter | None:
 
 
 def load_seller_names(promoter_ids: Iterable[str]) -> dict[str, str]:
-    """Map the verified ones among these promoters to the names that buyers see. May miss writes from the last second.
+    """Return the names that buyers see, by promoter id, and leave out promoters who are not verified.
 
-    Makes one round trip per 100 promoters.
+    May miss writes from the last second. Makes one round trip per 100 promoters.
     """
     items = dynamo.batch_get(PromoterRow.name(), [{"id": {"S": promoter_id}} for promoter_id in promoter_ids])
     promoters = (_promoter(PromoterRow.from_raw_data(item)) for item in items)
@@ -117,7 +117,7 @@ def save_promoter(
             raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
         if before is not None:
             check(before)
-        after = _changed(promoter_id, before, change, now, by_admin=by_admin)
+        after = _apply_change(promoter_id, before, change, now, by_admin=by_admin)
         if before is not None and not _changed_fields(before, after):
             return before
         entry = _entry_item(before, after, actor, now)
@@ -141,7 +141,7 @@ def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.Transa
     return [_put_item(after), _entry_item(before, after, actor, now)]
 
 
-def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
+def _apply_change(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
     fields = {name: value for name, value in asdict(change).items() if name != "verified"}
     if before is None:
         after = Promoter(id=promoter_id, **fields, created_at=now, updated_at=now)
@@ -160,7 +160,7 @@ def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
 
 
 def _entry_item(before: Promoter | None, after: Promoter, actor: str, now: int) -> dynamo.TransactItem:
-    """Return the audit entry of a change. It names the fields and, because it outlives an erasure, contains no values except the state."""
+    """Return the audit entry of a change. It names the changed fields, but contains only the state's values, because it is never erased."""
     fields, state = _changed_fields(before, after), (before.state if before else None, after.state)
     changes = {"state": state} if "state" in fields else {}
     action = "promoter.changed" if before else "promoter.created"

@@ -65,7 +65,7 @@ class Registration(Struct, frozen=True):
 def register(new: Registration, language: Language, now: int) -> bool:
     """Create an account, unless the address has one, and mail a link for the next step.
 
-    Returns whether an invitation has verified the address, so that nothing was mailed. Raises CommonPassword or AlreadyRegistered.
+    If an invitation has verified the address, mails nothing and returns True. Raises CommonPassword or AlreadyRegistered.
     """
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
@@ -80,7 +80,7 @@ def register(new: Registration, language: Language, now: int) -> bool:
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(1):
             raise AlreadyRegistered() from None
-        if link is not None and cancelled.failed(-1):  # somebody has just used it
+        if link is not None and cancelled.failed(-1):  # another request has just used the invitation
             return register(structs.replace(new, invitation=None), language, now)
         _mail_reset(new.email, "already_registered", existing or find_login(new.email)[1], language, now)
         return False
@@ -212,9 +212,9 @@ def end_other_sessions(identity: Identity, now: int) -> None:
         if account is None:
             return
         current = _find_session(identity, account.generation, now)
-        kept = [sessions.keep_session_item(current, account.generation + 1)] if current is not None else []
+        current_items = [sessions.carry_over_session_item(current, account.generation + 1)] if current is not None else []
         try:
-            dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *kept])
+            dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *current_items])
             return
         except dynamo.TransactionCanceled:
             continue
@@ -270,14 +270,14 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
-    _mail_change(account.email, request.language, request.now)
+    _mail_password_notice(account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
-def _mail_change(email: str, language: Language, now: int) -> None:
-    """Tell the owner of an account that its password was changed, with a link to the page where one asks for another password.
+def _mail_password_notice(email: str, language: Language, now: int) -> None:
+    """Tell the owner of an account that its password was changed, with a link to the page for a forgotten password.
 
-    Sends only as many as one address may get, because somebody may have registered the address of a stranger.
+    An address gets only a limited number of these emails, because somebody may have registered a stranger's address.
     """
     if rate_limits.may_notify("password_changed", email_key(email), now):
         notifications.send(mails.draft("password_changed", email, language, settings.current().page_url("forgot-password")))
@@ -320,7 +320,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
     ]
     mails.use_link(link, items)
     login_attempts.reset(link.email)
-    _mail_change(link.email, language, now)
+    _mail_password_notice(link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
 
 

@@ -3,15 +3,15 @@
 A client requests the cookie with the `X-Session: cookie` header; without this header, no cookie is set or read. The header also protects
 against CSRF: a page from another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 
-The cookie has the token of an account and the token of a guest, separated by `~`; each may be missing. So a guest who signs in remains
-known to the browser, until the guest's orders have moved to the account. A cookie with a guest lasts as long as browsers allow, because the
+The cookie has the token of an account and the token of a guest, separated by `~`; either may be missing. So the browser still knows a guest
+who signs in, until the guest's orders have moved to the account. A cookie with a guest's token lasts as long as browsers allow, because the
 guest may own tickets at any time; the session itself decides whether its token is still valid.
 
-A page on a neighbouring subdomain can add a cookie of the same name. Nobody can tell which of two cookies is the shop's, so neither counts,
-and neither is replaced.
+A page on a neighbouring subdomain can add a cookie of the same name. The shop cannot tell which of two cookies is its own, so it ignores
+both and replaces neither.
 
-The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this one, would take
-it for a part of the guest's token.
+The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this version, would
+take the mark for a part of the guest's token.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ from chalicelib.foundation.errors import InvalidInput
 
 PATH = "/api/v1/auth"  # the only routes that receive the cookie
 LONGEST_SECONDS = 400 * 86_400
-_SEPARATOR = "~"  # is in no token
+_SEPARATOR = "~"  # never occurs in a token
 HEADER = Header(
     "X-Session",
     "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin. Replies then contain no refresh token.",
@@ -55,7 +55,7 @@ def read_guest(request: RequestContext) -> str | None:
 
 
 def read_marks(request: RequestContext) -> list[str]:
-    """Return the marks of a known device in the request's cookies. Anybody can make up a mark, so check whose it is."""
+    """Return the marks of a known device in the request's cookies. Anybody can make up a mark, so callers must verify each one."""
     return _values(request, _mark_name())
 
 
@@ -98,7 +98,7 @@ def _values(request: RequestContext, name: str) -> list[str]:
 
 
 def _store(request: RequestContext, account: str, guest: str) -> tuple[str, ...]:
-    """Return the session's cookie. Returns none if the request has two, because a new one could replace the shop's own cookie."""
+    """Return the session's cookie. Returns no cookie if the request has two, because a new cookie could replace the shop's own."""
     if len(_values(request, _name())) > 1:
         return ()
     value = _SEPARATOR.join((account, guest)).rstrip(_SEPARATOR)

@@ -3,9 +3,10 @@
 A session ends seven days after its last use, or later if `keep_session` was called.
 
 Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
-current token, so a client that lost a reply gets the same new token when it repeats the request within GRACE_SECONDS; a token never has two
-successors. After that time, the use of an old token means that the token was stolen or copied, so the session ends, for the thief and for
-the owner (RFC 9700, section 4.14.2). A secret ends with a MAC of the rest of the token, so nobody can end a session by knowing only its id.
+current token, so a token never has two successors, and a client that lost a reply gets the same new token when it repeats the request
+within GRACE_SECONDS. After this time, the use of an old token means that the token was stolen or copied, so the session ends, for the thief
+and for the owner (RFC 9700, section 4.14.2). A secret ends with a MAC of the rest of the token, so nobody can end a session by knowing only
+its id.
 """
 
 import base64
@@ -92,7 +93,7 @@ def begin_session_item(user_id: str, generation: int, device: Device, now: int) 
 
 
 def get_session(token: str, now: int) -> Session:
-    """Return the session of a valid refresh token. Raises SessionOver otherwise, and ends the session if the token is an old token."""
+    """Return the session of a valid refresh token. Raises SessionOver for any other token, and ends the session of an old token."""
     session = _load_session(session_id(token)) if _names_session(token) else None
     if session is None or session.expires_at <= now:
         raise SessionOver()
@@ -140,20 +141,21 @@ def use_token(session: Session, token: str, device: Device, now: int) -> str:
             return successor
         if not _is_current(current, token):
             raise SessionOver()
-        session = current  # `keep_session` has just changed its end
+        session = current  # `keep_session` has just extended the session
     raise SessionOver()
 
 
 def keep_guest(guest_id: str, until: int) -> str | None:
-    """Let the session of a guest last at least until `until` (epoch seconds). See `keep_session`. May miss a session of the last second."""
-    key = next(iter(SessionRow.user_index.query(guest_id, limit=1)), None)  # a guest has one session, which is older than an account's
+    """Extend the session of a guest like `keep_session`. May miss a session that began within the last second."""
+    # Take the oldest session of this user id: a guest has only one, and after a registration, the account's sessions have the same user id.
+    key = next(iter(SessionRow.user_index.query(guest_id, limit=1)), None)
     return keep_session(key.id, until) if key is not None else None
 
 
 def keep_session(session_id: str, until: int) -> str | None:
-    """Let a guest's session last at least until `until` (epoch seconds), unless the guest has ended it or has an account by now.
+    """Let a guest's session last at least until `until` (epoch seconds), unless the guest has ended the session or now has an account.
 
-    Returns the account to which the guest's orders move. Returns None if they do not move.
+    Returns the id of the account to which the guest's orders move. Returns None if they do not move.
     """
     changes = {"expires_at": until, "ttl": until}
     condition = "generation = :guest AND attribute_not_exists(moved_to) AND expires_at < :until"
@@ -162,20 +164,20 @@ def keep_session(session_id: str, until: int) -> str | None:
 
 
 def begin_move(session: Session, user_id: str, now: int) -> None:
-    """Record that the orders of this guest's session move to an account, also orders that are paid later. Raises SessionOver."""
+    """Record that the orders of this guest's session move to an account, including orders that are paid later. Raises SessionOver."""
     changes = {"moved_to": user_id, "ttl": max(session.expires_at, now + MOVED_SECONDS)}
     condition = "attribute_exists(id) AND (attribute_not_exists(moved_to) OR moved_to = :user)"
     if not dynamo.update_if(SessionRow(session.id), changes, condition, user=user_id):
         raise SessionOver()
 
 
-def end_moved(session: Session, now: int) -> None:
-    """End a guest's session whose orders have moved. The item stays for a while, because the guest may have payments under way."""
+def end_moved_session(session: Session, now: int) -> None:
+    """End a guest's session whose orders have moved. The item stays for a while, because the guest's payments may still arrive."""
     changes = {"expires_at": now, "address": None, "user_agent": None}
     dynamo.update_if(SessionRow(session.id), changes, "attribute_exists(moved_to)")
 
 
-def keep_session_item(session: Session, generation: int) -> dynamo.TransactItem:
+def carry_over_session_item(session: Session, generation: int) -> dynamo.TransactItem:
     """Return a transaction item that moves a session to the account's new `generation`.
 
     It is refused if the session has ended or changed.
@@ -189,9 +191,9 @@ def end_session(session_id: str) -> None:
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session whose refresh token this is, or was at any time. Does nothing for any other token.
+    """End the session that this refresh token belongs to, even if the token has been replaced. Does nothing for an unknown token.
 
-    Tokens from earlier versions have no MAC: only the current token and the one before it end the session.
+    Tokens from earlier versions have no MAC, so of these only the current and the previous token end the session.
     """
     if _is_issued(token):
         end_session(session_id(token))

@@ -120,7 +120,7 @@ def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[
 
     The lane is a group, or a `lane_without_group`. Addresses are in their comparable form and sorted. May miss writes from the last second.
     """
-    first = max(beginning, f"{after} ") if after else beginning or " "  # a blank sorts before every character of an address
+    first = max(beginning, f"{after} ") if after else beginning or " "  # a space sorts before every character of an address
     condition: Any = AccountRow.email_key.between(first, beginning + _AFTER_ALL)
     return [(row.email_key, row.id.removeprefix("user#")) for row in AccountRow.lane_index.query(lane, condition, limit=limit)]
 

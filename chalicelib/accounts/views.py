@@ -61,7 +61,7 @@ class UserView(Struct, frozen=True):
 
 
 class TokensView(Struct, frozen=True):
-    """Send `access_token` in the `Authorization` header, and `refresh_token` to POST /auth/refresh.
+    """The tokens of a session. Send `access_token` in the `Authorization` header, and `refresh_token` to POST /auth/refresh.
 
     Each token expires after the given number of seconds. `refresh_token` is null if the client keeps it in the cookie.
     """
@@ -96,7 +96,7 @@ class SessionsView(Struct, frozen=True):
 class RegistrationView(Struct, frozen=True):
     """The reply to a registration. Without an invitation, it is the same whether or not the address has an account.
 
-    `verification_required`: people must verify the address before they can sign in.
+    `verification_required` means that people must verify the address before they can sign in.
     """
 
     email: str

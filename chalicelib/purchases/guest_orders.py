@@ -87,7 +87,7 @@ def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
     """Move everything of a guest's session to an account, then end the session. A repeated call finishes the work. Raises SessionOver."""
     sessions.begin_move(session, user_id, now)
     moved = move(session.user_id, user_id, now)
-    sessions.end_moved(session, now)
+    sessions.end_moved_session(session, now)
     return moved
 
 
