@@ -9,7 +9,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
-WITHOUT_MONEY: tuple[ProviderName, ...] = ("free", "imported")  # their orders have no ledger entries, and nothing to refund
+WITHOUT_MONEY: tuple[ProviderName, ...] = ("free", "imported")  # orders paid this way have no ledger entries, and nothing to refund
 FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
@@ -37,7 +37,7 @@ class Payment(Struct, frozen=True):
 
 
 class OwnPage(Struct, frozen=True):
-    """The things that the shop's own page needs to take payments through a provider.
+    """The key and the addresses that the shop's own page needs to take payments through a provider.
 
     `key_setting` is the name of the setting with the provider's key for browsers. `sources` are the addresses that the page's
     Content-Security-Policy must allow for the provider, by directive.
@@ -48,7 +48,7 @@ class OwnPage(Struct, frozen=True):
 
 
 class ProviderDescription(Struct, frozen=True, kw_only=True):
-    """Facts about an external provider that the rest of the code needs.
+    """The properties of an external provider that the rest of the code needs.
 
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
@@ -74,7 +74,7 @@ class CheckoutPageItem(Struct, frozen=True):
 class CheckoutPage(Struct, frozen=True):
     """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes by itself (epoch seconds).
 
-    `email` is the buyer's address, so that the buyer need not type it again.
+    `email` is the buyer's address, which the page fills in.
     """
 
     items: list[CheckoutPageItem]
@@ -135,7 +135,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
         return self.status == "canceled" or (self.status == "succeeded" and not self.is_paid)
 
     def matches(self, payment: Payment) -> bool:
-        """Whether the net amount received and its currency match `payment`, which is what we requested."""
+        """Whether the net amount received and its currency are the amount and currency of `payment`, which we requested."""
         return (self.net_received, self.currency) == (payment.amount_cents, payment.currency)
 
 
@@ -162,7 +162,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 class ProviderPayout(Struct, frozen=True, kw_only=True):
     """A transfer from the provider to the account's bank. Times are epoch seconds; `arrives_at` is when the bank should receive it.
 
-    `is_automatic` means that the provider made the payout on its own schedule. `failure` says why the bank returned it.
+    `is_automatic` means that the provider made the payout on its own schedule. `failure` says why the bank returned the payout.
     """
 
     id: str
@@ -202,7 +202,7 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
 
 
 class ProviderEvent(Struct, frozen=True, kw_only=True):
-    """An event from the provider's webhook or list of events: a reason to fetch its object, never a fact to act on.
+    """An event from the provider's webhook or list of events. It is only a reason to fetch the object, whose current state decides.
 
     `subject` is null for event types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
     object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own.
@@ -244,7 +244,7 @@ class PaymentsUnavailable(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to try later. The call may still have been carried out; the next attempt will show."""
+    """The provider did not answer, or asked us to try later. The call may have taken effect; the next attempt shows whether it has."""
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503

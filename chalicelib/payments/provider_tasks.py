@@ -22,8 +22,8 @@ Failure = Literal["unanswered", "error"]
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
-# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. The number of tasks at once follows from Little's law:
-# calls a second x seconds a call.
+# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. By Little's law, the number of tasks at once is
+# calls per second x seconds per call.
 RATE_SHARE = 0.8
 MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
 MAX_AT_ONCE = 32
@@ -36,8 +36,8 @@ SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is star
 class ProviderTask(Struct, frozen=True):
     """One question for the provider: `ask` only calls the provider, and `finish` gets the answer.
 
-    If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run. `max_calls` is how
-    many calls of the provider `ask` makes at most, one after the other.
+    If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run. `ask` makes at most
+    `max_calls` calls to the provider, one after the other.
     """
 
     name: str
@@ -58,8 +58,8 @@ class TasksResult(Struct):
 def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     """Run the tasks in order, several at once while the provider answers. Returns how many were finished and postponed.
 
-    A task that fails is postponed, and the others continue. No task is started after MAX_UNANSWERED tasks in a row got no answer, or when
-    too little time is left. Raises SettingsError.
+    A task that fails is postponed, and the other tasks continue. No task is started after MAX_UNANSWERED tasks in a row got no answer, or
+    when too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
     if (first := next(waiting, None)) is None:
@@ -71,7 +71,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
         running: dict[Future[_Answer], ProviderTask] = {}
         at_once = 1  # until the provider answers for the first time
         while True:
-            _begin(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
+            _start_tasks(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -87,7 +87,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
 
 
 def tasks_at_once(rate: int, call_seconds: float) -> int:
-    """Return how many tasks make RATE_SHARE of `rate` calls a second if a call takes `call_seconds`."""
+    """Return how many tasks at once make RATE_SHARE of `rate` calls a second if each call takes `call_seconds`, from 1 to MAX_AT_ONCE."""
     return max(1, min(MAX_AT_ONCE, int(rate * RATE_SHARE * max(call_seconds, MIN_CALL_SECONDS))))
 
 
@@ -104,13 +104,15 @@ def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
 
 
 class _Answer(Struct, frozen=True):
-    """What `ask` returned, and after how many seconds."""
+    """The value that `ask` returned, and the seconds that `ask` took."""
 
     value: Any
     seconds: float
 
 
-def _begin(pool: ThreadPoolExecutor, running: dict["Future[_Answer]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int) -> None:
+def _start_tasks(
+    pool: ThreadPoolExecutor, running: dict["Future[_Answer]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int
+) -> None:
     """Start tasks until `at_once` are running or too little time is left."""
     while len(running) < at_once and deadline.remaining() >= SECONDS_FOR_TASK:
         task = next(waiting, None)
@@ -120,10 +122,10 @@ def _begin(pool: ThreadPoolExecutor, running: dict["Future[_Answer]", ProviderTa
 
 
 def _ask(task: ProviderTask) -> _Answer:
-    begun = clock.monotonic()
+    started_at = clock.monotonic()
     with deadline.within(deadline.remaining() - SECONDS_TO_FINISH):
         value = task.ask()
-    return _Answer(value, clock.monotonic() - begun)
+    return _Answer(value, clock.monotonic() - started_at)
 
 
 def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) -> bool:

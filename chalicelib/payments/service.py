@@ -32,10 +32,10 @@ from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
-    """Return a new payment with its provider chosen. Nothing is opened at the provider yet.
+    """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
-    An amount of 0 is always free, whatever was `requested`. Raises ProviderNotOffered if the requested provider is not offered here, and
-    PaymentsUnavailable if none was requested and the default provider is not offered.
+    A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is not
+    offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -54,7 +54,7 @@ def is_external(provider: str) -> bool:
     return provider in EXTERNAL
 
 
-def takes_own_page(provider: str) -> bool:
+def supports_own_page(provider: str) -> bool:
     """Whether buyers can pay the external provider on the shop's own page; if not, `open_payment` needs a `page`."""
     return external_provider(provider).DESCRIPTION.own_page is not None
 
@@ -172,7 +172,7 @@ def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
-    """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
+    """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it has been paid or may still be paid.
 
     Raises ProviderUnavailable.
     """
@@ -187,7 +187,7 @@ def create_refund(
     """Create one refund of a payment at the external provider.
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
-    day. If the provider already has the refund, returns that refund, even if it comes from an earlier attempt that only seemed to fail.
+    day. If the provider already has the refund, returns the existing refund, even if an earlier attempt that seemed to fail created it.
     """
     external = external_provider(provider)
     for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:

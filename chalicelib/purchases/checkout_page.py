@@ -72,9 +72,9 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
             message = f"`{name}` must point to one of the shop's own origins; FAIRGATE_CHECKOUT_ORIGINS lists them."
             raise ReturnAddressRefused(message, path=f"$.{name}", origins=origins)
     is_requested = options.page == "hosted" or options.success_url is not None
-    takes_own_page = payments.takes_own_page(payment.provider)
-    is_default = not takes_own_page or (bool(origins) and all(line.stripe_price_id for line in purchase.lines))
-    is_own = takes_own_page and (options.page == "own" or (options.page == "either" and payments.has_own_page(payment.provider)))
+    supports_own_page = payments.supports_own_page(payment.provider)
+    is_default = not supports_own_page or (bool(origins) and all(line.stripe_price_id for line in purchase.lines))
+    is_own = supports_own_page and (options.page == "own" or (options.page == "either" and payments.has_own_page(payment.provider)))
     if is_own or not (is_requested or is_default):
         return payment
     if options.success_url is None and not origins:

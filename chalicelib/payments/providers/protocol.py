@@ -24,7 +24,7 @@ from chalicelib.payments.providers import stripe
 class ExternalProvider(Protocol):
     """A company with its own books, where payments are opened, verified and refunded. Modules such as `stripe` implement it.
 
-    Each function raises ProviderUnavailable if the company cannot be reached. The lists with `since` and `until` have the objects that were
+    Each function raises ProviderUnavailable if the company cannot be reached. Lists with `since` and `until` contain the objects that were
     created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
     """
 
@@ -46,7 +46,7 @@ class ExternalProvider(Protocol):
         """
 
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
-        """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
+        """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it was paid or may still be paid.
 
         Without a `provider_id`, there is nothing to cancel yet: a concurrent request that is opening the payment can no longer save the
         payment's id, so that request cancels the payment itself. Raises ProviderUnavailable.

@@ -1,7 +1,7 @@
-"""Stripe: calls to its API, verification of its webhook signatures, and the SDK's client, whose errors are converted to ours.
+"""Stripe: calls to its API, verification of its webhook signatures, and the SDK's client, whose errors are converted to our errors.
 
-Every call that creates something carries an idempotency key derived from its purpose, so a call repeated by us, by the SDK or after a
-crash creates nothing new. Each function that calls Stripe raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
+Every call that creates something carries an idempotency key derived from its purpose, so a call that we or the SDK repeat creates nothing
+new, even after a crash. Each function that calls Stripe raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
 """
 
 import re
@@ -53,7 +53,7 @@ MAX_PAGE_SIZE = 100  # Stripe's maximum
 
 _SIGNED_AT = re.compile(r"t=([0-9]{1,12})", re.ASCII)
 
-# Disputes and refunds made in the dashboard do not carry our metadata; only their payment does, so it is expanded.
+# Disputes and refunds made in the dashboard do not carry our metadata; only their payment does, so the payment is expanded.
 _EXPAND_PAYMENT = {"expand": ["payment_intent"]}
 _EXPAND_IN_LISTS = {"expand": ["data.payment_intent"]}
 
@@ -81,7 +81,7 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if its money has come in or still may."""
+    """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if it was paid or may still be paid."""
     if payment.provider_id is None:
         return None
     provider_payment = _cancel(payment.provider_id)
@@ -155,7 +155,7 @@ def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
 
 
 def _cancel(provider_id: str) -> ProviderPayment:
-    """Cancel a Payment Intent or expire a Checkout Session, if still possible. Returns its state afterwards, which may be paid."""
+    """Cancel a Payment Intent or expire a Checkout Session, if still possible. Returns the resulting state, which may be paid."""
     import stripe
 
     try:
@@ -281,29 +281,29 @@ def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
     return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
 
 
-def _opening_key(what: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:
-    """Return a key of its own for each payment of a purchase. Otherwise, the same parameters would return a payment that was replaced."""
-    return _idempotency_key(what if payment.number == 1 else f"{what}{payment.number}", metadata.purchase_id, params)
+def _opening_key(purpose: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:
+    """Return an idempotency key that differs for each payment of a purchase, so that a new payment never gets a replaced payment's key."""
+    return _idempotency_key(purpose if payment.number == 1 else f"{purpose}{payment.number}", metadata.purchase_id, params)
 
 
-def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any:
+def _idempotency_key(purpose: str, purchase_id: str, params: dict[str, Any]) -> Any:
     digest = sha256(msgspec.json.encode(params, order="deterministic")).hexdigest()[:16]
-    return {"idempotency_key": f"{what}-{purchase_id}-{digest}"}
+    return {"idempotency_key": f"{purpose}-{purchase_id}-{digest}"}
 
 
-def _list_created(what: ListName, since: int, until: int, **more: Any) -> Iterator[dict[str, Any]]:
+def _list_created(list_name: ListName, since: int, until: int, **extra_params: Any) -> Iterator[dict[str, Any]]:
     """Yield all objects of a list that were created in [since, until), newest first. Makes one call per page of 100."""
-    params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **more}
+    params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **extra_params}
     while True:
-        page = _fetch_page(what, params)
+        page = _fetch_page(list_name, params)
         yield from page["data"]
         if not page["has_more"]:
             return
         params = {**params, "starting_after": page["data"][-1]["id"]}
 
 
-def _fetch_page(what: ListName, params: dict[str, Any]) -> dict[str, Any]:
-    return call(lambda api: getattr(api.v1, what).list(params))
+def _fetch_page(list_name: ListName, params: dict[str, Any]) -> dict[str, Any]:
+    return call(lambda api: getattr(api.v1, list_name).list(params))
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:

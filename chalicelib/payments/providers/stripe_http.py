@@ -1,6 +1,6 @@
 """HTTP client for Stripe's SDK. It keeps each attempt within the request's deadline, and tracks whether Stripe may have made the change.
 
-This module imports the SDK, so it is itself imported only at the first call.
+This module imports the SDK, so `stripe.py` imports this module only at the first call.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ class DeadlineClient(stripe.RequestsClient):
             if is_counted and isinstance(error.__cause__, requests.ConnectTimeout):
                 effects.withdraw()
             raise
-        # A 409 means that another attempt with the same key is in progress, so the change may still be made.
+        # A 409 means that another attempt with the same key is in progress, which may still make the change.
         if is_counted and 400 <= reply[1] < 500 and reply[1] != 409:
             effects.withdraw()
         return reply
