@@ -34,7 +34,7 @@ from chalicelib.inventory.model import OFFER_MARK, Hold, NotEnoughTickets, PoolM
 
 
 class HoldRequest(Struct, frozen=True):
-    """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
+    """A request to hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
     `group` is the group with the stock's figures; without it, all shards are read instead. `is_pooled` means that the tickets are also
     taken from the pool of their event, by a separate request. `takes_kept` means that the hold may take tickets that are kept for the
@@ -99,7 +99,7 @@ def release(hold: Hold) -> bool:
 
 
 def check_figures(request: HoldRequest) -> bool:
-    """Return True if the figures show too few tickets but expired holds may free some.
+    """Return True if the figures show too few tickets, but recovering expired holds may free some.
 
     Raises NotEnoughTickets if the figures show too few tickets and no holds have expired. A purchase from several stocks checks all of them
     first, so that it does not hold tickets that it would have to release at once.
@@ -115,7 +115,7 @@ def leave_expired_holds(stock_id: str, now: int) -> None:
 
     During this time, other requests refuse buyers without looking at expired holds.
     """
-    _stuck.entries[stock_id] = now
+    _failed_recoveries.entries[stock_id] = now
 
 
 # Shards that probably have enough tickets.
@@ -130,18 +130,17 @@ _available_hints: Memory[str, int] = Memory()
 def _choose_shards(request: HoldRequest) -> list[str]:
     """Choose two random shards, the fuller one first, which balances nearly as well as choosing the fullest (Mitzenmacher, 2001).
 
-    Shards whose hint says that they have too few tickets are left out. If that leaves none, up to two shards whose hints say that they have
-    enough are chosen.
+    A shard is left out if its hint shows too few tickets. If both are left out, choose up to two shards whose hints show enough tickets.
     """
-    every = request.shard_ids
-    if len(every) == 1:
-        return every
-    pair = sorted(random.sample(every, 2), key=_available_hint, reverse=True)
-    hopeful = [shard_id for shard_id in pair if _available_hint(shard_id) >= request.quantity]
-    if hopeful:
-        return hopeful
-    known = [shard_id for shard_id in every if request.quantity <= _available_hints.entries.get(shard_id, 0)]
-    return random.sample(known, min(2, len(known)))
+    all_ids = request.shard_ids
+    if len(all_ids) == 1:
+        return all_ids
+    pair = sorted(random.sample(all_ids, 2), key=_available_hint, reverse=True)
+    promising = [shard_id for shard_id in pair if _available_hint(shard_id) >= request.quantity]
+    if promising:
+        return promising
+    sufficient = [shard_id for shard_id in all_ids if request.quantity <= _available_hints.entries.get(shard_id, 0)]
+    return random.sample(sufficient, min(2, len(sufficient)))
 
 
 def _available_hint(shard_id: str) -> int:
@@ -188,7 +187,7 @@ MAX_EXPIRED_SHARDS = 2
 MAX_EXPIRED_HOLDS = 10  # returned with one refusal, because a buyer needs only a few
 
 # By stock id: the second in which a request failed to recover the stock's expired holds. Other requests in this second do not try again.
-_stuck: Memory[str, int] = Memory()
+_failed_recoveries: Memory[str, int] = Memory()
 
 
 def _hold_when_short(request: HoldRequest, refusing_shards: list[Shard]) -> list[Hold]:
@@ -220,7 +219,7 @@ def _find_shortage(request: HoldRequest) -> Figures | None:
 def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
     """Hold tickets in shards that have tickets according to the figures, or refuse the request.
 
-    If the figures are not sufficient for either, one instance at a time reads all shards, and the others wait for the new figures.
+    If the figures allow neither, one instance at a time reads all shards, and the other instances wait for the new figures.
     """
     for _ in range(MAX_ROUNDS):
         display = try_read_display(group.id, request.now)
@@ -228,9 +227,9 @@ def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
             break
         figures = display.figures.get(request.stock_id)
         if figures is not None and _is_short(request, figures):
-            return _hold_released(request, figures)
+            return _hold_released_tickets(request, figures)
         if figures is not None and can_refuse(request.stock_id, figures, request.now):
-            holds = _hold_in_known(request, figures)
+            holds = _hold_in_listed_shards(request, figures)
             if holds:
                 return holds
         leased = _begin_refresh(display, request.now)
@@ -247,10 +246,10 @@ def _is_short(request: HoldRequest, figures: Figures) -> bool:
 
 def _has_expired(request: HoldRequest, figures: Figures) -> bool:
     """Whether expired holds may free tickets for this request."""
-    return bool(figures.expired_shards(request.now)) and _stuck.entries.get(request.stock_id) != request.now
+    return bool(figures.expired_shards(request.now)) and _failed_recoveries.entries.get(request.stock_id) != request.now
 
 
-def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
+def _hold_released_tickets(request: HoldRequest, figures: Figures) -> list[Hold]:
     """Hold tickets that were released after the figures were read, looking in a few shards with expired holds.
 
     If these shards have too few, raise the refusal with some of their expired holds, which the caller may recover.
@@ -269,8 +268,8 @@ def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
     raise refusal
 
 
-def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Hold tickets in a shard that has enough according to the figures, trying two at random. If none has enough, hold parts in several.
+def _hold_in_listed_shards(request: HoldRequest, figures: Figures) -> list[Hold]:
+    """Try two random shards that have enough tickets according to the figures. If no shard has enough, hold parts in several shards.
 
     Returns an empty list if other buyers were quicker.
     """

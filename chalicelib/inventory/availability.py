@@ -1,4 +1,4 @@
-"""The number of tickets that are left, for display only. These figures never decide a sale.
+"""The numbers of tickets left, for display only. These figures never decide a sale.
 
 An instance reads the display item of a group at most every CHECK_SECONDS. When the item is due and it is this instance's turn
 (`Display.is_turn_of`), the instance refreshes the item from the shards. So the shards are read once, however many instances there are.
@@ -41,20 +41,20 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 
 
 def read_shown_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
-    """Read stocks as people see them, otherwise like `read_stock`: tickets kept for the waitlist count as held."""
+    """Read stocks like `read_stock`, but as people see them: tickets kept for the waitlist count as held."""
     return {stock_id: Stock.shown_of(shards) for stock_id, shards in read_shards_by_stock(shard_counts).items() if shards}
 
 
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
-    While any instance needs them, the stocks are read every CHECK_SECONDS; while they do not change, the interval grows up to
-    threefold. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows
-    its last figures.
+    While any instance needs the figures, the stocks are read every CHECK_SECONDS, or up to three times less often while they do not
+    change. Another instance may show the same figures for CHECK_SECONDS longer. While the store is down, every instance shows its last
+    figures.
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):
-        # One thread loads. The others wait for it only if their figures have been stale for longer than the overlap.
+        # One thread loads the figures. Other threads wait only if their figures have been stale for longer than the overlap.
         must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS))
         with lock_copies(must_wait=must_wait) as is_locked:
             if is_locked and (stale := _select_stale(groups, now)):

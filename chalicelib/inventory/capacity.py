@@ -1,7 +1,7 @@
 """Change the capacity of a stock, even while it is on sale, and sell tickets without holding them first.
 
 `resize_stock` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
-`resize_stock_items` is for a stock with few shards, which changes in one transaction with the other items that depend on its capacity.
+`resize_stock_items` resizes a stock with few shards, in one transaction with the other items that depend on its capacity.
 `DirectSale` records tickets that another system has sold.
 """
 
@@ -22,9 +22,9 @@ def resize_stock(
 ) -> list[Shard]:
     """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if the stock needs more.
 
-    New shards get only added capacity; tickets never move from one shard to another. `capacity` is the new total, so the call may be
-    repeated. `known` are all shards as the caller read or wrote them, which saves a read if the capacity must change. Returns the shards
-    as they were last read or written.
+    Only added capacity goes to new shards; tickets never move from one shard to another. `capacity` is the new total, so the call may be
+    repeated. `known` are all shards as the caller last read or wrote them, which saves a read if the capacity must change. Returns the
+    shards as they were last read or written.
 
     Raises CapacityInUse if too few tickets are free; shards that were already made smaller are enlarged again.
     """
@@ -130,7 +130,7 @@ class DirectSale:
         return -sum(available for available, _ in self._heap)
 
     def take(self, quantity: int) -> list[str]:
-        """Take `quantity` tickets from the fullest shards. Returns the shard id of each. Takes none if it raises NotEnoughTickets."""
+        """Take `quantity` tickets from the fullest shards, or raise NotEnoughTickets. Returns the shard id of each ticket."""
         if self.available < quantity:
             raise NotEnoughTickets(self.available, quantity, [])
         taken: list[str] = []
@@ -143,5 +143,5 @@ class DirectSale:
         return taken
 
     def items(self, taken: Iterable[str]) -> list[dynamo.TransactItem]:
-        """Return transaction items that count these tickets as sold. They fail if a shard has too few left or contradicts `is_pooled`."""
+        """Return transaction items that count these tickets as sold. An item fails if its shard has too few or contradicts `is_pooled`."""
         return [store.sell_item(shard_id, quantity, self._is_pooled) for shard_id, quantity in Counter(taken).items()]

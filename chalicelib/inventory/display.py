@@ -151,12 +151,12 @@ class Display(Struct, frozen=True):
 
     def replaced_by(self, other: Self, now: int) -> Self:
         """Return the other item, with this item's figures where they are newer or the other item has none."""
-        later = {
+        newer = {
             stock_id: figures
             for stock_id, figures in self.figures.items()
             if stock_id not in other.figures or figures.age(now) < other.figures[stock_id].age(now)
         }
-        return other.with_figures(later) if later else other
+        return other.with_figures(newer) if newer else other
 
     def with_figures(self, figures: Mapping[str, Figures]) -> Self:
         return replace(self, figures={**self.figures, **figures})
@@ -167,7 +167,7 @@ def shard_number(shard_id: str) -> int:
 
 
 def _select_with_tickets(shards: Sequence[Shard]) -> tuple[tuple[int, int], ...]:
-    """Return the shards with the most tickets: only a few, or more once so few tickets are left that random shards may have none."""
+    """Return the shards with the most tickets: a few shards, or more if so few tickets are left that random shards may have none."""
     amounts = [(shard_number(shard.id), shard.holdable) for shard in shards if shard.holdable]
     is_plenty = sum(amount for _, amount in amounts) >= FEW_TICKETS_PER_SHARD * len(shards)
     return tuple(sorted(amounts, key=lambda entry: entry[1], reverse=True)[: 4 if is_plenty else MAX_SHARDS_WITH_TICKETS])
@@ -234,7 +234,7 @@ def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display
 def write_figures(display: Display, instance: str, figures: Mapping[str, Figures]) -> Display:
     """Write new figures into an item unless it has changed since it was read, and end its lease. Returns the item with these figures.
 
-    If another instance has written the item in the meantime, the other figures stay in the store, and only this instance uses the new ones.
+    If another instance has written the item in the meantime, its figures stay in the store, and only this instance uses the new figures.
     """
     after = display.with_figures(figures)
     text = msgspec.json.encode(after.figures).decode()
@@ -278,7 +278,7 @@ _changed_at: Memory[str, int] = Memory()
 
 # Figures read at `at` or earlier are not used, except to show groups that this instance has refreshed since.
 _invalidation: Memory[Literal["at"], int] = Memory()
-_renewed: Memory[str, bool] = Memory()
+_refreshed_groups: Memory[str, bool] = Memory()
 
 
 @contextmanager
@@ -359,18 +359,18 @@ def invalidate_figures() -> None:
     The refresh also gives the other instances the new figures.
     """
     _copies.forget()
-    _renewed.forget()
+    _refreshed_groups.forget()
     _invalidation.entries["at"] = clock.now()
 
 
 def note_refresh(group_id: str) -> None:
     """Remember that this instance has refreshed a group since the last invalidation."""
-    _renewed.entries[group_id] = True
+    _refreshed_groups.entries[group_id] = True
 
 
 def earliest_shown_read(group_id: str) -> int:
     """Return the earliest `read_at` (epoch seconds) of figures that may still be shown for the group."""
-    return 0 if group_id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
+    return 0 if group_id in _refreshed_groups.entries else _invalidation.entries.get("at", -1) + 1
 
 
 # The refresh of display items: take the lease, read the shards, write the figures.
@@ -388,14 +388,14 @@ class RefreshRequest(Struct, frozen=True):
 
 def refresh_displays(requests: Sequence[RefreshRequest], instance: str, now: int) -> list[Display]:
     """Refresh these items, except items that another instance is refreshing. Returns the current state of all these items."""
-    begun = parallel.call_each(lambda request: (*begin_refresh(request.display, instance, now), request.shard_counts), requests)
-    leased = [RefreshRequest(display, shard_counts) for is_ours, display, shard_counts in begun if is_ours]
+    attempts = parallel.call_each(lambda request: (*begin_refresh(request.display, instance, now), request.shard_counts), requests)
+    leased = [RefreshRequest(display, shard_counts) for is_ours, display, shard_counts in attempts if is_ours]
     shards = read_shards_by_stock({stock_id: count for request in leased for stock_id, count in request.shard_counts.items()})
     published = parallel.call_each(
         lambda request: publish_figures(request.display, instance, {stock_id: shards[stock_id] for stock_id in request.shard_counts}, now),
         leased,
     )
-    return [*published, *(display for is_ours, display, _ in begun if not is_ours)]
+    return [*published, *(display for is_ours, display, _ in attempts if not is_ours)]
 
 
 def begin_refresh(display: Display, instance: str, now: int) -> tuple[bool, Display]:

@@ -14,7 +14,7 @@ MAX_HOLDS = 80
 # More shards would not serve more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
 NEW_VERSION = 1  # the version of a shard that has not been written to since its creation
-# The capacity of a stock without a limit. Nobody sells this many tickets, so only `finite` and `default_shard_count` treat it specially.
+# The capacity of a stock without a limit. Nobody sells this many tickets, so only `finite` and `default_shard_count` treat it differently.
 UNLIMITED = 1_000_000_000
 UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the same time
 RETRY_SECONDS = 5  # clients wait this long after TooManyHolds; by then, some of the buyers have paid
@@ -51,8 +51,8 @@ class Shard(Struct, frozen=True):
     """One part of a stock: one DynamoDB item. `holds` maps each hold id to (quantity, expiry in epoch seconds).
 
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
-    `is_kept` means that the available tickets are kept for offers to people on the waitlist. In a stage without the waitlist, it is always
-    false.
+    `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
+    waitlist.
     """
 
     id: str
@@ -120,7 +120,7 @@ class Shard(Struct, frozen=True):
 
 
 class Stock(Struct, frozen=True):
-    """The total of several shards or stocks. It is open only if all of them are open.
+    """The total of several shards or stocks. The total is open only if all parts are open.
 
     `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers.
     """
@@ -172,7 +172,7 @@ class NotEnoughTickets(ApiError):
 
     code: ClassVar[str] = "not_enough_tickets"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Not enough tickets available"
+    default_message: ClassVar[str] = "Not enough tickets are available."
 
     def __init__(
         self, available: int, requested: int, expired_holds: Sequence[Hold] = (), own_holds: Sequence[Hold] = (), *, stock_id: str = ""
@@ -242,7 +242,7 @@ def default_shard_count(capacity: int) -> int:
     """Return the default number of shards for a new stock: one per MAX_HOLDS tickets, at most MAX_SHARDS.
 
     A stock without a limit gets UNLIMITED_SHARDS. In any other stock, all tickets can be on hold at the same time, each in its own hold,
-    unless there are more than MAX_SHARDS * MAX_HOLDS.
+    unless the stock has more than MAX_SHARDS * MAX_HOLDS tickets.
     """
     if capacity >= UNLIMITED:
         return UNLIMITED_SHARDS
@@ -256,12 +256,12 @@ def split_evenly(total: int, parts: int) -> list[int]:
 
 
 def level(amounts: Sequence[int], change: int) -> list[int]:
-    """Change the sum of the amounts by `change`: add to the lowest amounts, or remove from the highest ones.
+    """Change the sum of the amounts by `change`: add to the lowest amounts, or subtract from the highest amounts.
 
     The amounts become as equal as possible. Raises ValueError if the sum would become negative.
     """
     if sum(amounts) + change < 0:
-        raise ValueError("more would be removed than there is")
+        raise ValueError("the sum of the amounts would become negative")
     sign = 1 if change >= 0 else -1
     order = sorted(range(len(amounts)), key=lambda number: sign * amounts[number])
     # Level the lowest (or highest) amounts together, up to the first amount that their common level does not reach.

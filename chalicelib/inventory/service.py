@@ -90,7 +90,7 @@ def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]
 
 
 def mark_pooled(stock_id: str, shard_count: int) -> bool:
-    """Require that tickets of a stock are held together with tickets of a pool. Returns False if some are already sold or held."""
+    """Require that tickets of a stock are held together with tickets of a pool. Returns False if tickets are already sold or held."""
     return all(parallel.call_each(store.mark_pooled, shard_ids(stock_id, shard_count)))
 
 

@@ -66,7 +66,7 @@ def test_a_refusal_promises_nothing_when_no_hold_has_expired(shop, calls):
     for user in STRANGERS:
         shop.open_checkout(user, 1)
     refused = reserve(shop)
-    assert (refused.json["message"], "may_return" in refused.json) == ("Not enough tickets available", False)
+    assert (refused.json["message"], "may_return" in refused.json) == ("Not enough tickets are available.", False)
 
 
 def test_only_as_many_reservations_end_as_are_needed(shop, calls):

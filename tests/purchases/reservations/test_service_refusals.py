@@ -12,7 +12,7 @@ def test_a_refusal_for_lack_of_tickets_says_how_many_are_left(api, time):
     builders.reserve(api, "ada", event_id, tier_id, 2)
     refused = builders.reserve(api, "bob", event_id, tier_id, 2)
     assert refused.status == 409
-    expected = {"error": "not_enough_tickets", "message": "Not enough tickets available", "available": 1, "requested": 2}
+    expected = {"error": "not_enough_tickets", "message": "Not enough tickets are available.", "available": 1, "requested": 2}
     assert refused.json.items() >= expected.items()
     invariants.check(time.now)
 
