@@ -99,7 +99,7 @@ def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply
     """Show the caller's newest order for an event."""
     event_id = query.event_id
     if event_id is None and query.token is not None:
-        event_id = tokens.event_of(query.token)
+        event_id = tokens.read_event_id(query.token)
     if event_id is None:
         raise InvalidInput("Send the query parameter `event_id`.", path="event_id")
     return _order_reply(*queries.get_newest_order(request.require_user().user_id, event_id), request.now)

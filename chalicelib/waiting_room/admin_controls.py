@@ -35,7 +35,7 @@ def let_buyers_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom
 
 
 def clear_room(event_id: str, actor: str, now: int) -> int:
-    """Replace the room with a new room and a new draw, so earlier tokens become invalid. Returns how many buyers had joined before."""
+    """Replace the room with a new room and a new draw, which invalidates all tokens. Returns how many buyers had joined the old room."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().head.public_revision
@@ -56,8 +56,8 @@ def _change_plan(
         # The draw, not the clock, decides whether the change counts as before or after the opening: clocks differ, and a draw takes time.
         at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)
         changed = admission_plan.shorten(change(plan, at), at, model.pass_seconds(event))
-        if len(changed) > max(len(plan), admission_plan.MAX_AFTER_ADMIN):
-            raise TooManyChanges(limit=admission_plan.MAX_AFTER_ADMIN)
+        if len(changed) > max(len(plan), admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE):
+            raise TooManyChanges(limit=admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE)
         return store.replace_plan_item(room, changed), details, replace(before, room=replace(room, segments=changed))
 
     return _commit(event_id, action, replace_plan, actor, now)

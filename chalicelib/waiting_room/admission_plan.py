@@ -1,7 +1,7 @@
 """The admission plan: the number of buyers admitted at any second, computed from a short list of segments.
 
-Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers immediately appends a segment. Each segment starts with
-the number of buyers admitted before it, so no admitted buyer is sent back. `web/waiting-room.js` does the same computation.
+Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers at once appends a segment. Each segment starts with the
+number of buyers admitted before it, so admitted buyers stay admitted. `web/waiting-room.js` does the same computation.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ RESIZE_LAST_SECONDS = 2
 # A segment takes at most 100 bytes of the state document, which every buyer polls. Automatic changes, which follow the arrivals and the
 # stock, use at most half of the segments. The last two are reserved for a pause and its resume.
 MAX_SEGMENTS = 48
-MAX_AFTER_PAUSE = MAX_SEGMENTS - 1
-MAX_AFTER_ADMIN = MAX_SEGMENTS - 2
+MAX_SEGMENTS_AFTER_PAUSE = MAX_SEGMENTS - 1
+MAX_SEGMENTS_AFTER_ADMIN_CHANGE = MAX_SEGMENTS - 2
 _QUARTER = MAX_SEGMENTS // 4
 
 
@@ -130,16 +130,17 @@ def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: in
 
 
 def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
-    """Return the plan with `count` more buyers admitted at `now`, in addition to the waves; before the opening, in the first wave."""
+    """Return the plan with `count` more buyers admitted at `now`, in addition to the waves. Before the opening, the first wave grows."""
     last = _last_segment(segments, now)
     admitted = segments[0].base if last is None else last[0].admitted_count(last[1])
     return _append_change(segments, now, base=admitted + count)
 
 
 def cap_unused_admissions(segments: Sequence[Segment], now: int, last_position: int) -> list[Segment] | None:
-    """Return the plan with at most one wave admitted beyond `last_position`, the last that was given out.
+    """Return the plan with at most one wave admitted beyond `last_position`, the last position given out.
 
-    Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be admitted all at once.
+    Returns None if the plan needs no cap. Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would
+    be admitted all at once.
     If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
     """
     last = _last_segment(segments, now)
@@ -166,9 +167,9 @@ def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
     return at + segment.interval - segment.seconds_into_interval(at)
 
 
-def is_time_to_size(segments: Sequence[Segment], wave: int, now: int) -> bool:
-    """Return whether `now` is in the period for deciding the size of the next wave, which is admitted in second `wave`."""
-    return min(RESIZE_LAST_SECONDS, segments[-1].interval) <= wave - max(now, segments[-1].since) <= RESIZE_FIRST_SECONDS
+def is_time_to_size(segments: Sequence[Segment], wave_at: int, now: int) -> bool:
+    """Return whether `now` is in the period for deciding the size of the next wave, which is admitted at `wave_at`."""
+    return min(RESIZE_LAST_SECONDS, segments[-1].interval) <= wave_at - max(now, segments[-1].since) <= RESIZE_FIRST_SECONDS
 
 
 def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment]:
@@ -176,8 +177,8 @@ def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[
     return list(segments) if segments[-1].wave_size == wave_size else _append_change(segments, now, wave_size=wave_size)
 
 
-def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
-    """Return whether the plan has space for a segment that an automatic change adds: a resize, or a cap that is not made in place.
+def has_free_segment(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
+    """Return whether an automatic change may add a segment to the plan: a resize, or a cap that does not change the last segment.
 
     Automatic changes may use the first quarter of the segments at any time, and the second quarter only at intervals, spread over the
     length of a pass.

@@ -62,7 +62,7 @@ def show_waiting_room(request: RequestContext, event_id: str) -> CacheableReply[
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/status", access="public", errors=(TokenUnknown, RoomCleared))
 def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery) -> Reply[QueueStatusView]:
-    """Show the place of a token's holder in the queue."""
+    """Show the place in the queue that a token represents."""
     try:
         return Reply(service.queue_status(event_id, query.token, request.now))
     except NoWaitingRoom:

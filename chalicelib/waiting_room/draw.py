@@ -63,10 +63,8 @@ def commitment(key: bytes) -> str:
 def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int, late_counters: int = 1) -> int:
     """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
-    `model.compute_queue_status` calls this for the arrival of a token, which `tokens.read_token` decodes.
-
     `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening follow all drawn arrivals.
-    Their counters are -1, -2, ... -`late_counters`, which take turns: first come the arrivals with number 1, then those with number 2.
+    Their counters are -1, -2, ... -`late_counters`, which take turns: the line has number 1 of each counter, then number 2 of each.
     """
     if counter < 0:
         return n + (number - 1) * late_counters - counter

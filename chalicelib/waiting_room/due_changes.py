@@ -1,7 +1,7 @@
 """The changes that a room needs as time passes: create it, run its draw, follow a pause, and limit its admission plan.
 
 No scheduled job makes these changes: each instance that loads a room makes the changes that are due. Instances see data of different ages,
-so the first decision that is written binds all of them. There is one decision for each catalog revision, and one for the size of each wave.
+so the first written decision binds them all. There is one decision for each catalog revision, and one for the size of each wave.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-# For this long, only one instance may run the draw. If it crashes, the next instance that loads the room afterwards runs the draw again.
+# Within this time, only one instance may run the draw. If that instance crashes, the next instance that loads the room later runs the draw.
 OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
@@ -25,7 +25,7 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
     """Return the next change that the room needs, as a function that writes it. Returns None if no change is due.
 
     The function returns the changed room, or None if the caller must load the room again. It raises `store.RoomConflict`.
-    `event` comes from the catalog of this `revision`; `last_position` is the last position that was given out. An instance whose catalog is
+    `event` comes from the catalog of this `revision`; `last_position` is the last position given out. An instance whose catalog is
     older than the catalog that the room follows changes nothing, because it would undo a change by another instance.
     """
     assert event.on_sale_at is not None  # it has a waiting room
@@ -35,8 +35,8 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
         return None
     if room.n is None and now >= event.on_sale_at:
         return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
-    decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
-    return (lambda: store.save_plan(room, decided)) if decided is not None else None
+    after = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
+    return (lambda: store.save_plan(room, after)) if after is not None else None
 
 
 def follow_catalog(revision: int, event: Event, now: int) -> None:
@@ -49,16 +49,16 @@ def follow_catalog(revision: int, event: Event, now: int) -> None:
         room = store.find_room(event.id)
         if room is None or revision < room.revision or (room.n is None and now >= (event.on_sale_at or 0)):
             return
-        decided = _follow_catalog(revision, event, room, now)
-        if decided is None:
+        after = _follow_catalog(revision, event, room, now)
+        if after is None:
             return
         with suppress(store.RoomConflict):  # another instance was faster
-            store.save_plan(room, decided)
+            store.save_plan(room, after)
             return
 
 
 def effective_plan(event: Event, room: Room) -> list[Segment]:
-    """Return the room's segments. Until the draw, the only segment begins at the event's current opening and is paused if the event is."""
+    """Return the room's segments. Until the draw, the only segment begins at the event's opening, and is paused if the event is paused."""
     if room.n is not None:
         return room.segments
     assert event.on_sale_at is not None  # it has a waiting room
@@ -67,10 +67,10 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 
 
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
-    """Return the room updated to this catalog revision. Returns None if it has the revision already, or its plan has no space for a pause.
+    """Return the room updated to this catalog revision. Returns None if the room is up to date, or its plan has no space for a pause.
 
     The revision is recorded even if the plan does not change. Otherwise, after two changes that cancel each other out, an instance that
-    has seen only the first of them would still act on it.
+    has seen only the first change would still apply it.
     """
     if revision == room.revision:
         return None
@@ -80,8 +80,8 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
     now = _time_in(room, now)
     change = admission_plan.pause if event.is_paused else admission_plan.resume
     plan = admission_plan.shorten(change(room.segments, now), now, model.pass_seconds(event))
-    has_place = not event.is_paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
-    return replace(room, revision=revision, segments=plan) if has_place else None
+    has_space = not event.is_paused or len(plan) <= admission_plan.MAX_SEGMENTS_AFTER_PAUSE
+    return replace(room, revision=revision, segments=plan) if has_space else None
 
 
 def _follow_figures(event: Event, room: Room, last_position: int, now: int) -> Room | None:
@@ -91,36 +91,36 @@ def _follow_figures(event: Event, room: Room, last_position: int, now: int) -> R
     now = _time_in(room, now)
     pass_seconds = model.pass_seconds(event)
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
-    has_place = admission_plan.has_place(plan, now, pass_seconds)
+    has_free_segment = admission_plan.has_free_segment(plan, now, pass_seconds)
     capped = admission_plan.cap_unused_admissions(plan, now, last_position)
-    if capped is not None and (has_place or len(capped) == len(plan)):
+    if capped is not None and (has_free_segment or len(capped) == len(plan)):
         return replace(room, segments=capped)
-    return _follow_stock(event, room, plan, has_place, last_position, now) if model.follows_stock(event) else None
+    return _follow_stock(event, room, plan, has_free_segment, last_position, now) if model.follows_stock(event) else None
 
 
-def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, last_position: int, now: int) -> Room | None:
+def _follow_stock(event: Event, room: Room, plan: list[Segment], has_free_segment: bool, last_position: int, now: int) -> Room | None:
     """Return the room with the size of its next wave set from the stock. Returns None if there is nothing to decide now.
 
     The first decision for a wave is final, because other instances see different figures. Decisions are made in a short period before the
     wave. Waves of size 0 may restart earlier, because a quiet room might not be loaded during that period. Only a decision can set the size
     to 0, so such an early restart happens at most once per wave.
     """
-    wave = admission_plan.find_next_wave(plan, now)
-    if wave is None or wave <= room.sized_wave:
+    wave_at = admission_plan.find_next_wave(plan, now)
+    if wave_at is None or wave_at <= room.sized_wave:
         return None
-    is_decision = admission_plan.is_time_to_size(plan, wave, now)
+    is_decision = admission_plan.is_time_to_size(plan, wave_at, now)
     if not is_decision and plan[-1].wave_size > 0:
         return None
     size = stock_limits.wave_size_for_stock(event, room, last_position, now)
-    if has_place and size != plan[-1].wave_size:
+    if has_free_segment and size != plan[-1].wave_size:
         plan = admission_plan.resize_waves(plan, now, size)
     elif not is_decision:
         return None
-    return replace(room, segments=plan, sized_wave=wave if is_decision else room.sized_wave)
+    return replace(room, segments=plan, sized_wave=wave_at if is_decision else room.sized_wave)
 
 
 def _time_in(room: Room, now: int) -> int:
-    """Return the current time in a room after its draw. It is never before the opening, even if this instance's clock is slow."""
+    """Return `now` for a room after its draw: never a time before the opening, even if this instance's clock is slow."""
     return max(now, room.segments[0].since)
 
 
@@ -131,8 +131,8 @@ def _create(event: Event, revision: int) -> None:
 def _open(room: Room, now: int) -> None:
     """Close all counters, then record the number of arrivals as N. A closed counter never counts again, so all instances find the same N.
 
-    One instance at a time does this. It first reads the catalog again: an opening that was postponed a second ago must not take place.
-    Raises RoomConflict if another instance has the lease, or if the sale is no longer due to open now.
+    One instance at a time does this. It first reads the catalog again, because the opening may have been postponed a second ago. Raises
+    RoomConflict if another instance has the lease, or if the sale is no longer due to open now.
     """
     if not store.take_opening_lease(room, now, now + OPENING_LEASE_SECONDS):
         raise store.RoomConflict

@@ -12,7 +12,7 @@ from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the first counter of arrivals after the opening; the others are -2, -3, ...
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
-DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without saying who they are; only their tokens know these ids
+DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
 
 
 class RoomState(Struct, frozen=True, kw_only=True):
@@ -21,8 +21,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the number
     of arrivals counted by the counters before counter i. `late_counters` is the number of counters of arrivals after the opening. `total`
     is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
-    valid for `pass_seconds`; the last `grace_seconds` of them are for users who missed their turn. `may_return` is the number of tickets
-    on hold if no other tickets are left; otherwise it is null.
+    valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
+    of tickets on hold if no other tickets are left; otherwise it is null.
     """
 
     event_id: str
@@ -121,7 +121,7 @@ class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This waiting room no longer lets anybody in: the sale has ended, the event was cancelled or all tickets are sold."
+        "You can no longer join this waiting room: the sale has ended, the event was cancelled or all tickets are sold."
     )
 
 
@@ -154,8 +154,9 @@ class QueueStatus(Struct, frozen=True):
     """An arrival's place in the queue. `position` counts from 1 and never changes.
 
     `ahead` is the number of people before this position who are not admitted yet. `admitted_at` (epoch seconds) may be in the future; it is
-    None if no planned wave reaches the position. `turn_seconds_left` is 0 after a missed turn, while the pass is still valid. Both times
-    left are None before admission. `position`, `ahead` and `admitted_at` are None until the draw.
+    None if no planned wave reaches the position. `pass_seconds_left` and `turn_seconds_left` are None before admission;
+    `turn_seconds_left` is 0 after a missed turn, while the pass is still valid. `position`, `ahead` and `admitted_at` are None until the
+    draw.
     """
 
     position: int | None
@@ -189,16 +190,16 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
         eta = None if admitted_at is None else admitted_at - now
         return QueueStatus(position, ahead, admitted_at, None, None, paused, False, False, eta)
     seconds_left = state.pass_seconds - admission_plan.running_seconds(state.segments, admitted_at, now)
-    pass_valid = seconds_left > 0
+    is_pass_valid = seconds_left > 0
     pass_left, turn_left = max(0, seconds_left), max(0, seconds_left - state.grace_seconds)
-    return QueueStatus(position, 0, admitted_at, pass_left, turn_left, paused, pass_valid and not paused, not pass_valid, 0)
+    return QueueStatus(position, 0, admitted_at, pass_left, turn_left, paused, is_pass_valid and not paused, not is_pass_valid, 0)
 
 
 # The configuration: the event's own values, or else the stage's settings.
 
 
 def pass_seconds(event: Event) -> int:
-    """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace after it."""
+    """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace period after it."""
     turn = (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
     return turn + grace_seconds(event)
 

@@ -36,7 +36,7 @@ ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 
 
 class JoinResult(Struct, frozen=True):
-    """The status of a user, with the token. `is_new` means that this call gave the user a new place."""
+    """The status of a user, including the token. `is_new` means that this call gave the user a new place."""
 
     view: QueueStatusView
     is_new: bool
@@ -45,12 +45,12 @@ class JoinResult(Struct, frozen=True):
 def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> JoinResult:
     """Give the user a place in the queue.
 
-    A user who joins again gets the same token, or a new place at the end if their pass has expired or was used. `check_work` raises an
-    error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has an order
-    that was bought with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
+    A user who joins again gets the same token, or a new place at the end of the line if their pass has expired or was used. `check_work`
+    raises an error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has
+    bought an order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    Takes one read and two writes. After a crash between the two writes, the arrival number is taken but belongs to nobody, so everybody
-    with a later number is one place further back than necessary.
+    Takes one read and two writes. After a crash between the two writes, the arrival number is taken but belongs to nobody, so one position
+    in the line stays empty.
     """
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
@@ -86,8 +86,8 @@ def status_without_room(event_id: str) -> QueueStatusView:
 
 
 def guest_user_id(token: str | None) -> str | None:
-    """Return the user id in the token of somebody who joined a demo stage without saying who they are. Returns None for other tokens."""
-    arrival = tokens.read_token(token) if token else None  # tokens of earlier versions have the other prefix
+    """Return the user id in the token of somebody who joined in a demo stage without identifying themselves, or None for other tokens."""
+    arrival = tokens.read_token(token) if token else None  # in tokens from earlier versions, the id begins with GUEST_PREFIX
     return arrival.user if arrival is not None and arrival.user.startswith((DEMO_PREFIX, GUEST_PREFIX)) else None
 
 
@@ -195,14 +195,15 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
 
 
 def _late_counter(cached: CachedRoom) -> int:
-    """Choose a counter at random, more often one that is behind, because the counters take turns in the line.
+    """Choose a late counter at random, preferring counters with fewer arrivals, because the counters take turns in the line.
 
-    The counters were read up to a second ago. They have since got about as many arrivals as in the second before, so this number is added
-    to the lag of each counter. Otherwise, all instances would fill the same counters.
+    The counters were read up to a second ago. They have since counted about as many arrivals as in the second before, so this number is
+    added to the lag of each counter. Otherwise, all instances would fill the same counters.
     """
-    first, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
-    [place] = random.choices(range(len(cached.late_arrivals)), [first - number + since_read + 1 for number in cached.late_arrivals])
-    return LATE - place
+    highest, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
+    weights = [highest - number + since_read + 1 for number in cached.late_arrivals]
+    [index] = random.choices(range(len(cached.late_arrivals)), weights)
+    return LATE - index
 
 
 def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> QueueStatusView:
@@ -215,7 +216,7 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
         raise TokenInvalid()
     if arrival.event_id != event_id:
         raise TokenOfAnotherEvent()
-    if not tokens.is_of(arrival, user_id):
+    if not tokens.belongs_to(arrival, user_id):
         raise TokenOfAnotherUser()
     if arrival.expires_at <= now:
         raise TokenExpired()

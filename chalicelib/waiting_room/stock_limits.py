@@ -12,7 +12,7 @@ from chalicelib.waiting_room.store import Room
 
 
 def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
-    """Return how many buyers the next wave may admit so that each can buy up to the limit and the provider can process their payments.
+    """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rate.
 
     Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. The quotient is rounded up, so if nobody has
     a valid pass and tickets are left, the wave admits at least one buyer.
@@ -20,10 +20,10 @@ def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     configured = model.first_segment(event, now)
     limit = event.limit(settings.current().event_purchase_limit)
     stock = _event_stock(event, now)
-    inside = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
-    could_buy = -(-stock.available // limit) - inside
+    buying_count = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
+    more_buyers = -(-stock.available // limit) - buying_count
     payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
-    return max(0, min(configured.wave_size, could_buy, payments_per_second * configured.interval))
+    return max(0, min(configured.wave_size, more_buyers, payments_per_second * configured.interval))
 
 
 def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:

@@ -40,7 +40,7 @@ class CounterClosed(Exception):
 
 
 class EntryConflict(Exception):
-    """Another request of the same user wrote the entry after it was read."""
+    """Another request from the same user wrote the entry after it was read."""
 
 
 class WaitingRoomRow(dynamo.Table):
@@ -97,7 +97,7 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Arrivals(msgspec.Struct, frozen=True):
-    """The number of arrivals in a room: in the draw, or in all counters of the draw until then, and in each late counter."""
+    """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter."""
 
     drawn: int = 0
     late: tuple[int, ...] = (0,)
@@ -108,7 +108,7 @@ class Arrivals(msgspec.Struct, frozen=True):
 
     @property
     def last_position(self) -> int:
-        """The last position that was given out. It is after the `total` until the late counters that are behind have caught up."""
+        """The last position given out. It is higher than `total` while some late counters lag behind the others."""
         taken = [(number - 1) * len(self.late) + place for place, number in enumerate(self.late, 1) if number]
         return self.drawn + max(taken, default=0)
 
@@ -168,7 +168,7 @@ def take_arrival_number(room: Room, counter: int) -> int:
 
 
 def close_counter(room: Room, counter: int) -> int:
-    """Close a counter for good and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
+    """Close a counter permanently and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
     _, item = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), {"closed": True})
     return int(item["arrivals"]["N"]) if "arrivals" in item else 0
 
@@ -200,7 +200,7 @@ def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.Transac
 
 
 def save_plan(before: Room, after: Room) -> Room:
-    """Write the plan of `after`, with the catalog revision that it follows and the wave whose size it decides. Returns the room as stored.
+    """Write the plan, the catalog revision and the sized wave of `after`. Returns the room as stored.
 
     Raises RoomConflict if the room has changed since `before` was read.
     """

@@ -1,6 +1,6 @@
 """Tokens: arrivals signed by the shop. A token cannot be forged, used for another event or passed on to another user.
 
-`service.require_pass` decides whether a token is a pass, with which its user may reserve tickets now.
+`service.require_pass` decides whether the token's user may reserve tickets now.
 """
 
 import hmac
@@ -20,7 +20,7 @@ _DIGEST_PURPOSE = "waiting room user v1"
 
 def sign_arrival(arrival: Arrival) -> str:
     """Return the token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
-    payload = _encode(msgspec.json.encode(replace(arrival, user=_shown(arrival.user))))
+    payload = _encode(msgspec.json.encode(replace(arrival, user=_name_in_tokens(arrival.user))))
     return f"{payload}.{_signature(payload)}"
 
 
@@ -37,7 +37,7 @@ def read_token(token: str) -> Arrival | None:
         return None
 
 
-def event_of(token: str) -> str:
+def read_event_id(token: str) -> str:
     """Return the id of the token's event. Raises TokenUnknown if this shop did not sign the token."""
     arrival = read_token(token)
     if arrival is None:
@@ -50,16 +50,16 @@ def user_key(user_id: str) -> str:
     return user_id if user_id.startswith((GUEST_PREFIX, DEMO_PREFIX)) else _digest(user_id)
 
 
-def is_of(arrival: Arrival, user_id: str) -> bool:
-    """Return whether the arrival in a token is the user's. Tokens of earlier versions have a guest's id."""
+def belongs_to(arrival: Arrival, user_id: str) -> bool:
+    """Return whether the arrival in a token belongs to the user. Tokens from earlier versions contain a guest's id."""
     key = user_key(user_id)
-    return arrival.user in (key, _shown(key))
+    return arrival.user in (key, _name_in_tokens(key))
 
 
-def _shown(key: str) -> str:
-    """Return the name of a user in tokens: a keyed digest, so that nobody finds a user's id in a token or by guessing.
+def _name_in_tokens(key: str) -> str:
+    """Return the name of a user in tokens: a keyed digest, so that nobody can learn a user's id from a token.
 
-    In a demo stage, the token of somebody who did not say who they are has the id, because the token identifies them.
+    In a demo stage, the token of a user who did not identify themselves contains the id, because only the token identifies this user.
     """
     return _digest(key) if key.startswith(GUEST_PREFIX) else key
 

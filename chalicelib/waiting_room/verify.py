@@ -241,19 +241,19 @@ def _parse_claim(source: str, text: str) -> PositionClaim:
 def _report_lines(report: VerificationReport, noted_commitment: str | None) -> Iterator[str]:
     proof, drawn = report.proof, report.drawn_count
     late = len(report.positions) - drawn
-    yield f"event {proof.event_id}, room {proof.room}: {proof.n} were drawn"
+    yield f"event {proof.event_id}, room {proof.room}: {proof.n} arrivals were drawn"
     yield f"commitment {proof.commitment}"
     hint = "compared with the one that you noted" if noted_commitment else "(compare it with what you noted before the opening)"
     yield f"           {hint}"
     yield f"key        {proof.key.hex()}"
     yield f"tokens     {drawn} drawn and {late} late positions computed, {report.compared_count} compared with a claimed position"
     if drawn == proof.n and proof.n > 0:
-        yield f"           every position from 1 to {proof.n} belongs to exactly one of them"
-    yield "           (only the shop can check whether it signed them)"
+        yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
+    yield "           (only the shop can check whether it signed the tokens)"
     yield from (f"FAULT  {fault}" for fault in report.faults[:MAX_FAULTS_SHOWN])
     if len(report.faults) > MAX_FAULTS_SHOWN:
         yield f"       and {len(report.faults) - MAX_FAULTS_SHOWN} more"
-    yield f"faults found: {len(report.faults)}" if report.faults else "everything that was checked is right"
+    yield f"faults found: {len(report.faults)}" if report.faults else "all checks passed"
 
 
 def _print(lines: Iterable[str], code: int) -> int:

@@ -49,7 +49,7 @@ def test_the_public_state_has_half_a_kilobyte(api, time, sale):
 
 def test_a_plan_with_too_many_changes_is_refused(api, time, sale, monkeypatch):
     """Until passes have expired: what they need of the plan is then merged, and the next change has a place."""
-    monkeypatch.setattr(admission_plan, "MAX_AFTER_ADMIN", 3)
+    monkeypatch.setattr(admission_plan, "MAX_SEGMENTS_AFTER_ADMIN_CHANGE", 3)
     join_many(api, sale[0], 12)
     time.advance(SECONDS_TO_OPENING)
 

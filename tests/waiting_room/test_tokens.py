@@ -32,14 +32,14 @@ def test_a_token_without_a_valid_signature_is_not_read():
 def test_a_token_shows_nobodys_id_and_is_for_one_user(user_id):
     arrival = tokens.read_token(tokens.sign_arrival(replace(ARRIVAL, user=tokens.user_key(user_id))))
     assert user_id not in arrival.user
-    assert tokens.is_of(arrival, user_id)
-    assert not tokens.is_of(arrival, "guest-2")
+    assert tokens.belongs_to(arrival, user_id)
+    assert not tokens.belongs_to(arrival, "guest-2")
 
 
 def test_a_guests_token_of_an_earlier_version_stays_valid():
     arrival = replace(ARRIVAL, user="guest-1")
-    assert tokens.is_of(arrival, "guest-1")
-    assert not tokens.is_of(arrival, "guest-2")
+    assert tokens.belongs_to(arrival, "guest-1")
+    assert not tokens.belongs_to(arrival, "guest-2")
 
 
 def test_the_digest_of_a_user_cannot_be_computed_without_the_shops_secret():

@@ -58,7 +58,7 @@ def test_an_honest_draw_is_accepted(run):
     code, text = run(proof(), lines(all_claims()), "--commitment", draw.commitment(KEY))
     assert code == 0, text
     assert "66 drawn and 3 late positions computed, 69 compared" in text
-    assert "every position from 1 to 66 belongs to exactly one of them" in text
+    assert "every position from 1 to 66 belongs to exactly one of these tokens" in text
     assert run(proof(), [token for token, _ in all_claims()])[0] == 0
     assert run(proof(), ["", all_claims()[0][0], " "])[0] == 0
     assert run(proof(), [], "--token", all_claims()[0][0], "--token", "{} {}".format(*all_claims()[1]))[0] == 0
