@@ -261,7 +261,7 @@ def level(amounts: Sequence[int], change: int) -> list[int]:
     The amounts become as equal as possible. Raises ValueError if the sum would become negative.
     """
     if sum(amounts) + change < 0:
-        raise ValueError("the sum of the amounts would become negative")
+        raise ValueError("the change removes more than the sum of the amounts")
     sign = 1 if change >= 0 else -1
     order = sorted(range(len(amounts)), key=lambda number: sign * amounts[number])
     # Level the lowest (or highest) amounts together, up to the first amount that their common level does not reach.
