@@ -3,10 +3,13 @@
 The refunds become due, and the sweep makes them at the provider as fast as the provider's rate allows (`refunds_at_provider.DueRefunds`).
 
 A pass visits all purchases of the event that have ledger entries, in order of their ids. If tickets were still on hold when the pass began,
-some of them may have been paid for since, so another pass follows. The stock is closed, so once nothing is on hold there can be no new
-orders, and the pass that begins then is the last one. Free orders have no ledger entries and keep their tickets, but no door accepts them.
+some of them may have been paid for since, so another pass follows: after a minute at first, and after an hour while a bank takes days to
+decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last one. A
+checkout whose payment the provider still does not know a day later ends and becomes an open case, so that the cancellation can finish.
+Free orders have no ledger entries and keep their tickets, but no door accepts them.
 """
 
+import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,6 +26,8 @@ from chalicelib.foundation import deadline, log, parallel
 from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases import settlement
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.errors import NotRefundable, OrderDisputed
@@ -38,8 +43,9 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancelled event. Times are epoch seconds.
 
     `position` is the last purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds` means that
-    nothing was on hold when the pass began, so the pass visits every order that there will ever be. `orders` and `disputed` count the
-    refunded and the disputed orders that the current pass has visited, including those that earlier passes refunded.
+    nothing was on hold when the pass began, so the pass visits every order that there will ever be. `next_pass_at` is when the next pass
+    may begin. `orders` and `disputed` count the refunded and the disputed orders that the current pass has visited, including those that
+    earlier passes refunded. `unknown_payments` counts checkouts that ended because the provider does not know their payment.
     """
 
     event_id: str
@@ -50,6 +56,8 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     reservations: int = 0
     orders: int = 0
     disputed: int = 0
+    unknown_payments: int = 0
+    next_pass_at: int = 0
     finished_at: int | None = None
 
 
@@ -72,6 +80,8 @@ class CancellationRow(dynamo.Table):
     reservations = NumberAttribute(null=True)
     orders = NumberAttribute(null=True)
     disputed = NumberAttribute(null=True)
+    unknown_payments = NumberAttribute(null=True)
+    next_pass_at = NumberAttribute(null=True)
     finished_at = NumberAttribute(null=True)
 
 
@@ -117,6 +127,8 @@ def _row(progress: str, cancellation: Cancellation) -> CancellationRow:
         reservations=cancellation.reservations,
         orders=cancellation.orders,
         disputed=cancellation.disputed,
+        unknown_payments=cancellation.unknown_payments,
+        next_pass_at=cancellation.next_pass_at,
         finished_at=cancellation.finished_at,
     )
 
@@ -131,6 +143,8 @@ def _cancellation(row: CancellationRow) -> Cancellation:
         reservations=int(row.reservations or 0),
         orders=int(row.orders or 0),
         disputed=int(row.disputed or 0),
+        unknown_payments=int(row.unknown_payments or 0),
+        next_pass_at=int(row.next_pass_at or 0),
         finished_at=int(row.finished_at) if row.finished_at is not None else None,
     )
 
@@ -139,6 +153,9 @@ BATCH = 100  # purchases, which are read in one round trip; the position is save
 ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
+PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellation has taken so far, within these limits
+# A payment that the provider does not know after this time is given up. By then, the reconciliation has compared the time of the checkout.
+UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
 
 REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
@@ -196,6 +213,8 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
         log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
         return
     if cancellation.position is None:
+        if now < cancellation.next_pass_at:
+            return
         cancellation = _begin_pass(event, cancellation, now)
     ids = _purchase_ids(event.id, cancellation.position)
     while batch := list(islice(ids, BATCH)):
@@ -220,28 +239,64 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
-    found = purchases.load_many(holders).values()
+    active = [purchase for purchase in purchases.load_many(holders).values() if purchase is not None and purchase.state in ACTIVE_STATES]
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
-        ended = sum(_try_end(purchase, now) for purchase in found if purchase is not None and purchase.state in ACTIVE_STATES)
+        ended = _end_reservations(active, now)
+        unknown = _end_unknown_payments(active, now)
     # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells from it.
     is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
-    reservations = cancellation.reservations + ended
-    return replace(cancellation, began_without_holds=is_quiet, reservations=reservations, orders=0, disputed=0)
+    reservations, unknown_payments = cancellation.reservations + ended, cancellation.unknown_payments + unknown
+    return replace(
+        cancellation, began_without_holds=is_quiet, reservations=reservations, unknown_payments=unknown_payments, orders=0, disputed=0
+    )
 
 
-def _try_end(purchase: Purchase, now: int) -> bool:
-    """End a reservation if there is time. Returns whether it ended.
+def _end_reservations(active: Iterable[Purchase], now: int) -> int:
+    """End reservations while there is time and the provider answers, first those without a payment. Returns how many ended.
 
-    A failure keeps no order waiting for its refund: the hold expires without us, and if it is paid for instead, another pass refunds it.
+    A reservation that has expired is left to hold recovery, which asks about many payments at once and postpones those that cannot end. A
+    failure keeps no order waiting for its refund: the hold expires without us, and if it is paid for instead, another pass refunds it.
     """
-    if deadline.remaining() < SECONDS_RESERVED:
-        return False
-    try:
-        return purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now)) == "ended"
-    except Exception:
-        log.exception("event_cancellation.reservation_left", purchase_id=purchase.id)
-        return False
+    ended = 0
+    for purchase in sorted(active, key=lambda purchase: purchase.payment is not None):
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+        if not purchase.is_active(now):
+            continue
+        try:
+            outcome = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
+        except Exception:
+            log.exception("event_cancellation.reservation_left", purchase_id=purchase.id)
+            continue
+        if outcome == "unknown":
+            break
+        ended += outcome == "ended"
+    return ended
+
+
+def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
+    """End checkouts whose payment the provider does not know UNKNOWN_SECONDS after they expired, with a finding each. Returns their number.
+
+    If such a payment is made after all, it is refunded, because its purchase has ended and its event is cancelled.
+    """
+    ended = 0
+    for purchase in random.sample(active, len(active)):  # payments that banks decide about must not come first each time
+        payment = purchase.payment
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+        if payment is None or payment.provider_id is None or now < purchase.expires_at + UNKNOWN_SECONDS:
+            continue
+        try:
+            if payments.external_provider(payment.provider).find_payment_by_id(payment.provider_id) is None:
+                _open_finding(purchase, now, f"payment_unknown-{payment.provider_id}", provider=payment.provider)
+                settlement.finish_cancellation(purchase, None, "expired", now)
+                ended += 1
+        except ProviderUnavailable:
+            break
+        except Exception:
+            log.exception("event_cancellation.payment_left", purchase_id=purchase.id)
+    return ended
 
 
 def _end_reservation(purchase: Purchase, now: int) -> str:
@@ -252,7 +307,9 @@ def _end_reservation(purchase: Purchase, now: int) -> str:
 
 def _end_pass(cancellation: Cancellation, now: int) -> None:
     if not cancellation.began_without_holds:
-        save_cancellation(replace(cancellation, position=None))
+        shortest, longest = PASS_SECONDS
+        pause = min(max(shortest, now - cancellation.at), longest)
+        save_cancellation(replace(cancellation, position=None, next_pass_at=now + pause))
         return
     finish_cancellation(replace(cancellation, finished_at=now))
     log.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
@@ -317,6 +374,6 @@ def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcom
     return "refunded"
 
 
-def _open_finding(purchase: Purchase, now: int) -> None:
+def _open_finding(purchase: Purchase, now: int, finding_id: str = REFUND_ID, **details: str) -> None:
     amount = {"amount_cents": purchase.total_cents, "currency": purchase.currency}
-    money_cases.open_finding(purchase.id, REFUND_ID, now, {"event_id": purchase.event_id, "reason": EVENT_CANCELLED, **amount})
+    money_cases.open_finding(purchase.id, finding_id, now, {"event_id": purchase.event_id, "reason": EVENT_CANCELLED, **amount, **details})

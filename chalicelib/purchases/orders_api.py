@@ -431,13 +431,17 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
 
 
 class CancellationView(Struct, frozen=True, kw_only=True):
-    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are listed as open cases."""
+    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are listed as open cases.
+
+    `unknown_payments` are checkouts whose payment the provider does not know. They are open cases too, because nothing could be refunded.
+    """
 
     event_id: str
     status: Literal["refunding", "finished"]
     ended_reservations: int
     refunded_orders: int
     disputed_orders: int
+    unknown_payments: int
     cancelled_at: Timestamp
     finished_at: Timestamp | None
 
@@ -465,6 +469,7 @@ def cancel_event(request: RequestContext, event_id: str, body: CancellationBody 
             ended_reservations=cancellation.reservations,
             refunded_orders=cancellation.orders,
             disputed_orders=cancellation.disputed,
+            unknown_payments=cancellation.unknown_payments,
             cancelled_at=clock.iso(cancellation.at),
             finished_at=None if cancellation.finished_at is None else clock.iso(cancellation.finished_at),
         )

@@ -1,6 +1,7 @@
 """Cancelled events: the sale stops at once, reservations end, and every order is refunded, whatever crashes."""
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
@@ -10,6 +11,7 @@ from chalicelib.foundation import log
 from chalicelib.ledger import money_cases
 from chalicelib.purchases import event_cancellation, settlement
 from chalicelib.purchases import store as purchases
+from chalicelib.purchases.settlement import CancellationResult
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter
@@ -245,6 +247,61 @@ def test_many_checkouts_at_a_slow_provider_keep_no_refunds_waiting(api, time, mo
     monkeypatch.setattr(event_cancellation, "_end_reservation", decide_later)
     builders.run_sweep()
     assert purchases.load(order).state == "refunded"
+
+
+def test_a_provider_that_is_down_is_asked_once_and_reservations_without_a_payment_end(shop, time):
+    sold = shop.buy("ada", 1)
+    paying = [shop.open_checkout(user, 1)["id"] for user in ("bob", "cleo")]
+    held = shop.reserve("dan", 1)
+    event_id = purchases.load(sold).event_id
+    cancel(shop.api, event_id, token=builders.admin_token())
+    shop.fake.request_log.clear()
+    shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=99, should_retry=False)
+    builders.run_sweep()
+    assert [purchases.load(purchase_id).state for purchase_id in (sold, *paying, held)] == ["refunded", "paying", "paying", "cancelled"]
+    assert shop.fake.request_log.counts["POST /v1/payment_intents/:id/cancel"] == 1
+
+
+def test_a_payment_that_a_bank_decides_about_causes_few_passes(api, time, monkeypatch):
+    """Each pass reads all orders of the event, so the passes become rarer."""
+    event_id, tier_id = create_published(api)
+    builders.create_order(api, (event_id, tier_id), 1)
+    reserved = builders.reserve(api, "bob", event_id, tier_id).json["id"]
+    builders.start_checkout(api, "bob", reserved)
+    cancel(api, event_id)
+    monkeypatch.setattr(settlement, "cancel_purchase", lambda purchase, *_: CancellationResult("processing", purchase))
+    begun, begin_pass = [], event_cancellation._begin_pass
+    monkeypatch.setattr(event_cancellation, "_begin_pass", lambda *args: (begun.append(time.now), begin_pass(*args))[1])
+    started_at = time.now
+    for _ in range(6 * 60):
+        event_cancellation.process_cancellations(time.now)
+        time.advance(60)
+    minutes = [(at - started_at) // 60 for at in begun]
+    assert minutes == [0, 1, 2, 4, 8, 16, 32, 64, 124, 184, 244, 304]
+
+
+def test_a_checkout_whose_payment_the_provider_does_not_know_ends_as_an_open_case(shop, time):
+    """For example because the shop's key belonged to another account."""
+    order_id, lost = shop.buy("ada", 1), shop.open_checkout("bob", 1)["id"]
+    event_id, known = purchases.load(order_id).event_id, purchases.load(lost)
+    purchases.save(known, replace(known, payment=replace(known.payment, provider_id="pi_gone")))
+    cancel(shop.api, event_id, token=builders.admin_token())
+    for _ in range(23):
+        builders.run_sweep()
+        time.advance(3600)
+    assert (purchases.load(order_id).state, purchases.load(lost).state) == ("refunded", "paying")
+    assert cancel(shop.api, event_id, token=builders.admin_token()).json["status"] == "refunding"
+    for _ in range(4):
+        time.advance(3600)
+        builders.run_sweep()
+    assert purchases.load(lost).state == "expired"
+    assert (
+        cancel(shop.api, event_id, token=builders.admin_token()).json.items()
+        >= {"status": "finished", "refunded_orders": 1, "unknown_payments": 1}.items()
+    )
+    [case] = money_cases.list_open_cases()
+    assert (case.purchase_id, case.id, case.needs_person) == (lost, "payment_unknown-pi_gone", True)
+    invariants.check(time.now, recovered=True)
 
 
 @pytest.mark.not_on_moto

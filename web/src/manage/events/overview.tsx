@@ -120,6 +120,7 @@ function Cancelled() {
       {event.cancellation_reason && <PlainText text={event.cancellation_reason} />}
       {state && <p>{own.cancelledText(state.refunded_orders, state.status === "finished")}</p>}
       {state && state.disputed_orders > 0 && <p>{own.disputed(state.disputed_orders)}</p>}
+      {state && state.unknown_payments > 0 && <p>{own.unknownPayments(state.unknown_payments)}</p>}
       {failure && <Failure failure={failure} />}
       {may("cancelEvent") && (
         // The API answers a repeated cancellation with the progress of the first one.

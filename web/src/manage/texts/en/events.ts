@@ -77,6 +77,7 @@ export const eventTexts = {
       : `Orders refunded so far: ${refunded.toLocaleString("en")}. The rest follow in the next few minutes.`,
   checkRefunds: "Show refund progress",
   disputed: (count: number) => `Disputed by a bank and kept as open cases: ${count === 1 ? "1 order" : `${count.toLocaleString("en")} orders`}.`,
+  unknownPayments: (count: number) => `Not found at the payment provider and kept as open cases: ${count === 1 ? "1 checkout" : `${count.toLocaleString("en")} checkouts`}.`,
   delete: "Delete the draft",
   deleteText: "It disappears from all lists.",
   deleteNow: "Yes, delete it",

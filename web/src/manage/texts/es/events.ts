@@ -79,6 +79,7 @@ export const eventTexts: typeof english = {
       : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás se reembolsarán en los próximos minutos.`,
   checkRefunds: "Ver el progreso de los reembolsos",
   disputed: (count: number) => `Pedidos en disputa con un banco, que siguen como incidencias abiertas: ${count.toLocaleString("es")}.`,
+  unknownPayments: (count: number) => `No encontradas en el proveedor de pagos, quedan como incidencias abiertas: ${count === 1 ? "1 compra sin terminar" : `${count.toLocaleString("es")} compras sin terminar`}.`,
   delete: "Eliminar el borrador",
   deleteText: "Desaparece de todas las listas.",
   deleteNow: "Sí, eliminarlo",
