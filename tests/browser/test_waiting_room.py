@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from chalicelib.addons.messages.store import EventNoticeRow
 from chalicelib.foundation import clock, settings
@@ -309,6 +309,22 @@ def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_i
     buyer.see("The waiting room was reset")
     buyer.press("Join the waiting room")
     buyer.see("You are in.")
+
+
+def test_a_visit_that_begins_in_the_room_loads_its_state_with_the_texts_and_only_once(new_buyer, drop_id):
+    page = new_buyer().page
+    texts: list[Route] = []
+    states: list[str] = []
+    page.route("**/assets/en-*", lambda route: texts.append(route))
+    page.on("request", lambda request: states.append(request.url) if request.url.endswith("/state") else None)
+    with page.expect_response("**/waiting-room/state"):
+        page.goto(f"/events/{drop_id}/line", wait_until="commit")
+    while not texts:
+        page.wait_for_timeout(10)
+    expect(page.get_by_role("button", name="Join the waiting room")).to_have_count(0)
+    texts[0].continue_()
+    expect(page.get_by_role("button", name="Join the waiting room")).to_be_visible()
+    assert len(states) == 1
 
 
 def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, drop_id):

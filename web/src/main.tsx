@@ -7,6 +7,7 @@ import { NotFound } from "./pages/not-found";
 import { Storefront } from "./pages/storefront";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/line";
+import { BASE_PATH } from "./client";
 import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
 import { LoadFailed } from "./parts/load-failed";
@@ -58,5 +59,9 @@ function App() {
     </LocationProvider>
   );
 }
+
+// A visit that begins in a waiting room loads its state together with the texts.
+const line = /^\/events\/[^/]+(?=\/line$)/.exec(location.pathname);
+if (line) document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "", href: `${BASE_PATH}${line[0]}/waiting-room/state` }));
 
 void start(<App />);
