@@ -101,7 +101,7 @@ def check(source: Source) -> ImportReport:
     fault_count = known = 0
     new: Counter[str] = Counter()
     for chunk in _chunks(source.rows(), CHECKED):
-        found = imports.find_known([row.ticket for row in chunk if isinstance(row, Row)])
+        found = imports.find_imported([row.ticket for row in chunk if isinstance(row, Row)])
         for row in chunk:
             fault = row if isinstance(row, RowFault) else _find_repetition(row, lines_of_codes)
             if fault is None and isinstance(row, Row):

@@ -1,4 +1,4 @@
-"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer is stored with the question as it was asked.
+"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer is stored with the question that was asked.
 
 The tiers come from this instance's copy of the catalog, so a checkout without questions needs no extra read from the store.
 """
@@ -32,7 +32,7 @@ class _TierQuestion(Question, frozen=True, kw_only=True):
 
 
 def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
-    """Return the checkout options with checked answers. `quantities` has (tier id, number of tickets), in the order of the purchase.
+    """Return the checkout options with checked answers. `quantities` lists (tier id, number of tickets) in the order of the purchase.
 
     If the tiers have no questions, responses are free-form texts and are kept as they are. Raises AnswersRequired. Raises InvalidInput for
     invalid answers, for answers to questions that are not asked, and for answers that are too large.
@@ -44,11 +44,11 @@ def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]
     tiers = [(snapshot.tiers.get(tier_id), quantity) for tier_id, quantity in quantities]
     questions = list(_questions(tiers, responses, by_ticket))
     if questions:
-        _check_asked(questions, responses, by_ticket)
+        _check_paths(questions, responses, by_ticket)
         details = replace(options.details, answers=_read_answers(questions))
         _check_size({"responses": details.answers, "attendees": details.attendees}, MAX_ANSWERS_BYTES)
     else:
-        _check_asked([], {}, by_ticket)
+        _check_paths([], {}, by_ticket)
         details = replace(options.details, responses=_free_form(responses))
         _check_size({"responses": details.responses, "attendees": details.attendees}, MAX_DETAILS_BYTES)
     return replace(options, details=details, sent=None)
@@ -72,13 +72,13 @@ def _questions(
         first += quantity
 
 
-def _check_asked(questions: Sequence[Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
-    """Raise InvalidInput for an answer to a question that is not asked at its path."""
-    asked = {question.path for question in questions}
+def _check_paths(questions: Sequence[Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
+    """Raise InvalidInput for an answer at a path at which no question is asked."""
+    question_paths = {question.path for question in questions}
     paths = [f"$.responses.{option_id}" for option_id in responses]
     paths += [_ticket_path(number, option_id) for number, sent in enumerate(by_ticket, start=1) for option_id in sent]
     for path in paths:
-        if path not in asked:
+        if path not in question_paths:
             raise InvalidInput("The package has no question with this id. See the options of the package for its questions.", path=path)
 
 
@@ -108,11 +108,11 @@ def _free_form(responses: SentAnswers) -> dict[str, str]:
     return texts
 
 
-def _check_size(parts: Mapping[str, Any], most: int) -> None:
-    """Raise InvalidInput, with the path of the largest part, if the parts together have more than `most` bytes."""
+def _check_size(parts: Mapping[str, Any], max_bytes: int) -> None:
+    """Raise InvalidInput, with the path of the largest part, if the parts together have more than `max_bytes` bytes."""
     sizes = {name: len(msgspec.json.encode(part)) for name, part in parts.items()}
-    if sum(sizes.values()) > most:
-        message = f"`responses` and `attendees` may have at most {most // 1024} KB together. Send shorter ones."
+    if sum(sizes.values()) > max_bytes:
+        message = f"`responses` and `attendees` may have at most {max_bytes // 1024} KB together. Send shorter ones."
         raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
 
 

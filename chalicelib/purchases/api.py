@@ -209,7 +209,7 @@ def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Re
 
 
 def _joining_user_id(request: RequestContext) -> str:
-    """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which the token carries."""
+    """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which the token contains."""
     if request.identity is None and settings.current().identity == "demo":
         return DEMO_PREFIX + ids.new_id().lower()
     return request.require_user().user_id
@@ -274,9 +274,10 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
-    """With `replace`, the buyer returns from the payment to change an open checkout: the other fields replace its earlier fields.
+    """Set `replace` to change an open checkout when the buyer returns from the payment: the other fields replace the earlier fields.
 
-    Another promo code changes the total, so it cancels the open payment and opens a new one. The tickets and their time stay the same.
+    A different promo code changes the total, so the open payment is cancelled and a new payment is opened. The tickets and the time for
+    which they are held stay the same.
     """
 
     reservation_id: Id
@@ -344,7 +345,7 @@ def _session_reply(result: CheckoutResult, now: int, *, is_change: bool) -> Repl
 
 
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
-    """Return how the buyer wants to pay, and the details that they sent."""
+    """Return the options of a checkout request: how the buyer wants to pay, and the details that the buyer sent."""
     attendees = body.attendees or []
     return CheckoutOptions(
         provider=body.provider,

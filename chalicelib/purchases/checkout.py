@@ -44,7 +44,7 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
     """A request to open the checkout of the user's reservation `purchase_id`. `now` is in epoch seconds.
 
-    With `replace`, the buyer returns from the payment to change the checkout: the `options` replace its earlier options.
+    `replace` is set if the buyer returns from the payment to change the checkout: the `options` then replace the earlier options.
     """
 
     user_id: str
@@ -72,8 +72,8 @@ class CheckoutResult(Struct, frozen=True):
 def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call finishes the work.
 
-    Only the options and the key of the first call are used, because later calls open nothing, unless they `replace` the options. A later
-    call with the same key returns the purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for
+    Later calls ignore their options and their key, unless they `replace` the options, because the checkout is already open. A later call
+    with the first call's key returns the purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for
     another user's reservation; ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a
     cancelled event; SalePaused while the event's promoter is locked; AnswersRequired and InvalidInput for answers to the tiers' questions;
     the refusals of a promo code; ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is
@@ -108,8 +108,8 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
 def _replay(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult | None:
     """Return the checkout as the first request with this key left it, whatever has happened since.
 
-    Returns None for any other key. Also returns None if the first request did not open the payment, because it crashed or the provider
-    refused: this request then continues.
+    Returns None for any other key. Also returns None if the first request crashed or was refused before it opened the payment: this
+    request then continues.
     """
     if purchase.payment is None or not request.key.repeats(purchase.checkout_key, purchase.checkout_at or 0, request.now):
         return None
@@ -141,22 +141,22 @@ def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | No
 
 
 def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
-    """Replace the options of a `paying` purchase. Its tickets and its time stay; with another promo code, a new payment replaces the old.
+    """Replace the options of a `paying` purchase. It keeps its tickets and its expiry. A different promo code requires a new payment.
 
     The old payment is first marked as replaced, so that the provider's event about its end does not end the purchase, and then cancelled,
-    so that nobody can pay it. Only then is the new payment saved. If the old payment has been paid meanwhile, it is settled instead.
+    so that nobody can pay it. Then the new payment is saved. If the old payment has been paid in the meantime, it is settled instead.
     Raises ReservationConverted, PaymentRefunded, PaymentNotCompleted, ProviderUnavailable and what `_start` raises.
     """
-    typed = request.options.promo_code
+    code_text = request.options.promo_code
     details = _complete_details(purchase, request.options)  # refuse wrong answers before anything changes
-    if not _is_replaced(purchase) and (normalize(typed) if typed is not None else None) == purchase.promo_code:
+    if not _is_replaced(purchase) and (normalize(code_text) if code_text is not None else None) == purchase.promo_code:
         changed = replace(purchase, checkout_at=request.now, checkout_key=request.key, language=request.options.language)
         return _save_with_details(purchase, changed, details)
     _check_event(purchase)
     payment = purchase.payment
     assert payment is not None  # set together with the state
-    if typed is not None:
-        find_code(without_discount(purchase), typed, request.now)  # refuse a wrong code before the payment is cancelled
+    if code_text is not None:
+        find_code(without_discount(purchase), code_text, request.now)  # refuse a wrong code before the payment is cancelled
     if payment.provider_id is not None:
         if not _is_replaced(purchase):
             purchase = store.save(purchase, replace(purchase, payment=replace(payment, status="replaced")))
@@ -185,9 +185,9 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     options, now = request.options, request.now
     _check_event(purchase)
     details = _complete_details(purchase, options)
-    bare = without_discount(purchase)
-    promo_code = find_code(bare, options.promo_code, now) if options.promo_code is not None else None
-    priced = with_discount(bare, promo_code) if promo_code is not None else bare
+    full_price = without_discount(purchase)
+    promo_code = find_code(full_price, options.promo_code, now) if options.promo_code is not None else None
+    priced = with_discount(full_price, promo_code) if promo_code is not None else full_price
     payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
     earlier = purchase.payment
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
@@ -203,7 +203,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     is_same_code = promo_code is not None and promo_code.code == purchase.promo_code
     held: list[Hold] = []
     if promo_code is not None and not is_same_code:
-        # Saved under the version that was read before this hold: see `use fence` in docs/protocol.md.
+        # The purchase is saved under the version that was read before this hold: see `use fence` in docs/protocol.md.
         held = hold_use(purchase, promo_code, expires_at, now)
     paying = replace(paying, promo_holds=purchase.promo_holds if is_same_code else held)
     try:
@@ -211,7 +211,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     except store.Conflict:
         inventory.release_holds(held)
         raise
-    inventory.release_holds([] if is_same_code else purchase.promo_holds)  # of the earlier code; hold recovery repeats this
+    inventory.release_holds([] if is_same_code else purchase.promo_holds)  # the earlier code's use; after a crash, recovery releases it
     if expires_at != purchase.expires_at:
         # If the process crashes here, hold recovery extends the holds, because the purchase's `expires_at` decides.
         holds.extend_holds(saved, expires_at)
@@ -229,7 +229,7 @@ def _check_event(purchase: Purchase) -> None:
 
 
 def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails) -> Purchase:
-    """Save the purchase with what the buyer sent along, which replaces what an earlier call sent. Raises Conflict."""
+    """Save the purchase with the details that the buyer sent, which replace the details of an earlier call. Raises Conflict."""
     after = replace(after, has_details=before.has_details or not details.is_empty)
     return store.save(before, after, [store.details_item(after, details)] if after.has_details else [])
 
@@ -300,10 +300,10 @@ def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | 
         return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
     if simulate == "decline":
         ledger_entries.record_simulated_decline(purchase, payment, now)
-        _note_decline(purchase)
-        raise PaymentNotCompleted(payment_status="requires_payment_method")  # what Stripe calls a payment after a declined card
+        _log_decline(purchase)
+        raise PaymentNotCompleted(payment_status="requires_payment_method")  # Stripe's status of a payment after a declined card
     ended = settlement.cancel_purchase(purchase, "cancelled", now, outcome)
-    _note_decline(purchase)
+    _log_decline(purchase)
     return SettlementResult(ended.purchase, [], repeated=False)
 
 
@@ -335,7 +335,7 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
     raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))
 
 
-def _note_decline(purchase: Purchase) -> None:
+def _log_decline(purchase: Purchase) -> None:
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
 
@@ -350,11 +350,11 @@ def preview_code(purchase: Purchase, text: str, now: int) -> Purchase:
     """
     if normalize(text) == purchase.promo_code:
         return purchase  # its checkout holds a use
-    bare = without_discount(purchase)
-    promo_code = find_code(bare, text, now)
+    full_price = without_discount(purchase)
+    promo_code = find_code(full_price, text, now)
     if promotions.with_uses(promo_code).uses.available == 0:
         raise PromoCodeUsedUp(promo_code=promo_code.code)
-    return with_discount(bare, promo_code)
+    return with_discount(full_price, promo_code)
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
@@ -378,7 +378,7 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
 
 
 def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Validation:
-    """Return whether a code can be used now, by this user if there is one. Raises NotFound only if the event is missing.
+    """Return whether a code can be used now, and by this user if a user is given. Raises NotFound only if the event is missing.
 
     Raises RateLimited if guests have tried too many wrong codes for the event.
     """
@@ -393,7 +393,7 @@ def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Va
 
 
 def _is_guest(user_id: str | None) -> bool:
-    """Whether a stranger gets such an id without an email address. Accounts that began as guests keep theirs."""
+    """Whether anybody can get such a user id without an email address. Accounts that began as guests keep their guest ids."""
     return user_id is None or user_id.startswith(GUEST_PREFIX)
 
 

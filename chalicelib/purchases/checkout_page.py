@@ -84,7 +84,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
 
 
 def page_content(purchase: Purchase, payment: Payment, email: str | None) -> CheckoutPage | None:
-    """Return what the hosted page shows. Returns None if our own page takes the payment."""
+    """Return the content of the hosted page. Returns None if our own page takes the payment."""
     if payment.success_url is None:
         return None
     items = [item for line in purchase.lines for item in _page_items(line)]
@@ -92,7 +92,7 @@ def page_content(purchase: Purchase, payment: Payment, email: str | None) -> Che
 
 
 def _page_items(line: LineItem) -> list[CheckoutPageItem]:
-    """Return an item of the page for each different ticket price of a line. Discounted tickets have our price, not the provider's."""
+    """Return an item of the page for each distinct ticket price of a line. Discounted tickets have our price, not the provider's price."""
     return [
         CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if price == line.price_cents else None)
         for price, quantity in Counter(line.ticket_prices).items()
@@ -109,6 +109,6 @@ def _expires_at(purchase: Purchase) -> int | None:
 
 
 def _is_allowed(url: str, origins: list[str]) -> bool:
-    """Return whether the URL begins with one of the origins, letter for letter, and the URL's host ends where the origin ends."""
+    """Return whether the URL begins with exactly one of the origins, and the URL's host ends where the origin ends."""
     is_within = any(url == origin or url.startswith((f"{origin}/", f"{origin}?", f"{origin}#")) for origin in origins)
     return is_within and _SAFE_URL.fullmatch(url) is not None

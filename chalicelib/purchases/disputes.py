@@ -1,6 +1,6 @@
 """Disputes: tickets are frozen until the bank decides.
 
-If we win, the tickets are valid again. If we lose, enough tickets become void to cover the disputed amount, starting with the last one.
+If we win, the tickets are valid again. If we lose, as many tickets become void as cover the disputed amount, starting with the last ticket.
 """
 
 from collections.abc import Sequence
@@ -124,24 +124,24 @@ def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.Trans
 
 
 def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """Return a transaction item that opens a case if the void tickets cost more than the bank took.
+    """Return the transaction item that opens a case, if the voided tickets cost more than the bank took.
 
     Only whole tickets become void, so a person must decide who gets the difference.
     """
-    kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
-    if kept <= 0:
+    kept_cents = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
+    if kept_cents <= 0:
         return []
-    details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
+    details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept_cents, "currency": dispute.currency}
     return [money_cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
     """Return transaction items that make frozen tickets valid again. Returns no items while another dispute keeps the tickets frozen."""
-    others_open = any(
+    has_other_open_dispute = any(
         other.status == "open" and other.id != dispute.id and purchase.is_own_payment(other.payment_intent_id)
         for other in purchase.disputes
     )
-    return [] if others_open else tickets.thaw_items([ticket for ticket in owned if ticket.state == "frozen"])
+    return [] if has_other_open_dispute else tickets.thaw_items([ticket for ticket in owned if ticket.state == "frozen"])
 
 
 def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) -> dynamo.TransactItem:
@@ -165,7 +165,7 @@ def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
 
 
 def _tickets_to_void(purchase: Purchase, dispute: Dispute) -> list[int]:
-    """Return the fewest tickets, counted from the last one, that cost at least the disputed amount.
+    """Return the numbers of the fewest tickets, counted from the last ticket, that together cost at least the disputed amount.
 
     If all tickets together cost less, returns all of them. Tickets that the dispute has already voided count towards the amount, but are
     not returned.

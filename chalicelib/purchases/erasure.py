@@ -26,8 +26,8 @@ def find_personal_details(user_id: str) -> PersonalDetails:
 
 
 def find_details_of_address(email: str) -> PersonalDetails:
-    """Find the purchases and tickets of people without an account who typed this address when they bought or accepted them."""
-    from chalicelib.accounts import service as accounts  # imported here, because other functions load this module too
+    """Find the purchases and tickets of people without an account who entered this address when they bought or accepted tickets."""
+    from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
 
     ids = store.list_ids_of_address(email, None)
     received = set(filter(may_be_ticket_id, ids))
@@ -57,8 +57,10 @@ def erase_personal_details(details: PersonalDetails) -> None:
 
 
 def _erase_purchase(purchase: Purchase) -> None:
-    """Mark the purchase as erased, then erase its details, so that nothing that was read before the mark can store an address again."""
-    store.retry_on_conflict(purchase, lambda known: known if known.is_erased else store.save(known, replace(known, is_erased=True)))
+    """Mark the purchase as erased, then erase its details. A request that read the purchase before the mark cannot store details later."""
+    store.retry_on_conflict(
+        purchase, lambda current: current if current.is_erased else store.save(current, replace(current, is_erased=True))
+    )
     store.erase_details(purchase.id)
 
 

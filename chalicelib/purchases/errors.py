@@ -102,7 +102,7 @@ class NotRefundable(ApiError):
 
 
 class ReturnsClosed(ApiError):
-    """`refundable_until` was the deadline for returns; it is null if the event takes no tickets back."""
+    """Buyers cannot return tickets now. `refundable_until` was the deadline for returns; it is null if the event takes no tickets back."""
 
     code: ClassVar[str] = "returns_closed"
     status: ClassVar[int] = 409
@@ -110,7 +110,7 @@ class ReturnsClosed(ApiError):
 
 
 class TicketsNotReturnable(ApiError):
-    """`reason` says why: `used`, `given_away`, `frozen`, `void` or `free`."""
+    """These tickets cannot be returned. `reason` says why: `used`, `given_away`, `frozen`, `void` or `free`."""
 
     code: ClassVar[str] = "tickets_not_returnable"
     status: ClassVar[int] = 409
@@ -129,7 +129,8 @@ class AccountAddressFixed(ApiError):
     code: ClassVar[str] = "account_address_fixed"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The buyer has an account, so the tickets can only go to the order's address or the account's own. Only the buyer can change that."
+        "The buyer has an account, so the tickets can go only to the order's address or to the account's address. "
+        "Only the buyer can change the account's address."
     )
 
 
@@ -139,7 +140,7 @@ class ResentTooOften(RateLimited):
 
 
 class TicketsNotSendable(ApiError):
-    """There is no ticket to send. `reason` says why."""
+    """The order has no tickets to send. `reason` says why."""
 
     code: ClassVar[str] = "tickets_not_sendable"
     status: ClassVar[int] = 409
@@ -228,7 +229,7 @@ class TransferToSelf(ApiError):
 class TransferClosed(ApiError):
     code: ClassVar[str] = "transfer_closed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The event is over or cancelled, so this ticket can no longer be transferred."
+    default_message: ClassVar[str] = "The event has ended or was cancelled, so this ticket can no longer be transferred."
 
 
 class TicketUsed(ApiError):

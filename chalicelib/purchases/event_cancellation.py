@@ -4,9 +4,9 @@ The refunds become due, and the sweep makes them at the provider as fast as the 
 
 A pass visits all purchases of the event that have ledger entries, in order of their ids. If tickets were still on hold when the pass began,
 some of them may have been paid for since, so another pass follows: after a minute at first, and after an hour while a bank takes days to
-decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last one. A
-checkout whose payment the provider still does not know a day later ends and becomes an open case, so that the cancellation can finish.
-Free orders have no ledger entries and keep their tickets, but no door accepts them.
+decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last pass. If the
+provider still does not know a checkout's payment after a day, the checkout ends and becomes an open case, so that the cancellation can
+finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets.
 """
 
 import random
@@ -96,7 +96,7 @@ def begin_cancellation(cancellation: Cancellation) -> None:
 
 
 def find_cancellation(event_id: str) -> Cancellation | None:
-    """Load the cancellation of an event, finished or not, with strongly consistent reads. Returns None for an event without one."""
+    """Load the cancellation of an event, finished or not, with consistent reads. Returns None if the event was not cancelled."""
     row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
     return _cancellation(row) if row is not None else None
 
@@ -169,15 +169,14 @@ _Outcome = Literal["refunded", "was_refunded", "disputed", "other", "failed"]
 
 
 def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None) -> Cancellation:
-    """Cancel an event for good and begin its refunds. A repeated call returns the progress of the refunds. Buyers read the
-    `reason`.
+    """Cancel an event permanently and begin its refunds. A repeated call returns the progress of the refunds.
 
-    Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
+    Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
     catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
     known = find_cancellation(event_id)
-    if known is None:  # the bootstrap file cancelled it
+    if known is None:  # the bootstrap file cancelled the event
         begin_cancellation(new)
     return known or new
 
@@ -185,7 +184,7 @@ def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None)
 def process_cancellations(now: int) -> int | None:
     """Continue unfinished cancellations until the time is used up. Every part is safe to repeat.
 
-    Returns how many orders got a refund, or None if some orders failed; the next run tries them again. The events take turns, a batch of
+    Returns how many orders got a refund, or None if some orders failed, which the next run tries again. The events take turns, a batch of
     orders each, and another event comes first in each run, so neither a large event nor a failure keeps other events waiting. Raises the
     store's errors if the cancellations cannot be read.
     """
@@ -237,7 +236,7 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     Some reservations may not end now, for example because their payment is in progress.
     """
     by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
-    shards = [shard for of_stock in by_stock.values() for shard in of_stock]
+    shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
     active = [purchase for purchase in purchases.load_many(holders).values() if purchase is not None and purchase.state in ACTIVE_STATES]
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
@@ -253,10 +252,10 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
 
 
 def _end_reservations(active: Iterable[Purchase], now: int) -> int:
-    """End reservations while there is time and the provider answers, first those without a payment. Returns how many ended.
+    """End reservations while there is time and the provider answers. Reservations without a payment come first. Returns how many ended.
 
-    A reservation that has expired is left to hold recovery, which asks about many payments at once and postpones those that cannot end. A
-    failure keeps no order waiting for its refund: the hold expires without us, and if it is paid for instead, another pass refunds it.
+    Expired reservations are left to hold recovery, which asks about many payments at once and postpones reservations that cannot end. A
+    failure delays no refund: the hold expires by itself or, if the buyer pays after all, another pass refunds the order.
     """
     ended = 0
     for purchase in sorted(active, key=lambda purchase: purchase.payment is not None):
@@ -276,12 +275,13 @@ def _end_reservations(active: Iterable[Purchase], now: int) -> int:
 
 
 def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
-    """End checkouts whose payment the provider does not know UNKNOWN_SECONDS after they expired, with a finding each. Returns their number.
+    """End checkouts that expired UNKNOWN_SECONDS ago and whose payment the provider does not know. Returns their number.
 
-    If such a payment is made after all, it is refunded, because its purchase has ended and its event is cancelled.
+    Each checkout gets a finding. If the buyer pays after all, the payment is refunded, because the purchase has ended and the event is
+    cancelled.
     """
     ended = 0
-    for purchase in random.sample(active, len(active)):  # payments that banks decide about must not come first each time
+    for purchase in random.sample(active, len(active)):  # otherwise, payments that wait for a bank could come first in each run
         payment = purchase.payment
         if deadline.remaining() < SECONDS_RESERVED:
             break
@@ -301,7 +301,7 @@ def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
 
 def _end_reservation(purchase: Purchase, now: int) -> str:
     if purchase.state not in ACTIVE_STATES:
-        return "over"
+        return "not_active"
     return settlement.cancel_purchase(purchase, "cancelled", now).outcome
 
 
@@ -335,7 +335,7 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> l
 
 
 def _without_common_shards(found: Iterable[Purchase]) -> list[list[Purchase]]:
-    """Group purchases so that no two of a group return seats to the same shard, where only one transaction at a time succeeds."""
+    """Group purchases so that no two purchases of a group return seats to the same shard, where only one transaction succeeds at a time."""
     groups: list[tuple[list[Purchase], set[str]]] = []
     for purchase in found:
         shards = {hold.shard_id for hold in purchase.holds}
@@ -355,7 +355,7 @@ def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Ou
     except dynamo.STORE_ERRORS:
         log.exception("event_cancellation.order_failed", purchase_id=purchase.id)
         return "failed"
-    except Exception:  # an order that nobody foresaw must not keep the others waiting: a person has to look at it
+    except Exception:  # an unforeseen error in one order must not delay the other orders, so a person has to look at this order
         log.exception("event_cancellation.order_left", purchase_id=purchase.id)
         _open_finding(purchase, now)
         return "other"
@@ -366,7 +366,7 @@ def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcom
         return "was_refunded" if any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds) else "other"
     try:
         refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now, by_sweep=True)
-    except NotRefundable:  # somebody has just refunded it
+    except NotRefundable:  # another request has just refunded the order
         return "other"
     except OrderDisputed:
         _open_finding(purchase, now)

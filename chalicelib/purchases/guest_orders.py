@@ -1,7 +1,7 @@
-"""A guest's orders and tickets: how long the guest's session lasts, how they move to an account, and how staff correct their address.
+"""A guest's orders and tickets: keep the guest's session, move the orders to an account, and correct the address of an order.
 
-A move is one transaction for each order. It first notes the account in the guest's session, so that a repeated call finishes a move that
-was interrupted, and so that orders which are paid after the move follow it.
+Each order moves in one transaction. Before the first order, the account is recorded in the guest's session. So a repeated call finishes an
+interrupted move, and orders that are paid later move too.
 """
 
 import hmac
@@ -31,14 +31,15 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
 
-MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often the tickets of an order are sent again
-REPEAT_SECONDS = 60  # a request to send to the same address within this time is a repeat of the last one
+MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may send the tickets of an order again
+REPEAT_SECONDS = 60  # another request to send to the same address within this time repeats the last request
 
 
 class GuestOrders(Struct, frozen=True):
-    """What moves, moved or can move from a guest to an account: orders with reservations, and their tickets with received tickets.
+    """The numbers of orders and tickets that can move, or have moved, from a guest to an account.
 
-    Both numbers are 0 if the guest's session has ended, for example because everything has moved.
+    `orders` includes reservations; `tickets` includes reserved and received tickets. Both are 0 if the guest's session has ended, for
+    example because everything has moved.
     """
 
     orders: int
@@ -46,15 +47,18 @@ class GuestOrders(Struct, frozen=True):
 
 
 def kept_until(event_ids: Iterable[str]) -> int:
-    """Return until when a guest with tickets for these events stays known: 30 days after the last event ends, in epoch seconds."""
+    """Return until when the session of a guest with tickets for these events lasts: 30 days after the last event, in epoch seconds."""
     events = catalog.snapshot().events
     return max((events[event_id].last_sale_at + KEPT_SECONDS for event_id in event_ids if event_id in events), default=0)
 
 
-def keep_guests(got: Iterable[tuple[str, str]]) -> None:
-    """Keep the sessions of guests who got tickets, given as (user id, event id). If a guest's orders have moved, move these too."""
+def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
+    """Extend the sessions of guests among these new owners of tickets, given as (user id, event id).
+
+    If a guest's orders have moved to an account, move the new tickets too.
+    """
     events: dict[str, set[str]] = {}
-    for user_id, event_id in got:
+    for user_id, event_id in new_owners:
         if user_id.startswith(GUEST_PREFIX):
             events.setdefault(user_id, set()).add(event_id)
     parallel.call_each(lambda guest: _keep_guest(*guest), list(events.items()))
@@ -67,16 +71,16 @@ def _keep_guest(guest_id: str, event_ids: set[str]) -> None:
 
 
 def without_account(orders: Iterable[Purchase]) -> list[Purchase]:
-    """Return the orders of guests, in this order. Guests who have an account by now keep their id, but can sign in."""
+    """Return the orders of guests without an account, in the same order. A guest who has registered keeps the guest's user id."""
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
-    of_guests = [order for order in orders if order.user_id.startswith(GUEST_PREFIX)]
-    with_account = {account.user_id for account in accounts.find_accounts({order.user_id for order in of_guests})} if of_guests else set()
-    return [order for order in of_guests if order.user_id not in with_account]
+    guests = [order for order in orders if order.user_id.startswith(GUEST_PREFIX)]
+    with_account = {account.user_id for account in accounts.find_accounts({order.user_id for order in guests})} if guests else set()
+    return [order for order in guests if order.user_id not in with_account]
 
 
 def find(guest_id: str) -> GuestOrders:
-    """Return how much a guest has that can move to an account."""
+    """Count the orders and tickets of a guest that can move to an account."""
     purchases = _load_purchases(guest_id)
     reserved = sum(purchase.quantity for purchase in purchases if purchase.state in ACTIVE_STATES)
     owned = [ticket for ticket in queries.list_all_tickets(guest_id) if ticket.state != "void"]
@@ -84,7 +88,10 @@ def find(guest_id: str) -> GuestOrders:
 
 
 def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
-    """Move everything of a guest's session to an account, then end the session. A repeated call finishes the work. Raises SessionOver."""
+    """Move all orders and tickets of a guest's session to an account, then end the session. Raises SessionOver.
+
+    A repeated call finishes the work.
+    """
     sessions.begin_move(session, user_id, now)
     moved = move(session.user_id, user_id, now)
     sessions.end_moved_session(session, now)
@@ -92,9 +99,9 @@ def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
 
 
 def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
-    """Move a guest's orders, reservations and received tickets to another user, with all tickets that the guest still owns.
+    """Move a guest's orders and reservations, and all tickets that the guest owns, to another user.
 
-    A reservation stays with the guest if the user has a reservation for the same event. It moves once it is paid.
+    A reservation stays with the guest if the user has a reservation for the same event. The guest's reservation moves once it is paid.
     """
     moved = GuestOrders(0, 0)
     for purchase in _load_purchases(guest_id):
@@ -116,14 +123,14 @@ def _move_purchase(guest_id: str, user_id: str, purchase: Purchase, *, now: int)
     """Move a purchase with its tickets. Returns the number of tickets, or None if the purchase has moved or cannot move now."""
     if purchase.user_id != guest_id or not (purchase.was_order or purchase.state in ACTIVE_STATES):
         return None
-    taken = store.load_buyer(user_id, purchase.event_id)
-    if purchase.state in ACTIVE_STATES and taken is not None and taken.active_id is not None:
+    user_record = store.load_buyer(user_id, purchase.event_id)
+    if purchase.state in ACTIVE_STATES and user_record is not None and user_record.active_id is not None:
         return None
-    given = store.load_buyer(guest_id, purchase.event_id)
+    guest_record = store.load_buyer(guest_id, purchase.event_id)
     owned = [ticket for ticket in queries.load_tickets(purchase) if ticket.owner_id == guest_id]
-    back = given.received.intersection(ticket.id for ticket in owned) if given is not None else frozenset()
+    received = guest_record.received.intersection(ticket.id for ticket in owned) if guest_record is not None else frozenset()
     entry = _entry_item(f"order#{purchase.id}", "order.moved", guest_id, user_id, purchase.event_id, now)
-    store.move(purchase, user_id, back, [*(move_item(ticket, user_id) for ticket in owned), entry])
+    store.move(purchase, user_id, received, [*(move_item(ticket, user_id) for ticket in owned), entry])
     return sum(ticket.state != "void" for ticket in owned) if purchase.was_order else purchase.quantity
 
 
@@ -142,15 +149,15 @@ def _entry_item(subject: str, action: str, guest_id: str, user_id: str, event_id
     return audit.entry_item(subject, action, user_id, now, {"from": guest_id, "to": user_id}, event_id=event_id)
 
 
-# The address of an order, which staff correct for a buyer who mistyped it.
+# The address of an order, which staff correct if the buyer mistyped the address.
 
 
 def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     """Send the tickets of an order again to `email`, which becomes the order's address. Returns the order.
 
-    The same transaction changes the address by which buyers find lost tickets, so links for the old address no longer show the order.
-    The tickets keep their codes. The add-on `messages` sends the email. The former address gets an email about the change. Repeating the
-    request within REPEAT_SECONDS sends nothing more.
+    The same transaction changes the address with which buyers find lost tickets, so links for the old address no longer show the order.
+    The tickets keep their codes. The add-on `messages` sends the email. The former address gets an email about the change. A request that
+    is repeated within REPEAT_SECONDS sends nothing more.
 
     An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and
     ResentTooOften.
@@ -190,9 +197,9 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
 
 
 def _tell_former_address(order: Purchase, email: str, now: int) -> None:
-    """Tell the former address of an order by email that the address has changed, without the new address and the promoter's texts.
+    """Email the former address of an order that the address has changed. The email has neither the new address nor the promoter's texts.
 
-    Sends only as many as one address may get, because the buyer may have typed the address of a stranger.
+    An address gets only a limited number of these emails, because the buyer may have typed a stranger's address.
     """
     number = order_number(order.id, catalog.snapshot().events.get(order.event_id))
     if rate_limits.may_notify("order_address_changed", email_key(email), now):
@@ -202,23 +209,23 @@ def _tell_former_address(order: Purchase, email: str, now: int) -> None:
 def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:
     """Raise TicketsNotSendable unless the buyer still has a valid ticket of the order."""
     if order.is_erased:
-        raise TicketsNotSendable("The buyer has had all personal data deleted, so the order can have no address.", reason="erased")
+        raise TicketsNotSendable("The buyer's personal data was deleted, so the order has no address.", reason="erased")
     if not order.was_order:
         raise TicketsNotSendable("This order is not paid, so it has no tickets yet.", reason="unpaid")
     if not order.is_order:
         raise TicketsNotSendable("All tickets of this order were refunded, so there is nothing to send.", reason="refunded")
     own = [ticket for ticket in issued if ticket.owner_id == order.user_id and ticket.state != "void"]
     if not own:
-        raise TicketsNotSendable("The buyer gave all tickets of this order to other people, who have them now.", reason="given_away")
+        raise TicketsNotSendable("The buyer has transferred all tickets of this order to other people.", reason="given_away")
     if not any(ticket.is_admissible for ticket in own):
         raise TicketsNotSendable("The tickets are frozen until the buyer's bank decides the dispute.", reason="frozen")
 
 
-# The link in the email with the tickets. It shows them without signing in, as the email does, on any device and as often as necessary.
+# The link in the email with the tickets. Like the email, it shows the tickets without signing in, on any device and as often as necessary.
 
 
 def order_token(order_id: str, email: str) -> str:
-    """Return the token of the link to an order's tickets. It is valid until the order gets another address, which staff can give it."""
+    """Return the token of the link to an order's tickets. It is valid until the order's address changes."""
     mac = hmac.digest(secret_settings.derived_key("order links"), f"{order_id} {email_key(email)}".encode(), "sha256")
     return f"{order_id}.{mac.hex()[:40]}"
 

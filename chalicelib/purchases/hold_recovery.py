@@ -1,8 +1,8 @@
 """Recovery of expired holds: the purchase decides whether its holds are released, converted or extended.
 
-The sweep, which runs every minute, finds the expired holds (`sweep.StockPass`) and has all of them recovered here: first the holds
-that need no payment provider, then checkouts whose payment must be cancelled at the provider. A buyer's request recovers only as many holds
-as it needs. The protocol model in tests/protocol defines the rules; change the model first.
+The sweep, which runs every minute, finds the expired holds (`sweep.StockPass`) and calls this module to recover them: first the holds that
+need no payment provider, then checkouts whose payment must be cancelled at the provider. A buyer's request recovers only as many holds as
+it needs. The protocol model in tests/protocol defines the rules; change the model first.
 """
 
 import random
@@ -37,9 +37,9 @@ MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
 class RecoveryReport(Struct):
-    """The results of a run, counted in holds. But `expired` counts purchases that ended, and `orphans` counts written tombstones.
+    """The results of a run: numbers of holds, except that `expired` counts purchases that ended and `orphans` counts written tombstones.
 
-    `undecided` counts holds whose purchase cannot end yet or failed to end because of an error. `remaining` counts holds that the run did
+    `undecided` counts holds whose purchase cannot end yet, or did not end because of an error. `remaining` counts holds that the run did
     not process.
     """
 
@@ -78,8 +78,8 @@ class _ExpiredHolds(Struct, frozen=True):
 def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
     """Release, convert or extend these expired holds, in order, as their purchases decide. Concurrent runs do no harm.
 
-    Returns the checkouts whose payment must first be cancelled at the provider. Holds that there is no time for, and all holds after
-    MAX_STORE_ERRORS errors in a row, count as remaining. Raises the store's errors if the purchases cannot be read.
+    Returns the checkouts whose payment must first be cancelled at the provider. Holds for which too little time is left, and all holds
+    after MAX_STORE_ERRORS errors in a row, count as remaining. Raises the store's errors if the purchases cannot be read.
     """
     by_purchase = _group_by_purchase(holds)
     lapsed: list[LapsedCheckout] = []
@@ -268,7 +268,7 @@ def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
 
 
 def _recover_orphans(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
-    """Release holds without a purchase. First write a tombstone, because the request may only be slow and must not write the purchase."""
+    """Release holds without a purchase. First write a tombstone, so that a request that is only slow cannot write the purchase later."""
     if not expired.has_tombstone:
         store.put_tombstone(expired.purchase_id, now)
         report.orphans += 1
@@ -280,7 +280,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
     strays = [hold for hold in holds if hold not in purchase.holds]
     is_unpaid = purchase.state in ACTIVE_STATES
     if purchase.was_order:
-        # This includes fully refunded orders: their hold is then the use of their promo code, and the code stays used.
+        # This includes fully refunded orders: only the use of their promo code is still held, and the code stays used.
         report.converted += inventory.convert_holds(owned)
     elif is_unpaid and owned and not purchase.is_active(now):
         _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)

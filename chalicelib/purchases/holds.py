@@ -33,8 +33,8 @@ def hold_requests(
 ) -> list[HoldRequest]:
     """Return a request for each stock that the purchase takes tickets from, in the order in which to hold them. `tiers` maps ids to tiers.
 
-    All purchases use the same order. Otherwise two buyers of the last tickets of two tiers could each hold one and be refused the other.
-    The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
+    All purchases use the same order. Otherwise, if two buyers want the last tickets of two tiers, each could hold the tickets of one tier
+    and be refused the other. The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
     """
 
     def request(stock_id: str, shard_count: int, quantity: int, *, is_pooled: bool = False) -> HoldRequest:
@@ -75,8 +75,8 @@ def extend_holds(purchase: Purchase, expires_at: int) -> int:
     return _update_each(purchase, "extend", lambda hold: extend_hold(hold, expires_at))
 
 
-def _update_each(purchase: Purchase, what: str, update: Callable[[Hold], int]) -> int:
-    """Update each hold. A failure does not stop the others, which may be in other shards. Returns how many holds were updated."""
+def _update_each(purchase: Purchase, action: str, update: Callable[[Hold], int]) -> int:
+    """Update each hold. A failure does not stop the other updates, which may be in other shards. Returns how many holds were updated."""
     updated = 0
     for hold in purchase.holds:
         try:
@@ -84,5 +84,5 @@ def _update_each(purchase: Purchase, what: str, update: Callable[[Hold], int]) -
         except dynamo.STORE_ERRORS as error:
             log.count("holds_left_to_recovery")
             details = {"purchase_id": purchase.id, "shard_id": hold.shard_id, "error": type(error).__name__}
-            log.warning("hold.left_to_recovery", update=what, store_code=dynamo.error_code(error), **details)
+            log.warning("hold.left_to_recovery", update=action, store_code=dynamo.error_code(error), **details)
     return updated

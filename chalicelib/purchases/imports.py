@@ -1,7 +1,7 @@
 """Import of tickets that another system has sold. Each ticket becomes a separate order and counts as sold, without money in our books.
 
-One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash leaves nothing half done, and a
-repeated import writes the missing tickets.
+One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash never leaves an order half
+written, and a repeated import writes the missing tickets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class CodeUnusable(ValueError):
 
 
 def import_code(text: str) -> str:
-    """Return another system's code in the form in which tickets store it and scans are compared with it. Raises CodeUnusable."""
+    """Return another system's code in the form that is stored in tickets and compared with scans. Raises CodeUnusable."""
     code = text.strip()
     if not MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH:
         raise CodeUnusable(f"has {len(code)} characters; a code has {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH}")
@@ -79,12 +79,12 @@ class EventStock:
         self.pool = DirectSale(event.pool_id, event.pool_shards) if event.pool_id is not None else None
 
     def reload(self) -> None:
-        """Read the stock again after somebody else has sold some of it."""
+        """Read the stock again after another request has sold tickets."""
         for sale in (*self.by_tier.values(), *([self.pool] if self.pool else [])):
             sale.reload()
 
 
-def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
+def find_imported(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
     """Return the tickets of a batch that were already imported, by code, in any event and state. Takes one strongly consistent read."""
     ids = {ticket_id(sold.order_id, 1): sold.code for sold in batch}
     return {ids[ticket.id]: ticket for ticket in load_tickets(ids)}
@@ -99,13 +99,13 @@ def import_batch(
     tickets left for all of them. In that case, or after a crash, no part of the batch is written.
     """
     for _ in range(MAX_ATTEMPTS):
-        known = find_known(batch)
-        new = [sold for sold in batch if sold.code not in known]
+        imported = find_imported(batch)
+        new = [sold for sold in batch if sold.code not in imported]
         if not new:
             return 0
         try:
             dynamo.transact([*_items(event, tiers, stock, new, now), *entry])
-        except dynamo.TransactionCanceled:  # somebody else sold some of the stock or imported the same ticket
+        except dynamo.TransactionCanceled:  # another request has sold tickets of this stock or imported the same ticket
             stock.reload()
             continue
         return len(new)
@@ -117,14 +117,14 @@ def _items(event: Event, tiers: Mapping[str, Tier], stock: EventStock, new: Sequ
     pool_shards = stock.pool.take(len(new)) if stock.pool else []
     if stock.pool:
         items += stock.pool.items(pool_shards)
-    shard_of: dict[str, str] = {}
+    shard_by_code: dict[str, str] = {}
     for tier_id in dict.fromkeys(sold.tier_id for sold in new):
-        of_tier = [sold for sold in new if sold.tier_id == tier_id]
-        taken = stock.by_tier[tier_id].take(len(of_tier))
-        items += stock.by_tier[tier_id].items(taken)
-        shard_of |= {sold.code: shard_id for sold, shard_id in zip(of_tier, taken, strict=True)}
+        tier_tickets = [sold for sold in new if sold.tier_id == tier_id]
+        tier_shards = stock.by_tier[tier_id].take(len(tier_tickets))
+        items += stock.by_tier[tier_id].items(tier_shards)
+        shard_by_code |= {sold.code: shard_id for sold, shard_id in zip(tier_tickets, tier_shards, strict=True)}
     for number, sold in enumerate(new):
-        order = _order(event, tiers[sold.tier_id], sold, shard_of[sold.code], pool_shards[number] if pool_shards else None, now)
+        order = _order(event, tiers[sold.tier_id], sold, shard_by_code[sold.code], pool_shards[number] if pool_shards else None, now)
         items += [*store.create_order_items(order), _ticket_item(order, sold, now)]
     return items
 

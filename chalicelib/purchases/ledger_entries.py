@@ -94,14 +94,14 @@ def refund_status_items(
 
     The money leaves when the provider accepts the refund, and comes back if the refund fails later.
     """
-    left = before.status == "due" and after.status in ("pending", "succeeded")
-    came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
-    if not (left or came_back):
+    has_left = before.status == "due" and after.status in ("pending", "succeeded")
+    has_come_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
+    if not (has_left or has_come_back):
         return []
     assert provider_refund.id is not None  # the provider has made it
     item = ledger.entry_item(
         **_purchase_key(purchase),
-        kind="refunded" if left else "refund_failed",
+        kind="refunded" if has_left else "refund_failed",
         reference=provider_refund.id,
         amount=before.amount_cents,
         currency=before.currency,

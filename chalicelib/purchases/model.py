@@ -155,7 +155,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
     moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
-    resent_at: list[int] = []  # when staff sent the tickets again, within a day before the last time
+    resent_at: list[int] = []  # when staff sent the tickets again: the last time, and other times within a day before it
 
     @property
     def quantity(self) -> int:
@@ -248,9 +248,9 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """Return the holds that became these tickets, each with only the quantity that these tickets took from it."""
         wanted = set(numbers)
         holds = []
-        for of_stock in ([hold for line in self.lines for hold in line.holds], self.pool_holds):
+        for tier_or_pool_holds in ([hold for line in self.lines for hold in line.holds], self.pool_holds):
             first = 1
-            for hold in of_stock:
+            for hold in tier_or_pool_holds:
                 quantity = len(wanted.intersection(range(first, first + hold.quantity)))
                 first += hold.quantity
                 if quantity:
@@ -299,7 +299,7 @@ class CheckoutDetails(Struct, frozen=True):
 
     @property
     def email(self) -> str | None:
-        """The buyer's address from the checkout, or else from the provider's page. None if neither has one."""
+        """The buyer's address from the checkout, or else from the provider's page. None if the buyer gave no address."""
         return self.customer_email or self.payment_email
 
     @property
@@ -310,7 +310,7 @@ class CheckoutDetails(Struct, frozen=True):
 class Buyer(Struct, frozen=True):
     """The buyer of an order, for the event's managers: the name of the account or of the first ticket, and an email address.
 
-    A field is None if nobody knows it, or after an erasure.
+    A field is None if it is unknown or was erased.
     """
 
     name: str | None = None
@@ -347,8 +347,8 @@ class BuyerRecord(Struct, frozen=True):
 class LatePayment(Struct, frozen=True):
     """The conditions on the buyer's record when a late payment is saved.
 
-    With the new tickets, the buyer must have at most `limit` tickets for the event. So far, the buyer must have at most `promo_uses` uses
-    of promo codes; this is ANY_USES if the purchase has no promo code.
+    Including the new tickets, the buyer may have at most `limit` tickets for the event. Before the save, the record may have at most
+    `promo_uses` uses of promo codes; this is ANY_USES if the purchase has no promo code.
     """
 
     limit: int

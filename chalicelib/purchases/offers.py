@@ -1,4 +1,4 @@
-"""Offers: reservations of returned tickets for people on the waitlist. They need no admission by the waiting room."""
+"""Offers: reservations of returned tickets for people on the waitlist. An offer needs no admission by the waiting room."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -94,7 +94,7 @@ def create_offer(
 
 
 def return_tickets(purchase: Purchase) -> None:
-    """Release the holds that a crash left after an offer ended unpaid. Otherwise they would last as long as the offer, by default a day."""
+    """Release the holds that a crash left after an offer ended unpaid. Otherwise, they would expire with the offer, by default in a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
 

@@ -91,8 +91,8 @@ def check_simulation(simulate: SimulatedOutcome | None) -> None:
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
     """Cancel an unpaid order: first cancel its payment, then release its tickets. An order that has ended unpaid is returned unchanged.
 
-    Raises OrderAlreadyPaid, even if the money has only just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
-    bank is deciding about the payment.
+    Raises OrderAlreadyPaid, even if the money came in only a moment ago; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while
+    the bank is deciding about the payment.
     """
     try:
         return reservations.release(user_id, order_id, now)

@@ -167,7 +167,7 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
     after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
     identity = request.require_user()
     tickets, last = queries.list_ticket_page(identity.user_id, query.limit, after)
-    if "guest" in identity.roles and identity.session_id is not None and tickets:  # again, because an event may have moved
+    if "guest" in identity.roles and identity.session_id is not None and tickets:  # extend it again: an event may have been postponed
         sessions.keep_session(identity.session_id, guest_orders.kept_until(ticket.event_id for ticket in tickets))
     snapshot = catalog.snapshot()
     return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
@@ -192,7 +192,7 @@ def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> Tic
 
 
 class GuestOrdersBody(Struct, forbid_unknown_fields=True):
-    """`refresh_token` is the guest's; it is required unless the cookie contains it. With `preview`, nothing moves."""
+    """`refresh_token` is the guest's token; it is required unless the cookie contains it. With `preview`, nothing moves."""
 
     refresh_token: RefreshToken | None = None
     preview: bool = False
@@ -218,7 +218,7 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
 
 
 def _find_guest_session(token: str | None, now: int) -> Session | None:
-    """Return the session of a guest's refresh token. Returns None without a token, and if the session has ended."""
+    """Return the session of a guest's refresh token. Returns None if there is no token or the session has ended."""
     with suppress(SessionOver):
         return accounts.get_guest_session(token, now) if token is not None else None
     return None
@@ -243,8 +243,9 @@ class FoundTicketView(Struct, frozen=True):
 class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
-    `data_token` exports and erases what is kept about people with this address who have no account, for 15 minutes. It is null for the
-    link of one order. `returnable` lists what buyers without an account may return now, with `data_token` or the token of one order.
+    For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
+    it. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with `data_token`
+    or with the token of the link to one order.
     """
 
     tickets: list[FoundTicketView]
@@ -262,7 +263,7 @@ def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]
 
 @route(bp, "POST", "/lost-tickets/open", access="public", errors=(LinkExpired,))
 def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
-    """Show the tickets of a mailed link: of all orders with an address, once, or of the order that the email is about, at any time."""
+    """Show the tickets of a mailed link. A link to one order works any number of times; a link to all orders of an address works once."""
     data_token = None
     if "." in body.token:
         found = guest_orders.list_tickets_of_link(body.token)
@@ -276,7 +277,7 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
 
 
 class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):
-    """`token` is the token of the link to the order, or the `data_token` of all tickets with an address."""
+    """`token` is the token of the link to the order, or the `data_token` of the link to all orders of an address."""
 
     token: MailedToken
     order_id: Id
@@ -304,9 +305,9 @@ def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView
         if refunds.refundable_until(ticket.event_id) is not None:
             by_order.setdefault(ticket.purchase_id, []).append(ticket)
     orders = queries.load_many(by_order) if by_order else {}
-    of_guests = guest_orders.without_account(order for order in orders.values() if order is not None)
-    views_of = (_return_view(order, by_order[order.id], now) for order in of_guests)
-    return [view for view in views_of if view is not None]
+    guests = guest_orders.without_account(order for order in orders.values() if order is not None)
+    return_views = (_return_view(order, by_order[order.id], now) for order in guests)
+    return [view for view in return_views if view is not None]
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.
@@ -358,7 +359,7 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
 
 
 class AcceptBody(Struct, forbid_unknown_fields=True):
-    """`email` is the address for emails about the ticket, and to find it again. Accounts need none."""
+    """`email` gets emails about the ticket and a link to a lost ticket. It is not needed if the user has an account."""
 
     email: EmailAddress | None = None
 
@@ -369,7 +370,7 @@ _NO_ADDRESS = AcceptBody()
 class OfferedTicketView(Struct, frozen=True, kw_only=True):
     """An offered ticket, as its receiver sees it. `number` is the number of its first seat.
 
-    `giver_name` is null if the giver has given no name. `tier_name` and the event's fields are null if the catalog no longer has them.
+    `giver_name` is null if the giver's name is unknown. `tier_name` and the event's fields are null if the catalog no longer has them.
     """
 
     event: TicketEvent
@@ -420,7 +421,7 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
     request.is_repeatable = True
     user_id = request.require_user().user_id
     with limited_by_address(request, TRANSFER):
-        if body.email:  # a request with a wrong token must not count for the address
+        if body.email:  # a request with a wrong token must not count toward the address's rate limit
             transfers.check_acceptance(user_id, token, request.now)
         with limited(request, MAIL, email_key(body.email), "transfer") if body.email else nullcontext():
             result = transfers.accept(user_id, token, body.email, request.language, request.now)
@@ -447,7 +448,7 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 
 
 class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an event is cancelled, in plain text. Buyers read the `reason` in their email, with their order and on the event's page."""
+    """The reason for cancelling an event, in plain text. Buyers read it in their email, with their order and on the event's page."""
 
     reason: Reason | None = None
 

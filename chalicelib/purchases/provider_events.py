@@ -28,7 +28,7 @@ RETENTION_SECONDS = 30 * 86_400
 
 class ProcessedEventRow(dynamo.Table):
     feature = "provider-events"
-    contents = "Events of the payment provider that are processed."
+    contents = "The payment provider's events that have been processed."
     personal_data = None
 
     class Meta:
@@ -130,11 +130,11 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
         case "end":
             cancelled = settlement.cancel_purchase(purchase, "cancelled", now)
             return EventResult(cancelled.outcome, cancelled.purchase, cancelled.outcome in ("ended", "paid"))
-    after = _end_if_over(purchase, now)
+    after = _end_if_expired(purchase, now)
     return EventResult(after.state, after, after.version != purchase.version)
 
 
-def _end_if_over(purchase: Purchase, now: int) -> Purchase:
+def _end_if_expired(purchase: Purchase, now: int) -> Purchase:
     """End an expired, unpaid purchase, for example after the bank has declined. Otherwise the sweep might end it only hours later."""
     if purchase.state != "paying":
         return purchase
@@ -219,7 +219,7 @@ class SignatureRefused(ApiError):
     default_message: ClassVar[str] = "The signature is older than five minutes or was not made with the webhook's signing secret."
 
     @classmethod
-    def of(cls, provider: ProviderName) -> Self:
+    def for_provider(cls, provider: ProviderName) -> Self:
         """Return the refusal with the name of the setting to check."""
         return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
 
@@ -233,7 +233,7 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
     if event is None:
         log.count("webhooks_refused")
         log.warning("webhook.refused")
-        raise SignatureRefused.of(provider)
+        raise SignatureRefused.for_provider(provider)
     return process_event(event, now).result
 
 

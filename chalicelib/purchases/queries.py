@@ -125,7 +125,7 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 
 
 def list_tickets_of_address(email: str) -> list[Ticket]:
-    """Return the valid and frozen tickets that were bought or accepted with an address, newest order first, except those given to others.
+    """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
 
     Reads the newest MAX_OF_ADDRESS purchases and received tickets with this address, of guests and of accounts.
     """
@@ -133,7 +133,7 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of purchases with this address or with a ticket that it received, newest first. Reads `limit` items."""
+    """Return the ids of purchases that were made, or whose tickets were accepted, with this address, newest first. Reads `limit` items."""
     return [found.partition("-")[0] for found in store.list_ids_of_address(email, limit)]
 
 
@@ -145,22 +145,25 @@ def get_order_of_address(email: str, order_id: str) -> Purchase:
 
 
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
-    """Return the valid and frozen tickets of these orders, except transferred ones, and the received tickets. Newest order first."""
+    """Return the valid and frozen tickets with these ids, newest order first.
+
+    An id is the id of an order, which stands for the order's tickets that were not transferred, or the id of a received ticket.
+    """
     ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
     found = store.load_many(ids - received)
     orders = {order.id: order for order in found.values() if order is not None and order.is_order and not order.is_erased}
     bought = {ticket_id(order.id, number): order.user_id for order in orders.values() for number in order.kept_tickets}
-    theirs = (
+    owned = (
         ticket
         for ticket in load_tickets_by_id(received.union(bought))
         if ticket.state != "void" and (ticket.id in received or ticket.owner_id == bought[ticket.id])
     )
-    return sorted(theirs, key=lambda ticket: _page_order(ticket.id))
+    return sorted(owned, key=lambda ticket: _page_order(ticket.id))
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
-    """Read up to `limit` purchases, newest first. Return the user's orders among them, and all their tickets that the user owns.
+    """Read up to `limit` purchases, newest first. Return the user's orders, and all tickets of these purchases that the user owns.
 
     The purchases are the user's own, and other users' purchases from which the user received a ticket. The tickets include void tickets.
     Also returns the id to continue with, which is None on the last page. `before` is the id that the previous page returned.
@@ -182,12 +185,12 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
     """Return at most `limit` of the user's valid and frozen tickets, newest purchase first.
 
     Also returns the id to continue with, which is None on the last page. `after` is the id that the previous page returned. A page has
-    fewer tickets if the user gave some of them away. Takes three round trips, and one more if it reads more than 100 orders.
+    fewer tickets if the user has transferred tickets. Takes three round trips, and one more if it reads more than 100 orders.
     """
     records = store.list_buyer_records(user_id)
     first_order = after.rpartition("-")[0] if after is not None else None
     order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
-    # Each order has a ticket, and each order except the first has a ticket that was not on the previous page. So they fill the page.
+    # Each order has a ticket, and each order except the first has a ticket that was not on the previous page. So these orders fill a page.
     newest = sorted(order_ids, reverse=True)[: limit + 1]
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
@@ -217,7 +220,7 @@ def load_buyers(purchases: Sequence[Purchase]) -> dict[str, Buyer]:
 
 
 def find_buyer(purchase: Purchase, details: CheckoutDetails | None, account: Account | None) -> Buyer:
-    """Return the buyer of an order, from the details that its checkout has, if any, and from the buyer's account, if any."""
+    """Return the buyer of an order, from the details of its checkout and from the buyer's account, if they exist."""
     if purchase.is_erased:
         return Buyer()
     details = details or CheckoutDetails()
@@ -228,9 +231,9 @@ def find_buyer(purchase: Purchase, details: CheckoutDetails | None, account: Acc
 
 
 def find_giver_name(ticket: Ticket, giver_id: str) -> str | None:
-    """Return the name that the receiver of a ticket sees: the account's, or for a buyer without an account the name on the first ticket.
+    """Return the giver's name for the receiver of a ticket: the account's name or, without an account, the name on the first ticket.
 
-    The name on the given ticket itself does not count, because it may be the receiver's. Returns None if there is no name.
+    The name on the given ticket itself is not used, because it may be the receiver's name. Returns None if there is no name.
     """
     from chalicelib.accounts import service as accounts
 

@@ -1,7 +1,7 @@
 """Refunds of whole orders or single tickets: requested by promoters and admins, or made externally in the provider's dashboard.
 
-Also the return of tickets by their buyer, while the event takes tickets back, and the reset of an event's orders in demo stages, which
-refunds all of them.
+This module also returns tickets for their buyers while the event takes tickets back, and resets the orders of an event in demo stages by
+refunding all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
     `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
-    With `unused_by`, the refund loses the race against a scan, a transfer or a dispute of its tickets.
+    With `unused_by`, the refund requires that all its tickets are still valid, unused and owned by this user.
     `by_sweep` leaves the call to the provider to the sweep.
     """
 
@@ -72,8 +72,8 @@ def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str,
     except RefundInvalid:
         ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
         half, refunds = len(ids) // 2, []
-        for part, some in enumerate((ids[:half], ids[half:]), start=1):
-            purchase, refund = request_refund(purchase, replace(request, tickets=some), f"{refund_id}-{part}", by, now)
+        for part, part_ids in enumerate((ids[:half], ids[half:]), start=1):
+            purchase, refund = request_refund(purchase, replace(request, tickets=part_ids), f"{refund_id}-{part}", by, now)
             refunds.append(refund)
         return refunds
 
@@ -117,7 +117,7 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 
 
 def refundable_cents(purchase: Purchase, numbers: Iterable[int], fees: int = 0) -> int:
-    """Return what a refund of these tickets of an order pays. Part of the payment may already be refunded in the provider's dashboard."""
+    """Return the amount that a refund of these tickets pays. Part of the payment may already be refunded in the provider's dashboard."""
     payment = purchase.payment
     assert payment is not None  # an order was paid
     left = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
@@ -125,7 +125,7 @@ def refundable_cents(purchase: Purchase, numbers: Iterable[int], fees: int = 0) 
 
 
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
-    """Return as many of these tickets, counted from the last, as one transaction can take back with their seats and `others` more items."""
+    """Return the last of these tickets: as many as one transaction can take back with their seats and `others` more items."""
     portion = list(numbers)
     while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
         portion.pop(0)
@@ -133,7 +133,7 @@ def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int =
 
 
 def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
-    """Count the holds that became these tickets as sold, in case a crash left one unconverted, and return them.
+    """Count the holds that became these tickets as sold, in case a crash left a hold unconverted. Returns these holds.
 
     An unconverted hold would be released once the order is refunded. Its seats would then return to the stock a second time, or return
     although the request keeps them off sale.
@@ -334,11 +334,11 @@ def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
 
 # Returns: until the event's `refundable_until`, buyers get a full refund for tickets that they own and that nobody has used.
 
-RETURNED = "returned-"  # how the ids of these refunds begin
+RETURNED = "returned-"  # the prefix of these refunds' ids
 
 
 class TicketReturn(Struct, frozen=True):
-    """The tickets of an order that its buyer may return until `until`, in epoch seconds, by number; and the money that this refunds."""
+    """The numbers of the tickets of an order that its buyer may return until `until` (epoch seconds), and the amount that this refunds."""
 
     tickets: list[int]
     amount_cents: int
@@ -346,7 +346,7 @@ class TicketReturn(Struct, frozen=True):
 
 
 def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> TicketReturn | None:
-    """Return what the buyer of an order may return now. Returns None if the event takes nothing back, or if no money would be refunded.
+    """Return the tickets that the buyer of an order may return now, or None if the event takes none back or no money would be refunded.
 
     `issued` are tickets of the order.
     """
@@ -359,7 +359,7 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
 
 
 def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
-    """Return tickets for their buyer, who gets the full price back. `wanted` are ticket ids; null means all that can be returned.
+    """Return tickets for their buyer, who gets the full price back. `wanted` are ticket ids; null means all returnable tickets.
 
     A ticket is returned once, so a repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
     and OrderDisputed.
@@ -408,7 +408,7 @@ def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
 
 
 def refundable_until(event_id: str) -> int | None:
-    """Return until when buyers may return tickets of an event, in epoch seconds, or None if they may not."""
+    """Return the deadline for returning tickets of an event, in epoch seconds. Returns None if buyers cannot return tickets."""
     event = catalog.snapshot().events.get(event_id)
     return event.refundable_until if event is not None and event.status != "cancelled" else None
 
@@ -416,7 +416,7 @@ def refundable_until(event_id: str) -> int | None:
 # Reset of an event's orders, for repeated trial sales in demo stages.
 
 # Orders refunded in parallel. They may return seats to the same shard, where only one transaction succeeds at a time: the store refuses
-# the others, and they are repeated. More orders in parallel would mostly wait for each other.
+# the other transactions, which are then repeated. More orders in parallel would mostly wait for each other.
 ORDERS_AT_ONCE = 4
 
 
@@ -432,10 +432,10 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
     found = [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.is_order]
     orders = voided = 0
     for first in range(0, len(found), ORDERS_AT_ONCE):
-        some = found[first : first + ORDERS_AT_ONCE]
-        for tickets_of_order in parallel.call_each(lambda purchase: _reset_order(purchase, actor, now), some):
-            orders += tickets_of_order > 0
-            voided += tickets_of_order
+        batch = found[first : first + ORDERS_AT_ONCE]
+        for ticket_count in parallel.call_each(lambda purchase: _reset_order(purchase, actor, now), batch):
+            orders += ticket_count > 0
+            voided += ticket_count
     dynamo.transact([audit.entry_item(f"event#{event_id}", "orders.undone", actor, now, {"orders": orders, "tickets": voided})])
     log.info("orders.undone", event_id=event_id, orders=orders, tickets=voided)
     return orders, voided

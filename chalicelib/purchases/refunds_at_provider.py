@@ -1,6 +1,7 @@
 """Refunds at the provider: create them, check pending refunds, and record their status.
 
-Requests create their own refund; the sweep works on the refunds that are due. Every step is safe to repeat.
+A request creates its refund at once. The sweep creates the refunds that are still due, and checks the pending refunds. Every step is safe
+to repeat.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,17 +107,17 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
 
 def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRefund) -> Refund:
     """Return the refund with its status at the provider. If the status is not new, the refund is unchanged."""
-    known_by_id = replace(refund, provider_id=provider_refund.id or refund.provider_id)
+    refund_with_id = replace(refund, provider_id=provider_refund.id or refund.provider_id)
     match (refund.status, provider_refund.status):
         case ("due" | "pending", "succeeded" | "pending"):
-            return replace(known_by_id, status=provider_refund.status, failure=None)
+            return replace(refund_with_id, status=provider_refund.status, failure=None)
         case (_, "failed") if provider_refund.id is None and refund.status != "due":
             return refund  # refused only because another caller created the refund first
         case ("due" | "pending" | "succeeded", "failed"):
             assert transitions.action_for(purchase.state, "refund_failed") == "retry"
             if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS:
-                return replace(known_by_id, status="failed", failure=provider_refund.failure)
-            return replace(known_by_id, status="due", attempt=refund.attempt + 1, failure=provider_refund.failure)
+                return replace(refund_with_id, status="failed", failure=provider_refund.failure)
+            return replace(refund_with_id, status="due", attempt=refund.attempt + 1, failure=provider_refund.failure)
     return refund
 
 
@@ -151,24 +152,24 @@ MAX_PER_SWEEP = 5_000
 
 
 class DueRefunds:
-    """The refunds that are due at `now`, the longest due first, read in pages while their tasks are done.
+    """The refunds that are due at `now`, earliest due time first. Pages are read while the tasks of earlier pages run.
 
-    `begun` counts the tasks. `has_more` means that a run ended before it reached all of them. `is_late` means that the first was due for
-    LATE_SECONDS. `has_failed` means that the store failed to return the rest.
+    `begun_count` is the number of tasks begun. `has_more` means that the run ended before it reached all due refunds. `is_late` means that
+    the first refund had been due for at least LATE_SECONDS. `has_failed` means that the store failed before all refunds were read.
     """
 
     def __init__(self, now: int) -> None:
         self._now = now
-        self.begun, self.has_more, self.is_late, self.has_failed = 0, True, False, False
+        self.begun_count, self.has_more, self.is_late, self.has_failed = 0, True, False, False
 
     def tasks(self) -> Iterator[ProviderTask]:
         """Yield a task for each refund: create or fetch the refund, and record its status. A refund whose task fails is due again later."""
         for page in self._pages():
             self.is_late = self.is_late or (page[0][0].next_at or self._now) <= self._now - LATE_SECONDS
             for case, purchase in page:
-                self.begun += 1
+                self.begun_count += 1
                 yield _task(case, purchase, self._now)
-        self.has_more = self.has_failed or self.begun == MAX_PER_SWEEP
+        self.has_more = self.has_failed or self.begun_count == MAX_PER_SWEEP
 
     def _pages(self) -> Iterator[list[tuple[Case, Purchase | None]]]:
         cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)

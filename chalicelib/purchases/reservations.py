@@ -37,7 +37,7 @@ _CREATE_ATTEMPTS = 4
 
 
 def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> Purchase:
-    """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing is refused.
+    """Hold the requested tickets for the user and write the purchase. Takes two round trips if there is stock and nothing is refused.
 
     The buyer's record counts the `attempt` for the rate limit. `purchase_id` is the same for repeated executions of one request: the first
     execution to write the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises
@@ -159,7 +159,7 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         lines=[LineItem.for_tier(tier, item.quantity) for tier, item in zip(tiers, request.items, strict=True)],
         currency=tiers[0].currency,
         created_at=request.now,
-        # The event's own number of seconds; without one, FAIRGATE_HOLD_SECONDS.
+        # The event's own setting or, if it has none, FAIRGATE_HOLD_SECONDS.
         expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
         pass_id=pass_id,
     )

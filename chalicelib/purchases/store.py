@@ -33,11 +33,11 @@ _UNCHANGED = "version = :version"
 # Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
 _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :max_bought)"
 # For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so an unchanged
-# number means that none was added.
+# number of uses means that no use was added.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
-# Attributes of a purchase: `_JSON` maps attributes that are stored as JSON to their types, `_TIMES` are times, and `_CHANGEABLE` are all
-# attributes that a save may change.
+# Attributes of a purchase: `_JSON` maps the attributes that are stored as JSON to their types, `_TIMES` lists the times, and `_CHANGEABLE`
+# lists all attributes that a save may change.
 _JSON: dict[str, Any] = {
     "checkout_key": KeyUse,
     "lines": list[LineItem],
@@ -94,7 +94,7 @@ class PurchaseRow(dynamo.Table):
 
 class BuyerRow(dynamo.Table):
     feature = "buyers"
-    contents = "What a user has bought or been given of an event, and how often they reserve."
+    contents = "The tickets that a user has bought or received for an event, and how often the user reserves."
     personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
 
     class Meta:
@@ -115,7 +115,7 @@ class BuyerRow(dynamo.Table):
 
 
 class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The purchases by the buyer's address and the received tickets by their owner's, oldest purchase first."""
+    """Purchases by the buyer's address, and received tickets by the owner's address, oldest purchase first."""
 
     class Meta:
         index_name = "address"
@@ -126,13 +126,13 @@ class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class CheckoutDetailsRow(dynamo.Table):
-    """What the buyer sent with the checkout of the purchase `id`. Stored separately, because every step reads and writes the purchase.
+    """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
-    If `id` is a ticket's, the item has the address that the ticket's current owner gave when accepting the ticket.
+    If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket.
     """
 
     feature = "checkout-details"
-    contents = "What buyers sent along with a checkout, and the addresses of people who accepted a ticket."
+    contents = "The details that buyers sent with a checkout, and the addresses of people who accepted a ticket."
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     class Meta:
@@ -222,9 +222,9 @@ def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.Transac
 
 
 def list_ids_of_address(email: str, limit: int | None) -> list[str]:
-    """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. None means all.
+    """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. A `limit` of None means all.
 
-    May miss the last second.
+    May miss writes from the last second.
     """
     found = CheckoutDetailsRow.address_index.query(email_key(email), scan_index_forward=False, limit=limit)
     return [row.id for row in found]
@@ -253,7 +253,7 @@ def list_buyer_records(user_id: str) -> list[BuyerRecord]:
 
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
-    """Transaction item that replaces the address of a ticket's previous owner with the new owner's. None leaves an empty item."""
+    """Transaction item that replaces the previous owner's address of a ticket by the new owner's address. None leaves an empty item."""
     return dynamo.put(CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email)) if email else {})))
 
 
@@ -270,9 +270,9 @@ def create(
 ) -> None:
     """Write a new purchase and `items`, and make it the buyer's active purchase, in one transaction. Raises CreateConflict.
 
-    `limit` is how many tickets of the event the buyer may have in total. The caller must check that the new tickets do not exceed the limit
-    by themselves. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if
-    only a condition of `items` fails.
+    `limit` is how many tickets of the event the buyer may have in total. The caller must check that the new tickets alone do not exceed the
+    limit. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a
+    condition of `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
     # The buyer must have no active purchase: two concurrent reservations of one user must not both hold tickets.
@@ -353,24 +353,24 @@ def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequenc
     users have an active purchase.
     """
     after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
-    named: dict[str, Any] = {"orders" if before.is_order else "past_orders": {before.id}} if before.was_order else {}
+    record_sets: dict[str, Any] = {"orders" if before.is_order else "past_orders": {before.id}} if before.was_order else {}
     if before.is_order and before.pass_id is not None:
-        named["passes"] = {before.pass_id}
+        record_sets["passes"] = {before.pass_id}
     if before.was_order and before.promo_code is not None:
-        named["promo_uses"] = {f"{before.promo_code}#{before.id}"}
+        record_sets["promo_uses"] = {f"{before.promo_code}#{before.id}"}
     count, changes, cleared = len(before.kept_tickets), {}, {}
     if before.state in ACTIVE_STATES:
         changes = {"active_id": before.id, "active_until": before.expires_at, "active_quantity": before.quantity}
         cleared = dict.fromkeys(changes)
     condition, operands = _buyer_condition(before, None, 0)
-    given, taken = BuyerRow(before.user_id, before.event_id), BuyerRow(user_id, before.event_id)
-    back = {"received": set(received)} if received else {}
+    guest_row, user_row = BuyerRow(before.user_id, before.event_id), BuyerRow(user_id, before.event_id)
+    received_set = {"received": set(received)} if received else {}
     bought = [{"bought": quantity} if quantity else {} for quantity in (-count, count)]
-    changed = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
+    purchase_changes = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
     transaction = [
-        dynamo.update(PurchaseRow(before.id), changed, _UNCHANGED, version=before.version),
-        dynamo.update(given, cleared, condition, add=bought[0], discard={**named, **back}, **operands),
-        dynamo.update(taken, changes, "attribute_not_exists(active_id)" if changes else "", add={**bought[1], **named}),
+        dynamo.update(PurchaseRow(before.id), purchase_changes, _UNCHANGED, version=before.version),
+        dynamo.update(guest_row, cleared, condition, add=bought[0], discard={**record_sets, **received_set}, **operands),
+        dynamo.update(user_row, changes, "attribute_not_exists(active_id)" if changes else "", add={**bought[1], **record_sets}),
     ]
     try:
         dynamo.transact([*transaction, *items])
@@ -406,7 +406,7 @@ def scan_purchases() -> Iterable[Purchase]:
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
-    """Yield all buyers' records. For the same purposes as `scan_purchases`."""
+    """Yield all buyers' records. Reads the whole table, like `scan_purchases`."""
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
 
 

@@ -2,8 +2,8 @@
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, makes due
 refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
-the next run begins, and its work is saved. What it postpones comes last in the next run, so nobody waits behind a payment that never
-completes. Checkouts whose payment must be cancelled first are taken in the order in which they expired, whatever their event.
+the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never
+completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they expired, across all events.
 """
 
 from collections import Counter, defaultdict
@@ -34,7 +34,7 @@ SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds
 
 LINGER_SECONDS = 86_400  # the first run looks at an event until this long after its last hold must have expired
 SLICE = 1000  # shards of the whole table in each run; holds that the index misses are found within (all shards / SLICE) minutes
-PORTION = 1000  # shards that are read and recovered together, or all shards of an event that has more
+PORTION = 1000  # shards that are read and recovered together; a portion may have more, because it has all shards of each of its events
 SECONDS_FOR_PORTION = 3  # with less time left, the next run continues
 
 
@@ -62,7 +62,7 @@ def _run(now: int) -> dict[str, Any]:
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
-    stock.hand_on()
+    stock.save_progress()
     _count_run(is_finished, stock.active_holds, stock.catalog.version)
     return {
         "shards": stock.shards_read,
@@ -74,7 +74,7 @@ def _run(now: int) -> dict[str, Any]:
         "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
         "catalog_snapshots": snapshots,
-        "refunds_due": refunds.begun,
+        "refunds_due": refunds.begun_count,
         "has_more_refunds": refunds.has_more,
         "gave_up": result.gave_up,
         "finished": is_finished,
@@ -102,11 +102,11 @@ def _may_have_holds(event: Event, now: int) -> bool:
 class StockPass:
     """The part of a run that reads stock, with its results.
 
-    It reads the shards of the events that are due according to the index, in portions and the longest due first, and recovers the holds of
-    each portion before it reads the next one. It also reads a slice of all shards, which finds what the index does not know.
-    `lapsed` are the checkouts whose payment must be cancelled at the provider, those that expired first at the beginning.
+    It reads the shards of the events that are due according to the index, in portions, earliest due event first, and recovers the holds of
+    each portion before it reads the next portion. It also reads a slice of all shards, to find holds that the index misses.
 
-    `corrected` is the number of shards that were opened or closed, or None if the store failed.
+    `lapsed` are the checkouts whose payment must be cancelled at the provider, earliest expiry first. `corrected` is the number of shards
+    that were opened or closed, or None if the store failed.
     """
 
     def __init__(self, catalog: Catalog, state: SweepState, now: int) -> None:
@@ -144,10 +144,10 @@ class StockPass:
         for minute, event_ids in self._marks.items():
             sweep_store.mark_due(event_ids, minute)
 
-    def hand_on(self) -> None:
+    def save_progress(self) -> None:
         """Save which tiers are low and where the next run continues: after this slice, or at this slice if there was no time for its holds.
 
-        The slice does not wait for the provider, because the index names the events of holds that are left.
+        The slice counts as finished even if its checkouts still wait for the provider, because the index has the events of these checkouts.
         """
         shard_id = self._next.shard_id if self._is_slice_recovered else self.state.shard_id
         sweep_store.save_state(replace(self._next, shard_id=shard_id, low_tiers=frozenset(self.low_tiers)))
@@ -183,10 +183,10 @@ class StockPass:
         self._check_low_stock(shards)
         self.corrected = None if corrected is None or self.corrected is None else self.corrected + corrected
 
-    def _plan(self, shards: list[Shard], again: Iterable[str]) -> None:
-        """Mark each event with holds for the minute in which the earliest hold expires, or for the next minute if one has expired."""
+    def _plan(self, shards: list[Shard], failed_event_ids: Iterable[str]) -> None:
+        """Mark each event with holds for the minute in which its earliest hold expires, or for the next minute if a hold has expired."""
         next_minute = clock.now() // MINUTE + 1
-        self._marks[next_minute].update(again)
+        self._marks[next_minute].update(failed_event_ids)
         for shard in shards:
             event = self._events.get(shard.stock_id)
             if event is not None and shard.holds:
@@ -194,7 +194,7 @@ class StockPass:
                 self._marks[max(earliest // MINUTE, next_minute)].add(event.id)
 
     def _check_low_stock(self, shards: list[Shard]) -> None:
-        """Report tiers that have become low. Only stocks of which all shards were read count, because a slice has parts of stocks.
+        """Report tiers that have become low. A stock counts only if all of its shards were read, because a slice may have only a few.
 
         A tier is reported once when its available tickets fall to its `low_stock_at`. Before the tier is reported again, it must have had
         more tickets than that. If a run ends before its state is saved, the next run reports the same tiers again.
@@ -256,8 +256,8 @@ def _correct_open_flags(shards: list[Shard], events: Mapping[str, Event]) -> int
     by the next run. `events` maps stock ids to events.
     """
     _mark_pooled(shards, events)
-    suspects = _mismatched(shards, events)
-    return inventory.correct_open_flags(_mismatched(suspects, _events_by_stock(catalog.load_current()))) if suspects else 0
+    suspects = _mismatched_shards(shards, events)
+    return inventory.correct_open_flags(_mismatched_shards(suspects, _events_by_stock(catalog.load_current()))) if suspects else 0
 
 
 def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
@@ -268,6 +268,6 @@ def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
             mark_pooled(shard.id)
 
 
-def _mismatched(shards: list[Shard], events: Mapping[str, Event]) -> list[Shard]:
+def _mismatched_shards(shards: list[Shard], events: Mapping[str, Event]) -> list[Shard]:
     known = [(shard, event) for shard in shards if (event := events.get(shard.stock_id)) is not None]
     return [shard for shard, event in known if event.is_closed == shard.is_open]

@@ -1,8 +1,8 @@
-"""Table `sweep`: how far the sweep has come, and an index by time of the events that it must look at.
+"""Table `sweep`: the progress of the sweep, and an index by time of the events that the sweep must look at.
 
-The index has the ids of events for each minute. The follower of changes adds an event whose purchases or settings have changed to the next
-minute. The sweep adds an event with holds to the minute in which its earliest hold expires. So a run reads only events with something to
-do, and its cost does not grow with the number of events on sale. No buyer waits for the index, because only followers and jobs write it.
+The index has the ids of events for each minute. `follow_changes` adds an event whose purchases or settings have changed to the next minute.
+The sweep adds an event with holds to the minute in which its earliest hold expires. So a run reads only events that may need work, and its
+cost does not grow with the number of events on sale. No buyer waits for the index, because only followers and jobs write it.
 
 The index is a hint. If a mark is late or lost, the sweep finds the holds later, because it also reads all shards, slice by slice.
 """
@@ -22,7 +22,7 @@ MINUTE = 60
 LANES = 8
 # A follower writes a mark at least this many seconds before its minute begins, so that the run of this minute finds the mark.
 SECONDS_TO_WRITE = 10
-SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this one
+SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this version
 KEPT_SECONDS = 3 * 86_400  # then DynamoDB deletes the marks of a minute
 
 Mark = tuple[int, str]  # a minute, counted from the epoch, and the id of an event that is due in it
@@ -31,9 +31,9 @@ Mark = tuple[int, str]  # a minute, counted from the epoch, and the id of an eve
 class SweepState(Struct, frozen=True):
     """State that the next run needs.
 
-    `shard_id` is where the next run continues to read all shards; None means the start. `low_tiers` are the tiers that were low when they
-    were last looked at. All events up to the minute `due_minute` and, in this minute, up to the id `due_event` have been looked at; None
-    means that there is no index yet. `indexed_since` is when the index began, in epoch seconds.
+    `shard_id` is where the next run continues to read all shards; None means the start. `low_tiers` are the tiers that had few tickets when
+    a run last checked them. Runs have processed all marks up to the minute `due_minute` and, in this minute, up to the event id
+    `due_event`; a `due_minute` of None means that there is no index yet. `indexed_since` is when the index began, in epoch seconds.
     """
 
     shard_id: str | None = None
@@ -45,7 +45,7 @@ class SweepState(Struct, frozen=True):
 
 class SweepRow(dynamo.Table):
     feature = "sweep"
-    contents = "How far the sweep has read the shards of all events, and which events changed in which minute."
+    contents = "The progress of the sweep, and the events that the sweep must look at in each minute."
     personal_data = None
 
     class Meta:
@@ -80,7 +80,10 @@ _marked: Memory[int, set[str]] = Memory()  # the events that this instance has m
 
 
 def mark_changed(event_ids: Iterable[str], now: int) -> None:
-    """Have the sweep look at events in the minute after the next SECONDS_TO_WRITE. An instance marks an event once for each minute."""
+    """Have the sweep look at events in the first minute that begins more than SECONDS_TO_WRITE from now.
+
+    An instance marks an event only once for each minute.
+    """
     minute = (now + MINUTE + SECONDS_TO_WRITE) // MINUTE
     known = _marked.entries.get(minute, set())
     if new := set(event_ids) - known:
@@ -108,9 +111,9 @@ def load_due(after: Mark, last: int) -> list[Mark]:
 
 
 def load_changed(since: int, now: int) -> set[str] | None:
-    """Return the events that the index names from `since` to `now` (epoch seconds), or None if it does not reach back so far.
+    """Return the events that the index has for the time from `since` to `now` (epoch seconds), or None if the index begins later.
 
-    They include all events with a purchase that was made in this time, if the stream of changes is not late.
+    The result includes all events with a purchase that was made in this time, if the stream of changes is not late.
     """
     indexed_since = load_state().indexed_since
     if indexed_since is None or since < max(indexed_since, now - KEPT_SECONDS) + SETTLED_SECONDS:

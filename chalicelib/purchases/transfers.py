@@ -1,8 +1,8 @@
 """Transfers: an owner offers a ticket by link, and the first user who accepts it gets the ticket, with a new code.
 
 The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
-is valid, unused and offered by this very transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance
-either comes first or is refused.
+is valid, unused and offered by this transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance either
+comes first or is refused.
 """
 
 import secrets
@@ -98,7 +98,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
     `email` is the address at which a user without an account gets emails and finds the ticket again. `language` is the language of emails.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
-    Raises RateLimited for a ticket that has changed hands too often, because each time causes two emails.
+    Raises RateLimited for a ticket that has changed hands too often, because each transfer causes two emails.
     """
     ticket_id, _, secret = token.rpartition(".")
     found = tickets.find_ticket(ticket_id)

@@ -1,4 +1,4 @@
-"""State machine of a purchase: the action for every state and every trigger.
+"""The state machine of a purchase: the action for every state and every trigger.
 
 `settlement.py` carries out the actions on payments; its `_reissue_or_refund` decides what a late payment becomes. docs/payments.md shows
 this table, and the tests cover every pair of state and trigger.
@@ -47,36 +47,36 @@ STATES: tuple[PurchaseState, ...] = get_args(PurchaseState)
 
 TRIGGERS: dict[Trigger, str] = {
     "payment_succeeded": "the payment came in",
-    "payment_mismatched": "it came in with another amount or currency",
+    "payment_mismatched": "the payment came in with a different amount or currency",
     "payment_duplicated": "a second payment for the same purchase came in",
     "payment_pending": "the buyer has yet to pay or to pass 3D Secure, or the bank has yet to answer",
     "payment_declined": "an attempt to pay was declined",
     "payment_cancelled": "the payment can no longer be completed",
     "hold_expired": "the hold has expired",
-    "release_requested": "the buyer gives the tickets back",
+    "release_requested": "the buyer cancels the reservation",
     "refund_requested": "a promoter or admin refunds tickets",
     "refund_failed": "a refund did not reach the buyer",
     "refunded_externally": "someone made a refund in the provider's dashboard",
-    "dispute_opened": "the buyer's bank has withdrawn the money until it decides",
+    "dispute_opened": "the buyer's bank has withdrawn the money until it decides the dispute",
     "dispute_won": "the bank gave the money back to us",
     "dispute_lost": "the bank gave the money to the buyer",
 }
 
 ACTIONS: dict[Action, str] = {
     "issue": "the tickets are issued: `paid`",
-    "reissue_or_refund": "if stock and limits allow, tickets are held again and issued: `paid`; else all is refunded: `refunded`",
+    "reissue_or_refund": "if stock and limits allow, the tickets are issued: `paid`; otherwise the payment is refunded in full: `refunded`",
     "refund": "the payment is refunded in full; unless it was a second payment, the purchase becomes `refunded`",
     "ignore": "nothing changes",
-    "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended it",
+    "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended the purchase",
     "cancel_payment": "the payment is cancelled at the provider, then `end` follows; if money has come in, the payment is settled instead",
-    "refuse": "refused with 409, or 404 if there never was an order",
-    "return_tickets": "tickets become void, seats return, money is refunded: `partially_refunded`, or `refunded` once no ticket is left",
+    "refuse": "the request is refused with 409, or with 404 if there never was an order",
+    "return_tickets": "tickets become void, seats return, money is refunded: `partially_refunded`, or `refunded` if no tickets are left",
     "retry": "the refund is tried again, three times in all, and then shown to the admins",
     "record": "the refund or dispute is recorded; a fully refunded order loses its tickets, a partly refunded order is shown to the admins",
     "settle_first": "the payment's current state at the provider is applied; then this row applies again, in the purchase's new state",
     "freeze": "the tickets are frozen",
     "thaw": "the frozen tickets are valid again",
-    "void": "tickets worth the disputed amount become void, and their seats return to the stock; the others are valid again",
+    "void": "tickets worth the disputed amount become void, and their seats return to the stock; the other tickets are valid again",
     "never": "cannot happen",
 }
 
@@ -105,7 +105,7 @@ def action_for(state: PurchaseState, trigger: Trigger) -> Action:
 
 
 def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Trigger:
-    """Return the trigger for the purchase that follows from the state of a payment at the provider.
+    """Return the trigger that a payment's state at the provider means for its purchase.
 
     The purchase's own payment is the payment that paid for it or, before it is paid, the payment that its checkout opened.
     """

@@ -90,7 +90,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
-    """A refund as its buyer sees it: due or pending until the money is on its way, then succeeded; or failed if it cannot be made."""
+    """A refund as the buyer sees it: due or pending until the money is on its way, then succeeded; or failed if it cannot be made."""
 
     id: str
     order_id: str
@@ -121,10 +121,10 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 class OrderView(Struct, frozen=True, kw_only=True):
     """An order as its buyer sees it. `refunded_cents` includes all refunds, whatever their status. The total is after the discount.
 
-    `number` is for people to read and say, and for the search of the event's orders. It identifies the order only within its event.
+    `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
-    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until there is one,
-    and stays null for free and simulated payments.
+    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until the payment is
+    opened there, and always null for free and simulated payments.
     """
 
     id: str
@@ -193,7 +193,7 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
 
 
 class TicketReturnView(Struct, frozen=True, kw_only=True):
-    """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's."""
+    """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's time zone."""
 
     order_id: str
     tickets: list[str]
@@ -204,7 +204,7 @@ class TicketReturnView(Struct, frozen=True, kw_only=True):
 
 
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
-    """An order and all its tickets, including those that were taken back. `returnable` is null if the buyer may return nothing now."""
+    """An order and all its tickets, including refunded tickets. `returnable` is null if the buyer may return no tickets now."""
 
     order: FullOrderView
     tickets: list[OrderTicket]
@@ -383,15 +383,15 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
 
 def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
     """Return the view of a ticket within its order. A ticket that was given away is shown without its code."""
-    is_theirs = ticket.owner_id == purchase.user_id
+    is_buyers = ticket.owner_id == purchase.user_id
     return OrderTicket(
         id=ticket.id,
-        code=ticket.code if is_theirs else None,
-        qr_sig=ticket.qr_sig if is_theirs else None,
+        code=ticket.code if is_buyers else None,
+        qr_sig=ticket.qr_sig if is_buyers else None,
         state=ticket.state,
         tier_id=ticket.tier_id,
         created_at=clock.iso(ticket.created_at),
-        transferred=not is_theirs,
+        transferred=not is_buyers,
     )
 
 
