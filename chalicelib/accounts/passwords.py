@@ -21,7 +21,7 @@ MAX_ESTIMATED_LENGTH = 32  # longer texts make the estimate slow: an attacker co
 
 def hash_password(password: str) -> str:
     """Return a new salted hash, which includes its parameters."""
-    return _hasher().hash(_normalized(password))
+    return _hasher().hash(_normalize(password))
 
 
 def is_correct(password: str, password_hash: str | None) -> bool:
@@ -30,10 +30,10 @@ def is_correct(password: str, password_hash: str | None) -> bool:
 
     hasher = _hasher()
     if password_hash is None:
-        hasher.hash(_normalized(password))  # as expensive as a verification
+        hasher.hash(_normalize(password))  # as expensive as a verification
         return False
     try:
-        return hasher.verify(password_hash, _normalized(password))
+        return hasher.verify(password_hash, _normalize(password))
     except VerifyMismatchError:
         return False
 
@@ -58,6 +58,6 @@ def _hasher() -> "PasswordHasher":
     return PasswordHasher(time_cost=_PASSES, memory_cost=settings.current().password_memory_kib, parallelism=_THREADS)
 
 
-def _normalized(password: str) -> str:
+def _normalize(password: str) -> str:
     """Normalize the text: devices can produce different code points for the same characters."""
     return unicodedata.normalize("NFKC", password)

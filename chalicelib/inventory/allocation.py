@@ -258,8 +258,8 @@ def _hold_released_tickets(request: HoldRequest, figures: Figures) -> list[Hold]
     if not _has_expired(request, figures):
         raise refusal
     numbers = figures.expired_shards(request.now)
-    chosen = [f"{request.stock_id}#{number}" for number in random.sample(numbers, min(MAX_EXPIRED_SHARDS, len(numbers)))]
-    shards = _read_shards(chosen)
+    sampled_ids = [f"{request.stock_id}#{number}" for number in random.sample(numbers, min(MAX_EXPIRED_SHARDS, len(numbers)))]
+    shards = _read_shards(sampled_ids)
     holds = _hold_parts(request, [(shard.id, shard.holdable) for shard in shards if shard.holdable >= request.quantity])
     if holds:
         return holds

@@ -43,10 +43,10 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
         raise ProviderNotOffered(
             f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
         )
-    chosen = requested or _default_provider()
-    if not _is_offered(chosen):
+    provider = requested or _default_provider()
+    if not _is_offered(provider):
         raise PaymentsUnavailable()
-    return Payment(chosen, "open", amount_cents, currency)
+    return Payment(provider, "open", amount_cents, currency)
 
 
 def is_external(provider: str) -> bool:
@@ -59,24 +59,24 @@ def supports_own_page(provider: str) -> bool:
     return external_provider(provider).DESCRIPTION.own_page is not None
 
 
-def browser_key(provider: str, chosen: Settings | None = None) -> str:
+def browser_key(provider: str, stage_settings: Settings | None = None) -> str:
     """Return the external provider's key for browsers in these settings, by default the current settings. Empty if no key is set."""
     own_page = external_provider(provider).DESCRIPTION.own_page
-    key: str = getattr(chosen or settings.current(), own_page.key_setting) if own_page else ""
+    key: str = getattr(stage_settings or settings.current(), own_page.key_setting) if own_page else ""
     return key
 
 
-def has_own_page(provider: str, chosen: Settings | None = None) -> bool:
+def has_own_page(provider: str, stage_settings: Settings | None = None) -> bool:
     """Whether buyers pay the external provider on the shop's own page: the settings choose that page, and the key for browsers is set."""
-    return (chosen or settings.current()).checkout_page == "own" and bool(browser_key(provider, chosen))
+    return (stage_settings or settings.current()).checkout_page == "own" and bool(browser_key(provider, stage_settings))
 
 
-def own_page_sources(chosen: Settings | None = None) -> dict[str, str]:
+def own_page_sources(stage_settings: Settings | None = None) -> dict[str, str]:
     """Return the addresses that the shop's own page loads from providers, by directive of the page's Content-Security-Policy."""
     sources: dict[str, str] = {}
     for name, provider in EXTERNAL.items():
         own_page = provider.DESCRIPTION.own_page
-        for directive, addresses in own_page.sources.items() if own_page and has_own_page(name, chosen) else ():
+        for directive, addresses in own_page.sources.items() if own_page and has_own_page(name, stage_settings) else ():
             sources[directive] = f"{sources.get(directive, '')} {addresses}".strip()
     return sources
 
@@ -87,7 +87,7 @@ def call_rate() -> int:
     If no provider is set up, returns the rate of the first provider in the list.
     """
     first, *_ = EXTERNAL.values()
-    return min((provider.call_rate() for provider in _offered()), default=first.call_rate())
+    return min((provider.call_rate() for provider in _offered_providers()), default=first.call_rate())
 
 
 def descriptions() -> list[ProviderDescription]:
@@ -97,7 +97,7 @@ def descriptions() -> list[ProviderDescription]:
 
 def has_external_provider() -> bool:
     """Whether any external provider takes payments in this stage."""
-    return any(_offered())
+    return any(_offered_providers())
 
 
 def external_provider_names() -> list[ProviderName]:
@@ -153,22 +153,22 @@ def external_provider(name: str) -> ExternalProvider:
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
     """Yield the payments created in [since, until), epoch seconds, at all offered providers, paid or not. Raises ProviderUnavailable."""
-    return (payment for provider in _offered() for payment in provider.list_payments(since, until))
+    return (payment for provider in _offered_providers() for payment in provider.list_payments(since, until))
 
 
 def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
     """Yield the refunds created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
-    return (refund for provider in _offered() for refund in provider.list_refunds(since, until))
+    return (refund for provider in _offered_providers() for refund in provider.list_refunds(since, until))
 
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
     """Yield the disputes created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
-    return (dispute for provider in _offered() for dispute in provider.list_disputes(since, until))
+    return (dispute for provider in _offered_providers() for dispute in provider.list_disputes(since, until))
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
     """Yield the events created in [since, until) that offered providers sent, or tried to send, to us. Raises ProviderUnavailable."""
-    return (event for provider in _offered() for event in provider.list_events(since, until))
+    return (event for provider in _offered_providers() for event in provider.list_events(since, until))
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
@@ -210,6 +210,6 @@ def _is_offered(name: ProviderName) -> bool:
     return name == "free" or (name == "simulated" and settings.current().payment_simulation == "on")
 
 
-def _offered() -> Iterator[ExternalProvider]:
+def _offered_providers() -> Iterator[ExternalProvider]:
     """Yield the external providers that are set up in this stage."""
     return (provider for provider in EXTERNAL.values() if provider.is_offered())

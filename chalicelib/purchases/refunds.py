@@ -247,12 +247,12 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
     The fee in the settings applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favour.
     """
-    chosen = settings.current()
+    current = settings.current()
     if request.fee_cents is not None:
         return min(price_cents, request.fee_cents)
     if request.reason != REQUESTED_BY_CUSTOMER:
         return 0
-    return min(price_cents, chosen.refund_fee_cents + price_cents * chosen.refund_fee_percent // 100)
+    return min(price_cents, current.refund_fee_cents + price_cents * current.refund_fee_percent // 100)
 
 
 def _return_tickets(
@@ -371,20 +371,20 @@ def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -
 
 def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
     issued = {ticket.id: ticket for ticket in tickets.load_purchase_tickets(purchase.id, purchase.quantity)}
-    done = {number for refund in purchase.refunds if refund.id.startswith(RETURNED) for number in refund.tickets}
+    returned = {number for refund in purchase.refunds if refund.id.startswith(RETURNED) for number in refund.tickets}
     for position, wanted_id in enumerate(wanted or ()):
         if wanted_id not in issued:
             raise RefundInvalid(f"This order has no ticket {wanted_id}.", path=f"$.tickets[{position}]")
-    chosen = [ticket for ticket in issued.values() if (wanted is None or ticket.id in wanted) and ticket.number not in done]
-    numbers = [ticket.number for ticket in chosen if _refusal(purchase, ticket) is None]
-    if done and not (numbers if wanted is None else chosen):
+    selected = [ticket for ticket in issued.values() if (wanted is None or ticket.id in wanted) and ticket.number not in returned]
+    numbers = [ticket.number for ticket in selected if _refusal(purchase, ticket) is None]
+    if returned and not (numbers if wanted is None else selected):
         return purchase  # a repeated request
     until = refundable_until(purchase.event_id)
     if until is None or now > until:
         raise ReturnsClosed(refundable_until=None if until is None else clock.iso(until))
     if purchase.is_disputed:
         raise OrderDisputed()
-    refusals = [reason for ticket in chosen if (reason := _refusal(purchase, ticket)) is not None]
+    refusals = [reason for ticket in selected if (reason := _refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
     if refundable_cents(purchase, numbers) <= 0:

@@ -94,8 +94,8 @@ def _load_state(now: int) -> SweepState:
 
 def _may_have_holds(event: Event, now: int) -> bool:
     """Whether the event may have holds. Only its dates count, because a cancelled event or a closed tier may still have earlier holds."""
-    chosen = settings.current()
-    last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
+    current = settings.current()
+    last_hold_until = event.last_sale_at + event.effective_hold_seconds(current.hold_seconds) + current.checkout_seconds
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 

@@ -204,9 +204,9 @@ def _our_payments(report: ReconciliationReport, paid: set[str]) -> Iterator[Prov
 
     A purchase made at the end of the span may open its payment after the span, so `paid` also covers payments that were opened later.
     """
-    chosen = settings.current()
-    for payment in payments.list_payments(report.since, report.until + catalog.longest_hold_seconds() + chosen.checkout_seconds):
-        if payment.namespace != chosen.provider_namespace or payment.purchase_id is None:
+    current = settings.current()
+    for payment in payments.list_payments(report.since, report.until + catalog.longest_hold_seconds() + current.checkout_seconds):
+        if payment.namespace != current.provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:
             paid.add(payment.id)

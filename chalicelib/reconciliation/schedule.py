@@ -40,10 +40,10 @@ def run(now: int) -> ReconciliationReport | None:
     """
     if not payments.has_external_provider():
         return None
-    chosen = settings.current()
+    current = settings.current()
     last_run = load_last_run()
     reached = last_run.until if last_run is not None else None
-    end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - chosen.checkout_seconds
+    end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - current.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
     # An event reports the decision of a dispute, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
