@@ -102,7 +102,7 @@ def test_each_of_several_providers_has_its_own_list(shop, monkeypatch):
 
 def test_a_cancelled_payout_keeps_stripes_word_in_its_old_field(shop, monkeypatch):
     shop.buy("ada", 1)
-    cancelled = stripe_mapping.payout_of({**shop.fake.create_payout(), "status": "canceled"})
+    cancelled = stripe_mapping.convert_payout({**shop.fake.create_payout(), "status": "canceled"})
     monkeypatch.setattr(stripe, "list_payouts", lambda limit, after: PayoutPage([cancelled], None))
     [payout] = show(shop.api)["payouts"]
     assert (payout["state"], payout["status"]) == ("cancelled", "canceled")

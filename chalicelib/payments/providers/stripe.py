@@ -93,9 +93,9 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         "amount": payment.amount_cents,
         "currency": payment.currency.lower(),
         "automatic_payment_methods": {"enabled": True},
-        "metadata": _metadata_of(metadata),
+        "metadata": _stripe_metadata(metadata),
     }
-    return mapping.payment_of_intent(
+    return mapping.convert_payment_intent(
         _call_to_open(lambda api: api.v1.payment_intents.create(params, _opening_key("intent", metadata, payment, params)))
     )
 
@@ -115,8 +115,8 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         "line_items": items,
         "success_url": page.success_url,
         "client_reference_id": metadata.purchase_id,
-        "metadata": _metadata_of(metadata),
-        "payment_intent_data": {"metadata": _metadata_of(metadata)},
+        "metadata": _stripe_metadata(metadata),
+        "payment_intent_data": {"metadata": _stripe_metadata(metadata)},
         **({"cancel_url": page.cancel_url} if page.cancel_url else {}),
         **({"expires_at": page.expires_at} if page.expires_at else {}),
         **({"customer_email": page.email} if page.email else {}),
@@ -126,20 +126,20 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         return api.v1.checkout.sessions.create(params, _opening_key("session", metadata, payment, params))
 
     try:
-        return mapping.payment_of_session(_call_to_open(create))
+        return mapping.convert_checkout_session(_call_to_open(create))
     except PriceMismatch as refusal:
         if getattr(refusal.__cause__, "param", None) != "customer_email":
             raise
         del params["customer_email"]  # Stripe's rules for addresses are stricter than ours; the buyer types it again on Stripe's page
-        return mapping.payment_of_session(_call_to_open(create))
+        return mapping.convert_checkout_session(_call_to_open(create))
 
 
 def fetch_payment_by_id(provider_id: str) -> ProviderPayment:
     """Fetch a Payment Intent or a Checkout Session in its current state."""
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
-        return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
-    return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]})))
+        return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
+    return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]})))
 
 
 def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
@@ -160,8 +160,8 @@ def _cancel(provider_id: str) -> ProviderPayment:
 
     try:
         if _is_checkout_session(provider_id):
-            return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
-        return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
+            return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
+        return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
     except stripe.InvalidRequestError:
         return fetch_payment_by_id(provider_id)  # too late: already paid or cancelled
 
@@ -178,7 +178,7 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
     }
     params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
     try:
-        return mapping.refund_of(call(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params))))
+        return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params))))
     except stripe.InvalidRequestError as error:
         log.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
@@ -197,30 +197,30 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
 def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
     """Return all refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
-    return [mapping.refund_of(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
+    return [mapping.convert_refund(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
 
 
 def fetch_refund(provider_id: str) -> ProviderRefund:
     params: Any = _EXPAND_PAYMENT
-    return mapping.refund_of(call(lambda api: api.v1.refunds.retrieve(provider_id, params)))
+    return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params)))
 
 
 def fetch_dispute(provider_id: str) -> ProviderDispute:
     params: Any = _EXPAND_PAYMENT
-    return mapping.dispute_of(call(lambda api: api.v1.disputes.retrieve(provider_id, params)))
+    return mapping.convert_dispute(call(lambda api: api.v1.disputes.retrieve(provider_id, params)))
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
     """Yield the Payment Intents that were created in [since, until), in epoch seconds."""
-    return map(mapping.payment_of_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
+    return map(mapping.convert_payment_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
 
 
 def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    return map(mapping.refund_of, _list_created("refunds", since, until, **_EXPAND_IN_LISTS))
+    return map(mapping.convert_refund, _list_created("refunds", since, until, **_EXPAND_IN_LISTS))
 
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    return map(mapping.dispute_of, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
+    return map(mapping.convert_dispute, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
 
 
 def list_payouts(limit: int, after: str | None) -> PayoutPage:
@@ -234,13 +234,13 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
         raise InvalidInput(
             "This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor"
         ) from None
-    payouts = [mapping.payout_of(payout) for payout in page["data"]]
+    payouts = [mapping.convert_payout(payout) for payout in page["data"]]
     return PayoutPage(payouts, payouts[-1].id if page["has_more"] else None)
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
     """Yield the events that Stripe sent, or tried to send, to our webhook. Stripe keeps events for 30 days."""
-    return map(mapping.event_of, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
+    return map(mapping.convert_event, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
@@ -257,7 +257,7 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
             event: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         except (stripe.SignatureVerificationError, UnicodeDecodeError, msgspec.DecodeError):
             continue
-        return mapping.event_of(event)
+        return mapping.convert_event(event)
     return None
 
 
@@ -276,7 +276,7 @@ def _is_checkout_session(provider_id: str) -> bool:
     return provider_id.startswith("cs_")
 
 
-def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
+def _stripe_metadata(metadata: PaymentMetadata) -> dict[str, str]:
     # The namespace identifies the shop: several shops may share one Stripe account, and each shop receives the webhooks for all of them.
     return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
 

@@ -53,12 +53,12 @@ EVENT_TYPES: dict[str, EventSubject] = {
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
 
 
-def payment_of_intent(intent: Json) -> ProviderPayment:
+def convert_payment_intent(intent: Json) -> ProviderPayment:
     """Convert a Payment Intent, with its latest charge if the charge was expanded."""
     return ProviderPayment(provider="stripe", id=intent["id"], client_secret=intent.get("client_secret"), **_payment_fields(intent))
 
 
-def payment_of_session(session: Json) -> ProviderPayment:
+def convert_checkout_session(session: Json) -> ProviderPayment:
     """Convert a Checkout Session, with its Payment Intent if the buyer has begun to pay and the Payment Intent was expanded."""
     payment_intent = session.get("payment_intent")
     metadata = session.get("metadata") or {}
@@ -81,10 +81,10 @@ def payment_of_session(session: Json) -> ProviderPayment:
     return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), email=email, **fields)
 
 
-def refund_of(refund: Json) -> ProviderRefund:
+def convert_refund(refund: Json) -> ProviderRefund:
     """Convert a refund, with its Payment Intent if the Payment Intent was expanded."""
     metadata = refund.get("metadata") or {}
-    owner = metadata if "purchase_id" in metadata else _metadata_of_payment(refund)
+    owner = metadata if "purchase_id" in metadata else _payment_metadata(refund)
     attempt = str(metadata.get("attempt", "0"))
     return ProviderRefund(
         provider="stripe",
@@ -92,7 +92,7 @@ def refund_of(refund: Json) -> ProviderRefund:
         status=_REFUND_STATUS[refund["status"]],
         amount_cents=refund["amount"],
         currency=refund["currency"].upper(),
-        payment_intent_id=_id_of(refund.get("payment_intent")),
+        payment_intent_id=_object_id(refund.get("payment_intent")),
         refund_id=metadata.get("refund_id"),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         namespace=owner.get("namespace"),
@@ -101,16 +101,16 @@ def refund_of(refund: Json) -> ProviderRefund:
     )
 
 
-def dispute_of(dispute: Json) -> ProviderDispute:
+def convert_dispute(dispute: Json) -> ProviderDispute:
     """Convert a dispute whose Payment Intent was expanded."""
-    owner = _metadata_of_payment(dispute)
+    owner = _payment_metadata(dispute)
     return ProviderDispute(
         provider="stripe",
         id=dispute["id"],
         status=_DISPUTE_STATUS.get(dispute["status"]),
         amount_cents=dispute["amount"],
         currency=dispute["currency"].upper(),
-        payment_intent_id=_id_of(dispute.get("payment_intent")),
+        payment_intent_id=_object_id(dispute.get("payment_intent")),
         reason=dispute["reason"],
         due_at=(dispute.get("evidence_details") or {}).get("due_by"),
         namespace=owner.get("namespace"),
@@ -118,7 +118,7 @@ def dispute_of(dispute: Json) -> ProviderDispute:
     )
 
 
-def payout_of(payout: Json) -> ProviderPayout:
+def convert_payout(payout: Json) -> ProviderPayout:
     """Convert a payout. Payouts cover the whole account, including the sales of other systems."""
     return ProviderPayout(
         id=payout["id"],
@@ -132,7 +132,7 @@ def payout_of(payout: Json) -> ProviderPayout:
     )
 
 
-def event_of(event: Json) -> ProviderEvent:
+def convert_event(event: Json) -> ProviderEvent:
     """Convert an event of any type, with its object as it was when the event was sent."""
     kind = str(event.get("type", ""))
     about: Json = (event.get("data") or {}).get("object") or {}
@@ -147,7 +147,7 @@ def event_of(event: Json) -> ProviderEvent:
         namespace=metadata.get("namespace"),
         carries_metadata=about.get("object") in _CARRIES_METADATA,
         purchase_id=metadata.get("purchase_id"),
-        payment_intent_id=_id_of(about.get("payment_intent")),
+        payment_intent_id=_object_id(about.get("payment_intent")),
     )
 
 
@@ -167,17 +167,17 @@ def _payment_fields(intent: Json) -> Json:
         "namespace": metadata.get("namespace"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
-        "charge_id": _id_of(charge) or error.get("charge"),
+        "charge_id": _object_id(charge) or error.get("charge"),
         "decline_code": error.get("decline_code") or error.get("code"),
     }
 
 
-def _metadata_of_payment(refund_or_dispute: Json) -> Json:
+def _payment_metadata(refund_or_dispute: Json) -> Json:
     intent = refund_or_dispute.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
 
-def _id_of(field: Any) -> str | None:
+def _object_id(field: Any) -> str | None:
     """Return the id in a field that holds an object or only the object's id."""
     found: str | None = field["id"] if isinstance(field, dict) else field
     return found
