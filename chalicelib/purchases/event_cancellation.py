@@ -96,7 +96,7 @@ def begin_cancellation(cancellation: Cancellation) -> None:
 
 
 def find_cancellation(event_id: str) -> Cancellation | None:
-    """Load the cancellation of an event, finished or not, with consistent reads. Returns None if the event was not cancelled."""
+    """Load the cancellation of an event, finished or not, with strongly consistent reads. Returns None if there is no cancellation."""
     row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
     return _cancellation(row) if row is not None else None
 
