@@ -180,10 +180,10 @@ def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
 def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest. A guest whose cookie is still valid gets the same identity again."""
     is_cookie = session_cookie.is_requested(request)
-    known = session_cookie.read_guest(request) if is_cookie else None
-    if known is not None:
+    guest_token = session_cookie.read_guest(request) if is_cookie else None
+    if guest_token is not None:
         with suppress(SessionOver):
-            return _tokens_reply(request, service.refresh(request, known), is_cookie, 201)
+            return _tokens_reply(request, service.refresh(request, guest_token), is_cookie, 201)
     with limited_by_address(request, SIGN_UP):
         return _tokens_reply(request, service.begin_guest_session(request), is_cookie, 201)
 

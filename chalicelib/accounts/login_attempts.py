@@ -69,8 +69,8 @@ def find_mark(marks: Sequence[str], email: str) -> Mark | None:
 
 def mark_device(marks: Sequence[str], email: str, generation: int) -> str:
     """Return the mark for a device of the address's owner: the device's present mark if it has this generation, otherwise a new mark."""
-    known = find_mark(marks, email)
-    return known.text if known is not None and known.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
+    mark = find_mark(marks, email)
+    return mark.text if mark is not None and mark.generation == generation else _mark(secrets.token_hex(8), email, str(generation))
 
 
 def _mark(nonce: str, email: str, generation: str) -> str:

@@ -59,15 +59,15 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
         with lock_copies(must_wait=must_wait) as is_locked:
             if is_locked and (stale := _select_stale(groups, now)):
                 _load_figures(stale, now)
-    shown = [entry for group in groups for entry in _known_figures(group).items()]
-    return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
+    entries = [entry for group in groups for entry in _known_figures(group).items()]
+    return {stock_id: figures.stock for stock_id, figures in entries if figures.capacity or figures.is_open}
 
 
 def _known_figures(group: StockGroup) -> dict[str, Figures]:
     """Return this instance's figures of the group, fresh or stale."""
     copy = find_copy(group.id)
-    known = {} if copy is None else copy.display.figures
-    return {stock_id: known[stock_id] for stock_id in group.shard_counts if stock_id in known}
+    all_figures = {} if copy is None else copy.display.figures
+    return {stock_id: all_figures[stock_id] for stock_id in group.shard_counts if stock_id in all_figures}
 
 
 def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:

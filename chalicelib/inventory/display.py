@@ -104,7 +104,7 @@ class Figures(Struct, frozen=True, array_like=True):
 
 
 class Display(Struct, frozen=True):
-    """The display item of a group. Each write increments `version`; `holder` is the instance that last refreshed it or is refreshing it.
+    """The display item of a group. Each write increments `version`. `holder` is the instance that is or was the last to refresh the item.
 
     Until `leased_until` (epoch seconds; 0 means no lease), only the holder refreshes the item.
     """
@@ -272,7 +272,7 @@ class Copy(Struct):
 _copies: Memory[tuple[str, str], Copy] = Memory()  # by table and group id
 _names: Memory[Literal["instance"], str] = Memory()  # the name under which this instance holds leases
 
-# By stock id: when this instance last moved tickets of the stock, and when it last released tickets of the stock or opened or closed it.
+# By stock id: when this instance last moved tickets of the stock, and when it last released tickets or opened or closed the stock.
 _moved_at: Memory[str, int] = Memory()
 _changed_at: Memory[str, int] = Memory()
 

@@ -146,11 +146,11 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
     """Reserve tickets: nobody else can buy them until the reservation expires."""
     user_id = _require_buyer(request, body.token)
     items = _requested_items(body)
-    wanted = ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now)
+    reservation = ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now)
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
-            purchase = reservations.reserve(wanted, purchase_id, attempt)
+            purchase = reservations.reserve(reservation, purchase_id, attempt)
             attempt.is_bounded = True  # the buyer's record has counted the attempt
             return Reply(views.reservation_view(purchase, request.now), 201)
 
@@ -301,10 +301,10 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
         options = read_options(request, body)
-        wanted = CheckoutRequest(
+        checkout_request = CheckoutRequest(
             user_id=user_id, purchase_id=body.reservation_id, options=options, key=key, now=request.now, replace=body.replace
         )
-        result = checkout.open_checkout(wanted)
+        result = checkout.open_checkout(checkout_request)
         attempt.is_bounded = result.is_new  # a checkout is opened only once
     return _session_reply(result, request.now, is_change=body.replace)
 

@@ -28,20 +28,20 @@ def record_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: i
 
 
 def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
-    status, known = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
-    if status is None or (known is not None and (known.status == status or known.status != "open")):
+    status, known_dispute = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
+    if status is None or (known_dispute is not None and (known_dispute.status == status or known_dispute.status != "open")):
         return purchase
     if status == "lost":
         purchase = _void_ahead(purchase, provider_dispute, now)
-        known = purchase.find_dispute(provider_dispute.id)
-    saved = _save_dispute(purchase, known, provider_dispute, status, now)
+        known_dispute = purchase.find_dispute(provider_dispute.id)
+    saved = _save_dispute(purchase, known_dispute, provider_dispute, status, now)
     log.count(f"disputes_{status}")
     log.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
     return saved
 
 
 def _save_dispute(
-    purchase: Purchase, known: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
+    purchase: Purchase, known_dispute: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
 ) -> Purchase:
     """Save the dispute and all its consequences in one transaction. Raises Conflict if the purchase, a ticket or a seat has changed."""
     assert provider_dispute.payment_intent_id is not None
@@ -52,13 +52,13 @@ def _save_dispute(
         currency=provider_dispute.currency,
         reason=provider_dispute.reason,
         payment_intent_id=provider_dispute.payment_intent_id,
-        at=known.at if known else now,
+        at=known_dispute.at if known_dispute else now,
         due_at=provider_dispute.due_at,
-        voided=known.voided if known else [],
+        voided=known_dispute.voided if known_dispute else [],
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
     items = [
-        *ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now),
+        *ledger_entries.dispute_items(purchase, provider_dispute, is_new=known_dispute is None, now=now),
         _case_item(purchase, dispute, provider_dispute.provider, now),
     ]
     after = purchase

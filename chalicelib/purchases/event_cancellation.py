@@ -175,10 +175,10 @@ def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None)
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
     catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
-    known = find_cancellation(event_id)
-    if known is None:  # the bootstrap file cancelled the event
+    existing = find_cancellation(event_id)
+    if existing is None:  # the bootstrap file cancelled the event
         begin_cancellation(new)
-    return known or new
+    return existing or new
 
 
 def process_cancellations(now: int) -> int | None:
@@ -218,13 +218,13 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     ids = _purchase_ids(event.id, cancellation.position)
     while batch := list(islice(ids, BATCH)):
         results = _refund_batch(cancellation, batch, now)
-        done = results[: results.index("failed")] if "failed" in results else results
-        if done:
-            orders = cancellation.orders + done.count("refunded") + done.count("was_refunded")
-            disputed = cancellation.disputed + done.count("disputed")
-            cancellation = replace(cancellation, position=batch[len(done) - 1], orders=orders, disputed=disputed)
+        results_before_failure = results[: results.index("failed")] if "failed" in results else results
+        if results_before_failure:
+            orders = cancellation.orders + results_before_failure.count("refunded") + results_before_failure.count("was_refunded")
+            disputed = cancellation.disputed + results_before_failure.count("disputed")
+            cancellation = replace(cancellation, position=batch[len(results_before_failure) - 1], orders=orders, disputed=disputed)
             save_cancellation(cancellation)
-        if len(done) < len(batch):
+        if len(results_before_failure) < len(batch):
             raise OrdersFailed(event.id)
         yield results.count("refunded")
     _end_pass(cancellation, now)

@@ -93,9 +93,9 @@ def move_session(session: Session, user_id: str, now: int) -> GuestOrders:
     A repeated call finishes the work.
     """
     sessions.begin_move(session, user_id, now)
-    moved = move(session.user_id, user_id, now)
+    counts = move(session.user_id, user_id, now)
     sessions.end_moved_session(session, now)
-    return moved
+    return counts
 
 
 def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
@@ -103,15 +103,15 @@ def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
 
     A reservation stays with the guest if the user has a reservation for the same event. The guest's reservation moves once it is paid.
     """
-    moved = GuestOrders(0, 0)
+    counts = GuestOrders(0, 0)
     for purchase in _load_purchases(guest_id):
         count = store.retry_on_conflict(purchase, partial(_move_purchase, guest_id, user_id, now=now))
         if count is not None:
-            moved = GuestOrders(moved.orders + 1, moved.tickets + count)
+            counts = GuestOrders(counts.orders + 1, counts.tickets + count)
     for ticket in queries.list_all_tickets(guest_id):  # only tickets of other people's orders are left
-        moved = GuestOrders(moved.orders, moved.tickets + _move_received(ticket, user_id, now))
-    log.info("guest.moved", user_id=user_id, orders=moved.orders, tickets=moved.tickets)
-    return moved
+        counts = GuestOrders(counts.orders, counts.tickets + _move_received(ticket, user_id, now))
+    log.info("guest.moved", user_id=user_id, orders=counts.orders, tickets=counts.tickets)
+    return counts
 
 
 def _load_purchases(guest_id: str) -> list[Purchase]:
@@ -173,14 +173,14 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
         lambda: queries.load_tickets(order),
     )
     _require_sendable(order, issued)
-    known = queries.find_buyer(order, details, account).email
+    current_email = queries.find_buyer(order, details, account).email
     if account is not None and email_key(email) == email_key(account.email):
         corrected = replace(details, customer_email=None, payment_email=None)  # emails then follow the account's address
-    elif account is not None and (known is None or email_key(email) != email_key(known)):
+    elif account is not None and (current_email is None or email_key(email) != email_key(current_email)):
         raise AccountAddressFixed(path="$.email")
     else:
         corrected = replace(details, customer_email=email, payment_email=None)
-    is_changed = known != email
+    is_changed = current_email != email
     if not is_changed and order.resent_at and now < order.resent_at[-1] + REPEAT_SECONDS:
         return order
     recent = [at for at in order.resent_at if at > now - RESENT_PERIOD_SECONDS]
@@ -191,8 +191,8 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     )
     saved = store.save(order, replace(order, resent_at=[*recent, now]), [entry], details=corrected if is_changed else None)
     log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
-    if known is not None and email_key(known) != email_key(email):
-        _tell_former_address(order, known, now)
+    if current_email is not None and email_key(current_email) != email_key(email):
+        _tell_former_address(order, current_email, now)
     return saved
 
 

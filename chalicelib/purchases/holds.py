@@ -41,8 +41,8 @@ def hold_requests(
         is_offer = purchase.waitlist_entry_id is not None
         return HoldRequest(stock_id, shard_count, quantity, purchase.id, expires_at, now, group, is_pooled, takes_kept, is_offer)
 
-    wanted = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
-    requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in wanted]
+    tier_quantities = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
+    requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in tier_quantities]
     if event.pool_id is not None:
         requests.append(request(event.pool_id, event.pool_shards, purchase.quantity))
     return requests

@@ -272,8 +272,8 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
         data_token = mails.exchange_link(link, "own_data", request.now)
         found = queries.list_tickets_of_address(link.email)[:MAX_PAGE]
     snapshot = catalog.snapshot()
-    shown = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
-    return Reply(FoundTicketsView(shown, data_token, _list_returnable(found, request.now)))
+    ticket_views = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
+    return Reply(FoundTicketsView(ticket_views, data_token, _list_returnable(found, request.now)))
 
 
 class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):

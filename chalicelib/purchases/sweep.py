@@ -269,5 +269,5 @@ def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
 
 
 def _mismatched_shards(shards: list[Shard], events: Mapping[str, Event]) -> list[Shard]:
-    known = [(shard, event) for shard in shards if (event := events.get(shard.stock_id)) is not None]
-    return [shard for shard, event in known if event.is_closed == shard.is_open]
+    pairs = [(shard, event) for shard in shards if (event := events.get(shard.stock_id)) is not None]
+    return [shard for shard, event in pairs if event.is_closed == shard.is_open]

@@ -85,10 +85,10 @@ def mark_changed(event_ids: Iterable[str], now: int) -> None:
     An instance marks an event only once for each minute.
     """
     minute = (now + MINUTE + SECONDS_TO_WRITE) // MINUTE
-    known = _marked.entries.get(minute, set())
-    if new := set(event_ids) - known:
+    marked_ids = _marked.entries.get(minute, set())
+    if new := set(event_ids) - marked_ids:
         mark_due(new, minute)
-        _marked.entries = {minute: known | new}
+        _marked.entries = {minute: marked_ids | new}
 
 
 def mark_due(event_ids: Iterable[str], minute: int) -> None:

@@ -300,12 +300,12 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
     """Return how the purchase is paid. Returns None before its checkout is open."""
     payment = purchase.payment
-    shown = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
-    if shown and url:
-        return replace(shown, url=url)
-    if shown and client_secret:
-        return replace(shown, client_secret=client_secret, publishable_key=payments.browser_key(shown.provider))
-    return shown
+    view = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
+    if view and url:
+        return replace(view, url=url)
+    if view and client_secret:
+        return replace(view, client_secret=client_secret, publishable_key=payments.browser_key(view.provider))
+    return view
 
 
 def order_view(purchase: Purchase) -> OrderView:

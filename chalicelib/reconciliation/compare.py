@@ -177,7 +177,7 @@ def _provider_name(case: Case) -> str:
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:
     provider_payment, purchase = payments.external_provider(provider).find_payment_by_id(payment_intent_id), queries.load(purchase_id)
     if provider_payment is not None and purchase is None:
-        # Report the payment, never refund it here: it may be a finding because too many payments had unknown purchases.
+        # Only report the payment: an earlier run may have refused to refund it, because too many payments had unknown purchases.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
     elif provider_payment is not None:
         _compare_payment(run, provider_payment, purchase)

@@ -109,8 +109,8 @@ class Arrivals(msgspec.Struct, frozen=True):
     @property
     def last_position(self) -> int:
         """The last position given out. It is higher than `total` while some late counters lag behind the others."""
-        taken = [(number - 1) * len(self.late) + place for place, number in enumerate(self.late, 1) if number]
-        return self.drawn + max(taken, default=0)
+        positions = [(number - 1) * len(self.late) + place for place, number in enumerate(self.late, 1) if number]
+        return self.drawn + max(positions, default=0)
 
 
 def find_room(event_id: str) -> Room | None:
