@@ -70,10 +70,8 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
         running: dict[Future[_Answer], ProviderTask] = {}
         at_once = 1  # until the provider answers for the first time
-        while True:
-            _start_tasks(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
-            if not running:
-                break
+        _start_tasks(pool, running, waiting, at_once)
+        while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
                 is_answered = _finish(task, future, result)
@@ -82,6 +80,8 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
                     seconds = future.result().seconds / task.max_calls
                     call_seconds += NEWEST_SHARE * (seconds - call_seconds)
                 at_once = tasks_at_once(rate, call_seconds) if is_answered else 1
+                # The next call waits neither for the other answers nor for what their tasks write.
+                _start_tasks(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
     result.gave_up = unanswered >= MAX_UNANSWERED
     return result
 

@@ -1,12 +1,14 @@
 """Tasks for the payment provider run several at once, in the caller's context, without blocking each other."""
 
 import threading
+from concurrent.futures import ALL_COMPLETED, wait
 from contextvars import ContextVar
 
 import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
+from chalicelib.payments import provider_tasks
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.payments.provider_tasks import MAX_UNANSWERED, ProviderTask, alternate, run_each, tasks_at_once
 
@@ -62,6 +64,19 @@ def test_the_number_at_once_follows_the_seconds_of_the_calls(work, time):
     slow = [work.task(name, ask=lambda: time.advance(30)) for name in range(10)]
     waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(32)]
     assert run_each([*slow, *waiting]).finished == 42
+
+
+def test_the_next_call_does_not_wait_for_other_answers_to_be_handled(work, monkeypatch):
+    """Eight answers arrive together. The next call begins when the first of them is handled, so the second one sees it."""
+    monkeypatch.setattr(provider_tasks, "wait", lambda running, return_when: wait(running, return_when=ALL_COMPLETED))
+    has_begun = threading.Event()
+
+    def finish():
+        if len(work.finished) == 3:  # the first task alone, and two of the eight
+            assert has_begun.wait(timeout=60)
+
+    tasks = [work.task(name, ask=has_begun.set if name == 9 else None, finish=finish) for name in range(10)]
+    assert run_each(tasks).finished == 10
 
 
 @pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 32)])
