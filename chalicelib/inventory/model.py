@@ -52,7 +52,7 @@ class Shard(Struct, frozen=True):
 
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
     `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
-    waitlist.
+    waitlist. With `kept_above`, a shard keeps its tickets only while more than so many are available.
     """
 
     id: str
@@ -64,18 +64,21 @@ class Shard(Struct, frozen=True):
     version: int
     is_pooled: bool = False
     is_kept: bool = False
+    kept_above: int | None = None
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Self:
         """Decode a shard in DynamoDB's wire format. Written by hand for speed: every stock read and every refused hold uses this code."""
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
+        kept_above = int(item["kept_above"]["N"]) if "kept_above" in item else None
         return cls(
             id=item["id"]["S"],
             holds=holds,
             is_open=item["open"]["BOOL"],
             is_pooled="pooled" in item,
-            is_kept="kept" in item and keeps_tickets(),
+            is_kept="kept" in item and keeps_tickets() and (kept_above is None or numbers["available"] > kept_above),
+            kept_above=kept_above,
             **numbers,
         )
 
@@ -91,6 +94,11 @@ class Shard(Struct, frozen=True):
     @property
     def held(self) -> int:
         return sum(quantity for quantity, _ in self.holds.values())
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the shard keeps its tickets for the waitlist, or would keep those that come back."""
+        return self.is_kept or self.kept_above is not None
 
     @property
     def for_waitlist(self) -> int:

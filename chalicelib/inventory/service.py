@@ -103,6 +103,12 @@ def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
     display.note_change(stock_id)
 
 
+def keep_above(stock_id: str, shards: Iterable[Shard]) -> None:
+    """Let everybody have the tickets that these kept shards of a stock have now. Tickets that come back on top of them are kept."""
+    parallel.call_each(lambda shard: store.keep_above(shard.id, shard.available), list(shards))
+    display.note_change(stock_id)
+
+
 def correct_open_flags(shards: Sequence[Shard]) -> int:
     """Open these shards if they are closed, or close them if they are open, unless a shard has changed. Returns how many were written."""
     written = parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards)

@@ -14,6 +14,7 @@ from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard, keep
 
 FEATURE = "inventory"
 KEY = "id"
+_NOT_KEPT = "(attribute_not_exists(kept) OR available <= kept_above)"
 
 
 class HoldRefused(Exception):
@@ -81,7 +82,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
             # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
-            f" AND {_pool_condition(is_pooled)}{'' if takes_kept or not keeps_tickets() else ' AND attribute_not_exists(kept)'}",
+            f" AND {_pool_condition(is_pooled)}{'' if takes_kept or not keeps_tickets() else f' AND {_NOT_KEPT}'}",
             ExpressionAttributeNames={"#hold": hold.hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(hold.quantity)}, {"N": str(expires_at)}]},
@@ -242,7 +243,7 @@ def mark_pooled(shard_id: str) -> bool:
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
-    """Start or stop keeping the available tickets of a shard for the waitlist.
+    """Start or stop keeping all available tickets of a shard for the waitlist.
 
     Returns False if the shard does not exist or needs no change.
     """
@@ -250,9 +251,32 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
         dynamo.update_item(
             TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
-            UpdateExpression=("SET kept = :true," if is_kept else "REMOVE kept SET") + " version = version + :one",
-            ConditionExpression="attribute_exists(id) AND attribute_not_exists(kept)" if is_kept else "attribute_exists(kept)",
+            UpdateExpression=("SET kept = :true, {} REMOVE kept_above" if is_kept else "SET {} REMOVE kept, kept_above").format(
+                "version = version + :one"
+            ),
+            ConditionExpression="attribute_exists(id) AND (attribute_not_exists(kept) OR attribute_exists(kept_above))"
+            if is_kept
+            else "attribute_exists(kept)",
             ExpressionAttributeValues={":one": {"N": "1"}, **({":true": {"BOOL": True}} if is_kept else {})},
+        )
+    except ClientError as error:
+        _refused_shard(error)
+        return False
+    return True
+
+
+def keep_above(shard_id: str, available: int) -> bool:
+    """Let everybody have the tickets of a kept shard while it has at most so many. Tickets that come back on top of them are kept.
+
+    Returns False if the shard does not exist or is not kept.
+    """
+    try:
+        dynamo.update_item(
+            TableName=shard_table_name(),
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression="SET kept_above = :available, version = version + :one",
+            ConditionExpression="attribute_exists(kept)",
+            ExpressionAttributeValues={":available": {"N": str(available)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
         _refused_shard(error)

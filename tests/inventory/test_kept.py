@@ -52,6 +52,29 @@ def test_tickets_released_in_a_kept_stock_stay_kept(shard_count):
     take_kept(8, shard_count)
 
 
+@pytest.mark.parametrize("shard_count", [1, 4])
+def test_a_stock_may_let_everybody_have_what_it_has_and_keep_what_comes_back(shard_count):
+    create_stock(8, shard_count)
+    holds = hold(7, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    inventory.keep_above("t", read_shards(shard_ids("t", shard_count)))
+    [last] = hold(1, shard_count)
+    inventory.release_holds([last])
+    hold(1, shard_count)
+    inventory.release_holds([*holds, last])
+    with pytest.raises(NotEnoughTickets):
+        hold(1, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    assert {shard.kept_above for shard in read_shards(shard_ids("t", shard_count))} == {None}
+    take_kept(7, shard_count)
+
+
+def test_a_stock_that_is_not_kept_has_nothing_to_let_go():
+    create_stock(8, 2)
+    inventory.keep_above("t", read_shards(shard_ids("t", 2)))
+    assert not any(shard.is_marked for shard in read_shards(shard_ids("t", 2)))
+
+
 def test_a_shard_that_a_crash_left_unkept_is_kept_by_a_repetition():
     create_stock(8, 4)
     inventory.set_kept("t", 2, True)

@@ -139,6 +139,28 @@ def test_two_allocators(play_sold_out):
     play_sold_out(scenario)
 
 
+def test_a_leftover_ticket_on_public_sale(play_sold_out):
+    """Only w2 waits, for three. While one ticket is on public sale, two come back, and somebody joins for one."""
+
+    def scenario(play, sold_out):
+        for user in ("w1", "w3", "w4"):
+            sold_out.leave(user)
+        sold_out.give_back(0)
+        lines.run_allocator()
+        actors = {
+            "returns": lambda: sold_out.give_back(1, 2),
+            "passer-by": lambda: sold_out.pass_by().status,
+            "joiner": lambda: lines.join(sold_out.api, "w5", sold_out.event_id, tier_ids=[sold_out.tier_id]).status,
+            "allocator": lines.run_allocator,
+        }
+        run = play(actors, crashes=crashes(play))
+        sold_out.check(is_recovered="passer-by" not in run.crashed)
+        if run.results.get("passer-by") == 409 and run.results.get("joiner") == 409 and not run.crashed:
+            assert sold_out.offered() == ["w2"]
+
+    play_sold_out(scenario)
+
+
 def test_an_allocator_and_a_manager_offer_the_only_ticket_once(play_sold_out):
     outcomes = set()
 

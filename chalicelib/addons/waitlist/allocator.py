@@ -169,16 +169,17 @@ class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
     `left` are the tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers for which anybody waits who is
-    not known to be at their limit.
+    not known to be at their limit, and `smallest` the smallest quantity that these people still wait for, by tier id.
     """
 
     def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
-        self.event, self.allocator, self.now, self.report, self.is_following = event, allocator, now, report, is_following
+        self.current, self.event, self.allocator, self.now, self.report = current, event, allocator, now, report
+        self.is_following = is_following
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
         self.turns = TURNS if event.last_sale_at - now > LAST_DAY_SECONDS else None
-        self.wanted = set[str]()
+        self.wanted, self.smallest = set[str](), dict[str, int]()
         census = None if is_following else store.find_census(event.id)
         self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
         self.census = _begin_census(event.id, now) if self.is_full else census or Census(full_at=now)
@@ -190,7 +191,10 @@ class _Pass:
         self.chunk = 1  # how many buyers are checked next; grows while many of them cannot have an offer
 
     def run(self) -> bool:
-        """Make offers, count the line, and release tickets that nobody wants. Returns whether to pass through the line again."""
+        """Make offers, count the line, and release tickets that nobody wants or that are too few for everybody who wants them.
+
+        Returns whether to pass through the line again.
+        """
         is_complete = self._serve_line()
         if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
             return False
@@ -202,7 +206,13 @@ class _Pass:
             self.census.offered = len(store.list_offered(self.event.id))
             store.save_census(self.event.id, self.census, self.now, self.event.last_sale_at + KEPT_SECONDS)
         wanted = self.wanted if is_complete else self.wanted | self.census.tiers.keys()
-        return kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted)
+        if kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted):
+            return True
+        left = {tier_id: free_tickets(supply, self.left) for tier_id, supply in self.supplies.items()}
+        if (is_complete and not self.is_stopped) or not any(left.values()):
+            too_large = {tier_id: quantity for tier_id, quantity in self.smallest.items() if 0 < left.get(tier_id, 0) < quantity}
+            kept_stocks.spare_leftovers(self.current, self.event, self.stock, self.line, too_large)
+        return False
 
     def _serve_line(self) -> bool:
         """Make offers while tickets are left, and count the places if the whole line is due. Returns whether the whole line was read."""
@@ -225,8 +235,13 @@ class _Pass:
 
     def _note_wanted(self, places: list[Place]) -> None:
         for place in places:
-            if not isinstance(self.checked.get(place.entry.id), PurchaseLimitExceeded):
-                self.wanted |= {tier_id for tier_id, supply in self.stock.supplies.items() if place.entry.accepts(supply.tier)}
+            entry = place.entry
+            if isinstance(self.checked.get(entry.id), PurchaseLimitExceeded):
+                continue
+            tier_ids = {tier_id for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
+            self.wanted |= tier_ids
+            if entry.id not in self.gone:
+                self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in tier_ids}
 
     def _count(self, places: list[Place]) -> None:
         for place in places:

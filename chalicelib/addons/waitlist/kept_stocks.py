@@ -1,7 +1,8 @@
 """Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for the line.
 
 When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for it any more. Therefore, an
-entry for a sale that has not opened yet takes no tickets from the buyers at the opening.
+entry for a sale that has not opened yet takes no tickets from the buyers at the opening. Tickets that are too few for everybody in the line
+are on public sale meanwhile.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import store
 from chalicelib.addons.waitlist.model import Line
-from chalicelib.addons.waitlist.offer_plan import TierSupply
+from chalicelib.addons.waitlist.offer_plan import TierSupply, free_tickets
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import sale_refusal
@@ -64,6 +65,27 @@ def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -
     return bool(released)
 
 
+def spare_leftovers(current: Catalog, event: Event, stock: EventStock, line: Line, too_large: Mapping[str, int]) -> None:
+    """Put tickets on public sale that are too few for everybody who waits for them, and keep all tickets of the line's other stocks.
+
+    `too_large` has the smallest waiting party of each tier whose free tickets fit nobody, by tier id. A shard then keeps only tickets that
+    come back on top of those that it has, so other buyers never get tickets that are enough for somebody in the line.
+    """
+    shards, free, supplies = stock.shards, stock.free, stock.for_line(line)
+    if too_large:
+        shards = _read_shards(current, event, {supply.tier.stock_id for supply in supplies.values()})
+        free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
+    leftovers = [supply for tier_id, supply in supplies.items() if 0 < free_tickets(supply, free) < too_large.get(tier_id, 0)]
+    kept = _kept_ids(event, (supply for supply in supplies.values() if supply not in leftovers), free)
+    spared = _kept_ids(event, leftovers, free) - kept
+    for stock_id, stock_shards in shards.items():
+        changed = [shard for shard in stock_shards if shard.is_marked and shard.kept_above != shard.available]
+        if stock_id in spared and changed:
+            inventory.keep_above(stock_id, changed)
+        elif stock_id not in spared and any(shard.kept_above is not None for shard in stock_shards):
+            inventory.set_kept(stock_id, len(stock_shards), stock_id in kept)
+
+
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
     """For the line, keep tickets that are returned to these sold-out tiers. `free` has approximate numbers of free tickets by stock id."""
     named = [tier.stock_id for tier in tiers]
@@ -109,6 +131,6 @@ def _mark_kept(event: Event, stock: EventStock, line: Line) -> None:
 def _mark(shards: dict[str, list[Shard]], kept: Set[str]) -> None:
     for stock_id, stock_shards in shards.items():
         is_kept = stock_id in kept
-        if any(shard.is_kept != is_kept for shard in stock_shards):
+        if any(shard.is_marked != is_kept for shard in stock_shards):
             inventory.set_kept(stock_id, len(stock_shards), is_kept)
-            shards[stock_id] = [replace(shard, is_kept=is_kept) for shard in stock_shards]
+            shards[stock_id] = [replace(shard, is_kept=is_kept, kept_above=None) for shard in stock_shards]

@@ -39,7 +39,7 @@ def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: i
 
 def check_kept_stocks(shards: list[Shard], current: Catalog) -> list[str]:
     """The line of an event names every kept stock, so that an allocator finds it when nobody waits any longer."""
-    kept = [shard for shard in shards if shard.is_kept]
+    kept = [shard for shard in shards if shard.is_marked]
     if not kept:
         return []
     lines = {line.event_id: line for line in waitlists.list_lines()}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chalicelib.addons.waitlist import allocator, store
+from chalicelib.addons.waitlist import allocator, kept_stocks, store
 from chalicelib.foundation import deadline, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
@@ -73,19 +73,113 @@ def test_strangers_see_which_tickets_on_hold_are_for_the_waitlist(api, sold_out,
 def test_tickets_are_kept_back_for_a_large_party_and_not_for_ever(api, sold_out, time):
     event_id, _, orders = sold_out
     lines.join(api, "w1", event_id, 3)
+    lines.join(api, "w2", event_id, 2)
     lines.give_back(api, orders[0])
     lines.run_allocator()
-    lines.join(api, "w2", event_id)
     time.advance(3600)
     assert lines.run_allocator()["offered"] == 0
     lines.give_back(api, orders[1])
+    assert builders.reserve(api, "passer-by", event_id, sold_out[1]).status == 409
     time.advance(3600)
-    assert lines.run_allocator()["offered"] == 1  # the turn is over: w2 gets one of the two
+    assert lines.run_allocator()["offered"] == 1  # the turn is over: w2 gets both
     time.advance(3600)
+    api.delete(f"/waitlist/{lines.own(api, 'w2')[0]['id']}", user="w2")
     lines.give_back(api, orders[2])
-    lines.give_back(api, orders[3])
     assert lines.run_allocator()["offered"] == 1
-    assert statuses(api, "w1", "w2") == ["offered", "offered"]
+    assert statuses(api, "w1", "w2") == ["offered", "declined"]
+
+
+def join_parties_of_two(api, event_id):
+    for user in ("w1", "w2"):
+        assert lines.join(api, user, event_id, 2).status == 201
+
+
+def test_a_ticket_that_fits_nobody_in_the_line_goes_on_public_sale(api, sold_out, time):
+    event_id, tier_id, orders = sold_out
+    join_parties_of_two(api, event_id)
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    lines.run_allocator()
+    time.advance(5)
+    assert api.get(f"/events/{event_id}/availability").json["availability"][0]["available"] == 1
+    assert lines.join(api, "w3", event_id).json["error"] == "tickets_available"
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+    lines.run_allocator()
+    lines.give_back(api, orders[1])
+    lines.give_back(api, orders[2])
+    assert builders.reserve(api, "other", event_id, tier_id).status == 409, "two tickets are enough for w1"
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2") == ["offered", "waiting"]
+
+
+def test_nobody_passes_a_party_for_which_the_next_ticket_is_enough(api, sold_out):
+    """One ticket is on public sale when another comes back: no run of the allocator is necessary to keep both."""
+    event_id, tier_id, orders = sold_out
+    join_parties_of_two(api, event_id)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.run_allocator()
+    lines.give_back(api, orders[1])
+    for quantity in (1, 2):
+        assert builders.reserve(api, "passer-by", event_id, tier_id, quantity).status == 409
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2") == ["offered", "waiting"]
+
+
+def test_a_party_of_one_that_joins_at_the_same_moment_gets_the_ticket(api, sold_out, monkeypatch):
+    event_id, _, orders = sold_out
+    join_parties_of_two(api, event_id)
+    lines.give_back(api, orders[0])
+    spare = kept_stocks.spare_leftovers
+
+    def join_and_spare(*arguments):
+        monkeypatch.undo()
+        assert lines.join(api, "w3", event_id).status == 201
+        spare(*arguments)
+
+    monkeypatch.setattr(kept_stocks, "spare_leftovers", join_and_spare)
+    lines.run_allocator()
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2", "w3") == ["waiting", "waiting", "offered"]
+
+
+def test_a_ticket_stays_with_a_party_that_pays_for_something_else(api, sold_out):
+    event_id, tier_id, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony")
+    lines.join(api, "w1", event_id, tier_ids=[tier_id])
+    lines.join(api, "w2", event_id, 2, tier_ids=[tier_id])
+    builders.reserve(api, "w1", event_id, other)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+
+
+def test_a_ticket_that_is_kept_back_for_a_large_party_is_not_on_public_sale_until_the_last_day(api, sold_out, time):
+    event_id, tier_id, orders = sold_out
+    starts_at = time.now + 30 * 86_400 - 5
+    join_parties_of_two(api, event_id)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    time.advance(3600)
+    lines.run_allocator()
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    time.set(starts_at - 86_400)
+    lines.run_allocator()
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+
+
+def test_the_last_ticket_of_an_event_with_a_capacity_fits_nobody(api, time):
+    event_id, floor = builders.create_shop(api, event_capacity=2, capacity=2)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=2)
+    orders = [builders.create_order(api, (event_id, tier_id), 1, f"b-{tier_id}") for tier_id in (floor, balcony)]
+    time.advance(5)
+    assert lines.join(api, "w1", event_id, 2, tier_ids=[balcony]).status == 201
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.give_back(api, orders[1])
+    assert builders.reserve(api, "passer-by", event_id, floor).status == 409
+    lines.run_allocator()
+    assert statuses(api, "w1") == ["offered"]
 
 
 def test_returned_tickets_go_to_the_waitlist_until_it_is_empty(api, sold_out):
@@ -179,10 +273,11 @@ def test_a_large_party_at_its_limit_keeps_no_tickets_back(api, sold_out, time):
     other = builders.create_tier(api, event_id, "Balcony", capacity=50, per_user_limit=6)
     lines.join(api, "w1", event_id, 3, tier_ids=[tier_id])
     builders.buy(api, "w1", event_id, other, 6)
+    lines.join(api, "w2", event_id, 2, tier_ids=[tier_id])
     lines.give_back(api, orders[0])
     lines.run_allocator()
-    lines.join(api, "w2", event_id, tier_ids=[tier_id])
     time.advance(3600)
+    lines.give_back(api, orders[1])
     assert lines.run_allocator()["offered"] == 1
     assert statuses(api, "w1", "w2") == ["waiting", "offered"]
 
