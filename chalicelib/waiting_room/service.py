@@ -115,8 +115,10 @@ def get_place(event_id: str, user_id: str, token: str, now: int) -> tuple[RoomSt
 
     Raises NotFound, NoWaitingRoom, TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired and RoomCleared.
     """
-    arrival = _read_own_token(token, event_id, user_id, now)
+    arrival = _read_own_token(token, event_id, user_id)
     cached = _reload_if_outdated(room_cache.get_room(event_id, now), arrival, now)
+    if max(arrival.expires_at, _sale_end(cached)) <= now:  # a token is valid until the new end of an event that was postponed
+        raise TokenExpired()
     if arrival.room != cached.state.room:
         raise RoomCleared()
     return cached.state, arrival
@@ -160,7 +162,7 @@ def _join(
     user = tokens.user_key(user_id)
     existing = store.find_entry(cached.room, user)
     if existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
-        return JoinResult(_join_view(cached, existing, now), is_new=False)
+        return JoinResult(_join_view(cached, _prolong(cached, existing), now), is_new=False)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
@@ -169,6 +171,19 @@ def _join(
     log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
     return JoinResult(_join_view(cached, arrival, now), is_new=True)
+
+
+def _prolong(cached: CachedRoom, arrival: Arrival) -> Arrival:
+    """Return the arrival, which is saved with the new end of the sale if the event was postponed. Raises store.EntryConflict."""
+    if arrival.expires_at >= _sale_end(cached):
+        return arrival
+    prolonged = replace(arrival, expires_at=_sale_end(cached))
+    store.put_entry(prolonged, arrival, prolonged.expires_at + ENTRY_RETENTION_SECONDS)
+    return prolonged
+
+
+def _sale_end(cached: CachedRoom) -> int:
+    return cached.event.last_sale_at + 1
 
 
 def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:
@@ -190,7 +205,7 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
         counter=counter,
         number=store.take_arrival_number(room, counter),
         joined_at=now,
-        expires_at=cached.event.last_sale_at + 1,
+        expires_at=_sale_end(cached),
     )
 
 
@@ -210,7 +225,7 @@ def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> QueueStatusVie
     return replace(views.status_view(cached.state, arrival, now), token=tokens.sign_arrival(arrival))
 
 
-def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arrival:
+def _read_own_token(token: str, event_id: str, user_id: str) -> Arrival:
     arrival = tokens.read_token(token)
     if arrival is None:
         raise TokenInvalid()
@@ -218,8 +233,6 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
         raise TokenOfAnotherEvent()
     if not tokens.belongs_to(arrival, user_id):
         raise TokenOfAnotherUser()
-    if arrival.expires_at <= now:
-        raise TokenExpired()
     return arrival
 
 

@@ -63,7 +63,8 @@ class WaitingRoomRow(dynamo.Table):
     n = NumberAttribute(null=True)
     offsets = UnicodeAttribute(null=True)
     segments = UnicodeAttribute(null=True)
-    revision = NumberAttribute(null=True)
+    revision = NumberAttribute(null=True)  # for functions of earlier versions, which write revisions of another counter
+    public_revision = NumberAttribute(null=True)
     sized_wave = NumberAttribute(null=True)
     opening_lease_ends_at = NumberAttribute(null=True)
     arrivals = NumberAttribute(null=True)
@@ -76,9 +77,9 @@ class Room(msgspec.Struct, frozen=True):
     """The current room of an event. `key` (hex) is secret until the draw sets `n`.
 
     Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
-    newest catalog revision that the room has followed. `sized_wave` is the second of the last wave whose size was decided from the stock.
-    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means never. Rooms of
-    earlier versions have one late counter.
+    newest public revision of the catalog that the room has followed. `sized_wave` is the second of the last wave whose size was decided
+    from the stock. Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means
+    never. Rooms of earlier versions have one late counter.
     """
 
     event_id: str
@@ -136,7 +137,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
 def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the catalog revision that the room follows.
+    `revision` is the public revision of the catalog that the room follows.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -150,6 +151,7 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         segments="[]",
         offsets="[]",
         revision=revision,
+        public_revision=revision,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     if replacing is None:
@@ -187,6 +189,7 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
         "offsets": _json(offsets),
         "segments": _json(segments),
         "revision": revision,
+        "public_revision": revision,
         "version": room.version + 1,
     }
     if not dynamo.update_if(_key(room), changes, f"{_UNCHANGED} AND {_NOT_DRAWN}", version=room.version):
@@ -207,6 +210,7 @@ def save_plan(before: Room, after: Room) -> Room:
     changes = {
         "segments": _json(after.segments),
         "revision": after.revision,
+        "public_revision": after.revision,
         "sized_wave": after.sized_wave,
         "version": before.version + 1,
     }
@@ -269,7 +273,7 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         n=int(row.n) if row.n is not None else None,
         offsets=msgspec.json.decode(row.offsets, type=list[int]),
         segments=msgspec.json.decode(row.segments, type=list[Segment]),
-        revision=int(row.revision or 0),
+        revision=int(row.public_revision or 0),
         sized_wave=int(row.sized_wave or 0),
         opening_lease_ends_at=int(row.opening_lease_ends_at or 0),
         late_counters=int(row.late_counters or 1),

@@ -5,6 +5,7 @@ from threading import Barrier
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import memory, settings
 from chalicelib.waiting_room import room_cache, store
 from tests import builders
@@ -88,3 +89,17 @@ def test_admissions_do_not_pile_up_while_the_queue_is_empty(api, time, sale):
     statuses = [get_status(api, event_id, token) for token in tokens.values()]
     assert [status["can_enter"] for status in statuses] == [True] * 3 + [False] * 5
     assert max(status["eta_seconds"] for status in statuses) <= 60
+
+
+def test_a_room_that_the_previous_version_has_followed_opens(api, time, sale):
+    """The previous version notes the catalog's revision, which is ahead of its public revision after an edit of a draft."""
+    event_id, tier_id = sale
+    draft = builders.create_event(api, "Draft", status="draft")
+    tokens = join_many(api, event_id, 3)
+    api.patch(f"/events/{draft}", json={"name": "Another draft"}, token=builders.admin_token())
+    revision = catalog.load_current().head.revision
+    dynamo.update_if(store.WaitingRoomRow(f"room#{event_id}"), {"revision": revision}, "attribute_exists(id)", add={"version": 1})
+    memory.forget_everything()
+    time.advance(SECONDS_TO_OPENING)
+    first, *_ = users_by_position(api, event_id, tokens)
+    assert reserve(api, event_id, tier_id, first, tokens[first]).status == 201

@@ -17,7 +17,7 @@ from tests import builders, invariants
 from tests.simulation.joins import join_at_once
 from tests.simulation.limits import Limits
 from tests.simulation.threads import run_in_threads
-from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
 
 def test_a_pass_buys_once(api, time, sale):
@@ -64,6 +64,22 @@ def test_an_expired_token_is_refused(api, time, sale):
     event = catalog.load_current().events[sale[0]]
     with pytest.raises(TokenExpired):
         service.require_pass(event, "ada", token, event.last_sale_at + 1)
+
+
+def test_people_in_line_keep_their_turn_when_their_event_is_postponed(api, time):
+    event_id, tier_id = create_sale(api, time, wave_size=1, wave_seconds=3600, pass_seconds=3000)
+    tokens = join_many(api, event_id, 2)
+    old_start = time.now + 30 * 86_400
+    moved = {"starts_at": clock.iso(old_start + 3 * 86_400), "on_sale_at": clock.iso(old_start + 3600)}
+    assert api.patch(f"/events/{event_id}", json=moved, token=builders.admin_token()).status == 200
+    time.set(old_start + 3600)
+    first, second = users_by_position(api, event_id, tokens)
+    assert reserve(api, event_id, tier_id, first, tokens[first]).status == 201
+    time.advance(3600)
+    prolonged = join(api, event_id, second)  # for example on another device
+    assert prolonged != tokens[second]
+    assert get_status(api, event_id, prolonged)["position"] == 2
+    assert reserve(api, event_id, tier_id, second, prolonged).status == 201
 
 
 def test_an_event_without_a_waiting_room_needs_no_token(api, time):

@@ -30,6 +30,7 @@ MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: i
 MAX_FOLLOWED_OFFERS = 20
 MAX_FOLLOWED_ENDS = 100  # open offers that it looks at; the schedule looks at all of them
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
+MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
@@ -184,6 +185,8 @@ class _Pass:
         self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
         self.census = _begin_census(event.id, now) if self.is_full else census or Census(full_at=now)
         self.notes = 0
+        self.kept_until = event.last_sale_at + KEPT_SECONDS
+        self.prolonged = 0
         self.is_stopped = False  # no more offers can be made in this pass
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
         self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
@@ -204,7 +207,9 @@ class _Pass:
                     self._note_wanted(places)
                     self._count(places)
             self.census.offered = len(store.list_offered(self.event.id))
-            store.save_census(self.event.id, self.census, self.now, self.event.last_sale_at + KEPT_SECONDS)
+            store.save_census(self.event.id, self.census, self.now, self.kept_until)
+            if self.prolonged:
+                store.prolong_arrivals(self.event.id, self.kept_until)
         wanted = self.wanted if is_complete else self.wanted | self.census.tiers.keys()
         if kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted):
             return True
@@ -231,6 +236,7 @@ class _Pass:
             self._note_wanted(places)
             if self.is_full:
                 self._count(places)
+                self._prolong(places)
         return False
 
     def _note_wanted(self, places: list[Place]) -> None:
@@ -247,6 +253,15 @@ class _Pass:
         for place in places:
             if place.entry.id not in self.gone:
                 self.census.add(place.entry)
+
+    def _prolong(self, places: list[Place]) -> None:
+        """Keep entries longer if the event was postponed since people joined. Later runs continue with the rest."""
+        for entry in (place.entry for place in places if place.entry.ttl < self.kept_until):
+            if self.prolonged == MAX_PROLONGED or deadline.remaining() < SECONDS_FOR_OFFER:
+                return
+            if entry.id not in self.gone:
+                store.prolong_entry(entry, self.kept_until)
+                self.prolonged += 1
 
     def _serve(self, places: list[Place]) -> None:
         """Make offers to the people of a page, and note the entries that are passed over for the first time."""

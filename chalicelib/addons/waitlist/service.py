@@ -214,8 +214,11 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def _reopen_lines(changes: Sequence[Change], open_lines: Set[str]) -> None:
-    """Open the lines of changed events again. The allocator deletes a line when the event is over or the waitlist is switched off."""
-    changed = [change.after for change in changes if isinstance(change, EventChanged) and change.before is not None]
+    """Open the lines of changed events again, and of events that are back in the catalog.
+
+    The allocator deletes a line when the event has ended or is no longer in the catalog, or when the waitlist is switched off.
+    """
+    changed = [change.after for change in changes if isinstance(change, EventChanged)]
     events = [event for event in changed if event is not None and event.has_waitlist and event.id not in open_lines]
     now = clock.now()
     waiting = [event for event in events if event_phase(event, now) not in ("closed", "cancelled")]

@@ -7,6 +7,7 @@ exactly while it has an open offer.
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from zlib import crc32
 
 import msgspec
@@ -262,6 +263,21 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
     except dynamo.TransactionCanceled:
         return False
     return True
+
+
+def prolong_entry(entry: Entry, ttl: int) -> None:
+    """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
+    after = replace(entry, ttl=ttl)
+    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
+    changes = {"content": msgspec.json.encode(after).decode(), "ttl": ttl}
+    with suppress(dynamo.TransactionCanceled):
+        dynamo.transact([_change_item(entry, after), dynamo.update(place, changes, "attribute_exists(pk)")])
+
+
+def prolong_arrivals(event_id: str, ttl: int) -> None:
+    """Keep the numbers of people who have ever joined the line of an event until `ttl`."""
+    for part in range(PARTS):
+        dynamo.update_if(WaitlistRow(f"arrivals#{event_id}#{part}", event_id), {"ttl": ttl}, "attribute_exists(pk)")
 
 
 def end_waiting(entry: Entry, now: int) -> Entry | None:

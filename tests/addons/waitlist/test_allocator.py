@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib.addons.waitlist import allocator, kept_stocks, store
-from chalicelib.foundation import deadline, settings
+from chalicelib.foundation import clock, deadline, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
@@ -478,3 +478,18 @@ def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, ti
         with deadline.within(55), suppress(deadline.DeadlineExceeded):
             allocator.allocate_all(time.now)
     assert statuses(api, "next") == ["offered"]
+
+
+def test_people_who_wait_for_a_postponed_event_are_kept_until_after_its_new_date(api, sold_out, time):
+    event_id, _, orders = sold_out
+    for user in ("w1", "w2"):
+        lines.join(api, user, event_id)
+    new_start = time.now + 150 * 86_400
+    assert api.patch(f"/events/{event_id}", json={"starts_at": clock.iso(new_start)}, token=builders.admin_token()).status == 200
+    lines.run_allocator()
+    kept_until = {row.pk.partition("#")[0]: int(row.ttl) for row in store.WaitlistRow.scan() if row.ttl}
+    assert kept_until.keys() == {"user", "waiting", "arrivals", "census"}
+    assert min(kept_until.values()) > new_start + 30 * 86_400
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2") == ["offered", "waiting"]

@@ -3,6 +3,8 @@
 import pytest
 
 from chalicelib.addons.waitlist import allocator, service, store
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.changes import jobs
 from chalicelib.changes.model import EventResumed, WaitlistOffered
@@ -11,6 +13,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline
 from tests import builders, engines, invariants, store_calls
 from tests.addons.waitlist import lines
+from tests.bootstrap.conftest import event as file_event
+from tests.bootstrap.conftest import ticket as file_ticket
 from tests.simulation.call_log import record_calls
 
 
@@ -105,6 +109,35 @@ def test_people_who_waited_still_wait_when_a_promoter_allows_the_waitlist_again(
     lines.run_allocator()
     assert lines.own(api, "w1")[0]["status"] == "offered"
     invariants.check(time.now)
+
+
+def test_people_who_waited_still_wait_when_an_event_returns_to_the_bootstrap_file(api, time, pass_on):
+    """Someone removes the event from the file by mistake, and corrects this a few minutes later."""
+    publish("fest", "other")
+    order_id = builders.buy(api, "buyer", "fest", "fest-pass").json["order"]["id"]
+    time.advance(5)
+    assert lines.join(api, "w1", "fest").status == 201
+    publish("other")
+    for _ in range(2):
+        time.advance(60)
+        lines.run_allocator()
+    assert store.find_line("fest") is None
+    publish("fest", "other")
+    pass_on("catalog")
+    time.advance(60)
+    lines.run_allocator()
+    lines.give_back(api, order_id)
+    assert builders.reserve(api, "passer-by", "fest", "fest-pass").status == 409
+    lines.run_allocator()
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+    invariants.check(time.now)
+
+
+def publish(*event_ids):
+    """Apply a bootstrap file with these events, each with one ticket."""
+    events = {event_id: file_event(event_id, metadata={"timezone": "America/Denver"}) for event_id in event_ids}
+    tickets = {f"{event_id}-pass": file_ticket(f"{event_id}-pass", event_id, max_quantity=1) for event_id in event_ids}
+    rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
 
 
 def test_an_outdated_copy_of_the_catalog_ends_no_line(api, time, pass_on, monkeypatch):
