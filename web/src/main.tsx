@@ -60,8 +60,8 @@ function App() {
   );
 }
 
-// A visit that begins in a waiting room loads its state together with the texts.
-const line = /^\/events\/[^/]+(?=\/line$)/.exec(location.pathname);
-if (line) document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "", href: `${BASE_PATH}${line[0]}/waiting-room/state` }));
+// A visit that begins in a waiting room loads its event and its state together with the texts.
+const event = /^\/events\/[^/]+(?=\/line$)/.exec(location.pathname);
+if (event) for (const path of ["", "/waiting-room/state"]) document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "", href: BASE_PATH + event[0] + path }));
 
 void start(<App />);

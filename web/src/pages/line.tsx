@@ -70,7 +70,7 @@ export function WaitingRoom() {
       {mails && isWaiting(place) && place.token && place.status && !reservation && (
         <mails.TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
       )}
-      {place.room && <DrawCheck place={place} eventId={eventId} />}
+      {place.room && (event || failure) && <DrawCheck place={place} eventId={eventId} />}
     </div>
   );
 }
