@@ -48,7 +48,9 @@ def pass_on(changes: Sequence[Change]) -> None:
     """Call all followers, even if one fails. After any failure, raises a store error if there was one, or else the first error."""
     everything: list[Change] = []
     for change in changes:
-        everything += [change, *_take_portion(change)] if isinstance(change, CatalogPublished) else [change]
+        everything.append(change)
+        if isinstance(change, CatalogPublished) and not change.is_copy:  # a copied head publishes nothing
+            everything += _take_portion(change)
     errors = []
     for follow in followers():
         try:

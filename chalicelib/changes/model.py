@@ -10,9 +10,14 @@ from chalicelib.tickets.model import Ticket
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Something that happened. `at` is when the store recorded it, in epoch seconds, accurate to about a second."""
+    """Something that happened. `at` is when the store recorded it, in epoch seconds, accurate to about a second.
+
+    If `is_copy`, the item was copied into its table, for example from a backup. The change happened earlier and was reported then, so
+    consumers must not announce it again.
+    """
 
     at: int
+    is_copy: bool = False
 
 
 class PurchaseChange(Change, frozen=True, kw_only=True):

@@ -1,8 +1,14 @@
-"""Changes to the catalog, purchases and tickets, derived from the old and new images of their rows."""
+"""Changes to the catalog, purchases and tickets, derived from the old and new images of their rows.
+
+A row without an old image is new, or a copy, for example from a backup. A copy is older than its record in the stream, or has a version
+that no new row has. This does not depend on when the record is delivered.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
@@ -45,6 +51,8 @@ from chalicelib.changes.model import (
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 
+WRITE_SECONDS = 60  # longer than it takes to write a new item after its own time; a request ends within 14 seconds
+
 # Changes to the catalog.
 
 
@@ -56,7 +64,9 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
     partition, (kind, _, subject_id) = image["pk"]["S"], image["sk"]["S"].partition("#")
     if partition == "head":
         versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
-        return [CatalogPublished(at=at, before=versions[0], version=versions[1])] if versions[0] != versions[1] else []
+        is_copy = before is None and int(image["revision"]["N"]) > 1  # the head has had more changes than the one that wrote it
+        published = CatalogPublished(at=at, is_copy=is_copy, before=versions[0], version=versions[1])
+        return [published] if versions[0] != versions[1] else []
     if partition == "passing" and after is not None:
         before_version, position, published_at = (int(after[name]["N"]) for name in ("version_before", "position", "at"))
         return [CatalogPublished(at=published_at, before=before_version, version=int(kind), position=position)]
@@ -67,14 +77,15 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
     was, now_is = (catalog.read_image(item) if item else None for item in (before, after))
     if was == now_is:
         return []
+    is_copy = was is None and now_is is not None and at - now_is.updated_at > WRITE_SECONDS
     if isinstance(now_is or was, Event):
-        return [EventChanged(at=at, event_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
-    return [TierChanged(at=at, tier_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
+        return [EventChanged(at=at, is_copy=is_copy, event_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
+    return [TierChanged(at=at, is_copy=is_copy, tier_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
 
 
 def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int, event_id: str) -> list[Change]:
-    if before is None:
-        return [EventPaused(at=at, event_id=event_id)]
+    if before is None and after is not None:
+        return [EventPaused(at=at, is_copy=at - int(after["at"]["N"]) > WRITE_SECONDS, event_id=event_id)]
     return [EventResumed(at=at, event_id=event_id)] if after is None else []
 
 
@@ -93,7 +104,9 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
     moved = [OrderMoved(at=at, purchase=after)] if before is not None and before.user_id != after.user_id else []
     resent = [OrderResent(at=at, purchase=after)] if before is not None and before.resent_at != after.resent_at else []
     states, refunds, disputes = _state_changes(before, after, at), _refund_changes(before, after, at), _dispute_changes(before, after, at)
-    return [*states, *refunds, *disputes, *resent, *erased, *moved]
+    changes = [*states, *refunds, *disputes, *resent, *erased, *moved]
+    is_copy = before is None and (after.version > 1 or at - after.created_at > WRITE_SECONDS)
+    return [replace(change, is_copy=True) for change in changes] if is_copy else changes
 
 
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:

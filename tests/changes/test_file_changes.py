@@ -53,6 +53,18 @@ def names(followed):
     return shown
 
 
+def test_a_copied_catalog_is_not_passed_on_as_a_publication(api, time, poller, followed):
+    publish(*pair("fest"))
+    poller.drain()
+    revision = int(CatalogRow.find("head", "head").revision)
+    CatalogRow("head", "head").delete()
+    poller.drain()
+    followed.clear()
+    CatalogRow("head", "head", version=1, revision=revision + 1).save()
+    poller.drain()
+    assert names(followed) == ["0 to 1"]
+
+
 def test_events_created_changed_or_closed_by_a_file_are_passed_on(api, time, poller, followed):
     publish(*both(pair("fest"), pair("gala")))
     poller.drain()

@@ -63,6 +63,20 @@ def test_each_change_of_a_purchase_says_what_happened(before, after, happened):
     assert names(before, after) == happened
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "written_at", "is_copy"),
+    [
+        (None, HELD, 1014, False),
+        (None, HELD, 1061, True),
+        (None, PAID, 1021, True),  # a new purchase has version 1
+        (PAYING, PAID, 90_000, False),  # paid late
+    ],
+)
+def test_a_purchase_that_was_copied_into_the_table_is_recognized(before, after, written_at, is_copy):
+    changes = purchase_changes(before, after, written_at)
+    assert {change.is_copy for change in changes} == {is_copy}
+
+
 def test_seats_that_return_are_counted_by_tier():
     seats = [change.seats for change in purchase_changes(PAID, REFUNDED, 7) if hasattr(change, "seats")]
     assert seats == [{"t1": 1, "t2": 1}]

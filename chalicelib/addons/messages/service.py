@@ -29,7 +29,8 @@ SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the notifications about changes."""
+    """Queue the notifications about changes, but not about copies of items: people were notified when the changes happened."""
+    changes = [change for change in changes if not change.is_copy]
     oldest = clock.now() - MAX_AGE_SECONDS
     event_notices.note_changes([change for change in changes if isinstance(change, EventChanged) and change.at >= oldest])
     for change in changes:

@@ -127,7 +127,7 @@ def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before:
 
 
 def _all_notices(changes: Sequence[Change]) -> Iterator[Notice]:
-    return (notice for change in changes for notice in payloads.notices(change))
+    return (notice for change in changes if not change.is_copy for notice in payloads.notices(change))
 
 
 def _find_promoter_id(event_id: str) -> str | None:
