@@ -77,6 +77,7 @@ COUNTERS = {
     "outgoing_webhooks_delivered": "Webhooks of promoters that their endpoints have accepted.",
     "outgoing_webhooks_failed": "Attempts to send a webhook of a promoter that its endpoint did not accept.",
     "outgoing_webhooks_dead": "Webhooks of promoters that are not tried again; they can be replayed for 30 days.",
+    "orders_not_indexed": "Orders whose names and addresses could not be written to the index of the search for orders.",
     "publications_abandoned": "Bootstrap files, and new tiers, whose writing began and did not end; nothing of them is on sale.",
     "sweep_runs": "Runs of the scheduled sweep.",
     "sweeps_unfinished": "Runs of the sweep that left work to the next one, for lack of time or of answers.",

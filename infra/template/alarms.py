@@ -131,6 +131,11 @@ def alarms(stage: str) -> list[Alarm]:
         *_alarms_on_sums("throttles", _throttles(stage), times=2),
         *_alarms_on_sums("function-errors", _function_errors(stage), times=2),
         *_alarms_on_sums("dead-letters", _dead_letters(stage)),
+        *(
+            [Alarm("orders-not-indexed", "orders", {"orders": _own(stage, "orders_not_indexed", MINUTES)}, 0)]
+            if "reports" in wanted
+            else []
+        ),
         Alarm("changes-late", f"MAX([{', '.join(map(_filled, ages))}])", ages, 60_000, times=3),
         *(
             [Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50)]

@@ -96,6 +96,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[Any]]]]:
             [["AWS/Lambda", "IteratorAge", "FunctionName", ref] for ref in consumers],
         ),
         ("Dead letters", "Maximum", dead_letters),
+        *([("Orders not indexed", "Sum", own("orders_not_indexed"))] if "reports" in wanted else []),
         ("Throttles and errors", "Sum", [*each_function("Throttles"), *each_function("Errors")]),
     ]
 

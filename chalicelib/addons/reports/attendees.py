@@ -47,7 +47,7 @@ _END_OF_ORDER = (MAX_TICKETS + 1, 0)
 class AttendeesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which people to list. Without `state`, void tickets are left out. `search` finds people as the search of orders does."""
 
-    search: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    search: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
     tier_id: Id | None = None
     state: TicketState | None = None
     came_in: bool | None = None

@@ -4,11 +4,15 @@ The index has the order's number, the buyer's email addresses, and the names of 
 the purchase, its tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an
 order are stored beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. Of an
 erased buyer, the index has only the order's number, and the names on tickets that now belong to other people.
+
+People type names and addresses, so the index limits what it takes of them. If the store refuses the terms of an order nevertheless, the
+order is logged and left out, because it must not hold up the reports of all other orders.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from typing import Annotated
 
@@ -21,8 +25,9 @@ from chalicelib.addons.reports.store import Terms
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.search import split_words
 from chalicelib.changes.model import BuyerErased, Change, OrderMoved, OrderPaid, OrderResent, TicketNamesChanged
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
-from chalicelib.foundation import parallel
+from chalicelib.foundation import log, parallel
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets.model import Ticket, number_prefix, order_key, read_code, read_order_key, ticket_id
@@ -30,13 +35,17 @@ from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders read at once
 MAX_NAMES = 100  # per order; the index ignores further names of an order with very many guests
+MAX_NAME_BYTES = 100_000  # per order, with each name counted once for each of its words; the index ignores further names
+MAX_WORDS = 10  # of a name in the index, and of a search
 MAX_WORD_LENGTH = 50
+MAX_ADDRESS_BYTES = 600  # a longer address is indexed by its hash, so that keys and cursors stay within their limits
 MAX_FAILED_READ = 1000
 
 Order = tuple[str, str]  # the ids of the event and the purchase
 
+# What DynamoDB answers if it refuses the data itself, such as an item that is too large.
+_REFUSALS = frozenset({"ValidationException", "TransactionCanceledException"})
 
-MAX_WORDS = 10
 MAX_EVENTS = 100  # events with the same initials whose orders are searched for a number
 _INITIALS = re.compile(r"([A-Z0-9]{1,4})[- ][A-Z0-9]{4}[- ]?[A-Z0-9]{4}")
 _NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
@@ -57,10 +66,28 @@ def changed_orders(changes: Iterable[Change]) -> list[Order]:
     return list(found)
 
 
-def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
-    """Update the search terms of orders in a generation. `retry` repeats a chunk after a conflict with another run."""
-    for start in range(0, len(orders), CHUNK):
-        retry(partial(_update_chunk, generation, orders[start : start + CHUNK]))
+def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> int:
+    """Update the search terms of orders in a generation. `retry` repeats a chunk after a conflict with another run.
+
+    Returns the number of orders that could not be indexed. They keep their earlier terms until their next change or a rebuild.
+    """
+    return sum(_try_chunk(generation, orders[start : start + CHUNK], retry) for start in range(0, len(orders), CHUNK))
+
+
+def _try_chunk(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> int:
+    """Update the search terms of these orders, one by one if that fails. Returns the number of orders that could not be indexed."""
+    try:
+        retry(partial(_update_chunk, generation, orders))
+    except Exception as error:
+        if isinstance(error, dynamo.STORE_ERRORS) and dynamo.error_code(error) not in _REFUSALS:
+            raise  # a failure of the store, which no order caused
+        if len(orders) > 1:
+            return sum(_try_chunk(generation, [order], retry) for order in orders)
+        [(event_id, order_id)] = orders
+        log.exception("project_reports.order_not_indexed", event_id=event_id, order_id=order_id)
+        log.count("orders_not_indexed")
+        return 1
+    return 0
 
 
 def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
@@ -109,11 +136,25 @@ def order_terms(order_id: str, buyer: Account | None, details: CheckoutDetails |
     for ticket in issued:
         names += [ticket.attendee.name] if ticket.attendee is not None else []
         names += [guest.name for guest in ticket.guests if guest.name is not None]
-    folded = list(dict.fromkeys(name for text in names if (name := " ".join(name_words(text)))))[:MAX_NAMES]
-    terms: Terms = {f"name#{word}": folded for word in dict.fromkeys(word for name in folded for word in name.split())}
+    terms: Terms = {}
+    size = 0
+    folded = dict.fromkeys(name for text in names if (name := " ".join(name_words(text)[:MAX_WORDS])))
+    for name in islice(folded, MAX_NAMES):
+        words = set(name.split())
+        size += len(words) * len(name.encode())
+        if size > MAX_NAME_BYTES:
+            break
+        for word in sorted(words):
+            terms.setdefault(f"name#{word}", []).append(name)
     addresses = [buyer.email if buyer is not None else None, details.email if details is not None else None]
-    terms |= {f"email#{email_key(address)}": [] for address in addresses if address is not None}
+    terms |= {_address_term(address): [] for address in addresses if address is not None}
     return terms | {f"number#{order_key(order_id)}": []}
+
+
+def _address_term(address: str) -> str:
+    """Return the term of an address. It contains a hash if the address is too long."""
+    key = email_key(address)
+    return f"email#{key}" if len(key.encode()) <= MAX_ADDRESS_BYTES else f"email#sha256-{sha256(key.encode()).hexdigest()}"
 
 
 def name_words(text: str) -> list[str]:
@@ -128,8 +169,8 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
     """Return the ids of at most `limit` purchases that match the text, and the cursor for the next page.
 
     Numbers, codes, ids and addresses must match completely. A name matches if each word of the text is the beginning of a word in the name.
-    Accents and case do not matter. A result may belong to another event. Takes three round trips. Orders and names from the last few
-    seconds may be missing. Raises InvalidInput for a cursor that is not valid.
+    Accents and case do not matter. A result may belong to another event. Takes three round trips, or one more for a later page of names.
+    Orders and names from the last few seconds may be missing. Raises InvalidInput for a cursor that is not valid.
     """
     after = None if cursor is None else cursors.decode_key(cursor, _CursorKey)[0]
     number = _NUMBER.fullmatch(text.strip().upper())
@@ -203,16 +244,16 @@ def _find_by_code(code: str) -> list[str]:
     return [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
 
 
-def _read_index(event_id: str, prefix: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
+def _read_index(generation: int, event_id: str, prefix: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
     """Read the terms that begin with `prefix`, as `store.query_index`. Raises InvalidInput if `after` is from another search."""
     if after is not None and not after.startswith(prefix):
         raise cursors.not_a_cursor()
-    return store.query_index(store.load_generations().current, event_id, prefix, prefix + _LAST, after)
+    return store.query_index(generation, event_id, prefix, prefix + _LAST, after)
 
 
 def _find_by_address(event_id: str, address: str, limit: int, after: str | None) -> tuple[list[str], str | None]:
-    term = f"email#{email_key(address)}#"
-    entries, is_cut = _read_index(event_id, term, after)
+    term = f"{_address_term(address)}#"
+    entries, is_cut = _read_index(store.load_generations().current, event_id, term, after)
     # An address may contain `#`, so a longer address may begin with the whole term.
     found = [(key, key.removeprefix(term)) for key, _ in entries if "#" not in key.removeprefix(term)]
     return _page(found, limit, entries[-1][0] if is_cut else None)
@@ -223,20 +264,41 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
     if not words:
         return [], None
     first = f"name#{words[0]}"  # the longest word, because it matches the fewest names
-    entries, is_cut = _read_index(event_id, first, after)
-    found = []
+    generation = store.load_generations().current
+    entries, is_cut = _read_index(generation, event_id, first, after)
+    found: dict[str, str] = {}  # order id -> its first key on this page; an order has a key for each word that begins with `words[0]`
     for key, names in entries:
-        word, order_id = key.removeprefix("name#").rsplit("#", 1)
-        if word == _indexed_word(words, names):
-            found.append((key, order_id))
-    return _page(found, limit, entries[-1][0] if is_cut else None)
+        word, order_id = _word_and_order(key)
+        if order_id not in found and word in _matching_words(words, names):
+            found[order_id] = key
+    matches = [(key, order_id) for order_id, key in found.items()]
+    if after is not None:
+        matches = list(islice(_not_on_earlier_pages(generation, event_id, words, matches), limit + 1))
+    return _page(matches, limit, entries[-1][0] if is_cut else None)
 
 
-def _indexed_word(words: list[str], names: list[str]) -> str | None:
-    """Return the only indexed word under which a search reports an order with these names, or None if no name matches all words."""
-    fitting = [name.split() for name in names]
-    fitting = [name for name in fitting if all(any(known.startswith(word) for known in name) for word in words)]
-    return min((known for name in fitting for known in name if known.startswith(words[0])), default=None)
+def _word_and_order(key: str) -> tuple[str, str]:
+    word, order_id = key.removeprefix("name#").rsplit("#", 1)
+    return word, order_id
+
+
+def _not_on_earlier_pages(generation: int, event_id: str, words: list[str], matches: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the matches without the orders of which another word comes earlier in the index, and was on an earlier page."""
+    for start in range(0, len(matches), dynamo.MAX_BATCH_GET):
+        chunk = matches[start : start + dynamo.MAX_BATCH_GET]
+        known = store.load_index(generation, event_id, [order_id for _, order_id in chunk])
+        for key, order_id in chunk:
+            word, _ = _word_and_order(key)
+            names = {name for names in known.get(order_id, {}).values() for name in names}
+            if min(_matching_words(words, names), default=word) >= word:
+                yield key, order_id
+
+
+def _matching_words(words: list[str], names: Iterable[str]) -> set[str]:
+    """Return the words that begin with `words[0]`, of those names that match all words."""
+    split = [name.split() for name in names]
+    fitting = [name for name in split if all(any(known.startswith(word) for known in name) for word in words)]
+    return {known for name in fitting for known in name if known.startswith(words[0])}
 
 
 def _page(found: list[tuple[str, str]], limit: int, read_to: str | None) -> tuple[list[str], str | None]:

@@ -38,7 +38,7 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
             str,
             Meta(
                 min_length=1,
-                max_length=200,
+                max_length=254,
                 description="An order number, with or without its initials, an order or ticket id, a ticket's code, the buyer's id or "
                 "email address, or words of the name of the buyer or a guest. The beginning of each word is enough. Without `event_id`, a "
                 "number needs its initials, and names and the buyer's id are not searched.",

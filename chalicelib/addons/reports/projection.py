@@ -57,6 +57,7 @@ class RebuildReport(Struct, frozen=True):
     """The numbers of items that a rebuild counted, by kind, and the number of items that it `deleted`.
 
     `forgotten` counts purchases that DynamoDB has deleted after their time to live; their figures were copied. `checked_in` counts tickets.
+    `not_indexed` is the number of orders that a search by name or address may not find.
     """
 
     generation: int
@@ -65,6 +66,7 @@ class RebuildReport(Struct, frozen=True):
     checked_in: int
     entries: int
     deleted: int
+    not_indexed: int
 
 
 class RebuildConflict(Exception):
@@ -100,15 +102,16 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
     purchases = _count_all(generation, map(purchase_state, queries.scan_purchases()))
     forgotten = _count_all(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
     checked_in = _count_all(generation, (ticket_state(ticket) for ticket in scan_tickets() if ticket.checkins))
-    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
-        index_orders(generation, orders)
+    orders = ((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order)
+    not_indexed = sum(index_orders(generation, batch) for batch in _batches(orders))
     entries = 0
     for batch in _batches(ledger.scan_entries()):
         count_entries(generation, batch)
         entries += len(batch)
     _replace_generations(Generations(before.current, generation), Generations(generation))
     wait(WAIT_SECONDS)
-    return RebuildReport(generation, purchases, forgotten, checked_in, entries, store.delete_other_generations(generation))
+    deleted = store.delete_other_generations(generation)
+    return RebuildReport(generation, purchases, forgotten, checked_in, entries, deleted, not_indexed)
 
 
 def purchase_state(purchase: Purchase) -> State:
@@ -160,9 +163,9 @@ def count_states(generation: int, states: Iterable[State]) -> None:
             _retry(partial(_count_chunk, generation, event_id, event_states[start : start + CHUNK]))
 
 
-def index_orders(generation: int, orders: Sequence[Order]) -> None:
-    """Update the search terms of these orders from the current data of their buyers."""
-    order_search.update_terms(generation, orders, _retry)
+def index_orders(generation: int, orders: Sequence[Order]) -> int:
+    """Update the search terms of these orders from the current data of their buyers. Returns how many orders could not be indexed."""
+    return order_search.update_terms(generation, orders, _retry)
 
 
 def count_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:

@@ -6,13 +6,13 @@
 | `<generation>#<event>#figures<n>` | `<part>#<n>`, `day#<date>#<hour>-<n>` | figures of the event; each figure is an attribute |
 | `<generation>#<event>#keyed<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
 | | `attempt#<time>#...` | a ledger entry that moved no money |
-| | `index#<id>` | the search terms of an order: each `name#<word>`, `email#<address>` and `number#<key>`, in `terms` |
+| | `index#<id>` | the search terms of an order, each with the content of its row below, in `terms` |
 | `<generation>#<event>#list<n>` | `order#<id>` | a purchase that became an order, for lists of orders |
 | | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
 | | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
-| `<generation>#<event>#terms<n>` | `name#<word>#<id>` | an order with this word in one of its names; `terms` has the names |
-| | `email#<address>#<id>` | an order with this address |
+| `<generation>#<event>#terms<n>` | `name#<word>#<id>` | an order with this word in one of its names; `terms` has the names with the word |
+| | `email#<address>#<id>` | an order with this address, or with an address that has this hash |
 | | `number#<key>#<id>` | an order whose number ends with this key |
 
 DynamoDB takes 1,000 write units a second for a lane, so each kind of rows has several lanes. Lists and searches read all lanes of a kind,
@@ -20,7 +20,7 @@ which are therefore few; rows of the kind `keyed` are only read one by one. All 
 because a rebuild writes a new generation beside the current one.
 
 Generations before FIRST_WIDE were written by earlier versions, with fewer lanes: `<generation>#<event>#figures`, and
-`<generation>#<event>#<n>` for all other kinds.
+`<generation>#<event>#<n>` for all other kinds. Earlier versions also wrote all names of an order into the row of each word.
 """
 
 import heapq
@@ -48,7 +48,7 @@ LANES: dict[Kind, int] = {"figures": 8, "keyed": 64, "list": 8, "terms": 16}
 NARROW_LANES: dict[Kind, int] = {"figures": 2, "keyed": 4, "list": 4, "terms": 4}
 
 OrderList = Literal["order", "disputed", "failed"]
-Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>`, `number#<key>` -> an empty list
+Terms = dict[str, list[str]]  # `name#<word>` -> the order's names with this word; `email#<address>`, `number#<key>` -> an empty list
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
@@ -247,6 +247,8 @@ def _index_items(generation: int, event_id: str, order_id: str, before: Terms, a
     """Yield the items that replace the search terms of an order, in groups that each leave the index consistent."""
     lane, known = _lane(generation, event_id, "terms", order_id), dict(before)
     changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
+    # Terms that shrink come first, so that the index is never larger than before or after.
+    changed.sort(key=lambda term: len(_json(after.get(term))) - len(_json(before.get(term))))
     for start in range(0, len(changed), MAX_TERMS_WRITTEN):
         chunk = changed[start : start + MAX_TERMS_WRITTEN]
         remaining = {term: names for term, names in known.items() if term not in chunk}

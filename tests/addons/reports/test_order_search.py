@@ -5,12 +5,16 @@ import threading
 import pytest
 from msgspec.structs import replace
 
+import app
 from chalicelib.accounts import service as accounts
 from chalicelib.addons.reports import order_search, projection, store
+from chalicelib.foundation import log
 from chalicelib.purchases import queries
 from chalicelib.tickets.model import Guest
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, sign_up  # noqa: F401
+from tests.addons.reports.conftest import change_records, kept_figures, recounted_figures
+from tests.simulation import faults
 
 ULID_TIME = "01JZQ4T8M3"
 PEOPLE = {"ada": ["Ada Lovelace", "José Núñez"], "bob": ["Adam Smith", "Ada Byron"], "eve": []}
@@ -249,9 +253,89 @@ def test_a_rebuild_makes_the_same_index(api, shop, orders):
 
 def test_an_order_of_very_many_names_is_indexed_by_the_first_ones(api, shop, orders):
     [ticket, *_] = queries.load_tickets(queries.get_order(orders["ada"]))
-    guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=f"Guest {seat}") for seat in range(1, 151)]
-    terms = order_search.order_terms(orders["ada"], None, None, [replace(ticket, guests=guests)])
+    names = [f"Guest {seat} Kunigunde{seat:03}{seat:03} Wohlgemuth{seat:03}" for seat in range(1, 151)]
+    guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=name) for seat, name in enumerate(names, 1)]
+    terms = order_search.order_terms(orders["ada"], None, None, [replace(ticket, guests=guests, attendee=None)])
     assert len(terms["name#guest"]) == order_search.MAX_NAMES
     before = store.load_index(store.FIRST_WIDE, shop[0], [orders["ada"]])[orders["ada"]]
     store.change_indexes(store.FIRST_WIDE, [(shop[0], orders["ada"], before, terms)])
-    assert find(api, shop[0], "guest 99") == find(api, shop[0], "guest 9") == [orders["ada"]]
+    assert find(api, shop[0], "guest 99") == find(api, shop[0], "guest 9") == find(api, shop[0], "wohlgemuth099 kuni") == [orders["ada"]]
+    assert find(api, shop[0], "wohlgemuth099 kunigunde098") == [], "words of two names"
+
+
+LONG_ADDRESS = "\U00020000" * 250 + "@" + "\U00020000" * 3  # 254 letters of four bytes
+
+
+def long_name(number):
+    """A name of 499 letters: 125 different words."""
+    return " ".join(f"{word:03}" for word in range(number * 125, number * 125 + 125))
+
+
+def test_very_long_names_and_addresses_hold_up_nobody(api, shop, poller, time):
+    long = order(api, shop, "mallory", [long_name(number) for number in range(4)], LONG_ADDRESS)
+    honest = order(api, shop, "ada", ["Ada Lovelace"], "ada@example.com")
+    assert app.app.handler_map["project_reports"]({"Records": change_records()}, None) == {"batchItemFailures": []}
+    for rebuild in (lambda: None, lambda: projection.rebuild(lambda _: None)):
+        rebuild()
+        assert kept_figures(store.load_generations().current) == recounted_figures()
+        assert find(api, shop[0], "lovelace") == find(api, shop[0], "ada@example.com") == [honest]
+        assert find(api, shop[0], LONG_ADDRESS) == find(api, shop[0], "000 009") == find(api, shop[0], "375") == [long]
+        assert find(api, shop[0], LONG_ADDRESS[1:]) == find(api, shop[0], "000 010") == [], "another address; the eleventh word"
+    assert api.get(f"/events/{shop[0]}/attendees", query={"search": LONG_ADDRESS}, token=builders.admin_token()).status == 200
+
+
+def test_names_are_indexed_until_they_take_too_much_space(api, shop, orders):
+    [ticket, *_] = queries.load_tickets(queries.get_order(orders["ada"]))
+    names = [" ".join(f"{chr(0x20000 + seat)}{word}".ljust(50, chr(0x20000)) for word in range(10)) for seat in range(100)]
+    guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=name) for seat, name in enumerate(names, 1)]
+    terms = order_search.order_terms(orders["ada"], None, None, [replace(ticket, guests=guests)])
+    assert order_search.MAX_NAME_BYTES / 2 < len(str(terms).encode()) < 2 * order_search.MAX_NAME_BYTES
+
+
+def test_an_order_that_cannot_be_indexed_is_left_out_and_counted(api, shop, poller, time, monkeypatch):
+    long = order(api, shop, "mallory", ["Mallory Long"], LONG_ADDRESS)
+    honest = order(api, shop, "ada", ["Ada Lovelace"], "ada@example.com")
+    monkeypatch.setattr(order_search, "MAX_ADDRESS_BYTES", 2000)
+    assert app.app.handler_map["project_reports"]({"Records": change_records()}, None) == {"batchItemFailures": []}
+    assert find(api, shop[0], "lovelace") == [honest]
+    assert find(api, shop[0], "long") == []
+    assert find(api, shop[0], "mallory") == [long], "by the id of the buyer"
+    counted = log.total("orders_not_indexed")
+    assert counted
+    assert projection.rebuild(lambda _: None).not_indexed == 1
+    assert log.total("orders_not_indexed") == counted + 1
+    monkeypatch.undo()
+    assert projection.rebuild(lambda _: None).not_indexed == 0
+    assert find(api, shop[0], "long") == [long]
+
+
+def test_the_index_waits_while_the_store_is_unavailable(api, shop, poller, time):
+    order(api, shop, "ada", ["Ada Lovelace"])
+    records = change_records()
+    with faults.fail_from(1, faults.throttled, operation="TransactWriteItems"), pytest.raises(Exception, match="Throttl"):
+        app.app.handler_map["project_reports"]({"Records": records}, None)
+
+
+def test_the_index_of_an_earlier_version_is_searched_and_replaced(api, shop, orders, poller, monkeypatch):
+    """Earlier versions wrote all names of an order into the row of each word."""
+    monkeypatch.setattr(store, "PAGE_ROWS", 2 * store.LANES["terms"])
+    for order_id in orders.values():
+        before = store.load_index(store.FIRST_WIDE, shop[0], [order_id])[order_id]
+        names = list(dict.fromkeys(name for names in before.values() for name in names))
+        old = {term: names if term.startswith("name#") else [] for term in before}
+        store.change_indexes(store.FIRST_WIDE, [(shop[0], order_id, before, old)])
+    found, query = [], {"limit": 1}
+    while query.get("cursor", "") is not None:
+        page = api.get("/orders", query={"event_id": shop[0], "search": "ada", **query}, token=builders.admin_token()).json
+        found += [entry["id"] for entry in page["orders"]]
+        query["cursor"] = page["next_cursor"]
+    assert sorted(found) == sorted([orders["ada"], orders["bob"]]), "each once"
+    assert find(api, shop[0], "lovelace") == [orders["ada"]]
+    assert find(api, shop[0], "lovelace nunez") == []
+    assert api.patch(f"/tickets/{orders['ada']}-1", json={"attendee": {"name": "Grace Hopper"}}, user="ada").status == 200
+    poller.drain()
+    assert find(api, shop[0], "hopper grace") == [orders["ada"]]
+    assert find(api, shop[0], "lovelace") == []
+    projection.index_orders(store.FIRST_WIDE, [(shop[0], order_id) for order_id in orders.values()])
+    replaced = indexed()
+    assert indexed(projection.rebuild(lambda _: None).generation) == replaced

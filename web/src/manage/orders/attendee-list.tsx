@@ -38,7 +38,7 @@ export function AttendeeList() {
       <form class="control-fields" role="search" onSubmit={search}>
         <label class="field">
           {own.search}
-          <input type="search" value={words} maxLength={200} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
+          <input type="search" value={words} maxLength={254} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
         </label>
         <button type="submit" class="button button-quiet">
           {own.find}
