@@ -156,7 +156,7 @@ def open_cases(manager: Manager) -> Iterator[str]:
     money_cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSW", "amounts_differ-pi_1", manager.time.now, event | {"amount_cents": 1250})
     money_cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSX", "kept_of_dispute-dp_1", manager.time.now, event | {"kept_cents": 4000})
     manager.page.reload()
-    manager.see("Settle with the buyer")
+    manager.see("Agree with the buyer")
     expect(manager.page.get_by_text("amounts_differ")).to_have_count(0)  # people read words, and what to look for at the provider
     manager.see("Reference pi_1")
     yield "list"
