@@ -7,6 +7,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
+from chalicelib.accounts.model import Email
 from chalicelib.edge import idempotency, proof_of_work, rate_limits
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.error_replies import BodyTooLarge
@@ -49,7 +50,7 @@ from chalicelib.purchases.views import (
     ReservationState,
     ReservationView,
 )
-from chalicelib.tickets.model import Attendee, EmailAddress
+from chalicelib.tickets.model import Attendee, SentAttendee
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import DEMO_PREFIX, JoiningStopped, NoWaitingRoom
 from chalicelib.waiting_room.views import JoinView
@@ -248,7 +249,7 @@ def _requested_items(body: ReservationBody) -> list[RequestedItem]:
 # Checkout over HTTP: open a session, show it, confirm it.
 
 
-class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class CheckoutAttendee(SentAttendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The attendee of a ticket. `responses` are the answers to the questions that are asked for each ticket, by option id."""
 
     responses: SentAnswers = {}
@@ -266,7 +267,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     promo_code: PromoCodeInput | None = None
     responses: SentAnswers | None = None
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
-    customer_email: EmailAddress | None = None
+    customer_email: Email | None = None
     provider: Literal["simulated", ExternalProviderName] | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None

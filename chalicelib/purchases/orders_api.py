@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import AddressBody, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
+from chalicelib.accounts.model import AddressBody, Email, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
 from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
@@ -41,7 +41,7 @@ from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import MAX_QUANTITY, Purchase
 from chalicelib.purchases.views import OrderWithTicketsView, RefundView, TicketReturnView
 from chalicelib.tickets import qr, seats
-from chalicelib.tickets.model import TICKET_ID_FORM, EmailAddress, Ticket, TicketFrozen, TicketVoid
+from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import (
     SeatPageView,
     TicketEvent,
@@ -361,7 +361,7 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
 class AcceptBody(Struct, forbid_unknown_fields=True):
     """`email` gets emails about the ticket and a link to a lost ticket. It is not needed if the user has an account."""
 
-    email: EmailAddress | None = None
+    email: Email | None = None
 
 
 _NO_ADDRESS = AcceptBody()

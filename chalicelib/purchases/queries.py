@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, email_key
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
@@ -52,7 +53,8 @@ __all__ = [
 ]
 
 
-MAX_OF_ADDRESS = 50
+MAX_OF_ADDRESS = 50  # tickets
+MAX_IDS_OF_ADDRESS = 1000  # purchases and received tickets, including unpaid checkouts
 
 
 def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
@@ -127,9 +129,14 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 def list_tickets_of_address(email: str) -> list[Ticket]:
     """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
 
-    Reads the newest MAX_OF_ADDRESS purchases and received tickets with this address, of guests and of accounts.
+    Stops at MAX_OF_ADDRESS tickets. Unpaid checkouts do not count, because anybody can enter somebody else's address at a checkout.
     """
-    return list_tickets_of_ids(store.list_ids_of_address(email, MAX_OF_ADDRESS))
+    ids, found = store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS), list[Ticket]()
+    for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
+        found += list_tickets_of_ids(ids[begin : begin + dynamo.MAX_BATCH_GET])
+        if len(found) >= MAX_OF_ADDRESS:
+            break
+    return found
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
@@ -139,9 +146,11 @@ def list_order_ids_of_address(email: str, limit: int) -> list[str]:
 
 def get_order_of_address(email: str, order_id: str) -> Purchase:
     """Return an order that was placed with an address. Raises OrderNotFound."""
-    if order_id not in store.list_ids_of_address(email, MAX_OF_ADDRESS):
+    order = get_order(order_id)
+    address = store.load_details(order).email
+    if address is None or email_key(address) != email_key(email):
         raise OrderNotFound()
-    return get_order(order_id)
+    return order
 
 
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:

@@ -16,7 +16,6 @@ from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.tickets import qr, seats, service, views
 from chalicelib.tickets.model import (
-    Attendee,
     AttendeeLocked,
     GuestAdmitted,
     HolderErased,
@@ -24,6 +23,7 @@ from chalicelib.tickets.model import (
     NamedGuest,
     NoInvitation,
     SeatNotFound,
+    SentAttendee,
     TicketFrozen,
     TicketNotFound,
     TicketVoid,
@@ -38,7 +38,7 @@ bp = Blueprint(__name__)
 class AttendeeBody(Struct, forbid_unknown_fields=True):
     """`attendee` is the person who comes with the ticket; null removes the name."""
 
-    attendee: Attendee | None
+    attendee: SentAttendee | None
 
 
 @route(bp, "GET", "/tickets/{ticket_id}", access="user")

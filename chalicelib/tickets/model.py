@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import Email
 from chalicelib.catalog.custom_options import AnswerValue, OptionType, SentAnswer
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
@@ -47,22 +48,17 @@ class TicketLine(Struct, frozen=True):
     currency: str
 
 
-EmailAddress = Annotated[
-    str,
-    Meta(
-        max_length=254,
-        pattern="^[^@\\s]+@[^@\\s]+$",
-        examples=["ada@example.com"],
-        description="An email address, such as ada@example.com.",
-    ),
-]
-
-
 class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The person who comes with a ticket."""
+    """The person who comes with a ticket. Addresses that earlier versions stored may break the rules of `Email`."""
 
     name: Annotated[str, Meta(max_length=500)]
-    email: EmailAddress | None = None
+    email: str | None = None
+
+
+class SentAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The person who comes with a ticket, as a request names them."""
+
+    email: Email | None = None
 
 
 class CheckIn(Struct, frozen=True, array_like=True):
@@ -363,7 +359,7 @@ class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: GuestName
-    email: EmailAddress | None = None
+    email: Email | None = None
     answers: Answers = {}
 
 

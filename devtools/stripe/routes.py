@@ -118,7 +118,7 @@ SESSION_CREATE: Parameters = {
     "allowed_payment_method_types": _payment_method_types,
     "cancel_url": url(),
     "client_reference_id": text(200),
-    "customer_email": text(800, r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    "customer_email": text(800, r"[^@\s]+@[^@\s]+\.[^@\s\d]+"),
     "discounts": array(nested_object({"coupon": text()}), max_elements=1),
     "expires_at": integer(),
     "line_items": array(_line_item),

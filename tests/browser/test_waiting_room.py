@@ -373,13 +373,13 @@ def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time,
     ask.click()
     buyer.see("We will send you an email with your place after the draw, and again about five minutes before your turn.")
     address = buyer.page.get_by_label("Email address", exact=True)
-    address.fill("ada@home")
+    address.fill("ada@home.test")
     ask.click()
     buyer.see("We will send ada@home an email with your place after the draw")
     buyer.page.reload()
-    buyer.see("We will send ada@home")
+    buyer.see("We will send ada@home.test")
     [notice] = [row for row in EventNoticeRow.scan() if row.pk.startswith("user#")]
-    assert '"email":"ada@home"' in notice.content
+    assert '"email":"ada@home.test"' in notice.content
     buyer.press("Stop these messages")
     expect(ask).to_be_visible()
     assert not [row for row in EventNoticeRow.scan() if row.pk != "rooms"]

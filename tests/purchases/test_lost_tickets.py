@@ -5,7 +5,7 @@ import re
 import pytest
 
 from chalicelib.foundation import clock, settings
-from chalicelib.purchases import store
+from chalicelib.purchases import queries, store
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.addons.messages.conftest import post  # noqa: F401
@@ -53,6 +53,25 @@ def test_a_link_shows_the_tickets_of_all_visits_with_their_qr_codes(api, shop, m
     assert found[0]["ticket"]["code"] == own["code"]
     shown = api.get(f"/tickets/{second}-1/qr?format=svg", user="guest-2")
     assert found[0]["qr_svg"] == shown.body.decode()
+
+
+def test_unpaid_checkouts_with_an_address_hide_no_tickets_of_its_owner(api, shop, mailbox):  # noqa: F811
+    paid = buy(api, shop, "guest-1")
+    other = builders.create_shop(api, capacity=1)
+    for number in range(queries.MAX_OF_ADDRESS + 1):
+        reserved = builders.reserve(api, f"stranger-{number}", *other)
+        builders.start_checkout(api, f"stranger-{number}", reserved.json["id"], customer_email=EMAIL)
+        assert api.delete(f"/reservations/{reserved.json['id']}", user=f"stranger-{number}").status == 200
+    assert find(api, mailbox) == [f"{paid}-1"]
+
+
+@pytest.mark.parametrize("address", ["call/+1-555-0100<ada@example.com>", "ada@example.com\n", "\U0001f600" * 252 + "@x", "ada@home"])
+def test_a_checkout_takes_only_addresses_that_an_account_could_have(api, shop, address):
+    reserved = builders.reserve(api, "guest-1", *shop).json["id"]
+    for fields in ({"customer_email": address}, {"attendees": [{"name": "Ada", "email": address}]}):
+        refused = builders.start_checkout(api, "guest-1", reserved, **fields)
+        assert (refused.status, refused.json["error"]) == (400, "invalid_input"), refused.json
+        assert "email" in refused.json["path"]
 
 
 def test_a_link_works_once_and_for_fifteen_minutes(api, shop, time, mailbox):  # noqa: F811

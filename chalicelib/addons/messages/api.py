@@ -6,7 +6,7 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.accounts.model import email_key
+from chalicelib.accounts.model import Email, email_key
 from chalicelib.addons.messages import store
 from chalicelib.addons.messages.model import PushSubscription, TurnNotAhead, TurnNotice
 from chalicelib.catalog import permissions
@@ -24,7 +24,6 @@ from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
 from chalicelib.notifications.store import list_event_notifications, list_problem_notifications
-from chalicelib.tickets.model import EmailAddress
 from chalicelib.waiting_room.model import (
     JoiningStopped,
     NoWaitingRoom,
@@ -44,7 +43,7 @@ class TurnNoticeBody(Struct, forbid_unknown_fields=True):
     """`token` is the waiting room's token. Users whose account has no confirmed address send `email` or `push`, or both."""
 
     token: Annotated[str, Meta(max_length=2048)]
-    email: EmailAddress | None = None
+    email: Email | None = None
     push: PushSubscription | None = None
 
 

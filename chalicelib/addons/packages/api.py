@@ -7,6 +7,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import Email
 from chalicelib.addons.packages import service
 from chalicelib.addons.packages.views import (
     DeletedOptionView,
@@ -46,7 +47,6 @@ from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
 from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem, ReservationRequest
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
-from chalicelib.tickets.model import EmailAddress
 
 bp = Blueprint(__name__)
 
@@ -245,7 +245,7 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     package_id: Id
     quantity: Quantity
     promo_code: PromoCodeInput | None = None
-    customer_email: EmailAddress | None = None
+    customer_email: Email | None = None
     option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
     token: WaitingRoomToken | None = None
     simulate: Literal["success", "fail"] | None = None
