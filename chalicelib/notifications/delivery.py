@@ -39,9 +39,12 @@ MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
 RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 SHORT_WAIT_SECONDS = 2 * 86_400  # how long a short email waits for others to its address about the same event, before it is dropped
 MAX_FULL = 10_000  # exceeded limits that an instance remembers
+# An email waits at most this much longer for a limit than the first email does. Then it goes out if the limit was raised.
+MAX_LINE_SECONDS = 3600
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 _full_until: Memory[tuple[str, str], int] = Memory()  # when the next email is granted, by the name of an exceeded limit and its key
+_line_ends: Memory[tuple[str, str], int] = Memory()  # when the last of the emails that wait for this limit is due
 
 
 class DeliveryReport(Struct):
@@ -75,27 +78,32 @@ def _query_queued() -> list[Due]:
 
 
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, wait: Callable[[float], None]) -> None:
-    """Send the due notifications in chunks, one chunk per second, while time is left and the provider accepts emails."""
+    """Send the due notifications in chunks while time is left and the provider accepts emails.
+
+    Only emails that reach the provider use up its rate. Emails that are postponed or dropped do not hold up the emails behind them.
+    """
     began, rate = clock.monotonic(), settings.current().mail_rate
     for start in range(0, len(due), rate):
         if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS:
             return
         chunk_began = clock.monotonic()
-        if not _send_chunk(due[start : start + rate], provider, compose, report):
+        outcomes = _send_chunk(due[start : start + rate], provider, compose, report)
+        if "busy" in outcomes:  # the provider accepts no further emails now
             return
         if start + rate < len(due):
-            wait(max(0.0, 1 - (clock.monotonic() - chunk_began)))
+            seconds = (outcomes.count("sent") + outcomes.count("failed")) / rate
+            wait(max(0.0, seconds - (clock.monotonic() - chunk_began)))
 
 
-def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> bool:
-    """Send one chunk. Returns False if the provider accepts no further emails now."""
+def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> list[str]:
+    """Send one chunk. Returns the outcome of each attempt."""
     found = {notification.id: notification for notification in store.load_notifications(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
     outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
     report.sent += outcomes.count("sent")
     report.dropped += outcomes.count("dropped")
     report.failed += outcomes.count("failed") + outcomes.count("busy")
-    return "busy" not in outcomes
+    return outcomes
 
 
 def _is_due(notification: Notification) -> bool:
@@ -168,17 +176,36 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     exceeded, until = _count(counted, now)
     if exceeded is None:
         return True
-    if exceeded is rate_limits.SHORT_MAIL and until > claimed.created_at + SHORT_WAIT_SECONDS:
+    limit, key = exceeded
+    if limit is rate_limits.SHORT_MAIL and until > claimed.created_at + SHORT_WAIT_SECONDS:
         return False
-    raise Postponed(until)
+    raise Postponed(_place_in_line(limit, key, until))
 
 
-def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[RateLimit | None, int]:
-    """Count an email. Returns the limit that it must wait for, and until when; or None if no limit is exceeded.
+def _place_in_line(limit: RateLimit, key: str, until: int) -> int:
+    """Return when an email that waits for an exceeded limit is due again: one email for each that the limit will grant, from `until` on.
+
+    If all waiting emails were due together, they would come in the way of all other emails whenever the limit grants one. Emails beyond
+    MAX_LINE_SECONDS get a random time before the end of the line, and take a place when they are due.
+    """
+    if limit is rate_limits.SHORT_MAIL:  # the others that wait for it are dropped
+        return until
+    with _line_ends.lock:
+        place = max(until, _line_ends.entries.get((limit.name, key), 0) + -(-limit.quota.interval // 1000))
+        if place > until + MAX_LINE_SECONDS:
+            return until + int(random.uniform(MAX_LINE_SECONDS / 2, MAX_LINE_SECONDS))
+        if len(_line_ends.entries) >= MAX_FULL:
+            _line_ends.forget()
+        _line_ends.entries[limit.name, key] = place
+        return place
+
+
+def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[tuple[RateLimit, str] | None, int]:
+    """Count an email. Returns the limit that it must wait for with its key, and until when; or None if no limit is exceeded.
 
     Counts nothing if a limit is already known to be exceeded, so that an email that waits for one limit does not use up the others.
     """
-    waits = [(limit, _full_until.entries.get((limit.name, key), 0)) for limit, key in counted]
+    waits = [((limit, key), _full_until.entries.get((limit.name, key), 0)) for limit, key in counted]
     if waits and (latest := max(waits, key=lambda wait: wait[1]))[1] > now:
         return latest
     for limit, key in counted:
@@ -187,7 +214,7 @@ def _count(counted: list[tuple[RateLimit, str]], now: int) -> tuple[RateLimit | 
             if len(_full_until.entries) >= MAX_FULL:
                 _full_until.forget()
             _full_until.entries[limit.name, key] = now + seconds
-            return limit, now + seconds
+            return (limit, key), now + seconds
     return None, now
 
 

@@ -4,13 +4,14 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
-from chalicelib.notifications.store import list_problem_notifications
+from chalicelib.notifications.store import list_problem_notifications, query_queued
 from tests.notifications.fake_provider import FakeProvider
 
 
@@ -121,6 +122,37 @@ def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time,
         delivery.send_due(compose, wait=lambda seconds: sent_before_waits.append((len(provider.mails), seconds)))
     assert sent_before_waits == [(4, 1.0), (8, 1.0)]
     assert len(provider.mails) == 10
+
+
+def compose_limited(notification):
+    return replace(compose(notification), budget="nora" if notification.kind == "free_order" else None)
+
+
+def test_mails_that_wait_for_a_limit_do_not_hold_up_other_mails(store, time, provider):
+    queue(time.now, *(f"guest-{number}" for number in range(40)), kind="free_order")
+    with settings.override(rate_limits="on", limit_promoter_mail="4/86400", mail_rate=2):
+        queue(time.now + 1, "ada")
+        time.advance(1)
+        waits = []
+        assert delivery.send_due(compose_limited, wait=waits.append).sent == 5
+        assert statuses("ada") == ["sent"]
+        assert sum(waits) <= 3, "two emails a second, and no time for the emails that wait"
+
+        time.advance(21_600)  # the limit grants one email
+        waiting = [due.next_at for due in query_queued(time.now + 86_400, 100)]
+        assert len(waiting) == 36
+        assert sum(next_at <= time.now for next_at in waiting) == 1
+        assert max(waiting) <= time.now + delivery.MAX_LINE_SECONDS
+        assert send(compose_limited).sent == 1
+
+
+def test_mails_that_wait_for_a_limit_are_due_as_the_limit_grants_them(store, time, provider):
+    queue(time.now, *(f"guest-{number}" for number in range(9)), kind="free_order")
+    with settings.override(rate_limits="on", limit_promoter_mail="4/2400"):
+        assert send(compose_limited).sent == 4
+        for _ in range(5):
+            time.advance(600)
+            assert send(compose_limited).sent == 1
 
 
 def test_two_runs_at_once_do_not_send_the_same_mail(threaded_store, time, provider):
