@@ -35,14 +35,17 @@ SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds
 LINGER_SECONDS = 86_400  # the first run looks at an event until this long after its last hold must have expired
 SLICE = 1000  # shards of the whole table in each run; holds that the index misses are found within (all shards / SLICE) minutes
 PORTION = 1000  # shards that are read and recovered together; a portion may have more, because it has all shards of each of its events
+SECONDS_TO_READ = 10  # for a portion of several events; if that is not enough, its events are read one by one
+LARGE_EVENT = 5000  # an event with more shards comes last and alone, so that no other event waits for it
+MAX_POSTPONED = 1000  # events whose order the state keeps, so that it stays small; the index has all of them
 SECONDS_FOR_PORTION = 3  # with less time left, the next run continues
 
 
 def run_sweep(now: int) -> dict[str, Any]:
     """Run the sweep once. Returns what it did and what remains, for the log.
 
-    Concurrent runs do no harm, because every write has a condition. Raises the store's errors if the shards or the purchases cannot be
-    read.
+    Concurrent runs do no harm, because every write has a condition. An event that cannot be processed delays nothing else: the next run
+    tries it again, last. Raises the store's errors if the index, the slice of all shards or the due refunds cannot be read.
     """
     with deadline.within(MAX_SECONDS):
         return _run(now)
@@ -105,6 +108,9 @@ class StockPass:
     It reads the shards of the events that are due according to the index, in portions, earliest due event first, and recovers the holds of
     each portion before it reads the next portion. It also reads a slice of all shards, to find holds that the index misses.
 
+    Large events, and the events of a portion that failed, come last, one by one. The next run begins these with the events that this run
+    did not reach, and ends with the events that failed again, so each of them gets its turn.
+
     `lapsed` are the checkouts whose payment must be cancelled at the provider, earliest expiry first. `corrected` is the number of shards
     that were opened or closed, or None if the store failed.
     """
@@ -120,26 +126,35 @@ class StockPass:
         self._events = _events_by_stock(catalog)
         self._marks: defaultdict[int, set[str]] = defaultdict(set)  # minute -> events to look at again
         self._expired_at: dict[Hold, int] = {}
+        self._last = [*state.postponed]  # events to process last, one by one
         self._is_slice_recovered = False
         self._next = state
 
     def run(self) -> None:
-        """Process the slice and the first portion, then the other portions while there is time. Raises the store's errors."""
+        """Process the slice and the first portion, then the other portions and the last events while there is time.
+
+        Raises the store's errors if the index or the slice cannot be read.
+        """
         reserved = deadline.remaining() - SECONDS_WITHOUT_PROVIDER
         after: Mark = (self.state.due_minute or 0, self.state.due_event or "")
         portions = self._portions(sweep_store.load_due(after, self.now // MINUTE))
         self.slice, next_shard_id = scan_slice(self.state.shard_id, SLICE)
         portion = next(portions, [])
-        self._process(self.slice, portion, reserved)
-        self._is_slice_recovered = self.corrected is not None and self.report.remaining == 0
+        is_slice_processed = self._try(self.slice, _ids(portion), reserved) or (bool(portion) and self._try(self.slice, [], reserved))
+        self._is_slice_recovered = is_slice_processed and self.corrected is not None and self.report.remaining == 0
         for following in portions:
             if deadline.remaining() - reserved < SECONDS_FOR_PORTION:
                 self.events_left = len(following) + sum(map(len, portions))
                 break
             portion = following
-            self._process([], portion, reserved)
+            self._try([], _ids(portion), reserved)
         minute, event_id = portion[-1] if self.events_left else (self.now // MINUTE + 1, None)
-        self._next = replace(self.state, shard_id=next_shard_id, due_minute=minute, due_event=event_id)
+        postponed = self._process_last(reserved)
+        self.events_left += len(postponed)
+        self._marks[clock.now() // MINUTE + 1].update(postponed)
+        self._next = replace(
+            self.state, shard_id=next_shard_id, due_minute=minute, due_event=event_id, postponed=tuple(postponed[:MAX_POSTPONED])
+        )
         self.lapsed.sort(key=lambda checkout: min(map(self._expired_at.__getitem__, checkout.holds)))
         for minute, event_ids in self._marks.items():
             sweep_store.mark_due(event_ids, minute)
@@ -153,25 +168,53 @@ class StockPass:
         sweep_store.save_state(replace(self._next, shard_id=shard_id, low_tiers=frozenset(self.low_tiers)))
 
     def _portions(self, marks: Iterable[Mark]) -> Iterator[list[Mark]]:
-        """Divide marks into portions of about PORTION shards. Of several marks of an event, only the first counts."""
-        portion, size, seen = list[Mark](), 0, set[str]()
+        """Divide marks into portions of about PORTION shards. Of several marks of an event, only the first counts.
+
+        Large events are added to `_last` instead.
+        """
+        portion, size, seen = list[Mark](), 0, set(self._last)
         for mark in marks:
-            if mark[1] not in seen:
-                seen.add(mark[1])
-                portion.append(mark)
-                size += sum(self.catalog.shard_counts([mark[1]]).values())
+            if mark[1] in seen:
+                continue
+            seen.add(mark[1])
+            event_size = sum(self.catalog.shard_counts([mark[1]]).values())
+            if event_size > LARGE_EVENT:
+                self._last.append(mark[1])
+                continue
+            portion.append(mark)
+            size += event_size
             if size >= PORTION:
                 yield portion
                 portion, size = [], 0
         if portion:
             yield portion
 
-    def _process(self, sliced: list[Shard], portion: list[Mark], reserved: float) -> None:
+    def _try(self, sliced: list[Shard], event_ids: list[str], reserved: float) -> bool:
+        """Process these shards and events. If that fails, add the events to `_last` and return False."""
+        try:
+            self._process(sliced, event_ids, reserved)
+        except Exception:  # whatever is wrong with one event must not stop the refunds and the other events
+            log.exception("sweep.events_not_processed", event_ids=event_ids[:10], count=len(event_ids))
+            self._last += event_ids
+            return False
+        return True
+
+    def _process_last(self, reserved: float) -> list[str]:
+        """Process the last events one by one while there is time. Returns the events not reached, followed by the events that failed."""
+        waiting, self._last = self._last, []
+        while waiting and deadline.remaining() - reserved >= SECONDS_FOR_PORTION:
+            self._try([], [waiting.pop(0)], reserved)
+        return [*waiting, *self._last]
+
+    def _process(self, sliced: list[Shard], due: list[str], reserved: float) -> None:
         """Read the shards of these events, and process them with the shards of the slice. Raises the store's errors if it cannot read."""
-        due = [event_id for _, event_id in portion]
         ids = [shard_id for stock_id, count in self.catalog.shard_counts(due).items() for shard_id in shard_ids(stock_id, count)]
-        shards = [*({shard.id: shard for shard in sliced} | {shard.id: shard for shard in read_shards(ids)}).values()]
-        corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(shards, self._events))
+        seconds = deadline.remaining() - reserved
+        with deadline.within(seconds if len(due) <= 1 else min(seconds, SECONDS_TO_READ)):
+            found = read_shards(ids)
+        shards = [*({shard.id: shard for shard in sliced} | {shard.id: shard for shard in found}).values()]
+        with deadline.within(deadline.remaining() - reserved):
+            corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(shards, self._events))
         expired_holds = _expired_holds(shards, self.now)
         self._expired_at |= expired_holds
         with deadline.within(deadline.remaining() - reserved):
@@ -212,6 +255,10 @@ class StockPass:
                     log.count("low_stocks")
                     details = {"event_id": tier.event_id, "available": available, "low_stock_at": tier.low_stock_at}
                     log.warning("stock.low", tier_id=tier.id, **details)
+
+
+def _ids(marks: Iterable[Mark]) -> list[str]:
+    return [event_id for _, event_id in marks]
 
 
 def _expired_holds(shards: Iterable[Shard], now: int) -> dict[Hold, int]:

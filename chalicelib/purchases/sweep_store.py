@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from msgspec import Struct
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.memory import Memory
@@ -34,6 +34,7 @@ class SweepState(Struct, frozen=True):
     `shard_id` is where the next run continues to read all shards; None means the start. `low_tiers` are the tiers that had few tickets when
     a run last checked them. Runs have processed all marks up to the minute `due_minute` and, in this minute, up to the event id
     `due_event`; a `due_minute` of None means that there is no index yet. `indexed_since` is when the index began, in epoch seconds.
+    `postponed` are the events that the next run processes last, one by one, in this order.
     """
 
     shard_id: str | None = None
@@ -41,6 +42,7 @@ class SweepState(Struct, frozen=True):
     due_minute: int | None = None
     due_event: str | None = None
     indexed_since: int | None = None
+    postponed: tuple[str, ...] = ()
 
 
 class SweepRow(dynamo.Table):
@@ -57,6 +59,7 @@ class SweepRow(dynamo.Table):
     due_minute = NumberAttribute(null=True)
     due_event = UnicodeAttribute(null=True)
     indexed_since = NumberAttribute(null=True)
+    postponed: ListAttribute[str] = ListAttribute(null=True)
     event_ids = UnicodeSetAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
@@ -66,13 +69,14 @@ def load_state() -> SweepState:
     if row is None:
         return SweepState()
     due_minute, since = (None if value is None else int(value) for value in (row.due_minute, row.indexed_since))
-    return SweepState(row.shard_id, frozenset(row.low_tiers or ()), due_minute, row.due_event, since)
+    return SweepState(row.shard_id, frozenset(row.low_tiers or ()), due_minute, row.due_event, since, tuple(row.postponed or ()))
 
 
 def save_state(state: SweepState) -> None:
     """Save the state for the next run. Concurrent runs may save in any order: shards are then read twice, or a tier is reported twice."""
     row = SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None)
     row.due_minute, row.due_event, row.indexed_since = state.due_minute, state.due_event, state.indexed_since
+    row.postponed = [*state.postponed] or None
     row.save()
 
 

@@ -3,11 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.foundation import log
+from chalicelib.catalog.model import Catalog
+from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
-from chalicelib.purchases import store, sweep
+from chalicelib.purchases import hold_recovery, store, sweep, sweep_store
 from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders
 from tests.purchases.sweep.conftest import create_debits
@@ -169,6 +170,70 @@ def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, m
     report = builders.run_sweep()
     assert (report["expired"], report["remaining"], refund_status(order_id)) == (3, 1, "succeeded")
     assert builders.run_sweep()["remaining"] == 0
+
+
+@pytest.mark.parametrize(("broken", "needed_runs"), [(1, 2), (3, 4)])
+@pytest.mark.parametrize("large_event", [0, 5000])
+def test_events_that_cannot_be_read_keep_nothing_else_waiting(shop, time, monkeypatch, broken, needed_runs, large_event):
+    """Reading one of them takes longer than a run has. They need attention in each minute, and their ids come first."""
+    order_id = order_with_due_refund(shop)
+    slow_events = [builders.create_shop(shop.api) for _ in range(broken)]
+    others = builders.create_shop(shop.api)
+    builders.run_sweep()
+    held = builders.reserve(shop.api, "ada", *others, 1).json["id"]
+    stuck = [builders.reserve(shop.api, "bob", *slow, 1).json["id"] for slow in slow_events]
+    next_minute(time)
+    time.advance(180)
+    monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))
+    if large_event == 0:  # only the slow events are large
+        shard_counts = Catalog.shard_counts
+        monkeypatch.setattr(sweep, "LARGE_EVENT", 1)
+
+        def count_shards(catalog, event_ids):
+            counts = shard_counts(catalog, event_ids)
+            return counts | {tier_id: 2 for _, tier_id in slow_events if tier_id in counts}
+
+        monkeypatch.setattr(Catalog, "shard_counts", count_shards)
+        needed_runs = 1
+    read_shards = sweep.read_shards
+
+    def read_slowly(ids):
+        ids = list(ids)
+        if any(shard_id.startswith(tier_id) for shard_id in ids for _, tier_id in slow_events):
+            time.advance(int(deadline.remaining()) + 1)
+        deadline.require(0)
+        return read_shards(ids)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(sweep, "read_shards", read_slowly)
+        for number in range(needed_runs + 2):
+            sweep_store.mark_due([event_id for event_id, _ in (*slow_events, others)], int(time.now) // 60)
+            report = builders.run_sweep()
+            assert (report["finished"], refund_status(order_id)) == (False, "succeeded")
+            assert (not_looked_at([held], time.now) == set()) == (number + 1 >= needed_runs)
+            assert not_looked_at(stuck, time.now) == set(stuck)
+            next_minute(time)
+    reports = [builders.run_sweep(), builders.run_sweep()]
+    assert (not_looked_at(stuck, time.now), reports[-1]["finished"]) == (set(), True)
+
+
+def test_a_broken_event_does_not_stop_the_events_of_its_portion(api, time, monkeypatch):
+    shops = [builders.create_shop(api) for _ in range(3)]
+    monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))
+    held = [builders.reserve(api, "ada", *shop, 1).json["id"] for shop in shops]
+    time.advance(181)
+    recover_holds = hold_recovery.recover_holds
+
+    def recover_some(holds, *values):
+        if held[0] in {hold.purchase_id for hold in holds}:
+            raise KeyError("unreadable")
+        return recover_holds(holds, *values)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(hold_recovery, "recover_holds", recover_some)
+        report = builders.run_sweep()
+        assert (report["released"], report["events_left"], report["finished"]) == (2, 1, False)
+    assert builders.run_sweep()["released"] == 1
 
 
 def test_the_next_run_settles_a_payment_after_a_store_failure(shop, time):
