@@ -322,3 +322,15 @@ def test_without_the_keys_that_sign_tickets_even_a_dry_run_says_so(import_file):
         result = import_file("A-0001,fest-pass,,\n", apply=False)
     assert result.code == 2
     assert "FAIRGATE_TICKET_KEYS" in result.err
+
+
+def test_nobody_finds_codes_of_other_promoters_by_guessing(api, import_file):
+    assert import_file("4711,fest-pass,Ada Lovelace,\n").code == 0
+    guess = {"device": "d", "scans": [{"id": code, "at": "2026-06-01T12:00:00Z", "code": code} for code in ("4711", "4712")]}
+    synced = api.post("/checkin/sync", json=guess, token=builders.token("eve", "promoter"))
+    assert [scan["error"] for scan in synced.json["scans"]] == ["code_unknown"] * 2, synced.json
+    elsewhere = builders.create_event(api)
+    for token in (builders.token("eve", "promoter"), builders.staff_token(elsewhere)):
+        assert api.post("/checkin", json={"code": "4711"}, token=token).json["error"] == "code_unknown"
+    at_the_other_door = api.post("/checkin", json={"code": "4711", "event_id": elsewhere}, token=builders.staff_token(elsewhere, "fest"))
+    assert at_the_other_door.json["error"] == "wrong_event"
