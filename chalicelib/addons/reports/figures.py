@@ -18,6 +18,8 @@ TOTALS = "totals"
 GATES = "gates"
 DAY = "day#"  # the prefix of a day's part
 GATE = "gate#"  # the prefix of a gate's name
+OTHER_GATES = f"{GATE}other"
+MAX_GATES = 200  # of an event; people type the names of gates, and all figures of a part are in one item
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
@@ -97,6 +99,16 @@ def ticket_figures(ticket: Ticket) -> Figures:
         gate = f"{GATE}{checkin.gate or ''}"
         gates[gate] = gates.get(gate, 0) + checkin.count
     return figures
+
+
+def limit_gates(figures: Figures, known: set[str]) -> Figures:
+    """Return the figures with each gate beyond MAX_GATES counted as OTHER_GATES. Adds the other gates to `known`, the event's gates."""
+    gates: Counter[str] = Counter()
+    for name, number in figures.get(GATES, {}).items():
+        if len(known) < MAX_GATES:
+            known.add(name)
+        gates[name if name in known or name == GATE else OTHER_GATES] += number
+    return {**figures, GATES: dict(gates)} if gates else figures
 
 
 def difference(after: Figures, before: Figures) -> Figures:

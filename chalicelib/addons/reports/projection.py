@@ -16,9 +16,19 @@ from itertools import islice
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.addons.reports import order_search, store
-from chalicelib.addons.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
+from chalicelib.addons.reports.figures import (
+    GATES,
+    Figures,
+    difference,
+    entry_figures,
+    limit_gates,
+    purchase_figures,
+    ticket_figures,
+    total,
+)
 from chalicelib.addons.reports.order_search import Order
 from chalicelib.addons.reports.store import CountedState, Generations, OrderEntry, OrderList, Sale
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
@@ -33,8 +43,9 @@ from chalicelib.tickets.store import scan_tickets
 
 # Purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to three items, and
 # changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it.
-# A chunk with too many items is halved.
+# A chunk with too many items is halved; a single state with too many items is counted in steps of MAX_FIGURES.
 CHUNK = 40
+MAX_FIGURES = 90
 MAX_ATTEMPTS = 5
 
 FIRST_POSITION = "0"  # before all positions in the stream
@@ -181,12 +192,14 @@ def count_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
 
 def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
     known = store.load_counted(generation, event_id, [state.counted.key for state in chunk])
+    newer = [state for state in chunk if (before := known.get(state.counted.key)) is None or state.counted.is_newer_than(before)]
+    # Runs at the same time may add a few gates more.
+    gates = store.load_names(generation, event_id, GATES) if any(GATES in state.counted.figures for state in newer) else set()
     items: list[dynamo.TransactItem] = []
     added: list[Figures] = []
-    for counted, purchase in ((state.counted, state.purchase) for state in chunk):
+    for state in newer:
+        counted, purchase = replace(state.counted, figures=limit_gates(state.counted.figures, gates)), state.purchase
         before = known.get(counted.key)
-        if before is not None and not counted.is_newer_than(before):
-            continue
         items.append(store.count_item(generation, counted, before))
         added.append(difference(counted.figures, before.figures if before is not None else {}))
         if purchase is not None:
@@ -196,12 +209,28 @@ def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
                 sale = _sale_without_money(purchase, purchase.payment.provider)
                 items.append(store.sale_item(generation, event_id, sale, is_new=False))
     items += store.figure_items(generation, event_id, total(added))
-    if len(items) > dynamo.MAX_TRANSACT_ITEMS:
+    if len(items) > dynamo.MAX_TRANSACT_ITEMS and len(chunk) == 1:
+        _count_step(generation, counted, before)
+        _count_chunk(generation, event_id, chunk)
+    elif len(items) > dynamo.MAX_TRANSACT_ITEMS:
         middle = len(chunk) // 2
         _count_chunk(generation, event_id, chunk[:middle])
         _count_chunk(generation, event_id, chunk[middle:])
     elif items:
         store.commit(items)
+
+
+def _count_step(generation: int, after: CountedState, before: CountedState | None) -> None:
+    """Count the first MAX_FIGURES changes of a state, and record what is counted so far as a state between `before` and `after`."""
+    start = before or CountedState(event_id=after.event_id, key=after.key, position="", figures={})
+    first: Figures = defaultdict(dict)
+    changes = difference(after.figures, start.figures)
+    for part, name in islice(((part, name) for part, numbers in changes.items() for name in numbers), MAX_FIGURES):
+        first[part][name] = changes[part][name]
+    # Each step has a position of its own, so that two runs cannot count the same step. A space sorts before the characters of positions.
+    position, _, step = start.position.partition(" ")
+    between = replace(start, position=f"{position} {int(step or 0) + 1}", figures=total([start.figures, first]))
+    store.commit([store.count_item(generation, between, before), *store.figure_items(generation, after.event_id, first)])
 
 
 def _count_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:

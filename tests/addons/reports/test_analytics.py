@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.addons.reports import store
+from chalicelib.addons.reports import projection, store
 from chalicelib.ledger import service as ledger
 from tests import builders, invariants
 from tests.addons.reports.conftest import check_reports
@@ -142,6 +142,41 @@ def test_admissions_are_shown_by_gate_until_undone(api, event_id, poller, time, 
     monkeypatch.setattr(module, "MAX_GATES", 1)
     assert gates() == [(None, 2)]
     check_reports()
+
+
+def test_gates_beyond_the_limit_are_counted_together(api, event_id, poller, time, monkeypatch):
+    from chalicelib.addons.reports import figures as module
+
+    order_id = api.get("/me/tickets", user="ada").json["tickets"][0]["order_id"]
+    time.advance(30 * 86_400 - 3 * 3600)
+    monkeypatch.setattr(module, "MAX_GATES", 2)
+
+    def admit(gate):
+        reply = api.post(f"/tickets/{order_id}-3/validate", json={"count": 1, "gate": gate}, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+        poller.drain()
+        return reply.json["checkin"]["id"]
+
+    def undo(checkin_id):
+        body = {"checkin_id": checkin_id, "reason": "wrong person"}
+        assert api.post(f"/tickets/{order_id}-3/undo", json=body, token=builders.admin_token()).status == 200
+        poller.drain()
+
+    def gates():
+        return {gate["gate"]: gate["people_admitted"] for gate in analytics(api, event_id).json["gates"]}
+
+    admit("North")
+    undo(admit("South"))
+    east = admit("East")
+    assert gates() == {"North": 1, "other": 1}, "a gate without people counts for the limit, because its number stays in the item"
+    admit("West")
+    undo(east)
+    admit(None)
+    admit("South")
+    assert gates() == {"North": 1, "South": 1, "other": 1, None: 1}
+    projection.rebuild(lambda _: None)
+    assert sum(gates().values()) == 4
+    assert len(gates()) <= 4
 
 
 def test_a_drop_shows_joins_and_admissions(api, poller, time):

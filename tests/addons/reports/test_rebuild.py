@@ -2,12 +2,14 @@
 
 import pytest
 
+import app
 from chalicelib.addons.reports import projection, store
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.purchases import queries
 from infra import rebuild_reports
 from tests import builders
-from tests.addons.reports.conftest import check_reports, kept_figures
+from tests.addons.reports.conftest import change_records, check_reports, kept_figures, recounted_figures
 from tests.addons.reports.test_projection import play_sale
 from tests.simulation import faults
 
@@ -115,6 +117,36 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     assert before[event_id]["totals"]["expired"] == 1
     assert projection.rebuild(no_wait).forgotten == 1
     assert kept_figures(NEXT) == before
+
+
+def test_people_who_came_in_in_a_hundred_hours_are_counted_once(api, poller, time):
+    """Their figures are too many for one transaction, and a run may crash between two of them."""
+    shop = builders.create_shop(api, admits=100)
+    order_id = builders.create_order(api, shop, 1)
+    poller.drain()
+
+    def come_in(times):
+        with settings.override(doors_open_seconds=31 * 86_400):
+            for _ in range(times):
+                assert api.post(f"/tickets/{order_id}-1/validate", json={"count": 1}, token=builders.admin_token()).status == 200
+                time.advance(3600)
+
+    come_in(99)
+    records = change_records()
+    with faults.crash_after(1, operation="TransactWriteItems") as crash:
+        app.app.handler_map["project_reports"]({"Records": records}, None)
+    assert crash.was_triggered
+    assert kept_figures() != recounted_figures()
+    for delivered_again in (records[:-1], records):
+        app.app.handler_map["project_reports"]({"Records": delivered_again}, None)
+    check_reports()
+    come_in(1)
+    poller.drain()
+    check_reports()
+    app.app.handler_map["project_reports"]({"Records": records}, None)
+    check_reports()
+    assert projection.rebuild(no_wait).checked_in == 1
+    check_reports(NEXT)
 
 
 def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
