@@ -1,6 +1,6 @@
 """Routes for admins: sales, orders, refunds, revenue, open cases, payouts and scheduled jobs.
 
-Promoters may use the routes for sales, orders, refunds and revenue for the events that they manage; the other routes are for admins.
+The managers of an event may use the routes for its sales, orders, refunds and revenue; the other routes are for admins only.
 """
 
 from typing import Annotated, Literal
@@ -107,7 +107,7 @@ def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView
 
 @route(bp, "GET", "/admin/events/{event_id}/ticket-holders", access="manager")
 def count_ticket_holders(request: RequestContext, event_id: str) -> Reply[TicketHoldersView]:
-    """Show how many people a change to an event reaches, and what cancelling it would refund."""
+    """Show how many people a change to an event reaches, and what a cancellation of the event would refund."""
     return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id)))
 
 
@@ -171,7 +171,7 @@ def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Repl
     errors=(OrderNotFound, TicketsNotSendable, AccountAddressFixed, ResentTooOften, RateLimited),
 )
 def send_order_again(request: RequestContext, order_id: str, body: AddressBody) -> Reply[AdminOrderView]:
-    """Send the tickets of an order again, to its address or to a corrected one. Repeats within a minute send nothing more."""
+    """Send an order's tickets again, to the same or a corrected email address; repeating this within a minute sends nothing."""
     order = _get_order(request, order_id)
     with limited(request, MAIL, email_key(body.email), "send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
@@ -192,7 +192,7 @@ class TicketNameBody(Struct, forbid_unknown_fields=True):
     errors=(OrderNotFound, TicketNotFound, TicketVoid, HolderErased),
 )
 def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: TicketNameBody) -> Reply[AdminOrderView]:
-    """Change the name on a ticket of an order, even when its owner no longer can."""
+    """Change the name on a ticket of an order, even when the ticket's owner may no longer change it."""
     order = _get_order(request, order_id)
     erased_id = order.user_id if order.is_erased else None
     tickets.name_ticket(order.id, ticket_id, body.name, request.require_user().user_id, request.now, erased_id=erased_id)
@@ -214,7 +214,7 @@ def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[Ope
 
 @route(bp, "GET", "/admin/payouts", access="admin", errors=PROVIDER_ERRORS)
 def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsView]:  # noqa: ARG001
-    """List the payment provider's payouts to the account's bank, and show whether our books have been compared with the provider's."""
+    """List the payment provider's payouts to the bank, and show whether our books have been compared with the provider's."""
     return Reply(payouts.list_payouts(query))
 
 

@@ -179,7 +179,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
             order=AdminOrder(**asdict(views.order_view(purchase))),
             refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],
             disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
-            message="The change was made, but its tickets and transactions cannot be shown right now. Load the order again.",
+            message="The change was made, but the order's tickets and transactions cannot be shown right now. Load the order again.",
         )
 
 
@@ -224,7 +224,7 @@ def transaction_view(entry: LedgerEntry) -> TransactionView:
 def event_revenue(event_id: str) -> RevenueView:
     """Return the revenue of an event, by provider and currency. Raises NotFound if the event does not exist.
 
-    The reports have the totals, so this takes two round trips for any number of orders. Without the reports, it reads the event's ledger.
+    The reports keep the totals, so this takes two round trips for any number of orders. Without the reports, it reads the event's ledger.
     """
     event = catalog.snapshot().events.get(event_id)
     if event is None:

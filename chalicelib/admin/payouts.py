@@ -1,4 +1,4 @@
-"""The payment provider's payouts to the account's bank, and the time up to which our books were compared with the provider's."""
+"""The payment provider's payouts to the bank, and the time up to which our books have been compared with the provider's."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
 
 class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The requested page of a provider's payouts. Without `provider`, the list is from the first provider of the stage."""
+    """The requested page of a provider's payouts. Without `provider`, the payouts of the stage's first provider are listed."""
 
     provider: ProviderName | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
@@ -42,7 +42,7 @@ class PayoutView(Struct, frozen=True, kw_only=True):
 
 
 class PayoutsView(Struct, frozen=True, kw_only=True):
-    """The account's payouts, newest first. They cover everything that the account sells, including sales outside this shop.
+    """The payouts of our account at the provider, newest first. They include money from sales outside this shop.
 
     `providers` are the external payment providers of this stage. `provider` is the provider of the listed payouts; it is null if the stage
     has no external provider. `compared_until` is the time up to which payments have been compared with our books, and `findings` is the
@@ -62,7 +62,7 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
     names = payments.external_provider_names()
     if query.provider is not None and query.provider not in names:
         offered = ", ".join(names) or "none"
-        raise InvalidInput(f"`{query.provider}` has no payouts on this stage. Providers that have: {offered}.", path="provider")
+        raise InvalidInput(f"`{query.provider}` has no payouts on this stage. Providers with payouts: {offered}.", path="provider")
     provider = query.provider or next(iter(names), None)
     after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
     last_run = schedule.load_last_run()

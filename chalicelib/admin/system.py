@@ -16,7 +16,7 @@ from chalicelib.reconciliation import schedule
 
 _WEBHOOKS = "retry_webhooks"
 LATE_INTERVALS = 3  # a job is late after this many intervals without a run
-COUNTED = 1000  # the maximum that a backlog counts; a larger backlog is shown as this number
+MAX_COUNT = 1000  # a larger backlog is shown as this number
 
 
 class BacklogView(Struct, frozen=True):
@@ -52,7 +52,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
     While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
     the last run of `retry_webhooks` found due; its `oldest_due_at` ignores the webhooks of endpoints that fail. `compared_at` is when our
     books were last compared with the payment provider's books; it is null before the first comparison. `limits` maps the name of each
-    limit to its requests/seconds per user; it is empty if rate limits are off.
+    limit to the requests and seconds that it allows a user, such as `5/60`; it is empty if rate limits are off.
     """
 
     at: Timestamp
@@ -70,7 +70,7 @@ def load_system(now: int) -> SystemView:
     """Return the state of the jobs and their backlogs at `now`. May miss writes from the last second."""
     (mails, refunds), (last_run, runs) = parallel.both(
         lambda: parallel.both(
-            lambda: outbox.list_late_notifications(now, COUNTED), lambda: list(money_cases.list_due("refund", now, COUNTED))
+            lambda: outbox.list_late_notifications(now, MAX_COUNT), lambda: list(money_cases.list_due("refund", now, MAX_COUNT))
         ),
         lambda: parallel.both(schedule.load_last_run, lambda: job_runs.load_runs(sorted(INTERVALS))),
     )
@@ -110,11 +110,11 @@ def _webhooks(runs: Mapping[str, JobRun]) -> BacklogView:
     if run is None or run.succeeded_at is None:
         return BacklogView(0, None)
     due, oldest_seconds = run.report.get("due", 0), run.report.get("oldest_seconds", 0)
-    return BacklogView(min(due, COUNTED), clock.iso(run.succeeded_at - oldest_seconds) if due else None)
+    return BacklogView(min(due, MAX_COUNT), clock.iso(run.succeeded_at - oldest_seconds) if due else None)
 
 
 def _backlog(times: Sequence[int]) -> BacklogView:
-    return BacklogView(min(len(times), COUNTED), clock.iso(min(times)) if times else None)
+    return BacklogView(min(len(times), MAX_COUNT), clock.iso(min(times)) if times else None)
 
 
 def _limits(current: settings.Settings) -> dict[str, str]:

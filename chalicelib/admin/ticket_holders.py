@@ -1,4 +1,4 @@
-"""Whom a change to an event reaches, and what its cancellation refunds. Managers see this before they save or cancel."""
+"""The people whom a change to an event reaches, and the refunds of a cancellation. Managers see both before they save or cancel."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from chalicelib.purchases import queries, refunds
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
-MAX_TICKETS = 2000  # that one request reads
+MAX_TICKETS = 2000  # read by one request
 
 
 class CancellationRefunds(Struct, frozen=True, kw_only=True):
@@ -27,11 +27,11 @@ class CancellationRefunds(Struct, frozen=True, kw_only=True):
 class TicketHoldersView(Struct, frozen=True, kw_only=True):
     """The people who have tickets for an event, and what a cancellation would refund now.
 
-    `people` own the `tickets`. Nobody knows an email address of `people_without_email`, or of the buyers of `refunds_without_email` among
-    the orders in `refunds`. A cancellation neither refunds nor announces `orders_without_payment`, which were free or imported, and leaves
-    `disputed_orders` to the bank. An email about a change contains its `change_note` only if `sends_note` is true: if an admin has verified
-    the promoter, or only admins manage the event. If `is_complete` is false, the event has more tickets than were read, and all figures are
-    minimums.
+    `people` own the `tickets`. We have no email address for `people_without_email` of them, nor for the buyers of `refunds_without_email`
+    of the orders in `refunds`. `orders_without_payment` were free or imported: a cancellation neither refunds nor announces these orders. A
+    cancellation leaves `disputed_orders` to the bank. An email about a change contains its `change_note` only if `sends_note` is true: if
+    an admin has verified the promoter, or only admins manage the event. If `is_complete` is false, the event has more tickets than were
+    read, and all figures are minimums.
     """
 
     event_id: str

@@ -64,5 +64,5 @@ class AuditPage(Struct, frozen=True):
     next_before: str | None
 
     def without_addresses(self) -> "AuditPage":
-        """Return the page for people who may not see from which network addresses others acted."""
+        """Return the page without network addresses, for readers who may not see them."""
         return AuditPage([replace(entry, address=None) for entry in self.entries], self.next_before)

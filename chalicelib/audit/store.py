@@ -27,7 +27,7 @@ MAX_DAYS = 31  # how far back one page reads if the filter names no subject, eve
 PAGE_ROWS = 250  # rows in one response from the store
 LANES = 4  # per day
 
-_FIRST, _LAST = "0", "~"  # they sort before and after every time
+_FIRST, _LAST = "0", "~"  # sort before and after every time
 
 
 class EventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]

@@ -6,9 +6,9 @@ Events and tiers from the bootstrap file have no items of their own, so the stre
 derives the changes that the publication made, in the same form as changes made through the API. The content of a version never changes, so
 the same publication always gives the same changes.
 
-A publication may change more entries than followers can handle in one invocation. They receive PORTION changes at a time. Before that, an
-item in the catalog's table records where the next portion begins. Its record in the stream calls this function again. So a portion that
-fails is delivered again alone, and the following portions do not depend on it.
+A publication may change more entries than followers can handle in one invocation, so they receive PORTION changes at a time. Before each
+portion, an item in the catalog's table records where the next portion begins. The stream reports this item, which calls the function again.
+So a portion that fails is delivered again alone, and the following portions do not depend on it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +74,10 @@ def _mark_for_sweep(changes: Sequence[Change]) -> None:
 
 
 def _event_ids(change: Change) -> list[str]:
-    """Return the events whose purchases or settings a change concerns: all events of a promoter who is stopped or may sell again."""
+    """Return the ids of the events whose purchases or settings a change concerns.
+
+    If a promoter was stopped or may sell again, these are all of the promoter's events.
+    """
     match change:
         case PurchaseChange():
             return [change.purchase.event_id]
@@ -97,9 +100,9 @@ def _number_seats(changes: Sequence[Change]) -> None:
 def _follow_guests(changes: Sequence[Change]) -> None:
     from chalicelib.purchases import guest_orders
 
-    got = [(change.purchase.user_id, change.purchase.event_id) for change in changes if isinstance(change, OrderPaid)]
-    got += [(change.ticket.owner_id, change.ticket.event_id) for change in changes if isinstance(change, TicketTransferred)]
-    guest_orders.keep_guests(got)
+    holders = [(change.purchase.user_id, change.purchase.event_id) for change in changes if isinstance(change, OrderPaid)]
+    holders += [(change.ticket.owner_id, change.ticket.event_id) for change in changes if isinstance(change, TicketTransferred)]
+    guest_orders.keep_guests(holders)
 
 
 def _take_portion(published: CatalogPublished) -> list[Change]:

@@ -21,7 +21,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class PurchaseChange(Change, frozen=True, kw_only=True):
-    """A change to a purchase. `purchase` is its state after the change, with a higher version. One version may yield several changes."""
+    """A change to a purchase. `purchase` is the state after the change. Each state has a higher version and may yield several changes."""
 
     purchase: Purchase
 
@@ -173,7 +173,7 @@ class EventChanged(Change, frozen=True, kw_only=True):
 
 
 class TierChanged(Change, frozen=True, kw_only=True):
-    """A tier was created (`before` is None), changed, or deleted (`after` is None). The stream carries only changes through the API."""
+    """A tier was created (`before` is None), changed, or deleted (`after` is None). The stream has only changes made through the API."""
 
     tier_id: str
     before: Tier | None
@@ -191,7 +191,8 @@ class EventResumed(Change, frozen=True, kw_only=True):
 class CatalogPublished(Change, frozen=True, kw_only=True):
     """The catalog now serves `version` of the bootstrap file instead of version `before`. 0 means no version.
 
-    If the publication made many changes, each of several records passes on a portion of them, from the change number `position`.
+    If the publication made many changes, they are passed on in portions, each with its own record. `position` is the number of the first
+    change in the portion.
     """
 
     before: int

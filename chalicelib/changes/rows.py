@@ -74,13 +74,13 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
         return []
     if kind == "pause":
         return _pause_changes(before, after, at, subject_id)
-    was, now_is = (catalog.read_image(item) if item else None for item in (before, after))
-    if was == now_is:
+    old, new = (catalog.read_image(item) if item else None for item in (before, after))
+    if old == new:
         return []
-    is_copy = was is None and now_is is not None and at - now_is.updated_at > WRITE_SECONDS
-    if isinstance(now_is or was, Event):
-        return [EventChanged(at=at, is_copy=is_copy, event_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
-    return [TierChanged(at=at, is_copy=is_copy, tier_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
+    is_copy = old is None and new is not None and at - new.updated_at > WRITE_SECONDS
+    if isinstance(new or old, Event):
+        return [EventChanged(at=at, is_copy=is_copy, event_id=subject_id, before=old, after=new)]  # type: ignore[arg-type]
+    return [TierChanged(at=at, is_copy=is_copy, tier_id=subject_id, before=old, after=new)]  # type: ignore[arg-type]
 
 
 def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int, event_id: str) -> list[Change]:

@@ -33,11 +33,11 @@ def record_changes(record: Record) -> Sequence[Change]:
         case "tickets":
             # DynamoDB's sequence numbers have at most 40 digits. Padding makes them sort as text in numeric order.
             sequence = stream["SequenceNumber"].rjust(40, "0")
-            was, now_is = (decode_ticket(item) if item else None for item in (before, after))
-            return ticket_changes(was, now_is, at, sequence)
+            old, new = (decode_ticket(item) if item else None for item in (before, after))
+            return ticket_changes(old, new, at, sequence)
         case "catalog":
             return catalog_changes(before, after, at)
-    raise ValueError(f"no changes are known of the table {table!r}")
+    raise ValueError(f"no changes are derived from the table {table!r}")
 
 
 def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]], Callable[[Any, Any], dict[str, Any]]]:

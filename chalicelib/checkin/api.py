@@ -40,13 +40,13 @@ OverrideReason = Annotated[
 class CheckInBody(Struct, forbid_unknown_fields=True):
     """`code` is the scanned text (`FG1:...`) or a ticket's code as printed. `count` people come in; `all` means everybody not yet admitted.
 
-    `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
-    the `device` gives this scan: a scan that is repeated, or sent later by a sync, counts once.
+    `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. The `device` gives each
+    scan a `scan_id`, so that a scan that is repeated, or sent later by a sync, counts only once.
 
     An `override_reason` admits one person although the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
     void and disputed tickets, and tickets of other or cancelled events, stay refused.
 
-    With the `direction` `out`, people go out, and as many may come in again. The event must have `allows_reentry`.
+    With the `direction` `out`, people go out, and the same number may come back in. The event must allow this (`allows_reentry`).
     """
 
     code: ScannedCode
@@ -61,7 +61,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
 
 
 class AdmitBody(Struct, forbid_unknown_fields=True):
-    """The fields of a check-in, for a ticket that is named by its id. A `code` is optional; if there is one, it must match the ticket."""
+    """The fields of a check-in, for a ticket that is named by its id. If a `code` is sent, it must match the ticket."""
 
     code: ScannedCode | None = None
     qr_sig: QrSignature | None = None
@@ -123,7 +123,7 @@ def check_in(request: RequestContext, body: CheckInBody) -> Reply[CheckInReplyVi
 
 @route(bp, "POST", "/tickets/{ticket_id}/validate", access="door", errors=ADMIT_ERRORS)
 def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _NOTHING_SENT) -> Reply[CheckInReplyView]:
-    """Admit people with a ticket that is named by its id. This works like a check-in."""
+    """Admit people with a ticket that is named by its id instead of its code."""
     return _admit(request, body, ticket_id)
 
 
@@ -131,7 +131,7 @@ def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _
     bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, AlreadyAdmitted, TicketVoid, TicketFrozen, TicketRefunded)
 )
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
-    """Undo a check-in, so that the same people can enter again, or an exit, so that they are in again."""
+    """Undo a check-in, so that the same people can enter again, or undo an exit, so that they count as inside again."""
     result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
     was_entry = result.checkin.direction == "in"
     message = "The check-in has been undone. These people can be admitted again." if was_entry else "The exit has been undone."
@@ -156,7 +156,7 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     media_types=qr.QR_MEDIA_TYPES,
 )
 def show_door_qr_code(request: RequestContext, event_id: str, query: qr.QrQuery) -> Reply[str | bytes]:
-    """Return a QR code with the address of the door page for an event. It contains no secret: staff sign in on the device that opens it."""
+    """Return a QR code with the address of an event's door page. It contains no secret: staff sign in on the device that opens the page."""
     event = permissions.require_manager(request.require_user(), event_id)
     return qr.image_reply(request, query, settings.current().page_url(f"door?event={event.id}"))
 

@@ -68,8 +68,8 @@ class ManifestCheckInView(Struct, frozen=True):
 class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
     """A ticket in its current state. `checkins` is in the order in which the check-ins were recorded.
 
-    `code_sha256` is the SHA-256 (hex) of the code as printed; our codes are printed in capital letters with hyphens. `void_reason` is the
-    reason why a void ticket is void.
+    `code_sha256` is the SHA-256 (hex) of the code as printed; our codes are printed in capital letters with hyphens. `void_reason` says
+    why a void ticket is void.
     """
 
     code_sha256: str

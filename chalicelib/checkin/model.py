@@ -10,7 +10,7 @@ from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketFrozen, T
 
 
 class Scan(Struct, frozen=True, kw_only=True):
-    """A request to admit `count` people with a ticket at `at` (epoch seconds). A repeated scan has the same `id`.
+    """A request to admit `count` people with a ticket at the time `at` (epoch seconds). A repeated scan has the same `id`.
 
     `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
     code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works. With an
@@ -85,7 +85,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket is in, or the guest of `seat` is in. `ticket` is the current ticket."""
+    """Everyone on the ticket, or the guest of `seat`, is already inside. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409

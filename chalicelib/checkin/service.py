@@ -72,7 +72,7 @@ class SyncedScan(Struct, frozen=True):
 def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket allows.
 
-    A scan with the direction `out` records that people go out, so that as many may come in again, if the event allows this.
+    A scan with the direction `out` records that people go out, so that the same number may come back in. The event must allow this.
 
     Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
     (`tickets.store.change_checkins_item`) requires that the ticket is valid, has this code, and has the check-ins that were read.
@@ -101,11 +101,11 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
 
 
 def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
-    """Undo a check-in, so that the same people may come in again, or an exit, so that they are in again.
+    """Undo a check-in, so that the same people may come in again, or undo an exit, so that they count as inside again.
 
-    Returns the ticket and the undone scan. Without `checkin_id`, the last one is undone. `scanned_id` is the id of a ticket or of a seat;
+    Returns the ticket and the undone scan. Without `checkin_id`, the last scan is undone. `scanned_id` is the id of a ticket or of a seat;
     for a seat, only a check-in or exit of its guest can be undone. Raises NotCheckedIn if there is nothing to undo or the people have gone
-    out since, AlreadyAdmitted if others have come in since the exit, and TicketNotFound if there is no such ticket or the user does not
+    out again, AlreadyAdmitted if others have come in since the exit, and TicketNotFound if there is no such ticket or the user does not
     work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
@@ -128,7 +128,7 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
 
 
 def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
-    """Record scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
+    """Record scans that were made without a network, earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the scan is kept
     with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
@@ -159,8 +159,8 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
 
 def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, now: int) -> Ticket:
     """Add a scan to the duplicates of its ticket, once and at most MAX_DUPLICATES per ticket. Returns the updated ticket."""
-    everybody = ticket.admits if seat is None else 1
-    count = everybody if scan.count == "all" else scan.count
+    all_people = ticket.admits if seat is None else 1
+    count = all_people if scan.count == "all" else scan.count
     duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat)
     for _ in range(MAX_ATTEMPTS):
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
@@ -244,8 +244,8 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
         seat, inside = None, min(1, ticket.inside_count(None))
     count = max(1, inside) if scan.count == "all" else scan.count
     if count > inside:
-        some = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
-        people = f"{some} inside." if inside else "Nobody with this ticket is inside."
+        subject = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
+        people = f"{subject} inside." if inside else "Nobody with this ticket is inside."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
     return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
 

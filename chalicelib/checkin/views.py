@@ -13,8 +13,8 @@ from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketState
 class CheckInView(Struct, frozen=True):
     """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
 
-    The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the people who are in.
-    `override_reason` is set if that user let somebody in against a refusal, and says why.
+    The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the number of people
+    inside. `override_reason` says why that user let somebody in despite a refusal.
     """
 
     id: str
@@ -29,7 +29,10 @@ class CheckInView(Struct, frozen=True):
 
 
 class DoorGuestView(Struct, frozen=True):
-    """The guest of a seat, who has a separate code. `admitted` is true if the guest is in with this code. `name` is null after erasure."""
+    """The guest of a seat, who has a separate code. `admitted` is true while the guest is inside with this code.
+
+    An erasure sets `name` to null.
+    """
 
     seat: int
     number: str | None
@@ -86,7 +89,7 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in chronological order, and the numbers of recorded entries and exits (with repeated scans), conflicts and refusals."""
+    """The scans in chronological order, and the numbers of recorded entries and exits (including repeats), conflicts and refusals."""
 
     scans: list[SyncedScanView]
     admitted: int

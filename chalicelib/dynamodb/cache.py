@@ -1,7 +1,7 @@
 """A cache of values in the memory of an instance, for a limited time.
 
-Concurrent readers share one fetch, and do not wait for it if the old value has only just expired. While the store is unavailable, readers
-get the old value instead of an error.
+Concurrent readers share one fetch, and do not wait for the fetch if the old value has only just expired. While the store is unavailable,
+readers get the old value instead of an error.
 """
 
 from collections.abc import Callable, Hashable
@@ -36,7 +36,7 @@ class _Entry(Generic[T]):
 
 
 class _Slot(Generic[T]):
-    """The entry for one key, and the running fetch. A fetch stores its result in the slot in which it began."""
+    """The entry for one key, and the fetch that is running for it. A fetch stores its result in the slot in which it began."""
 
     __slots__ = ("entry", "pending")
 
@@ -61,15 +61,15 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
 
     def get(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
         """Return the value of `key`. Calls `fetch` if the cache has no fresh value with this `dependency`, which is compared with ==."""
-        known = self.entries.get(key)
-        entry = known.entry if known is not None else None
+        current = self.entries.get(key)
+        entry = current.entry if current is not None else None
         if entry is not None and entry.is_fresh(now, dependency):
             return self._hit(entry)
         with self.lock:
             slot = self._get_slot(key)
             entry, pending = slot.entry, slot.pending  # another thread may have fetched the value in the meantime
-            still_shown = (now,) if pending is None else (now, now - OVERLAP_SECONDS)
-            if entry is not None and not any(entry.is_fresh(at, dependency) for at in still_shown):
+            valid_times = (now,) if pending is None else (now, now - OVERLAP_SECONDS)
+            if entry is not None and not any(entry.is_fresh(at, dependency) for at in valid_times):
                 entry = None
             must_fetch = entry is None and pending is None
             if must_fetch:
@@ -102,8 +102,8 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
 
     def peek(self, key: Hashable = None) -> T | None:
         """Return the cached value, even if it has expired. Returns None if there is no value. Never fetches or waits."""
-        known = self.entries.get(key)
-        return known.entry.value if known is not None and known.entry is not None else None
+        slot = self.entries.get(key)
+        return slot.entry.value if slot is not None and slot.entry is not None else None
 
     def expire(self, key: Hashable = None) -> None:
         """Make the next `get` fetch the value again, but keep the old value in case the fetch fails.
@@ -115,7 +115,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             self.entries[key] = _Slot(entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at))
 
     def forget_key(self, key: Hashable) -> None:
-        """Drop the value of `key`. The result of a running fetch is not kept either, because the fetch began before the change."""
+        """Drop the value of `key`. The result of a running fetch is not kept either, because it may be older than the change."""
         self.entries.pop(key, None)
 
     def _put(self, key: Hashable, value: T, dependency: Any, now: int) -> None:

@@ -56,10 +56,10 @@ _UNAVAILABLE = frozenset(
     }
 )
 
-# Errors of botocore that may not occur in a later attempt. Others, such as missing credentials, last until somebody corrects the setup.
+# botocore's errors that may not occur again. Its other errors, such as missing credentials, last until somebody corrects the setup.
 _TRANSPORT_ERRORS = (NoConnection, HTTPClientError, IncompleteReadError)
 
-# For each item, the reasons for which DynamoDB cancels a transaction that may succeed later; an item with "None" was not the cause.
+# The reasons that DynamoDB gives, item by item, if the cancelled transaction may succeed later. "None" means that the item was no cause.
 _TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
@@ -150,7 +150,7 @@ class Table(Model):
 
     @classmethod
     def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
-        """Read an item. Returns None if it does not exist. The read is strongly consistent by default."""
+        """Return the row with this key. Returns None if it does not exist. The read is strongly consistent by default."""
         key: Any = wire_format.serialize_key(cls(hash_key, range_key))
         item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
         return None if item is None else cls.from_raw_data(item)
@@ -251,7 +251,7 @@ def _write(operation: str, **arguments: Any) -> Any:
     return getattr(client(), operation)(**arguments)
 
 
-# boto3's calls with the same arguments, repeated by `_write`.
+# boto3's operations of these names, with the same arguments. `_write` repeats them after a conflict.
 put_item, update_item, _delete_item = partial(_write, "put_item"), partial(_write, "update_item"), partial(_write, "delete_item")
 
 
@@ -287,7 +287,7 @@ def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str =
 
 
 def delete_if(row: Table, condition: str, **operands: Any) -> bool:
-    """Delete an item if the condition holds. Returns False if it does not."""
+    """Delete an item if the condition holds. Returns False if the condition does not hold."""
     try:
         _delete_item(**delete(row, condition, **operands)["Delete"])
     except ClientError as error:
@@ -330,7 +330,7 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
 
 
 def merge_lanes(lanes: Sequence[Iterator[T]], key: Callable[[T], Any], *, reverse: bool = False) -> Iterator[T]:
-    """Iterate over the rows of several queries, each sorted by `key`, as if they were one. Their first pages are read at once."""
+    """Iterate over the rows of several queries, each sorted by `key`, as if they were one query. Their first pages are read at once."""
     first_rows = parallel.call_each(lambda lane: list(islice(lane, 1)), lanes)
     return heapq.merge(*map(chain, first_rows, lanes), key=key, reverse=reverse)
 
@@ -338,13 +338,13 @@ def merge_lanes(lanes: Sequence[Iterator[T]], key: Callable[[T], Any], *, revers
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
     """Write items without conditions, 25 at a time. Use this only for items that no other process writes.
 
-    Raises StoreUnavailable if items stay unprocessed for too long. Other items may have been written then.
+    Raises StoreUnavailable if items stay unprocessed for too long; other items may have been written by then.
     """
     _batch_write(table, [{"PutRequest": {"Item": item}} for item in items])
 
 
 def batch_delete(table: str, keys: Iterable[dict[str, Any]]) -> None:
-    """Delete the items with these keys without conditions, under the rules of `batch_put`."""
+    """Delete the items with these keys without conditions, 25 at a time. The warnings of `batch_put` apply."""
     _batch_write(table, [{"DeleteRequest": {"Key": key}} for key in keys])
 
 
@@ -362,7 +362,7 @@ def _batch_write(table: str, requests: list[Any]) -> None:
 def _wait_for_capacity(stalled_rounds: int) -> None:
     """Wait before unprocessed items are sent again. Raises StoreUnavailable after too many rounds without a processed item."""
     if stalled_rounds >= _MAX_STALLED_ROUNDS:
-        raise StoreUnavailable("DynamoDB processed nothing of several batches in a row")
+        raise StoreUnavailable("DynamoDB processed no item of several batches in a row")
     deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
 
 
@@ -376,13 +376,13 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether the store caused the error, not the request: the store throttles, is overloaded, was too slow or cannot be reached."""
+    """Return whether the store, not the request, caused the error: it throttles, is overloaded, was too slow or cannot be reached."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
     return isinstance(cause, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
 
 
 def find_setup_error(error: Exception) -> str | None:
-    """Return the name of an error of the SDK that lasts until the setup is corrected, such as `NoCredentialsError`; None for others."""
+    """Return the name of an SDK error that lasts until the setup is corrected, such as `NoCredentialsError`. Returns None for others."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, BotoCoreError) and not isinstance(cause, _TRANSPORT_ERRORS):
         return type(cause).__name__

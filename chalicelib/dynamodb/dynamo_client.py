@@ -1,8 +1,8 @@
 """The DynamoDB client: botocore's client, with a fast path for calls that read and write items.
 
-botocore takes 300 microseconds of CPU time for each call, most of it for work with the same result every time: resolving the endpoint,
+botocore takes 300 microseconds of CPU time for each call. Most of that work has the same result every time: resolving the endpoint,
 composing the user agent, and matching arguments and response to their shapes, although both are already in wire format. The fast path
-resolves the endpoint and composes the user agent once for each operation, and matches nothing to shapes. It uses botocore for everything
+resolves the endpoint and composes the user agent once for each operation, and matches no shapes. It uses botocore for everything
 else: credentials, retries, connections, errors, and the events of a call.
 
 The fast path sends the same requests, byte for byte. Unusual calls (with binary values, ARNs or a paginator) take botocore's whole path,
@@ -41,7 +41,7 @@ _OPERATIONS = frozenset(
         "UpdateItem",
     }
 )
-# Arguments without the ARN of a table, because an ARN could change the endpoint.
+# Example arguments to resolve the endpoint. They contain no ARN of a table, because an ARN could change the endpoint.
 _NO_ARNS: dict[str, Any] = {"TableName": "name", "RequestItems": {}, "TransactItems": []}
 _SHORT_HEADERS = {"X-Amz-Target", "Content-Type", "User-Agent", "X-Amzn-Trace-Id"}  # the headers that a RequestTemplate can handle
 
@@ -56,7 +56,7 @@ def client() -> "DynamoDBClient":
 
 @lru_cache(maxsize=8)
 def _client(endpoint: str, region: str) -> "DynamoDBClient":
-    # Short timeouts, because a Lambda function that waits costs money, and its caller can try again. Our own arguments need no validation.
+    # The timeouts are short, because a waiting Lambda function costs money and its caller can retry. Our arguments need no validation.
     config = Config(
         connect_timeout=1,
         read_timeout=3,
@@ -99,7 +99,7 @@ class ShortCalls:
         self._operations: dict[tuple[str, str | None], _Operation] = {}  # by name and account
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        # Paginators and waiters open a context, in which the user agent differs.
+        # Paginators and waiters open a context, in which botocore composes a different user agent.
         if operation_name not in _OPERATIONS or get_context() is not None:
             return self._make_whole_call(operation_name, api_params)
         operation = self._operation(operation_name)

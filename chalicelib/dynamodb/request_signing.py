@@ -24,7 +24,7 @@ auth: Any = botocore_auth  # botocore's type stubs lack the names used here
 
 
 class RequestTemplate:
-    """The data that the first attempts of an operation's calls share. It is taken from a request that botocore signed."""
+    """The data that the first attempts of an operation's calls share, taken from a request that botocore signed."""
 
     def __init__(self, request: Any, region: str, service: str) -> None:
         self.url: str = request.url
@@ -34,7 +34,7 @@ class RequestTemplate:
         self._scope = f"{region}/{service}/aws4_request"
         self._before_date = f"POST\n/\n\ncontent-type:{self._constant[1][1]}\nhost:{auth._host_from_url(request.url)}\nx-amz-date:"
         self._after_date = f"\nx-amz-target:{self._constant[0][1]}\n\n"
-        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # ((secret, day), key) of the last signing key
+        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # ((secret, day), signing key), used last
 
     @classmethod
     def from_botocore(cls, request: Any, credentials: Any) -> Self | None:

@@ -20,7 +20,7 @@ _NAME = re.compile(r"(?<![:#\w])[a-z_]\w*(?![\w(])")  # keywords are upper case,
 
 
 class _Expression(NamedTuple):
-    """The arguments that all writes of one shape have in common."""
+    """The expressions that all writes of one shape have in common."""
 
     condition: str
     update: str
@@ -159,11 +159,11 @@ def _serialize(attribute: Attribute[Any], value: Any) -> Any:
 
 
 def _serialize_operand(value: Any) -> dict[str, Any]:
-    """Return a text, an integer or a truth value in wire format."""
+    """Return a string, an integer or a boolean in wire format."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int):
         return {"N": str(value)}
-    raise TypeError(f"an operand is a text, an integer or a truth value, not {type(value).__name__}")
+    raise TypeError(f"an operand is a string, an integer or a boolean, not {type(value).__name__}")

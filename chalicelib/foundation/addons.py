@@ -77,11 +77,11 @@ def routes() -> list[Any]:
 
 def route_modules(addons: Mapping[str, Addon]) -> list[str]:
     """Return the names of the modules with the routes of these add-ons."""
-    named = []
+    modules = []
     for name, addon in addons.items():
         shared = [module for other, module in addon.routes_with.items() if other in addons]
-        named += [f"{PACKAGE}.{name}.{module}" for module in (addon.routes, *shared)]
-    return named
+        modules += [f"{PACKAGE}.{name}.{module}" for module in (addon.routes, *shared)]
+    return modules
 
 
 def jobs() -> list[Any]:
@@ -91,8 +91,8 @@ def jobs() -> list[Any]:
 
 def hooks(hook: str) -> list[Any]:
     """Return the objects that the enabled add-ons declare for a hook."""
-    named = ((name, getattr(addon, hook).rpartition(".")) for name, addon in enabled().items())
-    return [getattr(_module(name, module), attribute) for name, (module, _, attribute) in named if attribute]
+    declarations = ((name, getattr(addon, hook).rpartition(".")) for name, addon in enabled().items())
+    return [getattr(_module(name, module), attribute) for name, (module, _, attribute) in declarations if attribute]
 
 
 def _module(addon: str, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Disables garbage collection during a cold start. `app.py` imports this module first and calls `end` last.
+"""Disable garbage collection during a cold start. `app.py` imports this module first and calls `end` last.
 
 Imports create almost no garbage, but the collector would examine the imported objects again and again as their number grows. These checks
 would take a tenth of the CPU time that the API needs to start. `end` also excludes these objects from later collections, so collections are

@@ -1,4 +1,4 @@
-"""Tracks whether the current request may have changed something that matters to its caller, so that an error reply can say so.
+"""Track whether the current request may have changed something that matters to its caller, so that an error reply can say so.
 
 Callers `begin` a change before they send it, and `withdraw` it only if it was certainly refused. A lost response is not a refusal, because
 the change may have been made.

@@ -10,7 +10,7 @@ class ApiError(Exception):
     """A refused request. Features raise subclasses; `edge.error_replies` turns them into replies.
 
     `code` is for programs and never changes; `status` is the HTTP status; `message` is for people. `details` are additional keys in the
-    reply's JSON body. `is_mistake` means that people typed something wrong, which does not count for their rate limit.
+    reply's JSON body. `is_mistake` means that people typed something wrong, which does not count toward their rate limit.
     """
 
     code: ClassVar[str] = "bad_request"

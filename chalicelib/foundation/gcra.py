@@ -18,16 +18,16 @@ class Quota(Struct, frozen=True):
 
     @property
     def interval(self) -> int:
-        """How far one request moves a counter. It is rounded up, so that a quota that does not divide evenly is never exceeded."""
+        """The time by which one request moves a counter, rounded up so that a quota that does not divide evenly is never exceeded."""
         return -(-self.seconds * 1000 // self.count)
 
     @property
     def burst_tolerance(self) -> int:
-        """How far in the future `tat` may be for a request to be granted."""
+        """The longest time by which `tat` may be ahead of now when a request is granted."""
         return (self.count - 1) * self.interval
 
     def wait(self, tat: int, now: int) -> int:
-        """Return the time until the next request is granted; 0 or less means at once."""
+        """Return the milliseconds until a request would be granted. 0 or less means that it would be granted now."""
         return tat - self.burst_tolerance - now
 
     def remaining(self, tat: int, now: int) -> int:
@@ -67,7 +67,7 @@ class Charge(Struct, frozen=True):
             # admits only one.
             condition = f"(attribute_not_exists({name}) OR {name} <= :now)"
             return CounterUpdate({name: self.now + self.step}, {}, condition, {"now": self.now})
-        # In the future: adding to a time in the past would grant more than a full budget after a pause.
+        # In the future: the condition requires this, because adding to a past time would grant more than a full budget after a pause.
         # `max_tat` does not include `step`, because requests that were granted but not yet reported must be counted even if they exceed the
         # limit.
         return CounterUpdate({}, {name: self.step}, f"{name} > :now AND {name} <= :max_tat", {"now": self.now, "max_tat": self.max_tat})

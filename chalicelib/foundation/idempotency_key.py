@@ -1,4 +1,4 @@
-"""The use of an Idempotency-Key. It is stored with the resource that the request created or changed, to recognize repeated requests."""
+"""The use of an Idempotency-Key, stored with the resource that the request created or changed, to recognize repeated requests."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from chalicelib.foundation.errors import ApiError
 
-KEPT_SECONDS = 86_400  # for which a use of a key is remembered
+KEPT_SECONDS = 86_400  # how long a use of a key is remembered
 
 
 class IdempotencyConflict(ApiError):

@@ -19,7 +19,7 @@ Id = Annotated[
     Meta(
         pattern=rf"^{FORM}\Z",
         examples=["01JZQ4T8M3V6W9X2Y5A7B0C1D2"],
-        description="An id: letters, digits or . _ -, the first one a letter or digit.",
+        description="An id: letters, digits, dots, underscores and hyphens, beginning with a letter or digit.",
     ),
 ]
 

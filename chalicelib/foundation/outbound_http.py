@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers choose. Their hosts may be hostile, so addresses are checked, and time and reply size are limited.
+"""Requests to addresses that strangers choose. The hosts may be hostile, so addresses are checked, and time and reply size are limited.
 
 Requests are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
 checks its addresses and connects to a checked address, so a later change to the name's address has no effect. Redirects are not followed,
@@ -41,7 +41,7 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """The address is not allowed. The message says why. `unresolved` is true if the name currently has no address."""
+    """The address is not allowed, for the reason in the message. `unresolved` is true if the host name currently has no address."""
 
     def __init__(self, message: str, *, unresolved: bool = False) -> None:
         super().__init__(message)
@@ -97,7 +97,7 @@ def resolve(destination: Destination) -> list[str]:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether the address is public and does not lead to another address."""
+    """Return whether the address is public and in none of the refused networks."""
     if address.version == 6 and address not in _PUBLIC_IPV6:
         return False
     if address.is_multicast or address.is_reserved or not address.is_global:
@@ -139,7 +139,7 @@ def _allows_local() -> bool:
 
 SECONDS = 5.0
 MAX_REPLY_BYTES = 1024
-MAX_ADDRESSES = 2  # tried per host
+MAX_ADDRESSES = 2  # to try for each host
 
 SendError = Literal["timeout", "connection_failed", "tls_failed", "bad_reply"]
 

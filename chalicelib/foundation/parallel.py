@@ -1,4 +1,4 @@
-"""Parallel calls to the store. Made one after the other, calls of 5 ms each would soon take seconds."""
+"""Parallel calls to the store, because many calls of 5 ms each, one after the other, would take seconds."""
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -44,7 +44,7 @@ def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def both(first: Callable[[], T], second: Callable[[], R]) -> tuple[T, R]:
-    """Make two independent calls at once, under the rules of `call_each`, and return both results."""
+    """Make two independent calls at once, as `call_each` does, and return both results."""
     calls = cast(list[Callable[[], Any]], [first, second])
     first_result, second_result = call_each(lambda call: call(), calls)
     return first_result, second_result

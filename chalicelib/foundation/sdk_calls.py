@@ -1,7 +1,7 @@
 """AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have taken effect.
 
-This module uses botocore's events, which boto3 and PynamoDB both emit. Events report that a call begins or ends, that an attempt is sent or
-answered, and that a call might be repeated.
+This module uses botocore's events, which boto3 and PynamoDB both emit. The events say that a call begins or ends, that an attempt is sent
+or answered, and that a call may be repeated.
 """
 
 from functools import lru_cache
@@ -44,7 +44,7 @@ def create_client(service: str, region: str, config: Config, endpoint: str = "",
 
 
 def keep_deadline(client: Any, service: str) -> None:
-    """Stop `client` from beginning a call, an attempt, or a wait before an attempt once too little time is left."""
+    """Make `client` begin no call, no attempt and no wait before an attempt once too little time is left."""
     events = client.meta.events
     events.register_first(f"before-call.{service}", _require_time)
     events.register_first(f"before-send.{service}", _require_time)

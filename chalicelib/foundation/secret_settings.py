@@ -170,7 +170,7 @@ def _cause(error: BaseException) -> str:
 
 @lru_cache(maxsize=4)
 def _client(region: str) -> Any:
-    # Short timeouts, because a request waits for the secret.
+    # The timeouts are short, because a request waits for the secret.
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
     client = sdk_calls.create_client("secretsmanager", region, config)
     sdk_calls.keep_deadline(client, "secrets-manager")

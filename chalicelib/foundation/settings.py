@@ -43,13 +43,13 @@ NOT_IN_PRODUCTION = {
 }
 
 
-# Settings that nobody needed to change: name -> what applies instead. They are ignored until the sunset of deprecated names, so that stages
-# that set them keep working.
+# Former settings, which nobody needed to change: name -> what applies instead. Until the sunset of deprecated names they are ignored, so
+# that stages that set them keep working.
 DEPRECATED = {
     "cache_seconds": "Changes that only managers see are read again after 300 seconds.",
     "challenge_seconds": "The solution of a proof-of-work challenge is accepted for 300 seconds.",
     "idempotency_seconds": "The reply to an Idempotency-Key is kept for a day.",
-    "stock_cache_seconds": "Displayed stock figures are read again after a second; after three while they do not change.",
+    "stock_cache_seconds": "Displayed stock figures are read again after one second, or after three seconds while they do not change.",
     "waitlist_keep_seconds": "Returned tickets are kept back for a larger party for an hour, then twice as long each time.",
     "waitlist_patience_seconds": "Smaller parties overtake a larger party for an hour.",
     "waitlist_shortest_offer_seconds": "An offer of the waitlist lasts at least 900 seconds, unless the sale ends earlier.",
@@ -124,7 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says(
             "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
-            "twentieth of them. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
+            "twentieth of this number. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
         ),
     ] = "1000/3600"
     limit_promo_code: Annotated[
@@ -149,20 +149,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_recipient: Annotated[
         Rate,
         _says(
-            "How many emails strangers can cause for one address; further ones wait. "
-            "Also how often one ticket may change hands, and how often one email may be sent again."
+            "How many emails strangers can cause for one address; more emails wait. "
+            "This also limits how often one ticket may change hands, and how often one email may be sent again."
         ),
     ] = "40/86400"
     limit_promoter_mail: Annotated[
-        Rate, _says("How many emails may go out for a promoter's events, paid orders excepted; further ones wait.")
+        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; more emails wait.")
     ] = "99999/86400"
     limit_unverified_mail: Annotated[
-        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; further ones wait.")
+        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; more emails wait.")
     ] = "200/86400"
     limit_short_mail: Annotated[
         Rate,
         _says(
-            "How many short emails one address may get about one event of an unverified promoter; further ones wait for at most two days."
+            "How many short emails one address may get about one event of an unverified promoter; more emails wait for at most two days."
         ),
     ] = "1/86400"
     limit_catalog: Annotated[
@@ -170,7 +170,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "120/60"
     publishing: Annotated[
         Literal["verified", "all"],
-        _says("Which promoters may publish events: those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
+        _says("Which promoters may publish events: only those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
     ] = "verified"
     promoter_events: Annotated[
         int, Meta(ge=1, le=10_000), _says("How many current and future events, including drafts, a verified promoter may have.")
@@ -183,7 +183,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unverified_tiers: Annotated[
         int,
         Meta(ge=1, le=98),
-        _says("How many ticket types an event may have until an admin has verified its promoter. Ten deleted ones count as one."),
+        _says("How many ticket types an event may have until an admin has verified its promoter. Ten deleted ticket types count as one."),
     ] = 20
     unverified_endpoints: Annotated[
         int, Meta(ge=1, le=10), _says("How many webhook endpoints a promoter may have until an admin has verified them.")
@@ -197,23 +197,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
     wave_size: Annotated[
-        int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets it.")
+        int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets its own number.")
     ] = 100
-    wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets it.")] = 30
-    pass_seconds: Annotated[Seconds, _says("Seconds that an admitted buyer's turn lasts, unless the event sets it.")] = 180
+    wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets its own interval.")] = 30
+    pass_seconds: Annotated[Seconds, _says("Seconds that an admitted buyer's turn lasts, unless the event sets its own time.")] = 180
     grace_seconds: Annotated[
         int,
         Meta(ge=0, le=86_400),
-        _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets it."),
+        _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets its own time."),
     ] = 60
     waiting_room_counters: Annotated[
         int,
         Meta(ge=1, le=64),
-        _says("How many items count the arrivals of a waiting room, before and after the opening. Each takes 1,000 joins a second."),
+        _says("How many items count the arrivals of a waiting room, before and after the opening. Each item accepts 1,000 joins a second."),
     ] = 1
     waitlist_offer_seconds: Annotated[
         Seconds,
-        _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the sale ends."),
+        _says("Seconds for which an offer of the waitlist holds its tickets, up to a quarter of the time until the sale ends."),
     ] = 86_400
     stripe_call_rate: Annotated[
         int,
@@ -263,14 +263,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkout_page: Annotated[
         Literal["own", "hosted"],
         _says(
-            'Where buyers pay by Stripe if a checkout leaves it to the shop (`"page": "either"`): on the shop\'s `own` page, '
+            'Where buyers pay by Stripe if a checkout leaves the choice to the shop (`"page": "either"`): on the shop\'s `own` page, '
             "which needs the publishable key, or on Stripe's `hosted` page."
         ),
     ] = "own"
     checkout_origins: Annotated[
         str,
         _says(
-            "Origins that `success_url` and `cancel_url` may lead to, comma separated. Buyers return to the first one if a "
+            "Origins that `success_url` and `cancel_url` may lead to, comma separated. Buyers return to the first origin if a "
             "checkout names no URL."
         ),
     ] = ""
@@ -283,11 +283,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 3600
     transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket transfer can be accepted.")] = 7 * 86_400
     purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after which an abandoned purchase may be deleted.")] = 30 * 86_400
-    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in mails lead.")] = "http://127.0.0.1:8000"
+    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in emails lead.")] = "http://127.0.0.1:8000"
     email_verification: Annotated[
         Literal["required", "later"],
         _says(
-            "`required`: people must follow the link in the mail that verifies their address before they can sign in. `later`: "
+            "`required`: people must follow the link in the email that verifies their address before they can sign in. `later`: "
             "they can sign in at once, which reveals whether an address has an account; stage `prod` refuses it."
         ),
     ] = "required"
@@ -295,7 +295,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456
     mail_from: Annotated[
-        str, _says("Sender of mails: an address, or `Name <address>`. The name is also the seller of events without a verified promoter.")
+        str, _says("Sender of emails: an address, or `Name <address>`. The name is also the seller of events without a verified promoter.")
     ] = "Fairgate <tickets@localhost>"
     contact_email: Annotated[
         str, _says("Address to which buyers write about events without a verified promoter. Empty: buyers see only the shop's website.")
@@ -305,24 +305,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     mail_provider: Annotated[
         Literal["smtp", "ses"],
-        _says("What sends mails: `smtp`, the server below, or `ses`, Amazon's Simple Email Service in the region of the stage."),
+        _says("What sends emails: `smtp` is the server below, and `ses` is Amazon's Simple Email Service in the region of the stage."),
     ] = "smtp"
     ses_configuration_set: Annotated[
-        str, _says("Name of the SES configuration set with which mails are sent. The stack of a stage that uses SES sets it.")
+        str, _says("Name of the SES configuration set with which emails are sent. The stack of a stage that uses SES sets it.")
     ] = ""
     ses_topic_arn: Annotated[
-        str, _says("ARN of the SNS topic that SES reports to. The stack sets it too. Empty: `POST /webhooks/ses` refuses all messages.")
+        str, _says("ARN of the SNS topic that SES reports to. The stack sets this too. Empty: `POST /webhooks/ses` refuses all messages.")
     ] = ""
     mail_rate: Annotated[
         int,
         Meta(ge=1, le=1000),
-        _says("How many mails to send per second, at most: as many as the provider accepts. SES accepts 14 from a new account."),
+        _says("The highest number of emails to send per second, which is what the provider accepts. SES accepts 14 from a new account."),
     ] = 14
     smtp_url: Annotated[
         str,
         _says(
-            "Server that sends mails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
-            "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no mails are sent."
+            "Server that sends emails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
+            "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no emails are sent."
         ),
         _secret("smtp://", "smtps://", "smtp+starttls://"),
     ] = ""
@@ -369,7 +369,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shop_name(self) -> str:
-        """The name in the sender of emails, which is also the shop's."""
+        """The name in the sender of emails, which is also the name of the shop."""
         from email.utils import parseaddr  # few requests name the shop
 
         return parseaddr(self.mail_from)[0] or "Fairgate"

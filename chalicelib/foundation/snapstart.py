@@ -1,6 +1,6 @@
 """Lambda SnapStart: many instances start from one snapshot of the memory, so each instance renews the state that must differ.
 
-That state is the seed of `random`, which Python sets at import: without a new seed, all instances would try the same shards in the same
+Only the seed of `random`, which Python sets at import, must differ: without a new seed, all instances would try the same shards in the same
 order and wait equally long. Ids and nonces come from the system's random numbers, which Lambda makes different in each instance. Caches are
 emptied too, because they would be as old as the snapshot.
 """

@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 
 
 class ReportReceiptView(Struct, frozen=True):
-    """A report was processed. `received` is its outcome in one word."""
+    """The receipt of a processed report. `received` is the outcome in one word."""
 
     received: str
 

@@ -33,10 +33,10 @@ class MailMessage(Struct, frozen=True):
     `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
     recognized.
 
-    The other fields decide for whom the email is counted. `is_to_stranger`: a stranger may have caused it, because the address is not the
-    verified one of an account, and nobody has paid. `is_short`: it therefore contains no text of the promoter or the buyer, and has
-    stricter limits. `budget` is the promoter of its event, SHOP_BUDGET for an event of the shop, or None for an email that something else
-    limits, such as its price.
+    The last three fields decide toward which limits the email counts. `is_to_stranger` means that a stranger may have caused the email,
+    because nobody has paid and the address is not the verified address of an account. `is_short` means that the email therefore contains no
+    text of the promoter or the buyer, and that stricter limits apply. `budget` is the id of the event's promoter, SHOP_BUDGET for an event
+    of the shop, or None if something else limits such emails, for example the price of the tickets.
     """
 
     kind: str
@@ -94,7 +94,7 @@ class NotificationNotFound(NotFound):
 class NotResendable(ApiError):
     code: ClassVar[str] = "not_resendable"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This message is already about to be sent."
+    default_message: ClassVar[str] = "This message is already waiting to be sent."
 
 
 class NotSuppressed(NotFound):
@@ -110,7 +110,7 @@ class UnsubscribeLinkInvalid(NotFound):
 class SnsRefused(ApiError):
     code: ClassVar[str] = "sns_message_refused"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "This is no message of the shop's topic at Amazon SNS."
+    default_message: ClassVar[str] = "This message does not come from the shop's topic at Amazon SNS."
 
 
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:

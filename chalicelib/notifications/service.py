@@ -1,4 +1,4 @@
-"""Immediate emails, which are sent within the request. A user waits for such an email and can request it again, for example for a link.
+"""Immediate emails, which are sent within the request. A user waits for such an email (for example with a link) and can repeat the request.
 
 Emails about changes go through the outbox instead (`outbox`, `delivery`). Both kinds use the same templates, and neither is sent to a
 suppressed address.

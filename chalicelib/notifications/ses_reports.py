@@ -102,7 +102,7 @@ def _suppress(recipients: list[Recipient], reason: str, now: int) -> None:
 
 
 def _change(report: SesReport, outcome: Outcome, now: int) -> str:
-    """Write the reported status to the notification. Emails without a notification, such as links, are only counted."""
+    """Write the reported status to the notification. Emails without a notification, such as emails with links, are only counted."""
     ids = report.mail.tags.get(NOTIFICATION_TAG, [])
     status: NotificationStatus = "failed" if outcome == "rejected" else outcome
     is_new = all(store.change_status(notification_id, status, _EARLIER[outcome], now) for notification_id in ids)
@@ -212,14 +212,14 @@ def _key(url: str) -> tuple[int, int]:
 
     The key is cached, because Amazon rarely changes it.
     """
-    known = _keys.entries.get(url)
-    if known is None:
+    numbers = _keys.entries.get(url)
+    if numbers is None:
         from asn1crypto import pem, x509  # few requests need it
 
         _, _, encoded = pem.unarmor(fetch(url))
         key = x509.Certificate.load(encoded).public_key["public_key"].parsed
-        known = _keys.entries[url] = int(key["modulus"].native), int(key["public_exponent"].native)
-    return known
+        numbers = _keys.entries[url] = int(key["modulus"].native), int(key["public_exponent"].native)
+    return numbers
 
 
 # An address is suppressed if an email to it bounced permanently or its owner complained. Addresses are stored only as keyed hashes.

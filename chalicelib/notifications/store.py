@@ -4,8 +4,9 @@ The index `due` holds only queued notifications, by time. It has LANES lanes, be
 second. The index `by_event` has as many lanes for the notifications of each event. The index `problem` holds only notifications that did
 not arrive. The indexes hold only keys and times.
 
-The index `event` holds the notifications that the previous version queued. A notification is in it if it has a `position`, which the index
-`problem` needs too. Newer notifications have a position only if they did not arrive. It has a `~`, so that lists of an event can skip it.
+The index `event` is for the notifications that the previous version queued. It holds every notification with a `position`, which the index
+`problem` needs too. Newer notifications have a position only if they did not arrive; this position contains `~`, so that lists of an
+event's notifications can skip them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -113,7 +114,7 @@ class SuppressedAddressRow(dynamo.Table):
 
     feature = "suppressed-addresses"
     contents = "Addresses to which no email is sent."
-    personal_data = dynamo.PersonalData("keyed hash of an address", export="no", erasure="stays, so that the address gets no mail")
+    personal_data = dynamo.PersonalData("keyed hash of an address", export="no", erasure="stays, so that the address gets no emails")
 
     class Meta:
         table_name = None
@@ -154,7 +155,7 @@ def load_notifications(ids: Iterable[str]) -> list[Notification]:
 
 
 def query_queued(until: int, limit: int) -> list[Due]:
-    """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` from each lane, the earliest first.
+    """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` from each lane, earliest first.
 
     The result may miss notifications written within the last second, because the index lags.
     """
@@ -166,7 +167,7 @@ def query_queued(until: int, limit: int) -> list[Due]:
 
 
 def list_event_notifications(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """List at most `limit` notifications about an event, the newest first, after the position `after`.
+    """List at most `limit` notifications about an event, newest first, after the position `after`.
 
     Returns the notifications and the position of the next page. The position is None on the last page.
     """
@@ -183,7 +184,7 @@ def list_event_notifications(event_id: str, limit: int, after: str | None) -> tu
 
 
 def list_problem_notifications(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """List at most `limit` notifications with this problem, for all events, the latest problem first, after the position `after`.
+    """List at most `limit` notifications with this problem, from all events, latest problem first, after the position `after`.
 
     Returns the notifications and the position of the next page, like `list_event_notifications`.
     """
@@ -195,10 +196,10 @@ def claim(before: Notification, until: int, now: int) -> Notification | None:
     after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
     condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
     changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}
-    held = dynamo.update_if(
+    is_claimed = dynamo.update_if(
         NotificationRow(before.id), changes, condition, queued="queued", attempts=before.attempts, next_at=before.next_at
     )
-    return after if held else None
+    return after if is_claimed else None
 
 
 def end_attempt(claimed: Notification, after: Notification) -> bool:
@@ -259,7 +260,7 @@ def _changes(after: Notification) -> dict[str, Any]:
 
 
 def _query_positions(index: Any, key: str, limit: int, after: str | None) -> Iterator[tuple[str, str]]:
-    """Iterate over the positions and ids in one of the indexes by `position`, the last position first."""
+    """Iterate over the positions and ids in an index whose range key is `position`, last position first."""
     beyond: Any = NotificationRow.position < after if after is not None else None
     return map(attrgetter("position", "id"), index.query(key, beyond, page_size=limit + 1, scan_index_forward=False))
 

@@ -66,7 +66,7 @@ def _render(form: Any, kind: str, language: Language, values: dict[str, Any]) ->
     subject, body = _render_blocks(form, kind, language, values, ("subject", "body"))
     environment = _environment(form)
     layout, words = environment.get_template("layout.jinja"), environment.get_template(f"{language}/words.jinja").module
-    whole = layout.render(_macros(words), language=language, subject=_finished(subject, form), body=_finished(body, form), **values)
+    whole = layout.render(_macros(words), language=language, subject=_mark_escaped(subject, form), body=_mark_escaped(body, form), **values)
     return _SPACE.sub(" ", subject).strip(), _GAP.sub("\n\n", whole)
 
 
@@ -83,7 +83,7 @@ def _render_blocks(form: Form, kind: str, language: Language, values: Mapping[st
     return ["".join(template.blocks[name](context)) for name in names]
 
 
-def _finished(text: str, form: Form) -> str:
+def _mark_escaped(text: str, form: Form) -> str:
     """Mark rendered text as already escaped in the HTML form, so that it is not escaped twice."""
     if form == "text":
         return text
@@ -109,5 +109,5 @@ def _environment(form: Form) -> "Environment":
         keep_trailing_newline=False,
         auto_reload=False,
     )
-    created.filters["oneline"] = lambda text: _finished(_SPACE.sub(" ", str(text)).strip(), form)
+    created.filters["oneline"] = lambda text: _mark_escaped(_SPACE.sub(" ", str(text)).strip(), form)
     return created

@@ -25,17 +25,17 @@ def mail_headers(offer_id: str) -> dict[str, str]:
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
-def unsubscribe(named: str, now: int) -> None:
-    """Cancel the reminder about the offer in the token `named`, unless the reminder was already sent.
+def unsubscribe(token: str, now: int) -> None:
+    """Cancel the reminder about the offer that the token names, unless the reminder was already sent.
 
     Safe to repeat. Raises UnsubscribeLinkInvalid.
     """
-    store.change_status(notification_id("offer_expiring", read_token(named), 1), "dropped", ("queued",), now)
+    store.change_status(notification_id("offer_expiring", read_token(token), 1), "dropped", ("queued",), now)
 
 
-def read_token(named: str) -> str:
+def read_token(token: str) -> str:
     """Return the id of the offer that a token names. Raises UnsubscribeLinkInvalid."""
-    offer_id, _, signature = named.rpartition(".")
+    offer_id, _, signature = token.rpartition(".")
     if not hmac.compare_digest(_signature(offer_id).encode(), signature.encode()):
         raise UnsubscribeLinkInvalid()
     return offer_id

@@ -49,7 +49,7 @@ def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply
     return Reply(Done("Your account has been deleted."))
 
 
-# The data of people without an account, for the owner of a mailbox.
+# Routes for people without an account. The token of a mailed link proves that the caller owns the email address.
 
 
 class DataTokenBody(Struct, forbid_unknown_fields=True):
@@ -60,13 +60,13 @@ class DataTokenBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "POST", "/lost-tickets/export", access="public", errors=(LinkExpired,))
 def export_address(request: RequestContext, body: DataTokenBody) -> Reply[AddressExportView]:
-    """Export the data kept about people without an account who typed the address of a mailed link."""
+    """Export the data that people without an account left under an email address; the token of a mailed link proves the address."""
     return Reply(service.export_address(_address(request, body), request.now))
 
 
 @route(bp, "POST", "/lost-tickets/erase", access="public", errors=(LinkExpired,))
 def erase_address(request: RequestContext, body: DataTokenBody) -> Reply[Done]:
-    """Erase the data kept about people without an account who typed the address of a mailed link. Their tickets stay valid."""
+    """Erase the data that people without an account left under an email address. Their tickets stay valid."""
     service.erase_address(_address(request, body))
     return Reply(Done("The data kept about this address has been deleted. The tickets stay valid."))
 

@@ -33,12 +33,12 @@ class PromoterHasEvents(ApiError):
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
     """Return the data kept about a user, with at most `limit` purchases.
 
-    If `before`, a purchase id, is given, the data has only older purchases.
+    If the purchase id `before` is given, only older purchases are included.
     """
     account, promoter = accounts.find_account(identity.user_id), profiles.find_promoter(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
-    named = ((ticket, guest.seat) for ticket in tickets for guest in ticket.guests)
+    guest_seats = ((ticket, guest.seat) for ticket in tickets for guest in ticket.guests)
     return ExportView(
         exported_at=clock.iso(now),
         user=user_view(identity, account),
@@ -46,7 +46,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
-        seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
+        seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(guest_seats)],
         ticket_emails=queries.load_owner_emails(ticket.id for ticket in tickets),
         next_cursor=cursors.encode(last) if last else None,
         **show_addons(read_addons(identity.user_id), now),
@@ -57,13 +57,13 @@ def export_address(email: str, now: int) -> AddressExportView:
     """Return the data kept about people without an account who typed this address when they bought or accepted tickets."""
     details, snapshot = erasure.find_details_of_address(email), catalog.snapshot()
     sent = queries.load_many_details(details.purchases)
-    named = ((ticket, guest.seat) for ticket in details.tickets for guest in ticket.guests)
+    guest_seats = ((ticket, guest.seat) for ticket in details.tickets for guest in ticket.guests)
     return AddressExportView(
         exported_at=clock.iso(now),
         email=email,
         orders=[full_order_view(purchase, sent.get(purchase.id, CheckoutDetails())) for purchase in details.purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in details.tickets],
-        seats=[seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(named)],
+        seats=[seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(guest_seats)],
         ticket_emails=queries.load_owner_emails(ticket.id for ticket in details.tickets),
     )
 
@@ -87,7 +87,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     deletions: list[Callable[[], object]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_memberships(memberships),
-        lambda: parallel.call_each(sessions.end_session, session_ids),  # also those from before a guest registered
+        lambda: parallel.call_each(sessions.end_session, session_ids),  # including the sessions from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
@@ -96,9 +96,9 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
 
 
 def _checked_account(request: RequestContext, identity: Identity, password: str | None) -> tuple[Account | None, Sequence[Membership]]:
-    """Check the password. Returns the user's account and the event roles of its email address.
+    """Check the password, and return the user's account and the event roles of its email address.
 
-    Without an account, returns None and no roles, and does not check the password.
+    If the user has no account, nothing is checked, and the result is None and no roles.
     """
     account = accounts.find_account(identity.user_id)
     if account is None:
@@ -120,8 +120,8 @@ def _check_password(request: RequestContext, account: Account, password: str | N
 
 def _check_events(user_id: str, now: int) -> None:
     """Raise PromoterHasEvents if the user is the promoter of an event that has not ended and is not cancelled or removed."""
-    known = catalog.snapshot_with_drafts().events.values()
-    events = (event for event in known if event.promoter_id == user_id and event.status != "cancelled")
+    every = catalog.snapshot_with_drafts().events.values()
+    events = (event for event in every if event.promoter_id == user_id and event.status != "cancelled")
     if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
         raise PromoterHasEvents()
 

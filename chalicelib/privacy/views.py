@@ -1,4 +1,4 @@
-"""The view of the personal data that a user exports."""
+"""Views of exported personal data."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
 class AddressExportView(Struct, frozen=True, kw_only=True):
     """The data kept about people without an account who typed an address when they bought or accepted tickets.
 
-    `seats` and `ticket_emails` are as in the export of a user.
+    `seats` and `ticket_emails` mean the same as in the export of a user.
     """
 
     exported_at: Timestamp

@@ -84,7 +84,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Changes to an account's rights. A field that is missing or null stays unchanged.
+    """Changes to an account's roles and lock. A field that is missing or null stays unchanged.
 
     `roles` is the complete new set of roles. Every account has `user`; `admin` can only be kept or removed, not granted. `reason` is
     written to the audit log.
@@ -171,7 +171,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
-        permissions.require_manager(identity, event_id)  # first, so that requests of strangers do not count for the address
+        permissions.require_manager(identity, event_id)  # checked first, so that strangers cannot use up the address's rate limit
         with limited(request, INVITE, identity.user_id, "members"), limited(request, MAIL, email_key(body.email), "member"):
             return Reply(member_view(service.invite_member(identity, event_id, body.email, body.role, request.language, request.now)), 201)
 
@@ -190,15 +190,15 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 
 @route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="door", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
-    """Remove a member's role at an event, or leave it (`me`); access ends within 15 minutes, when the member's access token expires."""
+    """Remove a member's role at an event, or your own role (`me`); access ends within 15 minutes, when the access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
 
 
 @route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))
 def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Reply[ChangedAccountView]:
-    """Change an account's roles, lock it or unlock it; any change ends all of its sessions.
+    """Change an account's roles, or lock or unlock the account; any change ends all of its sessions.
 
-    While a promoter is locked or lacks the role, all of their events are off sale, and no webhooks are sent to them.
+    While a promoter is locked or lacks the role, all of their events are off sale, and the promoter receives no webhooks.
     """
     roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
     change = RightsChange(roles, body.locked, body.reason)

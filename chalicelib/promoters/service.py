@@ -30,7 +30,8 @@ from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 
 SELLER_MAX_AGE = 60  # seconds
-LOGGED_ATTEMPTS = 3  # to stop a promoter together with an entry in the catalog's log, which fails if somebody edits an event meanwhile
+# How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
+LOGGED_ATTEMPTS = 3
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
@@ -72,7 +73,7 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
 
 
 class ChangedRights(Struct, frozen=True):
-    """An account after a change of rights, and how many of its published events the change suspended and resumed."""
+    """A changed account, and the numbers of its published events that the change suspended and resumed."""
 
     account: Account
     suspended_count: int
@@ -80,11 +81,12 @@ class ChangedRights(Struct, frozen=True):
 
 
 def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> ChangedRights:
-    """Change a person's roles or lock. A promoter who is locked or loses the role is stopped: all of their events are suspended.
+    """Change a person's roles, or lock or unlock their account.
 
-    One transaction changes the account and the catalog, so all instances refuse reservations within `head_check_seconds`, even if this
-    request ends early. The shards are closed or opened afterwards, or else by the sweep. Even if nothing in the account changes, the call
-    stops a promoter whom an earlier version of Fairgate did not stop. Raises the errors of `directory.change_rights`.
+    A promoter who is locked or loses the role is stopped: all of their events are suspended. One transaction changes the account and the
+    catalog, so all instances refuse reservations within `head_check_seconds`, even if this request ends early. The shards are closed or
+    opened after the transaction; if this request has ended by then, the sweep closes or opens them. Even if nothing in the account changes,
+    the call stops a promoter whom an earlier version of Fairgate did not stop. Raises the errors of `directory.change_rights`.
     """
     was_stopped = must_stop = False
     attempts = 0
@@ -114,7 +116,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
 
 
 def _has_events(snapshot: Catalog, user_id: str) -> bool:
-    """Whether the catalog has events of this user, even if the user is no longer a promoter."""
+    """Return whether the catalog has events of this user, even if the user is no longer a promoter."""
     return any(event.promoter_id == user_id for event in snapshot.events.values())
 
 
@@ -131,7 +133,10 @@ def find_verified_promoter(event: Event | None) -> Promoter | None:
 
 
 def is_known(event: Event, promoter: Promoter | None) -> bool:
-    """Whether the event's texts may go to strangers: only admins manage it, or `promoter`, its verified promoter, is given."""
+    """Return whether emails to strangers may contain the event's texts.
+
+    They may if only admins manage the event, or if the event has a verified promoter, `promoter`.
+    """
     return event.promoter_id is None or promoter is not None
 
 
@@ -147,7 +152,7 @@ def find_seller(event: Event | None) -> Seller:
 
 
 def seller_of(promoter: Promoter | None) -> Seller:
-    """Return the seller of events with this verified promoter, or the shop without a promoter."""
+    """Return a verified promoter as the seller of their events, or the shop if there is no such promoter."""
     if promoter is not None:
         contact = " · ".join(filter(None, (promoter.website, promoter.email)))
         return Seller(
@@ -203,9 +208,9 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
 
 
 def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
-    """Remove a person's role at an event, or let the caller leave it. Returns the former membership.
+    """Remove a person's role at an event, or the caller's own role. Returns the former membership.
 
-    The member id `me` is the caller's own. Raises NotFound, Forbidden or MemberChanging.
+    The member id `me` means the caller. Raises NotFound, Forbidden or MemberChanging.
     """
     own_id = _own_member_id(identity.user_id) if event_id in identity.events else None
     is_own = own_id is not None and member_id in ("me", own_id)
@@ -218,7 +223,7 @@ def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -
 
 
 def _own_member_id(user_id: str) -> str | None:
-    """Return the member id of an account's verified address. Returns None if it has none."""
+    """Return the member id of a user's verified email address. Returns None if the user has no verified address."""
     account = accounts.find_account(user_id)
     return members.member_id(account.email) if account is not None and account.verified_at is not None else None
 

@@ -87,7 +87,7 @@ class MembersView(Struct, frozen=True):
 
 
 class ChangedAccountView(AccountView, frozen=True, kw_only=True):
-    """A person's account after a change of rights.
+    """An account after its roles were changed, or after it was locked or unlocked.
 
     `suspended_events` counts the published events that the change took off sale, and `resumed_events` counts the events that are no longer
     suspended.

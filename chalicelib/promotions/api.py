@@ -90,7 +90,7 @@ def change_promo_code(request: RequestContext, event_id: str, code_id: str, body
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
-    """Delete an unused promo code. A used promo code is deactivated instead."""
+    """Delete a promo code; a code that has been used is deactivated instead."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
     promo_code, is_deleted = management.delete_code(event.id, code_id, caller.user_id, request.now, expected_version(request))

@@ -84,7 +84,7 @@ def change_code(
         before = _get_changeable(event_id, code)
         expected.check(before)
         if isinstance(changes.code, str) and normalize(changes.code) != before.code:
-            raise InvalidInput("A promo code cannot be renamed. Create another one and deactivate this one.", path="$.code")
+            raise InvalidInput("A promo code cannot be renamed. Create a new code and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
         _check(after)
         return with_uses(service.change_code(before, after, actor, now))
@@ -124,7 +124,7 @@ def validate_code(event_id: str, code: str, now: int) -> Validation:
 def _get_promo_code(event_id: str, code: str) -> PromoCode:
     promo_code = find_typed_code(event_id, code)
     if promo_code is None:
-        raise NotFound("This event has no promo code with this name.", event_id=event_id, promo_code=normalize(code))
+        raise NotFound("This event does not have this promo code.", event_id=event_id, promo_code=normalize(code))
     return promo_code
 
 
@@ -156,9 +156,9 @@ Key = tuple[str, str]  # event id, code
 
 
 def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
-    """Return the stored codes to compare with the file: all bootstrap codes of these events, and API codes that the file also declares.
+    """Return the stored codes to compare with the file: these events' bootstrap codes, and the API codes that the file declares too.
 
-    `event_ids` are all events that a file has ever named. An event that a later file leaves out stays in the catalog.
+    `event_ids` are the events that any version of the file has named, because an event stays in the catalog when a later file omits it.
     """
     keys = set(declared)
     found = parallel.call_each(service.list_codes, sorted({*event_ids, *(event_id for event_id, _ in keys)}))
@@ -181,8 +181,8 @@ def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
 def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
     """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, and PromoCodeTaken if the code was created through the API. Also raises PromoCodeChanging, even if the only
-    reason is that another version is served.
+    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging. PromoCodeChanging may only mean
+    that another version is served.
     """
 
     def attempt() -> None:
@@ -203,7 +203,7 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
     """Delete a code that is no longer in the file, or deactivate it if it was used.
 
-    Raises PromoCodeChanging, even if the only reason is that another version of the catalog is served.
+    Raises PromoCodeChanging, which may only mean that another version of the catalog is served.
     """
 
     def attempt() -> None:

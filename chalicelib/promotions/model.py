@@ -19,8 +19,8 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Times are epoch seconds; `starts_at` and `expires_at` are the first and the last second in which the code can be used. `discount_value`
     is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock with the id `stock_id` and `shards` shards.
-    Its size is `max_total_uses`; null means no limit. `package_ids` are the tiers that the code applies to; empty means all tiers.
-    `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
+    The size of the stock is `max_total_uses`; null means no limit. `package_ids` are the tiers that the code applies to; empty means all
+    tiers. `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
     """
 
     event_id: str
@@ -52,18 +52,18 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return DiscountRule(self.discount_type, self.discount_value)
 
     def is_for(self, tier_id: str) -> bool:
-        """Whether the code applies to tickets of this tier."""
+        """Return whether the code applies to tickets of this tier."""
         return not self.package_ids or tier_id in self.package_ids
 
     def is_expired(self, now: int) -> bool:
         return self.expires_at is not None and now > self.expires_at
 
     def is_used_up_by(self, times_used: int) -> bool:
-        """Whether a buyer who has paid with the code `times_used` times has no use left."""
+        """Return whether a buyer who has paid with the code `times_used` times has no use left."""
         return self.max_uses_per_donor is not None and times_used >= self.max_uses_per_donor
 
     def is_usable(self, now: int) -> bool:
-        """Whether the code is active and `now` is within its validity period."""
+        """Return whether the code is active and `now` is within its validity period."""
         return self.is_active and not self.is_expired(now) and (self.starts_at is None or now >= self.starts_at)
 
     def check(self, tier_ids: Iterable[str], total_cents: int, currency: str, now: int) -> None:
@@ -90,7 +90,7 @@ class CodeWithUses(Struct, frozen=True):
 
 
 PATH = "$.promo_code"
-INVALID = "This promo code is not valid for this event. Correct it, or order without one."
+INVALID = "This promo code is not valid for this event. Correct it, or order without a code."
 
 
 class PromoCodeInvalid(InvalidInput):

@@ -34,7 +34,7 @@ def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Seq
 
 
 def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
-    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of prices.
+    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of the prices.
 
     Each share is rounded down. The remaining units go to the shares that lost the largest fractions; ties go to the first share.
     """

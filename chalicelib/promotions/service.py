@@ -1,6 +1,6 @@
 """Find promo codes, and write each code together with the stock of its uses, so that the stock's capacity always matches the code.
 
-Each use is a ticket in the code's stock that `purchases/checkout.py` holds, so buyers never exceed the limit. Managers and the
+Each use is a unit of this stock. `purchases/checkout.py` holds a unit for each checkout, so buyers never exceed the limit. Managers and the
 bootstrap file change codes through `management`.
 """
 
@@ -34,7 +34,7 @@ def find_promo_code(event_id: str, code: str) -> PromoCode | None:
 
 
 def find_typed_code(event_id: str, text: str) -> PromoCode | None:
-    """Like `find_promo_code`, for a code as a buyer typed it: ignores case and surrounding spaces."""
+    """Return the code that a person typed, read with strong consistency. Ignores case and surrounding spaces."""
     return find_promo_code(event_id, normalize(text))
 
 
@@ -69,13 +69,13 @@ def change_code(before: PromoCode, after: PromoCode, actor: str, now: int, condi
     """
     if after == before:
         return before
-    resized = []
+    resize_items = []
     if after.max_total_uses != before.max_total_uses:
         after = replace(after, shards=max(before.shards, shard_count(after.max_total_uses)))
-        resized = _resize_items(before, after)
+        resize_items = _resize_items(before, after)
     after = replace(after, version=before.version + 1, updated_at=now)
     entry = _audit_item(after, "promo_code.changed", actor, now, before)
-    dynamo.transact([*conditions, _replace_item(before, after), *resized, entry])
+    dynamo.transact([*conditions, _replace_item(before, after), *resize_items, entry])
     return after
 
 
@@ -113,7 +113,7 @@ def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactIt
 
 
 def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before: PromoCode | None) -> dynamo.TransactItem:
-    """Transaction item for the audit entry of a change. With `before`, the entry lists the changed fields."""
+    """Return the transaction item for the audit entry of a change. With `before`, the entry lists the changed fields."""
     shown = {name: value for name, value in asdict(promo_code).items() if name not in ("stock_id", "shards", "version", "updated_at")}
     old = asdict(before) if before is not None else {}
     changes = {name: (old[name], value) for name, value in shown.items() if name in old and old[name] != value}
@@ -142,17 +142,17 @@ class PromoCodeRow(dynamo.Table):
 
 
 def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that writes a new code; it fails if the event already has the code."""
+    """Return the transaction item that writes a new code; it fails if the event already has the code."""
     return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
 
 
 def _replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that replaces a code; it fails if the code has changed since it was read."""
+    """Return the transaction item that replaces a code; it fails if the code has changed since it was read."""
     return dynamo.put(_row(after), "version = :before", before=before.version)
 
 
 def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that deletes a code; it fails if the code has changed since it was read."""
+    """Return the transaction item that deletes a code; it fails if the code has changed since it was read."""
     return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
 
 

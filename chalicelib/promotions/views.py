@@ -55,7 +55,7 @@ class PromoCodesView(Struct, frozen=True):
 
 
 class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
-    """A code that was deleted, or only deactivated because it had been used."""
+    """A code that was deleted, or that was deactivated because it had already been used."""
 
     id: str
     deleted: bool
@@ -64,9 +64,10 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and its discount. If it cannot, `reason` may say why, and the fields after it are null.
+    """Whether a code can be used now, and its discount.
 
-    With `limit_reached`, the signed-in caller has used the code as often as one person may.
+    If the code cannot be used, `reason` may say why, and the fields after `reason` are null. `limit_reached` means that the signed-in
+    caller has used the code as often as one person may.
     """
 
     code: str
@@ -168,7 +169,7 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Version | UnsetType = UNSET
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
-        """Return the given fields as values of the model. `discount_type` is the default if the body has none. Raises InvalidInput."""
+        """Return the given fields as values of the model. `discount_type` applies if the body has none. Raises InvalidInput."""
         values = given_fields(self)
         values.pop("code", None)
         for name in ("starts_at", "expires_at"):

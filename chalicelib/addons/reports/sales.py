@@ -313,7 +313,7 @@ def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
     """Return the figures of a promo code, which are updated within three seconds of a sale. Raises NotFound."""
     promo_code = promotions.find_typed_code(event_id, code)
     if promo_code is None:
-        raise NotFound("This event has no promo code with this name.", event_id=event_id)
+        raise NotFound("This event does not have this promo code.", event_id=event_id)
     currency = promo_code.currency
     figures = store.load_part(store.load_generations().current, event_id, promo_part(promo_code.code))
     cents = {name: figures.get(f"{name}#{currency}", 0) for name in ("discount", "revenue", "refunded")}
