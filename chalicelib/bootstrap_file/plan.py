@@ -91,15 +91,15 @@ class CodeChange(Struct, frozen=True):
 
 
 def load_code_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
-    """Return the changes after which these codes are stored and no other bootstrap code can be used.
+    """Return the changes that store these codes and make all other bootstrap codes unusable.
 
     `event_ids` are the ids of all events that were ever in a bootstrap file.
     """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
     stored = management.load_declared_codes(declared, event_ids)
     changes = [_change(stored, key, promo_code) for key, promo_code in declared.items() if _differs(stored.get(key), promo_code)]
-    left = [promo_code for key, promo_code in stored.items() if key not in declared and promo_code.is_active]
-    return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in left)]
+    outdated = [promo_code for key, promo_code in stored.items() if key not in declared and promo_code.is_active]
+    return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in outdated)]
 
 
 def apply_code_change(change: CodeChange, version: int, actor: str, now: int) -> None:
@@ -114,8 +114,8 @@ def apply_code_change(change: CodeChange, version: int, actor: str, now: int) ->
 
 
 def _change(stored: Mapping[Key, PromoCode], key: Key, declared: PromoCode) -> CodeChange:
-    known = stored.get(key)
-    return CodeChange(None if known is None else with_uses(known), declared)
+    current = stored.get(key)
+    return CodeChange(None if current is None else with_uses(current), declared)
 
 
 def _differs(stored: PromoCode | None, declared: PromoCode) -> bool:
@@ -219,7 +219,7 @@ class Plan(Struct, frozen=True):
         return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
 
     def content(self, version: int, now: int) -> VersionContent:
-        """Return the content of this version, which is applied `now`. The stock ids of new tiers and pools contain the version number."""
+        """Return the content of this version, which is applied at `now`. The stock ids of new tiers and pools contain this number."""
         events = [
             replace(event, pool_id=new_stock_id(pool_owner(event), version)) if event.pool_id == NEW_POOL else event
             for event in self.events

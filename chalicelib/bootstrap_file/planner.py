@@ -35,9 +35,9 @@ def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
         ):
             changed[old.stock_id] = old.shards
     for event in validation.to_events(valid).values():
-        known = catalog.events.get(event.id)
-        if known is not None and known.pool_id is not None and known.capacity != event.capacity:
-            changed[known.pool_id] = known.pool_shards
+        old_event = catalog.events.get(event.id)
+        if old_event is not None and old_event.pool_id is not None and old_event.capacity != event.capacity:
+            changed[old_event.pool_id] = old_event.pool_shards
     return changed
 
 
@@ -117,7 +117,7 @@ class _PlanBuilder:
         )
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
-        """Whether this document is served. Equal checksums are not enough, because other code may have created the version."""
+        """Return whether this document is served. Equal checksums are not enough, because other code may have created the version."""
         unpaused = {event.id: _unpaused(event) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
@@ -131,7 +131,7 @@ class _PlanBuilder:
     def _with_times(self, entry: _Entry, old: _Entry | None) -> _Entry:
         """Return an entry of the new version with its times; 0 stands for the time of the apply.
 
-        Entries from before the catalog had their times get the time at which the served version was applied.
+        Entries that were stored without times get the time at which the served version was applied.
         """
         if old is None:
             return entry
@@ -299,7 +299,7 @@ class _PlanBuilder:
         self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
 
     def _is_pooled(self, *tiers: Tier) -> bool:
-        """Whether the event of any of these tiers has a pool before or after the apply."""
+        """Return whether the event of any of these tiers has a pool before or after the apply."""
         event_ids = {tier.event_id for tier in tiers}
         events = [*(self.events.get(event_id) for event_id in event_ids), *(self.catalog.events.get(event_id) for event_id in event_ids)]
         return any(event is not None and event.pool_id is not None for event in events)
@@ -358,5 +358,5 @@ def _removed_event(event: Event) -> Event:
 
 
 def _unpaused(event: Event) -> Event:
-    """Return an event as its version has it: pauses are stored apart."""
+    """Return an event as its version stores it, without pauses, which are stored separately."""
     return replace(event, paused=False, suspended=False)

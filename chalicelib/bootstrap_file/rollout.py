@@ -35,10 +35,7 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
-# After a conflict, an apply starts over. It makes at most this many attempts.
-
-
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3  # an apply starts over after a conflict
 # Up to this many shards, an apply reads all stock and corrects drift. In a larger catalog, an apply reads only the stock that it changes,
 # unless the document is already served: people apply a served document again to correct drift.
 MAX_SHARDS_READ = 1000

@@ -67,8 +67,8 @@ def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocumen
         raise InvalidDocument([_with_file(fault, files) for fault in faults])
     document = msgspec.convert(tree, BootstrapDocument)
     warnings = consistency_warnings(document.events, document.ticket_types)
-    placed = [replace(warning, fault=_with_file(warning.fault, files)) for warning in warnings]
-    return ValidDocument(document, tree, checksum(tree), placed)
+    warnings_with_files = [replace(warning, fault=_with_file(warning.fault, files)) for warning in warnings]
+    return ValidDocument(document, tree, checksum(tree), warnings_with_files)
 
 
 def validate_tree(tree: Tree) -> ValidDocument:
@@ -320,7 +320,7 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarni
 
 
 def _unreachable_limits(key: str, ticket: TicketEntry, event: EventEntry) -> Iterator[DocumentWarning]:
-    """Yield the limits per purchase that are above what the event allows a person."""
+    """Yield a warning for each limit per purchase that is above the event's limit per person."""
     limit = event.purchase_limit or settings.current().event_purchase_limit
     window = ticket.availability
     limits = {"per_user_limit": ticket.per_user_limit, "availability.max_per_transaction": window.max_per_transaction if window else None}

@@ -66,7 +66,7 @@ class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page: its path in the shop, `/` or `/events/<id>`, or `/preview` for a page without words.
+    """A page: its path in the shop, `/` or `/events/<id>`, or `/preview` for a page without content.
 
     Without a language, Accept-Language decides.
     """
@@ -90,7 +90,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[ListedEventView]]:
     """List the public events in display order, with the beginning of their descriptions. With filters, list them page by page.
 
-    A page has at most 1 MB.
+    A page is at most 1 MB.
     """
     if query == NO_FILTERS:
         return response_cache.events_reply(request.now)
@@ -380,7 +380,7 @@ def _check_promoter(request: RequestContext, body: EventChanges, own: str | None
 
 
 def _is_manager(request: RequestContext, event_id: str) -> bool:
-    """Whether the caller of a public route manages the event. A caller with an invalid token still gets the public reply."""
+    """Return whether the caller of a public route manages the event. A caller with an invalid token still gets the public reply."""
     if request.header("authorization") is None:
         return False
     try:
@@ -403,8 +403,8 @@ def _find_event_id(tier_id: str) -> str | None:
     return tier.event_id if tier is not None else None
 
 
-# Events for other programs: calendar files, and pages as HTML. The CDN keeps a page for seconds, and old pages while it gets new ones;
-# browsers keep no page.
+# Events for other programs: calendar files, and pages as HTML. The CDN keeps a page for some seconds, and serves it while it fetches a new
+# one; browsers keep no pages.
 
 CACHING = {"Cache-Control": "public, max-age=300"}
 PAGE_CACHING = "public, max-age=0, s-maxage=20, stale-while-revalidate=60, stale-if-error=300"

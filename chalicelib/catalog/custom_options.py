@@ -87,7 +87,7 @@ def check_required(questions: Sequence[Question]) -> None:
     if missing:
         labels = ", ".join(dict.fromkeys(question.option.label for question in missing))
         raise AnswersRequired(
-            f"Answer the required questions: {labels}.", path=missing[0].path, missing=[_named(question) for question in missing]
+            f"Answer the required questions: {labels}.", path=missing[0].path, missing=[_question_details(question) for question in missing]
         )
 
 
@@ -98,10 +98,10 @@ def check_values(questions: Sequence[Question]) -> None:
         try:
             read_value(question)
         except InvalidInput as refusal:
-            refusals.append((refusal, {**_named(question), "message": refusal.message}))
+            refusals.append((refusal, {**_question_details(question), "message": refusal.message}))
     if refusals:
         first = refusals[0][0]
-        raise InvalidInput(first.message, **first.details, wrong=[named for _, named in refusals])
+        raise InvalidInput(first.message, **first.details, wrong=[details for _, details in refusals])
 
 
 def read_value(question: Question) -> AnswerValue:
@@ -125,5 +125,5 @@ def read_value(question: Question) -> AnswerValue:
     raise InvalidInput(f"Answer {option.label!r} with one or more of its choices, each once.", path=question.path, choices=option.choices)
 
 
-def _named(question: Question) -> dict[str, Any]:
+def _question_details(question: Question) -> dict[str, Any]:
     return {"option_id": question.option.id, "label": question.option.label, "ticket": question.ticket, "path": question.path}

@@ -25,10 +25,10 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged. Raises InvalidInput,
-    Forbidden, EventQuotaReached or EventLimitReached.
+    """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged.
 
-    If the event has a capacity, a repeated call also completes its pool.
+    If the event has a capacity, a repeated call also completes its pool. Raises InvalidInput, Forbidden, EventQuotaReached or
+    EventLimitReached.
     """
     values = fields.values()
     forms.image_after(None, values)
@@ -67,8 +67,8 @@ def create_event(
 def update_event(event_id: str, changes: EventChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Change fields of an event. Returns the event after the change. No new version is written if nothing differs.
 
-    The pool shrinks before the event is written, and grows afterwards. Raises InvalidInput, NotFound, ManagedByBootstrap,
-    CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected.check`.
+    A smaller capacity shrinks the pool before the event is written; a larger capacity grows the pool afterwards. Raises InvalidInput,
+    NotFound, ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected.check`.
     """
     values = changes.values()
     known: list[Shard] | None = None

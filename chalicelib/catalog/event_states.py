@@ -102,9 +102,9 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
 def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = (), *, reason: str | None = None) -> Event:
     """Cancel an event and close its stock permanently. A repeated call completes a cancellation that a crash interrupted.
 
-    Buyers read the `reason`. A repeated call with another reason replaces it.
-    `items` are written in the transaction that cancels the event; `purchases` uses them to start the refunds. An event of the bootstrap
-    file must already be cancelled there. Raises NotFound and ManagedByBootstrap.
+    Buyers see the `reason`; a repeated call with another reason replaces it. `items` are written in the transaction that cancels the event;
+    `purchases` uses them to start the refunds. An event of the bootstrap file must already be cancelled in the file. Raises NotFound and
+    ManagedByBootstrap.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:

@@ -45,9 +45,8 @@ class Field(Struct, frozen=True):
 
     `seen_by` says who gets the field as it is stored: everybody, or only the managers of the event. `meaning` is a sentence for the
     documentation and OpenAPI. `type` has the limits for requests and for the bootstrap file; by default it is the type in the store.
-    `in_file` says where the bootstrap file has the field. `entry` means in the event's or tier's own entry, under the field's name.
-    `elsewhere` means in a place that `bootstrap_file/validation.py` and `bootstrap/event_export.py` know. `no` means that the file does not
-    have the field.
+    `in_file` says where the bootstrap file has the field: under the field's name in the entry of the event or tier (`entry`), in a place
+    that `bootstrap_file/validation.py` and `bootstrap/event_export.py` know (`elsewhere`), or nowhere (`no`).
     """
 
     seen_by: Literal["public", "managers"]

@@ -351,7 +351,7 @@ class Catalog(Struct, frozen=True, eq=False):
     def with_changes(self, entries: Sequence[Event | Tier | PromoterStop], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these events and tiers are added or replace entries with the same id, in this order.
 
-        A stopped promoter's events are suspended. Without `head`, it is the catalog of the next revision.
+        A stopped promoter's events are suspended. Without `head`, the result is the catalog of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
         stopped = self.stopped_promoters
@@ -434,7 +434,7 @@ class Catalog(Struct, frozen=True, eq=False):
 
 
 def _is_of_drafts(entry: Event | Tier | PromoterStop, *states: Mapping[str, Event]) -> bool:
-    """Whether an entry belongs to an event that is a draft in each of the catalog's states, before and after the change."""
+    """Return whether an entry belongs to an event that is a draft in each of `states`: the events by id before and after a change."""
     if isinstance(entry, PromoterStop):
         return False  # it also ends the promoter's rights and webhooks
     event_id = entry.id if isinstance(entry, Event) else entry.event_id

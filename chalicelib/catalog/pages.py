@@ -28,12 +28,12 @@ from chalicelib.foundation.errors import NotFound
 MEDIA_TYPE = "text/html"
 SHOP = "Fairgate"
 DEFAULT_PICTURE = "/share.jpg"  # in web/public: 1200 x 630
-PREVIEW = "/preview"  # stands for the page of a draft, which only scripts may show to its managers
+PREVIEW = "/preview"  # the page of a draft; only scripts may show its content, to the event's managers
 MAX_DESCRIPTION = 200  # characters; link previews show no more
 MAX_CARDS = 60
-MAX_REPLY_CHARACTERS = 60_000  # of a reply of the API within a page; the scripts request a longer one
+MAX_REPLY_CHARACTERS = 60_000  # of an API reply that a page contains; the scripts request a longer reply themselves
 DAY_SECONDS = 86_400
-# For the address in the API. At the shop's addresses, the CDN replaces the policy by the pages' own.
+# The headers at the API's address. At the shop's addresses, the CDN replaces this policy with the policy of the pages.
 HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -68,7 +68,7 @@ class Shell(Struct, frozen=True):
 
 
 def load_shell() -> Shell:
-    """Return the shell of this deployment's pages. Without built pages, a shell for the words alone."""
+    """Return the shell of this deployment's pages. If the pages are not built, returns a shell without scripts."""
     try:
         return msgspec.json.decode(Path(settings.current().shell_file or _FOLDER.parent / PACKAGED_SHELL).read_bytes(), type=Shell)
     except FileNotFoundError:
@@ -134,7 +134,7 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 
 def render_page(path: str, language: Language, now: int) -> tuple[str, int]:
-    """Return the page at a path of the shop, and its status. The page at PREVIEW has no words."""
+    """Return the page at a path of the shop, and its status. The page at PREVIEW has no content."""
     shell = load_shell()
     if path == "/":
         return render_start(shell, language, now), 200
@@ -203,7 +203,7 @@ def _share_picture(event: Event) -> str:
 
 
 def _filters(listed: Sequence[tuple[list[str], EventView]], events: dict[str, Event], t: Texts, language: Language) -> str:
-    """Return the search and the filters, which take the space that they need once scripts have enabled them."""
+    """Return the search and the filters, which already take the space that they need after scripts have enabled them."""
     filters = {date for dates, _ in listed for date in dates}
     months = sorted(date for date in filters if date[0].isdigit())
     dates = [t[f"store.groups.{name}"] for name in ("today", "weekend") if name in filters] + [_month(date, language) for date in months]
@@ -292,7 +292,7 @@ def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language
 
 
 def _linked(text: str) -> str:
-    """Escape a promoter's text. Addresses with http or https become links."""
+    """Escape a promoter's text, and turn its http and https addresses into links."""
     parts, end = [], 0
     for match in _LINK.finditer(text):
         if _is_address(match[0]):
@@ -352,7 +352,7 @@ def _outcome(tone: str, title: str, content: str) -> str:
 
 
 def _tickets(view: EventWithTiersView, t: Texts, language: Language) -> str:
-    """Return the kinds of tickets with their prices. The scripts add what is left and what can be chosen."""
+    """Return the ticket types with their prices. The scripts add the numbers of tickets left and the controls."""
     rows = []
     for tier in view.tiers:
         picture = _picture(tier.image, "(min-width: 56rem) 40vw, 100vw").replace('"artwork"', '"tier-picture"') if tier.image else ""
@@ -366,7 +366,7 @@ def _tickets(view: EventWithTiersView, t: Texts, language: Language) -> str:
 
 
 def _element(tag: str, css: str, content: str) -> str:
-    """Return an element with this class; nothing if it has no content, which must be escaped."""
+    """Return an element with this class, or an empty string if there is no content. The content must be escaped already."""
     return f'<{tag} class="{css}">{content}</{tag}>' if content else ""
 
 
@@ -431,7 +431,7 @@ def _day_and_time(seconds: int, timezone: str, language: Language, now: int, *, 
 
 
 def _period(start: int, end: int | None, timezone: str, language: Language, now: int, *, short: bool = False) -> str:
-    """Return the time from the start to the end of an event. `short` leaves out the end unless the event takes longer than a day."""
+    """Return the time from the start to the end of an event. `short` omits the end unless the event lasts longer than a day."""
     if not end or end <= start:
         return _day_and_time(start, timezone, language, now, short=short)
     first, last = clock.local(start, timezone), clock.local(end - 1, timezone)

@@ -9,7 +9,7 @@ from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
-DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete without end
+DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 
 
 class PromoterUnverified(ApiError):
@@ -42,7 +42,7 @@ class EventLimitReached(ApiError):
 
 
 def may_manage(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may change an event and see its orders, as an admin, its promoter or one of its coordinators.
+    """Return whether the caller may change an event and see its orders, as an admin, its promoter or one of its coordinators.
 
     While the promoter is locked, only admins may.
     """
@@ -54,12 +54,12 @@ def may_manage(identity: Identity, event_id: str) -> bool:
 
 
 def may_appoint_coordinators(identity: Identity, event: Event) -> bool:
-    """Whether the caller may appoint and remove coordinators, as the event's promoter or an admin."""
+    """Return whether the caller may appoint and remove coordinators, as the event's promoter or an admin."""
     return "admin" in identity.roles or ("promoter" in identity.roles and event.promoter_id == identity.user_id)
 
 
 def may_admit(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may admit people to an event, as one of its managers or staff."""
+    """Return whether the caller may admit people to an event, as one of its managers or staff."""
     return event_id in identity.events or may_manage(identity, event_id)
 
 

@@ -25,7 +25,7 @@ from chalicelib.inventory.availability import cached_stock
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
 MAX_LISTED = 1000  # events or tiers in one reply, unless they take more than `cursors.MAX_PAGE_BYTES`
-SELLER_SECONDS = 600  # rarely changed; a locked promoter's events leave the lists at once
+SELLER_SECONDS = 600  # sellers' names rarely change; a locked promoter's events leave the lists at once
 
 T = TypeVar("T")
 

@@ -160,7 +160,7 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
 
 
 def _matches(if_match: str, version: int) -> bool:
-    """Whether a list of entity tags (RFC 9110, 13.1.1) has a tag for this version. Tags begin with the version; `*` matches any."""
+    """Return whether a list of entity tags (RFC 9110, 13.1.1) has a tag that begins with this version, or is `*`."""
     tags = re.findall(r'[^\s,"]+', if_match)
     return "*" in tags or str(version) in (tag.partition("-")[0] for tag in tags)
 

@@ -112,12 +112,14 @@ class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     status: PublicEventStatus | None = None
     category: Annotated[str, Meta(max_length=100)] | None = None
     city: Annotated[str, Meta(max_length=100)] | None = None
-    from_: Annotated[str, Meta(max_length=40, description="Events that start then or later: a day in UTC or an ISO 8601 time.")] | None = (
-        None
-    )
-    to: Annotated[str, Meta(max_length=40, description="Events that start then or earlier: a day in UTC or an ISO 8601 time.")] | None = (
-        None
-    )
+    from_: (
+        Annotated[str, Meta(max_length=40, description="Only events that start at or after this time: a day in UTC or an ISO 8601 time.")]
+        | None
+    ) = None
+    to: (
+        Annotated[str, Meta(max_length=40, description="Only events that start at or before this time: a day in UTC or an ISO 8601 time.")]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | None = None
     cursor: Cursor | None = None
 

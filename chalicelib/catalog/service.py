@@ -133,7 +133,7 @@ def stock_group(event_id: str) -> StockGroup:
 
 
 def allows_test_sales() -> bool:
-    """Whether test events and tiers, which are never listed, can be bought. True in every stage except production."""
+    """Return whether test events and tiers, which are never listed, can be bought. True in every stage except production."""
     return settings.current().stage != settings.PRODUCTION
 
 

@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 def render_calendar(event: Event, url: str, host: str, revision: int, language: Language, now: int) -> str:
-    """Return the calendar file of a public event, and of the opening of its sale if that is still ahead.
+    """Return the calendar file of a public event, and of the opening of its sale if the sale has not opened yet.
 
     `host` makes the UIDs globally unique; `revision` shows which of two files is newer.
     """

@@ -2,7 +2,7 @@
 
 There are two caches: the head, which is read every few seconds, and its catalog, which follows the changes when the head shows a new public
 revision. In between, a snapshot costs no call to the store. A catalog may lack the latest changes to drafts, which buyers do not see:
-functions for managers ask for them.
+functions for managers load them.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.availability import CHECK_SECONDS
 
-CATALOG_SECONDS = 300  # after which a catalog is read again that has no public changes
+CATALOG_SECONDS = 300  # a catalog without public changes is read again after this time
 MAX_REPLIES = 2000  # of a few KB each; only a very large catalog reaches this limit, because replies for unknown ids are not cached
 
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
@@ -44,9 +44,9 @@ def snapshot_with_drafts() -> Catalog:
 
 
 def find_known_event(event_id: str) -> Event | None:
-    """Return an event as this instance knows it, however old that is. Loads the snapshot only if the event is unknown."""
-    known = _catalog_cache.peek()
-    event = known.events.get(event_id) if known is not None else None
+    """Return an event from this instance's memory, however old it is. Loads the snapshot only if the event is unknown."""
+    cached = _catalog_cache.peek()
+    event = cached.events.get(event_id) if cached is not None else None
     return event or snapshot().events.get(event_id)
 
 
@@ -68,10 +68,10 @@ def load_current() -> Catalog:
     If the revision of the head matches the snapshot, the snapshot is current, because every change makes a new revision.
     """
     head = _head_cache.refetch(clock.now(), None, store.read_head)
-    known = _catalog_cache.peek()
-    if known is not None and known.revision == head.revision:
-        return known
-    return _catalog_cache.refetch(clock.now(), head.public_revision, lambda: store.load(head, known))
+    cached = _catalog_cache.peek()
+    if cached is not None and cached.revision == head.revision:
+        return cached
+    return _catalog_cache.refetch(clock.now(), head.public_revision, lambda: store.load(head, cached))
 
 
 def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:

@@ -6,7 +6,7 @@
 | `counter` | `version` | the number of the latest publication |
 | `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
-| `passing` | `<number>` | a publication of which followers have received only the changes before `position` |
+| `passing` | `<number>` | a publication; followers have received only its changes before `position` |
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
@@ -15,9 +15,9 @@
 | `counter` | `snapshot` | the number of the latest snapshot |
 
 `live` is the source of truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes
-since, which are spread over many keys. Both are written in rotation: a reader compares the revision or snapshot number in each row with the
-one that it expects, and reads `live` if a row has a different one, or if the previous version of Fairgate changed the catalog without a
-log.
+since, which are spread over many keys. The rows of both are reused in rotation, so a reader compares the revision or snapshot number in
+each row with the number that it expects. It reads `live` if a row has a different number, or if the previous version of Fairgate changed
+the catalog without logging the change.
 """
 
 import gc
@@ -35,7 +35,7 @@ from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, 
 from chalicelib.dynamodb import dynamo, wire_format
 from chalicelib.foundation import parallel
 
-PART_BYTES = 300_000  # an item may have 400 KB
+PART_BYTES = 300_000  # an item may take 400 KB
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
@@ -44,7 +44,7 @@ MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
 SNAPSHOT_ROWS = 4  # so a reader has minutes to read a snapshot before its rows are reused
 SNAPSHOT_PART_BYTES = 40_000  # 5 read units, so 300 instances can start in the same second before a key reaches half its limit
 MIN_SNAPSHOT_ENTRIES = 100  # a smaller catalog is read from `live`
-MAX_CHANGES_SINCE_SNAPSHOT = 100  # that every new instance reads; then the sweep writes a new snapshot
+MAX_CHANGES_SINCE_SNAPSHOT = 100  # all new instances read these changes; after more, the sweep writes a new snapshot
 
 
 class CatalogRow(dynamo.Table):
@@ -162,7 +162,7 @@ def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | Promoter
 
 
 def _load_snapshot(head: CatalogHead) -> Catalog | None:
-    """Load the catalog of `head` from its snapshot and the log. Returns None if there is no snapshot, or the log lacks a change since."""
+    """Load the catalog of `head` from its snapshot and the log. Returns None if there is no snapshot, or the log lacks a later change."""
     if not head.snapshot:
         return None
     parts = {_snapshot_key(head.snapshot, index): head.snapshot for index in range(head.snapshot_parts)}
@@ -211,7 +211,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def is_snapshot_due(head: CatalogHead, catalog: Catalog) -> bool:
-    """Whether the catalog is large, and new instances would have to read many changes, or could not use the snapshot."""
+    """Return whether the catalog is large, and new instances would have to read many changes, or could not use the snapshot."""
     entries: list[Event | Tier] = [*catalog.events.values(), *catalog.tiers.values()]
     is_large = sum(entry.managed_by == "api" for entry in entries) >= MIN_SNAPSHOT_ENTRIES
     return is_large and (head.snapshot_revision < head.logged_since or head.revision - head.snapshot_revision > MAX_CHANGES_SINCE_SNAPSHOT)
@@ -335,7 +335,7 @@ def served_version_item(version: int) -> dynamo.TransactItem:
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     """Return a transaction item that makes all instances reload the catalog from `live`, because this revision has no row in the log.
 
-    With `expected`, it fails if the revision has changed.
+    With `expected`, the item fails if the revision has changed.
     """
     condition, operands = ("", {}) if expected is None else _revision_is(expected)
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)

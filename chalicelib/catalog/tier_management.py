@@ -138,9 +138,9 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        known = catalog.tiers.get(tier_id)
-        if known is not None and known.removed and known.managed_by == "api":
-            return CatalogChange(known, [])
+        current = catalog.tiers.get(tier_id)
+        if current is not None and current.removed and current.managed_by == "api":
+            return CatalogChange(current, [])
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         try:
@@ -164,7 +164,7 @@ def next_position(others: Sequence[Tier]) -> int:
 
 
 def _create_tier(new: Tier, complete: Callable[[Catalog, Tier], Tier], actor: str, now: int) -> Tier:
-    """Create a tier. `complete` adapts it to the other tiers of its event."""
+    """Create a tier. `complete` adapts the tier to the other tiers of its event."""
     if new.shards <= capacities.MAX_SHARDS_IN_TRANSACTION:
         return _commit_tier(new, complete, actor, now, None)
     with publications.open_publication(now) as publication:
@@ -195,7 +195,7 @@ def _commit_tier(
 
 
 def _check_tier_count(event: Event, listed: int, total: int) -> None:
-    """Raise TooManyTiers if an event with `listed` tiers, or `total` with the deleted ones, may not have one more."""
+    """Raise TooManyTiers if an event with `listed` tiers, or `total` including deleted tiers, may not have one more."""
     limit = min(settings.current().unverified_tiers, MAX_TIERS)
     count = strict_count(listed, total)
     if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):

@@ -63,7 +63,7 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
 class ListedEventView(EventView, frozen=True, kw_only=True):
     """An event in a public list, with the beginning of its description.
 
-    `seller_name` is the event's promoter if an admin has verified the promoter, or else the shop, at most ten minutes old.
+    `seller_name` is the event's promoter if an admin has verified the promoter, or else the shop. The name is at most ten minutes old.
     """
 
     seller_name: str
@@ -203,7 +203,7 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`.
 
     `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers. `remaining` is
-    `available` under the name that the first clients read.
+    the same as `available`, under the name that early clients read.
     """
 
     tier_id: str
@@ -476,7 +476,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
 
 
 def sales_warnings(sold: int, reserved: int, for_waitlist: int, kept: str) -> list[str]:
-    """Return what a change means for existing buyers, who keep what `kept` names. Returns no warnings if nothing is sold or reserved."""
+    """Return a warning that existing buyers keep what `kept` names. Returns no warning if nothing is sold or reserved."""
     if not (sold or reserved):
         return []
     waiting = f" ({for_waitlist} of them for people on the waitlist)" if for_waitlist else ""

@@ -61,7 +61,7 @@ def health(request: RequestContext) -> Reply[HealthView]:
 
 @route(bp, "GET", "/metrics", access="public", media_types=("text/plain",), errors=(NotFound,))
 def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
-    """Return this instance's metrics in Prometheus' text format. Local runs only: a deployed stage has its metrics in CloudWatch."""
+    """Return this instance's metrics in Prometheus' text format. A deployed stage has its metrics in CloudWatch instead."""
     if settings.build() != settings.DEVELOPMENT:
         raise NotFound
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -73,7 +73,7 @@ def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
 
 @route(bp, "GET", "/openapi.json", access="public")
 def show_openapi_document(request: RequestContext) -> CacheableReply[dict[str, Any]]:  # noqa: ARG001
-    """Return this document."""
+    """Return this OpenAPI document."""
     from chalicelib.edge.openapi import build_document
 
     reply = _documents.entries.get("")

@@ -46,7 +46,7 @@ class Claims(msgspec.Struct):
 class Identity(msgspec.Struct, frozen=True):
     """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
-    `session_id`: the session that issued the access token. It is None if no session issued a token.
+    `session_id`: the session that issued the access token. It is None if no session issued one.
     """
 
     user_id: str
@@ -63,7 +63,7 @@ class Unauthenticated(ApiError):
     @classmethod
     def without_login(cls) -> Self:
         """Return the refusal of a request without a login, which names every way to identify the caller in this stage."""
-        return cls(f"{cls.default_message} This stage also takes a user id in the header X-User-Id." if _is_demo() else None)
+        return cls(f"{cls.default_message} This stage also accepts a user id in the header X-User-Id." if _is_demo() else None)
 
 
 class UserRequired(ApiError):
@@ -142,7 +142,7 @@ def _is_demo() -> bool:
 
 @contextmanager
 def _without_cryptography() -> Iterator[None]:
-    """Hide `cryptography` from the import of PyJWT, which would load it for algorithms that we do not use, and take twice as long."""
+    """Hide `cryptography` from PyJWT, which would load it for algorithms that we do not use. Its import would then take twice as long."""
     is_hidden = "jwt" not in sys.modules and sys.modules.setdefault("cryptography", None) is None  # type: ignore[arg-type]
     try:
         yield

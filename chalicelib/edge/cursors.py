@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from chalicelib.foundation.errors import InvalidInput
 
-Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins, as the page before says.")]
+Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins: the cursor from the previous page.")]
 
-# The JSON of a page's entries. Lambda returns 6 MB at most, and a zipped reply grows by a third as Base64.
+# The maximum JSON of a page's entries. Lambda returns at most 6 MB, and Base64 makes a zipped reply a third larger.
 MAX_PAGE_BYTES = 900_000
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, curso
 
 
 def fit_page(entries: Iterable[tuple[Key, T]], next_cursor: str | None) -> tuple[list[T], str | None]:
-    """Return the first entries of a page whose JSON takes at most MAX_PAGE_BYTES, but at least one, and the cursor of the next page.
+    """Return as many entries of a page as fit into MAX_PAGE_BYTES, but at least one, and the cursor of the next page.
 
     `entries` are (sort key, view) pairs, and `next_cursor` is the cursor after all of them.
     """
@@ -91,5 +91,5 @@ def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, st
 
 
 def not_a_cursor() -> InvalidInput:
-    """Return the error for a cursor that no page of the list gave."""
+    """Return the error for a cursor that does not come from a page of the list."""
     return InvalidInput("This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor")

@@ -66,8 +66,8 @@ class NotSetUp(ApiError):
 def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorReply:
     """Return the body, status and headers of the reply to an exception in a route (`edge.routes`).
 
-    Errors outside a route, such as an unsupported method, are Chalice's own, which `reshape_errors` converts. `method` is the HTTP method.
-    `is_repeatable` means that the request has an Idempotency-Key, so it can be sent again without doing anything twice.
+    Chalice itself replies to errors outside a route, such as an unsupported method; `reshape_errors` converts its replies. `method` is the
+    HTTP method. `is_repeatable` means that the request has an Idempotency-Key, so it can be sent again without doing anything twice.
     """
     match error:
         case ApiError():
@@ -92,7 +92,7 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
 
 
 def list_setup_errors(now: int) -> list[str]:
-    """Return the names of the SDK's errors that this instance has replied to in the last minute, and that last until somebody acts."""
+    """Return the names of the setup errors that made requests to this instance fail in the last minute."""
     return sorted(name for name, at in _setup_errors.entries.items() if at > now - SETTINGS_RETRY_SECONDS)
 
 

@@ -46,7 +46,7 @@ class RequestInFlight(ApiError):
         super().__init__(message, retry_after_seconds=retry_seconds)
 
 
-_DESCRIPTION = "A new key for each new request, and the same key when you repeat a request: then nothing is done twice."
+_DESCRIPTION = "Send a new key with each new request, and the same key when you repeat a request, so that nothing is done twice."
 _ERRORS: tuple[type[ApiError], ...] = (IdempotencyConflict, RequestInFlight, InvalidInput)
 
 # A route that calls `execute_once` or `require_key` declares one of these headers.

@@ -10,7 +10,7 @@ from chalicelib.edge.operation import Header
 Language = Literal["en", "es"]
 DEFAULT: Language = "en"
 
-ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller reads, the best one first.")
+ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller prefers, best first.")
 
 
 def choose_language(accept_language: str | None) -> Language:
@@ -42,7 +42,7 @@ def _weight(parameter: str) -> float:
 
 
 class DateWords(Struct, frozen=True):
-    """The words of dates, beginning with Monday and January. `is_24_hours` says whether times have 24 or 12 hours."""
+    """The words of dates, beginning with Monday and January. `is_24_hours` says whether times use the 24-hour clock."""
 
     weekdays: tuple[str, ...]
     months: tuple[str, ...]

@@ -80,7 +80,7 @@ def portable(schema: Any) -> Any:
 
 
 def _add_message(component: Schema) -> None:
-    component["properties"].setdefault("message", {"type": "string", "description": "Of a repeated request: nothing was done again."})
+    component["properties"].setdefault("message", {"type": "string", "description": "In the reply to a repeated request."})
 
 
 def _with_old_names(component: Schema, names: deprecations.Names) -> Schema:
@@ -110,32 +110,35 @@ def _closed(component: Schema) -> Schema:
 ERROR_SCHEMA: dict[str, Any] = {
     "title": "Error",
     "type": "object",
-    "description": "Why a request was refused or failed. `error` is for programs and never changes; further fields depend on it.",
+    "description": "Why a request was refused or failed. `error` is for programs and never changes; other fields depend on it.",
     "properties": {
         "error": {"type": "string"},
         "message": {"type": "string", "description": "For people: what is wrong and what to do."},
         "request_id": {"type": "string"},
-        "path": {"type": "string", "description": "The field of the body, as `$.items[0].quantity`; or the query parameter or header."},
+        "path": {"type": "string", "description": "The field, such as `$.items[0].quantity`, or the query parameter or header."},
         "rule": {
             "type": "string",
-            "description": "Of `invalid_input`: which rule the field breaks, such as `too_long`, where it has a name.",
+            "description": "For `invalid_input`: the rule that the field breaks, such as `too_long`, if the rule has a name.",
         },
         "limit": {"type": "integer", "description": "The number in the rule, such as the maximum length."},
-        "retry_after_seconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
-        "already_purchased": {"type": "integer", "description": "Of `purchase_limit_exceeded`: the tickets of earlier orders."},
-        "active_holds": {"type": "integer", "description": "The tickets that the caller's present reservation holds."},
+        "retry_after_seconds": {
+            "type": "integer",
+            "description": "The seconds to wait before the next attempt, as in the header Retry-After.",
+        },
+        "already_purchased": {"type": "integer", "description": "For `purchase_limit_exceeded`: the number of tickets in earlier orders."},
+        "active_holds": {"type": "integer", "description": "The number of tickets that the caller's current reservation holds."},
         "eta_seconds": {
             "type": ["integer", "null"],
-            "description": "Of `not_admitted`: when it will be the caller's turn; null if unknown.",
+            "description": "For `not_admitted`: the seconds until the caller's turn; null if unknown.",
         },
-        "outcome": {"enum": ["unchanged", "unknown"], "description": "Of a 5xx: whether the request may have taken effect."},
+        "outcome": {"enum": ["unchanged", "unknown"], "description": "For a 5xx status: whether the request may have taken effect."},
     },
     "required": ["error", "message", "request_id"],
 }
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
-    "description": "The same as problem details (RFC 9457), for callers whose header Accept names `application/problem+json`.",
+    "description": "The same error as problem details (RFC 9457), for callers whose header Accept names `application/problem+json`.",
     "allOf": [{"$ref": "#/components/schemas/Error"}],
     "type": "object",
     "properties": {
@@ -196,15 +199,15 @@ def _example(error: type[ApiError]) -> dict[str, str]:
 TITLE = "Fairgate"
 DESCRIPTION = (
     "Sells a fixed number of tickets to far more people than there are tickets. JSON in snake_case, times in ISO 8601, money in cents. "
-    "Every reply has the header X-Request-Id; a request may bring its own. A POST that is repeated with its Idempotency-Key does nothing "
+    "Every reply has the header X-Request-Id; a request may send its own. A POST that is repeated with its Idempotency-Key does nothing "
     "twice."
 )
 
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that sign-in returns."},
-    "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "Names a user; in stages with demo identity."},
+    "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "A user id, only in stages with demo identity."},
 }
-_LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}
+_LINK = {"description": 'The next page, relative to this page, as `rel="next"`; absent on the last page.', "schema": {"type": "string"}}
 _BEARER: dict[str, list[str]] = {"bearer": []}
 _DEMO_USER: dict[str, list[str]] = {"demo_user": []}
 # Each entry: folder, beginning of the path, tag. Generated clients have a module for each tag, so a tag stays the same when a handler
@@ -276,7 +279,7 @@ def find_faults(operations: list[Operation]) -> list[str]:
     for operation in operations:
         route, name = f"{operation.method} {operation.path}", operation.handler.__name__
         if Any in get_args(_returned(operation)) or not get_args(_returned(operation)):
-            faults.append(f"{route} has no type of its reply")
+            faults.append(f"{route} has no reply type")
         if not operation.handler.__doc__:
             faults.append(f"{route} has no docstring")
         if name in names:

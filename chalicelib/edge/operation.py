@@ -102,5 +102,5 @@ class Operation(Struct, frozen=True, kw_only=True):
         return bool(getattr(inspect.unwrap(self.handler), "__defaults__", None))
 
 
-IF_MATCH = Header("If-Match", "The `version` that you have seen, in quotes: the change is refused if there is a newer one.")
-IF_NONE_MATCH = Header("If-None-Match", "The `ETag` of the reply that you have: if it is still right, the reply is 304 without a body.")
+IF_MATCH = Header("If-Match", "The `version` that you have seen, in quotes: the change is refused if there is a newer version.")
+IF_NONE_MATCH = Header("If-None-Match", "The `ETag` of the reply that you have: if it is still current, the reply is 304 without a body.")

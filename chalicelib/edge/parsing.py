@@ -1,6 +1,6 @@
 """Parsing of bodies and query parameters into msgspec Structs, and of forms with a file, with error messages for callers.
 
-The `path` of an error is a JSON path, such as `$.items[0].quantity`, for a field of the body, and just the name for a query parameter or
+The `path` of an error is a JSON path, such as `$.items[0].quantity`, for a field of the body, and only the name for a query parameter or
 header.
 """
 

@@ -17,7 +17,7 @@ from chalicelib.foundation import secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 
 MAX_NONCE_LENGTH = 64
-CHALLENGE_SECONDS = 300  # for which a solution is accepted
+CHALLENGE_SECONDS = 300  # how long a solution is accepted
 
 _CHALLENGE = re.compile(r"c1\.([0-9]{1,2})\.([0-9]{1,12})\.[A-Za-z0-9_-]{43}", re.ASCII)
 

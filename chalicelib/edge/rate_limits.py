@@ -55,7 +55,7 @@ class Counter(Struct, frozen=True):
     now: int
 
     def wait(self) -> int:
-        """Return the time until the next request is granted, according to this instance. 0 or less means at once."""
+        """Return the milliseconds until this instance would grant a request. 0 or less means that it would grant one now."""
         return self.quota.wait(local_counter(self.key).tat, self.now)
 
     def begin(self) -> bool:
@@ -137,7 +137,7 @@ WIDE_FACTOR = 10
 WIDE_FACTOR_IN_SALES = 100
 
 UNREPORTED_EFFECTS_SHARE = 1000
-# One network makes at most this part of the wrong guesses at an event, and a /48 network twice as many.
+# One network may make at most 1/20 of the wrong guesses for an event, and a /48 network twice as many.
 GUESSES_SHARE, WIDE_FACTOR_OF_GUESSES = 20, 2
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class RateLimit(Struct, frozen=True):
 
     @property
     def quota(self) -> Quota:
-        """What the setting allows each user."""
+        """The quota of each user, from the setting."""
         return _quota(getattr(settings.current(), f"limit_{self.name}"))
 
 
@@ -173,14 +173,14 @@ SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up ha
 INVITE = RateLimit("invite", counts_first=True)
 WEBHOOK = RateLimit("webhook", counts_first=True)
 CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
-# Emails of the outbox, counted by `count_effect`: for an address, or for a promoter.
+# Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
-# Counted for the email address, not for the caller. Emails that let an account's owner in have a `scope` each, so that a stranger who
-# requests other emails for the address does not use them up.
+# Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope`, so
+# that a stranger who requests other emails for the address cannot use up its limit.
 MAIL = RateLimit("mail", counts_first=True)
 
 
@@ -276,11 +276,10 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     """Limit the block. Raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
     If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
-    When the block has ended, one conditional write counts the request for its user, unless it `is_bounded`, or the block refused it as a
-    mistake in its fields: people should be able to correct those. If that write is refused,
-    RateLimited replaces the block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed
-    something. A limit that `counts_first` makes this write before the block. If the store is unavailable, the request is allowed but not
-    counted, because it needs the same store itself.
+    When the block has ended, one conditional write counts the request for its user, unless the request `is_bounded`, or the block refused a
+    mistake in its fields, which people should be able to correct. If that write is refused, RateLimited replaces the block's own refusal or
+    repeated reply, but neither a failure nor the reply to a request that may have changed something. If the limit `counts_first`, this
+    write is made before the block. If the store is unavailable, the request is allowed but not counted: it needs the same store anyway.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -303,10 +302,10 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
 
 
 def count_effect(limit: RateLimit, key: str, now: int) -> int:
-    """Count an effect outside the store before it happens, without a request: for `key`, such as an email address.
+    """Count an effect outside the store, such as an email, for a `key`, such as its address. Call this before the effect happens.
 
-    Returns 0 if the limit grants the effect, and otherwise the seconds to wait. An instance may leave a share of what remains of a large
-    limit unreported. Raises the store's errors.
+    Returns 0 if the limit grants the effect, and otherwise the seconds to wait. If much of the limit is left, an instance may leave a small
+    share of the effects unreported. Raises the store's errors.
     """
     if settings.current().rate_limits == "off":
         return 0
@@ -315,13 +314,13 @@ def count_effect(limit: RateLimit, key: str, now: int) -> int:
 
 
 def require_effect(limit: RateLimit, key: str, now: int) -> None:
-    """Count an effect like `count_effect`. Raises RateLimited if it would have to wait."""
+    """Count an effect like `count_effect`. Raises RateLimited if the effect would have to wait."""
     if count_effect(limit, key, now):
         raise _refusal(limit, Counter(_key(limit, "user", key), limit.quota, now * 1000), "user", None)
 
 
 def _add_effect(counter: Counter) -> bool:
-    """Count an effect or a guess, of which a share of what remains may stay unreported. Returns False if the limit is exceeded."""
+    """Count an effect or a guess. A small share of those left may stay unreported. Returns False if the limit is exceeded."""
     return counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE)
 
 
@@ -339,7 +338,7 @@ def may_notify(kind: str, email_key: str, now: int) -> bool:
 
 
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
-    """Raise RateLimited if this instance knows that an event or the caller's network has used up the wrong guesses."""
+    """Raise RateLimited if this instance knows that an event or the caller's network has used up its wrong guesses."""
     for counter, by in _guess_counters(limit, event_id, now):
         if counter.wait() > 0:
             raise _refusal(limit, counter, by, None)

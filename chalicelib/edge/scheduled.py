@@ -16,7 +16,7 @@ INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complet
 def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
-    The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end it. The result is recorded for admins
+    The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end the job. The result is recorded for admins
     (`job_runs`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
     INTERVALS[name] = minutes * 60

@@ -134,7 +134,7 @@ def test_a_route_without_a_type_or_a_docstring_is_found():
         return Reply(1)
 
     assert build_document(_app_with(typed).routes)["paths"]["/thing"]["get"]["operationId"] == "typed"
-    for handler, fault in ((untyped, "no type of its reply"), (silent, "no docstring")):
+    for handler, fault in ((untyped, "no reply type"), (silent, "no docstring")):
         with pytest.raises(Undescribed, match=fault):
             build_document(_app_with(handler).routes)
 
