@@ -31,7 +31,8 @@ from chalicelib.notifications.store import MAX_WAIT_SECONDS
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-MAX_PER_RUN = 1000
+PORTION = 1000  # messages that are read at once
+MAX_UNANSWERED = 3  # in a row; then the service's other messages wait for their retry
 RUN_SECONDS = 12  # per run, because the emails are sent after the push messages
 SEND_SECONDS = 3.0
 SECONDS_RESERVED = 30  # per run, for sending emails
@@ -84,36 +85,50 @@ def send_due(compose: Compose, now: int) -> None:
     `compose` returns the message for a notification, None if the message is no longer needed, or raises Postponed.
     """
     ends_at = clock.monotonic() + RUN_SECONDS
+    unanswered: dict[str, int] = {}
+
+    def has_time() -> bool:
+        return clock.monotonic() < ends_at and deadline.remaining() > SECONDS_RESERVED
 
     def attempt(key: str, notification: Notification) -> None:
-        if clock.monotonic() < ends_at and deadline.remaining() > SECONDS_RESERVED and store.take_push(key):
-            _attempt(notification, compose, now)
+        if has_time() and store.take_push(key):
+            _attempt(notification, compose, now, unanswered)
 
     try:
-        due = store.list_due_pushes(now, MAX_PER_RUN)
-        # Retries come last, so that push services that do not answer hold up only each other.
-        due.sort(key=lambda entry: (entry[1].attempts, entry[1].kind == "place_drawn"))
-        parallel.call_each(lambda entry: attempt(*entry), due)
+        is_full = True
+        while is_full and has_time():
+            due = store.list_due_pushes(now, PORTION)
+            is_full = len(due) == PORTION
+            # Retries come last, so that push services that do not answer hold up only each other.
+            due.sort(key=lambda entry: (entry[1].attempts, entry[1].kind == "place_drawn"))
+            parallel.call_each(lambda entry: attempt(*entry), due)
     except Exception:
         log.exception("push.failed")
 
 
-def _attempt(notification: Notification, compose: Compose, now: int) -> None:
+def _attempt(notification: Notification, compose: Compose, now: int, unanswered: dict[str, int]) -> None:
     """Send a push message. Queues it again only if it is not due yet, or if the push service refuses it for now."""
     try:
         message = compose(notification)
         if message is not None:
-            _send(notification, message, now)
+            _send(notification, message, now, unanswered)
     except Postponed as postponed:
         store.put_push(replace(notification, next_at=postponed.until))
     except Exception:
         log.exception("push.failed", event_id=notification.event_id, kind=notification.kind)
 
 
-def _send(notification: Notification, message: PushMessage, now: int) -> None:
-    status, retry_after = None, None
+def _send(notification: Notification, message: PushMessage, now: int, unanswered: dict[str, int]) -> None:
+    """Send a push message. `unanswered` counts the requests in a row that a service did not answer in this run.
+
+    A service is the last two labels of a host's name, because anyone can have any number of names below them.
+    """
+    status, retry_after, service = None, None, ""
     try:
         destination = outbound_http.parse(message.subscription.endpoint)
+        service = ".".join(destination.host.split(".")[-2:])
+        if unanswered.get(service, 0) >= MAX_UNANSWERED:
+            raise SendFailed("timeout")
         body = _encrypted(message.subscription, json.dumps(message.content, ensure_ascii=False).encode())
         headers = {
             "Authorization": _authorization(message.subscription.endpoint),
@@ -125,11 +140,13 @@ def _send(notification: Notification, message: PushMessage, now: int) -> None:
         }
         reply = outbound_http.post(destination, outbound_http.resolve(destination), headers, body, SEND_SECONDS)
         status, retry_after = reply.status, reply.retry_after
+        unanswered[service] = 0
         failure = None if reply.is_success else f"status {status}"
     except DestinationRefused as error:
         status, failure = None if error.unresolved else HTTPStatus.GONE, "address_refused"
     except SendFailed as error:
         failure = error.error
+        unanswered[service] = unanswered.get(service, 0) + 1
     if failure is None:
         log.count("pushes_sent")
         return

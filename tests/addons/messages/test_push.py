@@ -5,9 +5,11 @@ import logging
 import pytest
 
 from chalicelib.addons.messages import push, store, turn_notices
+from chalicelib.addons.messages.model import PushSubscription
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import moment_text, time_text
 from chalicelib.foundation import clock, log, outbound_http, parallel, settings
+from chalicelib.notifications import outbox
 from tests import builders
 from tests.addons.messages.push_service import Browser, open_push_service
 from tests.addons.messages.test_service import SPANISH, create_account
@@ -313,6 +315,36 @@ def test_retries_come_after_first_attempts_and_turns_before_places(post, api, ti
     push.send_due(lambda notification: asked.append(notification.attempts), time.now)
     assert asked == sorted(asked)
     assert asked[0] == 0
+
+
+def test_a_service_that_does_not_answer_holds_up_only_its_own_messages(threaded_store, time, monkeypatch):
+    asked = []
+
+    def compose(notification):
+        subscription = PushSubscription(f"https://{notification.user_id}.test/x", TAMPERED, "x")
+        return push.PushMessage(subscription, {}, 60, "t", lambda: None)
+
+    def reply(destination, *_):
+        asked.append(destination.host)
+        if destination.host.endswith("silent.test"):
+            raise outbound_http.SendFailed("timeout")
+        return outbound_http.HostReply(201, b"", None)
+
+    for name, value in (("resolve", lambda _: []), ("post", reply)):
+        monkeypatch.setattr(outbound_http, name, value)
+    for name in ("_encrypted", "_authorization"):
+        monkeypatch.setattr(push, name, lambda *_: "")
+    monkeypatch.setattr(push, "PORTION", 10)
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
+    for user in [*(f"u{number}.silent" for number in range(25)), "ada.fast"]:
+        store.put_push(outbox.new_notification("turn_near", "e", user, user_id=user, event_id="e", now=time.now))
+        time.advance(1)
+    push.send_due(compose, time.now)
+    assert asked == ["u0.silent.test", "u1.silent.test", "u2.silent.test", "ada.fast.test"]
+    time.advance(60)
+    push.send_due(compose, time.now)
+    assert len(asked) == 4 + push.MAX_UNANSWERED
+    assert len(store.list_due_pushes(time.now + 3600, 100)) == 25
 
 
 def test_a_full_run_leaves_the_rest_for_the_next(post, api, time, sale, new_browser, monkeypatch):
