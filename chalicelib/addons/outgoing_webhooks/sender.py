@@ -5,6 +5,7 @@ Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version 
 """
 
 import hmac
+import random
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Iterable
@@ -99,6 +100,7 @@ def send_due(now: int) -> dict[str, int]:
             found += len(deliveries)
             if endpoint.failing_since is None:  # messages to a failing endpoint wait because of the endpoint
                 oldest = max(oldest, now - deliveries[0][0])
+    random.shuffle(runs)  # more endpoints may be silent than a run has turns for
     if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
     return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
@@ -119,21 +121,23 @@ def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
 
 
 def _run(runs: list[EndpointRun]) -> int:
-    """Make attempts until none are left or time runs out. Returns the number of attempts."""
-    # There is one turn for each parallel attempt to an endpoint. A worker takes a turn, and then puts it back at the end of the queue.
-    turns = deque(run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids))
+    """Make attempts until none are left or time runs out. Failing endpoints come last. Returns the number of attempts."""
+    # There is one turn for each parallel attempt to an endpoint. A worker takes a turn, and then puts it back at the end of its queue.
+    turns = [run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids)]
+    working = deque(run for run in turns if run.failing_since is None)
+    failing = deque(run for run in turns if run.failing_since is not None)
 
     def take_turns(_: int) -> int:
         made = 0
         while deadline.remaining() > MIN_SECONDS:
-            run = _pop(turns)
+            run = _pop(working) or _pop(failing)
             if run is None:  # other workers hold the remaining turns
                 break
             if (delivery_id := _pop(run.ids)) is None:
                 continue
             made += _attempt(run, delivery_id)
             if run.failures < MAX_FAILURES:
-                turns.append(run)
+                (working if run.failing_since is None else failing).append(run)
         return made
 
     return sum(parallel.call_each(take_turns, range(min(MAX_AT_ONCE, len(turns)))))

@@ -11,10 +11,10 @@ from standardwebhooks import WebhookVerificationError
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
-from chalicelib.addons.outgoing_webhooks import sender
+from chalicelib.addons.outgoing_webhooks import sender, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, RETRY_DELAYS
 from chalicelib.audit import service as audit
-from chalicelib.foundation import log
+from chalicelib.foundation import clock, log, outbound_http
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, store_calls
 from tests.addons.outgoing_webhooks.conftest import PROMOTER, retry
@@ -324,6 +324,35 @@ def test_a_slow_endpoint_holds_up_only_itself(promoter, poller, receiver, time, 
         assert slow.go_on.is_set()
         assert 1 <= slow.most_at_once <= sender.MAX_PER_ENDPOINT
         assert len(slow.received) <= sender.MAX_PER_ENDPOINT + sender.MAX_FAILURES
+
+
+def test_endpoints_that_do_not_answer_hold_up_no_other_endpoint(promoter, poller, receiver, time, monkeypatch):
+    """Each run has time for four attempts that are not answered, and there are four such endpoints."""
+    good = promoter.create(receiver)
+    endpoints = [good, *(promoter.send("POST", url=f"{receiver.url}-silent").json for _ in range(4))]
+    for endpoint in endpoints:
+        for _ in range(20):
+            promoter.send("POST", f"/{endpoint['id']}/test")
+    scan = store.scan_endpoints
+    tick, attempts = [0.0], Counter()
+
+    def post(destination, *_):
+        attempts[destination.target] += 1
+        if destination.target == "/hooks-silent":
+            tick[0] += 9
+            raise outbound_http.SendFailed("timeout")
+        return outbound_http.HostReply(200, b"", None)
+
+    monkeypatch.setattr(store, "scan_endpoints", lambda: sorted(scan(), key=lambda endpoint: endpoint.id == good["id"]))
+    monkeypatch.setattr(sender, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(clock, "monotonic", lambda: tick[0])
+    monkeypatch.setattr(outbound_http, "post", post)
+    monkeypatch.setattr(random, "shuffle", lambda _: None)
+    for _ in range(4):
+        retry()
+        time.advance(60)
+    assert attempts["/hooks"] == 20
+    assert attempts["/hooks-silent"] >= 8
 
 
 def test_a_crash_while_it_is_sent_is_an_attempt(promoter, poller, receiver, time, monkeypatch):
