@@ -152,7 +152,8 @@ def find_unpublished() -> list[str]:
     from chalicelib.catalog.store import CatalogRow
 
     current = catalog.load_current()
-    stock_ids = {*current.shard_counts(current.events), *(promo_code.stock_id for promo_code in promotions.scan_codes())}
+    stock_ids = {*current.shard_counts(current.events), *(tier.stock_id for tier in current.tiers.values())}
+    stock_ids |= {promo_code.stock_id for promo_code in promotions.scan_codes()}
     found = [f"{shard.id}: is not in the catalog" for shard in scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan(consistent_read=True))
     served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}

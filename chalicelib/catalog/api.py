@@ -27,7 +27,7 @@ from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached,
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
-from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTiers
+from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
 from chalicelib.catalog.views import (
     AdminEventView,
     AdminEventWithTiersView,
@@ -218,7 +218,7 @@ def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersVi
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers),
 )
 @limited_for_caller(CATALOG)
 def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
@@ -241,7 +241,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[ChangedTierView]:
@@ -255,7 +255,7 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
 def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:
@@ -330,7 +330,7 @@ def list_tiers_for_admins(request: RequestContext, query: TiersQuery) -> Reply[l
     access="admin",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTiers),
+    errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTickets, TooManyTiers),
 )
 def create_tier_for_admins(request: RequestContext, body: NewTier) -> Reply[AdminTierView]:
     """Create a tier for any event."""

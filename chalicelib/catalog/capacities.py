@@ -157,6 +157,6 @@ def _resize_stock(
 
 def _mark_tiers(catalog: Catalog, event_id: str) -> None:
     """Mark the tiers of a draft, so that they sell only with the event's pool. Raises EventHasSales if they already have sales."""
-    for tier in catalog.event_tiers(event_id):
+    for tier in catalog.listed_tiers(event_id):
         if not inventory.mark_pooled(tier.stock_id, tier.shards):
             raise EventHasSales("Tickets for this event have been sold or reserved. Limit its ticket types instead.", event_id=event_id)

@@ -196,7 +196,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
         event = catalog.events[event_id]
         is_open = not event.is_closed
         if is_open and event.pool_id is not None:
-            for tier in catalog.event_tiers(event_id):  # their shards may have been created after the pool
+            for tier in catalog.listed_tiers(event_id):  # their shards may have been created after the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
         stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
         invalidate_figures()

@@ -397,10 +397,13 @@ class Catalog(Struct, frozen=True, eq=False):
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Map the stock id of each tier and pool of these events to its number of shards, for `inventory.availability.read_stock`."""
+        """Map the stock id of each tier and pool of these events to its number of shards, for `inventory.availability.read_stock`.
+
+        Tiers deleted through the API are left out: their stock is empty and stays empty.
+        """
         counts = {}
         for event_id in event_ids:
-            counts.update({tier.stock_id: tier.shards for tier in self.event_tiers(event_id)})
+            counts.update({tier.stock_id: tier.shards for tier in self.listed_tiers(event_id)})
             event = self.events.get(event_id)
             if event is not None and event.pool_id is not None:
                 counts[event.pool_id] = event.pool_shards

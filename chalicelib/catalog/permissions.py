@@ -32,12 +32,13 @@ class EventQuotaReached(ApiError):
 
 
 class EventLimitReached(ApiError):
-    """The promoter, whom an admin has verified, has reached the limit of events that are not over, which is `limit`."""
+    """The promoter, whom an admin has verified, has reached the limit of drafts and events that are not over, which is `limit`."""
 
     code: ClassVar[str] = "event_limit_reached"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "You have reached your limit of events that are not over. Delete drafts that you do not need, or ask the shop for a higher limit."
+        "You have reached your limit of drafts and events that are not over. "
+        "Delete drafts that you do not need, or ask the shop for a higher limit."
     )
 
 
@@ -105,7 +106,7 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
         return
     if not profiles.is_verified(promoter_id):
         raise EventQuotaReached(limit=limit)
-    if sum(not event.starts_at or event.last_sale_at >= now for event in own) >= limits.promoter_events:
+    if sum(event.status == "draft" or event.last_sale_at >= now for event in own) >= limits.promoter_events:
         raise EventLimitReached(limit=limits.promoter_events)
 
 

@@ -104,7 +104,7 @@ def _clean_up(publication: store.PublicationRecord, now: int) -> None:
 
 def _not_in_catalog(shards: Sequence[Shard], catalog: Catalog) -> list[Shard]:
     """Return the unused shards of publications whose stock is not in the catalog."""
-    stock_ids = catalog.shard_counts(catalog.events)
+    stock_ids = {*catalog.shard_counts(catalog.events), *(tier.stock_id for tier in catalog.tiers.values())}  # also of deleted tiers
     return [shard for shard in shards if shard.stock_id not in stock_ids and shard.is_unused and _publication_number(shard).isdecimal()]
 
 

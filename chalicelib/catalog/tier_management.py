@@ -21,10 +21,11 @@ from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
-from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
+from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # per event: reordering all of them is one transaction, and lists of tiers have no pages
+MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
 MAX_NAME_LENGTH = 100  # for the name of a copy
 
 
@@ -39,6 +40,17 @@ class TooManyTiers(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         f"The event has reached its limit of ticket types: {MAX_TIERS}, or fewer until an admin of the shop has verified its promoter."
+    )
+
+
+class TooManyTickets(ApiError):
+    """The ticket types have too many tickets in total. A type counts with the largest capacity that it ever had; `limit` is the total."""
+
+    code: ClassVar[str] = "too_many_tickets"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        f"The event would exceed its limit of tickets: {MAX_EVENT_TICKETS:,} for all ticket types together, "
+        "or fewer until an admin of the shop has verified its promoter. Choose a smaller capacity."
     )
 
 
@@ -63,7 +75,7 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
     """Create a tier with its stock, which is closed while the event is closed. If `tier_id` exists, return that tier unchanged.
 
     Stock that is too large for the transaction is written beforehand, as a publication. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken and TooManyTiers.
+    ManagedByBootstrap, TierNameTaken, TooManyTiers and TooManyTickets.
     """
     new = _new_tier(tier_id, event_id, fields, now)
     currency = fields.currency if isinstance(fields.currency, str) else None
@@ -110,7 +122,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, CapacityTooSmall and the errors of `expected.check`.
+    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall and the errors of `expected.check`.
     """
     values = changes.values()
     shards: list[Shard] | None = None
@@ -123,6 +135,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
+            _check_ticket_count(catalog, after)
             shards = capacities.shrink(CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after))
         return change_tier(before, after, "tier.changed", actor, now)
 
@@ -183,6 +196,7 @@ def _commit_tier(
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
         _check_tier_count(event, len(catalog.listed_tiers(event.id)), len(catalog.event_tiers(event.id)))
+        _check_ticket_count(catalog, tier)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
         stock = CatalogStock.from_tier(catalog, tier)
@@ -202,6 +216,30 @@ def _check_tier_count(event: Event, listed: int, total: int) -> None:
         limit, count = MAX_TIERS, listed
     if count >= limit:
         raise TooManyTiers(event_id=event.id, limit=limit)
+
+
+def _check_ticket_count(catalog: Catalog, after: Tier) -> None:
+    """Raise TooManyTickets if the event's tiers would have too many tickets with this new or changed tier, unless it does not grow."""
+    before = catalog.tiers.get(after.id)
+    if before is not None and _size(after) <= _size(before):
+        return
+    others = [tier for tier in catalog.event_tiers(after.event_id) if tier.id != after.id]
+    kept = _size(after) + sum(_size(tier) for tier in others if not tier.removed)
+    limit = settings.current().unverified_tickets
+    if strict_count(kept, _size(after) + sum(map(_size, others))) <= limit:
+        return
+    promoter_id = catalog.events[after.event_id].promoter_id
+    if promoter_id is None or profiles.is_verified(promoter_id):
+        limit = MAX_EVENT_TICKETS
+    if limit < MAX_EVENT_TICKETS or kept > limit:
+        raise TooManyTickets(event_id=after.event_id, limit=limit, path="$.capacity")
+
+
+def _size(tier: Tier) -> int:
+    """Return the capacity of a tier, or the number of tickets that its shards are for, if it once had more of them or has no limit."""
+    if tier.capacity is not None and tier.shards <= default_shard_count(tier.capacity):
+        return tier.capacity
+    return tier.shards * MAX_HOLDS
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:

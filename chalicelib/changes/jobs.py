@@ -76,19 +76,26 @@ def _mark_for_sweep(changes: Sequence[Change]) -> None:
 def _event_ids(change: Change) -> list[str]:
     """Return the ids of the events whose purchases or settings a change concerns.
 
-    If a promoter was stopped or may sell again, these are all of the promoter's events.
+    If a promoter was stopped or may sell again, these are all of the promoter's published events. A change to a draft is left out, because
+    nothing of a draft can be held. Publishing or unpublishing an event is not a change to a draft.
     """
     match change:
         case PurchaseChange():
             return [change.purchase.event_id]
         case EventChanged():
-            return [change.event_id]
+            states = [event.status for event in (change.before, change.after) if event is not None]
+            return [] if set(states) == {"draft"} else [change.event_id]
         case EventPaused() | EventResumed():
-            return catalog.find_flagged_events(catalog.snapshot(), change.event_id)
+            return [event_id for event_id in catalog.find_flagged_events(catalog.snapshot(), change.event_id) if not _is_draft(event_id)]
         case TierChanged():
             tier = change.after or change.before
-            return [] if tier is None else [tier.event_id]
+            return [] if tier is None or _is_draft(tier.event_id) else [tier.event_id]
     return []
+
+
+def _is_draft(event_id: str) -> bool:
+    event = catalog.snapshot().events.get(event_id)
+    return event is not None and event.status == "draft"
 
 
 def _number_seats(changes: Sequence[Change]) -> None:

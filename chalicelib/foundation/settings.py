@@ -166,14 +166,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "1/86400"
     limit_catalog: Annotated[
-        Rate, _says("How often a promoter or coordinator may create, change or publish events and ticket types, or upload pictures.")
+        Rate,
+        _says(
+            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, or upload pictures."
+        ),
     ] = "120/60"
     publishing: Annotated[
         Literal["verified", "all"],
         _says("Which promoters may publish events: only those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
     ] = "verified"
     promoter_events: Annotated[
-        int, Meta(ge=1, le=10_000), _says("How many current and future events, including drafts, a verified promoter may have.")
+        int, Meta(ge=1, le=10_000), _says("How many drafts, and current and future events, a verified promoter may have.")
     ] = 500
     unverified_events: Annotated[
         int,
@@ -185,6 +188,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=98),
         _says("How many ticket types an event may have until an admin has verified its promoter. Ten deleted ticket types count as one."),
     ] = 20
+    unverified_tickets: Annotated[
+        int,
+        Meta(ge=1, le=2_000_000),
+        _says("How many tickets the ticket types of an event may have in total until an admin has verified its promoter."),
+    ] = 100_000
+    unverified_codes: Annotated[
+        int, Meta(ge=1, le=2_000), _says("How many promo codes an event may have until an admin has verified its promoter.")
+    ] = 50
     unverified_endpoints: Annotated[
         int, Meta(ge=1, le=10), _says("How many webhook endpoints a promoter may have until an admin has verified them.")
     ] = 2

@@ -11,9 +11,10 @@ from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.promotions import management
-from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken
+from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, TooManyPromoCodes
 from chalicelib.promotions.views import (
     DeletedPromoCodeView,
     NewPromoCode,
@@ -25,7 +26,7 @@ from chalicelib.promotions.views import (
 
 bp = Blueprint(__name__)
 
-_CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging)
+_CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging, RateLimited)
 _CODE = r"[A-Z0-9-]{4,20}"
 
 
@@ -54,8 +55,9 @@ def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQu
     access="manager",
     statuses=(201, 200),
     headers=(IDEMPOTENCY_KEY,),
-    errors=(PromoCodeTaken,),
+    errors=(PromoCodeTaken, TooManyPromoCodes, RateLimited),
 )
+@limited_for_caller(CATALOG)
 def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode) -> Reply[PromoCodeView]:
     """Create a promo code for an event."""
     caller = request.require_user()
@@ -81,6 +83,7 @@ def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Rep
     headers=(IF_MATCH,),
     errors=(*_CHANGE_ERRORS, MaxUsesTooSmall),
 )
+@limited_for_caller(CATALOG)
 def change_promo_code(request: RequestContext, event_id: str, code_id: str, body: PromoCodeChanges) -> Reply[PromoCodeView]:
     """Change some fields of a promo code, or deactivate it."""
     caller = request.require_user()
@@ -89,6 +92,7 @@ def change_promo_code(request: RequestContext, event_id: str, code_id: str, body
 
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
     """Delete a promo code; a code that has been used is deactivated instead."""
     caller = request.require_user()

@@ -9,17 +9,18 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts import profiles
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.revisions import ANY_VERSION, Expected, ManagedByBootstrap
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids, parallel
+from chalicelib.foundation import ids, parallel, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
-from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
+from chalicelib.promotions.model import MAX_CODES, CodeWithUses, PromoCode, PromoCodeTaken, TooManyPromoCodes, normalize, shard_count
 from chalicelib.promotions.service import find_promo_code, find_typed_code, retry_conflicts, with_uses
 from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
 
@@ -34,7 +35,7 @@ class Validation(Struct, frozen=True):
 def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:
     """Create a code and the stock of its uses. If an earlier attempt with this `stock_id` created the code, return it unchanged.
 
-    Raises InvalidInput and PromoCodeTaken.
+    Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
     """
     currency = next((tier.currency for tier in catalog.snapshot().listed_tiers(event.id)), DEFAULT_CURRENCY)
     values = fields.values(fields.discount_type, currency)
@@ -50,6 +51,7 @@ def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, n
         **values,
     )
     _check(new)
+    _check_code_count(event, new)
     try:
         service.create_code(new, actor, now)
     except dynamo.TransactionCanceled:
@@ -144,6 +146,16 @@ def _check(promo_code: PromoCode) -> None:
     for number, tier_id in enumerate(promo_code.package_ids):
         if not _has_tier(current, event_id, tier_id):
             raise InvalidInput("This event has no ticket type with this id.", path=f"$.package_ids[{number}]", tier_id=tier_id)
+
+
+def _check_code_count(event: Event, new: PromoCode) -> None:
+    """Raise TooManyPromoCodes if the event may not have one more code. A code that exists is found later."""
+    limit = settings.current().unverified_codes
+    count = service.count_codes(event.id, MAX_CODES)
+    if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
+        limit = MAX_CODES
+    if count >= limit and find_promo_code(event.id, new.code) is None:
+        raise TooManyPromoCodes(event_id=event.id, limit=limit)
 
 
 def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:

@@ -90,6 +90,7 @@ class CodeWithUses(Struct, frozen=True):
 
 
 PATH = "$.promo_code"
+MAX_CODES = 2_000  # per event
 INVALID = "This promo code is not valid for this event. Correct it, or order without a code."
 
 
@@ -97,6 +98,17 @@ class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
     default_message: ClassVar[str] = "This promo code is not valid for this event. Correct it, or remove it."
     is_mistake: ClassVar[bool] = False  # it may be a guess
+
+
+class TooManyPromoCodes(ApiError):
+    """The event has reached the limit of promo codes, which is `limit`."""
+
+    code: ClassVar[str] = "too_many_promo_codes"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        f"The event has reached its limit of promo codes: {MAX_CODES:,}, or fewer until an admin of the shop has verified its promoter. "
+        "Delete codes that nobody has used."
+    )
 
 
 class PromoCodeExpired(ApiError):

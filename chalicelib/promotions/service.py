@@ -44,6 +44,11 @@ def list_codes(event_id: str, limit: int | None = None, after: str | None = None
     return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
 
 
+def count_codes(event_id: str, limit: int) -> int:
+    """Return the number of codes of an event, but at most `limit`."""
+    return PromoCodeRow.count(event_id, limit=limit)
+
+
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
     return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))

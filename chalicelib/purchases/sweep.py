@@ -96,10 +96,10 @@ def _load_state(now: int) -> SweepState:
 
 
 def _may_have_holds(event: Event, now: int) -> bool:
-    """Whether the event may have holds. Only its dates count, because a cancelled event or a closed tier may still have earlier holds."""
+    """Whether the event may have holds. It is not a draft, and only its dates count: a cancelled event may still have earlier holds."""
     current = settings.current()
     last_hold_until = event.last_sale_at + event.effective_hold_seconds(current.hold_seconds) + current.checkout_seconds
-    return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
+    return event.status != "draft" and (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 
 class StockPass:

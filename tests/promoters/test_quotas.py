@@ -3,17 +3,22 @@
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import tier_management
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import clock, settings
+from chalicelib.promotions import management
 from tests import builders
 from tests.promoters.test_suspension import DRAFT, TIER, sign_up_promoter
+
+CODE = {"code": "CODE", "discount_type": "percentage", "discount_value": 10}
 
 pytestmark = pytest.mark.usefixtures("time")
 
 
 @pytest.fixture(autouse=True)
 def _strict(_settings):
-    with settings.override(publishing="verified", unverified_events=2, unverified_tiers=2, promoter_events=3):
+    limits = {"unverified_events": 2, "unverified_tiers": 2, "unverified_tickets": 500, "unverified_codes": 2, "promoter_events": 3}
+    with settings.override(publishing="verified", **limits):
         yield
 
 
@@ -68,8 +73,13 @@ def test_events_are_counted_more_strictly_before_the_verification(api, time):
     api.delete(f"/events/{drafts[0]}", **by)
     create_draft(api, by)
     verify(api, promoter_id)
-    for _ in range(2):  # only one of the three has ended
-        create_draft(api, by)
+    assert api.post("/events", json=DRAFT, **by).status == 201
+    refused = api.post("/events", json=DRAFT, **by)
+    assert refused.json["error"] == "event_limit_reached", "a draft counts, even if its date has passed"
+    assert api.patch(f"/events/{drafts[1]}", json={"starts_at": clock.iso(time.now + 3600)}, **by).status == 200
+    assert api.post(f"/events/{drafts[1]}/publish", **by).status == 200
+    time.advance(7200)
+    assert api.post("/events", json=DRAFT, **by).status == 201, "a published event that has ended does not count"
     refused = api.post("/events", json=DRAFT, **by)
     assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_limit_reached", 3)
     assert "verify" not in refused.json["message"]
@@ -85,6 +95,52 @@ def test_ticket_types_are_limited_before_the_verification(api):
     assert (refused.json["error"], refused.json["limit"]) == ("too_many_tiers", 2)
     verify(api, promoter_id)
     assert api.post(tiers, json=TIER | {"name": "C"}, **by).status == 201
+
+
+def test_tickets_are_limited_before_the_verification(api, monkeypatch):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = api.post("/events", json=DRAFT, **by).json["id"]
+    tiers = f"/events/{event_id}/tiers"
+    tier_id = api.post(tiers, json=TIER | {"capacity": 400}, **by).json["id"]
+    refused = [
+        api.post(tiers, json=TIER | {"name": "B", "capacity": 101}, **by),
+        api.patch(f"/tiers/{tier_id}", json={"capacity": 501}, **by),
+        api.post(f"/admin/events/{event_id}/tickets/packages/{tier_id}/duplicate", **by),
+    ]
+    assert {(reply.status, reply.json["error"], reply.json["limit"]) for reply in refused} == {(409, "too_many_tickets", 500)}
+    assert [reply.json["path"] for reply in refused] == ["$.capacity", "$.capacity", "$.quantity_limit"]
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 10}, **by).status == 200
+    refused = api.post(tiers, json=TIER | {"name": "B", "capacity": 101}, **by)
+    assert refused.json["error"] == "too_many_tickets", "its stock still has the shards of 400 tickets"
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 400}, **by).status == 200
+    assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+    assert api.post(tiers, json=TIER | {"name": "B", "capacity": 461}, **by).status == 409, "deleted tickets count a tenth"
+    assert api.post(tiers, json=TIER | {"name": "B", "capacity": 460}, **by).status == 201
+    verify(api, promoter_id)
+    assert api.post(tiers, json=TIER | {"name": "C", "capacity": 501}, **by).status == 201
+    monkeypatch.setattr(tier_management, "MAX_EVENT_TICKETS", 1000)
+    refused = api.post(tiers, json=TIER | {"name": "D", "capacity": 40}, **by)
+    assert (refused.json["error"], refused.json["limit"]) == ("too_many_tickets", 1000)
+    assert api.post(tiers, json=TIER | {"name": "D", "capacity": 39}, **by).status == 201
+
+
+def test_promo_codes_are_limited(api, monkeypatch):
+    promoter_id, by = sign_up_promoter(api)
+    codes = f"/admin/events/{create_draft(api, by)}/promo-codes"
+
+    def create(number):
+        return api.post(codes, json=CODE | {"code": f"CODE-{number}"}, **by)
+
+    assert [create(number).status for number in range(2)] == [201, 201]
+    refused = create(2)
+    assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "too_many_promo_codes", 2)
+    assert create(1).json["error"] == "promo_code_taken"
+    assert api.delete(f"{codes}/CODE-1", **by).status == 200
+    assert create(2).status == 201
+    verify(api, promoter_id)
+    assert create(3).status == 201
+    monkeypatch.setattr(management, "MAX_CODES", 3)
+    assert create(4).json["limit"] == 3
 
 
 def test_the_limit_of_changes_holds_over_all_instances(api):
@@ -126,6 +182,9 @@ def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):
             api.patch(f"/events/{event_id}", json={"name": "Other"}, **by),
             api.post(f"/events/{event_id}/publish", **by),
             api.post(f"/events/{event_id}/tiers", json=TIER, **by),
+            api.post(f"/admin/events/{event_id}/promo-codes", json=CODE, **by),
+            api.patch(f"/admin/events/{event_id}/promo-codes/CODE", json={"is_active": False}, **by),
+            api.delete(f"/admin/events/{event_id}/promo-codes/CODE", **by),
         ]
         assert {(reply.status, reply.json["limiter"]) for reply in refused} == {(429, "catalog")}
         for number in range(5):

@@ -30,7 +30,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
-from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTiers
+from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTickets, TooManyTiers
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.operation import IF_MATCH
@@ -81,7 +81,7 @@ def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers),
 )
 @limited_for_caller(CATALOG)
 def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
@@ -111,7 +111,14 @@ def show_package(request: RequestContext, event_id: str, package_id: str) -> Rep
     return versioned_reply(service.get_package(package_id))
 
 
-@route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
+@route(
+    bp,
+    "PATCH",
+    PACKAGE,
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, CapacityInUse),
+)
 @limited_for_caller(CATALOG)
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
     """Change some fields of a package."""
@@ -150,7 +157,7 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, TooManyTiers),
+    errors=(*CHANGE_ERRORS, TooManyTickets, TooManyTiers),
 )
 @limited_for_caller(CATALOG)
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:

@@ -10,6 +10,7 @@ from tests.simulation import faults
 from tests.simulation.call_log import record_calls
 
 DAY = 86_400
+TIER = {"price_cents": 5000, "capacity": 10}
 
 
 def create_old_events(api, time, count):
@@ -81,6 +82,23 @@ def test_a_quiet_event_on_sale_is_not_read(api, time, monkeypatch):
     assert builders.run_sweep()["shards"] == 5, "the first run looks at all events"
     next_run(time)
     assert [next_run(time)["shards"] for _ in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.not_on_moto
+def test_drafts_and_deleted_ticket_types_are_not_read(api, time, monkeypatch):
+    monkeypatch.setattr(sweep, "scan_slice", lambda after, limit: ([], after))
+    pia = {"token": builders.token("pia", "promoter")}
+    event_id = api.post("/events", json={"name": "Night", "venue": "Hall", "starts_at": "2026-08-01T20:00:00Z"}, **pia).json["id"]
+    tiers = [api.post(f"/events/{event_id}/tiers", json=TIER | {"name": name}, **pia).json["id"] for name in ("A", "B", "C")]
+    assert builders.run_sweep()["shards"] == 0
+    api.patch(f"/tiers/{tiers[0]}", json={"capacity": 20}, **pia)
+    assert api.patch(f"/events/{event_id}", json={"name": "Day"}, **pia).status == 200
+    assert next_run(time)["shards"] == 0
+    assert api.delete(f"/tiers/{tiers[0]}", **pia).status == 200
+    assert api.post(f"/events/{event_id}/publish", **pia).status == 200
+    assert next_run(time)["shards"] == 2
+    assert api.post(f"/events/{event_id}/unpublish", **pia).status == 200
+    assert next_run(time)["shards"] == 2, "a crash may have left tickets on hold"
 
 
 @pytest.mark.not_on_moto
