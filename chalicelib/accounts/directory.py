@@ -21,7 +21,9 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 class OwnAccount(ApiError):
     code: ClassVar[str] = "own_account"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This is your own account. Ask another admin to do this, so that the shop always keeps an admin."
+    default_message: ClassVar[str] = (
+        "You cannot do this to your own account, because the shop must not lose its last admin. Ask another admin."
+    )
 
 
 class UserChanging(ApiError):
@@ -39,11 +41,11 @@ class RightsChange(Struct, frozen=True):
 
 
 def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
-    """Return up to `limit` accounts after the address `after`, sorted by address, and the last address.
+    """Return up to `limit` accounts after the address `after`, sorted by address, and the cursor of the next page.
 
-    The last address is None on the last page. `search` is the beginning of an address, or a whole user id; the account with that id is
-    added to the first page. Without `search` and `group`, this lists the accounts of all groups: admins, promoters and locked accounts. May
-    miss writes from the last second.
+    The cursor is the address of the last account, or None on the last page. `search` is the beginning of an address, or a whole user id;
+    the account with that id is added to the first page. Without `search` and `group`, this lists the accounts of all groups: admins,
+    promoters and locked accounts. May miss writes from the last second.
     """
     beginning, after_address = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
@@ -59,7 +61,7 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
 
 
 def get_account(user_id: str) -> Account:
-    """Return a person's account. Raises NotFound if the person has no account, like a guest."""
+    """Return a person's account. Raises NotFound if the person has no account; guests have none."""
     account = store.find_account(user_id)
     if account is None:
         raise NotFound("There is no account with this id.", user_id=user_id)

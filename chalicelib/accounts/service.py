@@ -101,7 +101,10 @@ def _find_invitation(new: Registration, now: int) -> MailedLink | None:
 
 
 def log_in(request: RequestContext, email: str, password: str, marks: Sequence[str] = ()) -> Tokens:
-    """Begin a session. `marks` are the device's marks. Raises LoginFailed, TooManyAttempts or AccountLocked."""
+    """Begin a session. `marks` are signed values that identify browsers in which this person has signed in.
+
+    Raises LoginFailed, TooManyAttempts or AccountLocked.
+    """
     device = login_attempts.find_mark(marks, email)
     counter = login_attempts.sign_in_counter(email, device)
     # The data is read in parallel, but used only if the attempt is counted.
@@ -364,7 +367,7 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
 
 
 def become_promoter(user_id: str, now: int) -> Account:
-    """Give the account the role of promoters and a profile. Raises NoAccount, AccountLocked, Forbidden or AccountChanging.
+    """Give the account the promoter role and a promoter profile. Raises NoAccount, AccountLocked, Forbidden or AccountChanging.
 
     Former promoters cannot give themselves the role again, because their profile still exists and makes the transaction fail.
     """

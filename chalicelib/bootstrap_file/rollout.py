@@ -53,7 +53,7 @@ class ApplyResult(Struct, frozen=True):
 
 
 class ApplyRefused(Exception):
-    """The document was not applied; `refusals` give the reasons and say what to do."""
+    """The document was not applied, or only without some of its promo codes. `refusals` give the reasons and say what to do."""
 
     def __init__(self, refusals: list[Refusal], plan: Plan) -> None:
         self.refusals, self.plan = refusals, plan
@@ -66,7 +66,7 @@ class ApplyRefused(Exception):
 
 
 def plan(valid: ValidDocument) -> Plan:
-    """Return what `apply` would do now, including the correction of all drifted stock. Reads all stock."""
+    """Return the complete plan, including drifted stock that `apply` skips in a large catalog. Reads all stock."""
     return _load_plan(valid, all_shards=True)
 
 
@@ -204,8 +204,8 @@ def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: 
 def _resize(resize: Resize) -> None:
     resize_stock(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
     if resize.new_shards != resize.old_shards:
-        # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after the plan
-        # was made, the head's revision has changed, so the publication is refused, and the next attempt reads the new state.
+        # A shard that an earlier, crashed attempt added has missed every pause since then. If the event has been paused or resumed since
+        # the plan was made, the head's revision has changed, so the publication is refused, and the next attempt reads the new state.
         inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
 
 

@@ -150,7 +150,7 @@ class RateLimit(Struct, frozen=True):
 
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
-    `wide_factor`: how many times as many requests as one address a /48 network may send.
+    `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address.
     """
 
     name: str
@@ -179,8 +179,8 @@ PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverifi
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
-# Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope`, so
-# that a stranger who requests other emails for the address cannot use up its limit.
+# Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
+# therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
 MAIL = RateLimit("mail", counts_first=True)
 
 
@@ -195,8 +195,8 @@ class RateLimited(ApiError):
 class Attempt:
     """A limited request during its execution.
 
-    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible. `charge` is for a record
-    that counts the request itself. It is None if rate limits are off.
+    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible. A record that counts
+    requests applies `charge` to its own counter. `charge` is None if rate limits are off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
@@ -205,7 +205,7 @@ class Attempt:
         self._user, self._address = user, address
 
     def refusal(self, tat: int) -> RateLimited:
-        """Return the refusal of a request for which a record reports this `tat` of the user's counter.
+        """Return the error for a request that a record refused. `tat` is the value of the user's counter in that record.
 
         This instance remembers the `tat`.
         """
@@ -277,9 +277,10 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
 
     If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
     When the block has ended, one conditional write counts the request for its user, unless the request `is_bounded`, or the block refused a
-    mistake in its fields, which people should be able to correct. If that write is refused, RateLimited replaces the block's own refusal or
-    repeated reply, but neither a failure nor the reply to a request that may have changed something. If the limit `counts_first`, this
-    write is made before the block. If the store is unavailable, the request is allowed but not counted: it needs the same store anyway.
+    mistake in its fields, which people should be able to correct. If that write is refused, RateLimited replaces the block's own refusal,
+    or its reply to a repeated request. It never replaces a failure, or the reply to a request that may have changed something. If the limit
+    `counts_first`, this write is made before the block. If the store is unavailable, the request is allowed but not counted: it needs the
+    same store anyway.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -375,7 +376,7 @@ def _guess_counters(limit: RateLimit, event_id: str, now: int) -> list[tuple[Cou
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Limit how often a caller may call the decorated handler, from any address. Admins may call it as often as they like.
 
-    The limit must be one that `counts_first`, so that it holds over all instances.
+    The limit must be one that `counts_first`, so that it holds across all instances.
     """
     assert limit.counts_first
 
@@ -440,7 +441,7 @@ def _logged_network(address: Address) -> str:
 
 
 def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
-    """Return the counter's id. It is an HMAC, so that the table identifies nobody, and ids have a fixed length for every user id."""
+    """Return the counter's id. It is an HMAC, so that the table identifies nobody and all counter ids have the same length."""
     message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
     return hmac.digest(secret_settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 

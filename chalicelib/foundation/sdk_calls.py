@@ -1,7 +1,7 @@
-"""AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have taken effect.
+"""AWS SDK clients whose calls respect the request's deadline and report to `effects` whether a write may have taken effect.
 
-This module uses botocore's events, which boto3 and PynamoDB both emit. The events say that a call begins or ends, that an attempt is sent
-or answered, and that a call may be repeated.
+This module uses botocore's events, which boto3 and PynamoDB both emit. The events mark the start and end of a call,
+each attempt and its response, and the decision whether to retry.
 """
 
 from functools import lru_cache
@@ -44,7 +44,7 @@ def create_client(service: str, region: str, config: Config, endpoint: str = "",
 
 
 def keep_deadline(client: Any, service: str) -> None:
-    """Make `client` begin no call, no attempt and no wait before an attempt once too little time is left."""
+    """Stop `client` from starting a call, an attempt or a wait for a retry when too little time is left."""
     events = client.meta.events
     events.register_first(f"before-call.{service}", _require_time)
     events.register_first(f"before-send.{service}", _require_time)

@@ -61,7 +61,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
 
 
 class AdminRoomView(Struct, frozen=True, kw_only=True):
-    """A waiting room as an admin sees it: its waves, and the numbers of users who joined, were admitted and are waiting.
+    """A waiting room as an admin sees it: its waves, and how many users have joined, been admitted and are still waiting.
 
     A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it.
     """

@@ -52,12 +52,12 @@ def test_in_a_local_run_every_page_links_to_its_emails(new_buyer, origin, has_ma
     for address in ("/", "/tickets", "/manage", "/door"):
         page.goto(address)
         with page.context.expect_page() as opened:
-            page.get_by_role("contentinfo").get_by_role("link", name="Correos de esta ejecución local").click()
+            page.get_by_role("contentinfo").get_by_role("link", name="Correos de esta tienda local").click()
         assert opened.value.url == f"{origin}/dev/mailbox"
         expect(opened.value.get_by_text("No mails yet.")).to_be_visible()
         opened.value.close()
     page.get_by_label("Idioma").select_option("en")
-    expect(page.get_by_role("link", name="Emails of this local run")).to_be_visible()
+    expect(page.get_by_role("link", name="Emails sent by this local shop")).to_be_visible()
 
 
 def test_elsewhere_no_page_links_to_emails(new_buyer, origin):

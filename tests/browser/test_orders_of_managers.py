@@ -175,7 +175,7 @@ def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
     manager.fill(SEARCH, number)
     manager.press("Search")
     manager.follow(number)
-    manager.see("The payment ended without tickets")
+    manager.see("This payment was not completed")
     expect(manager.page.get_by_role("heading", name="Refund")).to_have_count(0)
 
 

@@ -84,7 +84,7 @@ class LineOverview(Struct, frozen=True):
 
 
 class JoinedEntry(Struct, frozen=True):
-    """The entry of a user who joined. `has_left_before`: the user had an entry for the event that has ended, and joins again."""
+    """The entry of a user who joined. `has_left_before`: an earlier entry of the user for this event has ended."""
 
     own: OwnEntry
     is_new: bool
@@ -214,7 +214,7 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def _reopen_lines(changes: Sequence[Change], open_lines: Set[str]) -> None:
-    """Open the lines of changed events again, and of events that are back in the catalog.
+    """Reopen the lines of events that have changed or have returned to the catalog.
 
     The allocator deletes a line when the event has ended or is no longer in the catalog, or when the waitlist is switched off.
     """
@@ -295,7 +295,7 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
         message = f"You can buy at most {max_quantity} tickets of this type at once."
         raise TierLimitExceeded(message, path="$.quantity", tier_id=tier.id, limit=max_quantity, requested=wanted.quantity)
     if wanted.max_price_cents is not None and tier.price_cents > wanted.max_price_cents and wanted.tier_ids is not None:
-        message = f"A ticket of `{tier.id}` costs more than that. Leave it out, or send a higher price."
+        message = f"A ticket of type `{tier.id}` costs more than `max_price_cents`. Leave this type out, or send a higher price."
         raise InvalidInput(message, path=f"$.tier_ids[{number}]", tier_id=tier.id)
 
 

@@ -10,7 +10,7 @@ export const TEXTS: InEachLanguage<RoomTexts> = {
   es: async () => (await import("./texts/es")).es,
 };
 
-/** A room's texts in the chosen language. */
+/** The texts of one area of the pages, in the chosen language. */
 export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {
   return useTexts<RoomTexts>().own[room];
 }

@@ -146,7 +146,7 @@ export const accountTexts: typeof english = {
     understood: "He guardado lo que necesito",
     eraseNow: "Eliminar definitivamente",
     erased: "Hemos eliminado tus datos",
-    erasedText: "Tus pedidos quedan en nuestra contabilidad sin tu nombre. Gracias por tu visita.",
+    erasedText: "Tus pedidos quedan en nuestra contabilidad sin tu nombre.",
   },
 
   orders: {

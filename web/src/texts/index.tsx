@@ -86,8 +86,8 @@ function TextsProvider({ first, missing: firstMissing, own, children }: Provider
   useLayoutEffect(() => {
     document.documentElement.lang = loaded.language;
   }, [loaded]);
-  // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. Not
-  // before, because browsers remember that a module could not be loaded.
+  // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. They
+  // cannot switch earlier, because a browser does not retry a module that it could not load.
   const choose = (language: Language) => {
     localStorage.setItem(KEY, language);
     void show(language);

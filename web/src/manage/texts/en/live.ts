@@ -43,7 +43,7 @@ export const liveTexts = {
   chartTickets: (sold: number, held: number) => `Chart: ${sold.toLocaleString("en")} tickets sold, ${held.toLocaleString("en")} on hold`,
   chartRate: "Chart: tickets sold per minute",
   chartMoney: (currency: string) => `Chart: revenue in ${currency}`,
-  chartFailed: (count: number) => `Chart: ${count.toLocaleString("en")} attempts ended without tickets`,
+  chartFailed: (count: number) => `Chart: ${count.toLocaleString("en")} attempts without tickets`,
   controls: "Control the sale",
   undo: "Undo",
   back: "Go back",

@@ -20,7 +20,7 @@ export const messagesTexts = {
   title: "Emails",
   lead: "Emails sent to people about this event, newest first. Their addresses are not shown.",
   problems: "Email problems",
-  problemsLead: "Emails that did not arrive or were not wanted, for all events.",
+  problemsLead: "Emails of all events that failed, bounced, were blocked or were marked as spam.",
   show: "Show",
   none: "No emails",
   noneText: "Emails appear here as soon as someone buys. They are kept for 90 days.",

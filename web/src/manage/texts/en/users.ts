@@ -22,7 +22,7 @@ export const usersTexts = {
   lock: "Lock",
   lockText: "They are signed out everywhere within 15 minutes and cannot sign in again. Tickets stay valid. If they are a promoter, all of their events go off sale at once, and their webhooks stop.",
   unlock: "Unlock",
-  unlockText: "They can sign in again. A promoter's events go back on sale as they were, and webhooks are sent again.",
+  unlockText: "They can sign in again. A promoter's events go back on sale as they were, and their webhooks resume.",
   reason: "Reason, for other admins (optional)",
   accountLocked: (who: string) => `Account locked: ${who}`,
   accountUnlocked: (who: string) => `Account unlocked: ${who}`,

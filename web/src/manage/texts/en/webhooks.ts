@@ -56,7 +56,7 @@ export const webhookTexts = {
   sinceNote: "In this device's time zone. If empty: the last 30 days.",
   until: "Until (optional)",
   replayed: (count: number) => (count === 0 ? "There are no failed deliveries in this period." : count === 1 ? "1 delivery is being resent." : `${count} deliveries are being resent.`),
-  replayedSoFar: (count: number) => `${count} are being resent so far. If it stops, press the button again to continue.`,
+  replayedSoFar: (count: number) => `Queued for resending so far: ${count}. If the number stops rising, press the button again.`,
   failedTitle: "Failed for good",
   noneFailed: "No failed deliveries",
   noneFailedText: "A failed delivery is retried for three days before it appears here. Deliveries are kept for 30 days.",

@@ -41,7 +41,7 @@ export const casesTexts: typeof english = {
   retry: "Reintentar el reembolso",
   close: "Cerrar la incidencia",
   closeQuestion: "¿Cerrar la incidencia?",
-  closeText: "Ciérrala cuando esté resuelta. Queda en el registro de auditoría con tu nombre. Si la diferencia persiste, la próxima conciliación la abrirá de nuevo.",
+  closeText: "Ciérrala cuando esté resuelta. El cierre quedará en el registro de auditoría con tu nombre. Si la diferencia persiste, la próxima conciliación la abrirá de nuevo.",
   back: "Volver",
   noRun: "Las cuentas del proveedor todavía no se han conciliado.",
   lastRun: "Última conciliación con el proveedor",

@@ -64,7 +64,7 @@ export const catalogTexts: typeof english = {
   differs: (count) => (count === 1 ? "Una diferencia con el archivo." : `${count} diferencias con el archivo.`),
   checkAgain: "Comprobar de nuevo",
   removeDrift: "Ajustar la tienda al archivo",
-  removeDriftText: "Los cupos, las pausas y los códigos quedarán como indica la lista. Las entradas vendidas o reservadas no cambian. Queda en el registro de auditoría con tu nombre.",
+  removeDriftText: "Los cupos, las pausas y los códigos quedarán como indica la lista. Las entradas vendidas o reservadas no cambian. El cambio quedará en el registro de auditoría con tu nombre.",
   versions: "Versiones",
   versionsText: "Cada vez que se aplica el archivo se guarda una versión. Para volver a una anterior, elige Restaurar a su lado. Primero ves qué cambiaría y después se aplica de nuevo, como versión nueva.",
   versionNumber: (version) => `Versión ${version}`,
@@ -128,7 +128,7 @@ export const catalogTexts: typeof english = {
     count === 1
       ? "Uno de estos cambios cierra o reduce lo que está a la venta."
       : `${count} de estos cambios cierran o reducen lo que está a la venta.`,
-  restoreText: "Los compradores lo verán en pocos segundos. Las entradas vendidas siguen siendo válidas y quien tiene una reserva puede pagar el precio anterior. Queda en el registro de auditoría con tu nombre. Si el plan ha cambiado, no se hace nada y verás el nuevo.",
+  restoreText: "Los compradores lo verán en pocos segundos. Las entradas vendidas siguen siendo válidas y quien tiene una reserva puede pagar el precio anterior. El cambio quedará en el registro de auditoría con tu nombre. Si el plan ha cambiado, no se hace nada y verás el nuevo.",
   done: (version) => `La versión ${version} está en vigor`,
   doneText: "Los compradores lo verán en pocos segundos. Para deshacerlo, restaura la versión anterior. Cambia también el archivo en su repositorio; si no, la próxima vez que se aplique volverá su contenido.",
 };

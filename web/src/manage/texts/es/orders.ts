@@ -43,7 +43,7 @@ export const ordersTexts: typeof english = {
   balance: "Neto, antes de las comisiones del proveedor",
   payment: "Pago",
   notPaidYet: "El pago no se ha completado. Las entradas están reservadas para el comprador y no hay nada que reembolsar.",
-  endedUnpaid: "El pago terminó sin entradas, así que no hay nada que reembolsar. El dinero que llegó tarde se devuelve automáticamente.",
+  endedUnpaid: "El pago no se completó y no se emitieron entradas, así que no hay nada que reembolsar. El dinero que llegó tarde se devuelve automáticamente.",
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
   ticketStates: { valid: "válida", void: "anulada", frozen: "congelada" },
   transferred: "transferida a otra persona",
