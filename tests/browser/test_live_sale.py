@@ -120,6 +120,8 @@ def test_the_other_pages_of_an_event_show_the_state_of_its_sale(manager):
     expect(beside).to_have_text("Paused")
     manager.go("Overview")
     expect(head).to_have_text("Paused")
+    manager.go("Details")
+    expect(manager.page.locator(".preview .status")).to_have_text("Paused")
     manager.go("Events")
     expect(manager.page.locator(".row-card .status")).to_have_text("Paused")
     manager.open(f"/events/{drop.event_id}/live")

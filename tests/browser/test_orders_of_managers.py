@@ -58,7 +58,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.press("Refund $82")
         manager.page.get_by_role("dialog").get_by_role("button", name="Refund $82").click()
     manager.see("The buyer gets $82 back. No longer valid: 1 ticket.")
-    manager.see_in_spanish("Quedan anuladas: 1 entrada.")
+    manager.see_in_spanish("Entradas anuladas: 1.")
     manager.see("Partly refunded")
     expect(manager.page.get_by_role("listitem").filter(has_text="Refund of 1 ticket")).to_contain_text("· you")
     tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]

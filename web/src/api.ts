@@ -36,7 +36,8 @@ export type WaitlistEntry = Schemas["WaitlistEntryView"];
 const buyer = createApi(fetchAsBuyer);
 
 /** The state of an event's sale as buyers see it. */
-export const saleStatus = ({ status, paused }: Pick<EventWithTiers, "status" | "paused">) => (paused && status === "on_sale" ? "paused" : status);
+export const saleStatus = <Status extends string>({ status, paused }: { status: Status; paused: boolean }) =>
+  paused && status === "on_sale" ? "paused" : status;
 
 export const listEvents = () => content(publicApi.GET("/events"));
 export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));

@@ -110,7 +110,7 @@ function BuyBar({ event }: { event: EventWithTiers }) {
 
 interface FactsProps {
   event: EventWithTiers;
-  status: ReturnType<typeof saleStatus>;
+  status: EventWithTiers["status"] | "paused";
   /** How many tickets are on hold for people who are paying, if none are available. */
   paying: number;
   isPreview: boolean;

@@ -3,7 +3,7 @@
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getOrder, getSeller, listEvents, listOrders, returnTickets, type Order, type OrderWithTickets, type Seller } from "../api";
-import { day, money } from "../formats";
+import { day, money, period } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
@@ -160,7 +160,7 @@ function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTicket
           <dd class="code">{ADDONS.reports ? order.number : order.id /* without reports, managers find orders only by id */}</dd>
           <dt>{t.orders.date}</dt>
           <dd>
-            <Moment at={order.created_at} timezone={order.event_timezone} />
+            <time dateTime={order.created_at}>{period(order.created_at, null, order.event_timezone ?? undefined, locale)}</time>
           </dd>
           {seller && (
             <>

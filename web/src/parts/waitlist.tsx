@@ -184,7 +184,9 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
               <p role="status">
                 <strong>{texts.before(entry.people_before, entry.tickets_before)}</strong>
               </p>
-              <p class="small">{texts.waitingNote}</p>
+              <p class="small">
+                {texts.waitingNote} {entry.quantity > 1 && texts.fewerFirst}
+              </p>
               {ADDONS.messages && <MailNote />}
               <Leaving entry={entry} reload={reload} />
             </>

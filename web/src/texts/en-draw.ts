@@ -10,27 +10,27 @@ export const drawTexts = {
   openedAt: "The draw took place when the sale opened",
   drawn: "Numbers in the draw",
   fingerprint: "Fingerprint of the key",
-  keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has also saved it: open this page again after the draw to see the result.",
+  keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has saved it too: open this page again in the same browser after the draw to see the result.",
   how: "How the draw works",
   story: [
     {
       title: "We seal a key before anyone joins",
-      text: "The key is a very long random number, and it will decide the order. We keep it secret, as if in a sealed envelope, and publish only its fingerprint: a code that belongs to this one key and does not reveal it. If we replaced the key later, it would no longer match the fingerprint, and everyone could see that.",
+      text: "The key is a very long random number, and it will decide the order. We keep it secret, as if in a sealed envelope, and publish only its fingerprint: a code that belongs to this one key and does not reveal it. If we replaced the key later, the new key would not match the fingerprint, and everyone could see that.",
     },
     {
       title: "Everyone who joins gets a number",
-      text: "The number is not your place in line. The last number has the same chance of coming first as number 1, so it makes no difference whether you join early or late. Buyers cannot know or choose their place, because the key is secret.",
+      text: "The number is not your place in line. The last number is as likely to get the first place as number 1, so it makes no difference whether you join early or late. Buyers cannot know or choose their place, because the key is secret.",
     },
     {
-      title: "When the sale opens, so does the envelope",
-      text: "Nobody can join the draw any more. We publish the key, and a fixed calculation with the key puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
+      title: "When the sale opens, we open the envelope",
+      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. From the key and the count of numbers, a calculation that anyone can read in advance puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
   why: "That is why it is fair: the key was fixed before there was anybody to favour, and everyone can check that it was used.",
   limits: "What the check does not prove",
   limitsIntro: "The check shows that the order follows from the sealed key. It does not show:",
   limitsList: [
-    { title: "How many people took part.", text: "A person with several accounts, or a program, may have had several numbers, and a few numbers may belong to nobody." },
+    { title: "How many people took part.", text: "A person with several accounts, or a program, may have had several numbers, and a few numbers may belong to nobody, for example if a connection broke." },
     {
       title: "Who had which number.",
       text: "We could have taken numbers ourselves before the sale opened, and given the ones with good places to somebody afterwards. You have to trust that we did not.",
@@ -39,7 +39,7 @@ export const drawTexts = {
       title: "That nobody here looked at the key.",
       text: "Our system stores it until the sale opens. Somebody with access could have worked out the order in advance, and could have changed it by adding numbers at the last moment.",
     },
-    { title: "What happens outside this line.", text: "The check does not cover tickets that were never sold here, such as tickets for guests of the artist." },
+    { title: "What happens outside this waiting room.", text: "The check does not cover tickets that were never sold here, such as tickets for guests of the artist." },
   ],
   resetTitle: "What came before a reset.",
   reset: (times: number) =>

@@ -26,7 +26,8 @@ export const waitlistTexts = {
       ? `Ahead of you: ${people(count)} waiting for ${tickets(wanted)}.`
       : `Ahead of you: about ${people(rounded(count))} waiting for about ${tickets(rounded(wanted))}.`;
   },
-  waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears here and under Account. People who want fewer tickets may get an offer before you.",
+  waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears under Account and on the page of the event.",
+  fewerFirst: "People who want fewer tickets may get an offer before you.",
   mail: (address: string): string => `We also email the offer to ${address}.`,
   notConfirmed: "You have not confirmed this address yet, so please make sure it is right:",
   noMail: "A demo identity has no email address, so please check back here from time to time.",

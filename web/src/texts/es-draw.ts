@@ -12,27 +12,27 @@ export const drawTexts: typeof english = {
   openedAt: "El sorteo se hizo al abrir la venta",
   drawn: "Números en el sorteo",
   fingerprint: "Huella de la clave",
-  keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página después del sorteo para ver el resultado.",
+  keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página en el mismo navegador después del sorteo para ver el resultado.",
   how: "Cómo funciona el sorteo",
   story: [
     {
       title: "Guardamos una clave antes de que entre nadie",
-      text: "La clave es un número al azar, larguísimo, que decidirá el orden. La mantenemos en secreto, como en un sobre cerrado, y solo publicamos su huella: un código que corresponde a esa única clave y no la revela. Si después cambiáramos la clave, ya no coincidiría con la huella y todo el mundo podría verlo.",
+      text: "La clave es un número al azar, larguísimo, que decidirá el orden. La mantenemos en secreto, como en un sobre cerrado, y solo publicamos su huella: un código que corresponde a esa única clave y no la revela. Si después cambiáramos la clave, la nueva no coincidiría con la huella y todo el mundo podría verlo.",
     },
     {
       title: "Quien entra recibe un número",
-      text: "Ese número no es tu puesto en la cola. El último número tiene la misma probabilidad de salir primero que el número 1, así que da igual entrar pronto o tarde. Ningún comprador puede saber ni elegir su puesto, porque la clave es secreta.",
+      text: "Ese número no es tu puesto en la cola. El último número tiene la misma probabilidad que el número 1 de conseguir el primer puesto, así que da igual entrar pronto o tarde. Ningún comprador puede saber ni elegir su puesto, porque la clave es secreta.",
     },
     {
-      title: "Al abrir la venta se abre el sobre",
-      text: "Ya nadie puede entrar en el sorteo. Publicamos la clave y, con ella, un cálculo fijo ordena todos los números: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
+      title: "Al abrir la venta, abrimos el sobre",
+      text: "Ya nadie puede entrar en el sorteo: quien llega más tarde va detrás. Publicamos la clave. Con ella y con la cantidad de números, un cálculo que cualquiera puede leer de antemano los ordena todos: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
     },
   ],
   why: "Por eso es justo: la clave se fijó cuando aún no había a quién favorecer, y cualquiera puede comprobar que se usó esa.",
   limits: "Lo que la comprobación no demuestra",
   limitsIntro: "La comprobación demuestra que el orden sale de la clave guardada. No demuestra:",
   limitsList: [
-    { title: "Cuántas personas participaron.", text: "Alguien con varias cuentas, o un programa, pudo tener varios números, y puede que algunos no sean de nadie." },
+    { title: "Cuántas personas participaron.", text: "Alguien con varias cuentas, o un programa, pudo tener varios números, y puede que algunos no sean de nadie, por ejemplo si se cortó una conexión." },
     {
       title: "Quién tenía cada número.",
       text: "Podríamos haber cogido números nosotros antes de abrir la venta y haber dado después a alguien los que tuvieran buen puesto. Tienes que confiar en que no lo hicimos.",
@@ -41,7 +41,7 @@ export const drawTexts: typeof english = {
       title: "Que aquí nadie miró la clave.",
       text: "Nuestro sistema la guarda hasta que se abre la venta. Alguien con acceso podría haber calculado el orden de antemano y haberlo cambiado añadiendo números en el último momento.",
     },
-    { title: "Lo que pasa fuera de esta cola.", text: "La comprobación no incluye las entradas que no se vendieron aquí, como las invitaciones del artista." },
+    { title: "Lo que pasa fuera de esta sala de espera.", text: "La comprobación no incluye las entradas que no se vendieron aquí, como las invitaciones del artista." },
   ],
   resetTitle: "Lo que hubo antes de reiniciar la sala.",
   reset: (times) =>

@@ -26,7 +26,8 @@ export const waitlistTexts: typeof english = {
       ? `Delante de ti: ${personas(count)} que ${count === 1 ? "espera" : "esperan"} ${entradas(wanted)}.`
       : `Delante de ti: unas ${personas(rounded(count))} que esperan unas ${entradas(rounded(wanted))}.`;
   },
-  waitingNote: "No podemos asegurar que se devuelvan entradas. Si las hay, verás tu oferta aquí y en Cuenta. Quien quiera menos entradas puede recibir una oferta antes que tú.",
+  waitingNote: "No podemos asegurar que se devuelvan entradas. Si las hay, verás tu oferta en Cuenta y en la página del evento.",
+  fewerFirst: "Quien quiera menos entradas puede recibir una oferta antes que tú.",
   mail: (address) => `También te enviaremos la oferta por correo a ${address}.`,
   notConfirmed: "Aún no has confirmado esta dirección, así que comprueba que sea correcta:",
   noMail: "Una identidad de demostración no tiene correo, así que consulta esta página de vez en cuando.",

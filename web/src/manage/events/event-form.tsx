@@ -1,6 +1,7 @@
 /** The form for an event's details, beside a preview of the event in the shop. */
 
 import { useState } from "preact/hooks";
+import { saleStatus } from "../../api";
 import { day } from "../../formats";
 import { EventPicture } from "../../parts/event-picture";
 import { Form } from "../../parts/form";
@@ -77,7 +78,7 @@ function Preview({ values, event }: { values: EventValues; event: ManagedEvent |
   const own = useRoomTexts("events");
   const starts = fromLocal(values.starts_at, values.timezone);
   const place = [values.venue.trim(), values.city.trim()].filter(Boolean).join(", ");
-  const status = event?.status ?? "draft";
+  const status = event ? saleStatus<ManagedEvent["status"]>(event) : "draft";
   return (
     <section class="preview" aria-label={own.preview}>
       <h2 class="small">{own.preview}</h2>

@@ -17,7 +17,7 @@ export const ordersTexts: typeof english = {
   states: {
     pending: "Pendiente de pago",
     paid: "Pagado",
-    partially_refunded: "Reembolsado en parte",
+    partially_refunded: "Reembolsado parcialmente",
     refunded: "Reembolsado",
     expired: "Caducado",
     cancelled: "Abandonado o rechazado",
@@ -112,5 +112,5 @@ export const ordersTexts: typeof english = {
   questionText: (count) => `${count === 1 ? "Se anula" : "Se anulan"} ${entradas(count)} de inmediato. El dinero se devuelve por el mismo medio de pago. No se puede deshacer.`,
   back: "Volver",
   notAllShown: "Hecho. Ahora mismo no se pueden mostrar todos los detalles: vuelve a cargar la página.",
-  done: (amount, count) => `El comprador recibe ${amount}. Quedan anuladas: ${entradas(count)}.`,
+  done: (amount, count) => `El comprador recibe ${amount}. Entradas anuladas: ${count.toLocaleString("es")}.`,
 };
