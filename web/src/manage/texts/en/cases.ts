@@ -4,7 +4,7 @@ export const casesTexts = {
   title: "Open cases",
   lead: "Money that needs attention: refunds that did not arrive, disputes, and differences from the provider's books.",
   none: "No open cases",
-  noneText: "All refunds have arrived, no payment is disputed, and our books match the provider's.",
+  noneText: "No refund has failed, no payment is disputed, and no difference from the provider's books is open.",
   names: {
     dispute: "Dispute",
     refund_failed: "Failed refund",

@@ -6,7 +6,7 @@ export const casesTexts: typeof english = {
   title: "Incidencias abiertas",
   lead: "Dinero que requiere atención: reembolsos que no llegaron, disputas y diferencias con las cuentas del proveedor.",
   none: "No hay incidencias abiertas",
-  noneText: "Todos los reembolsos han llegado, ningún pago está en disputa y nuestras cuentas coinciden con las del proveedor.",
+  noneText: "Ningún reembolso ha fallado, ningún pago está en disputa y no hay diferencias abiertas con las cuentas del proveedor.",
   names: {
     dispute: "Disputa",
     refund_failed: "Reembolso fallido",

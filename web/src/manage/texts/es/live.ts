@@ -7,7 +7,7 @@ const persons = (count: number) => `${count.toLocaleString("es")} ${count === 1 
 export const liveTexts: typeof english = {
   title: "Venta en directo",
   asOf: (time) => `Datos de las ${time}. Se actualizan cada dos segundos mientras ves esta página.`,
-  lost: (time) => `Sin conexión desde las ${time}: estas cifras no están actualizadas. La venta continúa y esta página sigue intentando conectarse.`,
+  lost: (time) => `Sin conexión desde las ${time}: estas cifras no están actualizadas. La venta no depende de esta página, que sigue intentando conectarse.`,
   figures: "Cifras actuales",
   charts: "Desde que abriste esta página",
   waiting: "En la cola",
