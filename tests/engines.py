@@ -64,8 +64,9 @@ def moto() -> Iterator[None]:
 
 @contextmanager
 def local(folder: Path | None = None) -> Iterator[None]:
-    """Open the local store in memory, or in a folder, where it writes its journal."""
-    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), open_store(folder) as store, in_process_transport(store, dynamo.client()):
+    """Open the local store in memory, or in a folder, where it writes its journal. It has the clock of the product, which tests move."""
+    store = open_store(folder, clock=clock.precise_now)
+    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), store, in_process_transport(store, dynamo.client()):
         _open_stores.append(store)
         try:
             yield

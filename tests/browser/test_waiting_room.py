@@ -375,7 +375,7 @@ def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time,
     address = buyer.page.get_by_label("Email address", exact=True)
     address.fill("ada@home.test")
     ask.click()
-    buyer.see("We will send ada@home an email with your place after the draw")
+    buyer.see("We will send ada@home.test an email with your place after the draw")
     buyer.page.reload()
     buyer.see("We will send ada@home.test")
     [notice] = [row for row in EventNoticeRow.scan() if row.pk.startswith("user#")]

@@ -57,11 +57,12 @@ def test_the_steps_of_a_purchase_are_read_from_the_stream(api, local, time):
 def test_check_ins_of_the_stream_have_increasing_sequences(api, local, time):
     shop = builders.create_shop(api, admits=3)
     ticket_id = f"{builders.create_order(api, shop, 1)}-1"
-    time.advance(30 * 86_400 - 3600)
+    [issued] = changes(local, "tickets")
+    time.advance(30 * 86_400 - 3600)  # the stream keeps a record for a day
     for count in (1, 2):
         assert api.post(f"/tickets/{ticket_id}/validate", json={"count": count}, token=builders.admin_token()).status == 200
     assert api.post(f"/tickets/{ticket_id}/undo", json={"reason": "wrong person"}, token=builders.admin_token()).status == 200
-    issued, first, second, undone = changes(local, "tickets")
+    first, second, undone = changes(local, "tickets")
     assert [type(change) for change in (issued, first, second, undone)] == [TicketIssued, TicketCheckedIn, TicketCheckedIn, CheckInUndone]
     assert (first.people, second.people, undone.people) == (1, 2, 2)
     assert issued.sequence < first.sequence < second.sequence < undone.sequence

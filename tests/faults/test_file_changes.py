@@ -12,7 +12,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog.store import CatalogRow
 from chalicelib.changes import jobs
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import settings
 from tests import engines, store_calls
 from tests.bootstrap.conftest import event, ticket
 from tests.faults.kinds import FAULTS
@@ -38,7 +38,6 @@ class Stream:
 
 @pytest.fixture
 def stream(threaded_store, monkeypatch):
-    monkeypatch.setattr(engines.open_local_store().engine._ministack, "clock", clock.precise_now)
     monkeypatch.setattr(jobs, "PORTION", 2)
     return Stream()
 

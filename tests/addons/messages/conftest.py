@@ -4,7 +4,7 @@ import pytest
 
 import app
 from chalicelib.addons.messages import jobs
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import settings
 from chalicelib.notifications import providers
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
@@ -39,7 +39,5 @@ class Post:
 def post(threaded_store, monkeypatch):
     fake = FakeProvider()
     monkeypatch.setattr(providers, "find_provider", lambda: fake)
-    # Changes are recorded by the clock of the test.
-    monkeypatch.setattr(engines.open_local_store().engine._ministack, "clock", clock.precise_now)
     with settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
         yield Post(fake)

@@ -58,10 +58,7 @@ class Promoter(Struct):
 
 
 @pytest.fixture
-def promoter(api, threaded_store, time, monkeypatch) -> Iterator[Promoter]:
-    monkeypatch.setattr(
-        engines.open_local_store().engine._ministack, "clock", clock.precise_now
-    )  # changes are recorded by the test's clock
+def promoter(api, threaded_store, time) -> Iterator[Promoter]:
     token = builders.token(PROMOTER, "promoter")
     fields = {"name": "Fest", "venue": "Hall", "starts_at": clock.iso(time.now + 3600), "on_sale_at": clock.iso(time.now - 3600)}
     event_id = api.post("/events", json=fields | {"waiting_room": {"enabled": False}}, token=token).json["id"]
