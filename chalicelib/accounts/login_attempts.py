@@ -58,7 +58,7 @@ def password_counter(user_id: str) -> str:
 
 
 def find_mark(marks: Sequence[str], email: str) -> Mark | None:
-    """Return the first mark that belongs to the address, or None if there is none. The mark's generation may no longer be current."""
+    """Return the first mark that belongs to the address, or None. The mark's generation may no longer be current."""
     for text in marks:
         nonce, _, rest = text.partition(".")
         generation = rest.partition(".")[0]

@@ -52,7 +52,7 @@ class Shard(Struct, frozen=True):
 
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
     `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
-    waitlist. With `kept_above`, a shard keeps its tickets only while more than so many are available.
+    waitlist. With `kept_above`, a shard keeps its tickets only while more tickets than this are available.
     """
 
     id: str

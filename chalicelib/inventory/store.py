@@ -266,7 +266,7 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
 
 def keep_above(shard_id: str, available: int) -> bool:
-    """Let everybody have the tickets of a kept shard while it has at most so many. Tickets that come back on top of them are kept.
+    """Let everybody buy the tickets of a kept shard while it has at most `available`. If more come back, the shard keeps them all.
 
     Returns False if the shard does not exist or is not kept.
     """

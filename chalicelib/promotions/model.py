@@ -59,7 +59,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.expires_at is not None and now > self.expires_at
 
     def is_used_up_by(self, times_used: int) -> bool:
-        """Return whether a buyer who has paid with the code `times_used` times has no use left."""
+        """Return whether a buyer who has paid with the code `times_used` times may not use the code again."""
         return self.max_uses_per_donor is not None and times_used >= self.max_uses_per_donor
 
     def is_usable(self, now: int) -> bool:

@@ -191,7 +191,7 @@ def load_details(purchase: Purchase) -> CheckoutDetails:
 
 
 def find_owner_email(ticket_id: str) -> str | None:
-    """Find the address that a ticket's owner gave when accepting the ticket. Returns None if there is none."""
+    """Find the address that a ticket's owner gave when accepting the ticket. Returns None if the owner gave no address."""
     return _find_details(ticket_id).email
 
 

@@ -100,7 +100,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
     """Name the guest of a seat and invite the guest by email. The code and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id):
-        if body.email:  # a refused request must not count for the address
+        if body.email:  # a refused request must not use up the address's limit
             seats.check_guest(user_id, seat_id, body, request.now)
         with limited(request, MAIL, email_key(body.email), "seat") if body.email else nullcontext():
             seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)

@@ -56,7 +56,7 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class SentAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The person who comes with a ticket, as a request names them."""
+    """The person who comes with a ticket, as named in a request."""
 
     email: Email | None = None
 
@@ -64,7 +64,7 @@ class SentAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defau
 class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
-    A negative `count` is an exit: so many people went out, and may come in again. `seat` is set if a guest came in with the guest's own
+    A negative `count` is an exit: that many people went out, and may come back. `seat` is set if a guest came in with the guest's own
     code. `override_reason` is set if staff let somebody in against a refusal.
     """
 
@@ -84,7 +84,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
 
 
 class Guest(Struct, frozen=True, array_like=True):
-    """The data about a seat's guest that the door needs. Each guest has a separate `code`. `name` is None after it was erased."""
+    """The data about a seat's guest that the door needs. Each guest has a separate `code`. `name` is None once it is erased."""
 
     seat: int
     code: str
@@ -118,7 +118,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
     to admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
     has the guests of the seats that are assigned. `serial` is set a second or two after the sale. `checkin_version` counts the changes to
-    `checkins`; it is None before the first change, or the first change by this version.
+    `checkins`; it is None until this version makes its first change to them.
     """
 
     id: str
@@ -142,16 +142,16 @@ class Ticket(Struct, frozen=True, kw_only=True):
     duplicates: list[CheckIn] = []
     checkin_version: int | None = None
     language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
-    erased_at: int | None = None  # when the owner's personal data was erased; a new owner begins without it
+    erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it
 
     @property
     def admitted(self) -> int:
-        """The number of people who are in with the ticket."""
+        """The number of people who are inside with the ticket."""
         return sum(checkin.count for checkin in self.checkins)
 
     @property
     def present(self) -> list[CheckIn]:
-        """The check-ins of the people who are in, oldest first. An exit cancels the latest check-in of its seat, or without a seat."""
+        """The check-ins of the people who are inside, oldest first. An exit cancels the latest check-in with the same `seat`."""
         gone: Counter[int | None] = Counter()
         found = []
         for checkin in reversed(self.checkins):
@@ -168,8 +168,9 @@ class Ticket(Struct, frozen=True, kw_only=True):
     def arrivals(self) -> list[CheckIn]:
         """The check-ins, oldest first, without the people who came back.
 
-        A return does not raise the number of people in by the same code above its highest so far. A person who comes back with another code
-        looks like a new one, so there are at most as many arrivals as the ticket admits, or as were in at once.
+        A check-in counts as a return unless more people than ever before are then inside with the same code. A person who comes back with
+        a different code looks like a new person. Therefore, the number of arrivals is limited to the number of people whom the ticket
+        admits, or the highest number inside at once if that is higher.
         """
         inside: Counter[int | None] = Counter()
         arrived: Counter[int | None] = Counter()
@@ -196,7 +197,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
 
     def inside_count(self, seat: int | None) -> int:
-        """Return how many people are in by the code of a seat's guest or, without a seat, by the ticket's own code."""
+        """Return how many people are inside with the code of a seat's guest or, without a seat, with the ticket's own code."""
         return sum(checkin.count for checkin in self.checkins if checkin.seat == seat)
 
     @property
@@ -255,7 +256,7 @@ class TicketFrozen(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "The payment for this ticket is disputed, so the ticket cannot be used at the moment. "
-        "It becomes valid again if the dispute ends in favour of the payment."
+        "It becomes valid again if the bank rejects the dispute."
     )
 
 
@@ -281,7 +282,7 @@ def number_prefix(name: str) -> str:
 def order_number(order_id: str, event: Event | None) -> str:
     """Return the number of an order: the initials of its event, and the last characters of its id, which are random.
 
-    `event` is None if the catalog no longer has the event; the number then has no initials, which no search needs.
+    `event` is None if the catalog no longer has the event; the number then has no initials. Searches do not need them.
     """
     prefix = number_prefix(event.slug or event.id) if event is not None else ""
     key = order_key(order_id)

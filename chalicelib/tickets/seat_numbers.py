@@ -49,7 +49,7 @@ def _number_chunk(event_id: str, ticket_ids: Sequence[str]) -> None:
 
 
 def _load_unnumbered(ticket_ids: Sequence[str]) -> list[Ticket]:
-    """Load the tickets that have no numbers, in this order. The change that issued a ticket may be older than its number."""
+    """Load the tickets that still have no numbers, in this order. Another run may have numbered some of them."""
     found = {ticket.id: ticket for ticket in load_tickets(ticket_ids)}
     return [found[ticket_id] for ticket_id in ticket_ids if ticket_id in found and found[ticket_id].serial is None]
 

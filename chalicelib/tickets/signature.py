@@ -1,6 +1,7 @@
 """Sign tickets: `qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
 
-The door compares the signature with the stored one. `is_genuine` tells it whether a code that differs was replaced or made up.
+The door compares the signature with the stored signature. If the code differs from the stored code, `is_genuine` tells the door whether the
+shop issued this code earlier or somebody made it up.
 
 The format is `<key id>.<base64url HMAC-SHA256>`. Tickets are signed with the first key in the setting `ticket_keys`, and verified with any
 of the keys. To rotate the keys, put a new key first, and keep the old key until the last event whose tickets it signed has ended.

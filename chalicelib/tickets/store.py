@@ -200,7 +200,7 @@ def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transact
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
-    """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if it is not valid or was used."""
+    """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if the ticket is not valid or was used."""
     condition, operands = _transfer_condition(ticket)
     return dynamo.update_if(TicketRow(ticket.id), {"transfer": _json(transfer)}, condition, **operands)
 
@@ -286,7 +286,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
     """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
-    last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and once more
+    last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and again
     later. May miss changes from the last second.
     """
     beyond: Any = TicketRow.changed > after
@@ -318,8 +318,7 @@ def _changed(ticket_id: str) -> dict[str, str]:
 
 
 def _checkins(checkins: Sequence[CheckIn]) -> str | None:
-    """Encode check-ins for the store. An empty seat is left out, because conditions compare the text with older items."""
-    # Without the last fields while they are empty: the conditions compare the text that earlier versions wrote.
+    """Encode check-ins for the store. Empty last fields are left out, because conditions compare the text with earlier versions' text."""
     lengths = (None if checkin.override_reason else -1 if checkin.seat else -2 for checkin in checkins)
     return _json([astuple(checkin)[:length] for checkin, length in zip(checkins, lengths, strict=True)])
 

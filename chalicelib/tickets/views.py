@@ -38,11 +38,11 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 
 
 class VisibleTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, the number of people it admits, and how many of them are in. Only the owner gets `code`, `qr_sig` and `qr_url`.
+    """A ticket, the number of people it admits, and how many of them are inside. Only the owner gets `code`, `qr_sig` and `qr_url`.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
-    while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is in now; a used ticket
-    cannot be given away. `number` is the number of the first seat; it is set a second or two after the sale.
+    while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is inside now; a used
+    ticket cannot be given away. `number` is the number of the first seat; it is set a second or two after the sale.
     """
 
     id: str
