@@ -1,4 +1,4 @@
-"""Documents over HTTP."""
+"""Routes for documents: the receipt and the tickets of an order as PDFs."""
 
 from chalice.app import Blueprint
 from msgspec import Struct
@@ -16,7 +16,7 @@ bp = Blueprint(__name__)
 
 
 class DocumentQuery(Struct, forbid_unknown_fields=True):
-    """Without a `language`, the `Accept-Language` header decides."""
+    """The `language` of the document. Without a `language`, the `Accept-Language` header decides."""
 
     language: Language | None = None
 

@@ -53,7 +53,7 @@ def drawable(text: str) -> str:
 def runs(text: str, weight: Weight) -> Iterator[Run]:
     """Split drawable text into runs of one font, from left to right.
 
-    Characters that Chinese and Japanese share use the Japanese font if the text has Japanese syllables.
+    Characters that Chinese and Japanese share use the Japanese font if the text contains kana.
     """
     order = _JAPANESE_ORDER if any("\u3040" <= character <= "\u30ff" for character in text) else _ORDER
     for font, characters in groupby(text, lambda character: _font_name(character, weight, order)):

@@ -101,7 +101,7 @@ class Pages:
         self.top = TOP
 
     def finish(self) -> bytes:
-        """Return the file. Nothing can be written afterwards."""
+        """Return the content of the file. Nothing can be written afterwards."""
         with _FONT_FILE:
             self._canvas.save()
         return self._file.getvalue()

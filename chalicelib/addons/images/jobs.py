@@ -16,7 +16,7 @@ _CLEAN = "NO_THREATS_FOUND"
 
 @bp.lambda_function(name="process_image")
 def process_image(event: Any, context: Any) -> None:
-    """Process a file under `uploads/`. EventBridge calls this function after the file was stored or, in stages that scan files, scanned."""
+    """Process a file under `uploads/`. EventBridge calls this function once the file is stored or, if the stage scans files, scanned."""
     with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
         key = _stored_key(event["detail"])
         if key is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_IMAGE_BYTES = 5 * 1024 * 1024
-# Lambda takes requests of 6 MB, in which a file grows by a third.
+# Lambda accepts requests of up to 6 MB, and base64 makes a file a third larger.
 MAX_SENT_BYTES = 4_500_000
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_SIDE = 10_000
@@ -28,8 +28,8 @@ RENDERING = "1"  # part of an image's digest: increase it when the output of thi
 JPEG_QUALITY, WEBP_QUALITY = 85, 80
 
 _WHITE = (255, 255, 255)
-# Signatures of content that other programs would run or unpack. In a whole file, each is too long to occur by chance; one photo in a
-# hundred has "<svg" somewhere.
+# Signatures of content that other programs would run or unpack. Those in `_MARKUP` are too long to occur in a file by chance. The shorter
+# signatures are searched for only at the start: one photo in a hundred contains "<svg" somewhere.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype")
 _AT_THE_START, _START_BYTES = (b"<svg", b"%pdf-"), 1024  # PDF readers accept the signature anywhere in these first bytes
 _ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of a ZIP archive, with the longest possible comment

@@ -1,6 +1,6 @@
 """Set and remove the images of events and tiers, from direct uploads or from uploads to the bucket.
 
-A change stores the new files, refers to them in the catalog, and then deletes the old files. File names include the id of the upload, so no
+A change stores the new files, points the catalog to them, and then deletes the old files. File names include the id of the upload, so no
 two uploads share a file, and deleting one image never affects another. A crash between these steps leaves unreferenced files, never a
 reference to missing files; `delete_unused` removes the leftovers.
 """

@@ -48,7 +48,7 @@ class TurnNoticeBody(Struct, forbid_unknown_fields=True):
 
 
 class TurnNoticeView(Struct, frozen=True, kw_only=True):
-    """A request for messages about a turn. `email` is null if the emails go to the address of the account, or if there are none.
+    """A request for messages about a turn. `email` is null if the emails go to the account's address, or if no emails were requested.
 
     `push` is the browser that gets push messages.
     """
@@ -102,7 +102,7 @@ def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoti
         push.check_subscription(body.push)
     address, stored = turn_notices.checked_address(user_id, body.email, has_push=body.push is not None)
     receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
-    turn_notices.check_place(user_id, event_id, body.token, request.now)  # a request with a wrong token must not count for the address
+    turn_notices.check_place(user_id, event_id, body.token, request.now)  # a wrong token must not use up the address's limit
     with limited(request, MAIL, receiver, "turn"):
         notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
     return Reply(turn_notice_view(notice))
@@ -186,12 +186,12 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable, RateLimited))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
-    """Send an email again unless it is already queued. It is sent within a minute."""
+    """Send an email again, within a minute. Does nothing if the email is already queued."""
     identity = request.require_user()
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
-    if notification.status != "queued":  # an email about a paid order is not counted when it is sent
+    if notification.status != "queued":  # sending does not count emails about paid orders
         rate_limits.require_effect(RECIPIENT, f"resend {notification.id}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 

@@ -80,9 +80,9 @@ def compose(notification: Notification) -> MailMessage | None:
 
 
 def compose_push(notification: Notification) -> PushMessage | None:
-    """Return the push message for a notification about a turn. Returns None if it has become pointless, or its browser has unsubscribed.
+    """Return the push message for a notification about a turn.
 
-    Raises Postponed if it is not due yet.
+    Returns None if the message has become pointless or the browser has unsubscribed. Raises Postponed if the message is not due yet.
     """
     now, event = clock.now(), permissions.find_event(notification.event_id)
     turn = turn_notices.find_turn(notification, now) if event is not None else None
@@ -134,10 +134,10 @@ def _budget(event: Event) -> str:
 
 
 def _is_paid(notification: Notification) -> bool:
-    """Whether the email is about an order that costs money, which limits how many such emails somebody can cause.
+    """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
 
-    It does not limit emails about a ticket of the order, because a ticket can be transferred again and again, nor emails about an offer,
-    because nobody has paid for it.
+    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer do not count,
+    because nobody has paid for the offer.
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in OFFERS:
         return False
@@ -146,7 +146,7 @@ def _is_paid(notification: Notification) -> bool:
 
 
 def _is_owner(notification: Notification, address: str) -> bool:
-    """Whether the address is the verified address of the account that the email is for."""
+    """Return whether the address is the verified address of the account that the email is for."""
     account = accounts.find_account(notification.user_id)
     return account is not None and account.verified_at is not None and account.email.lower() == address.lower()
 
@@ -154,7 +154,7 @@ def _is_owner(notification: Notification, address: str) -> bool:
 def _content(notification: Notification, event: Event, address: str, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Return the values for the template, and the attachments. Raises Moot.
 
-    Unless it `has_names`, the email contains no names that buyers typed, because a stranger may have typed the address too.
+    Without `has_names`, the email contains no names that buyers typed, because a stranger may have typed the names and the address.
     """
     match notification.kind:
         case "order_confirmed":
@@ -334,10 +334,10 @@ def _calendar(event: Event, language: Language) -> Attachment:
 
 
 def _address(notification: Notification) -> str:
-    """Return the address from the checkout, or else the account's, or else the one from the payment provider's page.
+    """Return the first known of these addresses: from the checkout, from the account, from the payment provider's page.
 
     For the owner of a received ticket, the address with which the ticket was accepted comes first. An email about a turn goes to the
-    address that the person gave for it. Raises Moot if no address is known.
+    address that the person gave for such emails. Raises Moot if no address is known.
     """
     if notification.kind in turn_notices.KINDS:
         address = turn_notices.find_address(notification)

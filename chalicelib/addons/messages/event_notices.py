@@ -59,8 +59,8 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 def queue_mails(now: int) -> int:
     """Queue the due emails about changes to events, for about MAX_TICKETS tickets. Returns the number of tickets.
 
-    The notices take turns, a portion each, and each run begins with another one. So neither a large event nor an error keeps the others
-    waiting.
+    The notices take turns: a notice queues one portion in each turn, and each run begins with a different notice. So neither a large event
+    nor an error delays the emails of other events.
     """
     notices = deque((notice.event_id, _queue_portions(notice, now)) for notice in store.list_open_notices())
     notices.rotate(now // 60)
@@ -92,7 +92,7 @@ def _with_change(notice: EventNotice, before: EventDetails, at: int) -> EventNot
     first_at = at if notice.first_at is None else min(notice.first_at, at)
     last_at = at if notice.last_at is None else max(notice.last_at, at)
     due_at = min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS)
-    # A change may arrive after a later change. A much older change is delivered again, and holders may know it already.
+    # A change may arrive after a later change. A much older change is a repeated delivery, which holders may already know about.
     is_late = notice.mailing is None and notice.first_at is not None and notice.first_at - QUIET_SECONDS < at < notice.first_at
     return replace(notice, known=before if is_late else notice.known, first_at=first_at, last_at=last_at, due_at=due_at)
 

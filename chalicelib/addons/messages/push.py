@@ -47,7 +47,7 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 class PushMessage(Struct, frozen=True):
-    """A message to a browser, which the push service keeps for `ttl_seconds`. A later message with the same `topic` replaces it there.
+    """A message to a browser. The push service keeps it for `ttl_seconds`, or until a later message with the same `topic` replaces it.
 
     `forget` is called if the browser has ended its subscription.
     """
@@ -80,9 +80,9 @@ def public_key() -> str:
 
 
 def send_due(compose: Compose, now: int) -> None:
-    """Send the due push messages, those about turns first. An error does not stop the emails that are sent after them.
+    """Send the due push messages, messages about turns first. An error does not stop the emails that are sent afterwards.
 
-    `compose` returns the message for a notification, None if the message is no longer needed, or raises Postponed.
+    `compose` returns the message for a notification, or None if the message is no longer needed. It may raise Postponed.
     """
     ends_at = clock.monotonic() + RUN_SECONDS
     unanswered: dict[str, int] = {}
@@ -99,7 +99,7 @@ def send_due(compose: Compose, now: int) -> None:
         while is_full and has_time():
             due = store.list_due_pushes(now, PORTION)
             is_full = len(due) == PORTION
-            # Retries come last, so that push services that do not answer hold up only each other.
+            # Retries come last, so that push services that do not answer delay only each other's messages.
             due.sort(key=lambda entry: (entry[1].attempts, entry[1].kind == "place_drawn"))
             parallel.call_each(lambda entry: attempt(*entry), due)
     except Exception:
@@ -119,9 +119,9 @@ def _attempt(notification: Notification, compose: Compose, now: int, unanswered:
 
 
 def _send(notification: Notification, message: PushMessage, now: int, unanswered: dict[str, int]) -> None:
-    """Send a push message. `unanswered` counts the requests in a row that a service did not answer in this run.
+    """Send a push message. `unanswered` counts, by service, the latest requests of this run that got no answer.
 
-    A service is the last two labels of a host's name, because anyone can have any number of names below them.
+    The last two labels of a host's name identify a service, because anyone can create any number of names below their own domain.
     """
     status, retry_after, service = None, None, ""
     try:
@@ -170,7 +170,7 @@ def topic_of(text: str) -> str:
 
 
 def _encrypted(subscription: PushSubscription, content: bytes) -> bytes:
-    """Encrypt the content for the browser as RFC 8291 says: one record of RFC 8188, with a key of its own."""
+    """Encrypt the content for the browser as RFC 8291 requires: as one record in the format of RFC 8188, with a separate key."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -233,7 +233,7 @@ def _encode(content: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64url without padding. Returns no bytes if the text has another form."""
+    """Decode base64url without padding. Returns empty bytes for any other text."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

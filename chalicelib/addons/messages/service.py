@@ -21,7 +21,7 @@ from chalicelib.purchases.model import EVENT_CANCELLED
 # Older changes cause no email, because a newly deployed function reads its stream from the beginning.
 MAX_AGE_SECONDS = 6 * 3600
 
-# A shorter offer has no reminder, because it would follow right after the first email.
+# A shorter offer has no reminder, because the reminder would follow right after the first email.
 MIN_REMINDED_SECONDS = 3600
 REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
@@ -29,7 +29,7 @@ SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the notifications about changes, but not about copies of items: people were notified when the changes happened."""
+    """Queue the notifications about changes. Copied items cause none, because people were notified when the changes happened."""
     changes = [change for change in changes if not change.is_copy]
     oldest = clock.now() - MAX_AGE_SECONDS
     event_notices.note_changes([change for change in changes if isinstance(change, EventChanged) and change.at >= oldest])

@@ -8,8 +8,8 @@
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
-All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails; the items
-in the lanes only find it in time, and are deleted when no turn notice is found.
+All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails. The items
+in the lanes only help to find the turn notice in time, and are deleted if there is no turn notice.
 """
 
 from collections.abc import Iterable
@@ -106,7 +106,7 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
 
 
 def put_room(event_id: str, room: int, ttl: int) -> None:
-    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room have."""
+    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have."""
     row = EventNoticeRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
     dynamo.put_if(row, "attribute_not_exists(pk) OR content <= :room", room=row.content)
 
@@ -143,7 +143,7 @@ def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
     for row in EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True):
         try:
             due.append((row.event_id, msgspec.json.decode(row.content, type=Notification)))
-        except msgspec.DecodeError:  # of another version: the others must not wait for it
+        except msgspec.DecodeError:  # another version wrote it; it must not hold up the others
             log.exception("push.not_read", key=row.event_id)
             take_push(row.event_id)
     return due

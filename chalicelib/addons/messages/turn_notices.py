@@ -2,8 +2,8 @@
 
 The waiting room stores no turns: a position, the plan and the clock say when somebody is admitted, and managers change the plan during a
 sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody has
-a position: the first run after it moves all places from the order of arrival to the order of position. A place is removed once its email is
-queued. The outbox queues each email once, so runs may overlap or crash at any point.
+a position: the first run after the draw moves all places from the order of arrival to the order of position. A place is removed once its
+email is queued. The outbox queues each email once, so runs may overlap or crash at any point.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ _noted_rooms: Memory[str, tuple[int, int]] = Memory()  # event id -> the room th
 
 
 class DuePlaces(Struct, frozen=True):
-    """The places of a room whose users are due an email about their turn, or about their place. In the order of positions, with lanes."""
+    """The places of a room whose users are due an email about their turn or place, by position, each with its lane."""
 
     state: RoomState
     turns: list[tuple[Lane, Place]]
@@ -53,7 +53,7 @@ class DuePlaces(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """What an email says about a turn. `admitted_at` is None if nobody can say yet when it begins."""
+    """What an email says about a turn. `admitted_at` is None if nobody can say yet when the turn begins."""
 
     notice: TurnNotice
     state: RoomState
@@ -68,10 +68,10 @@ class Turn(Struct, frozen=True):
 
 
 def checked_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
-    """Return the address for a user's emails, and the address to store, which is None for the address of an account.
+    """Return the address for a user's emails, and the address to store. An account's address is not stored, so the second is then None.
 
     Both are None for a user who gets push messages only. Raises InvalidInput if a user without a verified address gives no address and gets
-    no push messages, or if a user with a verified address gives one.
+    no push messages, or if a user with a verified address gives an address.
     """
     account = accounts.find_account(user_id)
     if account is not None and account.verified_at is not None:
@@ -97,7 +97,7 @@ def check_place(user_id: str, event_id: str, token: str, now: int) -> tuple[Arri
 def request_messages(
     user_id: str, event_id: str, token: str, email: str | None, subscription: PushSubscription | None, language: Language, now: int
 ) -> TurnNotice:
-    """Tell the user about the turn of the arrival in `token`. A repeated call changes the address, the subscription and the language.
+    """Request messages about the turn of the arrival in `token`. A repeated call changes the address, the subscription and the language.
 
     Raises TurnNotAhead, JoiningStopped if no turn can come, and what `waiting_room.get_place` raises.
     """
@@ -108,7 +108,7 @@ def request_messages(
         store.put_room(event_id, arrival.room, ttl)
         _noted_rooms.entries[event_id] = arrival.room, ttl
     store.save_turn_notice(notice, ttl)  # before the place, because a place without a notice is deleted
-    # People who joined or ask after the draw see their place on the page, so they need no email about it.
+    # People who join or ask after the draw see their place on the page, so they need no email about it.
     key = _arrival_key(arrival) if status.position is None else _position_key(status.position)
     store.put_place(event_id, arrival.room, "before_draw" if status.position is None else "turn_mail_due", Place(key, user_id, ttl))
     return notice
@@ -127,7 +127,7 @@ def forget_push(notice: TurnNotice) -> None:
 
 
 def delete_notice(notice: TurnNotice, now: int) -> None:
-    """Delete a user's request, and its place in all lanes. Safe to repeat. Later runs delete any place that stays in a lane."""
+    """Delete a user's request, and its place in all lanes. Safe to repeat. Later runs delete any place that this call misses."""
     store.delete_turn_notice(notice.user_id, notice.event_id)
     arrival = notice.arrival
     places: list[tuple[Lane, str]] = [("before_draw", _arrival_key(arrival))]
@@ -144,13 +144,13 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
 def queue_mails(now: int) -> None:
     """Queue the due emails of all waiting rooms, up to half of the rate; emails about turns come before emails about places.
 
-    The other places stay in their lanes for the next run. An error in one room stops neither the others nor other emails.
+    The other places stay in their lanes for the next run. An error in one room does not stop the other rooms or other emails.
     """
     max_mails = settings.current().mail_rate * SECONDS_OF_MAILS
     rooms: list[tuple[str, int]] = []
     with _logged_errors():
         rooms = store.list_rooms()
-    # Each run starts with another room, so that a large room cannot use up the rate or the time in every run.
+    # Each run starts with a different room, so that a large room cannot use up the rate or the time in every run.
     first = now // SECONDS_PER_RUN % max(1, len(rooms))
     due: list[DuePlaces] = []
     for event_id, room in rooms[first:] + rooms[:first]:
@@ -171,8 +171,9 @@ def queue_mails(now: int) -> None:
 def find_turn(notification: Notification, now: int) -> Turn | None:
     """Return what a due email says. Returns None if the email has become pointless.
 
-    It has if the user no longer wants it, has used or missed the turn, or has another place, and if the room was cleared, or the sale has
-    ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves has moved the turn.
+    The email is pointless if the user no longer wants it, has used or missed the turn or has another place, if the room was cleared, or if
+    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves has moved the
+    turn.
     """
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
     if notice is None or notice.arrival.pass_id != notification.facts["pass_id"]:
@@ -200,7 +201,7 @@ def find_turn(notification: Notification, now: int) -> Turn | None:
 
 
 def find_address(notification: Notification) -> str | None:
-    """Return the address for an email about a turn. Returns None if the user no longer has any."""
+    """Return the address for an email about a turn. Returns None if the user no longer has an address."""
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
     if notice is None or notice.email is not None:
         return notice.email if notice is not None else None
@@ -210,7 +211,7 @@ def find_address(notification: Notification) -> str | None:
 
 @contextmanager
 def _logged_errors(event_id: str | None = None) -> Iterator[None]:
-    """Log an error instead of raising it. NotFound is no error: the event is hidden, or has no waiting room any more."""
+    """Log an error instead of raising it. NotFound is ignored: the event is hidden or no longer has a waiting room."""
     try:
         yield
     except NotFound:
@@ -231,7 +232,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
     drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
     if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
         return None  # do not load the room, because everybody has got their emails
-    state = room_cache.get_room(event_id, now).state  # makes the draw, if nobody has looked at the room yet
+    state = room_cache.get_room(event_id, now).state  # runs the draw if nobody has loaded the room since
     if state.room != room or state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
     if before_draw:
@@ -263,7 +264,7 @@ def _move_to_positions(state: RoomState) -> None:
 def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, now: int) -> int:
     """Queue an email to each user who still waits at one of these places, and take the places out of their lanes.
 
-    Leaves the places in their lanes once too little time is left. Returns the number of emails.
+    When time runs out, the remaining places stay in their lanes for the next run. Returns the number of emails.
     """
     notices = store.find_turn_notices((place.user_id for _, place in places), state.event_id) if places else {}
 

@@ -172,7 +172,7 @@ def show_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id
     errors=(EndpointDisabled, AttemptUnderWay, RateLimited),
 )
 def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id: str, delivery_id: str) -> Reply[DeliveryView]:
-    """Send a message again with the same id and body, and with a full new round of attempts."""
+    """Send a message again with the same id and body, and with a full round of attempts."""
     actor = _require_owner(request, promoter_id)
 
     def execute(_: str) -> Reply[DeliveryView]:

@@ -14,7 +14,7 @@ EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket
 MessageType = Literal[EventType, "ping"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["by_promoter", "gone", "failing"]
-# The reason why an attempt failed. `status` means that the reply did not have a 2xx status. With any other error, there was no valid reply.
+# The reason why an attempt failed. `status` means a reply without a 2xx status; any other error means that there was no valid reply.
 AttemptError = Literal["status", "timeout", "unresolved", "address_refused", "connection_failed", "tls_failed", "bad_reply"]
 
 MAX_ENDPOINTS = 10  # per promoter
@@ -95,7 +95,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `attempts_made` counts all attempts, `attempts` has the latest attempts, and `round_start` is the value of `attempts_made` when the
     delivery was last queued. `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is in progress.
-    `lane` is the lane in which the delivery is stored.
+    `lane` is the number of the endpoint's key in the table under which the delivery is stored.
     """
 
     endpoint_id: str

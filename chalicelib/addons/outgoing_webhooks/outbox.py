@@ -34,7 +34,7 @@ class DeliveryPage(Struct, frozen=True):
 
 
 class ReplayedPage(Struct, frozen=True):
-    """The number of deliveries that were queued again. The next call continues after `next_before`, unless it is None."""
+    """The number of deliveries that were queued again. `next_before` is where the next call continues, or None on the last page."""
 
     replayed: int
     next_before: str | None
@@ -108,7 +108,7 @@ def replay_delivery(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
 
 
 def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
-    """Queue again the messages that failed permanently, of those about changes in this period: newest first, at most MAX_REPLAYED.
+    """Queue permanently failed messages about changes in this period again, newest first, at most MAX_REPLAYED.
 
     A delivery that is queued again is no longer `failed`, so a repeated call finds only the remaining deliveries. Raises EndpointDisabled.
     """

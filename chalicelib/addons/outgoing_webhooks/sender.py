@@ -98,9 +98,9 @@ def send_due(now: int) -> dict[str, int]:
         elif deliveries:
             runs.append(_new_run(endpoint, [delivery_id for _, delivery_id in deliveries]))
             found += len(deliveries)
-            if endpoint.failing_since is None:  # messages to a failing endpoint wait because of the endpoint
+            if endpoint.failing_since is None:  # a failing endpoint causes its own delays
                 oldest = max(oldest, now - deliveries[0][0])
-    random.shuffle(runs)  # more endpoints may be silent than a run has turns for
+    random.shuffle(runs)  # so that silent endpoints do not delay the same endpoints in every run
     if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
     return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}

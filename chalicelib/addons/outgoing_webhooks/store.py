@@ -5,7 +5,7 @@ before sending it; if two runs try at once, only one succeeds. Each claim increm
 later claim was made.
 
 The deliveries of an endpoint have LANES keys, in the table and in the index, because one key accepts 1,000 writes per second. The first
-lane has the key under which the previous version wrote all deliveries of an endpoint, so these are found there.
+lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
 """
 
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued. `endpoint_id` also has the lane.
+    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued. `endpoint_id` contains the lane's number too.
 
     If a record in the stream changes `rounds`, the delivery must be sent now.
     """

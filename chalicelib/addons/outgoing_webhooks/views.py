@@ -59,7 +59,7 @@ class EndpointsView(Struct, frozen=True):
 
 
 class DeliveryView(Struct, frozen=True, kw_only=True):
-    """A message for an endpoint. It is pending until the endpoint replies with a 2xx status, and failed after its last attempt.
+    """A message for an endpoint. It is `pending` until the endpoint replies with a 2xx status or the last attempt has failed.
 
     `attempts_made` includes the attempts of all replays. `last_status` is the status of the last attempt's reply. If there was no reply,
     `last_status` is null, and `last_error` is the reason.

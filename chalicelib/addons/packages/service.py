@@ -1,4 +1,4 @@
-"""Event coordinators call tiers packages. This module finds, changes and shows the tiers of the catalog as packages."""
+"""Find, change and show the tiers of the catalog as packages, which is the event coordinators' word for tiers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -179,7 +179,7 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 @contextmanager
 def speaking_of_packages() -> Iterator[None]:
-    """Reword an error that the block raises: replace its words and field names for tiers by those for packages."""
+    """Reword an error that the block raises, with the words and field names of packages instead of tiers."""
     try:
         yield
     except ApiError as error:

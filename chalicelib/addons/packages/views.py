@@ -36,7 +36,7 @@ TIER_NAMES = {
     "reserved_count": "reserved",
     "limit_per_order": "per_user_limit",
 }
-NO_LIMIT = 50  # the highest `per_user_limit` of a tier: no order may have more tickets
+UNLIMITED_PER_ORDER = 50  # the `per_user_limit` of a package without a limit of its own: no order may have more tickets
 
 PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
@@ -47,8 +47,8 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A package to create. Without a `quantity_limit`, its sales are not limited; with 0, nobody can buy it.
 
-    `limit_per_order` is how many of it one order may have. If it is null, only the event's `purchase_limit` applies, which limits all
-    orders of a buyer together. A `description` of null is an empty one.
+    `limit_per_order` is the maximum number of these packages in one order. If it is null, only the event's `purchase_limit` applies, which
+    limits all orders of a buyer together. A null `description` counts as empty.
 
     By default, the package has the `currency` of the event's other packages and is displayed after them.
     """
@@ -105,7 +105,7 @@ class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A question for buyers, asked `per` purchase, ticket or guest. A `multi_select` has 2 to 10 `choices`.
 
-    By default, it is asked after the package's other questions.
+    By default, the question comes after the package's other questions.
     """
 
     label: OptionLabel
@@ -203,7 +203,7 @@ class DeletedPackageView(Struct, frozen=True, kw_only=True):
 
 
 class DeletedOptionView(DeletedView, frozen=True, kw_only=True):
-    """A confirmation that a question was deleted. `warnings` say what it means for a package that has sales."""
+    """A confirmation that a question was deleted. `warnings` say what the deletion means for a package that has sales."""
 
     warnings: list[str]
 
@@ -270,13 +270,13 @@ def _fields(view: type[PackageFieldsView], tier: Tier, source: TierFieldsView) -
     """Return the fields of a package view: the fields that it shares with the tier's view, `price` and `is_enabled`."""
     names = {name: TIER_NAMES.get(name, name) for name in view.__struct_fields__}
     taken = {name: getattr(source, tier_name) for name, tier_name in names.items() if hasattr(source, tier_name)}
-    if source.per_user_limit >= NO_LIMIT:
+    if source.per_user_limit >= UNLIMITED_PER_ORDER:
         taken["limit_per_order"] = None
     return taken | {"price": money.to_major_units(tier.price_cents, tier.currency), "is_enabled": _is_enabled(tier.status)}
 
 
 def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:
-    defaults = {"description": "", "per_user_limit": NO_LIMIT}  # null means these
+    defaults = {"description": "", "per_user_limit": UNLIMITED_PER_ORDER}  # what null means
     named = {TIER_NAMES.get(name, name): value for name, value in fields.items()}
     return {name: defaults[name] if value is None and name in defaults else value for name, value in named.items()}
 

@@ -1,4 +1,4 @@
-"""The figures of an event for its promoter, read from the reports and never from orders."""
+"""The figures of an event for its promoter, read from the table `reports` and never from orders."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
-MAX_GATES = 50  # shown, busiest first; door staff type the names of gates, so there may be many gates
+MAX_GATES = 50  # shown, busiest first; an event may have many gates, because door staff type their names
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
     """How many of a tier's tickets were `sold`, were `returned`, and are still `kept` by their owners.
 
     `tier_name` is null for a deleted tier. `capacity` is null for a tier without a limit of its own and for a deleted tier.
-    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people who are in.
+    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people inside.
     """
 
     tier_id: str
@@ -78,7 +78,7 @@ class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
 class ConversionRates(Struct, frozen=True, kw_only=True):
     """Rates between 0 and 1. A rate is null while its denominator is 0.
 
-    `queue_to_hold` counts reservations per admitted person. It may exceed 1, because a person may reserve more than once.
+    `queue_to_hold` is the number of reservations per admitted person. It may exceed 1, because a person may reserve more than once.
     """
 
     queue_to_hold: float | None
@@ -95,7 +95,7 @@ class RefundFigures(Struct, frozen=True, kw_only=True):
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, and how many are in. `progress` is the ratio, or null if nobody is expected."""
+    """How many people the kept tickets admit, and how many are inside. `progress` is the ratio, or null if nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -103,7 +103,7 @@ class AdmissionFigures(Struct, frozen=True, kw_only=True):
 
 
 class TierAdmission(Struct, frozen=True, kw_only=True):
-    """How many people one tier's kept tickets admit, and how many are in."""
+    """How many people one tier's kept tickets admit, and how many are inside."""
 
     tier_id: str
     tier_name: str | None
@@ -119,7 +119,7 @@ class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
 
 
 class GateFigures(Struct, frozen=True):
-    """How many of the people who are in came in at a gate. `gate` is null for check-ins without a gate."""
+    """How many of the people inside came in at this gate. `gate` is null for check-ins without a gate."""
 
     gate: str | None
     people_admitted: int

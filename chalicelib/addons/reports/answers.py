@@ -98,7 +98,7 @@ def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
 
 
 def buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
-    """Iterate over the buyer's answers, without those about returned tickets only."""
+    """Iterate over the buyer's answers, except answers that concern only returned tickets."""
     for answer in details.answers:
         if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_ticket_numbers(purchase, answer.tier_id):
             yield GivenAnswer(
@@ -211,7 +211,7 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """The key of a question. It includes the question's type, so a question whose type was changed counts as another question."""
+    """The key of a question. It includes the question's type, so a question whose type was changed counts as a different question."""
 
     tier_id: str
     option_id: str

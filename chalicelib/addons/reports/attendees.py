@@ -1,6 +1,7 @@
 """The attendees of an event: a row for each person whom its tickets admit, in pages, also as CSV.
 
-The rows are read from tickets, checkouts and accounts. There is no copy, so erased data appears in no list. Each reading is audited.
+The rows are read from tickets, checkouts and accounts. There is no copy, so erased data appears in no list. The audit log records each
+reading.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ _END_OF_ORDER = (MAX_TICKETS + 1, 0)
 
 
 class AttendeesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which people to list. Without `state`, void tickets are left out. `search` finds people as the search of orders does."""
+    """Which people to list. Without `state`, void tickets are left out. `search` works like the search for orders."""
 
     search: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
     tier_id: Id | None = None
@@ -68,8 +69,8 @@ class AttendeeView(Struct, frozen=True, kw_only=True):
     """A person whom a ticket admits: the guest of a seat, or a person without a name.
 
     `name` is null if nobody has named the person. `email` is the person's address or, if it is unknown, the address of the ticket's owner.
-    `number` is null in the first seconds after the sale. People who come in without a code of their own count for the seats without a
-    guest first.
+    `number` is null in the first seconds after the sale. People who come in with the ticket's own code fill the seats without a guest
+    first.
     """
 
     ticket_id: Id
@@ -110,7 +111,7 @@ class _Place(NamedTuple):
 
 
 def attendees_reply(event: Event, query: AttendeesQuery, reader: str, now: int) -> Reply[AttendeesView | str]:
-    """Return a page of attendees as JSON or CSV, and audit that `reader` has read it. Raises InvalidInput."""
+    """Return a page of attendees as JSON or CSV, and record in the audit log that `reader` has read it. Raises InvalidInput."""
     found, next_cursor = _search(event, query) if query.search is not None else _read_page(event, query)
     record_reading(event.id, reader, now, "attendees", len(found), query.format)
     if query.format == "csv":
@@ -119,7 +120,7 @@ def attendees_reply(event: Event, query: AttendeesQuery, reader: str, now: int) 
 
 
 def record_reading(event_id: str, reader: str, now: int, listed: str, count: int, form: str = "json") -> None:
-    """Audit that `reader` gets a list with the names and addresses of `count` people. Writes nothing for an empty list.
+    """Record in the audit log that `reader` gets a list with the names and addresses of `count` people. Does nothing for an empty list.
 
     Call this before the reply: a list whose entry cannot be written must not be sent.
     """
@@ -148,7 +149,7 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
     """
     is_known = query.came_in is None and query.state in (None, "void")
     most = min(query.limit, MAX_ORDERS) if is_known and query.tier_id is None else MAX_ORDERS
-    begun = [after[0]] if after is not None and after[1:] < _END_OF_ORDER else []  # the previous page has some of its people
+    begun = [after[0]] if after is not None and after[1:] < _END_OF_ORDER else []  # the previous page ended in this order
     found = list(begun)
     last_read = None
     for order in store.query_orders(store.load_generations().current, event_id, after[0] if after is not None else None):
@@ -172,7 +173,7 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
 
 
 def _wanted_tickets(purchase: Purchase, query: AttendeesQuery) -> list[int]:
-    """Return the numbers of the tickets that the filters may accept. The purchase alone does not decide: the tickets are checked later."""
+    """Return the numbers of the tickets that the filters may accept, judging by the purchase. The tickets are checked later."""
     numbers = sorted(purchase.returned_tickets) if query.state == "void" else purchase.kept_tickets
     return [number for number in numbers if query.tier_id in (None, purchase.ticket_line(number).tier_id)]
 
@@ -193,7 +194,7 @@ def _load_places(purchases: Sequence[Purchase], query: AttendeesQuery) -> list[_
 
 
 def seat_arrivals(ticket: Ticket) -> dict[int, CheckIn]:
-    """Return the check-ins by seat. People without a code of their own get the seats without a guest first."""
+    """Return the check-ins by seat. People who came in with the ticket's own code fill the seats without a guest first."""
     found = {seat: checkin for seat in range(1, ticket.admits + 1) if (checkin := ticket.checkin_of(seat)) is not None}
     free = sorted(set(range(1, ticket.admits + 1)) - found.keys(), key=lambda seat: (ticket.guest_of(seat) is not None, seat))
     others = (checkin for checkin in ticket.arrivals if checkin.seat is None for _ in range(checkin.count))
@@ -201,7 +202,7 @@ def seat_arrivals(ticket: Ticket) -> dict[int, CheckIn]:
 
 
 def _search(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView], str | None]:
-    """Return the people of a page of found orders: those who match the text, or everybody if nobody in the order matches."""
+    """Return the people in a page of found orders. If anybody in an order matches the text, leaves out the others in that order."""
     text = query.search or ""
     found, next_cursor = order_search.find_order_ids(event.id, text, min(query.limit, SEARCHED_ORDERS), query.cursor)
     loaded = queries.load_many(found)
@@ -266,7 +267,7 @@ def _view(event: Event, place: _Place, seat: Seat, owner: Buyer, details: Checko
 
 
 def _answers(place: _Place, seat: Seat, details: CheckoutDetails | None) -> Iterator[GivenAnswer]:
-    """Return the answers about a place: the guest's, and in the first seat the buyer's about the ticket and about the order."""
+    """Return the answers about a place: the guest's answers and, for the first seat, the buyer's answers about the ticket and the order."""
     if seat.number == 1 and details is not None:
         for given in buyer_answers(place.purchase, details):
             if given.tier_id == place.ticket.tier_id and given.ticket in (None, place.ticket.number):

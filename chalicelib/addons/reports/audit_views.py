@@ -88,7 +88,7 @@ class EventAuditLogView(Struct, frozen=True):
 def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: bool) -> Reply[EventAuditLogView | str]:
     """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event.
 
-    Entries about the reading of names and addresses are listed only if the query asks for this action. They would hide the changes.
+    Entries about the reading of names and addresses would bury the changes, so they are listed only if the query asks for this action.
     """
     page, next_cursor = _read_page(query, event.id, hidden=None if query.action else PEOPLE_READ)
     page = page if shows_addresses else page.without_addresses()

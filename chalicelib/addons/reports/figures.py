@@ -1,6 +1,6 @@
 """Compute what each purchase, ledger entry and ticket adds to the figures of its event, using only its current state.
 
-Figures are named numbers in parts: `totals`; `gates`, the people who are in by gate; a part for each promo code, `promo#EARLY`; and a part
+Figures are named numbers in parts: `totals`; `gates`, the people inside by gate; a part for each promo code, `promo#EARLY`; and a part
 for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, the
 projector adds the difference, so the figures stay correct even if changes are missed, delivered twice or counted again.
 """
@@ -82,7 +82,7 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """Return how many people are in with a ticket by tier and by the gate through which they came, and how many first came in by hour.
+    """Return how many people are inside with a ticket, by tier and by gate, and how many of its people arrived in each hour.
 
     A check-in without a gate has an empty gate name. People who went out and came back count once, in the hour of their first check-in.
     """
@@ -102,7 +102,7 @@ def ticket_figures(ticket: Ticket) -> Figures:
 
 
 def limit_gates(figures: Figures, known: set[str]) -> Figures:
-    """Return the figures with each gate beyond MAX_GATES counted as OTHER_GATES. Adds the other gates to `known`, the event's gates."""
+    """Return the figures with each gate beyond MAX_GATES counted as OTHER_GATES. Adds the remaining gates to `known`, the event's gates."""
     gates: Counter[str] = Counter()
     for name, number in figures.get(GATES, {}).items():
         if len(known) < MAX_GATES:

@@ -2,11 +2,11 @@
 
 The index has the order's number, the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from
 the purchase, its tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an
-order are stored beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. Of an
-erased buyer, the index has only the order's number, and the names on tickets that now belong to other people.
+order are stored beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. If the
+buyer was erased, the index has only the order's number, and the names on tickets that now belong to other people.
 
-People type names and addresses, so the index limits what it takes of them. If the store refuses the terms of an order nevertheless, the
-order is logged and left out, because it must not hold up the reports of all other orders.
+People type names and addresses, so the index limits their length and number. If the store still refuses the terms of an order, the order
+is logged and left out, because it must not hold up the reports of all other orders.
 """
 
 import re
@@ -43,7 +43,7 @@ MAX_FAILED_READ = 1000
 
 Order = tuple[str, str]  # the ids of the event and the purchase
 
-# What DynamoDB answers if it refuses the data itself, such as an item that is too large.
+# The error codes with which DynamoDB refuses the data itself, such as an item that is too large.
 _REFUSALS = frozenset({"ValidationException", "TransactionCanceledException"})
 
 MAX_EVENTS = 100  # events with the same initials whose orders are searched for a number
@@ -190,8 +190,8 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
 def find_in_all_events(text: str, limit: int) -> list[str]:
     """Return the ids of at most `limit` purchases of any events that match the text, newest first.
 
-    The text is a complete order or ticket id, order number with its initials, ticket code, or email address. An address is that of a buyer,
-    with or without an account, or of somebody who received a ticket.
+    The text is a complete order or ticket id, order number with its initials, ticket code, or email address. An address may belong to a
+    buyer, with or without an account, or to somebody who received a ticket.
     """
     number = _NUMBER.fullmatch(text.strip().upper())
     if number is not None:
@@ -283,7 +283,7 @@ def _word_and_order(key: str) -> tuple[str, str]:
 
 
 def _not_on_earlier_pages(generation: int, event_id: str, words: list[str], matches: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the matches without the orders of which another word comes earlier in the index, and was on an earlier page."""
+    """Yield the matches, except orders that an earlier page has under another of their words."""
     for start in range(0, len(matches), dynamo.MAX_BATCH_GET):
         chunk = matches[start : start + dynamo.MAX_BATCH_GET]
         known = store.load_index(generation, event_id, [order_id for _, order_id in chunk])
@@ -295,7 +295,7 @@ def _not_on_earlier_pages(generation: int, event_id: str, words: list[str], matc
 
 
 def _matching_words(words: list[str], names: Iterable[str]) -> set[str]:
-    """Return the words that begin with `words[0]`, of those names that match all words."""
+    """Return the words that begin with `words[0]`, from the names that match all words."""
     split = [name.split() for name in names]
     fitting = [name for name in split if all(any(known.startswith(word) for known in name) for word in words)]
     return {known for name in fitting for known in name if known.startswith(words[0])}

@@ -193,7 +193,7 @@ def count_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
 def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
     known = store.load_counted(generation, event_id, [state.counted.key for state in chunk])
     newer = [state for state in chunk if (before := known.get(state.counted.key)) is None or state.counted.is_newer_than(before)]
-    # Runs at the same time may add a few gates more.
+    # Parallel runs may add a few gates beyond the limit.
     gates = store.load_names(generation, event_id, GATES) if any(GATES in state.counted.figures for state in newer) else set()
     items: list[dynamo.TransactItem] = []
     added: list[Figures] = []

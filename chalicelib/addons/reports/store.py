@@ -15,9 +15,9 @@
 | | `email#<address>#<id>` | an order with this address, or with an address that has this hash |
 | | `number#<key>#<id>` | an order whose number ends with this key |
 
-DynamoDB takes 1,000 write units a second for a lane, so each kind of rows has several lanes. Lists and searches read all lanes of a kind,
-which are therefore few; rows of the kind `keyed` are only read one by one. All lanes except `state` begin with the number of a generation,
-because a rebuild writes a new generation beside the current one.
+DynamoDB accepts 1,000 write units a second for a lane, so each kind of row has several lanes. Lists and searches read all lanes of a kind,
+so most kinds have few lanes. Rows of the kind `keyed` are only read one by one, so this kind has more. All lanes except `state` begin with
+the number of a generation, because a rebuild writes a new generation beside the current one.
 
 Generations before FIRST_WIDE were written by earlier versions, with fewer lanes: `<generation>#<event>#figures`, and
 `<generation>#<event>#<n>` for all other kinds. Earlier versions also wrote all names of an order into the row of each word.
@@ -99,9 +99,9 @@ class Generations(Struct, frozen=True):
 class CountedState(Struct, frozen=True, kw_only=True):
     """A counted state of a purchase or ticket, and what this state added to the figures.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state from the same stream has a greater position. A state that
-    is counted in several steps has the position before it, with a space and the number of the step, until the last step. `version` orders
-    the states of a ticket across streams, because a restored table has a new stream. `is_forgotten` marks a purchase that DynamoDB
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state from the same stream has a greater position. Until its
+    last step, a state that is counted in several steps has the previous position, followed by a space and the step's number. `version`
+    orders the states of a ticket across streams, because a restored table has a new stream. `is_forgotten` marks a purchase that DynamoDB
     has deleted after its time to live; the figures keep what the purchase added.
     """
 
@@ -444,12 +444,12 @@ def _lane_count(generation: int, kind: Kind) -> int:
 
 
 def _lane(generation: int, event_id: str, kind: Kind, text: str) -> str:
-    """Return the lane for a row of this kind. `text` decides which of the lanes."""
+    """Return the lane for a row of this kind. `text` selects the lane."""
     return _lane_name(generation, event_id, kind, crc32(text.encode()) % _lane_count(generation, kind))
 
 
 def _lanes(generation: int, event_id: str, kind: Kind) -> list[str]:
-    """Return the lanes in which rows of this kind are, each once."""
+    """Return the lanes of this kind, without duplicates."""
     return list(dict.fromkeys(_lane_name(generation, event_id, kind, number) for number in range(_lane_count(generation, kind))))
 
 

@@ -26,13 +26,13 @@ from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitEx
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
-MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: it also delays emails and webhooks
+MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
 MAX_FOLLOWED_OFFERS = 20
-MAX_FOLLOWED_ENDS = 100  # open offers that it looks at; the schedule looks at all of them
+MAX_FOLLOWED_ENDS = 100  # open offers that are checked while following a change; scheduled runs check all of them
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
-PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
-MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
+PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
+MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
@@ -84,7 +84,7 @@ def allocate(line: Line, now: int, is_following: bool = False) -> AllocationRepo
         return report
     report.ended = end_offers(event.id, now, is_following)
     if not _takes_offers(event, now):
-        # People who wait lose their line here, and the copy may be older than a change that allows the waitlist again.
+        # What follows may delete the line of people who wait, so check the current catalog: a newer version may allow the waitlist again.
         current = catalog.load_current()
         event = current.find_event(line.event_id)
     if event is None:
@@ -115,8 +115,8 @@ def _takes_offers(event: Event, now: int) -> bool:
 def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
     """Mark the event's finished offers as accepted, declined or expired. Returns their number.
 
-    This takes at most half of the time that is left, so that thousands of offers that expire together keep no other line waiting. An
-    allocator that is following a change looks only at the first offers. The next run continues.
+    Uses at most half of the remaining time, so that thousands of offers that expire together do not delay other lines. An allocator that is
+    following a change checks only the first offers. The next run continues.
     """
     offered = store.list_offered(event_id, limit=MAX_FOLLOWED_ENDS if is_following else None)
     purchases = queries.load_many(entry.purchase_id for entry in offered if entry.purchase_id is not None)
@@ -130,7 +130,7 @@ def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
 
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
-    """Record the outcome of an offer that has ended. `purchase` is None if it has been deleted. Safe to repeat."""
+    """Record the outcome of an offer that has ended. `purchase` is None if the purchase has been deleted. Safe to repeat."""
     if purchase is not None:
         offers.return_tickets(purchase)
     after = replace(entry, state=offer_state(purchase, now), ended_at=now)
@@ -169,8 +169,8 @@ def _begin_census(event_id: str, now: int) -> Census:
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
-    `left` are the tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers for which anybody waits who is
-    not known to be at their limit, and `smallest` the smallest quantity that these people still wait for, by tier id.
+    `left` has the numbers of tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers that people wait
+    for, and `smallest` the smallest quantity that somebody wants, by tier id; both ignore people who are known to be at their limit.
     """
 
     def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
@@ -194,7 +194,7 @@ class _Pass:
         self.chunk = 1  # how many buyers are checked next; grows while many of them cannot have an offer
 
     def run(self) -> bool:
-        """Make offers, count the line, and release tickets that nobody wants or that are too few for everybody who wants them.
+        """Make offers, count the line, and release tickets that nobody wants, or that are fewer than anybody in the line wants.
 
         Returns whether to pass through the line again.
         """

@@ -1,8 +1,8 @@
 """Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for the line.
 
-When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for it any more. Therefore, an
-entry for a sale that has not opened yet takes no tickets from the buyers at the opening. Tickets that are too few for everybody in the line
-are on public sale meanwhile.
+When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for the stock. Therefore, an
+entry for a sale that has not opened yet takes no tickets from the buyers at the opening. If the free tickets are fewer than anybody in the
+line wants, they are on public sale meanwhile.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -66,10 +66,10 @@ def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -
 
 
 def spare_leftovers(current: Catalog, event: Event, stock: EventStock, line: Line, too_large: Mapping[str, int]) -> None:
-    """Put tickets on public sale that are too few for everybody who waits for them, and keep all tickets of the line's other stocks.
+    """Put tickets on public sale if they are fewer than anybody in the line wants. Keep all tickets of the line's other stocks.
 
-    `too_large` has the smallest waiting party of each tier whose free tickets fit nobody, by tier id. A shard then keeps only tickets that
-    come back on top of those that it has, so other buyers never get tickets that are enough for somebody in the line.
+    `too_large` has the size of the smallest waiting party, by tier id, for tiers whose free tickets are too few even for that party. The
+    shards of these tiers keep their tickets again once more tickets come back, so other buyers never get enough for a party in the line.
     """
     shards, free, supplies = stock.shards, stock.free, stock.for_line(line)
     if too_large:
@@ -87,7 +87,7 @@ def spare_leftovers(current: Catalog, event: Event, stock: EventStock, line: Lin
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
-    """For the line, keep tickets that are returned to these sold-out tiers. `free` has approximate numbers of free tickets by stock id."""
+    """Keep returned tickets of these sold-out tiers for the line. `free` has approximate numbers of free tickets by stock id."""
     named = [tier.stock_id for tier in tiers]
     store.add_stocks(event.id, named)
     counts = current.shard_counts([event.id])

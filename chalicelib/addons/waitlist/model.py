@@ -19,7 +19,7 @@ EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
-MAX_GROUPS = 8  # of entries for the same tiers that a census counts separately
+MAX_GROUPS = 8  # that a census counts separately; a group has the entries for the same set of tiers
 SEGMENT_SHARE = 10  # a segment of a census has at most a tenth of the people before it, so the first twenty people are counted exactly
 OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
 KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale

@@ -70,7 +70,7 @@ def plan_offers(
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by tier id) and the free tickets (by stock id).
 
-    Without `turns` nothing is kept back. `is_blocked` tells whether an entry cannot have an offer now, for instance because the buyer is
+    Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an offer now, for instance because the buyer is
     paying for something else. It is called only for entries that would get tickets or keep tickets back.
     """
     left, offers, passed = dict(free), list[PlannedOffer](), list[Entry]()

@@ -51,7 +51,7 @@ class JoinRequest(Struct, frozen=True):
 
 
 class OwnEntry(Struct, frozen=True):
-    """An entry of a user, with its position while it waits, and its offer if it has had one."""
+    """An entry of a user, with its position while it waits, and its offer, if any."""
 
     entry: Entry
     position: Position | None = None

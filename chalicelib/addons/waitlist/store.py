@@ -22,7 +22,7 @@ from chalicelib.foundation.memory import Memory
 PARTS = 4  # per line; each part accepts 500 joins a second
 MAX_CENSUSES = 1000  # in the memory of an instance
 CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
-# New entries still go to the first two parts, because the version before this one reads no others and must find everybody after a rollback.
+# New entries still go to the first two parts, because the previous version reads only these and must find everybody after a rollback.
 # The next version may write to all parts.
 WRITTEN_PARTS = 2
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
@@ -98,8 +98,8 @@ def list_user_entries(user_id: str) -> list[Entry]:
 def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
     """Iterate over an event's places in order of arrival, page by page, from the beginning or from the entry that follows `after`.
 
-    A page takes one strongly consistent query for each part, and these run in parallel. Each reads up to `size` places. Each page is larger
-    than the page before, so both the first places and the whole line take few round trips.
+    A page takes one strongly consistent query for each part, and the queries run in parallel. The queries of the first page read up to
+    `size` places each. Later pages are larger, so both the first places and the whole line take few round trips.
     """
     unread: dict[int, list[Place]] = {part: [] for part in range(PARTS)}  # places read but not yet returned, of parts with more places
     rest = list[Place]()  # places not yet returned, of parts that were read to their end
@@ -118,7 +118,7 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
             else:
                 position[part] = places[-1].entry.id
         rest.sort(key=_arrival)
-        # A part in `unread` may continue after its last place here, so only the places up to the first of these last places are in order.
+        # Each part in `unread` may have more places after the last place read, so the order is final only up to the earliest last place.
         until = min((places[-1].entry.id for places in unread.values()), default=None)
         page = list[Place]()
         for places in (rest, *unread.values()):
@@ -144,7 +144,7 @@ def list_offered(event_id: str, after: str | None = None, limit: int | None = No
 
 
 def list_lines() -> list[Line]:
-    """List the lines of all events that people wait for or have waited for, the line whose last run was longest ago first."""
+    """List the lines of all events, even if nobody waits any more. The line whose last run was longest ago comes first."""
     return sorted((_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True)), key=lambda line: line.last_run_at)
 
 
@@ -179,7 +179,7 @@ def scan_entries() -> Iterator[Entry]:
 def open_line(event_id: str, ttl: int) -> None:
     """Create the line of an event if the event has none, with an empty census until `ttl`. Allocators process only events with a line.
 
-    Lines of earlier versions have no census until an allocator counts them, so nobody in them sees a place that leaves out people ahead.
+    Lines of earlier versions have no census until an allocator counts them, so nobody sees a position that ignores people ahead.
     """
     if dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)") is None:
         dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), "attribute_not_exists(pk)")

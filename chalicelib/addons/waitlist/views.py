@@ -18,8 +18,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
-    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. The three are null while they are not
-    known. `offer` is a reservation, which must be paid before it expires like any other reservation. `max_price_cents` is the highest
+    farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are
+    unknown. `offer` is a reservation, which must be paid before it expires, like any other reservation. `max_price_cents` is the highest
     accepted price of one ticket.
     """
 
