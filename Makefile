@@ -24,7 +24,7 @@ help:
 	@echo "                 RELOAD=1               restart after each edit of the code or the bootstrap file"
 	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"
 	@echo "                 .env                   set any of these for every run (example: .env.example)"
-	@echo "make plan      show what the bootstrap file would change in the running make run, also for sold and held tickets"
+	@echo "make plan      show what the bootstrap file would change in the running make run, including sold and held tickets"
 	@echo "make apply     put the bootstrap file on sale; ask before closing or shrinking something (YES=1: do not ask)"
 	@echo "make status    show which version of the catalog is on sale, since when and by whom"
 	@echo "                 STAGE=dev              all three: for a deployed stage instead (DATA=folder: for the run with that folder)"

@@ -186,7 +186,7 @@ def take_bounds(events: int = EVENTS, seconds: int = SECONDS) -> Iterator[Bound]
         measure("nothing has changed", snapshots.snapshot, snapshots.expire)
         measure("edit", edit)
         catalog = f"a catalog of {events:,} events"
-        yield Bound(f"{catalog}: trips of a start, also the first after an upgrade", max(start, after_upgrade), "s", 1)
+        yield Bound(f"{catalog}: trips of a start, even the first after an upgrade", max(start, after_upgrade), "s", 1)
         yield Bound(f"{catalog}: processor time of a start", cpu, "ms", 300)
         yield Bound(f"{catalog}: largest reply of GET /events", largest_list(api), "bytes", 1_000_000)
         with sequential_calls():

@@ -55,7 +55,7 @@ def _parser() -> ArgumentParser:
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
         ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),
-        ("plan", commands.plan, "show what apply would change, also for sold and held tickets"),
+        ("plan", commands.plan, "show what apply would change, including sold and held tickets"),
         ("apply", commands.apply, "put the content of the files on sale, all or nothing"),
         ("drift", commands.drift, "compare the store with the files; exits with 1 if they differ"),
     ):
