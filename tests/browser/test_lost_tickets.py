@@ -40,6 +40,27 @@ def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id,
     invariants.check(time.now)
 
 
+def test_a_link_that_was_used_is_replaced_by_a_new_one(new_buyer, event_id, mailbox: Mailbox):  # noqa: F811
+    buyer = new_buyer()
+    buy(buyer, event_id)
+    buyer.page.goto("/find-tickets")
+    buyer.page.get_by_label("Email address").fill("guest@example.con")
+    buyer.press("Send the link")
+    buyer.see("We have sent an email to guest@example.con")
+    buyer.press("Request a new link")  # to another address
+    buyer.page.get_by_label("Email address").fill("guest@example.com")
+    buyer.press("Send the link")
+    buyer.see("We have sent an email to guest@example.com")
+    used = f"/find-tickets#token={mailbox.token('find_tickets')}"
+    for answer in ("1 ticket", "This link has expired or has already been used."):
+        buyer.page.goto("/")
+        buyer.page.goto(used)
+        buyer.press("Find my tickets")
+        buyer.see(answer)
+    expect(buyer.page.get_by_role("main").get_by_role("button")).to_have_text("Send the link")
+    expect(buyer.page.get_by_label("Email address")).to_have_value("guest@example.com")
+
+
 @pytest.mark.journey
 def test_a_guest_who_lost_the_phone_gets_in(door, new_buyer, new_staff, mailbox: Mailbox):  # noqa: F811
     """Buy on one phone, lose it, find the tickets on another one by the address alone, and be let in."""

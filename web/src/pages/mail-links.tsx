@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type TicketReturn } from "../api";
 import { money } from "../formats";
-import { Outcome } from "../parts/failure";
+import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
@@ -23,24 +23,27 @@ export function VerifyEmail() {
   const [isDone, setDone] = useState(false);
   const [needsPassword, setNeedsPassword] = useState(false);
   const hasAccount = useBuyer().buyer?.kind === "account";
-  const [hasToken, setHasToken] = useState(token() !== "");
+  const link = useLink();
   useTitle(t.account.verify);
-  const submit = async ({ current_password }: Record<string, string>) => {
-    try {
-      await verifyEmail(token(), current_password);
-    } catch (error) {
-      if (needsPassword || !(error instanceof ApiFailure) || error.code !== "wrong_password") throw error;
-      setNeedsPassword(true);
-      return;
-    }
-    setDone(true);
-  };
+  const submit = ({ current_password }: Record<string, string>) =>
+    link.follow(async () => {
+      try {
+        await verifyEmail(token(), current_password);
+      } catch (error) {
+        if (needsPassword || !(error instanceof ApiFailure) || error.code !== "wrong_password") throw error;
+        setNeedsPassword(true);
+        return;
+      }
+      setDone(true);
+    });
   return (
     <div class="page page-narrow">
       <h1>{t.account.verify}</h1>
       {isDone ? (
         <Done title={t.account.verified} hasAccount={hasAccount} />
-      ) : hasToken ? (
+      ) : link.isNeeded ? (
+        <MailLink link={link} text={t.account.verifyAgain} mail={mailVerification} sentText={t.register.mailedText} />
+      ) : (
         <>
           <Form onSubmit={submit} button={t.account.confirm}>
             {(errorOf) =>
@@ -59,12 +62,8 @@ export function VerifyEmail() {
               <a href="/forgot-password">{t.account.verifyNoPassword}</a>
             </p>
           )}
-          <button type="button" class="link" onClick={() => setHasToken(false)}>
-            {t.account.newLink}
-          </button>
+          <NewLink link={link} />
         </>
-      ) : (
-        <MailLink text={t.account.verifyAgain} mail={mailVerification} sentText={t.register.mailedText} />
       )}
     </div>
   );
@@ -77,12 +76,12 @@ export function FindTickets() {
   const [isErased, setErased] = useState(false);
   const [returned, setReturned] = useState<TicketReturn | null>(null);
   const [scanned, setScanned] = useState<string | null>(null);
-  const [hasToken, setHasToken] = useState(token() !== "");
+  const link = useLink();
   useTitle(t.find.title);
   const tickets = found?.tickets.filter(({ ticket }) => !isOver(ticket)) ?? [];
   const usable = tickets.filter(({ ticket, qr_svg }) => qr_svg && isUsable(ticket));
   const codes = Object.fromEntries(usable.map(({ ticket, qr_svg }) => [ticket.code, qr_svg]));
-  const submit = async () => setFound(await openTickets(token()));
+  const submit = () => link.follow(async () => setFound(await openTickets(token())));
   const giveBack = async (offer: TicketReturn) => {
     await returnFoundTickets(found!.data_token ?? token(), offer.order_id);
     setFound({
@@ -128,17 +127,15 @@ export function FindTickets() {
             found.data_token && <OwnData hasAccount={false} token={found.data_token} onErased={() => setErased(true)} />
           )}
         </>
-      ) : hasToken ? (
+      ) : link.isNeeded ? (
+        <MailLink link={link} text={t.find.text} mail={mailTickets} sentText={t.account.sentText} />
+      ) : (
         <>
           <Form onSubmit={submit} button={t.find.title}>
             {() => <p>{text}</p>}
           </Form>
-          <button type="button" class="link" onClick={() => setHasToken(false)}>
-            {t.account.newLink}
-          </button>
+          <NewLink link={link} />
         </>
-      ) : (
-        <MailLink text={t.find.text} mail={mailTickets} sentText={t.account.sentText} />
       )}
     </div>
   );
@@ -155,14 +152,43 @@ export function ForgotPassword() {
   );
 }
 
+/** The link that the visitor has opened. A new one is needed if it has no token, if the API says that it is dead, or if the visitor wants one. */
+function useLink() {
+  const [isNeeded, setNeeded] = useState(token() === "");
+  const [dead, setDead] = useState<ApiFailure | null>(null);
+  const follow = async (action: () => Promise<void>) => {
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof ApiFailure) || error.code !== "link_expired") throw error;
+      setDead(error);
+      setNeeded(true);
+    }
+  };
+  return { isNeeded, dead, follow, ask: () => setNeeded(true) };
+}
+
+type Link = ReturnType<typeof useLink>;
+
+function NewLink({ link }: { link: Link }) {
+  const { t } = useTexts();
+  return (
+    <button type="button" class="link" onClick={link.ask}>
+      {t.account.newLink}
+    </button>
+  );
+}
+
 interface MailLinkProps {
+  /** The link that has to be replaced, if the visitor has one. */
+  link?: Link;
   text: string;
   /** Sends the link to an address. */
   mail: (email: string) => Promise<unknown>;
   sentText: (email: string) => string;
 }
 
-function MailLink({ text, mail, sentText }: MailLinkProps) {
+function MailLink({ link, text, mail, sentText }: MailLinkProps) {
   const { t } = useTexts();
   const [email, setEmail] = useKept("fairgate.email", "");
   const [isSent, setSent] = useState(false);
@@ -174,11 +200,19 @@ function MailLink({ text, mail, sentText }: MailLinkProps) {
     return (
       <Outcome tone="good" title={t.account.mailSent}>
         <p>{sentText(email.trim())}</p>
+        <button type="button" class="link" onClick={() => setSent(false)}>
+          {t.account.newLink}
+        </button>
       </Outcome>
     );
   }
   return (
     <>
+      {link?.dead && (
+        <div tabIndex={-1} ref={takeFocus}>
+          <Failure failure={link.dead} />
+        </div>
+      )}
       <p class="lead">{text}</p>
       <Form onSubmit={submit} button={t.account.sendLink}>
         {(errorOf) => <EmailField value={email} onValue={setEmail} error={errorOf("email")} />}
@@ -190,24 +224,26 @@ function MailLink({ text, mail, sentText }: MailLinkProps) {
 export function ResetPassword() {
   const { t } = useTexts();
   const [isDone, setDone] = useState(false);
+  const link = useLink();
   useTitle(t.account.reset);
-  const submit = async ({ password }: Record<string, string>) => {
-    await resetPassword(token(), password!);
-    setDone(true);
-  };
+  const submit = ({ password }: Record<string, string>) =>
+    link.follow(async () => {
+      await resetPassword(token(), password!);
+      setDone(true);
+    });
   return (
     <div class="page page-narrow">
       <h1>{t.account.reset}</h1>
       {isDone ? (
         <Done title={t.account.wasReset} />
+      ) : link.isNeeded ? (
+        <MailLink link={link} text={t.account.forgotText} mail={mailReset} sentText={t.account.sentText} />
       ) : (
         <>
           <Form onSubmit={submit} button={t.account.setPassword}>
             {(errorOf) => <PasswordField label={t.form.newPassword} isNew error={errorOf("password")} />}
           </Form>
-          <p>
-            <a href="/forgot-password">{t.account.newLink}</a>
-          </p>
+          <NewLink link={link} />
         </>
       )}
     </div>
