@@ -113,6 +113,25 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
 
 
 @pytest.mark.usefixtures("own_page")
+def test_a_declined_card_is_explained_in_the_language_of_the_page(new_buyer, shop):
+    buyer = _buyer_with_element(new_buyer, shop)
+    buyer.page.get_by_label("Language").select_option("es")
+    reasons = {
+        DECLINED: "Tu tarjeta no tiene fondos suficientes.",
+        "pm_card_chargeDeclinedExpiredCard": "Tu tarjeta está caducada.",
+        "pm_card_chargeDeclinedIncorrectCvc": "El código de seguridad de la tarjeta no es correcto.",
+        "pm_card_chargeDeclinedProcessingError": "No se ha podido procesar tu tarjeta.",
+        "pm_card_visa_chargeDeclinedStolenCard": "Tu tarjeta ha sido rechazada.",
+    }
+    for card, reason in reasons.items():
+        buyer.page.get_by_label("Tarjeta").fill(card)
+        buyer.page.get_by_role("button", name="Pagar").click()
+        expect(buyer.page.get_by_role("alert").get_by_role("paragraph").first).to_have_text(reason)
+    buyer.page.get_by_label("Idioma").select_option("en")
+    buyer.see("Your card was declined.")
+
+
+@pytest.mark.usefixtures("own_page")
 def test_the_card_form_changes_language_and_keeps_what_was_typed(new_buyer, shop):
     buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.get_by_label("Card").fill(VISA)

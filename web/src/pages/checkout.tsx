@@ -18,6 +18,7 @@ import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/qu
 import { forgetReservation, reservedEventName } from "../reserved";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
+import type { Texts } from "../texts/en";
 
 export function Checkout() {
   const eventId = useRoute().params.eventId!;
@@ -137,7 +138,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           setCodeRefusal(error);
         } else if (error.details.payment_status === "requires_payment_method") {
           setSimulate("success");
-          setRefusal({});
+          setRefusal(session?.payment?.provider === "simulated" ? { code: "card_declined" } : {});
         } else throw error;
       }
     });
@@ -322,7 +323,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           )}
           {refusal && (
             <div class="notice notice-bad" role="alert">
-              <p>{refusal.reason ?? (session.payment?.provider === "simulated" ? t.checkout.declined : t.checkout.notPaid)}</p>
+              <p>{refusalText(refusal, t)}</p>
               <p>{t.checkout.notCharged}</p>
             </div>
           )}
@@ -344,6 +345,10 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       </details>
     </>
   );
+}
+
+function refusalText({ code }: PaymentRefusal, t: Texts): string {
+  return code ? (t.checkout.declines[code] ?? t.checkout.declined) : t.checkout.notPaid;
 }
 
 /** The reservation without the discount of a promo code. */

@@ -25,9 +25,9 @@ export function reloadForPayment(): boolean {
   return isElsewhere;
 }
 
-/** Why the payment failed: the provider's message for the buyer, if any. */
+/** Why the payment failed: the provider's code for the reason, if the card was declined or the form is not complete. */
 export interface PaymentRefusal {
-  reason?: string | undefined;
+  code?: string | undefined;
 }
 
 /** The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success. */
@@ -75,7 +75,8 @@ export function usePaymentElement(keys: Keys | null) {
     const { error } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnUrl }, redirect: "if_required" });
     const status = error?.payment_intent?.status;
     if (!error || status === "succeeded" || status === "processing") return null; // possibly paid in another tab
-    return { reason: error.type === "card_error" || error.type === "validation_error" ? error.message : undefined };
+    if (error.type === "validation_error") return { code: error.type };
+    return error.type === "card_error" ? { code: error.decline_code ?? error.code ?? "card_declined" } : {};
   };
   return { box, state, retry: () => setAttempt((count) => count + 1), pay };
 }

@@ -216,6 +216,17 @@ export const en = {
     formMissing: "The payment form could not be loaded. Check your connection, make sure that nothing blocks js.stripe.com, and try again. We hold your tickets until your time runs out.",
     notPaid: "The payment was not completed.",
     declined: "Your card was declined.",
+    /** By the payment provider's code. Other reasons are shown as `declined`. */
+    declines: {
+      insufficient_funds: "Your card has insufficient funds.",
+      expired_card: "Your card has expired.",
+      incorrect_cvc: "Your card's security code is incorrect.",
+      incorrect_number: "Your card number is incorrect.",
+      card_velocity_exceeded: "Your card has reached its limit.",
+      card_not_supported: "Your card does not support this kind of purchase.",
+      processing_error: "Your card could not be processed.",
+      validation_error: "Please check what you entered in the payment form.",
+    } as Record<string, string>,
     notCharged: "You have not been charged, and we still hold your tickets. Try again, or pay another way.",
     atBank: "Your bank is processing the payment",
     atBankNote: "Some payment methods take several days. We hold your tickets until the bank decides. Once the payment is confirmed, they appear under My tickets. You can close this page.",
