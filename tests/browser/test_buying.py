@@ -62,7 +62,7 @@ def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buy
     second.page.get_by_label("Ticket 1, Floor").fill("Bob")
     second.pay("Card is declined")
     second.see("Your card was declined.")
-    second.see("we still hold your tickets")
+    second.see("we still hold your ticket.")
     time.advance(5)  # figures that are shown may be some seconds old
     line = api.get(f"/events/{drop_id}/availability").json["availability"][0]
     assert (line["available"], line["reserved"], line["sold"]) == (7, 1, 2)

@@ -122,7 +122,7 @@ def test_a_guest_deletes_their_data_by_keyboard_in_spanish(new_buyer, time, even
     buyer.press("Reservar entradas")
     buyer.see("Compras como invitado")
     page.get_by_text("Cancelar la reserva").click()
-    buyer.press("Renunciar a mis entradas")
+    buyer.press("Renunciar a mi entrada")
     buyer.see("No tienes entradas reservadas")
     page.goto("/account")
     page.get_by_text("Eliminar mis datos").focus()

@@ -69,7 +69,7 @@ def test_the_end_of_a_hold_that_could_not_be_asked_for_is_tried_again(new_buyer,
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose("Floor", 1)
-    buyer.see("Your tickets are held for")  # a hold that is over before it is loaded is none
+    buyer.see("Your ticket is held for")  # a hold that is over before it is loaded is none
     fail(buyer, "**/checkout/sessions/*")
     time.advance(300)
     buyer.page.clock.pause_at(time.now)  # so that the page does not ask again by itself

@@ -241,7 +241,7 @@ def checkout_for_free(stage: Stage) -> None:
     event_id = stage.create_event("Open Rehearsal", "Orchard Concert House, Boston", {**FRONT_ROWS, "price_cents": 0})
     stage.open(f"/events/{event_id}")
     stage.buyer.choose("Front rows", 1)
-    expect(stage.page.get_by_role("button", name="Get the tickets")).to_be_visible()
+    expect(stage.page.get_by_role("button", name="Get the ticket")).to_be_visible()
 
 
 def checkout_given_back(stage: Stage) -> None:

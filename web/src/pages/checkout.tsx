@@ -218,7 +218,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   if (seconds <= 0 && !isWorking) return <Over reservation={reservation} finish={finish} />;
   return (
     <>
-      <HoldClock seconds={seconds} />
+      <HoldClock seconds={seconds} count={tickets.length} />
       <section class="panel ticket">
         <h2>{t.checkout.order}</h2>
         {eventName && <p>{eventName}</p>}
@@ -255,7 +255,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
             {t.checkout.details}
           </h2>
           {hasAccount && toConfirm && <p class="small">{t.register.confirmLater(toConfirm)}</p>}
-          {!hasAccount && <BuyerEmail value={email} onValue={setEmail} note={ADDONS.messages ? t.checkout.emailNote : undefined} />}
+          {!hasAccount && <BuyerEmail value={email} onValue={setEmail} note={ADDONS.messages ? t.checkout.emailNote(tickets.length) : undefined} />}
           <fieldset>
             <legend>{t.checkout.names}</legend>
             <p class="small">{isNamed ? t.checkout.namesNeeded : t.checkout.namesNote}</p>
@@ -287,7 +287,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
           <button type="submit" class="button" aria-disabled={isWorking}>
-            {isWorking ? t.checkout.working : isFree ? t.checkout.getFree : t.checkout.toPayment}
+            {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>
         </form>
       ) : (
@@ -324,7 +324,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           {refusal && (
             <div class="notice notice-bad" role="alert">
               <p>{refusalText(refusal, t)}</p>
-              <p>{t.checkout.notCharged}</p>
+              <p>{t.checkout.notCharged(tickets.length)}</p>
             </div>
           )}
           <button type="submit" class="button" aria-disabled={isWorking} disabled={Boolean(session.payment?.client_secret) && element.state !== "ready"}>
@@ -338,9 +338,9 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       <SellerNote eventId={eventId} />
       <details class="two-steps">
         <summary>{t.checkout.cancel}</summary>
-        <p>{t.checkout.cancelText}</p>
+        <p>{t.checkout.cancelText(tickets.length)}</p>
         <button type="button" class="button button-quiet" onClick={cancel} aria-disabled={isWorking}>
-          {t.checkout.cancelNow}
+          {t.checkout.cancelNow(tickets.length)}
         </button>
       </details>
     </>

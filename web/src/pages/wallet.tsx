@@ -94,7 +94,7 @@ function Done({ placed }: { placed: OrderWithTickets | null }) {
   return (
     <Outcome tone="good" title={t.checkout.doneTitle}>
       <p>
-        {order && !isFree && t.checkout.donePaid} {t.checkout.doneText}
+        {order && !isFree && t.checkout.donePaid} {t.checkout.doneText(order?.quantity)}
       </p>
       {order && (
         <>

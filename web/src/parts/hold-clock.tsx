@@ -8,13 +8,13 @@ const HOUR = 3600;
 const TEN_MINUTES = 600;
 
 /** The clock of a checkout. It warns in the last minute. */
-export function HoldClock({ seconds }: { seconds: number }) {
+export function HoldClock({ seconds, count }: { seconds: number; count: number }) {
   const { t } = useTexts();
   const isSoon = seconds < WARN_SECONDS;
   return (
     <div class={`hold ${isSoon ? "hold-soon" : ""}`}>
       <p class="hold-left">
-        <span>{t.checkout.hold}</span> <strong role="timer">{clock(seconds)}</strong>
+        <span>{t.checkout.hold(count)}</span> <strong role="timer">{clock(seconds)}</strong>
       </p>
       {isSoon && <p class="small">{t.checkout.holdSoon}</p>}
       <SpokenHold seconds={seconds} />

@@ -6,6 +6,7 @@ import { waitlistTexts } from "./en-waitlist";
 const plural = new Intl.PluralRules("en");
 const people = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "person" : "people"}`;
 const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "ticket" : "tickets"}`;
+const yours = (count: number) => (count === 1 ? "your ticket" : "your tickets");
 const safe = "Your tickets and your place in line are safe. Tickets on hold stay yours until your time runs out.";
 
 export const en = {
@@ -205,8 +206,8 @@ export const en = {
 
   checkout: {
     title: "Checkout",
-    hold: "Your tickets are held for",
-    holdSoon: "Less than a minute left. Finish now, or your tickets will be released.",
+    hold: (count: number) => (count === 1 ? "Your ticket is held for" : "Your tickets are held for"),
+    holdSoon: "Less than a minute left. Finish now, or you will lose your reservation.",
     holdAnnounce: (seconds: number) =>
       seconds > 3600
         ? `Less than ${seconds / 3600} hours left to pay.`
@@ -227,13 +228,13 @@ export const en = {
       processing_error: "Your card could not be processed.",
       validation_error: "Please check what you entered in the payment form.",
     } as Record<string, string>,
-    notCharged: "You have not been charged, and we still hold your tickets. Try again, or pay another way.",
+    notCharged: (count: number) => `You have not been charged, and we still hold ${yours(count)}. Try again, or pay another way.`,
     atBank: "Your bank is processing the payment",
     atBankNote: "Some payment methods take several days. We hold your tickets until the bank decides. Once the payment is confirmed, they appear under My tickets. You can close this page.",
     order: "Your order",
     details: "Your details",
     toDetails: "Back to your details",
-    emailNote: "We send your tickets and your order number to this address.",
+    emailNote: (count: number) => `We send ${yours(count)} and your order number to this address.`,
     emailMeant: (address: string) => `Did you mean ${address}?`,
     names: "Who is coming?",
     namesNote: "Optional. We save the names with your order.",
@@ -252,12 +253,13 @@ export const en = {
     approve: "Card is accepted",
     decline: "Card is declined",
     pay: (amount: string) => `Pay ${amount}`,
-    getFree: "Get the tickets",
+    getFree: (count: number) => (count === 1 ? "Get the ticket" : "Get the tickets"),
     working: "One moment…",
     elsewhere: "You pay on our payment provider's page and then return here.",
     cancel: "Cancel the reservation",
-    cancelText: "Your tickets go back on sale at once, and you may not get them again.",
-    cancelNow: "Give up my tickets",
+    cancelText: (count: number) =>
+      count === 1 ? "Your ticket goes back on sale at once, and you may not get it again." : "Your tickets go back on sale at once, and you may not get them again.",
+    cancelNow: (count: number) => (count === 1 ? "Give up my ticket" : "Give up my tickets"),
     checking: "Checking your payment…",
     checkingDown: "We cannot reach the shop at the moment, but this page keeps trying. If you have paid, your payment is safe: you get either your tickets or your money back.",
     checkingNote: "This takes a few seconds. You can close this page: your tickets appear under My tickets as soon as the payment is confirmed.",
@@ -270,7 +272,7 @@ export const en = {
     again: "Choose again",
     doneTitle: "You are going!",
     donePaid: "Your payment is complete.",
-    doneText: "Here are your tickets.",
+    doneText: (count?: number) => (count === 1 ? "Here is your ticket." : "Here are your tickets."),
     others: "Your other tickets",
   },
 

@@ -7,6 +7,7 @@ import { waitlistTexts } from "./es-waitlist";
 const plural = new Intl.PluralRules("es");
 const people = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "persona" : "personas"}`;
 const tickets = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "entrada" : "entradas"}`;
+const the = (count: number) => (count === 1 ? "la entrada" : "las entradas");
 const safe = "No pierdes tus entradas ni tu puesto en la cola, y te guardamos las reservas hasta que se agote el tiempo.";
 
 export const es: Texts = {
@@ -206,7 +207,7 @@ export const es: Texts = {
 
   checkout: {
     title: "Compra",
-    hold: "Te guardamos las entradas",
+    hold: (count) => `Te guardamos ${the(count)} durante`,
     holdSoon: "Queda menos de un minuto. Termina ahora o perderás la reserva.",
     holdAnnounce: (seconds) =>
       seconds > 3600
@@ -229,13 +230,13 @@ export const es: Texts = {
       processing_error: "No se ha podido procesar tu tarjeta.",
       validation_error: "Revisa lo que has escrito en el formulario de pago.",
     },
-    notCharged: "No te hemos cobrado nada y te seguimos guardando las entradas. Vuelve a intentarlo o paga de otra forma.",
+    notCharged: (count) => `No te hemos cobrado nada y te seguimos guardando ${the(count)}. Vuelve a intentarlo o paga de otra forma.`,
     atBank: "Tu banco está tramitando el pago",
     atBankNote: "Algunas formas de pago tardan varios días. Te guardamos las entradas hasta que responda el banco. Si acepta el pago, las verás en Mis entradas. Puedes cerrar esta página.",
     order: "Tu pedido",
     details: "Tus datos",
     toDetails: "Volver a tus datos",
-    emailNote: "Enviamos tus entradas y tu número de pedido a esta dirección.",
+    emailNote: (count) => `Enviamos ${the(count)} y tu número de pedido a esta dirección.`,
     emailMeant: (address) => `¿Querías decir ${address}?`,
     names: "¿Quién viene?",
     namesNote: "Opcional. Guardamos los nombres con tu pedido.",
@@ -254,12 +255,13 @@ export const es: Texts = {
     approve: "Tarjeta aceptada",
     decline: "Tarjeta rechazada",
     pay: (amount) => `Pagar ${amount}`,
-    getFree: "Obtener las entradas",
+    getFree: (count) => `Obtener ${the(count)}`,
     working: "Un momento…",
     elsewhere: "Pagarás en la página de nuestro proveedor de pagos y después volverás aquí.",
     cancel: "Cancelar la reserva",
-    cancelText: "Tus entradas volverán a la venta al momento y puede que no consigas otras.",
-    cancelNow: "Renunciar a mis entradas",
+    cancelText: (count) =>
+      count === 1 ? "Tu entrada volverá a la venta al momento y puede que no consigas otra." : "Tus entradas volverán a la venta al momento y puede que no consigas otras.",
+    cancelNow: (count) => (count === 1 ? "Renunciar a mi entrada" : "Renunciar a mis entradas"),
     checking: "Comprobando tu pago…",
     checkingDown: "Ahora mismo no podemos conectar con la tienda, pero esta página lo sigue intentando. Si has pagado, no pierdes el dinero: recibirás tus entradas o te lo devolveremos.",
     checkingNote: "Tardará unos segundos. Puedes cerrar la página: verás las entradas en Mis entradas en cuanto se confirme el pago.",
@@ -272,7 +274,7 @@ export const es: Texts = {
     again: "Volver a elegir",
     doneTitle: "¡Nos vemos allí!",
     donePaid: "Tu pago se ha completado.",
-    doneText: "Aquí tienes tus entradas.",
+    doneText: (count) => (count === 1 ? "Aquí tienes tu entrada." : "Aquí tienes tus entradas."),
     others: "Tus otras entradas",
   },
 
