@@ -9,7 +9,7 @@ from chalicelib.foundation import settings
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.browser import stripe_js
-from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, VISA
+from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, REFUNDS_PENDING, VISA
 
 TIER = "Floor"
 LAST_TIER_TICKETS = 4
@@ -255,6 +255,22 @@ def test_a_late_payment_is_explained_with_the_state_of_its_refund(new_buyer, sho
     buyer.see("$100")
     buyer.see("We have sent the money back to the card or account you paid with.")
     invariants.check(time.now)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_an_order_is_shown_as_refunded_once_the_money_has_been_sent(new_buyer, shop):
+    buyer = _buyer_with_element(new_buyer, shop)
+    _pay(buyer, REFUNDS_PENDING)
+    buyer.see_tickets(2)
+    [purchase] = store.scan_purchases()
+    assert builders.refund(shop.api, purchase.id).status == 201
+    for path in (f"/orders/{purchase.id}", "/orders"):
+        buyer.page.goto(path)
+        expect(buyer.page.locator(".status")).to_have_text("Refund on its way")
+    shop.fake.complete_pending()
+    shop.fake.deliver()
+    buyer.page.reload()
+    expect(buyer.page.locator(".status")).to_have_text("Refunded")
 
 
 @pytest.mark.journey

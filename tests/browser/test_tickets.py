@@ -291,7 +291,7 @@ def test_a_refunded_ticket_says_where_its_money_is(holder, api, time):
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 2)).status == 201
     holder.page.reload()
     holder.see_tickets(1)
-    refunds = holder.page.get_by_role("region", name="Refunded tickets")
+    refunds = holder.page.get_by_role("region", name="Refunds")
     expect(refunds).to_contain_text("Ticket 2, Floor")
     expect(refunds).to_contain_text("$50")
     expect(refunds).to_contain_text("This is a demo, so no money moved.")

@@ -103,7 +103,7 @@ def order_with_a_refund_that_is_tried_again(stage: CardStage) -> None:
 def wallet_with_a_refund_on_its_way(stage: CardStage) -> None:
     _refund(stage, REFUNDS_PENDING)
     stage.page.goto("/tickets")
-    stage.buyer.see("Refunded tickets")
+    expect(stage.buyer.heading("Refunds")).to_be_visible()
 
 
 def _refund(stage: CardStage, card: str) -> None:

@@ -34,7 +34,7 @@ def wallet_with_a_refund(stage: Stage) -> None:
     order_id = response.value.json()["tickets"][0]["order_id"]
     builders.refund(stage.api, order_id, tickets=builders.ticket_ids(order_id, 2))
     stage.page.reload()
-    stage.buyer.see("Refunded tickets")
+    expect(stage.buyer.heading("Refunds")).to_be_visible()
     stage.buyer.see_tickets(1)
 
 

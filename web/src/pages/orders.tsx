@@ -9,7 +9,7 @@ import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
-import { RefundState } from "../parts/refunds";
+import { OrderStatus, RefundState } from "../parts/refunds";
 import { ReturnPanel } from "../parts/return-panel";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -87,7 +87,7 @@ function OrderLine({ order, event }: { order: Order; event: string }) {
         <time dateTime={order.created_at}>{day(order.created_at, timezone, locale)}</time> · {t.orders.tickets(order.quantity)} · <span class="code">{order.number}</span>
       </p>
       <p class="order-end">
-        <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
+        <OrderStatus order={order} />
         <strong class="numbers">{order.total_price_cents === 0 ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
       </p>
     </li>
@@ -153,7 +153,7 @@ function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTicket
       <section class="panel ticket receipt">
         <div class="order-end">
           <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>
-          <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
+          <OrderStatus order={order} />
         </div>
         <dl class="facts">
           <dt>{t.orders.number}</dt>

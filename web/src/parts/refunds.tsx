@@ -1,6 +1,6 @@
 /** The refunded tickets and the state of each refund. */
 
-import type { OrderWithTickets, Refund } from "../api";
+import type { Order, OrderWithTickets, Refund } from "../api";
 import { day, money } from "../formats";
 import { useTexts } from "../texts";
 
@@ -36,6 +36,13 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
       </ul>
     </section>
   );
+}
+
+/** The status of an order. It is refunded only once the provider has sent all the money back. */
+export function OrderStatus({ order }: { order: Order }) {
+  const { t } = useTexts();
+  const isOnItsWay = order.refunds.some(({ status }) => status !== "succeeded");
+  return <span class={`status status-${isOnItsWay ? "pending" : order.status}`}>{isOnItsWay ? t.refunds.onItsWay : t.orders.states[order.status]}</span>;
 }
 
 /** The state of a refund, in the same words on every page. */

@@ -360,7 +360,8 @@ export const en = {
   },
 
   refunds: {
-    title: "Refunded tickets",
+    title: "Refunds",
+    onItsWay: "Refund on its way",
     ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
     notValid: "no longer valid",
     states: {

@@ -158,7 +158,7 @@ export const accountTexts: typeof english = {
     states: {
       pending: "Pendiente de pago",
       paid: "Pagado",
-      partially_refunded: "Reembolsado parcialmente",
+      partially_refunded: "Reembolsado en parte",
       refunded: "Reembolsado",
       cancelled: "Cancelado",
       expired: "No pagado a tiempo",

@@ -362,7 +362,8 @@ export const es: Texts = {
   },
 
   refunds: {
-    title: "Entradas reembolsadas",
+    title: "Reembolsos",
+    onItsWay: "Reembolso en camino",
     ticket: (number, tier) => `Entrada ${number}, ${tier}`,
     notValid: "ya no es válida",
     states: {
