@@ -300,6 +300,20 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     new_visitor.see("The key matches the published fingerprint")  # without having seen it before, nobody can say more
 
 
+def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.join(drop_id)
+    buyer.page.evaluate("([name, noted]) => localStorage.setItem(name, noted)", [f"fairgate.fingerprint.{drop_id}", f"1 {'ab' * 32}"])
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.see("It is your turn")
+    headings = buyer.page.get_by_role("main").get_by_role("heading", level=2)
+    expect(headings.first).to_have_text("Warning: the key does not match the fingerprint")
+    expect(headings.filter(has_text="Warning")).to_have_count(1)
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.see("What the check does not prove")
+    expect(buyer.page.get_by_text("That is why it is fair")).to_have_count(0)
+
+
 def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     buyer.join(drop_id)

@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getEvent, type EventWithTiers } from "../api";
-import { DrawVerdict, isOff } from "../parts/draw-verdict";
+import { DrawVerdict, isBroken, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
@@ -113,9 +113,11 @@ export function Explanation({ place }: { place: PlaceView }) {
           </li>
         ))}
       </ol>
-      <p>
-        <strong>{d.why}</strong>
-      </p>
+      {!isBroken(place) && (
+        <p>
+          <strong>{d.why}</strong>
+        </p>
+      )}
       <h2>{d.limits}</h2>
       <p>{d.limitsIntro}</p>
       <ul class="draw-limits">

@@ -6,7 +6,7 @@ import { getAvailability, getEvent, getReservation, type EventWithTiers } from "
 import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
-import { DrawCheck } from "../parts/draw-verdict";
+import { DrawCheck, DrawVerdict, isBroken } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
@@ -50,6 +50,7 @@ export function WaitingRoom() {
       </p>
       <h1>{t.line.title}</h1>
       <p class="lead">{event?.name ?? "\u00a0"}</p>
+      {isBroken(place) && <DrawVerdict place={place} />}
       {failure && !event && <Failure failure={failure} retry={reload} />}
       {place.isOffline && place.room && place.token && (
         <div class="notice">

@@ -19,10 +19,14 @@ const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Exp
 /** Whether nobody can be drawn any more. */
 export const isOff = ({ key, stopped }: State) => key === null && (stopped === "closed" || stopped === "cancelled");
 
+/** Whether the key does not match the fingerprint, which buyers should know before they buy. */
+export const isBroken = ({ draw }: PlaceView) => draw?.isKept === false;
+
 /** Null until the check has been made. */
-function verdictOf({ room, draw, status }: PlaceView): Verdict | null {
+function verdictOf(place: PlaceView): Verdict | null {
+  const { room, draw, status } = place;
   if (!room || !draw) return null;
-  if (!draw.isKept) return "broken";
+  if (isBroken(place)) return "broken";
   if (room.key === null) return isOff(room) ? "off" : "before";
   if (room.n === 0) return "empty";
   if (draw.isLate) return "late";
@@ -36,20 +40,23 @@ export function DrawVerdict({ place }: { place: PlaceView }) {
   if (verdict === null) return null;
   const { title, text } = t.draw.verdicts[verdict];
   return (
-    <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`}>
+    <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`} role={verdict === "broken" ? "alert" : undefined}>
       <h2>{title}</h2>
       <p>{text}</p>
     </section>
   );
 }
 
-/** The verdict in the waiting room, with the explanation folded. The public page opens in another tab, so that nobody misses their turn. */
+/**
+ * The verdict in the waiting room, which shows a warning at its top instead, with the explanation folded. The public page opens in another
+ * tab, so that nobody misses their turn.
+ */
 export function DrawCheck({ place, eventId }: { place: PlaceView; eventId: string }) {
   const { t } = useTexts();
   const [wasOpened, setOpened] = useState(false);
   return (
     <>
-      <DrawVerdict place={place} />
+      {!isBroken(place) && <DrawVerdict place={place} />}
       <details class="draw" onToggle={() => setOpened(true)}>
         <summary>{t.draw.check}</summary>
         <ErrorBoundary>{wasOpened && <Explanation place={place} />}</ErrorBoundary>

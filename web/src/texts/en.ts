@@ -206,7 +206,7 @@ export const en = {
 
   checkout: {
     title: "Checkout",
-    hold: (count: number) => (count === 1 ? "Your ticket is held for" : "Your tickets are held for"),
+    hold: (count: number): string => (count === 1 ? "Your ticket is held for" : "Your tickets are held for"),
     holdSoon: "Less than a minute left. Finish now, or you will lose your reservation.",
     holdAnnounce: (seconds: number) =>
       seconds > 3600
@@ -253,13 +253,13 @@ export const en = {
     approve: "Card is accepted",
     decline: "Card is declined",
     pay: (amount: string) => `Pay ${amount}`,
-    getFree: (count: number) => (count === 1 ? "Get the ticket" : "Get the tickets"),
+    getFree: (count: number): string => (count === 1 ? "Get the ticket" : "Get the tickets"),
     working: "One moment…",
     elsewhere: "You pay on our payment provider's page and then return here.",
     cancel: "Cancel the reservation",
-    cancelText: (count: number) =>
+    cancelText: (count: number): string =>
       count === 1 ? "Your ticket goes back on sale at once, and you may not get it again." : "Your tickets go back on sale at once, and you may not get them again.",
-    cancelNow: (count: number) => (count === 1 ? "Give up my ticket" : "Give up my tickets"),
+    cancelNow: (count: number): string => (count === 1 ? "Give up my ticket" : "Give up my tickets"),
     checking: "Checking your payment…",
     checkingDown: "We cannot reach the shop at the moment, but this page keeps trying. If you have paid, your payment is safe: you get either your tickets or your money back.",
     checkingNote: "This takes a few seconds. You can close this page: your tickets appear under My tickets as soon as the payment is confirmed.",
@@ -272,7 +272,7 @@ export const en = {
     again: "Choose again",
     doneTitle: "You are going!",
     donePaid: "Your payment is complete.",
-    doneText: (count?: number) => (count === 1 ? "Here is your ticket." : "Here are your tickets."),
+    doneText: (count?: number): string => (count === 1 ? "Here is your ticket." : "Here are your tickets."),
     others: "Your other tickets",
   },
 
