@@ -41,11 +41,16 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """The address is not allowed, for the reason in the message. `unresolved` is true if the host name currently has no address."""
+    """The address is not allowed, for the reason in the message. `rule` names the broken rule (see `InvalidInput`)."""
 
-    def __init__(self, message: str, *, unresolved: bool = False) -> None:
+    def __init__(self, message: str, *, rule: str) -> None:
         super().__init__(message)
-        self.unresolved = unresolved
+        self.rule = rule
+
+    @property
+    def unresolved(self) -> bool:
+        """Return whether the host name currently has no address."""
+        return self.rule == "url_host_not_found"
 
 
 class Destination(Struct, frozen=True):
@@ -61,24 +66,25 @@ def parse(url: str) -> Destination:
     """Parse an address and check its form, without looking up its name. Raises DestinationRefused."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # checked first, because urlsplit drops line feeds
         raise DestinationRefused(
-            f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets"
+            f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets",
+            rule="url_characters",
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise DestinationRefused("This is not a valid address.") from None
+        raise DestinationRefused("This is not a valid address.", rule="url_malformed") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and _allows_local()):
-        raise DestinationRefused("The address must begin with https://.")
+        raise DestinationRefused("The address must begin with https://.", rule="url_not_https")
     if "@" in parts.netloc or parts.fragment:
-        raise DestinationRefused("The address must not contain a user, a password or a fragment.")
+        raise DestinationRefused("The address must not contain a user, a password or a fragment.", rule="url_extra_parts")
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
-        raise DestinationRefused("The address must name a host in ASCII letters.")
+        raise DestinationRefused("The address must name a host in ASCII letters.", rule="url_host")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     standard = HTTPS_PORT if parts.scheme == "https" else HTTP_PORT
     port = standard if port is None else port
     if port != standard and not MIN_FREE_PORT <= port <= MAX_PORT:
-        raise DestinationRefused(f"The port must be {standard}, or {MIN_FREE_PORT} or higher.")
+        raise DestinationRefused(f"The port must be {standard}, or {MIN_FREE_PORT} or higher.", rule="url_port")
     return Destination("https" if parts.scheme == "https" else "http", parts.hostname, port, target)
 
 
@@ -86,13 +92,13 @@ def resolve(destination: Destination) -> list[str]:
     """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there is no address or an address is not public."""
     found = look_up(destination.host, destination.port)
     if not found:
-        raise DestinationRefused("The host name in the address could not be found.", unresolved=True)
+        raise DestinationRefused("The host name in the address could not be found.", rule="url_host_not_found")
     addresses = [_address(text) for text in found]
     for address in addresses:
         is_local = address == LOCAL and _allows_local()
         # Unencrypted requests may only go to this machine.
         if not is_local and (not is_public(address) or destination.scheme == "http"):
-            raise DestinationRefused("The address must point to a host on the public internet.")
+            raise DestinationRefused("The address must point to a host on the public internet.", rule="url_not_public")
     return [str(address) for address in sorted(addresses, key=lambda address: address.version)]
 
 
@@ -128,7 +134,7 @@ def _address(text: str) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text)
     except ValueError:
-        raise DestinationRefused("The address must point to a host on the public internet.") from None
+        raise DestinationRefused("The address must point to a host on the public internet.", rule="url_not_public") from None
 
 
 def _allows_local() -> bool:

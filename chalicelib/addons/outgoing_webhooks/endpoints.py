@@ -209,7 +209,7 @@ def _check_url(url: str) -> None:
     try:
         outbound_http.resolve(outbound_http.parse(url))
     except DestinationRefused as error:
-        raise InvalidInput(str(error), path="$.url") from None
+        raise InvalidInput(str(error), path="$.url", rule=error.rule) from None
 
 
 def _audit_item(endpoint: Endpoint, action: str, actor: str, now: int, details: dict[str, Any]) -> dynamo.TransactItem:

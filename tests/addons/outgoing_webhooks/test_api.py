@@ -67,6 +67,26 @@ def test_a_host_that_nobody_knows_is_refused(promoter, monkeypatch):
     assert (reply.status, reply.json["path"], reply.json["message"]) == (400, "$.url", "The host name in the address could not be found.")
 
 
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("my server", "url_characters"),
+        ("https://[::1/", "url_malformed"),
+        ("http://hooks.example.com/", "url_not_https"),
+        ("https://user:secret@hooks.example.com/", "url_extra_parts"),
+        ("https:///path", "url_host"),
+        ("https://hooks.example.com:22/", "url_port"),
+        ("https://hooks.example.com/", "url_host_not_found"),
+        ("https://10.0.0.1/", "url_not_public"),
+    ],
+)
+def test_a_refused_address_names_the_rule_that_pages_explain(promoter, monkeypatch, url, rule):
+    monkeypatch.setattr(outbound_http, "look_up", lambda host, port: ["10.0.0.1"] if host == "10.0.0.1" else [])
+    with settings.override(webhook_targets="public"):
+        reply = promoter.api.post(ENDPOINTS, json={"url": url}, token=builders.token(PROMOTER, "promoter"))
+    assert (reply.status, reply.json["path"], reply.json["rule"]) == (400, "$.url", rule)
+
+
 def test_a_changed_address_is_checked_too(promoter, receiver):
     endpoint = promoter.create(receiver)
     reply = promoter.send("PATCH", f"/{endpoint['id']}", url="https://192.168.0.1/")

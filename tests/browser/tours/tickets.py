@@ -131,6 +131,7 @@ def webhooks(manager: Manager) -> Iterator[str]:
     manager.fill("URL", "my server")
     manager.press("Add endpoint")
     expect(manager.page.get_by_label("URL", exact=True)).to_have_attribute("aria-invalid", "true")
+    manager.see("Enter a URL of at most 2,000 characters without spaces or accented letters")
     yield "refused"
     with settings.override(webhook_targets="local"):
         manager.fill("URL", address)

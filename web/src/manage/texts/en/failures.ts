@@ -69,4 +69,12 @@ export const failureTexts: Record<string, string> = {
   amount_too_large: "This amount is too large.",
   amount_digits: "This amount has more decimals than the currency allows.",
   until_before_since: "The end must be after the start.",
+  url_characters: "Enter a URL of at most 2,000 characters without spaces or accented letters, such as https://example.com/fairgate.",
+  url_malformed: "This is not a valid URL. Enter one such as https://example.com/fairgate.",
+  url_not_https: "The URL must begin with https://.",
+  url_extra_parts: "The URL must not contain a user name, a password or a part after “#”.",
+  url_host: "The URL needs a host name of unaccented letters, digits, hyphens and dots, such as example.com.",
+  url_port: "The URL's port must be 443, or 1024 or higher.",
+  url_host_not_found: "The host name in the URL could not be found. Check its spelling.",
+  url_not_public: "The URL must point to a server on the public internet.",
 };

@@ -71,4 +71,12 @@ export const failureTexts: typeof english = {
   amount_too_large: "Este importe es demasiado grande.",
   amount_digits: "El importe tiene más decimales de los que admite la moneda.",
   until_before_since: "El final debe ser posterior al comienzo.",
+  url_characters: "Escribe una URL de 2000 caracteres como máximo, sin espacios ni tildes, por ejemplo, https://example.com/fairgate.",
+  url_malformed: "Esta URL no es válida. Escribe una como https://example.com/fairgate.",
+  url_not_https: "La URL debe empezar por https://.",
+  url_extra_parts: "La URL no puede contener un usuario, una contraseña ni una parte detrás de «#».",
+  url_host: "La URL necesita el nombre de un servidor con letras sin tilde, cifras, guiones y puntos, por ejemplo, example.com.",
+  url_port: "El puerto de la URL debe ser el 443, o el 1024 o superior.",
+  url_host_not_found: "No se encuentra el servidor de la URL. Comprueba que el nombre esté bien escrito.",
+  url_not_public: "La URL debe apuntar a un servidor accesible desde Internet.",
 };
