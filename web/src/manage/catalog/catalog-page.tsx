@@ -21,6 +21,9 @@ interface Applied {
   refusals?: PlanRefusal[];
 }
 
+/** The actions that create a version. Repairs and refused attempts also name the version that was served at the time. */
+const PUBLICATIONS = ["catalog.applied", "catalog.rolled_back"];
+
 const load = async () => {
   const [catalog, log] = await Promise.all([getCatalog(), ADDONS.reports ? listLog() : []]);
   return { catalog, log };
@@ -116,7 +119,7 @@ function Versions({ log }: { log: LogEntry[] }) {
   const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   const found = usePages(listVersions, "versions");
-  const changesOf = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length);
+  const changesOf = ({ version }: Version) => log.find(({ action, details }) => PUBLICATIONS.includes(action) && (details as Applied).version === version)?.details as Applied | undefined;
   return (
     <PagedList found={found} itemsOf={(page) => page.versions} empty={{ title: own.none, text: own.noneText }}>
       {(versions) => (
