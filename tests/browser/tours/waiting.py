@@ -90,7 +90,7 @@ def mails(manager: Manager) -> Iterator[str]:
     buy_with_address(manager, event_id, "bob")
     send_mails(MailRefused("recipient refused (550)"))
     manager.page.reload()
-    manager.see("The last attempt failed: recipient refused (550)")
+    manager.see("The mail server did not accept the recipient's address. Technical detail: recipient refused (550)")
     yield "list"
     manager.page.get_by_role("button", name="Resend").first.click()
     manager.see("once more, within a minute")

@@ -93,9 +93,13 @@ function Row({ payout: { id, amount_cents, currency, state, created_at, arrives_
         <h2 class="numbers">{money(amount_cents, currency, locale)}</h2>
         <p>
           <span class={`status status-${state === "paid" ? "delivered" : state === "failed" ? "failed" : "queued"}`}>{own.states[state]}</span>{" "}
-          <span class="small">{[own.arrival(onDay(arrives_at)), own.made(onDay(created_at)), is_automatic ? own.automatic : own.byHand].join(" · ")}</span>
+          <span class="small">· {[own.arrival(onDay(arrives_at)), own.made(onDay(created_at)), is_automatic ? own.automatic : own.byHand].join(" · ")}</span>
         </p>
-        {failure && <p class="small">{own.failure(failure)}</p>}
+        {failure && (
+          <p class="small">
+            {own.failure} {own.detail} <span lang="en">{failure}</span>
+          </p>
+        )}
         <p class="small">{is_compared ? own.isCompared : own.isNotCompared}</p>
         <p class="small code">{id}</p>
       </div>

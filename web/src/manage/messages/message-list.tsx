@@ -10,6 +10,7 @@ import type { ManagedEvent } from "../api";
 import type { Pages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useMay } from "../who";
+import { failureReason } from "./failure-reasons";
 import { resend, type Message } from "./messages";
 
 const OFFERS = ["waitlist_offer", "offer_expiring"];
@@ -50,6 +51,7 @@ function Row({ message, event, sendAgain }: { message: Message; event?: ManagedE
   const subject = subjectAddress(message);
   const kind = own.kinds[message.kind] ?? message.kind;
   const number = orderNumber(message.subject_id, event);
+  const reason = message.failure && failureReason(message.failure);
   const when = (iso: string) => dayAndTime(iso, event?.timezone, locale);
   return (
     <li class="row-card tier-row">
@@ -62,7 +64,11 @@ function Row({ message, event, sendAgain }: { message: Message; event?: ManagedE
           </span>
         </p>
         {own.meanings[message.status] && <p class="small">{own.meanings[message.status]}</p>}
-        {message.failure && <p class="small">{own.failure(message.failure)}</p>}
+        {message.failure && (
+          <p class="small">
+            {own.failed} {reason && own.reasons[reason]} {own.detail} <span lang="en">{message.failure}</span>
+          </p>
+        )}
         <p class="small code">{subject ? <a href={subject}>{number}</a> : number}</p>
       </div>
       {message.status !== "queued" && may("resendMessages") && (

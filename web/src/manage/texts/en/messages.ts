@@ -1,5 +1,7 @@
 /** Emails and their states. */
 
+import type { FailureReason } from "../../messages/failure-reasons";
+
 const kinds: Record<string, string> = {
   order_confirmed: "Order confirmation",
   order_refunded: "Tickets refunded",
@@ -14,6 +16,16 @@ const kinds: Record<string, string> = {
   offer_expiring: "Offer ending soon",
   place_drawn: "Place after the draw",
   turn_near: "Turn begins soon",
+};
+const reasons: Record<FailureReason, string> = {
+  recipient: "The mail server did not accept the recipient's address.",
+  content: "The mail server rejected the email.",
+  sender: "The mail server did not accept the shop's sender address.",
+  credentials: "The mail server did not accept the shop's credentials.",
+  suspended: "The email provider has suspended the shop's account or paused its emails.",
+  limit: "The email provider's sending limit was reached.",
+  not_composed: "An error in the shop stopped this email before it was sent.",
+  unreachable: "The mail server could not be reached, or the connection broke.",
 };
 
 export const messagesTexts = {
@@ -45,7 +57,9 @@ export const messagesTexts = {
   } as Record<string, string>,
   attempts: (count: number) => (count === 1 ? "1 attempt" : `${count} attempts`),
   nextTry: (when: string) => `next attempt ${when}`,
-  failure: (words: string) => `The last attempt failed: ${words}`,
+  failed: "The last attempt failed.",
+  reasons,
+  detail: "Technical detail:",
   resend: "Resend",
   resendConfirm: "Yes, resend it",
   resendText: "The person gets this email once more, within a minute. We write it again with the current tickets, names and times. If the address is blocked, it is still not sent.",

@@ -22,7 +22,8 @@ export const payoutTexts = {
   made: (date: string) => `created on ${date}`,
   automatic: "automatic",
   byHand: "manual",
-  failure: (words: string) => `The bank returned it: ${words} Correct the bank account in the provider's dashboard.`,
+  failure: "The bank returned it. Correct the bank account in the provider's dashboard.",
+  detail: "The provider's reason:",
   isCompared: "All payments up to this date are reconciled with our books.",
   isNotCompared: "Some payments up to this date are not reconciled with our books yet.",
 };

@@ -1,5 +1,6 @@
 /** Emails and their states. */
 
+import type { FailureReason } from "../../messages/failure-reasons";
 import type { messagesTexts as english } from "../en/messages";
 
 const kinds: Record<string, string> = {
@@ -16,6 +17,16 @@ const kinds: Record<string, string> = {
   offer_expiring: "Oferta a punto de terminar",
   place_drawn: "Puesto tras el sorteo",
   turn_near: "Turno a punto de empezar",
+};
+const reasons: Record<FailureReason, string> = {
+  recipient: "El servidor de correo no aceptó la dirección del destinatario.",
+  content: "El servidor de correo rechazó el mensaje.",
+  sender: "El servidor de correo no aceptó la dirección de remitente de la tienda.",
+  credentials: "El servidor de correo no aceptó las credenciales de la tienda.",
+  suspended: "El proveedor de correo ha suspendido la cuenta de la tienda o ha pausado sus envíos.",
+  limit: "Se alcanzó el límite de envíos del proveedor de correo.",
+  not_composed: "Un error de la tienda impidió enviar este correo.",
+  unreachable: "No se pudo conectar con el servidor de correo o se cortó la conexión.",
 };
 
 export const messagesTexts: typeof english = {
@@ -47,7 +58,9 @@ export const messagesTexts: typeof english = {
   },
   attempts: (count) => (count === 1 ? "1 intento" : `${count} intentos`),
   nextTry: (when) => `próximo intento ${when}`,
-  failure: (words) => `El último intento falló: ${words}`,
+  failed: "El último intento falló.",
+  reasons,
+  detail: "Detalle técnico:",
   resend: "Reenviar",
   resendConfirm: "Sí, reenviarlo",
   resendText: "La persona recibirá este correo otra vez en menos de un minuto. Lo redactamos de nuevo con las entradas, los nombres y los horarios actuales. Si la dirección está bloqueada, el correo sigue sin enviarse.",

@@ -24,7 +24,8 @@ export const payoutTexts: typeof english = {
   made: (date) => `creada el ${date}`,
   automatic: "automática",
   byHand: "manual",
-  failure: (words) => `El banco la devolvió: ${words} Corrige la cuenta bancaria en el panel del proveedor.`,
+  failure: "El banco la devolvió. Corrige la cuenta bancaria en el panel del proveedor.",
+  detail: "Motivo según el proveedor (en inglés):",
   isCompared: "Todos los cobros hasta esta fecha están conciliados con nuestras cuentas.",
   isNotCompared: "Algunos cobros hasta esta fecha todavía no están conciliados con nuestras cuentas.",
 };
