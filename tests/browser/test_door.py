@@ -265,7 +265,7 @@ def test_practice_shows_what_the_day_will_show_and_records_nothing(door, time, n
         staff = new_staff()
         staff.type(good.code)
         staff.see_verdict("Not yet")
-        staff.press("Practise scanning")
+        staff.press("Practice scanning")
         expect(staff.page.locator(".verdict")).to_have_count(0)
         staff.type(good.code)
         staff.see_verdict("Come in", "Practice: nobody was checked in")

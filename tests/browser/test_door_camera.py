@@ -94,6 +94,17 @@ def test_a_refused_camera_starts_when_it_is_allowed(door, new_staff):  # noqa: F
     expect(staff.page.get_by_text("Hold the code in front of the camera.")).to_be_visible()
 
 
+def test_a_missing_camera_is_reported_after_the_first_start(door, new_staff):  # noqa: F811
+    staff = new_staff()
+    camera = staff.page.get_by_role("region", name="Camera")
+    expect(camera).to_have_text("Start the camera")
+    staff.press("Start the camera")
+    expect(camera).to_have_text("This device has no camera. Type the code, or use a handheld scanner.Look for a camera again")
+    with_cameras(staff)
+    staff.press("Look for a camera again")
+    expect(staff.page.get_by_text("Hold the code in front of the camera.")).to_be_visible()
+
+
 def test_a_camera_in_use_by_another_app_is_reported_and_restarted(door, new_staff):  # noqa: F811
     staff = with_cameras(new_staff())
     staff.page.evaluate("cameras.refusal = 'NotReadableError'")

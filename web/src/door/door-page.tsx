@@ -14,6 +14,7 @@ import { give, scanTone } from "./feedback";
 import { GateCounts } from "./gate-counts";
 import { Practice } from "./practice";
 import { ScanList } from "./scan-list";
+import { isUnsent } from "./scan-log";
 import { Scanner } from "./scanner";
 import { useDoorTexts } from "./texts";
 import { TicketSearch } from "./ticket-search";
@@ -46,23 +47,20 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
           <h1>{setup.event.name}</h1>
           <p class="door-gate">{setup.gate}</p>
         </div>
-        <p class={`connection connection-${connection}`} role="status">
-          {d.state[connection]}
-          {connection === "signed_out" && (
-            <>
-              {" · "}
-              <a href={withNext("/sign-in", "/door")}>{d.state.signInAgain}</a>
-            </>
-          )}
-        </p>
+        {!isLocked && (
+          <p class={`connection connection-${connection}`} role="status">
+            {d.state[connection]}
+            {connection === "signed_out" && (
+              <>
+                {" · "}
+                <a href={withNext("/sign-in", "/door")}>{d.state.signInAgain}</a>
+              </>
+            )}
+          </p>
+        )}
       </div>
       {isLocked ? (
-        <Outcome tone="calm" title={d.lockedTitle}>
-          <p>{view.isRefreshing ? d.state.checking : d.lockedText}</p>
-          <button type="button" class="button" disabled={view.isRefreshing} onClick={() => void door.tick(true)}>
-            {d.state.askAgain}
-          </button>
-        </Outcome>
+        <Locked door={door} view={view} leave={leave} />
       ) : (
         <div class="door-parts">
           <div class={`door-main ${view.direction === "out" ? "scans-out" : ""}`}>
@@ -81,6 +79,33 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
         </div>
       )}
     </>
+  );
+}
+
+/** The door for an account that may not work here, or that the shop has not checked yet. Without unsent scans, the device may change the event. */
+function Locked({ door, view: { connection, isRefreshing, scans }, leave }: { door: Door; view: DoorView; leave: () => Promise<void> }) {
+  const { d } = useDoorTexts();
+  const isRefused = connection === "forbidden";
+  return (
+    <Outcome tone="calm" title={isRefused ? d.locked.title : d.locked.uncheckedTitle}>
+      {isRefreshing ? <p>{d.state.checking}</p> : connection === "offline" && <p>{d.locked.offline}</p>}
+      <p>{isRefused ? d.locked.text : d.locked.uncheckedText}</p>
+      <div class="row">
+        <button type="button" class="button" disabled={isRefreshing} onClick={() => void door.tick(true)}>
+          {d.state.askAgain}
+        </button>
+        {connection === "signed_out" && (
+          <a class="button" href={withNext("/sign-in", "/door")}>
+            {d.state.signInAgain}
+          </a>
+        )}
+        {isRefused && !scans.some(isUnsent) && (
+          <button type="button" class="button button-quiet" onClick={() => void leave()}>
+            {d.locked.otherEvent}
+          </button>
+        )}
+      </div>
+    </Outcome>
   );
 }
 

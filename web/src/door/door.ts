@@ -21,6 +21,8 @@ const KEEP_SECONDS = 86_400; // the list is deleted this long after the doors cl
 /** `signed_out`: the session has ended, and the device continues with its list. `forbidden`: the account is not assigned here and gets no list. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
 
+export type WithoutShop = "offline" | "signed_out";
+
 /**
  * The outcome of a scan. `ticket` has the name and number of the guest whose code was scanned. It still admits `remaining` people; if the
  * scan let people out, so many more may go out.
@@ -29,7 +31,8 @@ export interface Verdict {
   scan: ScanRecord;
   ticket: (ManifestTicket & { name: string | null }) | null;
   remaining: number;
-  isOffline: boolean;
+  /** Why this device decided from its list; null if the shop decided, or if nobody was checked in. */
+  withoutShop: WithoutShop | null;
   /** Nobody was checked in: this is the result that the scan would have if the doors were open. */
   isPractice: boolean;
   direction: Direction;
@@ -146,7 +149,7 @@ export class Door {
         if (this.#connection === "online") await this.#sendUndo(this.#log.find(scanId)!).catch(this.#lost);
       }
       const after = this.#log.find(scanId)!;
-      if (isUndone(after)) this.#announceVerdict(after, null, false);
+      if (isUndone(after)) this.#announceVerdict(after, null, null);
       else this.dismiss();
     });
   }
@@ -228,17 +231,17 @@ export class Door {
       try {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
-        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalFields(failure) }, listed, false);
+        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalFields(failure) }, listed, null);
         if (this.#lost(failure) === "forbidden") {
           await this.#forgetList();
-          return this.#show({ ...scan, code: null, outcome: "forbidden", who: "" }, null, false);
+          return this.#show({ ...scan, code: null, outcome: "forbidden", who: "" }, null, null);
         }
         scan.wasTried = true;
       }
     }
     const uncounted = this.#log.uncounted();
     const decision = direction === "out" ? decideExit(event, listed, uncounted, count) : decide(event, listed, uncounted, count, scan.at, reason !== undefined);
-    return this.#show(decided(scan, decision), listed, true);
+    return this.#show(decided(scan, decision), listed, this.#connection === "signed_out" ? "signed_out" : "offline");
   }
 
   async #accept(scan: ScanRecord, { ticket, checkin }: api.CheckInReply): Promise<Verdict> {
@@ -246,7 +249,7 @@ export class Door {
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
     const who = holderName(known, guest);
     const count = Math.abs(checkin.count);
-    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count, who }, { ticket: known, guest }, false);
+    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count, who }, { ticket: known, guest }, null);
   }
 
   #practises(): boolean {
@@ -263,7 +266,7 @@ export class Door {
     const decision = decide(event, listed, this.#uncounted(), count, seconds(event.doors_open_at));
     const outcome = { ...decided(scan, decision), code: null, state: "done" as const };
     if (decision.code === "admitted") this.#practised.push({ ...outcome, ticketId: listed!.ticket.id });
-    return this.#announceVerdict(outcome, listed, true);
+    return this.#announceVerdict(outcome, listed, null);
   }
 
   /** People that the server does not know about, including the people of a practice. */
@@ -271,12 +274,12 @@ export class Door {
     return [...this.#log.uncounted(), ...this.#practised];
   }
 
-  async #show(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Promise<Verdict> {
+  async #show(scan: ScanRecord, listed: Listed | null, withoutShop: WithoutShop | null): Promise<Verdict> {
     await this.#log.keep(scan);
-    return this.#announceVerdict(scan, listed, isOffline);
+    return this.#announceVerdict(scan, listed, withoutShop);
   }
 
-  #announceVerdict(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Verdict {
+  #announceVerdict(scan: ScanRecord, listed: Listed | null, withoutShop: WithoutShop | null): Verdict {
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
     const checkins = ticket ? allCheckins(ticket, this.#uncounted()) : [];
     const admitted = people(checkins);
@@ -292,7 +295,7 @@ export class Door {
         admitted,
       },
       remaining: ticket && !listed.guest ? left : 0,
-      isOffline,
+      withoutShop,
       isPractice: this.#practises(),
     };
     this.#announce();

@@ -30,10 +30,10 @@ function Page() {
   const { state, open, leave } = useDoor();
   const isStaff = buyer?.kind === "account";
   useTitle(d.title);
-  const navigation = (
+  const navigation = isStaff && (
     <nav aria-label={t.nav.label}>
-      {buyer?.isManager && <a href="/manage">{t.nav.manage}</a>}
-      {isStaff && <a href="/account">{d.account}</a>}
+      {buyer.isManager && <a href="/manage">{t.nav.manage}</a>}
+      <a href="/account">{d.account}</a>
     </nav>
   );
   return (

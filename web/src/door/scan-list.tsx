@@ -30,7 +30,7 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
                   <span class={`sign sign-${tone}`} aria-hidden="true">
                     {SIGNS[tone]}
                   </span>
-                  {[title, scan.who].filter(Boolean).join(" · ")}
+                  {[title, scan.who].filter(Boolean).join("\u00a0· ")}
                 </p>
                 <p class="small">{[timeOfDay(scan.at, view.setup.event.timezone, locale), scan.gate, count, scan.overrideReason, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
               </div>

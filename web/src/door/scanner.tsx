@@ -67,8 +67,8 @@ export function Scanner({ onCode, onRunning }: Props) {
           </select>
         </label>
       )}
-      <button type="button" class={`button ${isWanted ? "button-quiet" : ""}`} onClick={() => setState(isWanted ? "off" : "starting")}>
-        {isWanted ? d.scanner.stop : d.scanner.start}
+      <button type="button" class={`button ${isWanted || state === "missing" ? "button-quiet" : ""}`} onClick={() => setState(isWanted ? "off" : "starting")}>
+        {isWanted ? d.scanner.stop : state === "missing" ? d.scanner.lookAgain : d.scanner.start}
       </button>
     </section>
   );

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { dayAndTime } from "../formats";
+import { withNext } from "../next-page";
 import type { Door, Verdict } from "./door";
 import { SIGNS, scanTone } from "./feedback";
 import { isRecorded } from "./scan-log";
@@ -26,7 +27,7 @@ export function VerdictPanel({ door, verdict, timezone, opensAt }: Props) {
 
 function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict }) {
   const { d, locale } = useDoorTexts();
-  const { scan, ticket, remaining, isOffline, isPractice, direction } = verdict;
+  const { scan, ticket, remaining, withoutShop, isPractice, direction } = verdict;
   const panel = useRef<HTMLElement>(null);
   useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [scan.id, scan.state]);
   const tone = scanTone(scan);
@@ -60,7 +61,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
       {tone === "early" && <p>{d.verdict.opens(dayAndTime(opensAt, timezone, locale))}</p>}
-      {isOffline && !isPractice && <p>{isIn ? `${d.verdict.offline} ${d.verdict.sentLater}` : d.verdict.offline}</p>}
+      {withoutShop && <p>{[d.verdict.decided[withoutShop], isIn && d.verdict.sentLater[withoutShop], scan.outcome === "not_listed" && d.verdict.askShop[withoutShop]].filter(Boolean).join(" ")}</p>}
       <div class="row">
         {isIn && ticket && remaining > 0 && (
           <>
@@ -78,6 +79,11 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
           <button type="button" class="button" onClick={() => void door.undo(scan.id)}>
             {d.verdict.undo}
           </button>
+        )}
+        {withoutShop === "signed_out" && (
+          <a class="button" href={withNext("/sign-in", "/door")}>
+            {d.state.signInAgain}
+          </a>
         )}
         <button type="button" class="button" onClick={() => door.dismiss()}>
           {d.verdict.next}
