@@ -155,7 +155,7 @@ def test_a_search_and_its_results_stay_when_the_language_changes(new_buyer, api,
     manager.press("Make promoter: ada@example.com")
     manager.page.get_by_role("dialog").get_by_role("button", name="Make promoter").click()
     manager.see("ada@example.com is now a promoter.")
-    manager.see_in_spanish("ada@example.com ya es promotor.")
+    manager.see_in_spanish("ada@example.com ahora es promotor.")
     expect(manager.page.get_by_label("Email address, user ID")).to_have_value("ada@")
 
 

@@ -78,7 +78,7 @@ def test_the_time_of_an_event_has_its_end():
     ("timezone", "locale", "expected"),
     [
         ("America/Denver", "en-US", "Saturday, January 6, 2035 at 8:00 PM MST | Sunday, January 7, 2035 at 12:00 PM GMT+9"),
-        ("America/Denver", "es-ES", "sábado, 6 de enero de 2035, 20:00 GMT-7 | domingo, 7 de enero de 2035, 12:00 GMT+9"),
+        ("America/Denver", "es-ES", "sábado, 6 de enero de 2035, 20:00 GMT\u20117 | domingo, 7 de enero de 2035, 12:00 GMT+9"),
         ("Asia/Seoul", "en-US", "Sunday, January 7, 2035 at 12:00 PM GMT+9"),
         (None, "en-US", "Sunday, January 7, 2035 at 12:00 PM GMT+9"),  # the event's zone is unknown
     ],

@@ -76,7 +76,7 @@ export function duration(seconds: number, locale: string): string {
 
 /** The time, or the time from `iso` to `end`. "8:00 PM" stays on one line. */
 function format(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions, end = iso): string {
-  return formatRange(iso, timeZone, locale, options, end).replace(/ (?=[AP]M\b)/g, "\u00a0");
+  return formatRange(iso, timeZone, locale, options, end).replace(/ (?=[AP]M\b)/g, "\u00a0").replace(/GMT-(?=\d)/g, "GMT\u2011");
 }
 
 function formatRange(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions, end: string): string {

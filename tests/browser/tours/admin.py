@@ -45,7 +45,7 @@ def system(manager: Manager) -> Iterator[str]:
     job_runs.record_run("send_messages", clock.now() - 3600, 1250, {}, None)
     job_runs.record_run("reconcile", clock.now() - 600, 90, None, TimeoutError())
     manager.sign_in_as_admin("/manage/system")
-    manager.see("Not working: Reconciles payments with the provider, Sends emails.")
+    manager.see("Jobs that are not working: Reconciles payments with the provider, Sends emails.")
     manager.see("Work has been overdue for more than ten minutes")
     manager.see("development")
     manager.see("180 seconds")

@@ -78,7 +78,7 @@ function Editor() {
     place.current!.querySelector("form")!.requestSubmit();
   };
   return (
-    <div ref={place}>
+    <div class="event-facts" ref={place}>
       <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
       <Confirm title={own.noticedTitle} action={own.noticedSave} back={form.back} isOpen={isConfirming} close={() => setConfirming(false)} onConfirm={confirm}>
         <ReachedPeople

@@ -50,7 +50,7 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       cursor: { show: false },
       scales: { x: { range: (plot, first, last) => widen(plot.data[0], first, last, kind) }, y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
       axes: [
-        { ...axis, space: 95, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, locale)) },
+        { ...axis, space: 110, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, locale)) },
         { ...axis, size: 62, space: 34, incrs: STEPS, values: (_, splits) => splits.map((value) => (latest.current ?? String)(value)) },
       ],
       series: [
@@ -108,7 +108,7 @@ function writeTime(at: number, step: number, locale: string): string {
     step >= 86_400
       ? { day: "numeric", month: "short" }
       : step >= 3600
-        ? { day: "numeric", month: "short", hour: "numeric" }
+        ? { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }
         : { hour: "numeric", minute: "2-digit", second: step < 60 ? "2-digit" : undefined };
   return new Intl.DateTimeFormat(locale, options).format(new Date(1000 * at));
 }

@@ -34,7 +34,7 @@ export const adminTexts = {
   lastRun: (when: string, milliseconds: number) => `last run ${when}, took ${(milliseconds / 1000).toLocaleString("en")} s`,
   lastSuccess: (when: string) => `last success ${when}`,
   nextRun: (when: string) => `next run due ${when}`,
-  broken: (names: string) => `Not working: ${names}. Check the logs and the runbook.`,
+  broken: (names: string) => `Jobs that are not working: ${names}. Check the logs and the runbook.`,
   late: "Work has been overdue for more than ten minutes: a job is not running, or the email or payment provider is refusing requests. The runbook says what to check.",
   backlog: "Work due",
   mails: "Emails due",

@@ -23,7 +23,7 @@ export const waitlistTexts = {
   line: "In the order they joined",
   none: { waiting: "Nobody is waiting", offered: "No open offers" },
   noneText: {
-    waiting: "When the tickets are sold out, people can join the waitlist on the event's page.",
+    waiting: "People can join the waitlist on the event's page while the tickets are sold out.",
     offered: "As soon as tickets are returned, they are offered to the next person in line.",
   },
   wish: (count: number, tiers: string[]) => `${count.toLocaleString("en")} × ${listed(tiers)}`,

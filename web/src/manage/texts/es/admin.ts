@@ -36,7 +36,7 @@ export const adminTexts: typeof english = {
   lastRun: (when, milliseconds) => `última ejecución el ${when}, duró ${(milliseconds / 1000).toLocaleString("es")} s`,
   lastSuccess: (when) => `última ejecución correcta el ${when}`,
   nextRun: (when) => `próxima ejecución el ${when}`,
-  broken: (names) => `No funciona: ${names}. Consulta los registros y el runbook.`,
+  broken: (names) => `Tareas que no funcionan: ${names}. Consulta los registros y la guía de operación.`,
   late: "Hay trabajo pendiente desde hace más de diez minutos: una tarea no se ejecuta, o el proveedor de correo o de pagos rechaza peticiones. El runbook explica qué revisar.",
   backlog: "Trabajo pendiente",
   mails: "Correos pendientes",

@@ -25,7 +25,7 @@ export const liveTexts: typeof english = {
   money: "Ingresos",
   moneyNote: (isPart) => (isPart ? "tras reembolsos, en la moneda principal" : "tras reembolsos, antes de las comisiones del proveedor"),
   failed: "Terminaron sin entradas",
-  failedNote: (declined, expired, cancelled, rejected) => `${declined} rechazadas, ${expired} fuera de tiempo, ${cancelled} abandonadas, ${rejected} pagadas tarde`,
+  failedNote: (declined, expired, cancelled, rejected) => `Compras: ${declined} rechazadas, ${expired} fuera de tiempo, ${cancelled} abandonadas, ${rejected} pagadas tarde`,
   forecast: "Se agota en",
   forecastNote: "al ritmo actual",
   draft: "Este evento es un borrador: no hay nada a la venta y nadie puede entrar en la sala de espera. Publícalo desde su resumen.",

@@ -17,7 +17,7 @@ export const ordersTexts: typeof english = {
   states: {
     pending: "Pendiente de pago",
     paid: "Pagado",
-    partially_refunded: "Reembolsado parcialmente",
+    partially_refunded: "Reembolsado en parte",
     refunded: "Reembolsado",
     expired: "Caducado",
     cancelled: "Abandonado o rechazado",

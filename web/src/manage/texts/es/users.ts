@@ -32,7 +32,7 @@ export const usersTexts: typeof english = {
   resumed: (count) => (count === 1 ? "Un evento ya no está bloqueado." : `${count} eventos ya no están bloqueados.`),
   makePromoter: "Hacer promotor",
   makePromoterText: "Podrá crear eventos y vender entradas, y tendrá un perfil que puedes verificar en Promotores. Tiene que volver a iniciar sesión.",
-  promoterMade: (who) => `${who} ya es promotor.`,
+  promoterMade: (who) => `${who} ahora es promotor.`,
   removePromoter: "Quitar el rol de promotor",
   removePromoterText: "Todos sus eventos dejan de venderse de inmediato y solo los administradores podrán gestionarlos. Las entradas ya compradas siguen siendo válidas.",
   promoterRemoved: (who) => `${who} ya no es promotor.`,

@@ -25,7 +25,7 @@ export const waitlistTexts: typeof english = {
   line: "Por orden de llegada",
   none: { waiting: "No hay nadie en espera", offered: "No hay ofertas abiertas" },
   noneText: {
-    waiting: "Cuando se agoten las entradas, se podrá entrar en la lista de espera desde la página del evento.",
+    waiting: "Mientras las entradas están agotadas, se puede entrar en la lista de espera desde la página del evento.",
     offered: "En cuanto se devuelvan entradas, se ofrecerán a la siguiente persona de la lista.",
   },
   wish: (count, tiers) => `${count.toLocaleString("es")} × ${listed(tiers)}`,
