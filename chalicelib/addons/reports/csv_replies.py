@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,9 +14,12 @@ from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 
-# A spreadsheet treats text that begins with one of these characters as a formula. A formula can send the sheet's data elsewhere
-# (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A spreadsheet treats text that begins with one of these signs, or with a control character, as a formula. A formula can send the sheet's
+# data elsewhere (https://owasp.org/www-community/attacks/CSV_Injection). The last four signs are full-width forms of the first four.
+# Spreadsheets in Spanish and other languages split lines at semicolons instead of commas. They then ignore quotes in the middle of a cell,
+# so text after a semicolon or in a new line begins a cell too.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA_START = re.compile(rf'(^(?=[ "]*[{_SIGNS}\t\r\n])|[;\t\r\n](?=[ "]*[{_SIGNS}]))')
 
 CSV_MEDIA_TYPES = ("text/csv",)
 
@@ -42,7 +46,7 @@ def csv_part(query: Any, name: str, header: Sequence[str], rows: Iterable[Sequen
 def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
     """Format a table as CSV (RFC 4180). Pass no `header` for a part that continues an earlier part.
 
-    Text that a spreadsheet would treat as a formula is prefixed with an apostrophe.
+    Text that a spreadsheet would treat as a formula, also after a semicolon or in a new line, is prefixed with an apostrophe.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -53,7 +57,7 @@ def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> st
 
 
 def _safe(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS) else cell
+    return _FORMULA_START.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
 Time = Annotated[datetime, Meta(tz=True)]
