@@ -104,14 +104,19 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "GET", "/promoters", access="public", errors=(Unauthenticated, Forbidden))
 def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[PromotersView]:
-    """List promoters."""
-    if not query.verified and not (request.identity is not None and "admin" in request.identity.roles):
+    """List promoters.
+
+    Only admins see locked promoters, so a page for others may have fewer than `limit` promoters.
+    """
+    is_admin = request.identity is not None and "admin" in request.identity.roles
+    if not query.verified and not is_admin:
         raise Forbidden("Only admins may list unverified promoters.")
     state: profiles.State = "verified" if query.verified else "unverified"
     found = profiles.list_promoters(state, query.limit + 1, _after(query.cursor, _ID))
     shown = found[: query.limit]
     next_cursor = cursors.encode(shown[-1].id) if len(found) > query.limit else None
-    return Reply(PromotersView([promoter_view(promoter) for promoter in shown], next_cursor))
+    visible = [promoter for promoter in shown if is_admin or service.is_public(promoter)]
+    return Reply(PromotersView([promoter_view(promoter) for promoter in visible], next_cursor))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}", access="public")

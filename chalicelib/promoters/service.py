@@ -53,12 +53,17 @@ class CoordinatorForbidden(Forbidden):
 def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
     """Return a promoter. Raises NotFound if there is no such promoter or the caller may not see the promoter.
 
-    Only admins and the promoter see an unverified promoter.
+    Only admins and the promoter see an unverified promoter, and only admins see a locked promoter.
     """
     promoter = profiles.find_promoter(promoter_id)
-    if promoter is None or (promoter.state != "verified" and not may_act_for(identity, promoter_id)):
+    if promoter is None or not (is_public(promoter) or may_act_for(identity, promoter_id)):
         raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
     return promoter
+
+
+def is_public(promoter: Promoter) -> bool:
+    """Return whether everybody may see the promoter: an admin has verified the promoter, and has not locked them since."""
+    return promoter.state == "verified" and promoter.id not in catalog.snapshot().stopped_promoters
 
 
 def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, expected: Expected, now: int) -> Promoter:
@@ -176,18 +181,14 @@ def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
     """Return the catalog, and a promoter's events sorted by start time. Raises NotFound.
 
-    Only the promoter and admins get drafts and test events, and only admins get suspended events.
+    Only the promoter and admins get drafts and test events.
     """
     get_promoter(identity, promoter_id)
     sees_all = may_act_for(identity, promoter_id)
     snapshot = catalog.snapshot_with_drafts() if sees_all else catalog.snapshot()
     events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
-    shown = [event for event in events if event.deleted_at is None and (sees_all or not _is_hidden(event))]
+    shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in _HIDDEN_STATUSES)]
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
-
-
-def _is_hidden(event: Event) -> bool:
-    return event.suspended or event.status in _HIDDEN_STATUSES
 
 
 def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
