@@ -148,7 +148,7 @@ class _Tour(TourClient):
         self.delete("/auth/sessions", token=tokens["access_token"])
         with caught_mails() as mails:
             self.post("/auth/email", login | {"email": new_email}, token=tokens["access_token"])
-            self.post("/auth/email/verify", {"token": mailed_token(mails[:1])})
+            self.post("/auth/email/verify", {"token": mailed_token(mails[:1]), "password": login["password"]})
         return self.post("/auth/login", login | {"email": new_email}).json
 
     def administer_account(self, email: str, user_id: str) -> None:

@@ -1,8 +1,8 @@
-"""Verify and change the email addresses of accounts. Opening a mailed link proves that somebody reads the emails sent to an address."""
+"""Verify and change the email addresses of accounts. A mailed link proves who reads the emails, and the password whose account it is."""
 
 from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
-from chalicelib.accounts.model import AccountChanging, LinkExpired, WrongPassword, email_key
+from chalicelib.accounts.model import Account, AccountChanging, Credentials, LinkExpired, WrongPassword, email_key
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
@@ -25,7 +25,7 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
-    """Mail a link to an account's new address, and a notice to the current address. Opening the link completes the change.
+    """Mail a link to an account's new address, and a notice to the current address. The link and the password complete the change.
 
     If the new address already has an account, its owner gets an email without a link; everything else is the same. Only requests with the
     right password count toward the new address's rate limit. Raises NoAccount, TooManyAttempts, WrongPassword, RateLimited, or
@@ -46,43 +46,41 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 def verify_email(request: RequestContext, token: str, password: str | None) -> MailedLink:
     """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
-    Verifying an address also requires the account's password. Otherwise, people could register somebody else's address and hope that its
-    owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
+    Both also require the account's password. Otherwise, people could register somebody else's address, or ask to change to it, and hope
+    that its owner follows the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
     """
     link = mails.get_link(token, ("verify_email", "change_email"), request.now)
-    if link.purpose == "change_email":
-        _change_email(link, request.language, request.now)
-        return link
     account = store.find_account(str(link.user_id))
-    if account is None:
+    if account is None or link.generation not in (None, account.generation):
         raise LinkExpired()
     if password is None:
-        raise WrongPassword("Send the password that you chose when you registered.")
-    service.check_password(request, account, password)
-    mails.use_link(link, [store.set_verified_item(account.user_id, request.now)])
+        raise WrongPassword("Send the password of the account.")
+    credentials = service.check_password(request, account, password)
+    if link.purpose == "change_email":
+        _change_email(link, account, credentials, request.language, request.now)
+    else:
+        mails.use_link(link, [store.set_verified_item(account.user_id, request.now)])
     return link
 
 
-def _change_email(link: MailedLink, language: Language, now: int) -> None:
+def _change_email(link: MailedLink, account: Account, credentials: Credentials | None, language: Language, now: int) -> None:
     """Change an account's address to the address of a link, and end all sessions, in one transaction that also moves the password.
 
     Raises LinkExpired if another account has taken the address. Also raises it if, since the link was mailed, the account's password or
     address has changed, or all of its sessions have been ended. Raises AccountChanging if every attempt loses a race.
     """
-    user_id = str(link.user_id)
     for _ in range(MAX_ATTEMPTS):
-        account = store.find_account(user_id)
-        credentials = store.find_credentials(account.email) if account is not None else None
-        if account is None or credentials is None or account.generation != link.generation:
+        if credentials is None or account.generation != link.generation:
             raise LinkExpired()
-        entry = audit.entry_item(f"account#{user_id}", "account.email_changed", user_id, now, {})
+        entry = audit.entry_item(f"account#{account.user_id}", "account.email_changed", account.user_id, now, {})
+        others = [login_attempts.reset_item(link.email), entry]
         try:
-            mails.use_link(link, [*store.change_email_items(account, credentials, link.email, now), entry])
+            mails.use_link(link, [*store.change_email_items(account, credentials, link.email, now), *others])
         except LinkExpired as error:
-            if _is_rehash_conflict(error):
-                continue
-            raise
-        login_attempts.reset(link.email)
+            if not _is_rehash_conflict(error):
+                raise
+            credentials = store.find_credentials(account.email)
+            continue
         if may_notify("email_changed", email_key(account.email), now):
             notifications.send(mails.draft("email_changed", account.email, language))
         return

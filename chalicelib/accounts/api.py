@@ -133,7 +133,7 @@ class PasswordReset(Struct, forbid_unknown_fields=True):
 
 
 class VerificationBody(Struct, forbid_unknown_fields=True):
-    """`token` is the token from the link in the email. `password` is the account's password; a link to a new address does not need it."""
+    """`token` is the token from the link in the email. `password` is the password of the account."""
 
     token: MailedToken
     password: EnteredPassword | None = None
@@ -305,7 +305,7 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
     """Request a new email address for your account; the reply is the same if another account has this address.
 
-    The new address gets an email with a link. Opening the link changes your account's address.
+    The new address gets an email with a link. The link and your password change your account's address.
     """
     addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))

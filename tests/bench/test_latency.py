@@ -26,6 +26,7 @@ ONE_MORE = {
     "PATCH /admin/events/{event_id}/tickets/packages/{package_id}",
     "POST /admin/events/{event_id}/tickets/packages/{package_id}/image",
     "POST /auth/email",
+    "POST /auth/email/verify",
     "POST /lost-tickets/return",
 }
 

@@ -16,7 +16,7 @@ import { isOver, isUsable } from "../use-wallet";
 
 /**
  * Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. Asks for the
- * password if the API requires it, which it does not for a new address of an account.
+ * password once the API has accepted the link.
  */
 export function VerifyEmail() {
   const { t } = useTexts();

@@ -107,7 +107,7 @@ export const accountTexts: typeof english = {
     signOutEverywhere: "Cerrar sesión en todos los dispositivos",
     verify: "Confirma tu correo electrónico",
     verifyText: "Confirma que este correo electrónico es tuyo.",
-    verifyPassword: "Escribe la contraseña que elegiste al registrarte.",
+    verifyPassword: "Escribe la contraseña de tu cuenta.",
     verifyNoPassword: "¿No te registraste o no recuerdas la contraseña? Elige una nueva",
     verifyAgain: "Escribe tu correo electrónico y te enviaremos un enlace nuevo para confirmarlo.",
     confirm: "Confirmar",
