@@ -1,8 +1,11 @@
 """Erasure of personal details from purchases and tickets. User ids, purchases and payments are kept for the books."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import email_key
 from chalicelib.foundation import parallel
 from chalicelib.purchases import store
 from chalicelib.purchases.model import Purchase
@@ -20,9 +23,24 @@ class PersonalDetails(Struct, frozen=True):
 
 
 def find_personal_details(user_id: str) -> PersonalDetails:
-    """Find the user's purchases and tickets. Takes three round trips, and more for users with more than 100 purchases or tickets."""
+    """Find the user's purchases and tickets. Takes six round trips, and more for users with more than 100 purchases or tickets."""
     purchases, owned = parallel.both(lambda: store.load_many(sorted(list_all_purchase_ids(user_id))), lambda: list_all_tickets(user_id))
-    return PersonalDetails([purchase for purchase in purchases.values() if purchase is not None], owned)
+    known = [purchase for purchase in purchases.values() if purchase is not None]
+    return PersonalDetails([*known, *_find_unpaid_checkouts(user_id, known)], owned)
+
+
+def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purchase]:
+    """Find checkouts of the user that ended unpaid. No record of the user names them, so they are found by the user's addresses.
+
+    These are the address of the account, and the addresses of the `known` purchases.
+    """
+    from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
+
+    account, details = parallel.both(lambda: accounts.find_account(user_id), lambda: store.load_many_details(known))
+    emails = {email_key(email) for email in (account and account.email, *(sent.email for sent in details.values())) if email}
+    found = parallel.call_each(lambda email: store.list_ids_of_address(email, None), sorted(emails))
+    ids = {row_id for ids in found for row_id in ids if not may_be_ticket_id(row_id)} - {purchase.id for purchase in known}
+    return [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.user_id == user_id]
 
 
 def find_details_of_address(email: str) -> PersonalDetails:

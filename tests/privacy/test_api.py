@@ -91,6 +91,33 @@ def test_nothing_of_a_person_is_left_but_the_order_and_the_money_are(api, time, 
     assert erase(api, buyer).status == 200  # the access token lives on for minutes: nothing is left to delete
 
 
+STRANGER = "Eve Stranger"
+
+
+def leave_unpaid(api, shop, email, name, **who):
+    """Begin a checkout with an address and a name, and end it without a payment."""
+    reserved = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 1}, **who).json["id"]
+    body = {"reservation_id": reserved, "customer_email": email, "attendees": [{"name": name}]}
+    assert api.post("/checkout/sessions", json=body, headers={"Idempotency-Key": reserved}, **who).status == 201
+    assert api.post("/checkout/confirm", json={"checkout_id": reserved, "simulate": "fail"}, **who).status == 200
+
+
+def test_unpaid_checkouts_with_the_address_of_the_account_are_erased(api, buyer):
+    shop = builders.create_shop(api)
+    leave_unpaid(api, shop, EMAIL.upper(), ATTENDEE, token=buyer["access_token"])
+    leave_unpaid(api, shop, EMAIL, STRANGER, user="eve")
+    assert erase(api, buyer).status == 200
+    assert (ATTENDEE in stored_text(), EMAIL.upper() in stored_text(), STRANGER in stored_text()) == (False, False, True)
+
+
+def test_a_guests_unpaid_checkouts_with_the_address_of_an_order_are_erased(api, time):
+    shop, guest = builders.create_shop(api), api.post("/auth/guest").json
+    leave_unpaid(api, shop, EMAIL, ATTENDEE, token=guest["access_token"])
+    assert builders.buy(api, guest["user"]["id"], *shop, customer_email=EMAIL).status == 201
+    assert erase(api, guest, None).status == 200
+    assert [text for text in (EMAIL, ATTENDEE) if text in stored_text()] == []
+
+
 def test_nobody_names_a_ticket_again_whose_holder_was_erased(api, buyer):
     ticket_id = f"{buyer['order']}-2"
     erase(api, buyer)
