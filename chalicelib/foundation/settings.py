@@ -150,7 +150,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says(
             "How many emails strangers can cause for one address; more emails wait. "
-            "This also limits how often one ticket may change hands, and how often one email may be sent again."
+            "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
         ),
     ] = "40/86400"
     limit_promoter_mail: Annotated[

@@ -31,7 +31,8 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
 
-MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may send the tickets of an order again
+MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may send the tickets of an order again within a day
+MAX_RESENT_IN_TOTAL = 20
 REPEAT_SECONDS = 60  # another request to send to the same address within this time repeats the last request
 
 
@@ -183,13 +184,17 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     is_changed = current_email != email
     if not is_changed and order.resent_at and now < order.resent_at[-1] + REPEAT_SECONDS:
         return order
+    if len(order.resent_at) >= MAX_RESENT_IN_TOTAL:
+        raise TicketsNotSendable(
+            "The tickets of this order have been sent again too often.", reason="sent_too_often", limit=MAX_RESENT_IN_TOTAL
+        )
     recent = [at for at in order.resent_at if at > now - RESENT_PERIOD_SECONDS]
     if len(recent) >= MAX_RESENT:
         raise ResentTooOften(retry_after_seconds=recent[0] + RESENT_PERIOD_SECONDS - now, limit=MAX_RESENT)
     entry = audit.entry_item(  # without the addresses, because the audit log outlives an erasure
         f"order#{order.id}", "order.address_changed" if is_changed else "order.resent", by, now, {}, event_id=order.event_id
     )
-    saved = store.save(order, replace(order, resent_at=[*recent, now]), [entry], details=corrected if is_changed else None)
+    saved = store.save(order, replace(order, resent_at=[*order.resent_at, now]), [entry], details=corrected if is_changed else None)
     log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
     if current_email is not None and email_key(current_email) != email_key(email):
         _tell_former_address(order, current_email, now)

@@ -155,7 +155,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
     moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
-    resent_at: list[int] = []  # when staff sent the tickets again: the last time, and other times within a day before it
+    resent_at: list[int] = []  # when staff sent the tickets again
 
     @property
     def quantity(self) -> int:

@@ -138,7 +138,15 @@ def test_an_order_is_sent_again_five_times_a_day_whatever_the_address(api, event
     assert store.load_details(store.load(order_id)).customer_email == "4@example.com"
     time.advance(86_400)
     assert send(api, order_id, RIGHT).status == 200
-    assert len(store.load(order_id).resent_at) == 1
+
+
+def test_an_order_is_sent_again_twenty_times_in_total(api, event, time):
+    order_id = buy(api, event, "guest-1", WRONG)
+    for _ in range(4):
+        assert [send(api, order_id, f"{number}@example.com").status for number in range(5)] == [200] * 5
+        time.advance(86_400)
+    refused = send(api, order_id, RIGHT)
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "tickets_not_sendable", "sent_too_often")
 
 
 def test_an_address_gets_few_mails_from_all_orders(api, event, time):

@@ -192,7 +192,7 @@ def resend_message(request: RequestContext, message_id: str) -> Reply[MessageVie
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
     if notification.status != "queued":  # sending does not count emails about paid orders
-        rate_limits.require_effect(RECIPIENT, f"resend {notification.id}", request.now)
+        rate_limits.require_effect(RECIPIENT, f"resend {notification.facts.get('order_id', notification.id)}", request.now)
     return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
 

@@ -28,6 +28,7 @@ from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
+MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
 
 
 class Moot(Exception):
@@ -137,12 +138,15 @@ def _is_paid(notification: Notification) -> bool:
     """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
 
     Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer do not count,
-    because nobody has paid for the offer.
+    because nobody has paid for the offer. Only emails about the first refunds of an order count, because a cheap order can have many.
     """
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in OFFERS:
         return False
     purchase = queries.load(str(notification.facts["order_id"]))
-    return purchase is not None and purchase.total_cents > 0
+    if purchase is None or purchase.total_cents == 0:
+        return False
+    first_refunds = {refund.id for refund in purchase.refunds[:MAX_PAID_REFUNDS]}
+    return "refund_id" not in notification.facts or notification.facts["refund_id"] in first_refunds
 
 
 def _is_owner(notification: Notification, address: str) -> bool:

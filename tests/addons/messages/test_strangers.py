@@ -316,6 +316,37 @@ def test_the_email_about_a_paid_order_is_sent_again_only_up_to_the_limit(api, po
     assert len(post.deliver()) == 3
 
 
+def test_the_emails_about_one_order_share_the_limit_for_sending_them_again(api, post, time):
+    shop = publish(api, 500, is_verified=True)
+    order_id = order(api, shop, 1)["id"]
+    post.deliver()
+    by = {"token": builders.token("mal", "promoter")}
+    assert api.put(f"/admin/orders/{order_id}/email", json={"email": VICTIM.upper()}, **by).status == 200
+    order(api, shop, 2)
+    post.deliver()
+    messages = api.get("/admin/messages", query={"event_id": shop[0]}, **by).json["messages"]
+    own = [message["id"] for message in messages if message["subject_id"] == order_id]
+    [other] = [message["id"] for message in messages if message["subject_id"] != order_id]
+    with settings.override(limit_recipient="2/86400"):
+        replies = [api.post(f"/admin/messages/{message_id}/resend", **by) for message_id in (own[0], own[1], own[0], other)]
+        post.send()
+        refused = api.post(f"/admin/messages/{own[0]}/resend", **by)
+    assert [reply.status for reply in replies] == [200, 200, 409, 200]
+    assert (refused.status, refused.json["error"]) == (429, "rate_limited")
+
+
+@pytest.mark.parametrize(("is_verified", "count"), [(False, 10), (True, 13)])
+def test_a_cheap_order_that_is_refunded_in_many_parts_sends_little_text_of_an_unverified_promoter(api, post, is_verified, count):
+    with settings.override(event_purchase_limit=13, tier_purchase_limit=13):
+        shop = publish(api, 2, is_verified=is_verified)
+        order_id = builders.buy(api, "bot", *shop, 13, customer_email=VICTIM).json["order"]["id"]
+    for number in range(1, 14):
+        assert builders.refund(api, order_id, key=f"part-{number}", tickets=[f"{order_id}-{number}"]).status == 201
+    mails = post.deliver()
+    assert len([mail for mail in mails if SPAM in whole_text(mail)]) == count
+    assert len(mails) == (count if is_verified else count + 1)  # one short email about the order in a day
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_buyers_of_free_tickets_learn_of_a_change_unless_the_event_is_suspended(api, post, time, locked):
     promoter_id, by = sign_up_promoter(api)

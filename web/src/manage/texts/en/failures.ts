@@ -8,7 +8,7 @@ export const failureTexts: Record<string, string> = {
   precondition_failed: "Someone has changed this in the meantime. Look at the current version, then try again.",
   account_address_fixed: "The buyer has an account. You can send the tickets only to the order's address or to the account's address. Only the buyer can change the account's address.",
   resent_too_often: "The tickets of this order have been sent again several times today. Try again tomorrow.",
-  tickets_not_sendable: "These tickets cannot be sent. They may have been refunded, frozen or transferred, or the buyer's data may have been deleted.",
+  tickets_not_sendable: "These tickets cannot be sent. They may have been refunded, frozen, transferred, or sent too often, or the buyer's data may have been deleted.",
   ticket_holder_erased: "The holder of this ticket has had all personal data deleted, so no name can be added to it. The ticket is still valid.",
   not_suppressed: "This address already gets emails.",
   plan_outdated: "Something has changed in the meantime, so nothing was done. You now see the new plan: review it again.",
