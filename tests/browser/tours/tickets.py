@@ -93,6 +93,7 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     manager.see("Discounts")
     manager.page.get_by_role("button", name="Turn off: EARLY-BIRD").click()
     manager.see("Turned off")
+    expect(manager.page.get_by_text("Minimum purchase $50", exact=True)).to_be_visible()
     yield "list"
     manager.page.get_by_role("button", name="Edit: EARLY-BIRD").click()
     manager.fill("Percent", "15")
@@ -121,6 +122,7 @@ def people(manager: Manager) -> Iterator[str]:
     assert manager.api.patch(f"/tiers/{tier['id']}", json={"price_cents": 9900, "on_sale": False}, token=manager.token).status == 200
     manager.go("History")
     manager.see("Ticket type changed")
+    expect(manager.page.get_by_text("Team member's role changed")).to_have_count(1)
     yield "history"
 
 

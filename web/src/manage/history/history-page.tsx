@@ -83,11 +83,13 @@ function Row({ entry }: { entry: Entry }) {
     [own.file, entry.details.format === "csv" ? "CSV" : null],
   ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans and read lists have them
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
+  const isRoleChange = entry.action === "member.invited" && changes.some(({ name, before }) => name === "role" && before !== null);
+  const action = isRoleChange ? "member.role_changed" : entry.action;
   const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");
   return (
     <li>
       <p>
-        <strong>{own.actions[entry.action] ?? entry.action}</strong>
+        <strong>{own.actions[action] ?? action}</strong>
         {what && <>: {order ? <a href={`/manage/events/${event.id}/orders/${order}`}>{what}</a> : what}</>}
       </p>
       <p class="small">

@@ -6,6 +6,7 @@ import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
+import { digitsOf } from "../amounts";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
@@ -220,5 +221,5 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
 }
 
 function inCurrency(amount: number, currency: string, locale: string): string {
-  return new Intl.NumberFormat(locale, { style: "currency", currency }).format(amount);
+  return money(Math.round(amount * 10 ** digitsOf(currency)), currency, locale);
 }

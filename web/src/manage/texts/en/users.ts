@@ -2,7 +2,7 @@
 
 export const usersTexts = {
   title: "Users",
-  lead: "Everyone with an account. The search also finds orders for all events, including orders from guests. To find an order, enter its full number (such as SVH-7K3Q-9XF2), a ticket's code or the full email address.",
+  lead: "Everyone with an account. The search also finds orders for all events, including orders from guests. To find an order, enter its full number (such as SVH\u20117K3Q\u20119XF2), a ticket's code or the full email address.",
   search: "Email address, user ID, order number or code",
   find: "Search",
   group: "Show",

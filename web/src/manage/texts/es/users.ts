@@ -4,7 +4,7 @@ import type { usersTexts as english } from "../en/users";
 
 export const usersTexts: typeof english = {
   title: "Usuarios",
-  lead: "Todas las personas con cuenta. La búsqueda también encuentra pedidos de cualquier evento, incluso de invitados: por el número de pedido completo (por ejemplo, SVH-7K3Q-9XF2), el código de una entrada o el correo completo.",
+  lead: "Todas las personas con cuenta. La búsqueda también encuentra pedidos de cualquier evento, incluso de invitados: por el número de pedido completo (por ejemplo, SVH\u20117K3Q\u20119XF2), el código de una entrada o el correo completo.",
   search: "Correo, ID de usuario, n.º de pedido o código",
   find: "Buscar",
   group: "Mostrar",
