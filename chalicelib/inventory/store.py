@@ -149,19 +149,8 @@ def return_sold_item(hold: Hold) -> dynamo.TransactItem:
 
 def extend_hold(hold: Hold, expires_at: int) -> bool:
     """Change the expiry of a hold. Returns False if the hold no longer exists."""
-    try:
-        dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": hold.shard_id}},
-            UpdateExpression="SET holds.#hold[1] = :expires_at, version = version + :one",
-            ConditionExpression="attribute_exists(holds.#hold)",
-            ExpressionAttributeNames={"#hold": hold.hold_id},
-            ExpressionAttributeValues={":expires_at": {"N": str(expires_at)}, ":one": {"N": "1"}},
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return False
-    return True
+    update = "SET holds.#hold[1] = :expires_at, version = version + :one"
+    return _update_shard(hold.shard_id, update, "attribute_exists(holds.#hold)", {"#hold": hold.hold_id}, expires_at=expires_at)
 
 
 def resize_shard(shard: Shard, capacity: int) -> Shard | None:
@@ -228,18 +217,8 @@ def mark_pooled(shard_id: str) -> bool:
 
     Returns False if the shard does not exist, or has sold or held tickets that the pool does not count.
     """
-    try:
-        dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            UpdateExpression="SET pooled = :true, version = version + :one",
-            ConditionExpression="attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)",
-            ExpressionAttributeValues={":true": {"BOOL": True}, ":one": {"N": "1"}, ":zero": {"N": "0"}},
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return False
-    return True
+    condition = "attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)"
+    return _update_shard(shard_id, "SET pooled = :true, version = version + :one", condition, true=True, zero=0)
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
@@ -247,22 +226,10 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
     Returns False if the shard does not exist or needs no change.
     """
-    try:
-        dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            UpdateExpression=("SET kept = :true, {} REMOVE kept_above" if is_kept else "SET {} REMOVE kept, kept_above").format(
-                "version = version + :one"
-            ),
-            ConditionExpression="attribute_exists(id) AND (attribute_not_exists(kept) OR attribute_exists(kept_above))"
-            if is_kept
-            else "attribute_exists(kept)",
-            ExpressionAttributeValues={":one": {"N": "1"}, **({":true": {"BOOL": True}} if is_kept else {})},
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return False
-    return True
+    if is_kept:
+        condition = "attribute_exists(id) AND (attribute_not_exists(kept) OR attribute_exists(kept_above))"
+        return _update_shard(shard_id, "SET kept = :true, version = version + :one REMOVE kept_above", condition, true=True)
+    return _update_shard(shard_id, "SET version = version + :one REMOVE kept, kept_above", "attribute_exists(kept)")
 
 
 def keep_above(shard_id: str, available: int) -> bool:
@@ -270,18 +237,8 @@ def keep_above(shard_id: str, available: int) -> bool:
 
     Returns False if the shard does not exist or is not kept.
     """
-    try:
-        dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            UpdateExpression="SET kept_above = :available, version = version + :one",
-            ConditionExpression="attribute_exists(kept)",
-            ExpressionAttributeValues={":available": {"N": str(available)}, ":one": {"N": "1"}},
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return False
-    return True
+    update = "SET kept_above = :available, version = version + :one"
+    return _update_shard(shard_id, update, "attribute_exists(kept)", available=available)
 
 
 def delete_unused_shard(shard_id: str) -> bool:
@@ -343,15 +300,25 @@ def _pool_condition(is_pooled: bool) -> str:
 
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
     """Move a hold's quantity to the `gaining` attribute. Repeats and races are safe, because a hold can be removed only once."""
+    update = f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold"
+    # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
+    return _update_shard(hold.shard_id, update, "holds.#hold[0] = :quantity", {"#hold": hold.hold_id}, quantity=hold.quantity)
+
+
+def _update_shard(shard_id: str, update: str, condition: str, names: dict[str, str] | None = None, **values: int) -> bool:
+    """Update a shard. `update` and `condition` refer to each of `values` as `:<name>`, and to 1 as `:one`.
+
+    Returns False if the shard does not meet the condition.
+    """
+    wire_values = {f":{name}": {"BOOL": value} if isinstance(value, bool) else {"N": str(value)} for name, value in values.items()}
     try:
         dynamo.update_item(
             TableName=shard_table_name(),
-            Key={KEY: {"S": hold.shard_id}},
-            UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
-            # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
-            ConditionExpression="holds.#hold[0] = :quantity",
-            ExpressionAttributeNames={"#hold": hold.hold_id},
-            ExpressionAttributeValues={":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues={":one": {"N": "1"}, **wire_values},
+            **({"ExpressionAttributeNames": names} if names else {}),
         )
     except ClientError as error:
         _refused_shard(error)
