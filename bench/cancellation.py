@@ -1,8 +1,8 @@
-"""`python -m bench.cancellation`: how long the refunds of a cancelled event with 100,000 orders take.
+"""`python -m bench.cancellation`: how long the refunds of 100,000 orders, and the ends of 30,000 expired reservations take.
 
 The first orders are really bought, cancelled and refunded, by one run of the sweep after the other. On a virtual clock, calls to the store
 and to the provider take the latency of AWS and Stripe, and transactions also take processor time. The other orders are computed from the
-slowest full run. Takes a minute.
+slowest full run. The same applies to the reservations, which all expire in the same minute. Takes two minutes.
 """
 
 import math
@@ -26,7 +26,8 @@ from tests.client import Client
 from tests.simulation.interception import Listener, StoreCall, intercept
 
 ORDERS = 100_000  # of the event
-PLAYED = 10_000  # orders that are really refunded
+EXPIRED = 30_000  # reservations of an event that expire together
+PLAYED = 10_000  # orders and reservations that are really refunded or ended
 START = 1_780_315_200
 PRICE_CENTS = 5000  # of an order
 PROVIDER_SECONDS = 0.35  # for one call
@@ -179,6 +180,27 @@ def refund_orders(orders: int) -> list[int]:
     return runs
 
 
+def end_reservations(reservations: int) -> list[int]:
+    """Reserve tickets, and run the sweep each minute until all are on sale again. Returns the reservations that each run ended."""
+    virtual, runs = _VirtualTime(), list[int]()
+    with app_in_process() as api, clock.override(virtual.now):
+        event_id, tier_id = builders.create_shop(api, capacity=reservations)
+        for number in range(reservations):
+            assert builders.reserve(api, f"buyer-{number}", event_id, tier_id).status == 201
+        first = virtual.now() + settings.current().hold_seconds + 1
+        with virtual.simulated():
+            while sum(runs) < reservations:
+                virtual.wait_until(first + 60 * len(runs))
+                runs.append(sweep.run_sweep(clock.now())["expired"])
+                assert runs[-1], "no reservation ended in this run"
+    return runs
+
+
+def _minutes(total: int, runs: Sequence[int]) -> int:
+    """Return the minutes for all, computed from the runs for the first of them."""
+    return len(runs) + math.ceil((total - sum(runs)) / min(runs[:-1] or runs))
+
+
 def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
     reserved = builders.reserve(api, user, event_id, tier_id).json["id"]
     opened = builders.start_checkout(api, user, reserved, key=reserved, page="own")
@@ -189,9 +211,10 @@ def _buy(api: Client, event_id: str, tier_id: str, user: str) -> None:
 def take_bounds(played: int = PLAYED) -> Iterator[Bound]:
     runs = refund_orders(played)
     print(f"{played:,} orders; refunds made by each run of the sweep: {', '.join(f'{refunds:,}' for refunds in runs)}")
-    slowest = min(runs[:-1] or runs)
-    minutes = len(runs) + math.ceil((ORDERS - played) / slowest)
-    yield Bound(f"minutes to refund {ORDERS:,} orders, of which {played:,} are played", minutes, "min", 60)
+    yield Bound(f"minutes to refund {ORDERS:,} orders, of which {played:,} are played", _minutes(ORDERS, runs), "min", 60)
+    runs = end_reservations(played)
+    print(f"{played:,} reservations; ended by each run of the sweep: {', '.join(f'{ended:,}' for ended in runs)}")
+    yield Bound(f"minutes to end {EXPIRED:,} reservations, of which {played:,} are played", _minutes(EXPIRED, runs), "min", 10)
 
 
 if __name__ == "__main__":

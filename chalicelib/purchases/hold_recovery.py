@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log
+from chalicelib.foundation import deadline, log, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets, leave_expired_holds
 from chalicelib.inventory.model import Hold, NotEnoughTickets
@@ -51,6 +51,10 @@ class RecoveryReport(Struct):
     undecided: int = 0
     remaining: int = 0
 
+    def add(self, other: "RecoveryReport") -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 class LapsedCheckout(Struct, frozen=True):
     """A `paying` purchase that has expired and whose payment is at an external provider, with its expired holds."""
@@ -76,30 +80,43 @@ class _ExpiredHolds(Struct, frozen=True):
 
 
 def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
-    """Release, convert or extend these expired holds, in order, as their purchases decide. Concurrent runs do no harm.
+    """Release, convert or extend these expired holds, as their purchases decide. Concurrent runs do no harm.
+
+    Groups of MAX_PURCHASES_READ purchases are processed in order, and the purchases of a group in parallel.
 
     Returns the checkouts whose payment must first be cancelled at the provider. Holds for which too little time is left, and all holds
     after MAX_STORE_ERRORS errors in a row, count as remaining. Raises the store's errors if the purchases cannot be read.
     """
     by_purchase = _group_by_purchase(holds)
     lapsed: list[LapsedCheckout] = []
-    store_errors = 0
+    store_errors: list[str] = []  # the purchases that have failed in a row
+
+    def recover(expired: _ExpiredHolds) -> RecoveryReport:
+        result = RecoveryReport()
+        if deadline.remaining() < SECONDS_FOR_PURCHASE or len(store_errors) >= MAX_STORE_ERRORS:
+            result.remaining += len(expired.holds)
+            return result
+        try:
+            _recover(expired, now, result)
+            store_errors.clear()
+        except dynamo.STORE_ERRORS:  # the error may affect only one shard or item
+            store_errors.append(expired.purchase_id)
+            log.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
+            result.undecided += len(expired.holds)
+        return result
+
     for purchase_ids in _chunks(list(by_purchase)):
-        purchases = store.load_many(purchase_ids) if deadline.remaining() >= SECONDS_FOR_PURCHASE else {}
+        is_possible = deadline.remaining() >= SECONDS_FOR_PURCHASE and len(store_errors) < MAX_STORE_ERRORS
+        purchases = store.load_many(purchase_ids) if is_possible else {}
+        without_provider: list[_ExpiredHolds] = []
         for purchase_id in purchase_ids:
             expired = _expired_holds(purchase_id, by_purchase[purchase_id], purchases)
-            if deadline.remaining() < SECONDS_FOR_PURCHASE or store_errors >= MAX_STORE_ERRORS:
-                report.remaining += len(expired.holds)
-            elif expired.purchase is not None and _needs_provider(expired.purchase, expired.holds, now):
+            if expired.purchase is not None and _needs_provider(expired.purchase, expired.holds, now):
                 lapsed.append(LapsedCheckout(expired.purchase, expired.holds))
             else:
-                try:
-                    _recover(expired, now, report)
-                    store_errors = 0
-                except dynamo.STORE_ERRORS:  # the error may affect only one shard or item
-                    store_errors += 1
-                    log.exception("recovery.not_dealt_with", purchase_id=purchase_id)
-                    report.undecided += len(expired.holds)
+                without_provider.append(expired)
+        for result in parallel.call_each(recover, without_provider):
+            report.add(result)
     return lapsed
 
 

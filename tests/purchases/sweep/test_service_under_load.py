@@ -1,16 +1,18 @@
 """A sweep gets through whatever is in its way: slow payments, broken ones, a store that fails, and its own end."""
 
+from threading import Barrier
+
 import pytest
 from msgspec.structs import replace
 
 from chalicelib.catalog.model import Catalog
-from chalicelib.foundation import deadline, log
+from chalicelib.foundation import deadline, log, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import hold_recovery, store, sweep, sweep_store
 from chalicelib.purchases.sweep import MAX_SECONDS
-from tests import builders
+from tests import builders, invariants
 from tests.purchases.sweep.conftest import create_debits
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_after_provider_call
@@ -148,6 +150,42 @@ def test_an_unwritable_shard_does_not_stop_the_recovery_of_others(api, time):
     assert builders.run_sweep()["released"] == 1
 
 
+def test_reservations_that_expire_together_are_released_at_the_same_time(api, time, monkeypatch):
+    """Here, each release waits until the other has begun."""
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        builders.reserve(api, user, *shop)
+    time.advance(181)
+    release, both = inventory.release_holds, Barrier(2)
+    monkeypatch.setattr(inventory, "release_holds", lambda holds: (both.wait(60), release(holds))[1])
+    assert builders.run_sweep()["released"] == 2
+    invariants.check(time.now, recovered=True)
+
+
+def hold_strays(api, time, count):
+    _, tier_id = builders.create_shop(api, capacity=count)
+    shards = len(list(scan_shards()))
+    for number in range(count):
+        hold_tickets(HoldRequest(tier_id, shards, 1, f"stray-{number}", time.now + 60, time.now))
+    time.advance(61)
+
+
+def test_a_run_counts_all_that_it_recovers_in_parallel(api, time):
+    hold_strays(api, time, 150)
+    report = builders.run_sweep()
+    assert (report["orphans"], report["released"], report["undecided"], report["remaining"]) == (150, 150, 0, 0)
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_run_stops_recovering_when_the_store_keeps_failing(api, time):
+    hold_strays(api, time, 150)
+    with faults.fail_from(1, faults.throttled, table="inventory", operation="UpdateItem"):
+        report = builders.run_sweep()
+    assert (report["released"], report["undecided"] + report["remaining"]) == (0, 150)
+    assert 0 < report["undecided"] < hold_recovery.MAX_STORE_ERRORS + parallel.MAX_THREADS
+    assert builders.run_sweep()["released"] == 150
+
+
 def test_a_run_whose_pause_flags_cannot_be_corrected_does_everything_else(api, time):
     event_id, tier_id = builders.create_shop(api)
     builders.reserve(api, "ada", event_id, tier_id, 2)
@@ -166,6 +204,7 @@ def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, m
         shop.reserve(user, 1)
     time.advance(181)
     release = inventory.release_holds
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
     monkeypatch.setattr(inventory, "release_holds", lambda holds: (time.advance(10 * len(holds)), release(holds))[1])
     report = builders.run_sweep()
     assert (report["expired"], report["remaining"], refund_status(order_id)) == (3, 1, "succeeded")
