@@ -6,6 +6,7 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 """
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
@@ -35,6 +36,7 @@ PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each 
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
+NOBODY = sys.maxsize  # the smallest quantity if nobody may have an offer now
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
 
@@ -170,7 +172,8 @@ class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
     `left` has the numbers of tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers that people wait
-    for, and `smallest` the smallest quantity that somebody wants, by tier id; both ignore people who are known to be at their limit.
+    for, ignoring people who are known to be at their limit. `smallest` has the smallest quantity that somebody wants, by tier id, ignoring
+    everybody who is known to be unable to get an offer now.
     """
 
     def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
@@ -215,7 +218,8 @@ class _Pass:
             return True
         left = {tier_id: free_tickets(supply, self.left) for tier_id, supply in self.supplies.items()}
         if (is_complete and not self.is_stopped) or not any(left.values()):
-            too_large = {tier_id: quantity for tier_id, quantity in self.smallest.items() if 0 < left.get(tier_id, 0) < quantity}
+            smallest = {tier_id: self.smallest.get(tier_id, NOBODY) for tier_id in self.supplies}
+            too_large = {tier_id: quantity for tier_id, quantity in smallest.items() if 0 < left[tier_id] < quantity}
             kept_stocks.spare_leftovers(self.current, self.event, self.stock, self.line, too_large)
         return False
 
@@ -242,11 +246,12 @@ class _Pass:
     def _note_wanted(self, places: list[Place]) -> None:
         for place in places:
             entry = place.entry
-            if isinstance(self.checked.get(entry.id), PurchaseLimitExceeded):
+            error = self.checked.get(entry.id)
+            if isinstance(error, PurchaseLimitExceeded):
                 continue
             tier_ids = {tier_id for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
             self.wanted |= tier_ids
-            if entry.id not in self.gone:
+            if entry.id not in self.gone and error is None:
                 self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in tier_ids}
 
     def _count(self, places: list[Place]) -> None:

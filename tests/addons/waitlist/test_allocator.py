@@ -143,15 +143,41 @@ def test_a_party_of_one_that_joins_at_the_same_moment_gets_the_ticket(api, sold_
     assert statuses(api, "w1", "w2", "w3") == ["waiting", "waiting", "offered"]
 
 
-def test_a_ticket_stays_with_a_party_that_pays_for_something_else(api, sold_out):
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_person_with_another_reservation_keeps_no_ticket_off_public_sale(api, sold_out, others):
+    """The others in the line want two tickets."""
     event_id, tier_id, orders = sold_out
     other = builders.create_tier(api, event_id, "Balcony")
     lines.join(api, "w1", event_id, tier_ids=[tier_id])
-    lines.join(api, "w2", event_id, 2, tier_ids=[tier_id])
+    for number in range(others):
+        lines.join(api, f"large-{number}", event_id, 2, tier_ids=[tier_id])
+    reservation = builders.reserve(api, "w1", event_id, other).json["id"]
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    lines.run_allocator()
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+    lines.run_allocator()
+    api.delete(f"/reservations/{reservation}", user="w1")
+    lines.give_back(api, orders[1])
+    assert builders.reserve(api, "other", event_id, tier_id).status == 409
+    lines.run_allocator()
+    assert statuses(api, "w1") == ["offered"]
+
+
+def test_a_person_with_another_reservation_lets_nobody_pass_the_next_in_line(api, sold_out):
+    """Both want one ticket. One is on public sale when somebody without a reservation joins and another ticket comes back."""
+    event_id, tier_id, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony")
+    lines.join(api, "w1", event_id, tier_ids=[tier_id])
     builders.reserve(api, "w1", event_id, other)
+    assert lines.join(api, "w2", event_id, 2, tier_ids=[tier_id]).status == 201
     lines.give_back(api, orders[0])
     lines.run_allocator()
-    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    lines.give_back(api, orders[1])
+    for quantity in (1, 2):
+        assert builders.reserve(api, "passer-by", event_id, tier_id, quantity).status == 409
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2") == ["waiting", "offered"]
 
 
 def test_a_ticket_that_is_kept_back_for_a_large_party_is_not_on_public_sale_until_the_last_day(api, sold_out, time):
