@@ -119,7 +119,7 @@ def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactI
         change = change_event(before, after, "event.cancelled", actor, now)
         return replace(change, items=[*change.items, *items])
 
-    return _commit_and_follow(event_id, build).event
+    return _commit_and_follow(event_id, build, is_urgent=True).event
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callable[[Catalog], object] = lambda _: None) -> Event:
@@ -138,7 +138,7 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
         entry = audit.entry_item(f"event#{event_id}", action, actor, now, {})
         return CatalogChange(replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry])
 
-    catalog, _ = commit(build)
+    catalog, _ = commit(build, is_urgent=True)
     state, _ = parallel.both(lambda: follow_state(catalog, event_id), lambda: follow(catalog))
     return state.event
 
@@ -241,6 +241,6 @@ def _build_status(
     return change_event(before, replace(before, status=status), action, actor, now)
 
 
-def _commit_and_follow(event_id: str, build: Callable[[Catalog], CatalogChange[Event]]) -> EventState:
-    catalog, _ = commit(build)
+def _commit_and_follow(event_id: str, build: Callable[[Catalog], CatalogChange[Event]], *, is_urgent: bool = False) -> EventState:
+    catalog, _ = commit(build, is_urgent=is_urgent)
     return follow_state(catalog, event_id)

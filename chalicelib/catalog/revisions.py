@@ -24,7 +24,9 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.display import invalidate_figures
 
 MAX_ATTEMPTS = 5
-PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not collide repeatedly
+# Urgent changes, such as a pause, wait as long after each conflict; other changes wait longer each time, so they give way.
+MAX_URGENT_ATTEMPTS = 50
+PAUSE_SECONDS = (0.01, 0.05)  # after the first conflict, so that many editors do not collide repeatedly
 
 T = TypeVar("T", Event, Tier)
 
@@ -92,14 +94,14 @@ class CatalogChange(Struct, Generic[T], frozen=True):
     others: Sequence[Tier] = ()
 
 
-def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
+def commit(build: Callable[[Catalog], CatalogChange[T]], *, is_urgent: bool = False) -> tuple[Catalog, T]:
     """Build a change on the current catalog and commit it. After a conflict, rebuild it on the newer catalog and try again.
 
     Returns the catalog with the change, and the result of the change. Raises CatalogChanging if all attempts conflict.
     """
-    for attempt in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_URGENT_ATTEMPTS if is_urgent else MAX_ATTEMPTS):
         if attempt:
-            deadline.wait(random.uniform(*PAUSE_SECONDS) * attempt)
+            deadline.wait(random.uniform(*PAUSE_SECONDS) * (1 if is_urgent else attempt))
         try:
             return _try_commit(build)
         except dynamo.TransactionCanceled:

@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import asdict
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import forms, store, tier_management
+from chalicelib.catalog import event_management, forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from tests import builders
-from tests.catalog.requests import EVENT, KIND, TIER, create_draft, create_published, get, post, promoter
+from tests.catalog.requests import EVENT, KIND, TIER, create_draft, create_published, get, open_flags, post, promoter
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -58,6 +58,31 @@ def test_a_change_that_always_conflicts_is_a_409(api, monkeypatch):
     monkeypatch.setattr(dynamo, "transact", refuse)
     reply = post(api, "/admin/events", EVENT)
     assert (reply.status, reply.json["error"], reply.headers["retry-after"]) == (409, "catalog_changing", "1")
+
+
+@pytest.mark.parametrize("step", ["pause", "resume", "cancel"])
+def test_a_change_of_a_sale_succeeds_although_others_keep_changing_drafts(api, time, step):
+    """Before each of its first attempts, somebody else changes a draft."""
+    event_id, _ = create_published(api)
+    if step == "resume":
+        assert post(api, f"/admin/events/{event_id}/pause", None).status == 200
+    draft, names, is_editing = create_draft(api)["id"], [f"Name {number}" for number in range(20)], []
+
+    def interfere(model, **_):
+        if model.name == "TransactWriteItems" and names and not is_editing:
+            is_editing.append(True)
+            event_management.update_event(draft, forms.EventChanges(name=names.pop()), "pia", time.now)
+            is_editing.clear()
+
+    events = dynamo.client().meta.events
+    events.register("before-call.dynamodb", interfere)
+    path, body = (f"/events/{event_id}/cancel", {}) if step == "cancel" else (f"/admin/events/{event_id}/{step}", None)
+    try:
+        assert post(api, path, body).status == 200
+    finally:
+        events.unregister("before-call.dynamodb", interfere)
+    assert names == []
+    assert open_flags(event_id) == {step == "resume"}
 
 
 def test_a_lost_race_is_a_412_with_if_match_and_a_409_with_a_version(api):
