@@ -235,8 +235,8 @@ def _give_up(claimed: Notification, failure: str) -> None:
 
 
 def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
-    """Return the notification, due in the next run. The attempt does not count, because the email did not make the provider busy."""
-    return replace(notification, next_at=clock.now(), changed_at=clock.now(), failure=str(error))
+    """Return the notification with its place in the queue. The attempt does not count, because the email did not make the provider busy."""
+    return replace(notification, failure=str(error))
 
 
 def _save_outcome(claimed: Notification, after: Notification) -> None:

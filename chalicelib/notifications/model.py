@@ -65,9 +65,9 @@ class Notification(Struct, frozen=True, kw_only=True):
     """An email to be sent to the user `user_id`. Times are epoch seconds.
 
     `subject_id` is the id of the purchase, ticket or waitlist entry that the email is about. `facts` are the other values that the email's
-    text needs; they contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt begins by moving `next_at`
-    into the future. `due_at` is the planned time; a notification that is still queued after that time is late. `failure` is the reason why
-    the last attempt failed.
+    text needs; they contain no secrets. A `queued` notification is sent at `next_at` or later, the earliest first; every attempt begins by
+    moving `next_at` into the future. `due_at` is the planned time; a notification that is still queued after that time is late. `failure`
+    is the reason why the last attempt failed.
     """
 
     id: str

@@ -21,6 +21,8 @@ from chalicelib.notifications.model import (
 )
 from chalicelib.notifications.store import Due
 
+URGENT_SECONDS = 86_400  # by which urgent notifications come earlier in the queue; no email should ever wait this long
+
 
 def new_notification(
     kind: str,
@@ -33,8 +35,11 @@ def new_notification(
     due_at: int | None = None,
     language: Language | None = None,
     facts: dict[str, Fact] | None = None,
+    is_urgent: bool = False,
 ) -> Notification:
     """Return a notification to be sent at `due_at` (epoch seconds), or as soon as possible.
+
+    The queue sends an urgent notification before all others that became due in the last URGENT_SECONDS.
 
     At most one notification exists for the same `kind`, `subject_id` and `version`, because they form its id.
     """
@@ -48,7 +53,7 @@ def new_notification(
         created_at=now,
         changed_at=now,
         due_at=due_at,
-        next_at=due_at,
+        next_at=due_at - URGENT_SECONDS if is_urgent else due_at,
         language=language or DEFAULT,
         facts=facts or {},
     )

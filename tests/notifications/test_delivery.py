@@ -115,6 +115,20 @@ def test_a_provider_that_is_busy_ends_the_run_and_costs_no_attempt(store, time, 
     assert {outbox.get_notification(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
 
 
+def test_an_urgent_mail_is_sent_before_a_backlog_even_after_the_provider_was_busy(store, time, monkeypatch):
+    fake = FakeProvider(lambda call: ProviderBusy("too many") if call == 1 else None)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
+    queue(time.now, *(f"user-{number}" for number in range(20)), kind="event_changed")
+    time.advance(3600)
+    urgent = outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now, is_urgent=True)
+    assert outbox.queue_notification(urgent)
+    with settings.override(mail_rate=1):
+        assert send().sent == 0
+        time.advance(60)
+        assert send().sent == 21
+    assert fake.ids[0] == "order_confirmed.p-ada.1"
+
+
 def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time, provider):
     queue(time.now, *(f"user-{number}" for number in range(10)))
     sent_before_waits = []

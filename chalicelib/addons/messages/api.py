@@ -207,6 +207,6 @@ def _view(notification: Notification) -> MessageView:
         attempts=notification.attempts,
         created_at=clock.iso(notification.created_at),
         changed_at=clock.iso(notification.changed_at),
-        next_try_at=clock.iso(notification.next_at) if notification.next_at is not None else None,
+        next_try_at=clock.iso(max(notification.next_at, notification.due_at)) if notification.next_at is not None else None,
         failure=notification.failure,
     )

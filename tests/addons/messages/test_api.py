@@ -1,6 +1,7 @@
 """Managers of an event and admins see its messages and send them again."""
 
 from chalicelib.audit import service as audit
+from chalicelib.foundation import settings
 from chalicelib.notifications import ses_reports
 from chalicelib.notifications.providers import MailRefused
 from chalicelib.notifications.store import NotificationRow
@@ -33,6 +34,20 @@ def test_a_mail_that_was_given_up_is_listed_and_sent_again(post, api, time):
     assert list_messages(api)["messages"] == []
     [entry] = [entry for entry in audit.list_entries(f"event#{shop[0]}") if entry.action == "message.resent"]
     assert (entry.actor, entry.details["message_id"]) == ("root", failed["id"])
+
+
+def test_the_confirmation_of_a_paid_order_is_sent_before_older_mails(post, api, time):
+    event_id, tier_id = builders.create_shop(api)
+    free = builders.create_tier(api, event_id, "Free", price_cents=0)
+    buy(api, (event_id, free), user="bob")
+    post.follow()
+    time.advance(600)
+    buy(api, (event_id, tier_id), user="ada")
+    post.follow()
+    messages = list_messages(api, event_id=event_id)["messages"]
+    assert [message["next_try_at"] for message in messages] == [message["created_at"] for message in messages]
+    with settings.override(mail_rate=1):
+        assert [mail["To"] for mail in post.deliver()] == ["ada@home.test", "bob@home.test"]
 
 
 def test_an_admin_lets_an_address_get_mails_again(post, api, time):
