@@ -1,5 +1,7 @@
 """Publications write a version or new stock before the catalog refers to it. If the catalog never does, the data is deleted.
 
+The sweep also deletes the stock of deleted tiers and drafts (`delete_leftovers`).
+
 An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
 stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible
 (`revisions.publish_version` for an apply) deletes the row, on condition that the row exists and is not abandoned. Once the row
@@ -22,6 +24,8 @@ from chalicelib.inventory.store import shard_table_name
 MAX_SECONDS = 3600
 # The row of an abandoned publication stays for a day, so that a stalled process finds the row when it resumes, and deletes its data.
 KEPT_SECONDS = 86_400
+# The stock of deleted tiers and drafts stays for this time, so that requests that began before the deletion still find it.
+DELETED_SECONDS = 3600
 
 
 class Publication:
@@ -68,13 +72,31 @@ def open_publication(now: int) -> Iterator[Publication]:
         raise
 
 
-def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
-    """Delete the leftovers of publications that failed to clean up. Returns the number of deleted shards.
+def delete_leftovers(shards: Sequence[Shard], now: int) -> int:
+    """Delete the leftovers of publications that failed to clean up, and of deletions. Returns the number of deleted shards.
 
     `shards` are shards that were just read. A shard is deleted if it was never used, no tier or event has its stock, and its publication is
     not open. The order of the reads makes this safe: a publication has a row before it has shards, so the rows are read after the shards;
     and a published publication has no row, but its stock is in the catalog, which is read last.
+
+    A shard of a deleted tier or draft is deleted if none of its tickets are sold or held. A deletion is final and closes or empties the
+    stock first, so any catalog that shows the deletion will do.
     """
+    deleted_ids = _deleted_stock_ids(snapshots.snapshot(), now)
+    deleted = [shard.id for shard in shards if shard.stock_id in deleted_ids and not (shard.sold or shard.holds)]
+    return inventory.delete_free_shards(deleted) + _delete_unpublished(shards, now)
+
+
+def _deleted_stock_ids(catalog: Catalog, now: int) -> set[str]:
+    """Return the stocks of the tiers and drafts that were deleted more than DELETED_SECONDS ago."""
+    before = now - DELETED_SECONDS
+    events = {event.id: event for event in catalog.events.values() if event.deleted_at is not None and event.deleted_at < before}
+    pool_ids = {event.pool_id for event in events.values() if event.pool_id is not None}
+    tiers = (tier for tier in catalog.tiers.values() if tier.managed_by == "api")
+    return pool_ids | {tier.stock_id for tier in tiers if tier.event_id in events or (tier.removed and tier.updated_at < before)}
+
+
+def _delete_unpublished(shards: Sequence[Shard], now: int) -> int:
     open_numbers = set()
     for publication in store.list_publications():
         if publication.is_abandoned or publication.begun_at + MAX_SECONDS < now:

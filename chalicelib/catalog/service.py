@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier
-from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
+from chalicelib.catalog.publications import Publication, delete_leftovers, new_stock_id, open_publication
 from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.catalog.snapshots import (
@@ -41,8 +41,8 @@ __all__ = [
     "HeadChanged",
     "Publication",
     "cancel",
+    "delete_leftovers",
     "delete_passing",
-    "delete_unpublished",
     "expire",
     "find_flagged_events",
     "find_known_event",

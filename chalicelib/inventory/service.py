@@ -77,6 +77,11 @@ def delete_unused_shards(shard_ids: Sequence[str]) -> int:
     return sum(parallel.call_each(store.delete_unused_shard, shard_ids))
 
 
+def delete_free_shards(shard_ids: Sequence[str]) -> int:
+    """Delete these shards, except shards with sold or held tickets. Returns how many were deleted."""
+    return sum(parallel.call_each(store.delete_free_shard, shard_ids))
+
+
 def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]:
     """Open or close stocks, given as stock id -> number of shards, for new holds. Takes effect at once; existing holds stay.
 

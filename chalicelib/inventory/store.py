@@ -243,29 +243,17 @@ def keep_above(shard_id: str, available: int) -> bool:
 
 def delete_unused_shard(shard_id: str) -> bool:
     """Delete an unused shard. Returns False if the shard does not exist or was written to (for example by a hold) after its creation."""
-    try:
-        dynamo.client().delete_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            ConditionExpression="version = :new",
-            ExpressionAttributeValues={":new": {"N": str(NEW_VERSION)}},
-        )
-    except ClientError as error:
-        dynamo.refused_item(error)
-        return False
-    return True
+    return _delete_shard(_deletion(shard_id, "version = :number", NEW_VERSION))
+
+
+def delete_free_shard(shard_id: str) -> bool:
+    """Delete a shard. Returns False if the shard does not exist or has sold or held tickets."""
+    return _delete_shard(delete_free_shard_item(shard_id)["Delete"])
 
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes a shard. It fails if the shard does not exist or has sold or held tickets."""
-    return {
-        "Delete": {
-            "TableName": shard_table_name(),
-            "Key": {KEY: {"S": shard_id}},
-            "ConditionExpression": "sold = :zero AND size(holds) = :zero",
-            "ExpressionAttributeValues": {":zero": {"N": "0"}},
-        }
-    }
+    return {"Delete": _deletion(shard_id, "sold = :number AND size(holds) = :number", 0)}
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
@@ -322,6 +310,24 @@ def _update_shard(shard_id: str, update: str, condition: str, names: dict[str, s
         )
     except ClientError as error:
         _refused_shard(error)
+        return False
+    return True
+
+
+def _deletion(shard_id: str, condition: str, number: int) -> dict[str, Any]:
+    return {
+        "TableName": shard_table_name(),
+        "Key": {KEY: {"S": shard_id}},
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": {":number": {"N": str(number)}},
+    }
+
+
+def _delete_shard(deletion: dict[str, Any]) -> bool:
+    try:
+        dynamo.client().delete_item(**deletion)
+    except ClientError as error:
+        dynamo.refused_item(error)
         return False
     return True
 

@@ -1,9 +1,10 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, makes due
-refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
-the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that never
-completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they expired, across all events.
+refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and deletions left, and reports tiers with few tickets. A
+run ends before the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that
+never completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they expired, across all
+events.
 """
 
 from collections import Counter, defaultdict
@@ -59,7 +60,7 @@ def _run(now: int) -> dict[str, Any]:
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
     refunds = DueRefunds(now)
     result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
-    deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(stock.slice, now))
+    deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
     has_failed_step = stock.corrected is None or cancelled is None or deleted is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.

@@ -7,14 +7,14 @@ from chalicelib.catalog import capacities, forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import VersionContent
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log
+from chalicelib.foundation import log, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
 from chalicelib.inventory.store import scan_shards, shard_table_name
 from tests import builders, invariants
-from tests.catalog.requests import TIER, get, open_flags, post
+from tests.catalog.requests import TIER, create_draft, create_kind, create_published, get, open_flags, post, promoter
 from tests.simulation import faults
 from tests.simulation.interference import interfere_before
 
@@ -108,6 +108,50 @@ def test_the_sweep_deletes_no_used_shard_and_no_other_stock():
     write_stock("other")
     builders.run_sweep()
     assert shards() == ["other#0", "other#1", "other#2", "t@7#0"]
+
+
+@pytest.fixture
+def deleted_stock(api) -> str:
+    """A sold and refunded tier and a draft with a capacity are deleted. Returns the id of the tier that is left."""
+    event_id, kept = create_published(api)
+    deleted = create_kind(api, event_id, name="Balcony", capacity=LARGE)["id"]
+    order_id = builders.create_order(api, (event_id, deleted), 1)
+    assert builders.refund(api, order_id, key="refund").status == 201
+    assert api.delete(f"/tiers/{deleted}", **promoter()).status == 200
+    draft = create_draft(api, capacity=10)["id"]
+    create_kind(api, draft)
+    assert api.delete(f"/events/{draft}", **promoter()).status == 200
+    return kept
+
+
+def test_the_sweep_deletes_the_stock_of_deleted_tiers_and_drafts_after_an_hour(api, time, deleted_stock):
+    time.advance(3600)
+    assert builders.run_sweep()["shards_deleted"] == 0
+    time.advance(1)
+    assert builders.run_sweep()["shards_deleted"] == 5
+    assert shards() == [f"{deleted_stock}#0"]
+    assert builders.run_sweep()["shards_deleted"] == 0
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_sweep_that_crashes_while_it_deletes_stock_is_repeated(api, time, deleted_stock, monkeypatch):
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
+    time.advance(3601)
+    for _ in range(4):
+        with faults.crash_after(1, table="inventory", operation="DeleteItem") as crash:
+            builders.run_sweep()
+        assert crash.was_triggered
+    assert builders.run_sweep()["shards_deleted"] == 1
+    assert shards() == [f"{deleted_stock}#0"]
+
+
+def test_a_shard_with_sold_or_held_tickets_is_not_deleted(time):
+    write_stock("t")
+    (held,) = hold_tickets(HoldRequest("t", 1, 1, "p", 4_000_000_000, 0))
+    assert inventory.delete_free_shards(shards()) == 2
+    inventory.convert_holds([held])
+    assert inventory.delete_free_shards([*shards(), "unknown#0"]) == 0
+    assert shards() == ["t#0"]
 
 
 @pytest.mark.usefixtures("_small_transactions")
