@@ -28,6 +28,8 @@ def choose(config: pytest.Config) -> None:
         config.option.seed = str(random.SystemRandom().randrange(1_000_000))
     first, _count = int(config.option.seed or 0), config.option.seeds
     hypothesis.core.global_force_seed = first
+    hypothesis.settings.register_profile("tests", hypothesis.settings.get_profile("tests"), max_examples=examples(100))
+    hypothesis.settings.load_profile("tests")
 
 
 def numbers(default: int) -> range:
@@ -38,6 +40,11 @@ def numbers(default: int) -> range:
 def count(default: int) -> int:
     """Return how many seeds or histories to try."""
     return _count or default
+
+
+def examples(default: int) -> int:
+    """Return how many made-up examples to try. Short runs, which choose a number of seeds, try a fifth."""
+    return default if _count is None else max(1, default // 5)
 
 
 def numbers_until(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:

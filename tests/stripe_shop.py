@@ -235,10 +235,10 @@ class StripeShop:
 
     def received_and_kept(self) -> tuple[int, int]:
         """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
-        charges = self.dashboard.v1.charges.list({"limit": 100}).data
-        received = sum(charge.amount_captured for charge in charges if charge.paid)
-        disputed = sum(dispute.amount for dispute in self.dashboard.v1.disputes.list({"limit": 100}).data if dispute.status != "won")
-        return received, received - disputed - sum(charge.amount_refunded for charge in charges)
+        charges = self.fake.objects("charge")  # through Stripe's SDK, this took a quarter of the time of these tests
+        received = sum(charge["amount_captured"] for charge in charges if charge["paid"])
+        disputed = sum(dispute["amount"] for dispute in self.fake.objects("dispute") if dispute["status"] != "won")
+        return received, received - disputed - sum(charge["amount_refunded"] for charge in charges)
 
     # Assertions for the end of a test.
 
@@ -254,8 +254,7 @@ class StripeShop:
 
     def assert_closed_purchases_cannot_be_paid(self) -> None:
         """Assert that no hosted page is open for a purchase that is no longer active."""
-        pages = self.dashboard.v1.checkout.sessions.list({"limit": 100}).data
-        open_pages = {page.id for page in pages if page.status == "open"}
+        open_pages = {page["id"] for page in self.fake.objects("checkout.session") if page["status"] == "open"}
         ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
         assert [purchase.id for purchase in ended if purchase.payment and purchase.payment.provider_id in open_pages] == []
 

@@ -1,6 +1,7 @@
 """Rules for the code that no linter checks: docstrings, and where calls, imports, state, stores and provider names may occur."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 from tests.repository import CODE, PRODUCT, ROOT, name_of
 
 
+@functools.cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 

@@ -207,6 +207,12 @@ class FakeStripe:
         with self._state.lock:
             return [public_copy(event) for event in self._state.oldest_first("event") if fnmatchcase(event["type"], types)]
 
+    def objects(self, kind: str) -> list[StripeObject]:
+        """All objects of a kind ("charge", "dispute"), oldest first, as they are at this time."""
+        self.apply_elapsed_time()
+        with self._state.lock:
+            return [public_copy(found) for found in self._state.oldest_first(kind)]
+
     def signed_delivery(
         self, event_id: str, endpoint: WebhookEndpoint | None = None, *, at: int | None = None
     ) -> tuple[bytes, dict[str, str]]:

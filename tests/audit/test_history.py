@@ -23,11 +23,13 @@ def test_no_route_changes_or_deletes_what_was_written_down(time):
     with new_world() as world:
         before = history(world)
         assert before
-        for operation in WRITES:
+        for count, operation in enumerate(WRITES, 1):
             time.advance(1)
             world.send(*operation.split(" "), "admin")
+            if count % 10 and count < len(WRITES):
+                continue  # the whole history is read after ten routes
             after = history(world)
-            assert after[len(after) - len(before) :] == before, f"{operation} has changed the history"
+            assert after[len(after) - len(before) :] == before, f"one of {WRITES[:count][-10:]} has changed the history"
             before = after
     assert len({entry["action"] for entry in before}) > 10, "the routes were called with what changes something"
 

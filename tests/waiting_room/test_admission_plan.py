@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.waiting_room import admission_plan
 from chalicelib.waiting_room.admission_plan import Segment
+from tests import seeds
 
 OPENS = 1_000
 MODEL_SECONDS = 400  # that the model looks ahead
@@ -69,7 +70,7 @@ def first_admitting_second(plan, position, joined, until):
 
 
 @given(plans, change_lists, st.integers(1, 60), st.integers(-80, 300))
-@effort(max_examples=300)
+@effort(max_examples=seeds.examples(300))
 def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, position, joined):
     simulation = Simulation(plan)
     for change in change_list:
@@ -83,7 +84,7 @@ def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, p
 
 
 @given(plans, change_lists)
-@effort(max_examples=500)
+@effort(max_examples=seeds.examples(500))
 def test_no_change_revokes_an_admission(plan, change_list):
     simulation = Simulation(plan)
     for change in change_list:
@@ -102,7 +103,7 @@ def test_no_change_revokes_an_admission(plan, change_list):
 
 
 @given(plans, change_lists)
-@effort(max_examples=300)
+@effort(max_examples=seeds.examples(300))
 def test_a_change_admits_at_once_only_the_people_let_in_by_hand(plan, change_list):
     simulation = Simulation(plan)
     for seconds, arrivals, (name, *arguments) in change_list:
@@ -121,7 +122,7 @@ def test_a_change_admits_at_once_only_the_people_let_in_by_hand(plan, change_lis
 
 
 @given(plans, change_lists, st.integers(0, 100), st.integers(1, 500), st.integers(1, 60), st.integers(10, 200))
-@effort(max_examples=300)
+@effort(max_examples=seeds.examples(300))
 def test_a_pause_costs_nobody_waiting_time_or_pass_time(plan, change_list, until, length, position, pass_seconds):
     simulation = Simulation(plan)
     for change in change_list:
@@ -234,7 +235,7 @@ def test_every_wave_has_its_time_to_be_sized(interval):
 
 
 @given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
-@effort(max_examples=300)
+@effort(max_examples=seeds.examples(300))
 def test_a_shortened_plan_is_the_same_for_everybody_with_a_valid_pass(plan, change_list, pass_seconds, later):
     full, short = Simulation(plan), Simulation(plan)
     for change in change_list:
