@@ -419,8 +419,12 @@ def _time(local: datetime, language: Language) -> str:
 
 
 def _zone(local: datetime) -> str:
+    """Return the name of the time zone as the scripts write it, on one line: "MDT", or "GMT-3" for a zone that is called "-03"."""
     name = local.tzname() or ""
-    return name if name.isalpha() else f"GMT{name}"
+    if name.isalpha():
+        return name
+    sign, hours, minutes = name[0].replace("-", "\N{NON-BREAKING HYPHEN}"), int(name[1:3]), name[3:]
+    return f"GMT{sign}{hours}" + (f":{minutes}" if minutes else "")
 
 
 def _day_and_time(seconds: int, timezone: str, language: Language, now: int, *, short: bool = False) -> str:

@@ -84,6 +84,13 @@ def test_an_events_page_has_title_description_picture_and_address(api, time):
     assert (page.says["twitter:card"], page.says["og:image"]) == ("summary_large_image", f"{SHOP}/share.jpg")
 
 
+@pytest.mark.parametrize(("timezone", "name"), [("America/Sao_Paulo", "GMT\u20113"), ("Asia/Kathmandu", "GMT+5:45")])
+def test_a_zone_without_letters_is_named_by_its_offset_as_the_scripts_do(api, time, timezone, name):
+    event_id = builders.create_event(api, starts_at="2026-07-01T02:30:00Z")
+    change(api, event_id, timezone=timezone)
+    assert f" {name} · " in read(api, f"/events/{event_id}").says["og:description"]
+
+
 @pytest.mark.parametrize(("given", "shown"), [("https://cdn.example.org/a.jpg", "https://cdn.example.org/a.jpg"), ("javascript:1", None)])
 def test_the_picture_of_the_event_is_used_if_it_has_an_address(api, time, given, shown):
     event_id = builders.create_event(api)
