@@ -319,7 +319,7 @@ def test_a_guest_who_was_away_for_a_week_is_told_and_can_buy_again(new_buyer, ti
     expect(buyer.heading("Checkout")).to_be_visible()
     time.advance(REFRESH_SECONDS)
     buyer.page.goto("/tickets")
-    buyer.see("Your guest session has ended. We recognise this browser for seven days")
+    buyer.see("Your guest session has ended. We recognize this browser for seven days")
     buyer.see("What you bought is still valid.")
     expect(buyer.page.get_by_text("Your session has ended.")).to_have_count(0)
     buyer.press("Continue without an account")

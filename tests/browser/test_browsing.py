@@ -259,7 +259,7 @@ def test_kinds_of_tickets_have_their_own_limits_and_say_only_once_until_when(new
     )
     buyer.page.goto(f"/events/{event_id}")
     tiers = buyer.page.locator(".tier")
-    expect(tiers.filter(has_text="Up to 2 per order")).to_have_count(2)
+    expect(tiers.filter(has_text="Up to 2 of this type")).to_have_count(2)
     expect(buyer.page.get_by_text("You can buy up to")).to_have_count(0)
     expect(buyer.page.get_by_text("On sale until")).to_have_count(1)
     expect(tiers.filter(has_text="Late")).to_contain_text("Not on sale yet")

@@ -100,7 +100,7 @@ def test_the_download_has_all_pages_of_the_orders(new_buyer, event_id):  # noqa:
 
 def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, event_id):  # noqa: F811
     buy(at_home, event_id)
-    at_home.see("This browser saves your tickets")
+    at_home.see("this page also opens without a connection")
     at_home.page.goto("/account")
     at_home.page.get_by_text("Delete my account").click()
     form = _section(at_home, "The data we hold about you")

@@ -83,8 +83,21 @@ def codes(buyer) -> list[str]:
 
 
 def wait_until_kept(buyer) -> None:
-    buyer.see("This browser saves your tickets")
+    buyer.see("this page also opens without a connection")
     wait_until(buyer.page, "() => navigator.serviceWorker.controller !== null")
+
+
+def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop):
+    guest = new_buyer()
+    guest.page.goto(f"/events/{shop[0]}")
+    guest.choose("Floor", 1)
+    guest.pay()
+    guest.see_tickets(1)
+    expect(guest.page.locator(".page > p")).to_have_text(
+        "Your tickets stay in this browser until 30 days after the event. "
+        "After each visit, this page also opens without a connection for seven days. "
+        "With an account, you have your tickets on all your devices. Create an account"
+    )
 
 
 def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, server, time):

@@ -100,7 +100,7 @@ def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     expect(ada.heading("There is a ticket for you")).to_be_visible()
     time.advance(86_500)
     ada.look_again()
-    ada.see("You did not pay for your offer in time.")
+    ada.see("You did not buy the tickets in time.")
 
 
 def test_a_screen_reader_hears_the_time_left_more_often_near_the_end(ada, api, time, sold_out):

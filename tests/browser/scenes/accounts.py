@@ -81,7 +81,7 @@ def guest_who_stayed_away(stage: Stage) -> None:
     wallet(stage)
     stage.time.advance(70 * 86_400)
     stage.page.reload()
-    stage.buyer.see("We recognise this browser for seven days")
+    stage.buyer.see("We recognize this browser for seven days")
 
 
 def guest_who_stayed_away_looks_at_an_event(stage: Stage) -> None:

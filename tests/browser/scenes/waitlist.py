@@ -46,7 +46,7 @@ def waitlist_offered(stage: Stage) -> None:
 def waitlist_expired(stage: Stage) -> None:
     waitlist_offered(stage)
     stage.pass_time(86_500)
-    stage.buyer.see("You did not pay for your offer in time.")
+    stage.buyer.see("You did not buy the tickets in time.")
 
 
 def account_with_a_waitlist(stage: Stage) -> None:

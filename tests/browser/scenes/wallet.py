@@ -40,7 +40,7 @@ def wallet_with_a_refund(stage: Stage) -> None:
 
 def wallet_without_a_network(stage: Stage) -> None:
     wallet(stage)
-    stage.buyer.see("This browser saves your tickets")
+    stage.buyer.see("this page also opens without a connection")
     stage.lose_api()
     stage.page.reload()
     stage.buyer.see("These are your tickets as of")

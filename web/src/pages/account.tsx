@@ -67,7 +67,9 @@ function Guest({ erased }: { erased: () => void }) {
   return (
     <>
       <Outcome tone="calm" title={t.guest.title}>
-        <p>{t.guest.text}</p>
+        <p>
+          {t.guest.stays} {t.guest.withAccount}
+        </p>
         <p class="row">
           <a class="button" href="/register">
             {t.register.title}

@@ -30,7 +30,7 @@ export function SignIn() {
       <h1>{t.signIn.title}</h1>
       {hasEnded && (
         <p class="notice" role="status">
-          {wasGuest ? t.guest.ended : t.signIn.ended}
+          {wasGuest ? t.guest.ended : t.signIn.ended} {wasGuest && <a href="/find-tickets">{t.find.title}</a>}
         </p>
       )}
       <Form onSubmit={submit} button={t.signIn.button}>

@@ -11,6 +11,7 @@ import { useLoaded, useTitle } from "../parts/hooks";
 import { Pass } from "../parts/pass";
 import { Refunds } from "../parts/refunds";
 import { ScanView } from "../parts/scan-view";
+import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { isOver, isUsable, useWallet } from "../use-wallet";
 
@@ -23,6 +24,8 @@ export function Wallet() {
   const { value: placed, failure: unknown } = useLoaded(async () => (newOrder ? getOrder(newOrder) : null), "new");
   const { value: refunded } = useLoaded(async () => (ADDONS.reports ? listRefundedOrders() : []), "refunds");
   const [scanned, setScanned] = useState<string | null>(null);
+  const { buyer } = useBuyer();
+  const offline = kept ? t.wallet.keeps : t.wallet.keepsNothing;
   useTitle(t.wallet.title);
   useEffect(() => {
     if (newOrder) route("/tickets", true); // a reload does not repeat the message
@@ -79,8 +82,12 @@ export function Wallet() {
           {list(past)}
         </details>
       )}
-      {tickets && tickets.length > 0 && <p class="small">{kept ? t.wallet.keeps(dayAndTime(iso(kept.until), undefined, locale)) : t.wallet.keepsNothing}</p>}
-      {tickets && tickets.length > 0 && <GuestNote text={t.guest.text} />}
+      {tickets && tickets.length > 0 && buyer?.kind !== "guest" && (
+        <p class="small">
+          {offline} {kept && buyer?.kind === "account" && t.wallet.shared}
+        </p>
+      )}
+      {tickets && tickets.length > 0 && <GuestNote text={`${t.guest.stays} ${offline}`} />}
       <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} asOf={isOld && kept ? kept.savedAt : null} />
     </div>
   );

@@ -5,7 +5,7 @@ import { withNext } from "../next-page";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 
-/** `text` says what guests have and for how long. */
+/** `text` comes before the offer of an account. */
 export function GuestNote({ text }: { text: string }) {
   const { t } = useTexts();
   const { path } = useLocation();
@@ -14,7 +14,7 @@ export function GuestNote({ text }: { text: string }) {
   return (
     <p class="notice no-print">
       <span>
-        {text} <a href={withNext("/register", path)}>{t.register.title}</a>
+        {text} {t.guest.withAccount} <a href={withNext("/register", path)}>{t.register.title}</a>
       </span>
     </p>
   );

@@ -110,7 +110,7 @@ function LateMoney({ checkoutId }: { checkoutId: string }) {
     <ul>
       {value?.refunds?.map((refund) => (
         <li key={refund.id}>
-          <strong>{money(refund.amount_cents, refund.currency, locale)}</strong>. <RefundState refund={refund} />
+          <strong>{money(refund.amount_cents, refund.currency, locale)}</strong> · <RefundState refund={refund} />
         </li>
       ))}
     </ul>

@@ -62,10 +62,11 @@ export const accountTexts = {
 
   guest: {
     title: "You are shopping as a guest",
-    text: "Your tickets stay in this browser until 30 days after the event. With an account, they are on all your devices.",
-    before: "You are buying as a guest. With an account, your tickets are also under My tickets on all your devices.",
+    stays: "Your tickets stay in this browser until 30 days after the event.",
+    before: "You are buying as a guest.",
+    withAccount: "With an account, you have your tickets on all your devices.",
     ended:
-      "Your guest session has ended. We recognise this browser for seven days after your last visit or, if you have tickets, until 30 days after the event. What you bought is still valid. Look for our email about your order, or contact the seller and give your order number.",
+      "Your guest session has ended. We recognize this browser for seven days after your last visit or, if you have tickets, until 30 days after the event. What you bought is still valid. Look for our email about your order, or contact the seller and give your order number.",
     endedShort: "Your guest session has ended.",
     endedMore: "What this means",
     move: (tickets: string) => `Move ${tickets} to your account`,

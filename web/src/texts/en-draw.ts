@@ -26,7 +26,7 @@ export const drawTexts = {
       text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. From the key and the count of numbers, a calculation that anyone can read in advance puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
-  why: "That is why it is fair: the key was fixed before there was anybody to favour, and everyone can check that it was used.",
+  why: "That is why it is fair: the key was fixed before there was anybody to favor, and everyone can check that it was used.",
   limits: "What the check does not prove",
   limitsIntro: "The check shows that the order follows from the sealed key. It does not show:",
   limitsList: [

@@ -43,7 +43,7 @@ export const waitlistTexts = {
   over: {
     accepted: "You have bought the tickets you were waiting for.",
     declined: "You have declined the offer. You can join again at the end of the waitlist.",
-    expired: "You did not pay for your offer in time. You can join again at the end of the waitlist.",
+    expired: "You did not buy the tickets in time. You can join again at the end of the waitlist.",
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
   } as Record<string, string>,

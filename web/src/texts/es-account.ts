@@ -64,8 +64,9 @@ export const accountTexts: typeof english = {
 
   guest: {
     title: "Compras como invitado",
-    text: "Tus entradas se quedan en este navegador hasta 30 días después del evento. Con una cuenta las tienes en todos tus dispositivos.",
-    before: "Compras como invitado. Con una cuenta, además, tienes tus entradas en Mis entradas en todos tus dispositivos.",
+    stays: "Tus entradas se quedan en este navegador hasta 30 días después del evento.",
+    before: "Compras como invitado.",
+    withAccount: "Con una cuenta tienes tus entradas en todos tus dispositivos.",
     ended:
       "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita o, si tienes entradas, hasta 30 días después del evento. Lo que compraste sigue siendo válido. Busca nuestro correo sobre tu pedido o da tu número de pedido al vendedor.",
     endedShort: "Tu visita como invitado ha terminado.",

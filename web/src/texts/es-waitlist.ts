@@ -43,7 +43,7 @@ export const waitlistTexts: typeof english = {
   over: {
     accepted: "Has comprado las entradas que esperabas.",
     declined: "Has rechazado la oferta. Puedes volver a apuntarte al final de la lista.",
-    expired: "No pagaste la oferta a tiempo. Puedes volver a apuntarte al final de la lista.",
+    expired: "No compraste las entradas a tiempo. Puedes volver a apuntarte al final de la lista.",
     left: "Has salido de la lista. Puedes volver a apuntarte al final.",
     closed: "La lista de espera está cerrada.",
   },
