@@ -42,7 +42,8 @@ _LANGUAGE = re.compile(r"src/(?:\w+/)?texts/([a-z]{2})\.ts")  # the texts of a l
 SHELL = ".shell"  # a file in each output folder: what the API needs to write the shop's pages as HTML (chalicelib/catalog/pages.py)
 _STAMP = ".sources"  # a file in each output folder that holds the digest of its sources
 _HEAD = re.compile(r"<head>\n(.*?)\s*</head>", re.DOTALL)
-_OWN_TAGS = re.compile(r'\s*(<title>.*?</title>|<meta name="description" [^>]*>)', re.DOTALL)  # each page has its own
+# Of index.html alone: each page with words has its own title and description, and names its texts itself.
+_OWN_TAGS = re.compile(r'\s*(<title>.*?</title>|<meta name="description" [^>]*>|<script [^>]*/early-requests-[^>]*></script>)', re.DOTALL)
 _NODE_MODULES = "node_modules"
 _SILENCE = {"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false", "NO_COLOR": "1"}
 _IMPATIENCE = {

@@ -1,4 +1,5 @@
-import { defineConfig } from "vite";
+import { readFileSync } from "node:fs";
+import { defineConfig, minifySync, type Plugin } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
@@ -21,10 +22,31 @@ const FRAME = {
   transformIndexHtml: (html: string) => html.replace(/(<div id="app">)(.*?)(<\/div>)/s, (_, begin, note, end) => begin + HEADER + note + LOADING + end),
 };
 
+// The script that requests what a page needs while the other scripts are loading. The pages that arrive with their words do not need it, because
+// they name their texts themselves (infra/web.py).
+let early = "";
+const EARLY: Plugin = {
+  name: "early-requests",
+  generateBundle(_options, bundle) {
+    const texts: Record<string, string> = {};
+    for (const file of Object.values(bundle)) {
+      const source = file.type === "chunk" && /\/src\/texts\/([a-z]{2})\.ts$/.exec(file.facadeModuleId ?? "");
+      if (source) texts[source[1]!] = `/${file.fileName}`;
+    }
+    const script = readFileSync(new URL("src/early-requests.js", import.meta.url), "utf8");
+    const { code } = minifySync("early-requests.js", `const TEXTS = ${JSON.stringify(texts)};${script}`, { module: true });
+    early = this.getFileName(this.emitFile({ type: "asset", name: "early-requests.js", source: code }));
+  },
+  transformIndexHtml: {
+    order: "post",
+    handler: (html, { path }) => (path === "/index.html" ? html.replace("<script ", `<script type="module" crossorigin src="/${early}"></script>\n    $&`) : html),
+  },
+};
+
 // Every file that changes is in assets/ with a hash in its name. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
-  plugins: [FRAME],
+  plugins: [FRAME, EARLY],
   define: Object.fromEntries(ADDONS.map((name) => [`ADDONS.${name}`, String(enabled.includes(name))])),
   build: {
     target: "es2022",

@@ -20,6 +20,13 @@ GIVE_TO_ANOTHER_USER = """async () => {
   const kept = await (await cache.match("/kept-wallet")).json();
   await cache.put("/kept-wallet", Response.json({ ...kept, owner: "somebody-else" }));
 }"""
+# Whether the stored page has all its scripts and styles, including those of pages that arrive without words.
+LACKS_NO_FILE = """async () => {
+  const text = await (await caches.match("/tickets", { cacheName: "fairgate-shell" }))?.text();
+  const files = [...(text ?? "").matchAll(/"(\\/assets\\/[^"]+)"/g)];
+  const stored = await Promise.all(files.map(([, file]) => caches.match(file, { cacheName: "fairgate-shell" })));
+  return stored.length > 3 && stored.every(Boolean);
+}"""
 # A browser without a screen grants no lock.
 NOTE_SCREEN_LOCKS = """() => {
   globalThis.screenLocks = [];
@@ -102,6 +109,7 @@ def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop)
 
 def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, server, time):
     wait_until_kept(holder)
+    wait_until(holder.page, LACKS_NO_FILE)
     before = codes(holder)
     time.advance(3600)
     server.stop()

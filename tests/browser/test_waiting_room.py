@@ -325,21 +325,43 @@ def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_i
     buyer.see("You are in.")
 
 
-def test_a_visit_that_begins_in_the_room_loads_it_with_the_texts_and_only_once(new_buyer, drop_id):
-    page = new_buyer().page
-    texts: list[Route] = []
+def test_a_visit_that_begins_in_the_room_loads_it_and_the_texts_while_the_scripts_load_and_only_once(new_buyer, time, drop_id):
+    page = new_buyer(locale="es-ES").page
+    scripts: list[Route] = []
     asked: list[str] = []
-    page.route("**/assets/en-*", lambda route: texts.append(route))
-    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]) if "/api/" in request.url else None)
-    with page.expect_response("**/waiting-room/state"), page.expect_response(f"**/api/v1/events/{drop_id}"):
+    page.route("**/assets/index-*", lambda route: scripts.append(route))
+    page.on("request", lambda request: asked.extend(re.findall(r"/api/.*|/assets/e[ns]-", request.url)))
+    with (
+        page.expect_response("**/assets/es-*"),
+        page.expect_response("**/waiting-room/state"),
+        page.expect_response(f"**/api/v1/events/{drop_id}"),
+    ):
         page.goto(f"/events/{drop_id}/line", wait_until="commit")
-    while not texts:
+    while not scripts:
         page.wait_for_timeout(10)
-    expect(page.get_by_role("button", name="Join the waiting room")).to_have_count(0)
-    texts[0].continue_()
-    expect(page.get_by_role("button", name="Join the waiting room")).to_be_visible()
+    time.advance(30)
+    page.clock.fast_forward(30_000)  # the scripts take this long to arrive
+    scripts[0].continue_()
+    expect(page.get_by_role("button", name="Entrar en la sala de espera")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    assert sorted(asked) == sorted([drop_id, "state"])
+    assert sorted(asked) == [f"/api/v1/events/{drop_id}", f"/api/v1/events/{drop_id}/waiting-room/state", "/assets/es-"]
+    countdown = page.get_by_role("timer")
+    first = countdown.inner_text()
+    page.clock.fast_forward(1000)
+    expect(countdown).not_to_have_text(first)
+    minutes, seconds = countdown.inner_text().split(":")
+    assert 60 * int(minutes) + int(seconds) <= OPENS_AFTER - 30  # the page knows that the replies have been waiting
+
+
+def test_the_texts_are_loaded_early_in_the_language_that_the_visitor_has_chosen(new_buyer):
+    page = new_buyer().page
+    asked: list[str] = []
+    page.on("request", lambda request: asked.extend(re.findall(r"/assets/e[ns]-", request.url)))
+    page.add_init_script("localStorage.setItem('fairgate.language', 'es')")
+    page.route("**/assets/index-*", lambda route: None)  # the scripts never arrive
+    with page.expect_response("**/assets/es-*"):
+        page.goto("/sign-in", wait_until="commit")
+    assert asked == ["/assets/es-"]
 
 
 def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, drop_id):

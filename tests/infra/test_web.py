@@ -50,7 +50,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (target / f"{name.replace('/texts/', '-').removeprefix('texts/')}.js").write_bytes(source.read_bytes())
         texts = ["src/texts/en.ts", "src/texts/es.ts"]
         own_texts = ["src/manage/texts/en.ts", "src/manage/texts/es.ts"]
-        (target / "index.html").write_text("<head>\n<title>Shop</title>\n<link href='/main.css'>\n</head><body></body>")
+        head = "<title>Shop</title>\n<script src='/assets/early-requests-1.js'></script>\n<link href='/main.css'>"
+        (target / "index.html").write_text(f"<head>\n{head}\n</head><body></body>")
         manifest = {
             "index.html": {"file": "main.js", "dynamicImports": [*web.LAZY_PAGES, *texts]},
             **{pages: {"file": f"{Path(pages).stem}.js", "imports": ["index.html"]} for pages in web.LAZY_PAGES},
@@ -212,6 +213,6 @@ def test_a_page_that_uses_an_unknown_field_of_the_api_fails_the_check(tmp_path):
     assert "'title' does not exist" in fault
 
 
-def test_the_shell_has_the_head_of_the_shop_without_its_title_and_the_texts_of_each_language(project):
+def test_the_shell_has_the_head_of_the_shop_without_its_own_tags_and_the_texts_of_each_language(project):
     shell = json.loads((web.build() / web.SHELL).read_text())
     assert shell == {"head": "<link href='/main.css'>", "texts": {"en": ["/en.js"], "es": ["/es.js"]}}

@@ -24,8 +24,8 @@ export const BASE_PATH = "/api/v1";
 const PATIENCE_MS = 20_000;
 
 const translate: Middleware = {
-  async onResponse({ response }) {
-    learnTime(response);
+  async onResponse({ request, response }) {
+    learnTime(request.url, response);
     if (response.ok) return;
     const { error, message, request_id: requestId, ...details } = await response.json().catch(() => ({}));
     throw new ApiFailure(error ?? "unexpected", response.status, message ?? "", requestId ?? response.headers.get("X-Request-Id"), details);

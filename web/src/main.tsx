@@ -7,7 +7,6 @@ import { NotFound } from "./pages/not-found";
 import { Storefront } from "./pages/storefront";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/line";
-import { BASE_PATH } from "./client";
 import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
 import { LoadFailed } from "./parts/load-failed";
@@ -59,9 +58,5 @@ function App() {
     </LocationProvider>
   );
 }
-
-// A visit that begins in a waiting room loads its event and its state together with the texts.
-const event = /^\/events\/[^/]+(?=\/line$)/.exec(location.pathname);
-if (event) for (const path of ["", "/waiting-room/state"]) document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", crossOrigin: "", href: BASE_PATH + event[0] + path }));
 
 void start(<App />);

@@ -6,11 +6,18 @@
 const TOLERATED_SECONDS = 2;
 let skew = 0;
 
-export function learnTime(response: Response): void {
+export function learnTime(url: string, response: Response): void {
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (Number.isNaN(date)) return;
-  const difference = date / 1000 + Number(response.headers.get("Age") ?? 0) - Date.now() / 1000;
+  const difference = date / 1000 + Number(response.headers.get("Age") ?? 0) - arrivalOf(url) / 1000;
   skew = Math.abs(difference) <= TOLERATED_SECONDS ? 0 : difference;
+}
+
+/** When a reply arrived, in epoch milliseconds: now, or earlier if early-requests.js requested it. */
+function arrivalOf(url: string): number {
+  const early = [...document.querySelectorAll<HTMLLinkElement>("link[as=fetch]")].find((link) => link.href === url);
+  early?.remove(); // later replies of this address are new
+  return Number(early?.dataset.arrivedAt ?? Date.now());
 }
 
 /** Epoch seconds, with fractions. */
