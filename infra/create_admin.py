@@ -57,12 +57,15 @@ def _read_address(text: str) -> str:
 def _make_admin(email: str) -> str:
     """Give the address the role. Returns a sentence for the operator."""
     stage, actor = settings.current().stage, f"command:{getpass.getuser()}"
-    existing = service.add_role(email, "admin", actor, clock.now())
+    _, existing = service.find_login(email)
+    if existing is not None and existing.verified_at is None:  # somebody else may have registered the address
+        raise NotPossible(f"the address of the account {email} is not verified; its owner verifies it with the link in the email")
     if existing is None:
         account = Account(user_id=ids.new_id(), email=email, roles=("user",), created_at=clock.now(), verified_at=clock.now())
         service.create_account(account, _read_password(email))
         service.add_role(email, "admin", actor, clock.now())
         return f"Created an account for {email} and made it an admin of stage {stage}."
+    service.add_role(email, "admin", actor, clock.now())
     return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new sign-in has the role."
 
 

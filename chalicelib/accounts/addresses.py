@@ -53,13 +53,15 @@ def verify_email(request: RequestContext, token: str, password: str | None) -> M
     account = store.find_account(str(link.user_id))
     if account is None or link.generation not in (None, account.generation):
         raise LinkExpired()
+    if link.purpose == "verify_email" and link.email_key != email_key(account.email):
+        raise LinkExpired()  # the link proves another address than the account's
     if password is None:
         raise WrongPassword("Send the password of the account.")
     credentials = service.check_password(request, account, password)
     if link.purpose == "change_email":
         _change_email(link, account, credentials, request.language, request.now)
     else:
-        mails.use_link(link, [store.set_verified_item(account.user_id, request.now)])
+        mails.use_link(link, [store.set_verified_item(account, request.now)])
     return link
 
 

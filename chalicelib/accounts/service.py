@@ -49,7 +49,7 @@ class Tokens(Struct, frozen=True):
 
 
 class Registration(Struct, frozen=True):
-    """A registration. `guest` is the guest who gets this account and keeps their tickets.
+    """A registration. `guest` is the guest who gets this account and keeps their tickets, unless the guest's session has ended.
 
     `invitation` is the token of an invitation's link, which proves the address.
     """
@@ -71,7 +71,9 @@ def register(new: Registration, language: Language, now: int) -> bool:
     password_hash = passwords.hash_password(new.password)
     existing = find_login(new.email)[1]
     roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
-    user_id = new.guest.user_id if new.guest is not None else ids.new_id()
+    # Once the session has ended, the access token lasts a few minutes longer, but the data may have been erased or moved.
+    is_guest = new.guest is not None and _find_session(new.guest, GUEST_GENERATION, now) is not None
+    user_id = new.guest.user_id if new.guest is not None and is_guest else ids.new_id()
     link = _find_invitation(new, now)
     verified_at = None if link is None else now
     account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, verified_at=verified_at, **structs.asdict(new.profile))

@@ -183,9 +183,9 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     return dynamo.update(row, changes, "generation = :before", add={"generation": 1} if ends_sessions else None, before=before.generation)
 
 
-def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
-    """Return a transaction item that marks the account's address as verified."""
-    return dynamo.update(AccountRow(f"user#{user_id}"), {"verified_at": now}, "attribute_exists(id)")
+def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:
+    """Return a transaction item that marks the account's address as verified. It is refused if the account now has another address."""
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), {"verified_at": now}, "email = :email", email=account.email)
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.accounts import members, store
+from chalicelib.accounts import members, service, sessions, store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
@@ -151,6 +151,45 @@ def test_links_that_the_old_address_has_are_worth_nothing_after_the_change(api, 
     reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
     assert api.post("/auth/password/reset", json=reset).status == 410
     assert log_in(api, NEW).status == 200
+
+
+def test_a_link_verifies_only_the_address_to_which_it_was_mailed(api, time, mailbox):
+    tokens = sign_up(api)
+    link = mailbox.token("verify_email")
+    ask(api, tokens)
+    confirm(api, mailbox.token("change_email"))
+    assert confirm(api, link).json["error"] == "link_expired"
+    assert log_in(api, NEW).status == 200
+
+
+def test_a_link_does_not_verify_an_address_that_has_just_replaced_its_own(api, time, mailbox, monkeypatch):
+    tokens, check = sign_up(api), service.check_password
+    link = mailbox.token("verify_email")
+    ask(api, tokens)
+
+    def check_then_change(*arguments):
+        found = check(*arguments)
+        monkeypatch.setattr(service, "check_password", check)
+        assert confirm(api, mailbox.token("change_email")).status == 200
+        return found
+
+    monkeypatch.setattr(service, "check_password", check_then_change)
+    assert confirm(api, link).json["error"] == "link_expired"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_link_to_an_erased_account_does_not_verify_somebody_elses_address(api, time, mailbox, monkeypatch, is_known):
+    """A guest verifies nothing by registering twice, even while the store does not say yet that the guest's session has ended."""
+    if is_known:
+        monkeypatch.setattr(sessions, "end_session", lambda session_id: None)
+    with settings.override(email_verification="required"):
+        token = api.post("/auth/guest").json["access_token"]
+        assert register(api, "eve@example.com", token=token).status == 201
+        link = mailbox.token("verify_email")
+        assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+        assert register(api, token=token).status == 201
+        assert confirm(api, link).json["error"] == "link_expired"
+        assert log_in(api).status == 401
 
 
 def test_after_a_crash_one_address_works_and_the_link_may_be_used_again(api, time, mailbox):

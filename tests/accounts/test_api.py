@@ -249,6 +249,16 @@ def test_a_guest_becomes_one_account_only(api, time):
     assert log_in(api, "eve@example.com").status == 401
 
 
+def test_a_guest_who_was_erased_does_not_come_back_as_another_account(api, time):
+    """The guest's access token lasts a few minutes longer than the session, and the id names purchases that are kept for the books."""
+    guest = api.post("/auth/guest").json
+    token = guest["access_token"]
+    assert register(api, "eve@example.com", token=token).status == 201
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=token).status == 200
+    assert register(api, token=token).status == 201
+    assert log_in(api).json["user"]["id"] != guest["user"]["id"]
+
+
 def test_a_user_with_an_account_registers_somebody_new(api, time):
     """Otherwise the demo header would let anybody choose the id of another user, or a user would get a second account."""
     first = sign_up(api)

@@ -9,7 +9,7 @@ from bootstrap import aws_stage
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from infra.create_admin import main
-from tests.accounts.conftest import EMAIL, PASSWORD, log_in, refresh, sign_up
+from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -37,8 +37,9 @@ def test_a_new_admin_gets_an_account(api, typed, capsys):
     assert entry.actor.startswith("command:")
 
 
-def test_an_existing_account_keeps_its_password_and_logs_in_again(api, typed):
+def test_an_existing_account_keeps_its_password_and_logs_in_again(api, typed, mailbox):  # noqa: F811
     before = sign_up(api)
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
     typed("")
     assert main([EMAIL.upper()]) == 0
     assert refresh(api, before["refresh_token"]).status == 401
@@ -46,6 +47,14 @@ def test_an_existing_account_keeps_its_password_and_logs_in_again(api, typed):
     assert (after["id"], after["roles"]) == (before["user"]["id"], ["admin", "user"])
     assert main([EMAIL]) == 0  # repeated, it changes nothing
     assert len(audit.list_entries(f"account#{after['id']}")) == 1
+
+
+def test_an_account_whose_address_is_not_verified_does_not_become_an_admin(api, capsys):
+    """Whoever registered the address chose the password, and may be somebody else."""
+    sign_up(api)
+    assert main([EMAIL]) == 2
+    assert "is not verified" in capsys.readouterr().err
+    assert log_in(api).json["user"]["roles"] == ["user"]
 
 
 @pytest.mark.parametrize(
