@@ -6,7 +6,15 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.addons.waitlist import service
-from chalicelib.addons.waitlist.model import MAX_TIERS, EntryNotFound, EntryNotWaiting, TicketsAvailable, WaitlistClosed, entry_event_id
+from chalicelib.addons.waitlist.model import (
+    MAX_TIERS,
+    AccountRequired,
+    EntryNotFound,
+    EntryNotWaiting,
+    TicketsAvailable,
+    WaitlistClosed,
+    entry_event_id,
+)
 from chalicelib.addons.waitlist.service import JoinRequest
 from chalicelib.addons.waitlist.views import (
     ManagedEntryView,
@@ -70,6 +78,7 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     statuses=(201, 200),
     headers=(ACCEPT_LANGUAGE,),
     errors=(
+        AccountRequired,
         NotFound,
         EventNotOnSale,
         TierNotOnSale,
@@ -81,9 +90,15 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ),
 )
 def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntryView]:
-    """Join the waitlist for tickets that are sold out or not yet on sale. A repeated request returns the same entry."""
+    """Join the waitlist for tickets that are sold out or not yet on sale. A repeated request returns the same entry.
+
+    Guests cannot join.
+    """
     request.is_repeatable = True
-    user_id = request.require_user().user_id
+    identity = request.require_user()
+    if "guest" in identity.roles:
+        raise AccountRequired()
+    user_id = identity.user_id
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
         raise InvalidInput("List each tier only once.", path="$.tier_ids")
     if body.tier_ids is not None and body.tier_id is not None:

@@ -203,6 +203,14 @@ class TicketsAvailable(ApiError):
     )
 
 
+class AccountRequired(ApiError):
+    """The caller is a guest, who may no longer have the same session, and no address for an email, when an offer is made."""
+
+    code: ClassVar[str] = "account_required"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "Sign in or register to join the waitlist. Guests cannot join it."
+
+
 class WaitlistClosed(ApiError):
     code: ClassVar[str] = "waitlist_closed"
     status: ClassVar[int] = 409

@@ -157,6 +157,18 @@ def test_a_tier_is_named_once_and_costs_no_more_than_one_would_pay(api, sold_out
     assert (dear.status, dear.json["path"]) == (400, "$.tier_ids[0]")
 
 
+def test_a_guest_without_an_account_cannot_join(api, sold_out):
+    """Otherwise, one person could be any number of guests, each of whom would hold a returned ticket for a day."""
+    guest = api.post("/auth/guest").json
+    refused = api.post("/waitlist", json={"event_id": sold_out[0]}, token=guest["access_token"])
+    assert (refused.status, refused.json["error"]) == (403, "account_required")
+    assert api.get("/waitlist", token=guest["access_token"]).json["entries"] == []
+    lines.join(api, "w1", sold_out[0])
+    lines.give_back(api, sold_out[2][0])
+    lines.run_allocator()
+    assert [entry["status"] for entry in lines.own(api, "w1")] == ["offered"]
+
+
 def test_owned_tickets_count_against_the_limit(api, time):
     event_id, _, _ = lines.sold_out_shop(api, time)
     api.patch(f"/events/{event_id}", json={"purchase_limit": 2}, token=builders.admin_token())

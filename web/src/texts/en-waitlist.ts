@@ -49,6 +49,7 @@ export const waitlistTexts = {
   } as Record<string, string>,
   failures: {
     tickets_available: "Tickets of this type are available now. You can buy them without waiting.",
+    account_required: "Please sign in or register to join the waitlist.",
     waitlist_closed: "This event no longer has a waitlist.",
   } as Record<string, string>,
 };

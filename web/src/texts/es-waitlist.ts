@@ -49,6 +49,7 @@ export const waitlistTexts: typeof english = {
   },
   failures: {
     tickets_available: "Ahora hay entradas de este tipo. Puedes comprarlas sin esperar.",
+    account_required: "Inicia sesión o regístrate para apuntarte a la lista de espera.",
     waitlist_closed: "Este evento ya no tiene lista de espera.",
   },
 };
