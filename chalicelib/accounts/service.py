@@ -177,8 +177,17 @@ def _account_of(session: Session) -> Account | None:
     If an address must be verified before the first sign-in, a guest who registers stays a guest until then: the address may be mistyped.
     """
     account = store.find_account(session.user_id)
-    is_waiting = account is not None and not _may_log_in(account) and account.locked_at is None
-    return None if is_waiting and session.generation == GUEST_GENERATION else account
+    return None if _is_waiting(account) and session.generation == GUEST_GENERATION else account
+
+
+def is_guest(user_id: str) -> bool:
+    """Return whether a user has no account, or only an account that waits until its address is verified."""
+    account = store.find_account(user_id)
+    return account is None or _is_waiting(account)
+
+
+def _is_waiting(account: Account | None) -> bool:
+    return account is not None and not _may_log_in(account) and account.locked_at is None
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:

@@ -56,7 +56,7 @@ def kept_until(event_ids: Iterable[str]) -> int:
 def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
     """Extend the sessions of guests among these new owners of tickets, given as (user id, event id).
 
-    If a guest's orders have moved to an account, move the new tickets too.
+    If a guest's orders have moved to an account, move the new tickets too, unless the guest now has an account.
     """
     events: dict[str, set[str]] = {}
     for user_id, event_id in new_owners:
@@ -66,8 +66,11 @@ def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
 
 
 def _keep_guest(guest_id: str, event_ids: set[str]) -> None:
+    from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
+
     account_id = sessions.keep_guest(guest_id, kept_until(event_ids))
-    if account_id is not None:
+    # The guest may have registered after the move, even with somebody else's address, whose owner has then taken over the account.
+    if account_id is not None and accounts.is_guest(guest_id):
         move(guest_id, account_id, clock.now())
 
 

@@ -64,6 +64,7 @@ TABLES: dict[str, dict[str, str]] = {
         "job-runs": "UpdateItem",
     },
     "follow_changes": {
+        "accounts": "GetItem",
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",

@@ -13,7 +13,7 @@ from chalicelib.purchases import store as purchases
 from chalicelib.purchases.guest_orders import KEPT_SECONDS
 from infra.local.event_sources import create_poller
 from tests import builders, engines, invariants
-from tests.accounts.conftest import refresh, register, sign_up
+from tests.accounts.conftest import OTHER_PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
 from tests.simulation import faults
 from tests.simulation.moments import Moment
 
@@ -202,6 +202,35 @@ def test_a_promo_code_and_a_pass_stay_used_after_a_move(api, time, guest, accoun
     mine = account["user"]["id"]
     again = builders.reserve(api, mine, *event_and_tier).json["id"]
     assert builders.start_checkout(api, mine, again, promo_code="SAVE").status == 409
+
+
+def test_later_orders_of_the_guests_id_stay_with_somebody_who_took_over_its_account(api, time, follow, mailbox):  # noqa: F811
+    """A thief registers a stranger's address as a guest whose orders move to the thief. Later, the stranger chooses a password and buys."""
+    shop, thief, guest = builders.create_shop(api), sign_up(api, "eve@example.com"), Guest(api)
+    with settings.override(email_verification="required"):
+        assert register(api, token=guest.token).status == 201
+        assert move(api, thief, guest) == (0, 0)
+        assert register(api).status == 201
+        reset = {"token": mailbox.token("already_registered"), "password": OTHER_PASSWORD}
+        assert api.post("/auth/password/reset", json=reset).status == 200
+        stranger = log_in(api, password=OTHER_PASSWORD).json
+    assert stranger["user"]["id"] == guest.id
+    order_id = builders.create_order(api, shop, 2, user=guest.id)
+    follow()
+    assert ticket_ids(api, token=thief["access_token"]) == []
+    assert ticket_ids(api, token=stranger["access_token"]) == builders.ticket_ids(order_id, 1, 2)
+
+
+def test_later_orders_of_a_guest_with_a_mistyped_address_move(api, time, follow, guest, account, event_and_tier):
+    mine = account["user"]["id"]
+    held = [builders.reserve(api, user, *event_and_tier).json["id"] for user in (guest.id, mine)]
+    builders.start_checkout(api, guest.id, held[0])
+    with settings.override(email_verification="required"):
+        assert register(api, "mistyped@example.com", token=guest.token).status == 201
+        assert move(api, account, guest) == (0, 0)
+        assert builders.confirm(api, guest.id, held[0]).status == 201
+        follow()
+    assert ticket_ids(api, user=mine) == [f"{held[0]}-1"]
 
 
 def test_only_the_guests_own_token_moves_something_and_only_to_an_account(api, time, guest, account, event_and_tier):
