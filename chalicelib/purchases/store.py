@@ -348,29 +348,31 @@ def save(
 def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
     """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
 
-    The user may then have more tickets than the limit. `received` are tickets of the purchase that the guest gave away and got back.
-    Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of `items` fails, and if both
-    users have an active purchase.
+    The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also keep counting in the guest's
+    record. Otherwise, the guest could buy with one pass as often as the orders move. `received` are tickets of the purchase that the guest
+    gave away and got back. Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of
+    `items` fails, and if both users have an active purchase.
     """
     after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
-    record_sets: dict[str, Any] = {"orders" if before.is_order else "past_orders": {before.id}} if before.was_order else {}
-    if before.is_order and before.pass_id is not None:
-        record_sets["passes"] = {before.pass_id}
-    if before.was_order and before.promo_code is not None:
-        record_sets["promo_uses"] = {f"{before.promo_code}#{before.id}"}
-    count, changes, cleared = len(before.kept_tickets), {}, {}
-    if before.state in ACTIVE_STATES:
+    is_active, changes, cleared = before.state in ACTIVE_STATES, {}, {}
+    orders: dict[str, Any] = {} if is_active else {"orders" if before.is_order else "past_orders": {before.id}}
+    taken = before.quantity if is_active else len(before.kept_tickets)
+    counted: dict[str, Any] = {"bought": taken} if taken else {}
+    if before.pass_id is not None and (is_active or before.is_order):
+        counted["passes"] = {before.pass_id}
+    if before.promo_code is not None:
+        counted["promo_uses"] = {f"{before.promo_code}#{before.id}"}
+    if is_active:  # the guest's record does not count the purchase yet, and the user's record counts it once it is paid
         changes = {"active_id": before.id, "active_until": before.expires_at, "active_quantity": before.quantity}
         cleared = dict.fromkeys(changes)
     condition, operands = _buyer_condition(before, None, 0)
     guest_row, user_row = BuyerRow(before.user_id, before.event_id), BuyerRow(user_id, before.event_id)
     received_set = {"received": set(received)} if received else {}
-    bought = [{"bought": quantity} if quantity else {} for quantity in (-count, count)]
     purchase_changes = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
     transaction = [
         dynamo.update(PurchaseRow(before.id), purchase_changes, _UNCHANGED, version=before.version),
-        dynamo.update(guest_row, cleared, condition, add=bought[0], discard={**record_sets, **received_set}, **operands),
-        dynamo.update(user_row, changes, "attribute_not_exists(active_id)" if changes else "", add={**bought[1], **record_sets}),
+        dynamo.update(guest_row, cleared, condition, add=counted if is_active else {}, discard={**orders, **received_set}, **operands),
+        dynamo.update(user_row, changes, "attribute_not_exists(active_id)" if changes else "", add={} if is_active else counted | orders),
     ]
     try:
         dynamo.transact([*transaction, *items])

@@ -16,6 +16,7 @@ from tests import builders, engines, invariants
 from tests.accounts.conftest import OTHER_PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
 from tests.simulation import faults
 from tests.simulation.moments import Moment
+from tests.waiting_room import sale
 
 DAY = 86_400
 BROWSER = {"X-Session": "cookie"}
@@ -195,7 +196,41 @@ def test_of_two_reservations_for_an_event_the_guests_moves_once_it_is_paid(api, 
     assert ticket_ids(api, user=mine) == [f"{held[0]}-1"]
 
 
-def test_a_promo_code_and_a_pass_stay_used_after_a_move(api, time, guest, account, event_and_tier):
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_a_pass_buys_once_however_often_the_orders_move(api, time, is_paid):
+    """The guest's access token is still valid for a few minutes after the move."""
+    event_id, tier_id = sale.create_sale(api, time)
+    guest = Guest(api)
+    place = sale.join(api, event_id, guest.id)
+    time.advance(sale.SECONDS_TO_OPENING)
+    account = sign_up(api)
+    held = sale.reserve(api, event_id, tier_id, guest.id, place).json["id"]
+    builders.start_checkout(api, guest.id, held)
+    if is_paid:
+        assert builders.confirm(api, guest.id, held).status == 201
+    assert move(api, account, guest) == (1, 1)
+    again = sale.reserve(api, event_id, tier_id, guest.id, place)
+    assert (again.status, again.json["error"]) == (403, "pass_used")
+    if not is_paid:
+        assert builders.confirm(api, account["user"]["id"], held).status == 201
+    invariants.check(time.now)
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_what_has_moved_still_counts_for_the_guest(api, time, guest, account, event_and_tier, is_paid):
+    builders.create_promo_code(api, event_and_tier[0], max_uses_per_donor=1)
+    held = builders.reserve(api, guest.id, *event_and_tier, 4).json["id"]
+    builders.start_checkout(api, guest.id, held, promo_code="SAVE")
+    if is_paid:
+        assert builders.confirm(api, guest.id, held).status == 201
+    assert move(api, account, guest) == (1, 4)
+    assert builders.reserve(api, guest.id, *event_and_tier, 3).json["error"] == "purchase_limit_exceeded"
+    again = builders.reserve(api, guest.id, *event_and_tier, 2).json["id"]
+    assert builders.start_checkout(api, guest.id, again, promo_code="SAVE").json["error"] == "promo_code_limit_reached"
+    invariants.check(time.now)
+
+
+def test_a_promo_code_stays_used_after_a_move(api, time, guest, account, event_and_tier):
     builders.create_promo_code(api, event_and_tier[0], max_uses_per_donor=1)
     builders.buy(api, guest.id, *event_and_tier, promo_code="SAVE")
     move(api, account, guest)
