@@ -24,7 +24,9 @@ from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # per event: reordering all of them is one transaction, and lists of tiers have no pages
+# Per event: one transaction reorders all of them, together with the catalog's head, the row of the log and the audit entry. Lists of tiers
+# have no pages.
+MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
 MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
 MAX_NAME_LENGTH = 100  # for the name of a copy
 
@@ -421,9 +423,11 @@ def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str
         present = {tier.id: tier for tier in in_display_order(catalog.listed_tiers(event_id))}
         if sorted(tier_ids) != sorted(present) or seen_ids not in (None, list(present)):
             raise StaleOrder(package_ids=list(present))
+        # Some events have one tier more than MAX_TIERS, from earlier versions. In their order, the first tier keeps its number.
+        first_place = present[tier_ids[0]].display_order if len(tier_ids) > MAX_TIERS else 0
         moved = [
             replace(present[tier_id], display_order=place, version=present[tier_id].version + 1, updated_at=now)
-            for place, tier_id in enumerate(tier_ids)
+            for place, tier_id in enumerate(tier_ids, first_place)
             if present[tier_id].display_order != place
         ]
         if not moved:

@@ -185,7 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10
     unverified_tiers: Annotated[
         int,
-        Meta(ge=1, le=98),
+        Meta(ge=1, le=97),
         _says("How many ticket types an event may have until an admin has verified its promoter. Ten deleted ticket types count as one."),
     ] = 20
     unverified_tickets: Annotated[

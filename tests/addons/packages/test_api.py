@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from chalicelib.catalog import store, tier_management
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.addons.packages.requests import PACKAGE, call, create_event, create_package, path, promoter
 
@@ -364,10 +366,27 @@ def test_one_of_two_simultaneous_reorders_wins(threaded_store, api):
 
 def test_as_many_packages_as_an_event_may_have_are_reordered_at_once(threaded_store, api, monkeypatch):
     event = create_event(api)
-    ids = [create_package(api, event, name=f"Table {number}", display_order=number)["id"] for number in range(98)]
+    ids = [create_package(api, event, name=f"Table {number}", display_order=number)["id"] for number in range(97)]
     assert call(api, "POST", event, json=PACKAGE | {"name": "One more"}).json["error"] == "too_many_tiers"
+    before = store.read_head()
     reply = call(api, "POST", event, "reorder", json={"package_ids": ids[::-1]})
     assert [package["id"] for package in reply.json["packages"]] == ids[::-1]
+    assert store.read_head().logged_since == before.logged_since, "the change is in the log, so nobody reads the whole catalog again"
+
+
+def test_an_event_with_one_package_more_than_allowed_is_reordered_in_the_log(threaded_store, api, monkeypatch):
+    """Earlier versions allowed 98."""
+    monkeypatch.setattr(tier_management, "MAX_TIERS", 98)
+    event = create_event(api)
+    with settings.override(unverified_tiers=98):
+        ids = [create_package(api, event, name=f"Table {number}", display_order=number)["id"] for number in range(98)]
+    monkeypatch.undo()
+    before = store.read_head()
+    for order in (ids[::-1], ids, [*ids[1:], ids[0]]):
+        reply = call(api, "POST", event, "reorder", json={"package_ids": order})
+        assert [package["id"] for package in reply.json["packages"]] == order
+        assert [package["id"] for package in listed(api, event)] == order
+    assert store.read_head().logged_since == before.logged_since
 
 
 def test_history_comes_in_pages(api, event, time):

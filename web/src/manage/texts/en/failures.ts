@@ -40,7 +40,7 @@ export const failureTexts: Record<string, string> = {
   attempt_under_way: "It is being sent right now. Check again in a few seconds.",
   too_many_options: "You can ask at most four questions.",
   stale_order: "Someone has added, deleted or moved tickets in the meantime. This is the current order: move your ticket again.",
-  too_many_tiers: "This event has reached its limit of ticket types: 98, or fewer until the shop has verified its promoter.",
+  too_many_tiers: "This event has reached its limit of ticket types: 97, or fewer until the shop has verified its promoter.",
   too_many_tickets: "This is more than the event may have: 2,000,000 tickets in total, or fewer until the shop has verified its promoter. Choose a smaller number.",
   too_many_promo_codes: "This event has reached its limit of codes: 2,000, or fewer until the shop has verified its promoter. Delete codes that nobody has used.",
   active_reservation_exists: "This person has another reservation for the event right now. Offer tickets once it is paid or has expired.",

@@ -42,7 +42,7 @@ export const failureTexts: typeof english = {
   attempt_under_way: "Se está enviando ahora mismo. Vuelve a comprobarlo en unos segundos.",
   too_many_options: "Puedes hacer cuatro preguntas como máximo.",
   stale_order: "Alguien ha añadido, eliminado o movido entradas mientras tanto. Este es el orden actual: vuelve a mover la tuya.",
-  too_many_tiers: "Este evento ya tiene todos los tipos de entrada permitidos: 98, o menos mientras el promotor no esté verificado.",
+  too_many_tiers: "Este evento ya tiene todos los tipos de entrada permitidos: 97, o menos mientras el promotor no esté verificado.",
   too_many_tickets: "Supera el aforo permitido para un evento: 2.000.000 de entradas en total, o menos mientras el promotor no esté verificado. Indica una cantidad menor.",
   too_many_promo_codes: "Este evento ya tiene todos los códigos permitidos: 2.000, o menos mientras el promotor no esté verificado. Elimina los que nadie haya usado.",
   active_reservation_exists: "Esta persona tiene otra reserva para el evento ahora mismo. Ofrécele entradas cuando la pague o caduque.",
