@@ -1,10 +1,13 @@
 """Builders of tokens, events, tiers, purchases and refunds for tests. They call the API where it has a route."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock
 from tests.bootstrap import conftest as bootstrap
@@ -141,3 +144,14 @@ def project_changes() -> None:
     from tests import engines
 
     create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
+
+
+@contextmanager
+def unreadable(purchase_id: str) -> Iterator[None]:
+    """Within the block, the purchase has a dispute whose status only a newer version knows, as after a rollback."""
+    from chalicelib.purchases.store import PurchaseRow
+
+    dispute = {"id": "d", "status": "prevented", "amount_cents": 1, "currency": "USD", "reason": "x", "payment_intent_id": "pi", "at": 1}
+    dynamo.update_if(PurchaseRow(purchase_id), {"disputes": json.dumps([dispute])}, "attribute_not_exists(disputes)")
+    yield
+    dynamo.update_if(PurchaseRow(purchase_id), {"disputes": None}, "attribute_exists(disputes)")

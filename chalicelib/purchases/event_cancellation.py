@@ -238,7 +238,8 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
-    active = [purchase for purchase in purchases.load_many(holders).values() if purchase is not None and purchase.state in ACTIVE_STATES]
+    found, _ = purchases.load_readable(holders)
+    active = [purchase for purchase in found.values() if purchase is not None and purchase.state in ACTIVE_STATES]
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
         ended = _end_reservations(active, now)
         unknown = _end_unknown_payments(active, now)
@@ -325,9 +326,14 @@ def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
 
 
 def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
-    """Request a refund for each order among these purchases. The sweep creates the refunds at the provider."""
-    found = purchases.load_many(ids)
+    """Request a refund for each order among these purchases. The sweep creates the refunds at the provider.
+
+    A purchase that this version cannot decode gets a finding, so that it delays no other refund.
+    """
+    found, unreadable = purchases.load_readable(ids)
     outcomes: dict[str, _Outcome] = {}
+    for purchase_id in unreadable:
+        money_cases.open_finding(purchase_id, REFUND_ID, now, {"event_id": cancellation.event_id, "reason": EVENT_CANCELLED})
     for group in _without_common_shards([purchase for purchase in found.values() if purchase is not None]):
         for purchase, outcome in zip(group, parallel.call_each(lambda order: _try_refund(cancellation, order, now), group), strict=True):
             outcomes[purchase.id] = outcome

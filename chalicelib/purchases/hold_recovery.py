@@ -107,11 +107,13 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
 
     for purchase_ids in _chunks(list(by_purchase)):
         is_possible = deadline.remaining() >= SECONDS_FOR_PURCHASE and len(store_errors) < MAX_STORE_ERRORS
-        purchases = store.load_many(purchase_ids) if is_possible else {}
+        purchases, unreadable = store.load_readable(purchase_ids) if is_possible else ({}, set())
         without_provider: list[_ExpiredHolds] = []
         for purchase_id in purchase_ids:
             expired = _expired_holds(purchase_id, by_purchase[purchase_id], purchases)
-            if expired.purchase is not None and _needs_provider(expired.purchase, expired.holds, now):
+            if purchase_id in unreadable:
+                report.undecided += len(expired.holds)
+            elif expired.purchase is not None and _needs_provider(expired.purchase, expired.holds, now):
                 lapsed.append(LapsedCheckout(expired.purchase, expired.holds))
             else:
                 without_provider.append(expired)
@@ -172,8 +174,9 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
     by_purchase = _group_by_purchase(refusal.expired_holds)
     # Take a sample, so that many refused buyers do not all end the same purchases.
     purchase_ids = random.sample(list(by_purchase), min(len(by_purchase), MAX_PURCHASES_READ))
-    purchases = store.load_many(purchase_ids)
-    expired = [_expired_holds(purchase_id, by_purchase[purchase_id], purchases) for purchase_id in purchase_ids]
+    purchases, unreadable = store.load_readable(purchase_ids)
+    readable_ids = [purchase_id for purchase_id in purchase_ids if purchase_id not in unreadable]
+    expired = [_expired_holds(purchase_id, by_purchase[purchase_id], purchases) for purchase_id in readable_ids]
     checkouts = [holds for holds in expired if _needs_provider(holds.purchase, holds.holds, now)]
     own_checkouts = [holds for holds in checkouts if holds.purchase is not None and holds.purchase.user_id == user_id]
     missing = max(1, refusal.details["requested"] - refusal.details["available"])

@@ -175,7 +175,7 @@ class DueRefunds:
         cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)
         try:
             while page := list(islice(cases, PAGE_SIZE)):
-                purchases = store.load_many({case.purchase_id for case in page})
+                purchases, _ = store.load_readable({case.purchase_id for case in page})  # the tasks of unreadable purchases are postponed
                 yield [(case, purchases.get(case.purchase_id)) for case in page]
         except dynamo.STORE_ERRORS:  # the running tasks must still be finished
             log.exception("refunds.not_read")

@@ -16,7 +16,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import settings
+from chalicelib.foundation import log, settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.foundation.memory import Memory
@@ -175,9 +175,29 @@ def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
 
     Takes one round trip per 100 ids.
     """
+    return {row.id: _purchase(row) for row in _load_rows(ids)}
+
+
+def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[str]]:
+    """Load purchases like `load_many`, and return the ids of the purchases that this version cannot decode separately.
+
+    After a rollback, a purchase may have values that only the newer version knows. Such a purchase must be left alone: it exists, and the
+    newer version can continue it.
+    """
+    found: dict[str, Purchase | None] = {}
+    unreadable = set[str]()
+    for row in _load_rows(ids):
+        try:
+            found[row.id] = _purchase(row)
+        except msgspec.DecodeError:
+            log.exception("purchase.not_readable", purchase_id=row.id)
+            unreadable.add(row.id)
+    return found, unreadable
+
+
+def _load_rows(ids: Iterable[str]) -> list[PurchaseRow]:
     keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
-    rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
-    return {row.id: _purchase(row) for row in rows}
+    return [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:

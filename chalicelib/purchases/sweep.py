@@ -55,6 +55,7 @@ def run_sweep(now: int) -> dict[str, Any]:
 def _run(now: int) -> dict[str, Any]:
     stock = StockPass(catalog.snapshot(), _load_state(now), now)
     stock.run()
+    stock.save_progress()  # first, because no failure below may keep the next run at the same slice
     report = stock.report
     with deadline.within(SECONDS_FOR_CANCELLATIONS):
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
@@ -66,7 +67,6 @@ def _run(now: int) -> dict[str, Any]:
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
-    stock.save_progress()
     _count_run(is_finished, stock.active_holds, stock.catalog.version)
     return {
         "shards": stock.shards_read,

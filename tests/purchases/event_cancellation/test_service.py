@@ -441,3 +441,22 @@ def test_an_invalid_cancellation_changes_nothing(api, time, body, path):
     assert (refused.status, refused.json["path"]) == (400, path)
     assert "reason" in refused.json["message"] or path == "$.reason"
     assert event_cancellation.find_cancellation(event_id) is None
+
+
+def test_an_order_that_cannot_be_read_gets_a_finding_and_the_others_their_refund(api, time):
+    event_id, tier_id = create_published(api)
+    orders = [builders.create_order(api, (event_id, tier_id), 1, user) for user in ("ada", "bob", "cid")]
+    reserved = builders.reserve(api, "dan", event_id, tier_id).json["id"]
+    with builders.unreadable(orders[1]), builders.unreadable(reserved):
+        cancel(api, event_id)
+        builders.run_sweep()
+        assert [purchases.load(order_id).state for order_id in (orders[0], orders[2])] == ["refunded", "refunded"]
+        (case,) = money_cases.list_open_cases()
+        assert (case.purchase_id, case.id, case.details) == (
+            orders[1],
+            "event-cancelled",
+            {"event_id": event_id, "reason": "event_cancelled"},
+        )
+    time.advance(300)
+    assert refund_all(event_id, time).orders == 3
+    invariants.check(time.now, recovered=True)

@@ -197,3 +197,14 @@ def test_a_slow_repetition_of_a_refused_attempt_makes_the_only_refund(shop):
     assert shop.list_refunds() == [(5000, "succeeded")]
     assert store.load(session["id"]).find_refund(refund["id"]).status == "succeeded"
     shop.assert_books_balance(recovered=True)
+
+
+def test_a_purchase_that_cannot_be_read_delays_no_other_refund_or_checkout(shop):
+    unreadable, other = create_due_refunds(shop, "ada", "bob")
+    checkout = shop.open_checkout("cid", 1)
+    with builders.unreadable(unreadable):
+        advance_and_sweep(shop, 200)
+        assert (status_and_attempt(other), shop.purchase_state(checkout)) == (("succeeded", 1), "expired")
+        assert [case[0] for case in list_cases(shop)] == ["refund"]
+    advance_and_sweep(shop, RETRY_SECONDS["error"])
+    assert (status_and_attempt(unreadable), list_cases(shop)) == (("succeeded", 1), [])

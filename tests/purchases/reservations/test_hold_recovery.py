@@ -217,3 +217,17 @@ def test_a_late_bank_payment_becomes_the_order_with_the_kept_tickets(shop, slow_
     assert shop.post_newest_event("payment_intent.succeeded") == "paid"
     assert [(shard.held, shard.sold) for shard in scan_shards()] == [(0, 2)]
     assert shop.confirm(session).status == 201
+
+
+def test_a_purchase_that_cannot_be_read_keeps_its_holds_and_delays_no_others(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    unreadable, other = (builders.reserve(api, user, event_id, tier_id, 2).json["id"] for user in ("ada", "bob"))
+    time.advance(180)
+    with builders.unreadable(unreadable):
+        report = builders.run_sweep()
+        assert (report["expired"], report["released"], report["undecided"], report["orphans"]) == (1, 1, 1, 0)
+        assert store.load(other).state == "expired"
+        assert sum(shard.held for shard in scan_shards()) == 2
+    time.advance(60)
+    assert builders.run_sweep()["expired"] == 1
+    invariants.check(time.now, recovered=True)

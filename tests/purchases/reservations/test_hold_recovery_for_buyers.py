@@ -117,3 +117,13 @@ def test_a_dozen_payments_at_banks_cost_a_refused_buyer_no_call(shop, calls):
     let_time_pass(shop, calls)
     assert reserve(shop).json["error"] == "not_enough_tickets"
     assert calls() == 0
+
+
+def test_a_purchase_that_cannot_be_read_is_left_alone(shop, calls):
+    unreadable = shop.reserve("cid", 2)
+    shop.reserve("dan", 2)
+    let_time_pass(shop, calls)
+    with builders.unreadable(unreadable):
+        assert reserve(shop, quantity=3).json["error"] == "not_enough_tickets"
+        assert reserve(shop, quantity=2).status == 201
+    assert count_states() == {"held": 2, "expired": 1}

@@ -174,16 +174,16 @@ def test_a_run_after_days_looks_at_all_events_that_have_gone_on_sale(api, time, 
 
 
 def test_an_idle_run_reads_the_index_and_one_slice(api, time):
-    """The head, the state, the marks, a slice; cancelled events, due refunds, open publications: no catalog, no purchase.
+    """The head, the state, the marks, a slice, the new state; cancelled events, due refunds, open publications, and that it ran.
 
-    At the end its state and that it ran.
+    No catalog, no purchase.
     """
     builders.create_shop(api, capacity=400)
     builders.run_sweep()
     time.advance(60)
     with record_calls() as log:
         builders.run_sweep()
-    assert log.names == ["GetItem", "GetItem", "BatchGetItem", "Scan", "Query", "Query", "Query", "PutItem", "UpdateItem"]
+    assert log.names == ["GetItem", "GetItem", "BatchGetItem", "Scan", "PutItem", "Query", "Query", "Query", "UpdateItem"]
 
 
 def test_the_slice_is_not_left_before_its_holds_were_recovered(api, time, small_slice, monkeypatch):
