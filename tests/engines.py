@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,7 +20,7 @@ from moto.dynamodb.models import dynamodb_backends
 from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, memory, settings
+from chalicelib.foundation import clock, memory, parallel, settings
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
@@ -57,8 +58,8 @@ def cache_names_of_moto() -> None:
 
 @contextmanager
 def moto() -> Iterator[None]:
-    """Run moto's AWS in this process. Every stage counts as deployed."""
-    with mock_aws(), patch.object(aws_stage, "require"):
+    """Run moto's AWS in this process. Every stage counts as deployed. Calls in parallel come in turn: moto loses updates under threads."""
+    with mock_aws(), patch.object(aws_stage, "require"), patch.object(parallel, "FEW", sys.maxsize):
         yield
 
 

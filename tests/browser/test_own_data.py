@@ -161,7 +161,7 @@ def test_a_guest_registers_at_the_checkout_and_pays_with_the_accounts_address(ne
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
-    buyer.see("With an account, your tickets are also under My tickets on all your devices.")
+    buyer.see("With an account, you have your tickets on all your devices.")
     buyer.follow("Create an account")
     buyer.page.get_by_label("Email address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
