@@ -203,6 +203,31 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     expect(other.page.get_by_text("It is your turn")).to_have_count(0)
 
 
+def test_a_late_reply_from_before_the_turn_does_not_hide_the_reservation(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.join(drop_id)
+    _pass(buyer, time, OPENS_AFTER)
+    buyer.choose("Floor", 2)
+    other = new_buyer(beside=buyer)
+    early: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if early:
+            route.continue_()
+        else:
+            early.append(route)
+
+    path = f"**/api/v1/events/{drop_id}/reservations"
+    other.page.route(path, hold_first)
+    other.page.goto(f"/events/{drop_id}/line")
+    other.see("Your tickets are waiting")
+    with other.page.expect_request_finished(lambda request: request == early[0].request):
+        early[0].continue_()
+    other.page.clock.run_for(1000)
+    expect(other.heading("Your tickets are waiting")).to_be_visible()
+    expect(other.page.get_by_role("button", name="Reserve tickets")).to_have_count(0)
+
+
 def test_a_pause_during_the_choice_says_that_the_clock_is_stopped(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")

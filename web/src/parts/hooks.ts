@@ -16,15 +16,15 @@ export interface Loaded<T> {
  */
 export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number, path?: string): Loaded<T> {
   const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>(() => ({ key, ...arrived<T>(path) }));
-  const latest = useRef(load);
-  latest.current = load;
+  const latest = useRef({ load, key });
+  latest.current = { load, key };
   const reload = useCallback(async () => {
     try {
-      const value = await latest.current();
-      setState({ key, value, failure: null });
+      const value = await latest.current.load();
+      if (latest.current.key === key) setState({ key, value, failure: null }); // a late reply must not replace that for a newer key
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;
-      setState((before) => ({ key, value: before.key === key ? before.value : null, failure: error }));
+      if (latest.current.key === key) setState((before) => ({ key, value: before.key === key ? before.value : null, failure: error }));
     }
   }, [key]);
   useEffect(() => void reload(), [reload]);
