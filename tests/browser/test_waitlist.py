@@ -103,6 +103,24 @@ def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     ada.see("You did not buy the tickets in time.")
 
 
+def test_an_offer_that_was_not_paid_says_so_beside_tickets_on_sale(new_buyer, api, time):
+    event_id, tier_id = builders.create_shop(api, capacity=4)
+    order_id = builders.buy(api, "b", event_id, tier_id, 4).json["order"]["id"]
+    time.advance(5)
+    ada = new_buyer()
+    ada.use_demo_identity()
+    join(ada, event_id)
+    bring_offer(ada, api, order_id)  # the other three tickets go on sale
+    time.advance(5)
+    ada.page.evaluate(f"localStorage.removeItem('fairgate.waited.{event_id}')")  # as in another browser
+    ada.page.goto(f"/events/{event_id}")
+    expect(ada.heading("There is a ticket for you")).to_be_visible()
+    time.advance(86_500)
+    ada.page.goto(f"/events/{event_id}")
+    ada.see("You did not buy the tickets in time. Tickets are on sale now")
+    expect(ada.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
+
+
 def test_a_screen_reader_hears_the_time_left_more_often_near_the_end(ada, api, time, sold_out):
     bring_offer(ada, api, sold_out[1][0])
     offer = ada.page.locator(".outcome")

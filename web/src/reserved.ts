@@ -1,6 +1,6 @@
 /**
  * The events that this browser has reserved tickets for, so that pages need not ask the API for every visitor, and the checkout knows the
- * event's name. The reservation may have ended since.
+ * event's name. The reservation may have ended since. Also the events for whose waitlists it has seen an entry.
  */
 
 export function noteReservation(eventId: string, eventName: string): void {
@@ -22,4 +22,16 @@ export function forgetReservation(eventId: string): void {
 
 function key(eventId: string): string {
   return `fairgate.reserved.${eventId}`;
+}
+
+export function noteWait(eventId: string): void {
+  localStorage.setItem(waitKey(eventId), "1");
+}
+
+export function hasWaited(eventId: string): boolean {
+  return localStorage.getItem(waitKey(eventId)) !== null;
+}
+
+function waitKey(eventId: string): string {
+  return `fairgate.waited.${eventId}`;
 }

@@ -81,11 +81,12 @@ interface TicketsProps {
 
 /** The state of the sale, the tickets, and the waitlist: below what can be bought, but above a list of tickets that are all sold out. */
 function Tickets({ event, availability, canBuy, isPreview, children }: TicketsProps) {
-  const waitlist = ADDONS.waitlist ? useWaitlist(event) : null;
+  const waitlist = ADDONS.waitlist ? useWaitlist(event, availability) : null;
   const isSoldOut = event.status === "sold_out";
   return (
     <div class="event-buy" id="tickets" tabIndex={-1}>
       {waitlist?.offer ?? children}
+      {waitlist?.note}
       {isSoldOut && waitlist?.panel}
       <TicketPicker event={event} availability={availability} canBuy={canBuy} isPreview={isPreview} token={null} />
       {!isSoldOut && waitlist?.panel}

@@ -2,10 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
+import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type Availability, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
 import { clock, eventTime, money } from "../formats";
 import { withNext } from "../next-page";
-import { forgetReservation, noteReservation } from "../reserved";
+import { forgetReservation, hasWaited, noteReservation, noteWait } from "../reserved";
 import { now } from "../server-time";
 import { currentBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -18,9 +18,10 @@ const MAX_WISHES = 10; // the API's limit
 
 /**
  * The event's waitlist for this buyer: an open offer, which replaces the state of the sale, and otherwise the panel to join or to see the
- * place. Both are null if there is nothing to wait for.
+ * place. Both are null if there is nothing to wait for. `note` says above the tickets on sale that an offer has expired. If no tickets are
+ * sold out, the API is asked only if this browser has seen an entry for the event, or tickets are kept for people on the waitlist.
  */
-export function useWaitlist(event: EventWithTiers): { offer: ComponentChildren; panel: ComponentChildren } {
+export function useWaitlist(event: EventWithTiers, availability: Availability[]): { offer: ComponentChildren; note?: ComponentChildren; panel: ComponentChildren } {
   const { waitlist: texts } = useTexts().t;
   const { buyer } = useBuyer();
   const isMember = buyer !== null && buyer.kind !== "guest";
@@ -29,14 +30,22 @@ export function useWaitlist(event: EventWithTiers): { offer: ComponentChildren; 
   const tiers = event.tiers.filter(({ status }) => status === "sold-out");
   // Before a waiting room opens, there is no waitlist: joining the room is the way to its tickets. Other programs may have put the buyer on
   // the waitlist for tickets that are not on sale yet.
-  const mayWait = tiers.length > 0 || !isOpen || event.tiers.some(({ status }) => status === "coming-soon");
+  const isKnown = hasWaited(event.id) || availability.some(({ reserved_for_waitlist }) => reserved_for_waitlist > 0);
+  const mayWait = tiers.length > 0 || isKnown || !isOpen || event.tiers.some(({ status }) => status === "coming-soon");
   const canWait = event.has_waitlist && !isOver && mayWait && (isOpen || !event.has_waiting_room);
-  const load = async () => (isMember && canWait ? await listWaitlistEntries() : []);
+  const load = async () => {
+    const found = isMember && canWait ? await listWaitlistEntries() : [];
+    for (const { event_id } of found) noteWait(event_id);
+    return found;
+  };
   const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id} ${canWait}`, ENTRIES_SECONDS);
   const entry = entries?.find(({ event_id }) => event_id === event.id) ?? null;
   if (!canWait) return { offer: null, panel: null };
   if (entry?.status === "offered") return { offer: <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />, panel: null };
   if (entry?.status === "waiting") return { offer: null, panel: <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} /> };
+  if (entry?.status === "expired" && tiers.length === 0 && event.status === "on_sale") {
+    return { offer: null, note: <p class="notice">{texts.expiredOnSale}</p>, panel: null };
+  }
   const panel = entries && tiers.length > 0 && (
     <section class="panel">
       <h2>{texts.title}</h2>

@@ -47,6 +47,7 @@ export const waitlistTexts = {
     left: "You have left the waitlist. You can join again at the end.",
     closed: "The waitlist is closed.",
   } as Record<string, string>,
+  expiredOnSale: "You did not buy the tickets in time. Tickets are on sale now, and you can buy them without waiting.",
   failures: {
     tickets_available: "Tickets of this type are available now. You can buy them without waiting.",
     account_required: "Please sign in or register to join the waitlist.",

@@ -47,6 +47,7 @@ export const waitlistTexts: typeof english = {
     left: "Has salido de la lista. Puedes volver a apuntarte al final.",
     closed: "La lista de espera está cerrada.",
   },
+  expiredOnSale: "No compraste las entradas a tiempo. Ahora hay entradas a la venta y puedes comprarlas sin esperar.",
   failures: {
     tickets_available: "Ahora hay entradas de este tipo. Puedes comprarlas sin esperar.",
     account_required: "Inicia sesión o regístrate para apuntarte a la lista de espera.",
