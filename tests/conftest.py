@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import hypothesis
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 import stripe
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation import clock, deadline, log, parallel, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
 from tests.client import Client
@@ -35,6 +36,7 @@ NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 SLOW = {"bench", "clients", "faults", "protocol"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
+FEW = parallel.FEW
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 # No test may fail because the machine is busy, or because of what an earlier run found.
@@ -199,7 +201,7 @@ def threaded_store(request: pytest.FixtureRequest, store_engine: str, _settings:
     if store_engine == "local":
         yield request.getfixturevalue("store")
         return
-    with engines.local(), engines.fresh_stage():
+    with engines.local(), engines.fresh_stage(), patch.object(parallel, "FEW", FEW):
         yield dynamo.client()
 
 

@@ -55,7 +55,7 @@ def test_a_stock_that_shrinks_keeps_tickets_in_all_its_shards():
     assert [shard.available for shard in scan_shards()] == [10, 10, 10]
 
 
-def test_the_shards_of_a_large_stock_are_created_and_resized_at_once(monkeypatch):
+def test_the_shards_of_a_large_stock_are_created_and_resized_at_once(threaded_store, monkeypatch):
     """Each write waits until as many as there are threads are under way."""
     count = parallel.MAX_THREADS
     create_stock(count, count)

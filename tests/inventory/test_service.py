@@ -38,7 +38,7 @@ def test_tickets_that_were_sold_elsewhere_are_not_sold_again():
         hold(1, 3, "q")
 
 
-def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(monkeypatch):
+def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(threaded_store, monkeypatch):
     """Each write waits until as many as there are threads are under way."""
     create_stock(80 * parallel.MAX_THREADS, parallel.MAX_THREADS)
     together, set_one = Barrier(parallel.MAX_THREADS), store.set_open
