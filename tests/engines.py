@@ -21,7 +21,7 @@ from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb.changes import TableDefinition
+from devtools.dynamodb.changes import Change, TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
 from devtools.s3.folder_buckets import FolderBuckets
@@ -94,6 +94,22 @@ def fresh_stage() -> Iterator[None]:
     """Create empty tables for a stage name that no test used before, so that no cached data can belong to these tables."""
     with settings.override(stage=f"test-{next(_stages)}"):
         create_tables()
+        memory.forget_everything()
+        yield
+
+
+def save_state() -> bytes:
+    """Return the whole state of the local store in use, for `loaded_stage`."""
+    return msgspec.json.encode(list(_open_stores[-1].engine.dump_state()))
+
+
+@contextmanager
+def loaded_stage(stage: str, state: bytes) -> Iterator[None]:
+    """Load a state that `save_state` returned at this stage into the local store in use, which must be empty."""
+    with settings.override(stage=stage):
+        engine = _open_stores[-1].engine
+        engine.apply_changes(msgspec.json.decode(state, type=list[Change]))
+        engine.finish_loading()
         memory.forget_everything()
         yield
 

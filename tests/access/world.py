@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
@@ -105,18 +107,36 @@ class World(Struct):
 
 @contextmanager
 def new_world() -> Iterator[World]:
-    """A shop with one event of a promoter, an order and a checkout of its buyer, a refund, an open case and a member."""
+    """A shop with one event of a promoter, an order and a checkout of its buyer, a refund, an open case and a member.
+
+    It is built once for each time and settings. Every world has its own copy of the store, in which nothing has been changed.
+    """
+    with TemporaryDirectory() as images, engines.folder_buckets(Path(images)), settings.override(identity="demo"):
+        built = _build(clock.now(), settings.current())
+        with engines.local(), engines.loaded_stage(built.stage, built.state), settings.override(identity="jwt"):
+            yield replace(built.world, api=_client(), ids=dict(built.world.ids))
+
+
+class _Built(Struct, frozen=True):
+    """A world that was built, with the stage and the state of its store."""
+
+    world: World
+    stage: str
+    state: bytes
+
+
+def _client() -> Client:
     import app
     from infra.local.gateway import Gateway
 
-    api = Client(Gateway(app.app))
-    with (
-        TemporaryDirectory() as images,
-        engines.folder_buckets(Path(images)),
-        engines.local(),
-        engines.fresh_stage(),
-        settings.override(identity="demo"),
-    ):
+    return Client(Gateway(app.app))
+
+
+@cache
+def _build(_now: int, _settings: settings.Settings) -> _Built:
+    """Build the world in a store of its own. It depends on the time and the settings."""
+    api = _client()
+    with engines.local(), engines.fresh_stage():
         event, tier = _apply_catalog()
         paid = builders.buy(api, BUYER, event, tier, 3).json
         order = paid["order"]["id"]
@@ -157,8 +177,8 @@ def new_world() -> Iterator[World]:
             "entry_id": entry_id,
             "version": "1",
         }
-        with settings.override(identity="jwt"):
-            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)
+        code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
+        return _Built(World(api, ids, code, place, login, invitation), settings.current().stage, engines.save_state())
 
 
 def _create_accounts() -> str:
