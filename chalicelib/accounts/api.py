@@ -53,7 +53,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
+from chalicelib.edge.rate_limits import INVITE, MAIL, SIGN_UP, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import InvalidInput
@@ -210,7 +210,8 @@ def show_me(request: RequestContext) -> Reply[UserView]:
     return Reply(user_view(identity, service.find_account(identity.user_id)))
 
 
-@route(bp, "PATCH", "/auth/me", access="user", errors=(NoAccount,))
+@route(bp, "PATCH", "/auth/me", access="user", errors=(NoAccount, RateLimited))
+@limited_for_caller(INVITE)
 def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     """Change your names, phone number or company."""
     identity = request.require_user()

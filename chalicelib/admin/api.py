@@ -22,7 +22,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
-from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import CATALOG, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
@@ -86,7 +86,8 @@ def pause_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
     return _set_paused(request, event_id, True, "The sale is paused. Active reservations can still be paid.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/resume", access="manager", errors=(CatalogChanging,))
+@route(bp, "POST", "/admin/events/{event_id}/resume", access="manager", errors=(CatalogChanging, RateLimited))
+@limited_for_caller(CATALOG)
 def resume_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
     """Resume the sale of an event."""
     return _set_paused(request, event_id, False, "The sale is open again.")
@@ -189,8 +190,9 @@ class TicketNameBody(Struct, forbid_unknown_fields=True):
     "PUT",
     "/admin/orders/{order_id}/tickets/{ticket_id}/name",
     access="manager",
-    errors=(OrderNotFound, TicketNotFound, TicketVoid, HolderErased),
+    errors=(OrderNotFound, TicketNotFound, TicketVoid, HolderErased, RateLimited),
 )
+@limited_for_caller(CATALOG)
 def name_ticket(request: RequestContext, order_id: str, ticket_id: str, body: TicketNameBody) -> Reply[AdminOrderView]:
     """Change the name on a ticket of an order, even when the ticket's owner may no longer change it."""
     order = _get_order(request, order_id)

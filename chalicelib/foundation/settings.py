@@ -141,10 +141,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "10/60"
     limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
-    limit_invite: Annotated[Rate, _says("How often a user may name or invite the guest of a seat.")] = "300/3600"
+    limit_invite: Annotated[
+        Rate,
+        _says(
+            "How often a user may name or invite the guests of seats. Also how often a user may change their profile or the names on their "
+            "tickets, or offer a ticket or withdraw the offer, in total."
+        ),
+    ] = "300/3600"
     limit_webhook: Annotated[
         Rate,
-        _says("How often a user may create, change, test or replay webhooks."),
+        _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
     ] = "300/3600"
     limit_recipient: Annotated[
         Rate,
@@ -168,7 +174,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_catalog: Annotated[
         Rate,
         _says(
-            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, or upload pictures."
+            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, upload pictures, "
+            "change a promoter's profile or the names on tickets, or resume a sale."
         ),
     ] = "120/60"
     publishing: Annotated[

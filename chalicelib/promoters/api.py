@@ -19,7 +19,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.promoters import service
 from chalicelib.promoters.service import Seller
@@ -131,8 +131,9 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
     "/promoters/{promoter_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(PromoterChanging, VersionConflict, PreconditionFailed),
+    errors=(PromoterChanging, VersionConflict, PreconditionFailed, RateLimited),
 )
+@limited_for_caller(CATALOG)
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify a profile."""
     change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, body.verified)

@@ -17,7 +17,7 @@ from chalicelib.catalog.fields import Reason
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import MAIL, TRANSFER, RateLimited, limited, limited_by_address
+from chalicelib.edge.rate_limits import INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
@@ -328,8 +328,9 @@ class TransferView(Struct, frozen=True):
     "/tickets/{ticket_id}/transfer",
     access="user",
     statuses=(201, 200),
-    errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed),
+    errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed, RateLimited),
 )
+@limited_for_caller(INVITE)
 def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
     """Offer a ticket to another person by link. A repeated request returns the same link until the offer expires or is cancelled."""
     request.is_repeatable = True
@@ -344,8 +345,9 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     "DELETE",
     "/tickets/{ticket_id}/transfer",
     access="user",
-    errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
+    errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen, RateLimited),
 )
+@limited_for_caller(INVITE)
 def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
     """Cancel the transfer of a ticket. The link of the transfer stops working."""
     ticket = transfers.cancel(request.require_user().user_id, ticket_id, request.now)

@@ -11,7 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import AnswersRequired
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_NONE_MATCH
-from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.tickets import qr, seats, service, views
@@ -52,7 +52,8 @@ def show_ticket(request: RequestContext, ticket_id: str) -> Reply[VisibleTicketV
     raise TicketNotFound()  # a 403 would reveal that the ticket exists
 
 
-@route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, HolderErased, TicketVoid))
+@route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, HolderErased, TicketVoid, RateLimited))
+@limited_for_caller(INVITE)
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
     """Change the name on a ticket. Only the owner can do this, until shortly before the event."""
     ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)

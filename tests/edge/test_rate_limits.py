@@ -7,11 +7,15 @@ from collections import Counter
 
 import pytest
 
+from app import app
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
+from chalicelib.edge.error_replies import READING_METHODS
+from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.edge.store import RateLimitRow
 from chalicelib.foundation import log, settings
 from tests import builders
+from tests.promoters.test_suspension import sign_up_promoter
 from tests.simulation.call_log import record_calls
 from tests.simulation.faults import fail_from, internal_error, lose_answer, throttled, unreachable
 from tests.simulation.threads import run_in_threads
@@ -347,3 +351,131 @@ def test_every_limit_has_a_setting():
     assert {f"limit_{limit.name}" for limit in limits} == {
         name for name in settings.Settings.__struct_fields__ if name.startswith("limit_")
     }
+
+
+# Which routes have a limit.
+
+SAFETY = "People must be able to shut out a thief at any time. Attempts with a wrong password are counted (`accounts/login_attempts.py`)."
+ENDS = "It ends or deletes something whose creation is limited. A repeated call finds nothing to change."
+LINK = "It needs a link or a report that we or a provider signed, or a link that works once or for a few minutes."
+DOOR = "The people at the door must never be refused. Tickets bound what they can do."
+BOUNDED = "The record that it changes bounds how often it can change."
+URGENT = "A sale must be stopped at any time. A stopped sale does not change again, and resuming it is limited."
+MONEY = "People must get their money back at any time. The paid tickets bound the refunds."
+
+# Writing routes that need no limit, and the reason. The routes of admins are not listed: admins are trusted.
+WITHOUT_LIMIT = {
+    "POST /auth/refresh": "It replaces the token of one session. A refusal would sign people out in the middle of a purchase.",
+    "POST /auth/logout": SAFETY,
+    "DELETE /auth/me": ENDS,
+    "POST /auth/password": SAFETY,
+    "POST /auth/password/reset": LINK,
+    "POST /auth/email/verify": LINK,
+    "DELETE /auth/sessions": SAFETY,
+    "DELETE /auth/sessions/{session_id}": SAFETY,
+    "POST /auth/guest/orders": "It moves the orders of a guest once, and ends the guest's session.",
+    "POST /lost-tickets/open": LINK,
+    "POST /lost-tickets/export": LINK,
+    "POST /lost-tickets/erase": LINK,
+    "POST /unsubscribe": LINK,
+    "POST /webhooks/ses": LINK,
+    "POST /webhooks/stripe": LINK,
+    "DELETE /reservations/{reservation_id}": ENDS,
+    "POST /orders/{order_id}/cancel": ENDS,
+    "DELETE /seats/{seat_id}/guest": ENDS,
+    "DELETE /guests/{token}": ENDS,
+    "DELETE /waitlist/{entry_id}": ENDS,
+    "POST /waitlist/{entry_id}/notify": BOUNDED,
+    "DELETE /events/{event_id}/waiting-room/notice": ENDS,
+    "DELETE /events/{event_id}/members/{member_id}": ENDS,
+    "DELETE /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": ENDS,
+    "POST /admin/events/{event_id}/waiting-room/rate": BOUNDED,
+    "POST /admin/events/{event_id}/waiting-room/let-in": BOUNDED,
+    "POST /admin/events/{event_id}/pause": URGENT,
+    "POST /events/{event_id}/cancel": URGENT,
+    "POST /admin/orders/{order_id}/refunds": MONEY,
+    "POST /admin/orders/{order_id}/refunds/preview": MONEY,
+    "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": MONEY,
+    "POST /checkin": DOOR,
+    "POST /checkin/sync": DOOR,
+    "POST /tickets/{ticket_id}/validate": DOOR,
+    "POST /tickets/{ticket_id}/undo": DOOR,
+}
+
+
+def writing_routes():
+    """The operation of each route that writes and is not for admins only, by method and path."""
+    found = {}
+    for by_method in app.routes.values():
+        for method, entry in by_method.items():
+            operation = getattr(entry.view_function, "operation", None)
+            if operation is not None and method not in READING_METHODS and operation.access != "admin":
+                found[f"{method} {operation.path}"] = operation
+    return found
+
+
+def test_every_writing_route_has_a_limit_or_a_reason_to_have_none():
+    unlimited = {name for name, operation in writing_routes().items() if RateLimited not in operation.errors}
+    assert unlimited == set(WITHOUT_LIMIT)
+
+
+class TestCheapWrites:
+    """Requests that change something small of the caller's own, so that only a limit bounds their number."""
+
+    @pytest.fixture(autouse=True)
+    def _low(self, _settings):
+        with settings.override(limit_invite="2/3600", limit_catalog="2/3600", unverified_events=10):
+            yield
+
+    def check(self, send):
+        """The third request is refused on every instance, changes nothing, and is granted later."""
+        replies = []
+        for number in range(3):
+            start_new_instance()
+            replies.append(send(number))
+        assert [reply.status < 300 for reply in replies[:2]] == [True, True], [reply.json for reply in replies]
+        assert (replies[2].status, replies[2].json["error"]) == (429, "rate_limited")
+
+    def test_of_a_promoters_profile(self, api, time):
+        promoter_id, by = sign_up_promoter(api)
+        self.check(lambda number: api.put(f"/promoters/{promoter_id}", json={"name": f"Pat {number}"}, **by))
+        assert api.get(f"/promoters/{promoter_id}", **by).json["name"] == "Pat 1"
+        for _ in range(3):
+            assert api.put(f"/promoters/{promoter_id}", json={"name": "Pat"}, token=builders.admin_token()).status == 200
+
+    def test_of_a_users_profile(self, api, time):
+        _, by = sign_up_promoter(api)
+        self.check(lambda number: api.patch("/auth/me", json={"first_name": f"Pat {number}"}, **by))
+        assert api.get("/auth/me", **by).json["first_name"] == "Pat 1"
+
+    def test_of_the_name_on_a_ticket(self, api, time):
+        order_id = builders.create_order(api, builders.create_shop(api), 1)
+        self.check(lambda number: api.patch(f"/tickets/{order_id}-1", json={"attendee": {"name": f"Ada {number}"}}, user="ada"))
+        assert api.get(f"/tickets/{order_id}-1", user="ada").json["attendee"]["name"] == "Ada 1"
+
+    def test_of_the_offer_of_a_ticket(self, api, time):
+        order_id = builders.create_order(api, builders.create_shop(api), 1)
+        self.check(lambda number: api.request("DELETE" if number == 1 else "POST", f"/tickets/{order_id}-1/transfer", user="ada"))
+        start_new_instance()
+        time.advance(1800)
+        assert api.post(f"/tickets/{order_id}-1/transfer", user="ada").status == 201
+        assert api.delete(f"/tickets/{order_id}-1/transfer", user="ada").status == 429
+
+    def test_of_the_name_on_a_ticket_by_staff(self, api, time):
+        event_id, tier_id, token = manager_of_shop(api)
+        order_id = builders.create_order(api, (event_id, tier_id), 1)
+        path = f"/admin/orders/{order_id}/tickets/{order_id}-1/name"
+        self.check(lambda number: api.put(path, json={"name": f"Ada {number}"}, token=token))
+
+    def test_a_sale_can_always_be_paused_but_not_resumed_without_end(self, api, time):
+        event_id, _, token = manager_of_shop(api)
+        for number in range(3):
+            start_new_instance()
+            assert api.post(f"/admin/events/{event_id}/pause", token=token).status == 200
+            assert api.post(f"/admin/events/{event_id}/resume", token=token).status == (200 if number < 2 else 429)
+
+
+def manager_of_shop(api):
+    """Create a shop. Returns the ids of its event and tier, and the access token of its coordinator."""
+    event_id, tier_id = builders.create_shop(api)
+    return event_id, tier_id, builders.auth.issue_token("cora", {"user"}, events={event_id: "coordinator"})

@@ -110,14 +110,15 @@ def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
     return Reply(Done("The webhook endpoint has been deleted. It receives no further deliveries."))
 
 
-@route(bp, "POST", f"{_ENDPOINT}/rotate-secret", access="manager", headers=(IDEMPOTENCY_KEY,), errors=(EndpointChanging,))
+@route(bp, "POST", f"{_ENDPOINT}/rotate-secret", access="manager", headers=(IDEMPOTENCY_KEY,), errors=(EndpointChanging, RateLimited))
 def rotate_webhook_secret(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[EndpointView]:
     """Give a webhook endpoint a new secret. Messages are also signed with the previous secret for another 24 hours."""
     actor = _require_owner(request, promoter_id)
     rotated: list[Endpoint] = []
 
     def execute(_: str) -> Reply[EndpointView]:
-        rotated.append(endpoints.rotate_secret(promoter_id, endpoint_id, actor, request.now))
+        with limited(request, WEBHOOK, actor):
+            rotated.append(endpoints.rotate_secret(promoter_id, endpoint_id, actor, request.now))
         return _endpoint_reply(rotated[0], request.now)
 
     return _with_secret(execute_once(request, actor, execute), rotated)

@@ -202,6 +202,14 @@ def test_how_often_endpoints_are_tested_is_limited(promoter, receiver):
     assert statuses == [202, 202, 429]
 
 
+def test_how_often_secrets_are_replaced_is_limited(promoter, receiver):
+    endpoint = promoter.create(receiver)
+    with settings.override(rate_limits="on", limit_webhook="2/3600"):
+        replies = [promoter.send("POST", f"/{endpoint['id']}/rotate-secret") for _ in range(3)]
+    assert [reply.status for reply in replies] == [200, 200, 429]
+    assert promoter.show(endpoint)["version"] == replies[1].json["version"]
+
+
 def test_the_previous_secret_is_shown_to_end(promoter, receiver, time):
     endpoint = promoter.create(receiver)
     rotated = promoter.send("POST", f"/{endpoint['id']}/rotate-secret").json
