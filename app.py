@@ -17,6 +17,7 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
+from chalicelib.accounts import service as accounts
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
@@ -27,12 +28,13 @@ from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
 from chalicelib.foundation import addons, snapstart
 from chalicelib.notifications import api as notifications_api
+from chalicelib.notifications import service as notifications
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.promotions import api as promotions_api
 from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
-from chalicelib.purchases import orders_api
+from chalicelib.purchases import orders_api, queries
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
@@ -68,5 +70,7 @@ for module in addons.jobs():
     app.register_blueprint(module.bp)
 
 operation.register_resolver("event_id", slugs.resolve_event_id)
+notifications.register_confirmation(accounts.is_verified)
+notifications.register_confirmation(queries.has_paid_order)
 snapstart.register_renewal()
 cold_start.end()

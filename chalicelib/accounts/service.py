@@ -135,6 +135,12 @@ def find_login(email: str) -> tuple[Credentials | None, Account | None]:
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 
 
+def is_verified(email: str) -> bool:
+    """Return whether an address belongs to an account that has verified it."""
+    _, account = find_login(email)
+    return account is not None and account.verified_at is not None
+
+
 def begin_guest_session(request: RequestContext) -> Tokens:
     """Begin a session for a new guest, an identity without an account."""
     user_id = f"guest-{ids.new_id()}"

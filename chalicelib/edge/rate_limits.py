@@ -182,6 +182,7 @@ TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers m
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
 # therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
 MAIL = RateLimit("mail", counts_first=True)
+REQUESTED_MAIL = RateLimit("requested_mail")  # counted for the whole stage, see `may_mail_strangers`
 
 
 class RateLimited(ApiError):
@@ -330,8 +331,20 @@ def may_notify(kind: str, email_key: str, now: int) -> bool:
 
     Such an email must not make the request fail, so it is allowed if the store is unavailable.
     """
+    return _may_mail(MAIL, f"{kind} {email_key}", now)
+
+
+def may_mail_strangers(now: int) -> bool:
+    """Count an email to an address that nobody has confirmed. Returns False above the limit for the whole stage.
+
+    The email is allowed if the store is unavailable.
+    """
+    return _may_mail(REQUESTED_MAIL, "", now)
+
+
+def _may_mail(limit: RateLimit, key: str, now: int) -> bool:
     try:
-        return count_effect(MAIL, f"{kind} {email_key}", now) == 0
+        return count_effect(limit, key, now) == 0
     except dynamo.STORE_ERRORS as failure:
         if not dynamo.is_unavailable(failure):
             raise

@@ -67,6 +67,7 @@ COUNTERS = {
     "mails_rejected": "Emails that SES accepted and then did not send, because it found a virus in them.",
     "mails_complained": "Emails that recipients marked as spam, according to SES.",
     "mails_suppressed": "Emails that were not sent, because earlier emails to the address bounced or were marked as spam.",
+    "mails_withheld": "Requested emails that were not sent, because the stage had reached the limit and nobody had confirmed the address.",
     "notifications_queued": "Notifications queued to be sent by email.",
     "notifications_given_up": "Notifications that the mail server did not accept despite all attempts; an admin must look at them.",
     "pushes_sent": "Push messages that a browser's push service accepted.",

@@ -141,6 +141,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "10/60"
     limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
+    limit_requested_mail: Annotated[
+        Rate,
+        _says(
+            "How many emails that anybody can request for any address the whole stage sends: links of accounts and of lost tickets, and "
+            "invitations. Above the limit, they go only to verified accounts and to buyers who have paid."
+        ),
+    ] = "5000/3600"
     limit_invite: Annotated[
         Rate,
         _says(

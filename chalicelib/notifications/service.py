@@ -4,13 +4,14 @@ Emails about changes go through the outbox instead (`outbox`, `delivery`). Both 
 suppressed address.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.notifications import providers
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed
@@ -52,3 +53,38 @@ def send(draft: MailDraft) -> bool:
         return False
     log.count("mails_sent")
     return True
+
+
+# Emails that anybody can request for any address. Bounces of many made-up addresses would ruin the sender's reputation, so a stage sends
+# only a limited number of such emails (docs/decisions/0165-emails-to-made-up-addresses.md).
+
+WITHHELD_SECONDS = 1.0  # longer than handing over an email usually takes
+
+_confirmations = list[Callable[[str], bool]]()
+
+
+def register_confirmation(is_confirmed: Callable[[str], bool]) -> None:
+    """Send requested emails above the limit to the addresses for which `is_confirmed(address)` is true."""
+    _confirmations.append(is_confirmed)
+
+
+def send_requested(draft: MailDraft, now: int) -> bool:
+    """Send an email that anybody can request. Above the limit for the whole stage, send it only to a confirmed address.
+
+    Up to the limit, nothing is looked up. Above the limit, the call takes WITHHELD_SECONDS for every address, because its duration must not
+    reveal who is a customer. Returns False and logs the reason if the email was not sent.
+    """
+    if rate_limits.may_mail_strangers(now):
+        return send(draft)
+    ends_at = clock.monotonic() + WITHHELD_SECONDS
+    is_sent = _send_if_confirmed(draft)
+    deadline.wait(max(0.0, min(ends_at - clock.monotonic(), deadline.remaining() - 1)))
+    return is_sent
+
+
+def _send_if_confirmed(draft: MailDraft) -> bool:
+    if any(is_confirmed(draft.to) for is_confirmed in _confirmations):
+        return send(draft)
+    log.count("mails_withheld")
+    log.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")
+    return False

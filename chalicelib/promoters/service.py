@@ -204,7 +204,8 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     membership, url = parallel.both(  # a link that is never mailed does no harm
         lambda: members.invite(event_id, email, role, identity.user_id, now), lambda: mails.invitation_url(email, work, now)
     )
-    notifications.send(MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url}))
+    draft = MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url})
+    notifications.send_requested(draft, now)
     return membership
 
 

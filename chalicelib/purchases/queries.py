@@ -32,6 +32,7 @@ __all__ = [
     "get_own_checkout",
     "get_own_order",
     "get_own_purchase",
+    "has_paid_order",
     "is_pass_used",
     "list_all_purchase_ids",
     "list_all_tickets",
@@ -137,6 +138,15 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
         if len(found) >= MAX_OF_ADDRESS:
             break
     return found
+
+
+def has_paid_order(email: str) -> bool:
+    """Return whether somebody has paid for an order with an address.
+
+    Free orders and received tickets do not count, because they cost strangers nothing.
+    """
+    ids = [found for found in store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS) if "-" not in found]
+    return any(order is not None and order.was_order and order.total_cents > 0 for order in store.load_readable(ids)[0].values())
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:

@@ -19,7 +19,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_option_order, read_value
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import cursors
+from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
@@ -123,12 +123,16 @@ def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
     """Email the invitation's link to the guest of a seat.
 
-    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again.
+    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again. The guests of free tickets get no email
+    above the limit of requested emails, even at confirmed addresses, because `invited_at` would reveal who is a customer.
     """
     details, token = seat.details, seat.token
     assert details is not None
     assert details.email is not None
     assert token is not None
+    if not seat.ticket.price_cents and not rate_limits.may_mail_strangers(now):
+        log.count("mails_withheld")
+        return seat
     if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
         return seat
     seats_store.set_invited(details, now)

@@ -86,6 +86,7 @@ def alarms(stage: str) -> list[Alarm]:
             30,
         ),
         Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
+        Alarm("mails-withheld", "withheld", {"withheld": _own(stage, "mails_withheld", MINUTES)}, 0),
         *(
             [Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3)]
             if "messages" in wanted

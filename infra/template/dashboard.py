@@ -84,6 +84,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[Any]]]]:
                 "mails_rejected",
                 "mails_complained",
                 "mails_failed",
+                "mails_withheld",
                 "notifications_given_up",
             ),
         ),

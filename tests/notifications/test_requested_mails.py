@@ -1,0 +1,179 @@
+"""The limit of emails that anybody can request for any address, for the whole stage. Confirmed addresses get their emails above it."""
+
+import pytest
+
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.edge import rate_limits
+from chalicelib.foundation import deadline, log, settings
+from chalicelib.notifications import service as notifications
+from tests import builders
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.simulation import faults
+
+BUYER = "ada@example.com"
+
+
+@pytest.fixture
+def waited(monkeypatch) -> list[float]:
+    """The seconds that the replies waited."""
+    seconds: list[float] = []
+    monkeypatch.setattr(deadline.time, "sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture(autouse=True)
+def _limited(_settings, time, waited):
+    with settings.override(rate_limits="on", limit_requested_mail="2/3600"):
+        yield
+
+
+def from_another_network(number, **fields):
+    """Options of a request from another address, which another instance receives."""
+    rate_limits._local_counters.forget()
+    return {"source_ip": f"198.51.100.{number}", **fields}
+
+
+def reach_limit(api):
+    for number in (1, 2):
+        assert api.post("/lost-tickets", json={"email": f"made-up-{number}@example.com"}, **from_another_network(number)).status == 200
+
+
+def buy(api, email, price_cents=500, user="guest-1"):
+    shop = builders.create_shop(api, price_cents=price_cents)
+    with settings.override(rate_limits="off"):
+        assert builders.buy(api, user, *shop, customer_email=email).status == 201
+
+
+def create_account(user_id, email, verified_at):
+    accounts.create_account(
+        Account(user_id=user_id, email=email, roles=("user",), created_at=1, verified_at=verified_at), "seven grey owls"
+    )
+
+
+REQUESTS = {
+    "find_tickets": lambda api, email, options: api.post("/lost-tickets", json={"email": email}, **options),
+    "reset_password": lambda api, email, options: api.post("/auth/password/forgot", json={"email": email}, **options),
+    "verify_email": lambda api, email, options: api.post("/auth/email/resend", json={"email": email}, **options),
+    "register": lambda api, email, options: api.post("/auth/register", json={"email": email, "password": "nine green herons"}, **options),
+}
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_many_networks_together_cause_few_emails_to_made_up_addresses(api, time, mailbox, kind):  # noqa: F811
+    counted = log.total("mails_withheld")
+    replies = [REQUESTS[kind](api, f"made-up-{number}@example.com", from_another_network(number)) for number in range(1, 7)]
+    assert {reply.status for reply in replies} == {201 if kind == "register" else 200}
+    assert len(mailbox.mails) == 2
+    assert log.total("mails_withheld") == counted + 4
+    time.advance(1800)
+    REQUESTS[kind](api, "made-up-7@example.com", from_another_network(7))
+    assert [mail.to for mail in mailbox.mails][2:] == ["made-up-7@example.com"]
+
+
+def test_all_kinds_of_requested_emails_share_the_limit(api, mailbox):  # noqa: F811
+    for number, request in enumerate(REQUESTS.values()):
+        request(api, f"made-up-{number}@example.com", from_another_network(number))
+    assert len(mailbox.mails) == 2
+
+
+def test_buyers_who_have_paid_get_their_link_above_the_limit(api, mailbox):  # noqa: F811
+    buy(api, "Ada@example.com")
+    reach_limit(api)
+    for number in range(3):
+        assert api.post("/lost-tickets", json={"email": BUYER}, **from_another_network(10 + number)).status == 200
+    assert mailbox.kinds(BUYER) == ["find_tickets"] * 3
+
+
+def test_unpaid_checkouts_free_orders_and_received_tickets_confirm_no_address(api, mailbox):  # noqa: F811
+    buy(api, "free@example.com", price_cents=0)
+    shop = builders.create_shop(api, price_cents=500)
+    with settings.override(rate_limits="off"):
+        unpaid = builders.reserve(api, "guest-2", *shop).json["id"]
+        assert builders.start_checkout(api, "guest-2", unpaid, customer_email="unpaid@example.com").status == 201
+        order_id = builders.create_order(api, shop, 1, "guest-3")
+        token = api.post(f"/tickets/{order_id}-1/transfer", user="guest-3").json["token"]
+        assert api.post(f"/transfers/{token}/accept", json={"email": "given@example.com"}, user="guest-4").status == 201
+    reach_limit(api)
+    mailbox.mails.clear()
+    for number, name in enumerate(("free", "unpaid", "given")):
+        assert api.post("/lost-tickets", json={"email": f"{name}@example.com"}, **from_another_network(10 + number)).status == 200
+    assert mailbox.mails == []
+
+
+def test_verified_accounts_get_their_emails_above_the_limit(api, mailbox):  # noqa: F811
+    create_account("ada", BUYER, verified_at=1)
+    create_account("eve", "eve@example.com", verified_at=None)
+    reach_limit(api)
+    for email in (BUYER, "eve@example.com"):
+        for number, request in enumerate(REQUESTS.values()):
+            request(api, email, from_another_network(10 + number))
+    assert mailbox.kinds(BUYER) == ["find_tickets", "reset_password", "already_verified", "already_registered"]
+    assert mailbox.kinds("eve@example.com") == []
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_neither_the_reply_nor_its_time_shows_whether_an_address_is_confirmed(api, mailbox, waited, kind):  # noqa: F811
+    buy(api, BUYER)
+    create_account("ada", "owner@example.com", verified_at=1)
+    reach_limit(api)
+    replies = [
+        REQUESTS[kind](api, email, from_another_network(number))
+        for number, email in enumerate((BUYER, "owner@example.com", "x@example.com"))
+    ]
+    shown = [{name: value for name, value in reply.json.items() if name not in ("request_id", "email")} for reply in replies]
+    assert shown[0] == shown[1] == shown[2]
+    assert waited == [notifications.WITHHELD_SECONDS] * 3
+
+
+def test_nothing_is_looked_up_and_nothing_waits_up_to_the_limit(api, mailbox, waited):  # noqa: F811
+    with faults.record_calls() as calls:
+        assert api.post("/lost-tickets", json={"email": BUYER}, **from_another_network(1)).status == 200
+    assert {table for call in calls.entries for table in call.tables} == {"rate-limits", "accounts"}
+    assert waited == []
+
+
+def test_a_request_with_little_time_left_does_not_fail(api, mailbox, waited):  # noqa: F811
+    reach_limit(api)
+    with settings.override(request_seconds=1):
+        assert api.post("/lost-tickets", json={"email": "x@example.com"}, **from_another_network(3)).status == 200
+    assert all(seconds == 0 for seconds in waited)
+
+
+def test_invitations_to_work_at_events_share_the_limit(api, mailbox):  # noqa: F811
+    event_id = builders.create_event(api)
+    create_account("ada", BUYER, verified_at=1)
+    reach_limit(api)
+    mailbox.mails.clear()
+    for number, email in enumerate((BUYER, "made-up@example.com")):
+        body = {"email": email, "role": "staff"}
+        options = from_another_network(10 + number, token=builders.admin_token())
+        assert api.post(f"/events/{event_id}/members", json=body, **options).status == 201
+    assert [mail.to for mail in mailbox.mails] == [BUYER]
+
+
+@pytest.mark.parametrize("price_cents", [0, 500])
+def test_guests_of_free_tickets_are_invited_once_the_limit_allows_it(api, time, mailbox, price_cents):  # noqa: F811
+    create_account("bob", "bob@example.com", verified_at=1)  # `invited_at` must not reveal this
+    event_id = builders.create_event(api)
+    shop = (event_id, builders.create_tier(api, event_id, price_cents=price_cents, admits=2))
+    with settings.override(rate_limits="off"):
+        order_id = builders.create_order(api, shop, 1)
+    reach_limit(api)
+    mailbox.mails.clear()
+    guest = {"name": "Bob", "email": "bob@example.com"}
+    reply = api.put(f"/seats/{order_id}-1.2/guest", json=guest, user="ada", **from_another_network(9))
+    assert (reply.status, reply.json["guest"]["invited_at"] is not None) == (200, price_cents > 0)
+    assert len(mailbox.mails) == (price_cents > 0)
+    time.advance(1800)
+    again = api.post(f"/seats/{order_id}-1.2/invitation", user="ada", **from_another_network(9))
+    assert again.json["guest"]["invited_at"] is not None
+    assert len(mailbox.mails) == (price_cents > 0) + 1
+
+
+def test_emails_are_sent_while_the_counters_are_unavailable(api, mailbox):  # noqa: F811
+    reach_limit(api)
+    rate_limits._local_counters.forget()
+    with faults.fail_from(1, faults.throttled, table="rate-limits"):
+        assert api.post("/lost-tickets", json={"email": "x@example.com"}).status == 200
+    assert mailbox.kinds("x@example.com") == ["find_tickets"]
