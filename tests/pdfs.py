@@ -20,7 +20,9 @@ def read(content: bytes) -> list[PdfPage]:
         for page in document:
             text = " ".join(page.get_textpage().get_text_range().split())
             picture = page.render(scale=2, grayscale=True).to_pil()
-            pages.append(PdfPage(text, [code.text for code in zxingcpp.read_barcodes(picture)]))
+            # Rows of letters can pass for a barcode of lines, so only QR codes are looked for.
+            codes = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)
+            pages.append(PdfPage(text, [code.text for code in codes]))
         return pages
 
 
