@@ -43,9 +43,11 @@ from chalicelib.tickets.store import scan_tickets
 
 # Purchases, tickets or ledger entries of one event in one transaction, which may have 100 items. A purchase takes one to three items, and
 # changes the figures of up to two hours and of a promo code. A ticket changes the figures of each hour in which people came in with it.
-# A chunk with too many items is halved; a single state with too many items is counted in steps of MAX_FIGURES.
+# One item may name MAX_NAMES figures at most, which matters for events with many ticket types.
+# A chunk that exceeds a limit is halved; a single state that exceeds a limit is counted in steps of MAX_FIGURES.
 CHUNK = 40
 MAX_FIGURES = 90
+MAX_NAMES = 250  # DynamoDB accepts expressions of up to 4 KB with up to 300 operators
 MAX_ATTEMPTS = 5
 
 FIRST_POSITION = "0"  # before all positions in the stream
@@ -208,11 +210,13 @@ def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
             if purchase.was_order and purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
                 sale = _sale_without_money(purchase, purchase.payment.provider)
                 items.append(store.sale_item(generation, event_id, sale, is_new=False))
-    items += store.figure_items(generation, event_id, total(added))
-    if len(items) > dynamo.MAX_TRANSACT_ITEMS and len(chunk) == 1:
+    summed = total(added)
+    items += store.figure_items(generation, event_id, summed)
+    is_too_large = len(items) > dynamo.MAX_TRANSACT_ITEMS or any(len(numbers) > MAX_NAMES for numbers in summed.values())
+    if is_too_large and len(chunk) == 1:
         _count_step(generation, counted, before)
         _count_chunk(generation, event_id, chunk)
-    elif len(items) > dynamo.MAX_TRANSACT_ITEMS:
+    elif is_too_large:
         middle = len(chunk) // 2
         _count_chunk(generation, event_id, chunk[:middle])
         _count_chunk(generation, event_id, chunk[middle:])

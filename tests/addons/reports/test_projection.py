@@ -278,6 +278,22 @@ def test_tickets_used_in_more_hours_than_a_transaction_has_items_are_counted(sto
     assert reports.load_totals(1, "fest") == {"tier#floor#admitted": 128}
 
 
+def many_tiers(number):
+    """The counted state of a purchase of ten tickets, each of a tier of its own."""
+    names = [f"tier#{10 * number + tier:040}#{kind}" for tier in range(10) for kind in ("sold", "admits", "gross#USD")]
+    figures = {"totals": dict.fromkeys(names, 1)}
+    return projection.State(reports.CountedState(event_id="fest", key=f"purchase#{number}", position="1", figures=figures))
+
+
+def test_a_chunk_with_more_tiers_than_an_update_may_name_is_counted(store):
+    states = [many_tiers(number) for number in range(projection.CHUNK)]
+    projection.count_states(1, states)
+    projection.count_states(1, states)
+    totals = reports.load_totals(1, "fest")
+    assert len(totals) == 30 * projection.CHUNK
+    assert set(totals.values()) == {1}
+
+
 def test_a_day_of_five_hundred_tiers_fits(threaded_store):
     tiers = [f"{number:040}" for number in range(500)]
     expected = {f"{hour:02}#tier#{tier}#{kind}": 1200 for hour in range(24) for tier in tiers for kind in ("sold", "gross#USD")}
