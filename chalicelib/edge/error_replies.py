@@ -16,7 +16,7 @@ from chalicelib.foundation.memory import Memory
 
 MAX_BODY_BYTES = 256 * 1024
 # API Gateway's reply to a request that is too large for it or for Lambda.
-TOO_LARGE_FOR_AWS = "The body is too large. Send less in one request. Pictures of 4.5 to 5 MB go to the bucket: POST .../image/upload"
+TOO_LARGE_FOR_AWS = "The request body is too large. Send less in one request. To upload a picture of 4.5 to 5 MB, use POST .../image/upload"
 PROBLEM_JSON = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
@@ -25,7 +25,7 @@ SETTINGS_RETRY_SECONDS = 60
 READING_METHODS = ("GET", "HEAD")
 UNCHANGED = "Nothing was changed. Try again shortly."
 UNKNOWN = "Your request may still have taken effect."
-REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. Nothing is done twice."
+REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. It is carried out only once."
 LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
 
 _setup_errors: Memory[str, int] = Memory()  # name of an error -> when it happened last
@@ -118,7 +118,7 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
 def in_accepted_form(accept: str | None, body: dict[str, Any], status: int, headers: dict[str, str]) -> ErrorReply:
     """Return an error reply in the form that the caller accepts: as problem details (RFC 9457) if `Accept` names them, otherwise unchanged.
 
-    Problem details have all fields of the reply and the fields of the standard.
+    Problem details contain all fields of the reply, and the fields that the standard defines.
     """
     if PROBLEM_JSON not in {option.partition(";")[0].strip().lower() for option in (accept or "").split(",")}:
         return body, status, headers
@@ -136,7 +136,7 @@ def in_accepted_form(accept: str | None, body: dict[str, Any], status: int, head
 
 _CODES = {405: "method_not_allowed", 415: UnsupportedMediaType.code, 500: InternalError.code}
 _MESSAGES = {
-    405: "This address does not support this HTTP method; the header Allow lists the supported methods.",
+    405: "This address does not support this HTTP method. The Allow header lists the supported methods.",
     500: InternalError.default_message,
 }
 

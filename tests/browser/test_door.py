@@ -112,7 +112,7 @@ def test_offline_scans_survive_a_reload_and_duplicates_are_reported(door, new_st
     north.find_network()
     expect(north.page.get_by_text("Not sent yet: 1 scan.")).to_have_count(0)
     south.find_network()
-    conflict = south.page.get_by_role("region", name="Check these")
+    conflict = south.page.get_by_role("region", name="Check these people")
     expect(conflict).to_contain_text("Already in · Ada Lovelace")
     expect(conflict).to_contain_text("gate North")
     south.press("Noted: Ada Lovelace")
@@ -191,7 +191,7 @@ def test_people_go_out_and_come_back_online_and_offline(door, new_staff):  # noq
     staff.find_network()
     wait_until(staff.page, "async () => !document.body.innerText.toLowerCase().includes('not sent yet')")
     assert [checkin.direction for checkin in tickets.get_ticket(ticket.id).checkins] == ["in", "out", "in", "out", "in"]
-    expect(staff.page.get_by_role("region", name="Check these")).to_have_count(0)
+    expect(staff.page.get_by_role("region", name="Check these people")).to_have_count(0)
 
 
 def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: F811
@@ -210,7 +210,7 @@ def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: 
     staff.page.unroute("**/api/v1/checkin")
     staff.find_network()
     expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
-    expect(staff.page.get_by_role("region", name="Check these")).to_have_count(0)
+    expect(staff.page.get_by_role("region", name="Check these people")).to_have_count(0)
     assert (door.admitted(first), tickets.get_ticket(first.id).duplicates) == (1, [])
 
 

@@ -102,7 +102,7 @@ def test_one_note_tells_guests_how_long_they_have_their_tickets(new_buyer, shop)
     guest.see_tickets(1)
     expect(guest.page.locator(".page > p")).to_have_text(
         "Your tickets stay in this browser until 30 days after the event. "
-        "After each visit, this page also opens without a connection for seven days. "
+        "For seven days after each visit, this page also opens without a connection. "
         "With an account, you have your tickets on all your devices. Create an account"
     )
 

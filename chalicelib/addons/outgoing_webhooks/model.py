@@ -95,7 +95,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `attempts_made` counts all attempts, `attempts` has the latest attempts, and `round_start` is the value of `attempts_made` when the
     delivery was last queued. `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is in progress.
-    `lane` is the number of the endpoint's key in the table under which the delivery is stored.
+    `lane` is the number of the endpoint's lane in which the delivery is stored (`store`).
     """
 
     endpoint_id: str

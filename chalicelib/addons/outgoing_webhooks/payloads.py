@@ -1,4 +1,4 @@
-"""Messages about changes for promoters, as JSON. They never contain ticket codes or signatures, or buyers' names, addresses or answers."""
+"""JSON messages that tell promoters about changes. They never contain ticket codes, signatures, or buyers' names, addresses or answers."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from chalicelib.tickets.model import Ticket, TicketState
 
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
 
-# Fields of events that people do not edit.
+# The event's fields that people do not edit.
 _INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by"})
 
 

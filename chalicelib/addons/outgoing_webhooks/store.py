@@ -4,8 +4,8 @@ A delivery is pending as long as it has a `next_attempt_at`. This attribute puts
 before sending it; if two runs try at once, only one succeeds. Each claim increments `attempts_made`, and a result is recorded only if no
 later claim was made.
 
-The deliveries of an endpoint have LANES keys, in the table and in the index, because one key accepts 1,000 writes per second. The first
-lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
+The deliveries of an endpoint have LANES keys, in the table and in the index, because one key accepts only 1,000 writes per second. The
+first lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
 """
 
 from collections.abc import Iterator
@@ -52,9 +52,9 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued. `endpoint_id` contains the lane's number too.
+    """`message` and `attempts` are JSON. `rounds` counts how many times the delivery was queued.
 
-    If a record in the stream changes `rounds`, the delivery must be sent now.
+    `endpoint_id` contains the lane's number too. If a record in the stream changes `rounds`, the delivery must be sent now.
     """
 
     feature = "webhook-deliveries"
@@ -112,7 +112,7 @@ def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
 
 
 def set_failing(endpoint: Endpoint, since: int | None) -> None:
-    """Record since when an endpoint has been failing, unless a time is already recorded. None means that the endpoint works again."""
+    """Record when an endpoint began to fail, unless a time is already recorded. None clears the time, because the endpoint works again."""
     row = EndpointRow(endpoint.promoter_id, endpoint.id)
     condition = "attribute_exists(id)" + (" AND attribute_not_exists(failing_since)" if since is not None else "")
     dynamo.update_if(row, {"failing_since": since}, condition)
@@ -248,7 +248,7 @@ def _lane_key(endpoint_id: str, lane: int) -> str:
 
 
 def _possible_keys(endpoint_id: str, delivery_id: str) -> list[str]:
-    """Return the key of a delivery, and the key that it has if the previous version wrote it."""
+    """Return the keys under which a delivery may be stored: its own, and the key that the previous version used."""
     return list(dict.fromkeys(_lane_key(endpoint_id, lane) for lane in (_lane(delivery_id), 0)))
 
 

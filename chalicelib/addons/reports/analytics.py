@@ -56,7 +56,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """The number of one tier's tickets sold, and of people who first came in with tickets of this tier, in the hour that begins at `hour`.
+    """One tier's figures for the hour that begins at `hour`: tickets sold, and people who first came in with this tier's tickets.
 
     People who went out and came back count once, in the hour of their first check-in.
     """
@@ -165,8 +165,9 @@ class FiguresQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class EventFigures(Struct, frozen=True, kw_only=True):
-    """The number of an event's tickets that were sold and not returned, and the money kept, before the provider's fees, by currency.
+    """The number of an event's tickets that were sold and not returned, and its revenue.
 
+    `balance_cents` is the revenue by currency, after refunds and disputes, but before the provider's fees.
     `capacity` is null if there is no limit.
     """
 
@@ -377,7 +378,7 @@ def _by_hour(days: Figures) -> list[HourFigures]:
 
 
 def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
-    """Return the revenue through each provider in each currency in which money moved."""
+    """Return the revenue by provider and currency, without combinations for which no money moved."""
     moved = {tuple(name.split("#")[1:3]) for name in totals if name.startswith("money#") and name.endswith("#cents")}
     return [
         RevenueFigures(**{name: getattr(found, name) for name in RevenueFigures.__struct_fields__})

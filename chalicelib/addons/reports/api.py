@@ -64,7 +64,7 @@ def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery
 
 @route(bp, "GET", "/admin/figures", access="manager")
 def list_figures(request: RequestContext, query: FiguresQuery) -> Reply[FiguresView]:
-    """Show how many tickets of each event are sold, and the money kept. Leaves out events that the caller does not manage."""
+    """Show each event's tickets sold, and its revenue after refunds and disputes. Leaves out events that the caller does not manage."""
     return Reply(event_figures(request.require_user(), query))
 
 

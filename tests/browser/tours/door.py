@@ -86,7 +86,7 @@ def scanning(staff: DoorStaff) -> Iterator[str]:
     staff.admit_elsewhere(codes[1], gate="South", count="all")
     staff.find_network()
     staff.press("Next")
-    expect(staff.page.get_by_role("region", name="Check these")).to_contain_text("gate South")
+    expect(staff.page.get_by_role("region", name="Check these people")).to_contain_text("gate South")
     yield "conflict"
 
 

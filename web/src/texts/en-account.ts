@@ -138,8 +138,8 @@ export const accountTexts = {
     eraseGuest: "Delete my data",
     eraseText:
       "This deletes your details, addresses and names, including those on your tickets and orders, and signs you out everywhere. It cannot be undone.",
-    eraseTickets: "Your tickets stay valid, but we can no longer show them to you or tell that they are yours. First print or save everything you still need.",
-    addressText: "The orders and tickets bought with this address, in a machine-readable file (JSON). To get the orders and tickets in an account, sign in.",
+    eraseTickets: "Your tickets stay valid, but we can no longer show them to you or tell that they are yours. Before you delete your data, print or save everything you still need.",
+    addressText: "The orders and tickets bought with this address, in a machine-readable file (JSON). To download the orders and tickets of an account, sign in to it.",
     eraseAddress: "This deletes the address, names and answers from the orders and tickets bought with this address. It cannot be undone.",
     eraseFound: "Your tickets stay valid, but we can no longer email them or find them by this address. Print or save everything you still need.",
     understood: "I have saved what I need",

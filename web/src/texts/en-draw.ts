@@ -23,7 +23,7 @@ export const drawTexts = {
     },
     {
       title: "When the sale opens, we open the envelope",
-      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. From the key and the count of numbers, a calculation that anyone can read in advance puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
+      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses only the key and how many numbers there are. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
   why: "That is why it is fair: the key was fixed before there was anybody to favor, and everyone can check that it was used.",
@@ -46,7 +46,7 @@ export const drawTexts = {
     `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Fingerprints and places from before do not count.`,
   details: "Technical details: check it yourself",
   noted: "Before the draw, your browser saved this fingerprint of the key:",
-  published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before:",
+  published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before the draw:",
   replaced: "The shop now shows a different fingerprint:",
   notYet: "When the sale opens, the key appears here, and your browser checks that it matches the fingerprint.",
   revealed: "When the sale opened, the shop published this key:",

@@ -134,7 +134,7 @@ export const en = {
     people,
   },
   conflicts: {
-    title: "Check these",
+    title: "Check these people",
     text: "This device admitted these people without asking the shop, which would have refused them. You decide what to do: nobody is sent away automatically.",
     noted: "Noted",
     notedLabel: (who: string) => `Noted: ${who}`,

@@ -20,7 +20,7 @@ export const EVENT_FIELDS = {
     max: 1440,
     label: { en: "Minutes from doors to start", es: "Minutos entre la apertura de puertas y el inicio" },
     note: {
-      en: "For example 60: the doors open an hour before the start, and buyers see this time. If empty, buyers see no time.",
+      en: "For example 60: the doors open an hour before the start, and buyers see this time. If you leave this empty, buyers do not see when the doors open.",
       es: "Por ejemplo, 60: las puertas se abren una hora antes del inicio y los compradores ven esa hora. Si está vacío, no se muestra.",
     },
   },
@@ -30,7 +30,7 @@ export const EVENT_FIELDS = {
     optional: true,
     label: { en: "Buyers may return tickets until", es: "Los compradores pueden devolver entradas hasta" },
     note: {
-      en: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change tells them.",
+      en: "Until then, buyers can return unused tickets themselves and get the full price back. The email about the change says so.",
       es: "Hasta entonces, los compradores pueden devolver ellos mismos las entradas sin usar y recuperar todo el importe. El correo sobre el cambio lo indica.",
     },
   },

@@ -51,7 +51,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
 const advice: Record<string, (figures: Figures) => string> = {
   capacity_below_tickets: ({ capacity, tickets }) => `Its capacity of ${capacity} is below the ${tickets} tickets of its ticket types. Lower their numbers, or raise the capacity.`,
   limit_above_event: ({ tickets, limit }) => `It allows ${tickets} tickets per purchase, but a person may buy only ${limit} tickets for the event. Raise the event's limit, or lower this one.`,
-  few_shards: ({ shards, holds, default: usual }) => `With ${shards} stock shards, ${holds} purchases can hold tickets at the same time. Without this field, the stock gets ${usual}.`,
+  few_shards: ({ shards, holds, default: usual }) => `With ${shards} stock shards, at most ${holds} purchases can hold tickets at the same time. Leave this field out to get ${usual} shards.`,
 };
 
 export const catalogTexts = {
@@ -68,7 +68,7 @@ export const catalogTexts = {
   removeDrift: "Make the shop match the file",
   removeDriftText: "Stock, pauses and promo codes are set as listed. Tickets that are sold or on hold stay as they are. The audit log records this with your name.",
   versions: "Versions",
-  versionsText: "Each time the file is applied, a version is kept. To go back to an earlier one, choose Restore beside it. You first see what would change, and then that version is applied again as a new one.",
+  versionsText: "Each time the file is applied, a version is kept. To go back to an earlier version, choose Restore beside it. You first see what would change. When you confirm, that version is applied again as a new version.",
   versionNumber: (version: number) => `Version ${version}`,
   served: "Served now",
   by: (who: string) => `by ${who}`,
@@ -130,7 +130,7 @@ export const catalogTexts = {
     count === 1
       ? "One of these changes closes or reduces what is on sale."
       : `${count} of these changes close or reduce what is on sale.`,
-  restoreText: "Buyers see the restored version within a few seconds. Sold tickets stay valid, and buyers with tickets on hold may pay the old price. The audit log records this with your name. If the plan has changed by then, nothing happens and you see the new plan.",
+  restoreText: "Buyers see the restored version within a few seconds. Sold tickets stay valid, and buyers with tickets on hold may pay the old price. The audit log records this with your name. If the plan changes before you confirm, nothing happens and you see the new plan.",
   done: (version: number) => `Version ${version} is served`,
   doneText: "Buyers see it within a few seconds. To undo this, restore the version that was served before. Change the file in its repository too. Otherwise, applying the file again undoes the restore.",
 };

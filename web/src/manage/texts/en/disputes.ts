@@ -2,7 +2,7 @@
 
 const reasons: Record<string, string> = {
   fraudulent: "The cardholder says they did not make this payment",
-  unrecognized: "The cardholder does not recognise the payment",
+  unrecognized: "The cardholder does not recognize the payment",
   product_not_received: "The buyer says they did not receive the tickets",
   product_unacceptable: "The buyer says the event was not what they paid for",
   duplicate: "The buyer says they paid twice",

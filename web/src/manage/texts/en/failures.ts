@@ -1,4 +1,4 @@
-/** Messages for refusals that only managers meet, by the API's codes: what happened, and what to do. */
+/** Messages for refusals that only managers see, by the API's codes: what happened, and what to do. */
 
 export const failureTexts: Record<string, string> = {
   offline: "We cannot reach the shop. Check your connection and try again. Everything you saved is safe, and the sale continues without this page.",
@@ -23,21 +23,21 @@ export const failureTexts: Record<string, string> = {
   event_has_sales: "Tickets are sold or reserved. Cancel the event instead: buyers get their money back.",
   event_not_draft: "Only drafts can be deleted. Return the event to draft first.",
   event_cancelled: "This event was cancelled, which cannot be undone. Create a new one.",
-  capacity_needs_draft: "You can set an event's first capacity only while it is a draft.",
+  capacity_needs_draft: "You can add a capacity to an event only while the event is a draft.",
   capacity_too_small: "This cannot be lower than the number of tickets already sold and reserved.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",
   tier_name_taken: "This event already has a ticket type with that name. Choose another name.",
   invalid_amount: "Enter an amount such as 25 or 25.50, with no more decimals than the currency has.",
   invalid_currency: "Enter a three-letter currency code, such as USD.",
   promo_code_taken: "This event already has this code. Choose another one.",
-  max_total_uses_too_small: "The code has already been used, or is in use in open checkouts, more often than that.",
+  max_total_uses_too_small: "This is fewer than the code's uses so far, including open checkouts. Enter a higher number.",
   promo_code_changing: "Someone else is using or changing this code right now. Try again.",
   too_many_events: "This person already works at 100 events, which is the maximum.",
   member_changing: "Someone else is changing this person's role right now. Try again.",
   too_many_endpoints: "You have reached the limit of endpoints: ten, or fewer until the shop has verified you. Delete one first.",
   endpoint_changing: "Someone else is changing this endpoint right now. Try again.",
   endpoint_disabled: "This endpoint is turned off. Turn it on first.",
-  attempt_under_way: "It is being sent right now. Check again in a few seconds.",
+  attempt_under_way: "The message is being sent right now. Check again in a few seconds.",
   too_many_options: "You can ask at most four questions.",
   stale_order: "Someone has added, deleted or moved tickets in the meantime. This is the current order: move your ticket again.",
   too_many_tiers: "This event has reached its limit of ticket types: 97, or fewer until the shop has verified its promoter.",

@@ -5,7 +5,7 @@ const people = (count: number) => `${count.toLocaleString("en")} ${count === 1 ?
 export const liveTexts = {
   title: "Live sale",
   asOf: (time: string) => `As of ${time}. Updates every two seconds while you are on this page.`,
-  lost: (time: string) => `No connection since ${time}, so these figures are out of date. The sale does not need this page, which keeps trying to connect.`,
+  lost: (time: string) => `No connection since ${time}, so these figures are out of date. The sale continues without this page, which keeps trying to connect.`,
   figures: "Current figures",
   charts: "Since you opened this page",
   waiting: "In line",

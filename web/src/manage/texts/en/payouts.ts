@@ -2,7 +2,7 @@
 
 export const payoutTexts = {
   title: "Payouts",
-  lead: "What the payment provider has sent to your bank: all sales through its account, less refunds, disputes and fees. Other shops on the same account are included.",
+  lead: "What the payment provider has sent to your bank: all sales through your account with the provider, less refunds, disputes and fees. Other shops on the same account are included.",
   none: "No payouts yet",
   noneText: "The provider pays out on the schedule set in its dashboard, a few days after the first payment.",
   noProvider: "No payment provider",

@@ -1,4 +1,4 @@
-/** Messages for refusals that only managers meet, by the API's codes: what happened, and what to do. */
+/** Messages for refusals that only managers see, by the API's codes: what happened, and what to do. */
 
 import type { failureTexts as english } from "../en/failures";
 
