@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--build-pages", action="store_true", help="build the web pages before starting")
     arguments = parser.parse_args()
     terminal = sys.stdout
-    _handle_signals(terminal)
+    signals = Signals(terminal)
     try:
         given = dict(os.environ)
         env_file.load()
@@ -52,7 +52,7 @@ def main() -> int:
             raise
         if arguments.build_pages:  # after the checks: the first build takes a minute, and a wrong setting should show at once
             build_if_possible(settings.current().addon_names)
-        _run(folder, server, stripe, terminal)
+        _run(folder, server, stripe, terminal, signals)
     except KeyboardInterrupt:
         _print(terminal, "Stopped. Your data is saved.")
     except PortInUse:
@@ -97,7 +97,7 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
     return None
 
 
-def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
+def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO, signals: "Signals") -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), then shut down cleanly."""
     from chalicelib.dynamodb import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
@@ -110,7 +110,7 @@ def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", t
     with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
         server.workers.journal = store.share_commits(server.workers)
         try:
-            _serve(folder, server, stripe, store, store_server.url, terminal)
+            _serve(folder, server, stripe, store, store_server.url, terminal, signals)
         except Exception:
             if store.failure:
                 raise StoreFailed(store.failure) from None
@@ -124,6 +124,7 @@ def _serve(
     store: "LocalStore",
     store_url: str,
     terminal: TextIO,
+    signals: "Signals",
 ) -> NoReturn:
     from chalicelib.catalog import service
     from devtools.s3.transport import in_process_buckets
@@ -153,6 +154,7 @@ def _serve(
             from chalicelib.addons.images import store as image_store
 
             on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
+        signals.are_held = True  # what has started must also be stopped
         server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, mailbox)
         # On exit, these stop in reverse order: webhooks first, and the fake Stripe last, because requests and schedules call it.
         if stripe is not None:
@@ -168,30 +170,42 @@ def _serve(
         if stripe is not None:
             on_stop.callback(stripe.stop_webhooks)
         _print(terminal, demo_access.welcome_text(access, file))
+        signals.are_held = False
         is_failure_reported = False
-        while True:
+        while not signals.was_asked_to_stop:
             # Wait in short steps: a signal that came just before one endless wait would never be noticed.
             threading.Event().wait(SIGNAL_CHECK_SECONDS)
             if not is_failure_reported and (failure := store.failure):
                 is_failure_reported = True
                 _print(terminal, f"\nThe shop cannot sell anything now. {failure} Every confirmed request is saved.")
-
-
-def _handle_signals(terminal: TextIO) -> None:
-    """Shut down cleanly on the first Ctrl-C or SIGTERM, and at once on the second; neither loses a confirmed request."""
-
-    def end_now(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        _print(terminal, "Stopped at once. Every confirmed request is saved.")
-        os._exit(130)
-
-    def stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        signal.signal(signal.SIGINT, end_now)
-        signal.signal(signal.SIGTERM, end_now)
-        _print(terminal, "\nStopping (press Ctrl-C again to stop at once) ...")
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+
+class Signals:
+    """Ctrl-C and SIGTERM. The first one shuts down cleanly, the second at once; neither loses a confirmed request.
+
+    While signals are held, the first one is only noted in `was_asked_to_stop`. It is noted in any case, because Python drops
+    the KeyboardInterrupt of a signal that comes during a finalizer or the callback of a weak reference.
+    """
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.are_held = False
+        self.was_asked_to_stop = False
+        self._terminal = terminal
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        signal.signal(signal.SIGINT, self._end_now)
+        signal.signal(signal.SIGTERM, self._end_now)
+        self.was_asked_to_stop = True
+        _print(self._terminal, "\nStopping (press Ctrl-C again to stop at once) ...")
+        if not self.are_held:
+            raise KeyboardInterrupt
+
+    def _end_now(self, signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
+        _print(self._terminal, "Stopped at once. Every confirmed request is saved.")
+        os._exit(130)
 
 
 def _print(terminal: TextIO, text: str) -> None:

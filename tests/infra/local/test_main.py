@@ -90,6 +90,8 @@ def test_demo_json_is_written_before_the_first_answer(start, tmp_path):
         except URLError:  # it does not listen yet
             assert run.process.poll() is None
     assert run.demo["web_url"] == f"http://127.0.0.1:{port}/"
+    run.end()  # while it may still be starting
+    assert run.process.returncode == 0
 
 
 def test_half_a_request_does_not_keep_a_run_from_ending(start, tmp_path):
