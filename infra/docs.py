@@ -191,7 +191,10 @@ def _sizes() -> str:
             ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
             ("tiers of an event", f"{tier_management.MAX_TIERS}"),
             ("capacity of an event or a tier", f"{fields.MAX_CAPACITY:,} tickets"),
-            ("metadata of an event or a tier", f"{forms.MAX_METADATA_BYTES // _KB} KB"),
+            (
+                "metadata of an event or a tier",
+                f"{forms.MAX_METADATA_BYTES // _KB} KB, nested at most {forms.MAX_METADATA_DEPTH} levels deep",
+            ),
             ("questions of a package", f"{custom_options.MAX_OPTIONS}"),
             ("choices of a question", f"{custom_options.MAX_CHOICES}"),
             ("answer to a question", f"{custom_options.MAX_ANSWER_LENGTH} characters"),

@@ -15,6 +15,9 @@ from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency
 
 MAX_METADATA_BYTES = 8 * 1024
+# JSON that is nested almost too deeply for Python can be read here, but not where more functions are running or more JSON surrounds it.
+# Every instance reads every event, so one such event would make all of them fail.
+MAX_METADATA_DEPTH = 20
 MAX_HOLD_SECONDS = 3600
 
 ImageUrl = Annotated[
@@ -31,7 +34,7 @@ Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
 OrderLimit = Annotated[int, Meta(ge=1, le=50)]
 HoldSeconds = Annotated[int, Meta(ge=30, le=MAX_HOLD_SECONDS, description="Seconds for which a reservation holds its tickets.")]
-Metadata = Annotated[dict[str, Any], Meta(description="Free-form JSON, 8 KB at most.")]
+Metadata = Annotated[dict[str, Any], Meta(description=f"Free-form JSON, 8 KB at most, nested at most {MAX_METADATA_DEPTH} levels deep.")]
 UserId = Annotated[
     str,
     Meta(
@@ -255,8 +258,13 @@ def _default_values(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
 
 
 def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
-    """Return the given fields, except the version. Lines of text are stripped. Raises InvalidInput for metadata that is too large."""
+    """Return the given fields, except the version. Lines of text are stripped.
+
+    Raises InvalidInput for metadata that is nested too deeply or is too large.
+    """
     values = given_fields(changes)
+    if _is_deeper(values.get("metadata"), MAX_METADATA_DEPTH):
+        raise InvalidInput(f"The metadata can be nested at most {MAX_METADATA_DEPTH} levels deep.", path="$.metadata")
     lines = {name: value.strip() for name, value in values.items() if isinstance(value, str) and name != "description"}
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(
@@ -266,3 +274,10 @@ def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
             limit=MAX_METADATA_BYTES // 1024,
         )
     return values | lines
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Return whether JSON is nested deeper than this many levels of objects and lists."""
+    if not isinstance(value, dict | list):
+        return False
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in (value.values() if isinstance(value, dict) else value))

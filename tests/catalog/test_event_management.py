@@ -1,5 +1,7 @@
 """Promoters and admins create, change and delete events."""
 
+from typing import Any
+
 import pytest
 
 from chalicelib.audit import service as audit
@@ -179,6 +181,29 @@ def test_an_invalid_change_is_refused_and_names_the_field(api, change, path):
     reply = api.patch(f"/events/{created['id']}", json=change, **promoter())
     assert (reply.status, reply.json["path"]) == (400, path)
     assert api.get(f"/events/{created['id']}", **promoter()).json == created
+
+
+@pytest.mark.parametrize("depth", [forms.MAX_METADATA_DEPTH + 1, 200, 920, 2_000])
+def test_metadata_that_another_instance_could_not_read_is_refused(api, depth):
+    """At 920 levels, a request could store the metadata, but an instance that loaded the catalog for a purchase could not read it."""
+    event_id, tier_id = create_published(api)
+    body = b'{"name":"Deep","price_cents":5000,"capacity":10,"metadata":{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}}"
+    for method, path in (("POST", f"/events/{event_id}/tiers"), ("PATCH", f"/tiers/{tier_id}")):
+        assert api.request(method, path, body=body, **promoter()).status == 400
+    body = body.replace(b',"price_cents":5000,"capacity":10', b"")
+    for method, path in (("POST", "/events"), ("PATCH", f"/events/{event_id}"), ("PUT", f"/events/{event_id}")):
+        assert api.request(method, path, body=body, **promoter()).status == 400
+    catalog.invalidate()
+    assert builders.reserve(api, "bob", event_id, tier_id).status == 201
+
+
+def test_metadata_may_be_nested(api):
+    nested: Any = 1
+    for _ in range(forms.MAX_METADATA_DEPTH - 1):
+        nested = [nested]
+    created = create_draft(api, metadata={"a": nested})
+    catalog.invalidate()
+    assert api.get(f"/events/{created['id']}", **promoter()).json["metadata"] == {"a": nested}
 
 
 def test_a_note_belongs_to_one_change_of_what_ticket_holders_are_told(api):
