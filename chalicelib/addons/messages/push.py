@@ -119,14 +119,11 @@ def _attempt(notification: Notification, compose: Compose, now: int, unanswered:
 
 
 def _send(notification: Notification, message: PushMessage, now: int, unanswered: dict[str, int]) -> None:
-    """Send a push message. `unanswered` counts, by service, the latest requests of this run that got no answer.
-
-    The last two labels of a host's name identify a service, because anyone can create any number of names below their own domain.
-    """
+    """Send a push message. `unanswered` counts, by service, the latest requests of this run that got no answer."""
     status, retry_after, service = None, None, ""
     try:
         destination = outbound_http.parse(message.subscription.endpoint)
-        service = ".".join(destination.host.split(".")[-2:])
+        service = _service(destination.host)
         if unanswered.get(service, 0) >= MAX_UNANSWERED:
             raise SendFailed("timeout")
         body = _encrypted(message.subscription, json.dumps(message.content, ensure_ascii=False).encode())
@@ -144,6 +141,8 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
         failure = None if reply.is_success else f"status {status}"
     except DestinationRefused as error:
         status, failure = None if error.unresolved else HTTPStatus.GONE, "address_refused"
+        if error.unresolved:  # the look-up of a name may take as long as a request
+            unanswered[service] = unanswered.get(service, 0) + 1
     except SendFailed as error:
         failure = error.error
         unanswered[service] = unanswered.get(service, 0) + 1
@@ -158,6 +157,15 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
         attempts = notification.attempts + 1
         wait_seconds = max(delivery.wait_seconds(attempts), min(retry_after or 0, MAX_WAIT_SECONDS))
         store.put_push(replace(notification, attempts=attempts, next_at=now + wait_seconds))
+
+
+def _service(host: str) -> str:
+    """Return the service of a host: the last two labels of its name, because anyone can create any number of names below their own domain.
+
+    All hosts without a name are one service, because anyone can name any number of addresses. Push services have names.
+    """
+    labels = host.rstrip(".").split(".")
+    return "" if ":" in host or labels[-1][:1].isdigit() else ".".join(labels[-2:])
 
 
 def _is_temporary(status: int | None) -> bool:

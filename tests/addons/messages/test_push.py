@@ -317,30 +317,37 @@ def test_retries_come_after_first_attempts_and_turns_before_places(post, api, ti
     assert asked[0] == 0
 
 
-def test_a_service_that_does_not_answer_holds_up_only_its_own_messages(threaded_store, time, monkeypatch):
+@pytest.mark.parametrize("host", ["u{}.silent.test", "u{}.lost.test", "u{}.silent.test.", "198.51.100.{}", "198.51.{}.1", "[2001:db8::{}]"])
+def test_a_service_that_does_not_answer_holds_up_only_its_own_messages(threaded_store, time, monkeypatch, host):
+    """A stranger can name any number of hosts below one domain, whose name server need not answer either, and any number of addresses."""
     asked = []
 
     def compose(notification):
-        subscription = PushSubscription(f"https://{notification.user_id}.test/x", TAMPERED, "x")
+        subscription = PushSubscription(f"https://{notification.user_id}/x", TAMPERED, "x")
         return push.PushMessage(subscription, {}, 60, "t", lambda: None)
 
-    def reply(destination, *_):
+    def resolve(destination):
         asked.append(destination.host)
-        if destination.host.endswith("silent.test"):
+        if destination.host.endswith("lost.test"):
+            raise outbound_http.DestinationRefused("", rule="url_host_not_found")
+        return []
+
+    def reply(destination, *_):
+        if destination.host != "ada.fast.test":
             raise outbound_http.SendFailed("timeout")
         return outbound_http.HostReply(201, b"", None)
 
-    for name, value in (("resolve", lambda _: []), ("post", reply)):
+    for name, value in (("resolve", resolve), ("post", reply)):
         monkeypatch.setattr(outbound_http, name, value)
     for name in ("_encrypted", "_authorization"):
         monkeypatch.setattr(push, name, lambda *_: "")
     monkeypatch.setattr(push, "PORTION", 10)
     monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
-    for user in [*(f"u{number}.silent" for number in range(25)), "ada.fast"]:
-        store.put_push(outbox.new_notification("turn_near", "e", user, user_id=user, event_id="e", now=time.now))
+    for number, user in enumerate([*map(host.format, range(25)), "ada.fast.test"]):
+        store.put_push(outbox.new_notification("turn_near", "e", str(number), user_id=user, event_id="e", now=time.now))
         time.advance(1)
     push.send_due(compose, time.now)
-    assert asked == ["u0.silent.test", "u1.silent.test", "u2.silent.test", "ada.fast.test"]
+    assert asked == [*(host.format(number).strip("[]") for number in range(3)), "ada.fast.test"]
     time.advance(60)
     push.send_due(compose, time.now)
     assert len(asked) == 4 + push.MAX_UNANSWERED
