@@ -31,6 +31,7 @@ from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
+from chalicelib.tickets import model as ticket_model
 from infra import cold_starts, dead_letters, event_sources, package, tables
 from infra.local import environment
 from infra.template import alarms, functions, permissions
@@ -189,6 +190,7 @@ def _sizes() -> str:
             ("tiers in a purchase", f"{purchases.MAX_LINE_ITEMS}"),
             ("what is sent along with a checkout", f"{answers.MAX_DETAILS_BYTES // _KB} KB"),
             ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
+            ("free-form answers about a guest", f"{ticket_model.MAX_ANSWERS_BYTES // _KB} KB"),
             ("tiers of an event", f"{tier_management.MAX_TIERS}"),
             ("capacity of an event or a tier", f"{fields.MAX_CAPACITY:,} tickets"),
             (

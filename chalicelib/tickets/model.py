@@ -348,6 +348,7 @@ def _grouped(characters: str) -> str:
 # The seats of a ticket, and the details of the guests whom its owner names.
 
 MAX_ANSWERS = 20
+MAX_ANSWERS_BYTES = 4 * 1024  # of the free-form answers about a guest, as JSON; lists show the answers about many guests
 
 GuestName = Annotated[str, Meta(min_length=1, max_length=100)]
 Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], SentAnswer], Meta(max_length=MAX_ANSWERS)]

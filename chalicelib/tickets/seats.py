@@ -11,6 +11,7 @@ from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib.accounts.model import email_key
@@ -28,6 +29,7 @@ from chalicelib.notifications.service import MailDraft
 from chalicelib.promoters.service import invitation_values
 from chalicelib.tickets import seats_store, service, signature, store
 from chalicelib.tickets.model import (
+    MAX_ANSWERS_BYTES,
     AttendeeLocked,
     Guest,
     GuestAdmitted,
@@ -342,6 +344,9 @@ def _free_form(sent: Mapping[str, SentAnswer], options: Sequence[CustomOption]) 
         if not isinstance(value, str):
             raise InvalidInput("The package has no question with this name, so its answer must be a text.", path=_path(name))
         texts[name] = value
+    if len(msgspec.json.encode(texts)) > MAX_ANSWERS_BYTES:
+        message = f"The answers about a guest may have at most {MAX_ANSWERS_BYTES // 1024} KB together. Send shorter ones."
+        raise InvalidInput(message, path="$.answers")
     return texts
 
 

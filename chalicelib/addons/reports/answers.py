@@ -146,7 +146,7 @@ def guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which answers to show: the answers to all questions, to the questions of one package, or to one question.
 
-    A page covers up to `limit` orders, newest first. It covers fewer orders if they have many seats.
+    A page covers up to `limit` orders, newest first. It covers fewer orders if they have many seats or long answers.
     """
 
     package_id: Id | None = None
@@ -223,6 +223,13 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
     """Return a page of answers as JSON or CSV. Raises InvalidInput."""
     purchases, next_cursor = _find_orders(event.id, query)
     given = [answer for answer in load_answers(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
+    by_order: dict[str, list[TextAnswer]] = {purchase.id: [] for purchase in purchases}
+    for answer in given:
+        by_order[answer.purchase.id].append(_text_answer(answer))
+    fitting, _ = cursors.fit_page((((order_id,), answers) for order_id, answers in by_order.items()), None)
+    if len(fitting) < len(purchases):
+        purchases = purchases[: len(fitting)]
+        given, next_cursor = given[: sum(map(len, fitting))], cursors.encode(purchases[-1].id)
     if query.format == "csv":
         return csv_part(query, f"{event.id}-answers.csv", COLUMNS, map(_csv_row, given), next_cursor)
     options = list(_count(event.id, query, purchases, given))

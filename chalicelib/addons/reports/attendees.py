@@ -139,7 +139,9 @@ def _read_page(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView],
     position = (last_read, *_END_OF_ORDER) if last_read is not None else None
     if len(places) > query.limit:
         position = places[query.limit - 1].key
-    return _views(event, places[: query.limit]), cursors.encode_key(position) if position is not None else None
+    page = places[: query.limit]
+    keyed_views = zip((place.key for place in page), _views(event, page), strict=True)
+    return cursors.fit_page(keyed_views, cursors.encode_key(position) if position is not None else None)
 
 
 def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, int] | None) -> tuple[list[Purchase], str | None]:

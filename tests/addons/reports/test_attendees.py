@@ -6,6 +6,7 @@ import io
 import pytest
 
 from chalicelib.addons.reports import attendees, store
+from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.purchases import erasure
 from chalicelib.tickets.store import load_tickets
@@ -173,6 +174,21 @@ def test_pages_list_everybody_once_while_people_come_in(api, gala, buy, time, li
     rest = seats(api, gala, limit=limit, cursor=first["next_cursor"], **query) if first["next_cursor"] else []
     listed = [f"{person['ticket_id']}.{person['seat']}" for person in first["attendees"]] + rest
     assert [seat for seat in listed if seat != f"{bought[-1]}-1.1"] == [seat for seat in everybody if seat != f"{bought[-1]}-1.1"]
+
+
+def test_a_page_is_small_however_long_the_answers_are(api, gala, buy, monkeypatch):
+    """Lambda returns at most 6 MB, so the answers of a few guests could make the whole list fail."""
+    for user in ("ada", "bob"):
+        order_id = buy(user, gala[2], 2)
+        for seat in range(1, GUESTS + 1):
+            body = {"name": "Kim", "answers": {gala[4]: "\u0001" * 500}}
+            assert api.put(f"/seats/{order_id}-1.{seat}/guest", json=body, user=user).status == 200
+    everybody = people(api, gala)
+    assert len(everybody) == 4 * GUESTS
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 8000)
+    assert people(api, gala, limit=1000) == everybody
+    first = get(api, gala, limit=1000)
+    assert (len(first.body) < 10_000, first.json["attendees"] == everybody[:2]) == (True, True)
 
 
 def test_the_file_has_the_same_people_and_nothing_that_a_spreadsheet_computes(api, gala, buy):

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from chalicelib.addons.reports import answers
+from chalicelib.edge import cursors
 from tests import builders, invariants
 from tests.addons.packages.requests import call, create_event, create_option, create_package
 from tests.addons.reports.test_answers import counts, get
@@ -138,3 +139,20 @@ def test_a_page_ends_before_its_seats_are_too_many_and_pages_add_up(api, asked, 
     assert counts(first)[dish][0] + counts(second)[dish][0] == 3
     monkeypatch.setattr(answers, "MAX_SEATS", 1)
     assert get(api, asked).json["orders"] == 1, "an order with more seats than a page has a page of its own"
+
+
+def test_a_page_is_small_however_long_the_answers_are(api, asked, buy, name, monkeypatch):
+    """Lambda returns at most 6 MB, so the answers of a few guests could make the whole list fail."""
+    _, _, dish, song, _ = asked
+    for user in ("ada", "bob", "eve"):
+        order = buy(user)
+        for seat in range(1, SEATS + 1):
+            name(user, f"{order}-1.{seat}", user, **{dish: ["Fish"], song: "\u0001" * 500})
+    whole = get(api, asked).json
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 12_000)
+    texts, orders, cursor = [], 0, None
+    while cursor is not None or not texts:
+        reply = get(api, asked, **({"cursor": cursor} if cursor else {}))
+        assert len(reply.body) < 15_000
+        texts, orders, cursor = texts + reply.json["texts"], orders + reply.json["orders"], reply.json["next_cursor"]
+    assert (texts, orders) == (whole["texts"], 3)

@@ -87,6 +87,13 @@ def test_a_guest_may_answer_the_buyers_questions_but_need_not(table, ask):
     assert table.name(2, "Eve", answers={"diet": True}).json["path"] == "$.answers.diet"
 
 
+def test_free_form_answers_about_a_guest_are_short(table):
+    texts = {f"question {number}": "\U0001f600" * 500 for number in range(20)}
+    refused = table.name(1, "Bob", answers=texts)
+    assert (refused.status, refused.json["path"]) == (400, "$.answers")
+    assert table.name(1, "Bob", answers=dict([*texts.items()][:2])).status == 200
+
+
 def test_the_erasure_of_the_owner_takes_the_answers_away(table, ask):
     dish = ask()
     table.name(1, "Bob", answers={dish: "Fish"})
