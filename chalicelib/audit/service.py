@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from chalicelib.audit import store
 from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChange
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.cursors import MAX_PAGE_BYTES
 from chalicelib.foundation import clock, ids, log
 
 UNKNOWN = "unknown"  # replaces an empty actor, because an index key cannot be an empty string
@@ -52,13 +55,15 @@ def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
 def search_entries(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
     """Return up to `limit` entries that the filter accepts, newest first. `before` is the `next_before` of the previous page.
 
-    A page ends early after MAX_ROWS_READ rows, and its `next_before` says where to continue. The list is strongly consistent only if the
-    filter names a subject.
+    A page ends early after MAX_ROWS_READ rows or MAX_PAGE_BYTES, and its `next_before` says where to continue. The list is strongly
+    consistent only if the filter names a subject.
     """
     found: list[tuple[AuditEntry, str]] = []
+    size = 0
     for read, (entry, position) in enumerate(store.query(wanted, before), start=1):
         if wanted.accepts(entry):
-            if len(found) == limit:
+            size += len(msgspec.json.encode(entry))
+            if len(found) == limit or (found and size > MAX_PAGE_BYTES):
                 return _page(found, found[-1][1])
             found.append((entry, position))
         if read == MAX_ROWS_READ:
