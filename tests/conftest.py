@@ -174,7 +174,7 @@ def _settings() -> Iterator[settings.Settings]:
     values |= {"rate_limits": "off"}  # the tests of the limits turn them on
     # Most promoters of the tests have no profile.
     values |= {"publishing": "all", "unverified_events": 500, "unverified_tiers": 97, "unverified_endpoints": 10}
-    values |= {"unverified_tickets": 2_000_000, "unverified_codes": 2_000}
+    values |= {"unverified_tickets": 2_000_000, "unverified_codes": 2_000, "unverified_drafts": 100_000, "unverified_kilobytes": 10_000}
     # 8 KiB is less than the environment may set. The tests of mails set `email_verification` to `required`.
     values |= {"password_memory_kib": 8, "email_verification": "later"}
     with settings.override(**values) as current:

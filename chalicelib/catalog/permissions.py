@@ -2,12 +2,14 @@
 
 from typing import ClassVar
 
+import msgspec
+
 from chalicelib.accounts import profiles
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.snapshots import find_snapshot, snapshot_with_drafts
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import settings
-from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
 
@@ -96,18 +98,45 @@ def strict_count(kept: int, total: int) -> int:
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     """Raise EventQuotaReached or EventLimitReached if a promoter may not have one more event.
 
-    Reads the profile only of a promoter with many events.
+    All unverified promoters together may only have so many drafts, because every instance keeps them in its memory. Reads the profile only
+    of a promoter with many events, or if there are many drafts.
     """
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
     own = [event for event in total if event.deleted_at is None]
-    limit = limits.unverified_events
-    if strict_count(len(own), len(total)) < limit:
+    unpublished = sum(
+        event.status in ("draft", "cancelled") and event.promoter_id is not None and event.deleted_at is None
+        for event in catalog.events.values()
+    )
+    is_crowded = unpublished >= limits.unverified_drafts
+    if strict_count(len(own), len(total)) < limits.unverified_events and not is_crowded:
         return
     if not profiles.is_verified(promoter_id):
-        raise EventQuotaReached(limit=limit)
+        if is_crowded:
+            raise EventQuotaReached("The shop accepts no more drafts now. Ask the shop to verify you.", limit=limits.unverified_drafts)
+        raise EventQuotaReached(limit=limits.unverified_events)
     if sum(event.status == "draft" or event.last_sale_at >= now for event in own) >= limits.promoter_events:
         raise EventLimitReached(limit=limits.promoter_events)
+
+
+def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
+    """Raise InvalidInput if a change makes the long texts of an event too large for its promoter, whom no admin has verified.
+
+    Reads the profile only if the texts are long.
+    """
+    promoter_id, limit = after.events[event_id].promoter_id, settings.current().unverified_kilobytes
+    size = _text_size(after, event_id)
+    if promoter_id is None or size <= limit * 1024 or size <= _text_size(before, event_id) or profiles.is_verified(promoter_id):
+        return
+    message = f"Until the shop has verified its promoter, an event and its ticket types can have {limit} KB of texts. Send shorter texts."
+    raise InvalidInput(message, path="$.description")
+
+
+def _text_size(catalog: Catalog, event_id: str) -> int:
+    """Return how many bytes the texts of an event and its tiers take, without those that are always short."""
+    event, tiers = catalog.events.get(event_id), catalog.event_tiers(event_id)
+    texts = [(tier.description, tier.metadata, tier.options) for tier in tiers]
+    return len(msgspec.json.encode((event and event.description, event and event.metadata, texts)))
 
 
 def require_door(identity: Identity, event_id: str) -> Event:

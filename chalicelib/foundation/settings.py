@@ -197,6 +197,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=10_000),
         _says("How many events, including past ones, a promoter may have before an admin verifies them. Ten deleted drafts count as one."),
     ] = 10
+    unverified_drafts: Annotated[
+        int,
+        Meta(ge=1, le=100_000),
+        _says(
+            "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
+            "create events."
+        ),
+    ] = 1000
+    unverified_kilobytes: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says(
+            "How many KB the descriptions, metadata and questions of an event and its ticket types may have until an admin has verified "
+            "its promoter."
+        ),
+    ] = 64
     unverified_tiers: Annotated[
         int,
         Meta(ge=1, le=97),

@@ -153,6 +153,36 @@ def test_the_limit_of_changes_holds_over_all_instances(api):
     assert statuses == [201] * 3 + [429] * 2
 
 
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_long_drafts(api):
+    """Anybody can register as a promoter, any number of times, and every instance has all drafts in its memory."""
+    promoter_id, by = sign_up_promoter(api)
+    long = {"description": "\U0001f600" * 10_000}
+    with settings.override(unverified_kilobytes=64):
+        event_id = api.post("/events", json=DRAFT | long, **by).json["id"]
+        refused = api.post(f"/events/{event_id}/tiers", json=TIER | long, **by)
+        assert (refused.status, refused.json["path"]) == (400, "$.description")
+        tier_id = api.post(f"/events/{event_id}/tiers", json=TIER, **by).json["id"]
+        assert api.patch(f"/tiers/{tier_id}", json=long, **by).status == 400
+        assert api.patch(f"/events/{event_id}", json={"description": "short"}, **by).status == 200
+        assert api.patch(f"/tiers/{tier_id}", json=long, **by).status == 200
+        assert api.patch(f"/events/{event_id}", json=long, **by).status == 400
+        verify(api, promoter_id)
+        assert api.patch(f"/events/{event_id}", json=long, **by).status == 200
+
+
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api):
+    _, by = sign_up_promoter(api, "one@example.com")
+    promoter_id, other = sign_up_promoter(api, "two@example.com")
+    with settings.override(unverified_drafts=2):
+        drafts = [api.post("/events", json=DRAFT, **each).json["id"] for each in (by, other)]
+        refused = api.post("/events", json=DRAFT, **other)
+        assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 2)
+        assert api.post(f"/events/{drafts[0]}/cancel", **by).status == 200
+        assert api.post("/events", json=DRAFT, **other).status == 409
+        verify(api, promoter_id)
+        assert api.post("/events", json=DRAFT, **other).status == 201
+
+
 def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
     promoter_id, by = sign_up_promoter(api)
     long = {"description": "x" * 10_000, "metadata": {"text": "y" * 5_000}}

@@ -26,10 +26,10 @@ DRAFT = {"name": "Night", "venue": "Hall", "starts_at": "2026-08-01T20:00:00Z"}
 TIER = {"name": "Floor", "price_cents": 5000, "capacity": 10}
 
 
-def sign_up_promoter(api: Client) -> tuple[str, dict[str, Any]]:
+def sign_up_promoter(api: Client, email: str = "pat@example.com") -> tuple[str, dict[str, Any]]:
     """Register a promoter. Returns the id, and a token as a keyword argument of the client."""
-    register(api, "pat@example.com", role="promoter")
-    user_id = log_in(api, "pat@example.com").json["user"]["id"]
+    register(api, email, role="promoter")
+    user_id = log_in(api, email).json["user"]["id"]
     return user_id, {"token": builders.token(user_id, "promoter")}
 
 
