@@ -13,7 +13,7 @@ from zlib import crc32
 from msgspec import Struct
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb import dynamo, wire_format
 from chalicelib.foundation.memory import Memory
 
 _ID = "cursor"
@@ -22,6 +22,7 @@ MINUTE = 60
 LANES = 8
 # A follower writes a mark at least this many seconds before its minute begins, so that the run of this minute finds the mark.
 SECONDS_TO_WRITE = 10
+LOW_TIERS_PER_ITEM = 2000  # of 100 characters at most; the ids of all low tiers of a large shop would not fit into one item
 SETTLED_SECONDS = 600  # the first marks may be missing, because the previous version ran beside this version
 KEPT_SECONDS = 3 * 86_400  # then DynamoDB deletes the marks of a minute
 
@@ -56,6 +57,7 @@ class SweepRow(dynamo.Table):
     id = UnicodeAttribute(hash_key=True)
     shard_id = UnicodeAttribute(null=True)
     low_tiers = UnicodeSetAttribute(null=True)
+    low_tiers_items = NumberAttribute(null=True)  # more items with low tiers
     due_minute = NumberAttribute(null=True)
     due_event = UnicodeAttribute(null=True)
     indexed_since = NumberAttribute(null=True)
@@ -68,13 +70,20 @@ def load_state() -> SweepState:
     row = SweepRow.find(_ID)
     if row is None:
         return SweepState()
+    keys = ({"id": {"S": _low_tiers_id(number)}} for number in range(int(row.low_tiers_items or 0)))
+    rows = [row, *map(SweepRow.from_raw_data, dynamo.batch_get(SweepRow.name(), keys, consistent=True))]
+    low_tiers = frozenset(tier_id for each in rows for tier_id in each.low_tiers or ())
     due_minute, since = (None if value is None else int(value) for value in (row.due_minute, row.indexed_since))
-    return SweepState(row.shard_id, frozenset(row.low_tiers or ()), due_minute, row.due_event, since, tuple(row.postponed or ()))
+    return SweepState(row.shard_id, low_tiers, due_minute, row.due_event, since, tuple(row.postponed or ()))
 
 
 def save_state(state: SweepState) -> None:
     """Save the state for the next run. Concurrent runs may save in any order: shards are then read twice, or a tier is reported twice."""
-    row = SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None)
+    tier_ids = sorted(state.low_tiers)
+    first, *more = [tier_ids[start : start + LOW_TIERS_PER_ITEM] for start in range(0, len(tier_ids), LOW_TIERS_PER_ITEM)] or [[]]
+    items = [SweepRow(_low_tiers_id(number), low_tiers=set(part)) for number, part in enumerate(more)]
+    dynamo.batch_put(SweepRow.name(), map(wire_format.serialize_row, items))
+    row = SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(first) or None, low_tiers_items=len(items) or None)
     row.due_minute, row.due_event, row.indexed_since = state.due_minute, state.due_event, state.indexed_since
     row.postponed = [*state.postponed] or None
     row.save()
@@ -123,6 +132,10 @@ def load_changed(since: int, now: int) -> set[str] | None:
     if indexed_since is None or since < max(indexed_since, now - KEPT_SECONDS) + SETTLED_SECONDS:
         return None
     return {event_id for _, event_id in load_due((since // MINUTE, ""), now // MINUTE + 2)}
+
+
+def _low_tiers_id(number: int) -> str:
+    return f"{_ID}#{number}"
 
 
 def _minute_id(minute: int, lane: int) -> str:

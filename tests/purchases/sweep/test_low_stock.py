@@ -3,7 +3,9 @@
 import pytest
 
 from chalicelib.bootstrap_file import rollout
-from chalicelib.foundation import log
+from chalicelib.foundation import ids, log
+from chalicelib.purchases import sweep, sweep_store
+from chalicelib.purchases.sweep_store import SweepRow, SweepState
 from tests import builders
 from tests.bootstrap.conftest import event, ticket, valid_document
 
@@ -80,3 +82,24 @@ def test_the_bootstrap_file_names_the_number(store, time, low):
     tickets = {"fest-pass": ticket("fest-pass", low_stock_at=10)}
     rollout.apply(valid_document({"version": "1", "events": {"fest": event("fest")}, "ticket_types": tickets}), "test", time.now)
     assert low() == ["fest-pass"]
+
+
+@pytest.mark.parametrize("shape", [ids.new_id, lambda: ids.new_id().ljust(100, "-")], ids=["from the API", "as long as in a file"])
+def test_a_run_saves_its_progress_however_many_tiers_are_low(store, shape):
+    """Their ids do not fit into one item, and a run that cannot save its progress makes no refunds either."""
+    low_tiers = frozenset(shape() for _ in range(16_000))
+    state = SweepState(low_tiers=low_tiers, due_minute=1, postponed=tuple(shape() for _ in range(sweep.MAX_POSTPONED)))
+    sweep_store.save_state(state)
+    assert sweep_store.load_state() == state
+
+
+def test_tiers_that_are_no_longer_low_are_forgotten(store):
+    for count in (16_000, 5000, 0):
+        state = SweepState(low_tiers=frozenset(ids.new_id() for _ in range(count)))
+        sweep_store.save_state(state)
+        assert sweep_store.load_state() == state
+
+
+def test_the_previous_version_kept_all_low_tiers_in_one_item(store):
+    SweepRow("cursor", low_tiers={"floor", "balcony"}).save()
+    assert sweep_store.load_state().low_tiers == {"floor", "balcony"}
