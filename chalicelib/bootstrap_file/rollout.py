@@ -121,11 +121,11 @@ def _codes(valid: ValidDocument) -> list[PromoCode]:
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
     with catalog.open_publication(now) as publication:
         version = publication.number
-        catalog.write_version(version, planned.content(version, now), msgspec.json.encode(valid.tree))
+        copied_parts = catalog.write_version(version, planned.content(version, now), msgspec.json.encode(valid.tree))
         _shrink(planned, actor, now)
         _create_stock(planned, publication)
         _grow(planned)
-        new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
+        new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor, copied_parts=copied_parts)
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
     invalidate_figures()

@@ -6,6 +6,7 @@
 | `counter` | `version` | the number of the latest publication |
 | `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
+| `copy#<number>#<i>` | `part` | a part of a copy of a large version's content; the number is the version modulo SNAPSHOT_ROWS |
 | `passing` | `<number>` | a publication; followers have received only its changes before `position` |
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
@@ -15,9 +16,9 @@
 | `counter` | `snapshot` | the number of the latest snapshot |
 
 `live` is the source of truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes
-since, which are spread over many keys. The rows of both are reused in rotation, so a reader compares the revision or snapshot number in
-each row with the number that it expects. It reads `live` if a row has a different number, or if the previous version of Fairgate changed
-the catalog without logging the change.
+since, which are spread over many keys. So is the copy of a large version. All these rows are reused in rotation, so a reader compares the
+number in each row with the number that it expects. It reads `live` or the version itself if a row has a different number, or if the
+previous version of Fairgate changed the catalog without logging the change or copying the version.
 """
 
 import gc
@@ -76,6 +77,8 @@ class CatalogRow(dynamo.Table):
     snapshot = NumberAttribute(null=True)
     snapshot_revision = NumberAttribute(null=True)
     snapshot_parts = NumberAttribute(null=True)
+    copied_version = NumberAttribute(null=True)  # the latest version with a copy, even if it has no parts
+    copied_parts = NumberAttribute(null=True)
 
 
 class LoggedChange(Struct, frozen=True, omit_defaults=True):
@@ -116,7 +119,7 @@ def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:
 
 def load_live(head: CatalogHead) -> Catalog:
     """Load the catalog of `head` from the entries themselves, without the snapshot and the log. Takes at least two queries."""
-    return _build(head, load_content(head.version), *_query_live())
+    return _build(head, _load_served(head), *_query_live())
 
 
 def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
@@ -168,7 +171,7 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
     parts = {_snapshot_key(head.snapshot, index): head.snapshot for index in range(head.snapshot_parts)}
     (bodies, changes), (content, (_, _, flags)) = parallel.both(
         lambda: parallel.both(lambda: _read_numbered("part", parts), lambda: _load_changes(head.snapshot_revision, head)),
-        lambda: parallel.both(lambda: load_content(head.version), lambda: _query_live("pause")),
+        lambda: parallel.both(lambda: _load_served(head), lambda: _query_live("pause")),
     )
     if bodies is None or changes is None:
         return None
@@ -178,6 +181,13 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
         tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier)}
         return _build(head, content, events.values(), tiers.values(), flags)
+
+
+def _load_served(head: CatalogHead) -> VersionContent:
+    """Load the content of the served version from its copy, or from the version itself, whose parts have one key, if there is no copy."""
+    parts = {_copy_key(head.version, index): head.version for index in range(head.copied_parts)}
+    bodies = _read_numbered("part", parts)
+    return msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent) if bodies else load_content(head.version)
 
 
 def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None:
@@ -222,13 +232,17 @@ def write_snapshot(catalog: Catalog) -> bool:
     events = [event for event in catalog.events.values() if event.managed_by == "api"]
     tiers = [tier for tier in catalog.tiers.values() if tier.managed_by == "api"]
     number = _next_number("snapshot")
-    packed = _pack(VersionContent(_stored(events), tiers, {}))
-    bodies = [packed[start : start + SNAPSHOT_PART_BYTES] for start in range(0, len(packed), SNAPSHOT_PART_BYTES)]
-    rows = [CatalogRow(_snapshot_key(number, index), "part", revision=number, body=body) for index, body in enumerate(bodies)]
-    dynamo.batch_put(CatalogRow.name(), map(wire_format.serialize_row, rows))
-    values = {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(rows)}
+    bodies = _divide(_pack(VersionContent(_stored(events), tiers, {})), SNAPSHOT_PART_BYTES)
+    _write_numbered({_snapshot_key(number, index): body for index, body in enumerate(bodies)}, number)
+    values = {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(bodies)}
     is_newest = "attribute_not_exists(snapshot_revision) OR snapshot_revision < :snapshot_revision"
     return dynamo.update_if(CatalogRow("head", "head"), values, is_newest, snapshot_revision=catalog.revision)
+
+
+def _write_numbered(bodies: dict[str, bytes], number: int) -> None:
+    """Write the parts that `_read_numbered` reads, given as partition key -> body."""
+    rows = [CatalogRow(pk, "part", revision=number, body=body) for pk, body in bodies.items()]
+    dynamo.batch_put(CatalogRow.name(), map(wire_format.serialize_row, rows))
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:
@@ -298,10 +312,19 @@ def delete_passing(version: int) -> None:
     CatalogRow("passing", _sort_key(version)).delete()
 
 
-def write_version(version: int, content: VersionContent, document: bytes) -> None:
-    """Write a version. It is not served until `replace_head_items` is committed."""
-    parts = [*_parts(version, "part", msgspec.json.encode(content)), *_parts(version, "document", document)]
+def write_version(version: int, content: VersionContent, document: bytes) -> int:
+    """Write a version, and a copy of its content if it is large. It is not served until `replace_head_items` is committed.
+
+    Returns the number of parts of the copy, which is 0 without a copy.
+    """
+    packed = _pack(content)
+    parts = [*_parts(version, "part", packed), *_parts(version, "document", zlib.compress(document))]
     dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
+    bodies = _divide(packed, SNAPSHOT_PART_BYTES)
+    if len(bodies) == 1:
+        return 0
+    _write_numbered({_copy_key(version, index): body for index, body in enumerate(bodies)}, version)
+    return len(bodies)
 
 
 def delete_version(version: int) -> None:
@@ -324,6 +347,7 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
         "by": new.applied_by,
     }
     list_entry = CatalogRow("versions", _sort_key(new.version), **values)
+    values = {**values, "copied_version": new.version, "copied_parts": new.copied_parts}
     return [*_log_items(expected, msgspec.structs.replace(new, public_revision=new.revision), values, ()), dynamo.put(list_entry)]
 
 
@@ -425,6 +449,7 @@ def _head(row: CatalogRow) -> CatalogHead:
         snapshot=int(row.snapshot or 0),
         snapshot_revision=int(row.snapshot_revision or 0),
         snapshot_parts=int(row.snapshot_parts or 0),
+        copied_parts=int(row.copied_parts or 0) if row.copied_version == row.version else 0,
     )
 
 
@@ -445,6 +470,10 @@ def _stored(events: list[Event]) -> list[Event]:
     return [msgspec.structs.replace(event, suspended=False) if event.suspended else event for event in events]
 
 
+def _copy_key(version: int, index: int) -> str:
+    return f"copy#{version % SNAPSHOT_ROWS}#{index}"
+
+
 def _pack(content: VersionContent | LoggedChange) -> bytes:
     return zlib.compress(msgspec.json.encode(content))
 
@@ -453,10 +482,13 @@ def _sort_key(version: int) -> str:
     return f"{version:010d}"
 
 
-def _parts(version: int, kind: str, raw: bytes) -> Iterable[CatalogRow]:
-    packed = zlib.compress(raw)
-    for index, start in enumerate(range(0, len(packed), PART_BYTES)):
-        yield CatalogRow(f"version#{_sort_key(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
+def _parts(version: int, kind: str, packed: bytes) -> Iterable[CatalogRow]:
+    for index, body in enumerate(_divide(packed, PART_BYTES)):
+        yield CatalogRow(f"version#{_sort_key(version)}", f"{kind}#{index:04d}", body=body)
+
+
+def _divide(packed: bytes, size: int) -> list[bytes]:
+    return [packed[start : start + size] for start in range(0, len(packed), size)]
 
 
 def _load_parts(version: int, kind: str) -> bytes:

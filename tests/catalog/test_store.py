@@ -4,8 +4,11 @@ import random
 
 import pytest
 
-from chalicelib.catalog import store
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import VersionContent
+from chalicelib.dynamodb import dynamo
+from tests.bootstrap.conftest import event, ticket
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -26,3 +29,47 @@ def test_a_large_version_is_stored_in_several_parts_and_read_back():
 def test_the_document_of_a_version_that_was_never_served_is_not_available():
     store.write_version(1, VersionContent([], [], {}), b"{}")
     assert store.load_document(1) is None
+
+
+def load_as_a_new_instance():
+    snapshots.invalidate()
+    return set(catalog.snapshot().events)
+
+
+@pytest.fixture
+def large_file(apply_document, monkeypatch):
+    """`large_file(number)`: apply a file with so many events, whose content has several parts. The ids of the events."""
+    monkeypatch.setattr(store, "SNAPSHOT_PART_BYTES", 100)
+
+    def apply(number):
+        events = [event(f"e{index}") for index in range(number)]
+        apply_document(events, [ticket(f"{each['id']}-pass", each["id"]) for each in events])
+        return {each["id"] for each in events}
+
+    return apply
+
+
+def test_new_instances_read_a_large_file_from_many_keys(large_file, monkeypatch):
+    """One key has 3,000 read units a second: enough for nine starts a second with 10,000 events of three ticket types."""
+    event_ids = large_file(3)
+    monkeypatch.setattr(store, "load_content", None)
+    assert load_as_a_new_instance() == event_ids
+
+
+def test_a_copy_that_a_later_attempt_has_begun_to_replace_is_not_used(large_file):
+    event_ids, head = large_file(3), store.read_head()
+    store.CatalogRow(store._copy_key(head.version, head.copied_parts - 1), "part", revision=head.version + 4, body=b"newer").save()
+    assert load_as_a_new_instance() == event_ids
+
+
+def test_the_previous_version_publishes_without_a_copy(large_file):
+    large_file(3)
+    head = store.read_head()
+    store.write_version(head.version + 1, VersionContent([], [], {}), b"{}")
+    dynamo.update_if(store.CatalogRow("head", "head"), {"version": head.version + 1, "revision": head.revision + 1}, "")  # as it does
+    assert load_as_a_new_instance() == set()
+
+
+def test_a_small_file_has_no_copy(apply_document):
+    apply_document()
+    assert store.read_head().copied_parts == 0
