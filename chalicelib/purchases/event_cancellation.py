@@ -174,11 +174,17 @@ def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None)
     Buyers read the `reason`. Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
-    catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
+    event = catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
     existing = find_cancellation(event_id)
-    if existing is None:  # the bootstrap file cancelled the event
+    if existing is None or _may_have_been_reinstated(event, existing):  # the bootstrap file cancelled the event
         begin_cancellation(new)
-    return existing or new
+        return new
+    return existing
+
+
+def _may_have_been_reinstated(event: Event, cancellation: Cancellation) -> bool:
+    """Return whether the bootstrap file may have put the event on sale again after its refunds were finished, and cancelled it again."""
+    return event.managed_by == "bootstrap" and cancellation.finished_at is not None and event.updated_at > cancellation.finished_at
 
 
 def process_cancellations(now: int) -> int | None:
@@ -210,6 +216,8 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     event = catalog.load_current().find_event(cancellation.event_id)
     if event is None or event.status != "cancelled":
         log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+        # The bootstrap file has put the event on sale again. If it cancels the event again, a new pass must visit all orders.
+        save_cancellation(Cancellation(event_id=cancellation.event_id, by=cancellation.by, at=now))
         return
     if cancellation.position is None:
         if now < cancellation.next_pass_at:

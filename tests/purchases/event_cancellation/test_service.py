@@ -75,6 +75,52 @@ def test_a_bootstrapped_event_is_cancelled_in_its_file_first(api, time):
     assert purchases.load(order_id).state == "refunded"
 
 
+def apply_fest(time, status):
+    """Apply a file in which the event has this status. A file may also reinstate a cancelled event."""
+    tree = {"version": "1", "events": {"fest": event("fest", status=status)}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
+    rollout.apply(validate_tree(tree), "test", time.now)
+    time.advance(60)  # by then, all instances know
+
+
+def test_orders_after_a_file_reinstated_an_event_are_refunded_when_it_is_cancelled_again(api, time):
+    admin, orders = {"token": builders.admin_token()}, []
+    for user in ("ada", "bob"):
+        apply_fest(time, "active")
+        orders.append(builders.create_order(api, ("fest", "fest-pass"), user=user))
+        apply_fest(time, "cancelled")
+        assert cancel(api, "fest", **admin).json["status"] == "refunding"
+        refund_all("fest", time)
+    assert [purchases.load(order_id).state for order_id in orders] == ["refunded", "refunded"]
+    assert cancel(api, "fest", **admin).json.items() >= {"status": "finished", "refunded_orders": 2}.items()
+    invariants.check(time.now, recovered=True)
+
+
+def test_an_event_that_was_reinstated_during_the_refunds_gets_a_new_pass(api, time, monkeypatch):
+    """Otherwise, the pass that began without holds would be the last, and a checkout that is paid behind it would keep its money."""
+    apply_fest(time, "active")
+    orders = [builders.create_order(api, ("fest", "fest-pass"), user="ada")]
+    apply_fest(time, "cancelled")
+    assert cancel(api, "fest", token=builders.admin_token()).status == 200
+    time.advance(60)
+    with monkeypatch.context() as killed:
+        killed.setattr(event_cancellation, "_end_pass", lambda *_: None)
+        builders.run_sweep()
+    assert event_cancellation.find_cancellation("fest").began_without_holds
+    apply_fest(time, "active")
+    builders.run_sweep()
+    reserved = builders.reserve(api, "bob", "fest", "fest-pass").json["id"]
+    builders.start_checkout(api, "bob", reserved)
+    apply_fest(time, "cancelled")
+    with monkeypatch.context() as slow_bank:
+        slow_bank.setattr(event_cancellation, "_end_reservation", lambda *_: "processing")
+        builders.run_sweep()
+    assert builders.confirm(api, "bob", reserved).status == 201
+    time.advance(60)
+    refund_all("fest", time)
+    assert [purchases.load(order_id).state for order_id in (*orders, reserved)] == ["refunded", "refunded"]
+    invariants.check(time.now, recovered=True)
+
+
 def test_an_order_that_is_paid_after_the_cancellation_is_refunded_too(api, time):
     event_id, tier_id = create_published(api)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json["id"]
