@@ -109,6 +109,7 @@ def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
             due_at=due_at,
             language=purchase.language,
             facts={"order_id": purchase.id},
+            is_urgent=kind == "waitlist_offer",  # it may expire in minutes; the reminder must not come early
         )
 
 

@@ -303,6 +303,7 @@ def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
         now=now,
         language=notice.language,
         facts={"pass_id": arrival.pass_id},
+        is_urgent=kind == "turn_near",
     )
 
 

@@ -367,6 +367,24 @@ def test_unsubscribing_stops_the_reminder_and_keeps_the_offer(post, api, time):
     }
 
 
+def test_an_offer_is_mailed_before_the_emails_about_a_cancelled_event(post, api, time):
+    """At 14 emails a second, 100,000 of them take two hours, and an offer near the end of the sale may last 15 minutes."""
+    shop = builders.create_shop(api, capacity=20)
+    for number in range(20):
+        user = f"user-{number}"
+        create_account(user, time)
+        order_id = builders.create_order(api, shop, 1, user)
+        builders.refund(api, order_id, key=order_id)
+    post.follow()
+    time.advance(60)
+    offer_to(api, time, "ada")
+    post.follow()
+    with settings.override(mail_rate=1):
+        post.send()
+    kinds = [notification_id.partition(".")[0] for notification_id in post.provider.ids]
+    assert kinds.index("waitlist_offer") < kinds.index("order_refunded")
+
+
 def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
     with settings.override(waitlist_offer_seconds=3599):
         event_id = offer_to(api, time, "ada")

@@ -9,7 +9,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import moment_text
 from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.notifications import outbox
-from chalicelib.notifications.store import NotificationRow
+from chalicelib.notifications.store import NotificationRow, query_queued
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
 from tests.addons.messages.test_service import SPANISH, create_account
@@ -266,6 +266,16 @@ def test_stopping_after_the_draw_and_after_queueing_counts(post, api, time, sale
 
 def queued_mails():
     return {row.user_id: row.kind for row in NotificationRow.scan()}
+
+
+def test_mails_about_turns_do_not_wait_behind_earlier_mails(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 5)
+    assert outbox.queue_notification(outbox.new_notification("event_changed", "e", 1, user_id="ada", event_id="e", now=time.now))
+    time.set(opening + 5)
+    turn_notices.queue_mails(time.now)
+    due = query_queued(time.now, 100)
+    assert [mail.id.partition(".")[0] for mail in due] == [*["turn_near"] * 3, "event_changed", *["place_drawn"] * 2]
 
 
 def test_a_large_draw_leaves_half_of_the_rate_for_other_mails(post, api, time, sale):
