@@ -18,7 +18,7 @@ from bootstrap import aws_stage, interrupts
 from chalicelib.catalog.pages import PACKAGED_SHELL
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
-from infra.template.stages import ROOT, addon_names, deployed_stages
+from infra.template.stages import ROOT, deployed_stages, page_settings
 
 # A few percent above the last measurement.
 MAX_ZIP_BYTES = 19_600_000
@@ -103,10 +103,10 @@ def own_architecture() -> str:
 def build(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> Path:
     """Build the package of a stage in the folder `target`, which is deleted first. Returns the folder."""
     shutil.rmtree(target, ignore_errors=True)
-    built = web.build(addon_names(stage))
+    built = web.build(page_settings(stage).addon_names)
     chalice_package.write(stage, architecture, target, shell=built / web.SHELL, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
-    web.copy_files(built, target / "web")
+    web.copy_files(built, target / "web", page_settings(stage).legal_url)
     return target
 
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,17 @@ def build(addons: Sequence[str] = settings.ADDONS) -> Path:
     return target
 
 
-def copy_files(built: Path, target: Path) -> None:
-    """Copy built pages, without the stamp and the shell, for a CDN."""
+def copy_files(built: Path, target: Path, legal_url: str = "") -> None:
+    """Copy built pages, without the stamp and the shell, for a CDN. The pages link to the stage's legal texts."""
     shutil.copytree(built, target, ignore=shutil.ignore_patterns(_STAMP, SHELL))
+    for page in target.glob("*.html"):
+        page.write_bytes(with_legal_texts(page.read_bytes(), legal_url))
+
+
+def with_legal_texts(page: bytes, url: str) -> bytes:
+    """Return a page that tells its footer (web/src/parts/frame.tsx) the address of the shop's legal texts, if the shop has one."""
+    tag = f'<meta name="legal" content="{escape(url)}">'.encode() if url else b""
+    return page.replace(b"</head>", tag + b"</head>", 1)
 
 
 def check_types(project: Path = SOURCES) -> None:

@@ -159,15 +159,18 @@ def _document(shell: Shell, language: Language, path: str, title: str, head: str
     navigation = "".join(f'<a href="{address}"{here if address == path else ""}>{t[name]}</a>' for address, name in links)
     preloads = "".join(f'<link rel="modulepreload" crossorigin href="{escape(file)}">' for file in shell.texts.get(language, []))
     data = reply.replace("<", "\\u003c") if len(reply) <= MAX_REPLY_CHARACTERS else ""
+    legal = escape(settings.current().legal_url)
+    legal_tag, legal_link = (f'<meta name="legal" content="{legal}">\n', f'<a href="{legal}">{t["legal"]}</a>') if legal else ("", "")
     block = f'<script type="application/json" id="reply" data-path="{escape(path)}">{data}</script>' if data else ""
     return (
-        f'<!doctype html>\n<html lang="{language}">\n<head>\n{shell.head}\n{preloads}\n'
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'
         f"<title>{escape(title)} · {SHOP}</title>\n{head}\n</head>\n"
         f'<body>\n<div id="app"><a class="skip" href="#content">{t["skip"]}</a>'
         f'<header class="top"><a class="brand" href="/">{_BRAND}{SHOP}</a><nav aria-label="{t["nav.label"]}">{navigation}</nav></header>'
         f'<noscript><p class="banner">{t["noscript"]}</p></noscript>'
         f'<main id="content" tabindex="-1">{content}</main>'
-        f'<footer class="bottom"><p>{t["footer"]}</p><a href="/manage">{t["sellTickets"]}</a></footer></div>\n{block}\n</body>\n</html>\n'
+        f'<footer class="bottom"><p>{t["footer"]}</p><a href="/manage">{t["sellTickets"]}</a>{legal_link}</footer></div>\n'
+        f"{block}\n</body>\n</html>\n"
     )
 
 

@@ -344,6 +344,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shop_policies: Annotated[str, _says("What buyers should know before they buy from the shop itself, such as when they get refunds.")] = (
         ""
     )
+    legal_url: Annotated[
+        str,
+        Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
+        _says("Page with the shop's legal notice, terms and privacy policy, to which the footer of every page links. Empty: no link."),
+    ] = ""
     mail_provider: Annotated[
         Literal["smtp", "ses"],
         _says("What sends emails: `smtp` is the server below, and `ses` is Amazon's Simple Email Service in the region of the stage."),

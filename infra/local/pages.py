@@ -13,6 +13,7 @@ from chalicelib.foundation import ids, settings
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments import service as payments
 from infra.local.gateway import GatewayResponse, Headers
+from infra.web import with_legal_texts
 
 _TYPES = {
     ".js": "text/javascript",
@@ -95,7 +96,8 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
         **_page_headers(payment_policy(settings.current()) if _CHECKOUT.fullmatch(path) else PAGE_POLICY),
         "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
     }
-    return GatewayResponse(200, headers, file.read_bytes())
+    content = file.read_bytes()
+    return GatewayResponse(200, headers, with_legal_texts(content, settings.current().legal_url) if is_page else content)
 
 
 def _page_headers(policy: str) -> dict[str, str]:

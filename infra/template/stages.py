@@ -1,6 +1,7 @@
 """The stages in .chalice/config.json and the settings of their stacks in infra/stages.json. To add a stage, add a block to both."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,10 +65,14 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def addon_names(stage: str) -> tuple[str, ...]:
     """Return the add-ons of a deployed stage; for any other stage, this process's add-ons. Raises SettingsError."""
-    if stage not in deployed_stages():
-        return settings.addons_of_process()
-    variables, variable = function_settings(stage)["Environment"]["Variables"], f"{settings.PREFIX}ADDONS"
-    return settings.read({variable: variables.get(variable, "all")}).addon_names
+    return page_settings(stage).addon_names
+
+
+def page_settings(stage: str) -> settings.Settings:
+    """Return the settings that the pages are packed with: of a deployed stage, or else of this process. Raises SettingsError."""
+    variables = function_settings(stage)["Environment"]["Variables"] if stage in deployed_stages() else os.environ
+    names = (f"{settings.PREFIX}ADDONS", f"{settings.PREFIX}LEGAL_URL")
+    return settings.read({name: variables[name] for name in names if name in variables})
 
 
 def deployed_stages() -> list[str]:

@@ -1,5 +1,5 @@
-"""What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone, even with text
-at twice the normal size.
+"""What holds on every page and in every state: axe finds nothing, light and dark, nothing is wider than a small phone, even with text at
+twice the normal size, and what people did to get there has not left them without the focus.
 
 With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in the other languages at both widths.
 """
@@ -27,6 +27,8 @@ async ([rules, undecided]) => {
     `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`);
 }
 """
+# A page that was just loaded has not given the focus to anything yet.
+HAS_LOST_FOCUS = "() => navigator.userActivation.hasBeenActive && document.activeElement === document.body"
 TEXT_SIZES = ("200%", "100%")  # the last one stays
 # The innermost elements only, because they make the others wide. Some places scroll by themselves.
 FIND_WIDE = """[...document.querySelectorAll("body *:not(svg *)")]
@@ -43,6 +45,7 @@ SPEAK = """(select, language) => {
 def check(page: Page, name: str) -> None:
     """Check the page as it is, and draw it. Leaves it light, in English and as wide as it was."""
     width, height = page.viewport_size["width"], page.viewport_size["height"]
+    assert not page.evaluate(HAS_LOST_FOCUS), f"{name}: the focus is lost"
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     for scheme, rules in RULES.items():

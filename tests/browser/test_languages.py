@@ -10,6 +10,7 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import mailbox, register  # noqa: F401
 from tests.bootstrap.conftest import event, ticket
@@ -64,6 +65,16 @@ def test_elsewhere_no_page_links_to_emails(new_buyer, origin):
     page = new_buyer().page
     page.goto("/")
     expect(page.get_by_role("contentinfo").get_by_role("link")).to_have_text(["Sell tickets"])
+
+
+def test_every_page_links_to_the_legal_texts_of_the_shop(new_buyer, origin):
+    page = new_buyer().page
+    with settings.override(legal_url="https://legal.test/terms"):
+        for address in ("/", "/tickets", "/manage", "/door"):
+            page.goto(address)
+            expect(page.get_by_label("Language")).to_be_visible()  # by the scripts
+            link = page.get_by_role("contentinfo").get_by_role("link", name="Legal notice and privacy")
+            expect(link).to_have_attribute("href", "https://legal.test/terms")
 
 
 def test_a_page_stays_as_it_is_until_its_new_language_has_loaded(new_buyer, origin):

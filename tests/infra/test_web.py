@@ -115,6 +115,13 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 
 
+def test_files_for_a_cdn_name_the_legal_texts_of_the_stage(project, tmp_path):
+    web.copy_files(web.build(), tmp_path / "packed", "https://legal.test")
+    head = '<meta name="legal" content="https://legal.test"></head>'
+    assert head in (tmp_path / "packed" / "index.html").read_text()
+    assert head not in (web.BUILT / "index.html").read_text()
+
+
 def test_too_much_javascript_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
     web.build()
     monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", web.MAX_SCRIPT_BYTES | {"index.html": 50, "manage.html": 10_000})

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from chalicelib.foundation import settings
 from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, words_target
 from infra.web import ROOT
 from tests.javascript import run_module
@@ -36,6 +37,17 @@ def test_page_addresses_serve_the_start_page_without_caching(web, target):
 def test_addresses_below_an_entry_are_drawn_by_it(web, target):
     entry = "Manage" if target.startswith("/manage") else "Door"
     assert page_response(web, "GET", target).body == f"<h1>{entry}</h1>".encode()
+
+
+def test_every_page_names_the_legal_texts_of_the_shop(web):
+    (web / "index.html").write_text("<head></head>")
+    (web / "door.html").write_text("<head></head>")
+    with settings.override(legal_url='https://legal.test/?a="b"'):
+        for target in ("/tickets", "/door"):
+            body = page_response(web, "GET", target).body
+            assert body == b'<head><meta name="legal" content="https://legal.test/?a=&quot;b&quot;"></head>'
+        assert page_response(web, "GET", "/icon.svg").body == b"<svg/>"
+    assert page_response(web, "GET", "/tickets").body == b"<head></head>"
 
 
 def test_files_with_a_hash_in_their_names_are_kept_forever(web):

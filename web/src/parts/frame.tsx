@@ -6,7 +6,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isSlow as isShopSlow, onSlowness } from "../slowness";
 import { languages, languageName, useTexts, type Language } from "../texts";
 
-const mailbox = document.querySelector<HTMLMetaElement>("meta[name=mailbox]")?.content; // only in a local run (infra/local/mailbox.py)
+const meta = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name=${name}]`)?.content;
+const legal = meta("legal"); // the setting FAIRGATE_LEGAL_URL
+const mailbox = meta("mailbox"); // only in a local run (infra/local/mailbox.py)
 
 interface FrameProps {
   /** The address of the link on the name. */
@@ -33,6 +35,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [path]);
+  useEffect(() => keepFocus(main.current!), []);
   return (
     <>
       <a class="skip" href="#content">
@@ -64,6 +67,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       <footer class="bottom">
         <p>{t.footer}</p>
         {!product && <a href="/manage">{t.sellTickets}</a>}
+        {legal && <a href={legal}>{t.legal}</a>}
         {mailbox && (
           <a href={mailbox} target="_blank">
             {t.mailbox}
@@ -85,6 +89,18 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       </footer>
     </>
   );
+}
+
+/**
+ * Return the focus when the focused element has lost it: to the element itself once it is no longer disabled, or to the page if the element
+ * is gone. People who click beside all controls keep no focus.
+ */
+function keepFocus(main: HTMLElement) {
+  let focused: HTMLElement | null = null;
+  addEventListener("focusin", ({ target }) => (focused = target as HTMLElement));
+  addEventListener("pointerdown", () => (focused = null));
+  const restore = () => document.activeElement === document.body && focused && (focused.isConnected ? focused : main).focus({ preventScroll: true });
+  new MutationObserver(restore).observe(document.body, { subtree: true, childList: true, attributeFilter: ["disabled"] });
 }
 
 function useSlowness(): boolean {

@@ -36,17 +36,13 @@ export function GuestOrders() {
       await moveGuestOrders(false);
       location.assign(path.endsWith("/checkout") ? path : "/tickets"); // what pages show of the account is no longer right
     });
-  const later = () => {
-    setFound(null);
-    document.getElementById("content")?.focus();
-  };
   return (
     <p class="banner" role="status">
       {failure && t.failure.title}{" "}
       <button type="button" class="link" onClick={move} disabled={isWorking}>
         {t.guest.move(t.orders.tickets(found.tickets))}
       </button>{" "}
-      <button type="button" class="link" onClick={later}>
+      <button type="button" class="link" onClick={() => setFound(null)}>
         {t.guest.later}
       </button>
     </p>

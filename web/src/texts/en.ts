@@ -15,6 +15,7 @@ export const en = {
   nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everyone gets a fair place in line, and anyone can verify the draw.",
   sellTickets: "Sell tickets",
+  legal: "Legal notice and privacy",
   mailbox: "Emails sent by this local shop",
   loadFailed: "This page could not be loaded, perhaps because the shop was just updated. Reload it to continue.",
   reload: "Reload",

@@ -16,6 +16,7 @@ export const es: Texts = {
   nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Un turno justo para todo el mundo y un sorteo que cualquiera puede comprobar.",
   sellTickets: "Vender entradas",
+  legal: "Aviso legal y privacidad",
   mailbox: "Correos de esta tienda local",
   loadFailed: "No se ha podido cargar la página, quizá porque la tienda se acaba de actualizar. Vuelve a cargarla para continuar.",
   reload: "Volver a cargar",
