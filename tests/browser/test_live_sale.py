@@ -1,6 +1,8 @@
 """A drop is watched and steered while buyers buy."""
 
 import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -158,6 +160,21 @@ def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
     manager.open(f"/events/{drop.event_id}/live")
     wait_until(manager.page, "() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
     assert [text for text in manager.page.evaluate("written") if "Jan" in text] == []
+
+
+def test_figures_and_charts_have_the_times_of_the_event(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Tokyo").page, api, time)
+    manager.sign_up()
+    drop = Drop(manager)
+    drop.join(3)
+    time.advance(2)
+    manager.page.add_init_script(NOTE_WHAT_IS_WRITTEN)
+    manager.open(f"/events/{drop.event_id}/live")
+    local = datetime.fromtimestamp(time.now, ZoneInfo("America/Denver"))
+    expect(manager.page.get_by_text("As of")).to_contain_text(re.compile(rf"{local:%-I:%M}:\d\d\s{local:%p} {local:%Z}"))
+    wait_until(manager.page, "() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
+    marks = {text.partition(":")[0] for text in manager.page.evaluate("written") if re.match(r"\d+:\d\d", text)}
+    assert marks <= {f"{local + timedelta(minutes=minutes):%-I}" for minutes in (-30, 0, 30)}, marks
 
 
 def test_a_draft_is_not_shown_as_on_sale_and_has_no_controls(manager):

@@ -43,6 +43,11 @@ def test_a_repeated_hour_means_the_first_and_a_skipped_one_moves_later():
     assert run("fromLocal", "2027-03-28T02:30", "Europe/Berlin") == "2027-03-28T01:30:00Z"
 
 
+def test_a_zone_that_the_browser_does_not_know_is_utc():
+    assert [run("knownZone", zone) for zone in ("America/Denver", "Mars/Base")] == ["America/Denver", "UTC"]
+    assert run("fromLocal", "2027-07-01T20:00", "Mars/Base") == "2027-07-01T20:00:00Z"
+
+
 def test_an_empty_time_is_null():
     assert (run("fromLocal", "", "UTC"), run("toLocal", None, "UTC")) == (None, "")
 

@@ -22,11 +22,16 @@ export function fromLocal(local: string, timezone: string): string | null {
   return new Date(moment).toISOString().replace(".000Z", "Z");
 }
 
+/** The zone itself, or UTC if the browser does not know it. */
+export function knownZone(timezone: string): string {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: timezone }).resolvedOptions().timeZone;
+  } catch {
+    return "UTC";
+  }
+}
+
 function parts(timezone: string): Intl.DateTimeFormat {
   const options = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
-  try {
-    return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: timezone });
-  } catch {
-    return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }); // the browser does not know the zone
-  }
+  return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: knownZone(timezone) });
 }

@@ -10,6 +10,7 @@ import { EventStatus } from "../parts/event-status";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
+import { knownZone } from "../zoned-time";
 import { Controls } from "./controls";
 import { mainTakings, sampleOf, useLiveSale, type LiveSale } from "./sale";
 import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sample";
@@ -53,7 +54,8 @@ function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
   const { locale } = useTexts();
   const now = useNow();
   const at = Date.parse(live.at) / 1000;
-  const time = new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(new Date(live.at));
+  const zone = knownZone(useManagedEvent().event.timezone);
+  const time = new Date(live.at).toLocaleTimeString(locale, { timeZone: zone, timeZoneName: "short" });
   const isOld = isLost || now - at > OLD_SECONDS;
   return (
     <>

@@ -1,8 +1,10 @@
-/** A chart of series over time. It is only a picture: the page and the label say the same in words. */
+/** A chart of an event's series over time, in its time zone. It is only a picture: the page and the label say the same in words. */
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { useTexts } from "../../texts";
+import { useManagedEvent } from "../who";
+import { knownZone } from "../zoned-time";
 
 export interface Series {
   name: string;
@@ -31,6 +33,7 @@ const STEPS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap
 
 export function Chart({ label, times, series, kind = "lines", write, height = 180 }: Props) {
   const { locale } = useTexts();
+  const zone = knownZone(useManagedEvent().event.timezone);
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(write);
@@ -46,11 +49,12 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       width: Math.max(element.clientWidth, 200),
       height,
       padding: [null, 36, null, null], // the label of the last time is centered on its mark
+      tzDate: (at) => uPlot.tzDate(new Date(1000 * at), zone),
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { range: (plot, first, last) => widen(plot.data[0], first, last, kind) }, y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
       axes: [
-        { ...axis, space: 110, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, locale)) },
+        { ...axis, space: 110, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, zone, locale)) },
         { ...axis, size: 62, space: 34, incrs: STEPS, values: (_, splits) => splits.map((value) => (latest.current ?? String)(value)) },
       ],
       series: [
@@ -75,10 +79,10 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       fit.disconnect();
       plot.current?.destroy();
     };
-  }, [shape, kind, height, locale]);
+  }, [shape, kind, height, zone, locale]);
   useEffect(() => {
     plot.current?.setData([times, ...series.map(({ values }) => values)] as uPlot.AlignedData);
-  }, [times, series, shape, kind, height, locale]);
+  }, [times, series, shape, kind, height, zone, locale]);
   return (
     <figure class="chart">
       <div class="chart-place" role="img" aria-label={label} ref={place} />
@@ -103,12 +107,12 @@ function widen(times: ArrayLike<number>, first: number, last: number, kind: Prop
 }
 
 /** `step`: the seconds between two marks. */
-function writeTime(at: number, step: number, locale: string): string {
+function writeTime(at: number, step: number, timeZone: string, locale: string): string {
   const options: Intl.DateTimeFormatOptions =
     step >= 86_400
       ? { day: "numeric", month: "short" }
       : step >= 3600
         ? { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" }
         : { hour: "numeric", minute: "2-digit", second: step < 60 ? "2-digit" : undefined };
-  return new Intl.DateTimeFormat(locale, options).format(new Date(1000 * at));
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(1000 * at));
 }

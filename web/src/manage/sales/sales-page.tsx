@@ -66,7 +66,9 @@ function Shown({ figures }: { figures: Figures }) {
         <p class="small">{own.moneyNote}</p>
       </section>
       <section class="panel">
-        <h2>{own.overTime}</h2>
+        <h2>
+          {own.overTime} <span class="small">({useManagedEvent().event.timezone.replaceAll("_", " ")})</span>
+        </h2>
         {series.times.length === 0 ? (
           <p>{own.nothingSold}</p>
         ) : (
