@@ -7,6 +7,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from chalicelib.foundation import clock
 from tests.browser.async_checks import wait_until
+from tests.browser.page_checks import NOTE_USE
 
 expect.set_options(timeout=60_000)
 
@@ -19,6 +20,7 @@ class Buyer:
         self.problems: list[str] = []
         self.refused: list[str] = []
         page.clock.install(time=clock.now())
+        page.add_init_script(NOTE_USE)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._note)
         page.on("response", self._note_refusal)

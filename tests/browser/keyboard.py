@@ -2,6 +2,9 @@
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.async_checks import wait_until
+from tests.browser.page_checks import HAS_LOST_FOCUS
+
 MAX_STOPS = 80
 # Whether people see what has the focus. The link of a card has its outline around the whole card.
 IS_SHOWN = """() => document.activeElement === document.body || [null, "::after"].some(part => {
@@ -18,6 +21,7 @@ class Keyboard:
 
     def go_to(self, target: Locator) -> None:
         expect(target).to_be_visible()
+        wait_until(self.page, f"() => !({HAS_LOST_FOCUS})()")
         for _ in range(MAX_STOPS):
             self.page.keyboard.press("Tab")
             assert self.page.evaluate(IS_SHOWN), self.page.evaluate("document.activeElement.outerHTML")

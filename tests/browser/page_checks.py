@@ -27,8 +27,9 @@ async ([rules, undecided]) => {
     `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`);
 }
 """
-# A page that was just loaded has not given the focus to anything yet.
-HAS_LOST_FOCUS = "() => navigator.userActivation.hasBeenActive && document.activeElement === document.body"
+# A page has given the focus to something once people click or type. Playwright's own calls count as the browser's user activation.
+NOTE_USE = """for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (globalThis.wasUsed = true), true);"""
+HAS_LOST_FOCUS = "() => globalThis.wasUsed === true && document.activeElement === document.body"
 TEXT_SIZES = ("200%", "100%")  # the last one stays
 # The innermost elements only, because they make the others wide. Some places scroll by themselves.
 FIND_WIDE = """[...document.querySelectorAll("body *:not(svg *)")]
