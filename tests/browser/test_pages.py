@@ -24,7 +24,9 @@ TOURS = [*admin.TOURS, *promoter.TOURS, *tickets.TOURS, *live.TOURS, *money.TOUR
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_every_page_is_accessible_and_fits_a_phone(new_buyer, api, time, scene):
     stage = Stage(new_buyer(reduced_motion="reduce"), api, time)
-    with settings.override(contact_email="tickets@fairgate.example", shop_policies="We refund tickets until seven days before the event."):
+    policies = "We refund tickets until seven days before the event."
+    legal_url = "https://fairgate.example/legal"
+    with settings.override(contact_email="tickets@fairgate.example", shop_policies=policies, legal_url=legal_url):
         scene(stage)
         check(stage.page, scene.__name__)
     assert_drawn(scene, [path_of(stage.page)])
