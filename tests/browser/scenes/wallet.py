@@ -101,7 +101,7 @@ def transfer_accepted(stage: Stage) -> None:
     transfer(stage)
     stage.page.get_by_label("Email address").fill("grace@example.com")
     stage.buyer.press("Accept the ticket")
-    stage.buyer.see("The ticket is yours")
+    expect(stage.buyer.heading("The ticket is yours")).to_be_visible()
 
 
 def wallet_with_guests(stage: Stage) -> None:

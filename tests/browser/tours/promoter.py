@@ -46,7 +46,7 @@ def events(manager: Manager) -> Iterator[str]:
     manager.page.get_by_text("Limits and waiting room").click()
     yield "facts"
     manager.press("Save")
-    manager.see("Saved")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
     manager.page.locator("input[type=file]").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     manager.see("This is not a JPEG, PNG or WebP picture.")
     yield "picture_refused"

@@ -98,7 +98,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
 function keepFocus(main: HTMLElement) {
   let focused: HTMLElement | null = null;
   addEventListener("focusin", ({ target }) => (focused = target as HTMLElement));
-  addEventListener("pointerdown", () => (focused = null));
+  addEventListener("pointerdown", ({ target }) => focused?.contains(target as Node) || (focused = null));
   const restore = () => document.activeElement === document.body && focused && (focused.isConnected ? focused : main).focus({ preventScroll: true });
   new MutationObserver(restore).observe(document.body, { subtree: true, childList: true, attributeFilter: ["disabled"] });
 }
