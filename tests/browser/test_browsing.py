@@ -6,6 +6,7 @@ from statistics import median
 import pytest
 from playwright.sync_api import expect
 
+from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS, WHEN
 from chalicelib.foundation import clock, settings
 from tests import builders, pictures
 
@@ -371,6 +372,42 @@ def test_tickets_can_be_chosen_before_the_api_has_answered(new_buyer, events):
     buyer.page.get_by_label("Number of tickets: Floor").select_option("2")
     expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_enabled()
     expect(buyer.page.locator(".total")).to_contain_text("$70")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "trips"), [("storefront", "/", 2), ("event", "/events/{}", 2), ("waiting room", "/events/{}/line", 3)]
+)
+def test_on_a_slow_network_pages_can_be_used_after_few_trips_and_bytes(new_buyer, origin, events, name, path, trips):
+    """`bench.pages --slow-network` measures the time. It is at least that of the requests that wait for each other, and of all bytes."""
+    page = new_buyer(locale="es-ES").page  # the larger language
+    devtools = page.context.new_cdp_session(page)
+    causes: dict[str, str] = {}  # the address of a request -> what has caused it
+    addresses: dict[str, str] = {}
+    sizes: dict[str, float] = {}
+
+    def note_request(sent):
+        url, initiator = sent["request"]["url"], sent["initiator"]
+        if not url.endswith(".woff2"):  # the text is shown before the font arrives
+            stack = initiator.get("stack", {}).get("callFrames", [])
+            causes[url] = initiator.get("url") or (stack[0]["url"] if stack else "")
+            addresses[sent["requestId"]] = url
+
+    devtools.on("Network.requestWillBeSent", note_request)
+    devtools.on("Network.loadingFinished", lambda done: sizes.update({done["requestId"]: done["encodedDataLength"]}))
+    devtools.send("Network.enable")
+    page.goto(path.format(events["Open Air" if name == "event" else "Soon"]), wait_until="commit")
+    page.evaluate(WHEN, CONTROLS[name][0])
+
+    def trip_of(url: str) -> int:
+        cause = causes.get(url)
+        if cause is None:  # a module that the early requests load has no address as its cause
+            return 2
+        return 1 if url == page.url and not cause else 1 + trip_of(cause)
+
+    received = sum(size for request, size in sizes.items() if request in addresses)
+    assert max(trip_of(url) for url in causes) == trips
+    seconds = trips * SLOW_NETWORK["latency"] / 1000 + received / SLOW_NETWORK["downloadThroughput"]
+    assert seconds < USABLE_SECONDS - 0.4, seconds  # the scripts need time to run, too
 
 
 @pytest.mark.parametrize("path", ["/manage", "/manage/events/none/live", "/door", "/events/none/line"])
