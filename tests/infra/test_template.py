@@ -57,6 +57,17 @@ def test_nothing_that_is_done_to_a_stack_deletes_a_table(stage):
         assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_every_bucket_is_encrypted_and_closed_to_the_public(stage):
+    resources = template_additions(stage, app.app.routes)["Resources"]
+    buckets = [resource["Properties"] for resource in resources.values() if resource.get("Type") == "AWS::S3::Bucket"]
+    assert buckets
+    for properties in buckets:
+        [rule] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+
+
 def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
     assert stored_tables.archive_resources("dev") == {}
     resources = stored_tables.archive_resources("prod")
