@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from unittest import mock
 
 from bench.app_in_process import app_in_process
@@ -23,7 +24,12 @@ from chalicelib.addons.outgoing_webhooks.model import Message
 from chalicelib.addons.reports import analytics, projection
 from chalicelib.addons.reports.store import ReportRow, delete_other_generations
 from chalicelib.audit import service as audit
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import snapshots
+from chalicelib.catalog.store import CatalogRow, read_head
+from chalicelib.changes import jobs
+from chalicelib.changes.model import CatalogPublished
 from chalicelib.dynamodb import dynamo, wire_format
 from chalicelib.foundation import clock, ids, parallel
 from chalicelib.inventory.model import Hold, shard_ids
@@ -35,6 +41,7 @@ from chalicelib.purchases import sweep, sweep_store
 from chalicelib.purchases.sweep_store import SweepRow, SweepState
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.compare import ReconciliationReport
+from tests.bootstrap import conftest as file_entries
 from tests.simulation import capacity
 from tests.simulation.call_log import record_calls
 from tests.simulation.interception import Listener, StoreCall, intercept
@@ -44,9 +51,11 @@ ORDERS = 10_000
 EVENTS = 20_000
 SELLING = 200  # events with sales since the last run
 SPANS = 3  # that a run of the reconciliation usually compares
+PUBLISHED = 10_000  # events that one bootstrap file changes
 ENTRIES = 2_000  # that are written to measure the rate of a key
 SHARE = 4  # a job may take this part of the time between two runs
 SWEEP_INTERVAL, RECONCILIATION_INTERVAL = 60, 900  # seconds
+FOLLOW_SECONDS = 60  # after which Lambda ends a run of follow_changes
 START = 1_780_315_200
 
 
@@ -86,10 +95,11 @@ def copy_generation(number: int) -> None:
     dynamo.batch_put(ReportRow.name(), map(wire_format.serialize_row, rows))
 
 
-def measure_reports(orders: int) -> None:
+def measure_reports(orders: int) -> Iterator[Bound]:
     write_ledger("fest", orders)
     measure(f"revenue of {orders:,} orders, from the ledger", lambda: ledger.revenue_report("fest"))
-    measure(f"revenue of {orders:,} orders", lambda: analytics.revenue_totals("fest"))
+    seconds = measure(f"revenue of {orders:,} orders", lambda: analytics.revenue_totals("fest"))
+    yield Bound(f"revenue of {orders:,} orders", seconds, "s", 0.2)
     measure("delete the reports that a rebuild replaced", lambda: delete_other_generations(1), lambda: copy_generation(2))
 
 
@@ -134,6 +144,28 @@ def measure_reconciliation(events: int) -> Iterator[Bound]:
     span = measure(f"a span of the reconciliation when {SELLING} of the events have sold", read_changed)
     name = f"reconciliation of {SPANS} spans with {events:,} events on sale, of which {SELLING} sell"
     yield Bound(name, SPANS * span, "s", RECONCILIATION_INTERVAL / SHARE)
+
+
+def measure_publication(events: int) -> Iterator[Bound]:
+    """Measure the portions in which followers receive a bootstrap file that moves these events to another place."""
+    for version, venue in enumerate(("Hall", "Dome"), 1):
+        tree = {
+            "version": str(version),
+            "events": {f"fest-{number}": file_entries.event(f"fest-{number}", venue=venue) for number in range(events)},
+            "ticket_types": {f"tier-{number}": file_entries.ticket(f"tier-{number}", f"fest-{number}") for number in range(events)},
+        }
+        assert rollout.apply(validate_tree(tree), "bench", START).result == "applied"
+    head = read_head()
+    positions, seconds = [0], list[float]()
+    while len(seconds) < len(positions):
+        portion = CatalogPublished(at=START, before=head.version - 1, version=head.version, position=positions[-1])
+        began = time.process_time()
+        elapsed = simulate({"follow_changes": (0.0, partial(jobs.pass_on, [portion]))}).elapsed
+        seconds.append(elapsed + time.process_time() - began)
+        positions += [int(row.position) for row in CatalogRow.query("passing", consistent_read=True)]
+    load = f"a bootstrap file that changes {events:,} events"
+    print(f"\n{load}: {len(seconds)} portions, which take {sum(seconds):,.1f} s together")
+    yield Bound(f"{load}: longest portion of follow_changes", max(seconds), "s", FOLLOW_SECONDS / SHARE)
 
 
 class _KeyUnits(Listener):
@@ -190,10 +222,12 @@ def take_bounds(orders: int = ORDERS, events: int = EVENTS) -> Iterator[Bound]:
         yield from measure_lanes()
         print("| what | calls | read units | write units | virtual | processor time |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
-        measure_reports(orders)
+        yield from measure_reports(orders)
         with mock.patch.object(parallel, "FEW", 10_000):
             yield from measure_sweep(events)
             yield from measure_reconciliation(events)
+    with app_in_process(), clock.override(lambda: float(START)), mock.patch.object(parallel, "FEW", 10_000):
+        yield from measure_publication(min(events, PUBLISHED))
 
 
 def main() -> int:

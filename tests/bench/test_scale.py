@@ -1,9 +1,14 @@
 """The benches of scale, with small sizes: each reports its figures beside their bounds."""
 
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 
 from bench import background_work, cancellation, instances, joins, large_catalog, reports, scale, sell_out, waitlist
 from bench.measure import Bound, print_bounds
+from chalicelib.changes import jobs
 from tests.simulation import drop
 
 SMALL = {
@@ -12,7 +17,7 @@ SMALL = {
     "background_work": lambda: background_work.take_bounds(20, 40),
     "reports": lambda: reports.take_bounds(10),
     "joins": lambda: joins.take_bounds(20),
-    "cancellation": lambda: cancellation.take_bounds(30),
+    "cancellation": lambda: cancellation.take_bounds(30, 30),
     "large_catalog": lambda: large_catalog.take_bounds(40, 1),
     "sell_out": lambda: sell_out.take_bounds((100,)),
 }
@@ -27,6 +32,7 @@ def _small(monkeypatch):
         (waitlist, "SECONDS", 1),
         (waitlist, "INSTANCES", 5),
         (background_work, "SELLING", 5),
+        (jobs, "PORTION", 30),
         (background_work, "ENTRIES", 80),
         (reports, "SECONDS", 2),
         (joins, "INSTANCES", 10),
@@ -55,3 +61,12 @@ def test_a_missed_bound_is_named(capsys):
 
 def test_figures_within_their_bounds_end_well():
     assert print_bounds([Bound("joins", 3000, "/s", 3000, is_minimum=True), Bound("behind", 5, "s", 5)]) == 0
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(29, 0), (31, 1)])
+def test_the_processor_time_of_all_benches_has_a_bound(monkeypatch, capsys, minutes, code):
+    monkeypatch.setattr(sys, "argv", ["scale", "joins", "reports"])
+    monkeypatch.setattr(scale, "run", lambda name: ([Bound(name, 0, "calls", 0)], 60.0 * minutes, ""))
+    monkeypatch.setattr(scale, "ProcessPoolExecutor", lambda *_, **__: nullcontext(SimpleNamespace(map=map)))
+    assert scale.main() == code
+    assert f"| processor time of these benches, on each of 2 cores | {minutes}.0 min | <= 30 |" in capsys.readouterr().out
