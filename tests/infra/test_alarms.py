@@ -6,6 +6,7 @@ import re
 import pytest
 
 import app
+from chalicelib.foundation import log, settings
 from infra.template import alarms, dashboard, functions
 from infra.template.stages import ROOT, deployed_stages
 from tests.infra.metric_math import evaluate, goes_off
@@ -53,6 +54,38 @@ def test_log_filters_count_exactly_the_figures_of_the_alarms():
         if metric["Metric"]["Namespace"].startswith(alarms.FROM_LOGS)
     }
     assert counted == asked
+
+
+def test_the_functions_write_the_metrics_that_alarms_and_dashboard_ask_for(capsys):
+    with settings.override(stage="dev"), log.scope("request"):
+        for name in log.COUNTERS:
+            log.count(name)
+        for name, (_, labels) in log.GAUGES.items():
+            log.gauge(name, 1, **dict.fromkeys(labels, "x"))
+    written = set()
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        for dimensions in directive["Dimensions"]:
+            values = frozenset((dimension, line[dimension]) for dimension in dimensions)
+            written |= {(directive["Namespace"], metric["Name"], values) for metric in directive["Metrics"]}
+    asked = {
+        (
+            metric["Namespace"],
+            metric["MetricName"],
+            frozenset((dimension["Name"], dimension["Value"]) for dimension in metric["Dimensions"]),
+        )
+        for alarm in alarms.alarms("dev")
+        for metric in (metric["Metric"] for metric in alarm.metrics.values())
+        if metric["Namespace"] == log.NAMESPACE
+    }
+    body = json.loads(dashboard.resources("dev")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    for widget in body["widgets"]:
+        for metric in widget["properties"]["metrics"]:
+            if metric[0] == log.NAMESPACE:
+                texts = [part for part in metric[2:] if isinstance(part, str)]
+                asked.add((metric[0], metric[1], frozenset(zip(texts[::2], texts[1::2], strict=True))))
+    assert asked
+    assert asked <= written
 
 
 def test_the_dashboard_shows_each_graph_in_a_place_of_its_own():
