@@ -1,5 +1,6 @@
 """The app with a client in this process, on a local store in memory or in a folder, for measures without HTTP."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import memory, settings
+from chalicelib.foundation import log, memory, settings
 from infra import tables
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.local.gateway import Gateway
@@ -20,7 +21,6 @@ MANY_TICKETS = 20_000
 # A Lambda instance writes log lines too, but here they would end up in the terminal.
 _ENVIRONMENT = {
     **LOCAL_CREDENTIALS,
-    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
     "POWERTOOLS_METRICS_DISABLED": "true",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
@@ -33,6 +33,7 @@ def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Cli
     """Yield a client of the app on empty tables. With a folder, the store writes its journal there."""
     with (
         patch.dict(os.environ, _ENVIRONMENT),
+        patch.object(logging.getLogger(log.SERVICE), "disabled", True),
         settings.override(**{**_SETTINGS, **_SECRETS, **overrides}),
         engines.local(folder),
         TemporaryDirectory() as images,

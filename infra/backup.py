@@ -20,6 +20,7 @@ from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
+from chalicelib.foundation.log import logger
 from infra import tables
 from infra.template.stages import addon_names
 
@@ -266,7 +267,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> Namespace:
-    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     parser = ArgumentParser(
         prog="python -m infra.backup", description="Save the tables of a stage, load them, or test a backup; see docs/backup.md."
     )
@@ -289,6 +289,7 @@ def _fail(why: str, status: int) -> int:
 
 
 if __name__ == "__main__":
+    logger.setLevel("WARNING")
     env_file.load()
     sys.exit(
         interrupts.run(main, "An interrupted `save` leaves no file. After an interrupted `load`, empty the tables before you load again.")

@@ -19,6 +19,7 @@ from chalicelib.accounts import passwords, service
 from chalicelib.accounts.model import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Account, CommonPassword, Email, NewPassword
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation.log import logger
 
 
 class NotPossible(Exception):
@@ -28,7 +29,6 @@ class NotPossible(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Create the admin and print the result. Returns the exit status: 0, or 2 after a failure."""
     # Log lines go to standard error, so that standard output holds only the result.
-    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     parser = ArgumentParser(prog="python -m infra.create_admin", description="Make a person an admin; see docs/accounts.md.")
     parser.add_argument("email", help="e-mail address of the person")
     try:
@@ -91,5 +91,6 @@ def _failed(why: str) -> int:
 
 
 if __name__ == "__main__":
+    logger.setLevel("WARNING")
     env_file.load()
     sys.exit(interrupts.run(main, "The admin may or may not have been created. Run the command again; repeating it is safe."))

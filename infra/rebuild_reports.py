@@ -15,12 +15,12 @@ from bootstrap.aws_errors import store_failure
 from chalicelib.addons.reports import projection
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
+from chalicelib.foundation.log import logger
 from infra.template.stages import addon_names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Rebuild and print a summary. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
-    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     try:
         ArgumentParser(prog="python -m infra.rebuild_reports", description="Rebuild the reports; see docs/changes.md.").parse_args(argv)
         aws_stage.require(os.environ)
@@ -53,5 +53,6 @@ def _fail(why: str, status: int) -> int:
 
 
 if __name__ == "__main__":
+    logger.setLevel("WARNING")
     env_file.load()
     sys.exit(interrupts.run(main, "The reports are unchanged. Run the command again."))

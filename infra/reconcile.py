@@ -17,6 +17,7 @@ from bootstrap.aws_errors import store_failure
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
@@ -48,7 +49,6 @@ class ComparisonFailed(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare and print the report. Returns the exit status: 0, 1 if findings or failed refunds are open, or 2 after a failure."""
     # Log lines go to standard error, so that standard output holds only the report.
-    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     try:
         chosen = _parser().parse_args(argv)
         with redirect_stdout(sys.stderr):
@@ -157,5 +157,6 @@ def _failed(why: str) -> int:
 
 
 if __name__ == "__main__":
+    logger.setLevel("WARNING")
     env_file.load()
     sys.exit(interrupts.run(main, "All repairs up to now are saved. Run the command again; comparing the same period twice is safe."))

@@ -15,7 +15,7 @@ import pytest
 import stripe
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, log, parallel, settings
+from chalicelib.foundation import clock, deadline, parallel, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
 from tests.client import Client
@@ -118,7 +118,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 def pytest_collection_finish() -> None:
     """Exclude imported objects from garbage collections, and collect less often: collections took a fifth of the time."""
-    log._logger()  # keeps the stdout of its first use, which must not be a stdout that a test captures and closes
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

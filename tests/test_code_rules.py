@@ -113,7 +113,6 @@ KEPT_RESULTS = {
     "_client",
     "_ses_client",
     "_session",
-    "_logger",
     "_parse_keys",
     "_quota",
     "position",

@@ -20,8 +20,9 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, secret_settings
+from chalicelib.foundation import secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.log import logger
 
 REFRESH_SECONDS = 7 * 86_400
 MOVED_SECONDS = 40 * 86_400  # longer than an unpaid purchase is kept
@@ -99,7 +100,7 @@ def get_session(token: str, now: int) -> Session:
         raise SessionOver()
     if not (_is_current(session, token) or _is_repeated(session, token, now)):
         if _is_previous(session, token) or _is_issued(token):
-            log.warning("session.token_reused", user_id=session.user_id)
+            logger.warning("session.token_reused", user_id=session.user_id)
             end_session(session.id)
         raise SessionOver()
     return session

@@ -13,10 +13,11 @@ from chalicelib.catalog import service as catalog
 from chalicelib.checkin.views import CheckInView, checkin_view
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
-from chalicelib.foundation import addons, clock, log, parallel
+from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import ProviderName
@@ -174,7 +175,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
     try:
         return admin_order_view(purchase)
     except dynamo.STORE_ERRORS as error:
-        log.warning("order.partly_shown", order_id=purchase.id, error=type(error).__name__, store_code=dynamo.error_code(error))
+        logger.warning("order.partly_shown", order_id=purchase.id, error=type(error).__name__, store_code=dynamo.error_code(error))
         return AdminOrderView(
             order=AdminOrder(**asdict(views.order_view(purchase))),
             refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],

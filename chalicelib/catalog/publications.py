@@ -16,6 +16,7 @@ from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 from chalicelib.inventory.store import shard_table_name
@@ -113,7 +114,7 @@ def _delete_unpublished(shards: Sequence[Shard], now: int) -> int:
 def _report_once(publication: store.PublicationRecord) -> None:
     if not publication.is_abandoned:
         log.count("publications_abandoned")
-        log.warning("catalog.publication_abandoned", number=publication.number, begun_at=clock.iso(publication.begun_at))
+        logger.warning("catalog.publication_abandoned", number=publication.number, begun_at=clock.iso(publication.begun_at))
 
 
 def _clean_up(publication: store.PublicationRecord, now: int) -> None:

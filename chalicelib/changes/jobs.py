@@ -31,7 +31,8 @@ from chalicelib.changes.model import (
 )
 from chalicelib.changes.stream import stream_consumer
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import addons, clock, log
+from chalicelib.foundation import addons, clock
+from chalicelib.foundation.log import logger
 
 PORTION = 500  # changes; followers handle them in a few seconds
 
@@ -56,7 +57,7 @@ def pass_on(changes: Sequence[Change]) -> None:
         try:
             follow(everything)
         except Exception as error:
-            log.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
+            logger.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
             errors.append(error)
     if errors:
         raise next(filter(dynamo.is_unavailable, errors), errors[0])

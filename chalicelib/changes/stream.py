@@ -13,6 +13,7 @@ from chalicelib.changes.rows import catalog_changes, purchase_changes, ticket_ch
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import scheduled
 from chalicelib.foundation import deadline, ids, log
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import queries
 from chalicelib.tickets.store import decode_ticket
@@ -67,7 +68,7 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
         consume([change for record in records for change in record_changes(record)])
         return None
     except Exception as error:
-        log.exception(f"{name}.batch_failed", records=len(records))
+        logger.exception(f"{name}.batch_failed", records=len(records))
         if dynamo.is_unavailable(error):
             raise
     for record in records:
@@ -76,7 +77,7 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
         except Exception as error:
             if dynamo.is_unavailable(error):
                 raise
-            log.exception(f"{name}.failed", table=_feature(record), sequence_number=record["dynamodb"]["SequenceNumber"])
+            logger.exception(f"{name}.failed", table=_feature(record), sequence_number=record["dynamodb"]["SequenceNumber"])
             return record
     return None
 

@@ -33,6 +33,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import (
@@ -94,7 +95,7 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         changed = _save_checkins(ticket, after, action, user, _details(after, checkin), now, admits=is_entry)
         if changed is None:
             log.count("tickets_checked_in", max(0, checkin.count))
-            log.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(checkin.count), gate=scan.gate)
+            logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(checkin.count), gate=scan.gate)
             return CheckInResult(after, checkin)
         ticket = changed
     raise dynamo.StoreUnavailable("the ticket kept changing")
@@ -121,7 +122,7 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
         action = "ticket.check_in_undone" if undone.direction == "in" else "ticket.check_out_undone"
         changed = _save_checkins(ticket, after, action, user, details, now, admits=False)
         if changed is None:
-            log.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(undone.count))
+            logger.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(undone.count))
             return CheckInResult(after, undone)
         ticket = changed
     raise dynamo.StoreUnavailable("the ticket kept changing")
@@ -169,7 +170,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
         changed = _transact([add_duplicate_item(ticket, duplicate), entry])
         if changed is None:
             log.count("duplicate_check_ins")
-            log.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
+            logger.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
             return replace(ticket, duplicates=[*ticket.duplicates, duplicate])
         ticket = changed
     raise dynamo.StoreUnavailable("the ticket kept changing")

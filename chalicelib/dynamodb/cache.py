@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 
 # After a failed fetch, the old value is used for this many seconds before the next attempt. Otherwise, every request would wait for
@@ -145,7 +146,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
                 pending.set_exception(error)
                 return
             log.count("cache_stale")
-            log.warning("cache.stale", error=type(error).__name__, age_seconds=now - old.fetched_at)
+            logger.warning("cache.stale", error=type(error).__name__, age_seconds=now - old.fetched_at)
             value, expires_at = old.value, now + RETRY_SECONDS
         else:
             if self._counted:

@@ -12,6 +12,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cors, deprecations
 from chalicelib.foundation import clock, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 
 MAX_BODY_BYTES = 256 * 1024
@@ -77,17 +78,17 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
             return _error(error.status, error.code, error.message, retry_seconds, error.details)
         case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
-            log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
+            logger.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
             return _failure(method, is_repeatable, ServiceUnavailable(), STORE_RETRY_SECONDS)
         case settings.SettingsError():
-            log.exception("settings.wrong", error=str(error))
+            logger.exception("settings.wrong", error=str(error))
             return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
         case _ if name := dynamo.find_setup_error(error):
-            log.exception("settings.wrong", error=name)
+            logger.exception("settings.wrong", error=name)
             _setup_errors.entries[name] = clock.now()
             return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
         case _:
-            log.exception("request.failed", error=type(error).__name__)
+            logger.exception("request.failed", error=type(error).__name__)
             return _failure(method, is_repeatable, InternalError(), None)
 
 

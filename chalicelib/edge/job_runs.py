@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import store
-from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 
 MAX_REPORT_CHARACTERS = 10_000
 
@@ -36,7 +36,7 @@ def record_run(name: str, began_at: int, milliseconds: int, report: dict[str, An
     try:
         store.save_run(name, values, began_at)
     except dynamo.STORE_ERRORS as failure:
-        log.warning("job.not_recorded", job=name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
+        logger.warning("job.not_recorded", job=name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
 
 
 def load_runs(names: Sequence[str]) -> dict[str, JobRun]:

@@ -22,6 +22,7 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import effects, ids, log, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.gcra import Charge, Quota
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 
 # The counters: what this instance knows about them, and when it reports requests to the store. Times are milliseconds.
@@ -269,7 +270,7 @@ class Attempt:
             self._user.withdraw()
         self._user = None
         log.count("rate_limits_skipped")
-        log.warning("limits.skipped", limiter=self.limit.name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
+        logger.warning("limits.skipped", limiter=self.limit.name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
 
 
 @contextmanager
@@ -471,7 +472,7 @@ def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Addres
     counter = local_counter(exceeded.key)
     if counter.refusal_logged_at != counter.tat:  # log only the first refusal, in case the client does not wait
         counter.refusal_logged_at = counter.tat
-        log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
+        logger.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
     seconds = -(-exceeded.wait() // 1000)
     return RateLimited(
         f"Too many requests. Try again in {seconds} s.",

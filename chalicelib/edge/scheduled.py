@@ -8,6 +8,7 @@ from typing import Any
 from chalice.app import Blueprint, Rate
 
 from chalicelib.foundation import clock, deadline, ids, log
+from chalicelib.foundation.log import logger
 
 Report = dict[str, Any]
 INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complete once `app` is imported
@@ -36,10 +37,10 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
                     with deadline.within(lambda_seconds(getattr(event, "context", None))):
                         report = run()
                 except Exception as error:
-                    log.exception(f"{name}.failed")
+                    logger.exception(f"{name}.failed")
                     record(None, error)
                     raise
-                log.info(f"{name}.done", **report)
+                logger.info(f"{name}.done", extra=report)
                 record(report, None)
                 return report
 

@@ -16,8 +16,9 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import effects, log
+from chalicelib.foundation import effects
 from chalicelib.foundation.gcra import Charge
+from chalicelib.foundation.log import logger
 
 _SAME_LOCK = "locked_until = :lock"  # no other request has taken the key over
 
@@ -109,7 +110,7 @@ def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
     try:
         dynamo.update_if(row, changes, _SAME_LOCK, lock=row.locked_until)
     except dynamo.STORE_ERRORS as error:
-        log.warning("idempotency.reply_not_kept", error=type(error).__name__, store_code=dynamo.error_code(error))
+        logger.warning("idempotency.reply_not_kept", error=type(error).__name__, store_code=dynamo.error_code(error))
 
 
 @effects.uncounted()

@@ -1,19 +1,17 @@
-"""Structured log lines, and metrics: EMF log lines for CloudWatch, and this instance's totals for `GET /metrics`.
+"""Powertools' Logger and Metrics, and this instance's totals for `GET /metrics`.
 
-A log line has a constant event name and its details in separate fields, so that it can be searched. It never contains a secret.
+`logger.info("order.paid", purchase_id=...)` logs one line: a constant event name, and details in separate fields, so that the line can be
+searched. It never contains a secret. `count` and `gauge` collect the metrics of a request or job, and `scope` writes them at its end.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from functools import cache
-from logging import LogRecord
-from typing import Any, get_args
+from logging import Handler, StreamHandler
+from typing import TextIO, get_args
 
-import msgspec
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
@@ -103,9 +101,21 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "admitted": ("Users whom a waiting room has admitted.", ("event_id",)),
 }
 
+
+class _StdoutHandler(StreamHandler[TextIO]):
+    """Writes to the current `sys.stdout`: commands and the local run redirect it after this module is imported."""
+
+    def __init__(self) -> None:
+        Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stdout
+
+
+logger = Logger(service=SERVICE, logger_handler=_StdoutHandler(), utc=True, build=settings.build())
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
-_request_id: ContextVar[str] = ContextVar("request_id", default="")
 _caller_address: ContextVar[Callable[[], str | None] | None] = ContextVar("caller_address", default=None)
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
 _totals: Memory[str, float] = Memory()
@@ -114,42 +124,6 @@ _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values 
 # Counters that change on every cached read. Each line has a cost, so these counters are written with the next line that is needed anyway.
 _CARRIED_ALONG = frozenset({"cache_hit"})
 _carried: Memory[str, float] = Memory()
-
-
-class _Formatter(LambdaPowertoolsFormatter):
-    """Powertools' formatter inspects each attribute of a record. This class has a shortcut for records that carry a finished `line`."""
-
-    def format(self, record: LogRecord) -> str:
-        line: dict[str, Any] | None = getattr(record, "line", None)
-        if line is None:
-            return super().format(record)
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(" ", "milliseconds")
-        fields = {"level": record.levelname, "message": record.msg, "timestamp": f"{moment[:19]},{moment[20:23]}+0000", "service": SERVICE}
-        trace_id = self._get_latest_trace_id()
-        fields |= {"build": settings.build(), **{name: value for name, value in line.items() if value is not None}}
-        if trace_id is not None:
-            fields["xray_trace_id"] = trace_id
-        return msgspec.json.encode(fields, enc_hook=str).decode()
-
-
-@cache
-def _logger() -> Logger:
-    return Logger(service=SERVICE, logger_formatter=_Formatter(utc=True, location=None), build=settings.build())
-
-
-def info(event: str, /, **details: Any) -> None:
-    """Log one line; `event` is a constant such as `reservation.created`."""
-    _logger().info(event, extra={"line": {"request_id": _request_id.get(), **details}})
-
-
-def warning(event: str, /, **details: Any) -> None:
-    """Log one line at level WARNING."""
-    _logger().warning(event, extra={"request_id": _request_id.get(), **details})
-
-
-def exception(event: str, /, **details: Any) -> None:
-    """Log one line at level ERROR, with the traceback of the exception that is being handled."""
-    _logger().exception(event, extra={"request_id": _request_id.get(), **details})
 
 
 def count(name: str, amount: float = 1) -> None:
@@ -193,20 +167,22 @@ def scope(request_id: str, caller_address: Callable[[], str | None] | None = Non
     `caller_address` returns the IP address that the request came from; it is called only if the address is needed.
     """
     pending: dict[str, float] = {}
-    id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
+    outer_id = logger.thread_safe_get_current_keys().get("request_id")
+    logger.thread_safe_append_keys(request_id=request_id)
+    address_token, pending_token = _caller_address.set(caller_address), _pending.set(pending)
     try:
         yield
     finally:
         _pending.reset(pending_token)
         _caller_address.reset(address_token)
-        _request_id.reset(id_token)
+        logger.thread_safe_append_keys(request_id=outer_id)
         if pending:
             _flush(pending)
 
 
 def request_id() -> str:
-    """Return the request id of the current scope."""
-    return _request_id.get()
+    """Return the request id of the current scope. Outside of a scope, returns an empty string."""
+    return logger.thread_safe_get_current_keys().get("request_id") or ""
 
 
 def caller_address() -> str | None:

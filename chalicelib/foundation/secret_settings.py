@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.foundation import clock, deadline, log, sdk_calls, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
 
@@ -134,7 +135,7 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
         log.count("secrets_stale")
         is_warning_due = now >= kept.next_warning_at
         if is_warning_due:
-            log.warning("secrets.stale", error=str(error), age_seconds=now - kept.read_at)
+            logger.warning("secrets.stale", error=str(error), age_seconds=now - kept.read_at)
         next_warning_at = now + MAX_AGE_SECONDS if is_warning_due else kept.next_warning_at
         return _KeptSecret(kept.values, kept.read_at, now + RETRY_SECONDS, next_warning_at)
 

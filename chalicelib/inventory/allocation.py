@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, ids, log
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import store
 from chalicelib.inventory.display import (
@@ -153,7 +154,7 @@ def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefuse
     Returns a list with the shard, or an empty list if the shard does not exist. Raises what `_check_usable` raises.
     """
     if refusal.shard is None:
-        log.warning("stock.missing", shard_id=shard_id)
+        logger.warning("stock.missing", shard_id=shard_id)
         return []
     _available_hints.entries[shard_id] = refusal.shard.holdable
     _check_usable(refusal.shard, request)
@@ -290,7 +291,7 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
     try:
         is_ours, current = begin_refresh(display, instance, now)
     except dynamo.STORE_ERRORS as error:
-        log.warning("display.not_leased", group_id=display.group_id, error=type(error).__name__)
+        logger.warning("display.not_leased", group_id=display.group_id, error=type(error).__name__)
         return None
     return current if is_ours else None
 

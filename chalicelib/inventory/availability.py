@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.display import (
     Display,
     Figures,
@@ -100,7 +101,7 @@ def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
         if not dynamo.is_unavailable(error) or any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):
             raise
         log.count("cache_stale")
-        log.warning("stock.stale", error=type(error).__name__)
+        logger.warning("stock.stale", error=type(error).__name__)
         for group in groups:  # delays the next attempt, because each attempt may last until the store times out
             copy = find_copy(group.id)
             if copy is not None:

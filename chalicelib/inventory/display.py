@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, ids, log, parallel
+from chalicelib.foundation import clock, ids, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
@@ -323,7 +324,7 @@ def try_read_display(group_id: str, now: int) -> Display | None:
     try:
         display = read_displays([group_id])[group_id]
     except dynamo.STORE_ERRORS as error:
-        log.warning("display.not_read", group_id=group_id, error=type(error).__name__)
+        logger.warning("display.not_read", group_id=group_id, error=type(error).__name__)
         return None
     keep_display(display, now)
     return display
@@ -411,7 +412,7 @@ def publish_figures(display: Display, instance: str, shards: Mapping[str, Sequen
     try:
         return write_figures(display, instance, figures)
     except dynamo.STORE_ERRORS as error:
-        log.warning("display.not_written", group_id=display.group_id, error=type(error).__name__)
+        logger.warning("display.not_written", group_id=display.group_id, error=type(error).__name__)
         return display.with_figures(figures)
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import RateLimit
 from chalicelib.foundation import clock, deadline, log, parallel, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox, providers, ses_reports, store
 from chalicelib.notifications.model import MailMessage, Notification
@@ -133,7 +134,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
         return "failed"
     except Exception as error:
         # An error in our own templates must neither block other emails nor be retried forever.
-        log.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
+        logger.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
         _fail(claimed, f"{NOT_COMPOSED}{type(error).__name__}")
         return "failed"
 
@@ -148,7 +149,7 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
     if not _is_within_limits(claimed, message):
-        log.info("mail.not_sent", kind=message.kind, reason="the address got another short email about this event every day")
+        logger.info("mail.not_sent", kind=message.kind, reason="the address got another short email about this event every day")
         _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
     provider_id = provider.send(outbox.encode_mail(message))
@@ -223,14 +224,14 @@ def _fail(claimed: Notification, failure: str) -> None:
         _give_up(claimed, failure)
         return
     log.count("mails_failed")
-    log.warning("notification.failed", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
+    logger.warning("notification.failed", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
     _save_outcome(claimed, replace(claimed, next_at=clock.now() + wait_seconds(claimed.attempts), failure=failure))
 
 
 def _give_up(claimed: Notification, failure: str) -> None:
     log.count("mails_failed")
     log.count("notifications_given_up")
-    log.warning("notification.given_up", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
+    logger.warning("notification.given_up", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
     _save_outcome(claimed, replace(claimed, status="failed", next_at=None, failure=failure))
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import providers
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed
@@ -37,19 +38,19 @@ def send(draft: MailDraft) -> bool:
     """Send an email. Returns False and logs the reason if the email was not sent. Raises SettingsError for a malformed setting."""
     provider = providers.find_provider()
     if provider is None:
-        log.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
+        logger.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
         return False
     from chalicelib.notifications import outbox, ses_reports  # few requests send emails
 
     if ses_reports.is_suppressed(draft.to):
         log.count("mails_suppressed")
-        log.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
+        logger.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
         return False
     try:
         provider.send(outbox.encode_mail(draft.compose()))
     except MailFailed as error:
         log.count("mails_failed")
-        log.warning("mail.failed", kind=draft.kind, error=str(error))
+        logger.warning("mail.failed", kind=draft.kind, error=str(error))
         return False
     log.count("mails_sent")
     return True
@@ -86,5 +87,5 @@ def _send_if_confirmed(draft: MailDraft) -> bool:
     if any(is_confirmed(draft.to) for is_confirmed in _confirmations):
         return send(draft)
     log.count("mails_withheld")
-    log.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")
+    logger.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")
     return False

@@ -16,6 +16,7 @@ from msgspec import Struct
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, secret_settings, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import store
 from chalicelib.notifications.model import NotificationStatus, NotSuppressed, SnsRefused
@@ -163,7 +164,7 @@ def read_message(raw: bytes, now: int) -> SnsMessage:
     is_ours = bool(topic) and compare_digest(message.topic_arn.encode(), topic.encode())
     is_known = message.type in _SIGNED and message.signature_version in _HASHES
     if not (is_ours and is_known and abs(now - sent_at) <= MAX_AGE_SECONDS and _is_signed(message)):
-        log.warning("sns.refused", is_ours=is_ours, is_known=is_known)
+        logger.warning("sns.refused", is_ours=is_ours, is_known=is_known)
         raise SnsRefused()
     return message
 
@@ -173,7 +174,7 @@ def confirm_subscription(message: SnsMessage) -> None:
     if message.subscribe_url is None or not _SUBSCRIBE_URL.fullmatch(message.subscribe_url):
         raise SnsRefused()
     fetch(message.subscribe_url)
-    log.info("sns.subscribed", topic_arn=message.topic_arn)
+    logger.info("sns.subscribed", topic_arn=message.topic_arn)
 
 
 def fetch(url: str) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation import clock, deadline, settings
+from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 
@@ -140,7 +141,7 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) 
     except Exception as error:
         if not isinstance(error, dynamo.STORE_ERRORS):
             failure = "error"  # for example, the provider no longer has the payment
-        log.exception("provider.task_failed", task=task.name)
+        logger.exception("provider.task_failed", task=task.name)
     else:
         result.finished += 1
         return True
@@ -148,5 +149,5 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) 
     try:
         task.postpone(failure)
     except dynamo.STORE_ERRORS:
-        log.exception("provider.not_postponed", task=task.name)
+        logger.exception("provider.not_postponed", task=task.name)
     return failure != "unanswered"

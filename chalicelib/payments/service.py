@@ -10,6 +10,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from chalicelib.foundation import log, settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
     CheckoutPage,
@@ -136,7 +137,7 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
         return external_provider(payment.provider).open_payment(payment, metadata, page)
     except PriceMismatch as mismatch:
         log.count("price_mismatches")
-        log.warning("payment.price_mismatch", purchase_id=metadata.purchase_id, event_id=metadata.event_id, **mismatch.details)
+        logger.warning("payment.price_mismatch", purchase_id=metadata.purchase_id, event_id=metadata.event_id, extra=mismatch.details)
         raise
 
 

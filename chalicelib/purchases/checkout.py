@@ -12,6 +12,7 @@ from chalicelib.edge.rate_limits import INVALID_CODE
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, TooManyHolds
@@ -215,7 +216,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     if expires_at != purchase.expires_at:
         # If the process crashes here, hold recovery extends the holds, because the purchase's `expires_at` decides.
         holds.extend_holds(saved, expires_at)
-    log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
+    logger.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return saved
 
 
@@ -337,7 +338,7 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
 
 def _log_decline(purchase: Purchase) -> None:
     log.count("payments_failed")
-    log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
+    logger.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
 
 
 # The promo code of a purchase: check that the purchase may use the code, apply its discount, and hold one use in the code's stock.

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.store import return_sold_item
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import DisputeStatus, ProviderDispute
@@ -36,7 +37,7 @@ def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> 
         known_dispute = purchase.find_dispute(provider_dispute.id)
     saved = _save_dispute(purchase, known_dispute, provider_dispute, status, now)
     log.count(f"disputes_{status}")
-    log.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
+    logger.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
     return saved
 
 

@@ -22,7 +22,8 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation import deadline, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
@@ -204,7 +205,7 @@ def process_cancellations(now: int) -> int | None:
         except StopIteration:
             continue
         except Exception:
-            log.exception("event_cancellation.interrupted")
+            logger.exception("event_cancellation.interrupted")
             has_failed = True
             continue
         running.append(steps)
@@ -215,7 +216,7 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
     """Continue one cancellation: with each step, process a batch of orders and save the progress. Yields how many orders got a refund."""
     event = catalog.load_current().find_event(cancellation.event_id)
     if event is None or event.status != "cancelled":
-        log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+        logger.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
         # The bootstrap file has put the event on sale again. If it cancels the event again, a new pass must visit all orders.
         save_cancellation(Cancellation(event_id=cancellation.event_id, by=cancellation.by, at=now))
         return
@@ -275,7 +276,7 @@ def _end_reservations(active: Iterable[Purchase], now: int) -> int:
         try:
             outcome = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
         except Exception:
-            log.exception("event_cancellation.reservation_left", purchase_id=purchase.id)
+            logger.exception("event_cancellation.reservation_left", purchase_id=purchase.id)
             continue
         if outcome == "unknown":
             break
@@ -304,7 +305,7 @@ def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
         except ProviderUnavailable:
             break
         except Exception:
-            log.exception("event_cancellation.payment_left", purchase_id=purchase.id)
+            logger.exception("event_cancellation.payment_left", purchase_id=purchase.id)
     return ended
 
 
@@ -321,7 +322,7 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
         save_cancellation(replace(cancellation, position=None, next_pass_at=now + pause))
         return
     finish_cancellation(replace(cancellation, finished_at=now))
-    log.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
+    logger.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
 
 
 def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
@@ -367,10 +368,10 @@ def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Ou
     try:
         return _refund(cancellation, purchase, now)
     except dynamo.STORE_ERRORS:
-        log.exception("event_cancellation.order_failed", purchase_id=purchase.id)
+        logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
         return "failed"
     except Exception:  # an unforeseen error in one order must not delay the other orders, so a person has to look at this order
-        log.exception("event_cancellation.order_left", purchase_id=purchase.id)
+        logger.exception("event_cancellation.order_left", purchase_id=purchase.id)
         _open_finding(purchase, now)
         return "other"
 

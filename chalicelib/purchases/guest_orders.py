@@ -19,7 +19,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import DEFAULT
-from chalicelib.foundation import clock, log, parallel, secret_settings
+from chalicelib.foundation import clock, parallel, secret_settings
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 from chalicelib.purchases import queries, store
@@ -114,7 +115,7 @@ def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
             counts = GuestOrders(counts.orders + 1, counts.tickets + count)
     for ticket in queries.list_all_tickets(guest_id):  # only tickets of other people's orders are left
         counts = GuestOrders(counts.orders, counts.tickets + _move_received(ticket, user_id, now))
-    log.info("guest.moved", user_id=user_id, orders=counts.orders, tickets=counts.tickets)
+    logger.info("guest.moved", user_id=user_id, orders=counts.orders, tickets=counts.tickets)
     return counts
 
 
@@ -198,7 +199,7 @@ def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
         f"order#{order.id}", "order.address_changed" if is_changed else "order.resent", by, now, {}, event_id=order.event_id
     )
     saved = store.save(order, replace(order, resent_at=[*order.resent_at, now]), [entry], details=corrected if is_changed else None)
-    log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
+    logger.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
     if current_email is not None and email_key(current_email) != email_key(email):
         _tell_former_address(order, current_email, now)
     return saved

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets, leave_expired_holds
 from chalicelib.inventory.model import Hold, NotEnoughTickets
@@ -101,7 +102,7 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
             store_errors.clear()
         except dynamo.STORE_ERRORS:  # the error may affect only one shard or item
             store_errors.append(expired.purchase_id)
-            log.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
+            logger.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
             result.undecided += len(expired.holds)
         return result
 
@@ -283,7 +284,7 @@ def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
     except FATAL_ERRORS:
         raise
     except Exception:
-        log.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
+        logger.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
     report.undecided += len(expired.holds)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.display import StockGroup
@@ -84,5 +85,5 @@ def _update_each(purchase: Purchase, action: str, update: Callable[[Hold], int])
         except dynamo.STORE_ERRORS as error:
             log.count("holds_left_to_recovery")
             details = {"purchase_id": purchase.id, "shard_id": hold.shard_id, "error": type(error).__name__}
-            log.warning("hold.left_to_recovery", update=action, store_code=dynamo.error_code(error), **details)
+            logger.warning("hold.left_to_recovery", update=action, store_code=dynamo.error_code(error), extra=details)
     return updated

@@ -7,6 +7,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import ids, log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import holds, store
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
@@ -89,7 +90,7 @@ def create_offer(
         raise
     holds.extend_holds(purchase, expires_at)
     log.count("waitlist_offers")
-    log.info("waitlist.offered", purchase_id=purchase.id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
+    logger.info("waitlist.offered", purchase_id=purchase.id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
     return purchase
 
 

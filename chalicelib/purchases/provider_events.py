@@ -12,6 +12,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
@@ -188,7 +189,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         return EventResult("refund_failed")
     if refund is not None:
         log.count("payments_unknown")
-        log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
+        logger.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, extra=details)
     entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
     refunds = [
         refund for refund in payments.external_provider(provider).list_refunds_of_payment(payment_intent_id) if refund.status != "failed"
@@ -232,7 +233,7 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
     event = payments.external_provider(provider).verify_event(body, signature, now)
     if event is None:
         log.count("webhooks_refused")
-        log.warning("webhook.refused")
+        logger.warning("webhook.refused")
         raise SignatureRefused.for_provider(provider)
     return process_event(event, now).result
 
@@ -256,7 +257,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
     # Record the event last: after a crash, the provider sends the event again, and processing it twice is safe.
     record_processed(event.id, event.type, result.result, now)
     log.count("webhooks")
-    log.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
+    logger.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
     return result
 
 

@@ -14,6 +14,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import Hold
@@ -152,7 +153,7 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by, by_sweep=request.by_sweep)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
-    log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **details)
+    logger.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, extra=details)
     processed = saved if request.by_sweep else refunds_at_provider.create_if_due(saved, refund_id, now)
     return processed, processed.find_refund(refund_id) or refund
 
@@ -186,7 +187,7 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
         details = _refund_details(purchase, refund)
         finding = [money_cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
         saved = store.save(purchase, purchase.with_refunds(refund), [entry, *finding, *_case_items(purchase, refund, now)])
-    log.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
+    logger.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
     return saved
 
 
@@ -437,7 +438,7 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
             orders += ticket_count > 0
             voided += ticket_count
     dynamo.transact([audit.entry_item(f"event#{event_id}", "orders.undone", actor, now, {"orders": orders, "tickets": voided})])
-    log.info("orders.undone", event_id=event_id, orders=orders, tickets=voided)
+    logger.info("orders.undone", event_id=event_id, orders=orders, tickets=voided)
     return orders, voided
 
 

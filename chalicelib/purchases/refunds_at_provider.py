@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
@@ -58,7 +59,7 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
         return purchase
     except dynamo.STORE_ERRORS as error:  # the refund is saved as due, so the sweep finds it
         details = {"error": type(error).__name__, "store_code": dynamo.error_code(error)}
-        log.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, **details)
+        logger.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, extra=details)
         return purchase
 
 
@@ -101,7 +102,7 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
     saved = store.save(purchase, purchase.with_refunds(after), [*entries, _case_item_after(purchase, after, now)])
     if after.status == "failed":
         log.count("refunds_failed")
-    log.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
+    logger.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
     return saved
 
 
@@ -178,7 +179,7 @@ class DueRefunds:
                 purchases, _ = store.load_readable({case.purchase_id for case in page})  # the tasks of unreadable purchases are postponed
                 yield [(case, purchases.get(case.purchase_id)) for case in page]
         except dynamo.STORE_ERRORS:  # the running tasks must still be finished
-            log.exception("refunds.not_read")
+            logger.exception("refunds.not_read")
             self.has_failed = True
 
 

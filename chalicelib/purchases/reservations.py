@@ -14,6 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, check_figures
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
@@ -66,7 +67,7 @@ def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> 
             store.keep_copy(purchase, request.now)
             log.count("reservations_created")
             details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
-            log.info("reservation.created", purchase_id=purchase.id, event_id=purchase.event_id, **details)
+            logger.info("reservation.created", purchase_id=purchase.id, event_id=purchase.event_id, extra=details)
             return purchase
     raise dynamo.StoreUnavailable("the event or the buyer's reservations kept changing")
 

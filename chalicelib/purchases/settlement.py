@@ -12,6 +12,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import log, settings
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
@@ -127,8 +128,8 @@ def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> Sett
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
-    log.info("order.paid", total_cents=purchase.total_cents, late=late, **details)
-    log.info("ticket.issued", tickets=len(issue.tickets), **details)
+    logger.info("order.paid", total_cents=purchase.total_cents, late=late, extra=details)
+    logger.info("ticket.issued", tickets=len(issue.tickets), extra=details)
     return SettlementResult(purchase, issue.tickets, repeated=False)
 
 
@@ -198,9 +199,9 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     if trigger == "payment_mismatched":
         # Somebody changed the payment at the provider. Tickets are never issued for a different amount.
         log.count("payment_mismatches")
-        log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
+        logger.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
-    log.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, **details)
+    logger.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, extra=details)
     return SettlementResult(refunds_at_provider.create_if_due(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
 
 
@@ -258,5 +259,5 @@ def finish_cancellation(
     ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
     saved = store.save(purchase, ended, ledger_entries.payment_items(purchase, declined, now) if declined else [])
     released = holds.release_holds(purchase)
-    log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
+    logger.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", saved, released)

@@ -16,9 +16,10 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
@@ -190,7 +191,7 @@ def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[s
         try:
             found[row.id] = _purchase(row)
         except msgspec.DecodeError:
-            log.exception("purchase.not_readable", purchase_id=row.id)
+            logger.exception("purchase.not_readable", purchase_id=row.id)
             unreadable.add(row.id)
     return found, unreadable
 

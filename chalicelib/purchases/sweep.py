@@ -19,6 +19,7 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import mark_pooled, read_shards, scan_slice
@@ -195,7 +196,7 @@ class StockPass:
         try:
             self._process(sliced, event_ids, reserved)
         except Exception:  # whatever is wrong with one event must not stop the refunds and the other events
-            log.exception("sweep.events_not_processed", event_ids=event_ids[:10], count=len(event_ids))
+            logger.exception("sweep.events_not_processed", event_ids=event_ids[:10], count=len(event_ids))
             self._last += event_ids
             return False
         return True
@@ -255,7 +256,7 @@ class StockPass:
                     self.low_tiers.add(tier.id)
                     log.count("low_stocks")
                     details = {"event_id": tier.event_id, "available": available, "low_stock_at": tier.low_stock_at}
-                    log.warning("stock.low", tier_id=tier.id, **details)
+                    logger.warning("stock.low", tier_id=tier.id, extra=details)
 
 
 def _ids(marks: Iterable[Mark]) -> list[str]:
@@ -291,7 +292,7 @@ def _unless_store_fails(event: str, step: Callable[[], int | None]) -> int | Non
     try:
         return step()
     except dynamo.STORE_ERRORS:
-        log.exception(event)
+        logger.exception(event)
         return None
 
 

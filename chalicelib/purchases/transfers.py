@@ -18,6 +18,7 @@ from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.edge.rate_limits import RECIPIENT
 from chalicelib.foundation import log, settings
+from chalicelib.foundation.log import logger
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets import seats
@@ -61,7 +62,7 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
             return OfferResult(ticket, ticket.transfer, is_new=False)
         transfer = Transfer(secrets.token_hex(SECRET_BYTES), user_id, now + settings.current().transfer_seconds)
         if open_transfer(ticket, transfer):
-            log.info("transfer.offered", ticket_id=ticket_id, event_id=ticket.event_id)
+            logger.info("transfer.offered", ticket_id=ticket_id, event_id=ticket.event_id)
             return OfferResult(ticket, transfer, is_new=True)
         ticket = tickets.get_owned_ticket(user_id, ticket_id)
     raise dynamo.StoreUnavailable("the ticket kept changing")
@@ -119,7 +120,7 @@ def accept(user_id: str, token: str, email: str | None, language: Language, now:
             continue
         seats.delete_guest_details(ticket)
         log.count("tickets_transferred")
-        log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
+        logger.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)
     raise dynamo.StoreUnavailable("the ticket kept changing")
 

@@ -15,6 +15,7 @@ from msgspec import Struct, field, to_builtins
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log, parallel, settings
+from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
@@ -123,7 +124,7 @@ class ComparisonRun:
         except FATAL_ERRORS:
             raise
         except Exception as error:
-            log.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
+            logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
         payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
@@ -148,7 +149,7 @@ def compare_span(
     log.count("reconciliation_repaired", sum(report.repaired.values()))
     log.count("reconciliation_findings", sum(report.findings.values()))
     if report.findings:
-        log.warning("reconciliation.differs", **report.findings)
+        logger.warning("reconciliation.differs", extra=report.findings)
     return report
 
 

@@ -24,6 +24,7 @@ from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 from chalicelib.promoters.service import invitation_values
@@ -276,7 +277,7 @@ def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
         dynamo.transact([store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)])
     except dynamo.TransactionCanceled:
         return False
-    log.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
+    logger.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
     return True
 
 

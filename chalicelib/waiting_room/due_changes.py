@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import settings
+from chalicelib.foundation.log import logger
 from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
@@ -142,7 +143,7 @@ def _open(room: Room, now: int) -> None:
         raise store.RoomConflict
     counts = [store.close_counter(room, counter) for counter in range(room.counters)]
     _record_draw(current.head.public_revision, event, room, counts)
-    log.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
+    logger.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:

@@ -10,6 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
@@ -140,7 +141,7 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
     try:
         due_changes.follow_catalog(current.head.public_revision, event, now)
     except dynamo.STORE_ERRORS as error:
-        log.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
+        logger.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
     room_cache.forget_room(event_id)
 
 
@@ -168,7 +169,7 @@ def _join(
     check_work()
     arrival = _take_arrival(cached, user, opened_room, now)
     store.put_entry(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS)
-    log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
+    logger.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
     return JoinResult(_join_view(cached, arrival, now), is_new=True)
 

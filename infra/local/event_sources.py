@@ -7,7 +7,7 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from devtools.dynamodb.store import LocalStore
 from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
@@ -23,7 +23,7 @@ def create_poller(
 
 def _mapping(app: Chalice, function: str, feature: str, window_seconds: float) -> EventSourceMapping:
     def give_up(records: list[dict[str, Any]]) -> None:
-        log.warning("changes.given_up", function=function, table=feature, keys=[record["dynamodb"]["Keys"] for record in records])
+        logger.warning("changes.given_up", function=function, table=feature, keys=[record["dynamodb"]["Keys"] for record in records])
 
     return EventSourceMapping(
         name=f"{function}/{feature}",

@@ -5,7 +5,8 @@ from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig
 
-from chalicelib.foundation import clock, ids, log
+from chalicelib.foundation import clock, ids
+from chalicelib.foundation.log import logger
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.store import LocalStore
 
@@ -38,11 +39,11 @@ class Schedules:
             try:
                 handler(scheduled_event(), None)
             except Exception:
-                log.exception("schedule.failed")
+                logger.exception("schedule.failed")
         try:
             self._store.delete_expired_items()
         except StoreFailed:
-            log.exception("schedule.failed")
+            logger.exception("schedule.failed")
 
     def _run(self) -> None:
         """The first run starts at once, to finish the work of the last process."""

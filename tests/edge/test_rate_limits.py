@@ -288,7 +288,7 @@ class TestStore:
 class TestTelemetry:
     def test_refusals_are_counted_and_logged_once_without_the_address(self, api, time, monkeypatch):
         lines = []
-        monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append({"event": event, **details}))
+        monkeypatch.setattr(log.logger, "info", lambda event, /, **details: lines.append({"event": event, **details}))
         before = _counted("rate_limited")
         statuses(api, 15, source_ip=OFFICE)
         assert _counted("rate_limited") == before + 10
@@ -302,7 +302,7 @@ class TestTelemetry:
 
     def test_a_refusal_by_address_logs_the_network_of_ipv6(self, api, time, monkeypatch):
         lines = []
-        monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append(details))
+        monkeypatch.setattr(log.logger, "info", lambda event, /, **details: lines.append(details))
         with settings.override(address_factor=1):
             for number in range(9):
                 request_reservation(api, f"user-{number}", source_ip="2001:db8:1:2::9")

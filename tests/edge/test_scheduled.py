@@ -7,7 +7,8 @@ from chalice.app import Blueprint
 
 from chalicelib.edge import job_runs, scheduled
 from chalicelib.edge.scheduled import INTERVALS, scheduled_job
-from chalicelib.foundation import deadline, log
+from chalicelib.foundation import deadline
+from chalicelib.foundation.log import logger
 from infra.local.schedules import scheduled_event
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
@@ -31,14 +32,14 @@ def call(run, context=None):
 
 def test_a_job_returns_its_report_and_logs_it_under_its_name(monkeypatch):
     lines = []
-    monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append((event, details)))
+    monkeypatch.setattr(logger, "info", lambda event, extra: lines.append((event, extra)))
     assert call(lambda: {"released": 2}) == {"released": 2}
     assert lines == [("sweep.done", {"released": 2})]
 
 
 def test_a_failed_job_is_logged_and_raises_so_that_lambda_sees_it(monkeypatch):
     lines = []
-    monkeypatch.setattr(log, "exception", lines.append)
+    monkeypatch.setattr(logger, "exception", lines.append)
 
     def fail():
         raise ZeroDivisionError

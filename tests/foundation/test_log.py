@@ -1,20 +1,40 @@
-"""Metrics of a request or job whose threads count at once."""
+"""Log lines and metrics: what they contain, and that threads do not mix them up."""
 
+import ast
 import json
 import logging
+import re
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from contextvars import copy_context
+from functools import partial
 from threading import Thread
 
 import pytest
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from chalicelib.foundation import log
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.log import logger
 from infra.local.telemetry import WholeLines
+from tests.repository import PRODUCT
 
 TIMES = 20_000
 REQUESTS = 500
+
+
+def run_in_threads(functions: list[Callable[[], None]]) -> None:
+    """Run all functions at once, with many switches between them, and with the output of the local run."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with redirect_stdout(WholeLines(sys.stdout)):
+            threads = [Thread(target=function) for function in functions]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_counts_of_parallel_threads_are_complete(capsys):
@@ -22,37 +42,85 @@ def test_counts_of_parallel_threads_are_complete(capsys):
         for _ in range(TIMES):
             log.count("stripe_calls")
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with log.scope("job"):
-            threads = [Thread(target=copy_context().run, args=(count,)) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    with log.scope("job"):
+        run_in_threads([partial(copy_context().run, count) for _ in range(8)])
     [line] = [line for line in capsys.readouterr().out.splitlines() if "stripe_calls" in line]
     assert json.loads(line)["stripe_calls"] == [8 * TIMES]
 
 
-@pytest.mark.parametrize("trace_id", ["", "Root=1-2-3;Parent=4"])
-def test_a_line_is_as_powertools_would_write_it(monkeypatch, trace_id):
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace_id)
-    details = {
-        "request_id": "r",
-        "purchase_id": "01PURCHASE",
+def written_lines(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_line_has_the_event_its_details_and_the_request(capsys, monkeypatch):
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-2-3;Parent=4")
+    with log.scope("r-1"):
+        logger.info("order.paid", total_cents=5000, network=None, event_name='Nächte "Süd"', extra={"late": False})
+    (line,) = written_lines(capsys)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\+0000", line.pop("timestamp"))
+    assert line.pop("location").startswith("test_a_line_has_the_event_its_details_and_the_request:")
+    assert line == {
+        "level": "INFO",
+        "message": "order.paid",
+        "service": "fairgate",
+        "build": settings.DEVELOPMENT,
+        "request_id": "r-1",
+        "xray_trace_id": "1-2-3",
         "total_cents": 5000,
-        "late": False,
-        "network": None,
         "event_name": 'Nächte "Süd"',
+        "late": False,
     }
-    short, whole = (logging.LogRecord("fairgate", logging.INFO, "", 0, "order.paid", None, None) for _ in range(2))
-    short.line, whole.created, whole.msecs = details, short.created, short.msecs
-    vars(whole).update(details)
-    powertools = LambdaPowertoolsFormatter(utc=True, location=None, service="fairgate", build="development")
-    assert log._Formatter(utc=True, location=None).format(short) == powertools.format(whole)
+
+
+def test_an_error_is_logged_with_its_traceback(capsys):
+    try:
+        raise ZeroDivisionError("by zero")
+    except ZeroDivisionError:
+        logger.exception("sweep.failed")
+    (line,) = written_lines(capsys)
+    assert (line["level"], line["exception_name"]) == ("ERROR", "ZeroDivisionError")
+    assert "by zero" in line["exception"]
+
+
+def test_each_line_has_the_id_of_its_own_request(capsys):
+    def serve(request_id: str) -> None:
+        for _ in range(REQUESTS):
+            with log.scope(request_id):
+                logger.info("request.served", expected=request_id)
+                assert log.request_id() == request_id
+
+    run_in_threads([partial(serve, f"r-{number}") for number in range(8)])
+    lines = written_lines(capsys)
+    assert len(lines) == 8 * REQUESTS
+    assert all(line["request_id"] == line["expected"] for line in lines)
+
+
+def test_a_job_within_a_request_has_an_id_of_its_own(capsys):
+    with log.scope("request"):
+        with log.scope("job"):
+            logger.info("sweep.done")
+        logger.info("request.served")
+    logger.info("instance.idle")
+    assert [line.get("request_id") for line in written_lines(capsys)] == ["job", "request", None]
+    assert log.request_id() == ""
+
+
+def test_lines_go_where_a_command_redirects_its_output(capsys):
+    with redirect_stdout(sys.stderr):
+        logger.warning("report.late")
+    output = capsys.readouterr()
+    assert (output.out, json.loads(output.err)["message"]) == ("", "report.late")
+
+
+# Python refuses a detail that is named like an attribute of its records, and Powertools leaves out one that is named like its own fields.
+NOT_DETAILS = {*vars(logging.makeLogRecord({})), "message", "asctime", "level", "location", "timestamp", "service", "build", "request_id"}
+
+
+def test_no_detail_is_named_like_a_field_of_every_line():
+    for path in PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("logger.info", "logger.warning", "logger.exception"):
+                assert not NOT_DETAILS & {keyword.arg for keyword in node.keywords}, f"{path}:{node.lineno}"
 
 
 @pytest.fixture(autouse=True)
@@ -60,16 +128,12 @@ def _nothing_is_carried_along():
     log._carried.forget()
 
 
-def written_metrics(capsys) -> list[dict]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
 def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys):
     with log.scope("job"):
         log.count("orders_paid")
         log.count("tickets_issued", 2)
         log.count("cache_hit")
-    (line,) = written_metrics(capsys)
+    (line,) = written_lines(capsys)
     (directive,) = line.pop("_aws")["CloudWatchMetrics"]
     (dimensions,) = directive.pop("Dimensions")
     assert sorted(dimensions) == ["service", "stage"]
@@ -85,18 +149,8 @@ def test_requests_of_parallel_threads_write_all_their_metrics(capsys):
                 log.count("orders_paid")
                 log.count("tickets_issued", 2)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with redirect_stdout(WholeLines(sys.stdout)):  # as in the local run
-            threads = [Thread(target=serve) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    lines = written_metrics(capsys)
+    run_in_threads([serve] * 8)
+    lines = written_lines(capsys)
     dimensions = {(*sorted(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0]), line["service"], line["stage"]) for line in lines}
     assert dimensions == {("service", "stage", "fairgate", "test")}
     assert sum(sum(line["orders_paid"]) for line in lines) == 8 * REQUESTS
@@ -112,14 +166,14 @@ def test_counts_of_reads_wait_for_a_line_that_is_written_anyway(capsys):
         log.count("orders_paid")
     with log.scope("another"):
         log.count("orders_paid")
-    assert [line.get("cache_hit") for line in written_metrics(capsys)] == [[2], None]
+    assert [line.get("cache_hit") for line in written_lines(capsys)] == [[2], None]
 
 
 def test_the_metric_of_a_labelled_gauge_is_its_highest_value(capsys):
     with log.scope("read"):
         for event_id, length in (("e1", 3), ("e2", 9), ("e3", 4)):
             log.gauge("queue_length", length, event_id=event_id)
-    (line,) = written_metrics(capsys)
+    (line,) = written_lines(capsys)
     assert line["queue_length"] == [9]
 
 

@@ -5,7 +5,8 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import settings
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications import providers, service, ses_reports
 from chalicelib.notifications.service import MailDraft
@@ -44,7 +45,7 @@ def lines(monkeypatch) -> list[str]:
     """The log lines, with their details."""
     lines: list[str] = []
     for level in ("info", "warning"):
-        monkeypatch.setattr(log, level, lambda name, **details: lines.append(f"{name} {details}"))
+        monkeypatch.setattr(logger, level, lambda name, **details: lines.append(f"{name} {details}"))
     return lines
 
 

@@ -8,6 +8,7 @@ from chalicelib.addons.images import service
 from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, ids, log
+from chalicelib.foundation.log import logger
 
 bp = Blueprint(__name__)
 
@@ -36,5 +37,5 @@ def _stored_key(detail: dict[str, Any]) -> str | None:
     status = detail["scanResultDetails"]["scanResultStatus"]
     if status == _CLEAN:
         return key
-    log.warning("image.not_clean", key=key, status=status)
+    logger.warning("image.not_clean", key=key, status=status)
     return None

@@ -27,8 +27,9 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.foundation import ids, log
+from chalicelib.foundation import ids
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.parallel import call_each
 
 UPLOAD_SECONDS = 600
@@ -125,7 +126,7 @@ def process_upload(key: str, now: int) -> None:
         if refused.status >= 500 or isinstance(refused, CatalogChanging):
             raise
         outcome = UploadOutcome("refused", refused.code, refused.message, refused.details.get("reason"))
-        log.info("image.upload_refused", owner=name, upload_id=upload_id, error=refused.code)
+        logger.info("image.upload_refused", owner=name, upload_id=upload_id, error=refused.code)
     store.put(_outcome_key(owner, upload_id), msgspec.json.encode(outcome), "application/json")
     store.delete(key)
 
@@ -207,7 +208,7 @@ def _delete_image(image: StoredImage) -> None:
     try:
         call_each(store.delete, image.keys)
     except Exception as error:
-        log.warning("image.not_deleted", path=image.path, error=type(error).__name__)
+        logger.warning("image.not_deleted", path=image.path, error=type(error).__name__)
 
 
 def _outcome_key(owner: ImageOwner, upload_id: str) -> str:

@@ -16,7 +16,8 @@ from chalicelib.addons.messages.model import EventDetails, EventNotice, Mailing,
 from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import EventChanged
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation import deadline, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases import queries
@@ -74,7 +75,7 @@ def queue_mails(now: int) -> int:
         except Exception as error:
             if dynamo.is_unavailable(error):
                 raise
-            log.exception("event_notice.failed", event_id=event_id)
+            logger.exception("event_notice.failed", event_id=event_id)
             continue
         notices.append((event_id, portions))
     return tickets
@@ -125,7 +126,7 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[E
     if not store.save_notice(notice, after, now):
         return None, len(found)
     if position is None:
-        log.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
+        logger.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
     return after, len(found)
 
 

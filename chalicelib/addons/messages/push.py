@@ -22,6 +22,7 @@ from chalicelib.addons.messages import store
 from chalicelib.addons.messages.model import PushSubscription
 from chalicelib.foundation import clock, deadline, log, outbound_http, parallel, secret_settings, settings
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.outbound_http import DestinationRefused, SendFailed
 from chalicelib.notifications import delivery
 from chalicelib.notifications.delivery import Postponed
@@ -103,7 +104,7 @@ def send_due(compose: Compose, now: int) -> None:
             due.sort(key=lambda entry: (entry[1].attempts, entry[1].kind == "place_drawn"))
             parallel.call_each(lambda entry: attempt(*entry), due)
     except Exception:
-        log.exception("push.failed")
+        logger.exception("push.failed")
 
 
 def _attempt(notification: Notification, compose: Compose, now: int, unanswered: dict[str, int]) -> None:
@@ -115,7 +116,7 @@ def _attempt(notification: Notification, compose: Compose, now: int, unanswered:
     except Postponed as postponed:
         store.put_push(replace(notification, next_at=postponed.until))
     except Exception:
-        log.exception("push.failed", event_id=notification.event_id, kind=notification.kind)
+        logger.exception("push.failed", event_id=notification.event_id, kind=notification.kind)
 
 
 def _send(notification: Notification, message: PushMessage, now: int, unanswered: dict[str, int]) -> None:
@@ -150,7 +151,7 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
         log.count("pushes_sent")
         return
     log.count("pushes_failed")
-    log.info("push.refused", event_id=notification.event_id, kind=notification.kind, error=failure)
+    logger.info("push.refused", event_id=notification.event_id, kind=notification.kind, error=failure)
     if status in GONE:
         message.forget()
     elif _is_temporary(status) and notification.attempts + 1 < delivery.MAX_ATTEMPTS:

@@ -13,7 +13,8 @@ from chalicelib.changes.model import (
     TicketVoided,
     WaitlistOffered,
 )
-from chalicelib.foundation import clock, log
+from chalicelib.foundation import clock
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.model import EVENT_CANCELLED
@@ -38,7 +39,7 @@ def follow(changes: Sequence[Change]) -> None:
             if change.at >= oldest:
                 outbox.queue_notification(notification)
             else:
-                log.info("notification.too_old", kind=notification.kind, subject_id=notification.subject_id)
+                logger.info("notification.too_old", kind=notification.kind, subject_id=notification.subject_id)
 
 
 def _notifications(change: Change) -> Iterator[Notification]:

@@ -20,7 +20,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log
+from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
@@ -62,7 +62,7 @@ def list_open_notices() -> list[EventNotice]:
         try:
             notices.append(_notice(row))
         except msgspec.MsgspecError:
-            log.exception("event_notice.unreadable", event_id=row.event_id)
+            logger.exception("event_notice.unreadable", event_id=row.event_id)
     return [notice for notice in notices if not notice.has_ended]
 
 
@@ -144,7 +144,7 @@ def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
         try:
             due.append((row.event_id, msgspec.json.decode(row.content, type=Notification)))
         except msgspec.DecodeError:  # another version wrote it; it must not hold up the others
-            log.exception("push.not_read", key=row.event_id)
+            logger.exception("push.not_read", key=row.event_id)
             take_push(row.event_id)
     return due
 

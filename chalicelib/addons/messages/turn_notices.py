@@ -18,8 +18,9 @@ from chalicelib.addons.messages.model import Place, PushSubscription, TurnNotAhe
 from chalicelib.addons.messages.store import Lane
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import deadline, log, parallel, settings
+from chalicelib.foundation import deadline, parallel, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import outbox
 from chalicelib.notifications.delivery import Postponed
@@ -217,7 +218,7 @@ def _logged_errors(event_id: str | None = None) -> Iterator[None]:
     except NotFound:
         pass
     except Exception:
-        log.exception("turn_notice.failed", event_id=event_id)
+        logger.exception("turn_notice.failed", event_id=event_id)
 
 
 def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:

@@ -7,6 +7,7 @@ from chalice.app import Blueprint
 from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, ids, log
+from chalicelib.foundation.log import logger
 
 bp = Blueprint(__name__)
 
@@ -20,7 +21,7 @@ def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
 
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):
         attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))
-        log.info("send_webhooks.done", attempts=attempts)
+        logger.info("send_webhooks.done", attempts=attempts)
     return {"batchItemFailures": []}
 
 

@@ -28,6 +28,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
 )
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, deadline, log, outbound_http, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 
 MAX_AT_ONCE = 32  # parallel attempts of a run
@@ -213,4 +214,4 @@ def _record_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: b
             run.failures = MAX_FAILURES
             reason: DisabledReason = "gone" if is_gone else "failing"
             endpoints.disable_endpoint(run.endpoint, reason, claimed.message.event_id, now)
-            log.warning("outgoing_webhooks.endpoint_disabled", endpoint_id=run.endpoint.id, reason=reason)
+            logger.warning("outgoing_webhooks.endpoint_disabled", endpoint_id=run.endpoint.id, reason=reason)

@@ -28,6 +28,7 @@ from chalicelib.changes.model import BuyerErased, Change, OrderMoved, OrderPaid,
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.foundation import log, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets.model import Ticket, number_prefix, order_key, read_code, read_order_key, ticket_id
@@ -84,7 +85,7 @@ def _try_chunk(generation: int, orders: Sequence[Order], retry: Callable[[Callab
         if len(orders) > 1:
             return sum(_try_chunk(generation, [order], retry) for order in orders)
         [(event_id, order_id)] = orders
-        log.exception("project_reports.order_not_indexed", event_id=event_id, order_id=order_id)
+        logger.exception("project_reports.order_not_indexed", event_id=event_id, order_id=order_id)
         log.count("orders_not_indexed")
         return 1
     return 0

@@ -19,8 +19,9 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, ids, log, settings
+from chalicelib.foundation import deadline, ids, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
@@ -68,7 +69,7 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
         except dynamo.STORE_ERRORS:
             raise
         except Exception:
-            log.exception("waitlist.event_failed", event_id=line.event_id)
+            logger.exception("waitlist.event_failed", event_id=line.event_id)
             continue
         total.offered, total.ended = total.offered + report.offered, total.ended + report.ended
         total.deferred += report.deferred
@@ -301,7 +302,7 @@ class _Pass:
                 self.is_stopped = True
                 return False
             except (NotEnoughTickets, SalePaused) as refusal:
-                log.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
+                logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
                 self.is_stopped = True
                 return False
             self.report.offered += 1

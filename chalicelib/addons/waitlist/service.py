@@ -31,6 +31,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
@@ -126,7 +127,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     if not_kept:
         kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
     log.count("waitlist_joins")
-    log.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
+    logger.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
     return JoinedEntry(_own_entry(entry, now), is_new=True, has_left_before=before is not None)
 
 

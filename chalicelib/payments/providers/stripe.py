@@ -15,6 +15,7 @@ import msgspec
 from chalicelib.foundation import log, secret_settings, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.log import logger
 from chalicelib.payments.model import (
     CheckoutPage,
     OwnPage,
@@ -180,7 +181,7 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
     try:
         return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params))))
     except stripe.InvalidRequestError as error:
-        log.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
+        logger.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
             provider="stripe",
             id=None,
@@ -313,7 +314,7 @@ def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str
     try:
         return call(operation)
     except stripe.InvalidRequestError as error:
-        log.exception("stripe.opening_refused", code=error.code, param=error.param)
+        logger.exception("stripe.opening_refused", code=error.code, param=error.param)
         raise PriceMismatch() from error
 
 
@@ -338,14 +339,14 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     except stripe.InvalidRequestError:
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:  # nobody can pay until the key is replaced
-        log.exception("stripe.key_refused")
+        logger.exception("stripe.key_refused")
         raise ProviderUnavailable() from error
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
         # APIError: a 5xx, or an idempotency key that another of our calls is using right now.
-        log.warning("stripe.unavailable", error=type(error).__name__)
+        logger.warning("stripe.unavailable", error=type(error).__name__)
         raise ProviderUnavailable() from error
     except DeadlineExceeded as error:
-        log.warning("stripe.no_time_left")
+        logger.warning("stripe.no_time_left")
         raise ProviderUnavailable() from error
     as_json: dict[str, Any] = stripe_object.to_dict()
     return as_json
