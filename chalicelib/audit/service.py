@@ -8,7 +8,6 @@ import msgspec
 from chalicelib.audit import store
 from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChange
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge.cursors import MAX_PAGE_BYTES
 from chalicelib.foundation import clock, ids, log
 
 UNKNOWN = "unknown"  # replaces an empty actor, because an index key cannot be an empty string
@@ -58,6 +57,8 @@ def search_entries(wanted: AuditFilter, limit: int, before: str | None = None) -
     A page ends early after MAX_ROWS_READ rows or MAX_PAGE_BYTES, and its `next_before` says where to continue. The list is strongly
     consistent only if the filter names a subject.
     """
+    from chalicelib.edge.cursors import MAX_PAGE_BYTES
+
     found: list[tuple[AuditEntry, str]] = []
     size = 0
     for read, (entry, position) in enumerate(store.query(wanted, before), start=1):

@@ -176,7 +176,7 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
     if bodies is None or changes is None:
         return None
     with _without_garbage_collection():
-        entries = msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent)
+        entries = _unpack(bodies)
         # The log also has bootstrap events that were paused, and stopped promoters. Their flags are in `live`.
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
         tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier)}
@@ -187,7 +187,7 @@ def _load_served(head: CatalogHead) -> VersionContent:
     """Load the content of the served version from its copy, or from the version itself, whose parts have one key, if there is no copy."""
     parts = {_copy_key(head.version, index): head.version for index in range(head.copied_parts)}
     bodies = _read_numbered("part", parts)
-    return msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent) if bodies else load_content(head.version)
+    return _unpack(bodies) if bodies else load_content(head.version)
 
 
 def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None:
@@ -476,6 +476,10 @@ def _copy_key(version: int, index: int) -> str:
 
 def _pack(content: VersionContent | LoggedChange) -> bytes:
     return zlib.compress(msgspec.json.encode(content))
+
+
+def _unpack(bodies: Iterable[bytes]) -> VersionContent:
+    return msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent)
 
 
 def _sort_key(version: int) -> str:

@@ -378,7 +378,7 @@ def test_tickets_can_be_chosen_before_the_api_has_answered(new_buyer, events):
     ("name", "path", "trips"), [("storefront", "/", 2), ("event", "/events/{}", 2), ("waiting room", "/events/{}/line", 3)]
 )
 def test_on_a_slow_network_pages_can_be_used_after_few_trips_and_bytes(new_buyer, origin, events, name, path, trips):
-    """`bench.pages --slow-network` measures the time. It is at least that of the requests that wait for each other, and of all bytes."""
+    """`bench.pages --slow-network` measures the time. A page needs at least the time of its dependent requests and of its bytes."""
     page = new_buyer(locale="es-ES").page  # the larger language
     devtools = page.context.new_cdp_session(page)
     causes: dict[str, str] = {}  # the address of a request -> what has caused it
