@@ -116,8 +116,18 @@ class _StdoutHandler(StreamHandler[TextIO]):
 logger = Logger(service=SERVICE, logger_handler=_StdoutHandler(), utc=True, build=settings.build())
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
-_caller_address: ContextVar[Callable[[], str | None] | None] = ContextVar("caller_address", default=None)
-_pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
+
+class _Scope:
+    """What is known about the request or job that runs now, and its metrics so far."""
+
+    __slots__ = ("caller_address", "pending", "request_id")
+
+    def __init__(self, request_id: str, caller_address: Callable[[], str | None] | None) -> None:
+        self.request_id, self.caller_address = request_id, caller_address
+        self.pending: dict[str, float] = {}
+
+
+_scope: ContextVar[_Scope | None] = ContextVar("scope", default=None)
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> the value that was set last
 
@@ -130,12 +140,13 @@ def count(name: str, amount: float = 1) -> None:
     """Add to a counter; `name` is a key of COUNTERS."""
     if name not in COUNTERS:
         raise KeyError(name)
-    pending = _pending.get()
-    with _totals.lock:  # the local runtime has several threads, and the threads of a request or job share `pending`
+    current = _scope.get()
+    with _totals.lock:  # the local runtime has several threads, and the threads of a request or job share its scope
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
-        waiting = _carried.entries if name in _CARRIED_ALONG else pending
-        if waiting is not None:
-            waiting[name] = waiting.get(name, 0) + amount
+        if name in _CARRIED_ALONG:
+            _carried.entries[name] = _carried.entries.get(name, 0) + amount
+        elif current is not None:
+            current.pending[name] = current.pending.get(name, 0) + amount
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
@@ -145,8 +156,9 @@ def gauge(name: str, value: float, /, **labels: str) -> None:
     """
     names = GAUGES[name][1]
     _gauges.entries[name, tuple(labels[label] for label in names)] = value
-    pending = _pending.get()
-    if pending is not None:
+    current = _scope.get()
+    if current is not None:
+        pending = current.pending
         pending[name] = max(value, pending[name]) if names and name in pending else value
 
 
@@ -166,29 +178,28 @@ def scope(request_id: str, caller_address: Callable[[], str | None] | None = Non
 
     `caller_address` returns the IP address that the request came from; it is called only if the address is needed.
     """
-    pending: dict[str, float] = {}
-    outer_id = logger.thread_safe_get_current_keys().get("request_id")
+    outer, current = _scope.get(), _Scope(request_id, caller_address)
+    token = _scope.set(current)
     logger.thread_safe_append_keys(request_id=request_id)
-    address_token, pending_token = _caller_address.set(caller_address), _pending.set(pending)
     try:
         yield
     finally:
-        _pending.reset(pending_token)
-        _caller_address.reset(address_token)
-        logger.thread_safe_append_keys(request_id=outer_id)
-        if pending:
-            _flush(pending)
+        _scope.reset(token)
+        logger.thread_safe_append_keys(request_id=outer.request_id if outer is not None else None)
+        if current.pending:
+            _flush(current.pending)
 
 
 def request_id() -> str:
     """Return the request id of the current scope. Outside of a scope, returns an empty string."""
-    return logger.thread_safe_get_current_keys().get("request_id") or ""
+    current = _scope.get()
+    return current.request_id if current is not None else ""
 
 
 def caller_address() -> str | None:
     """Return the IP address that the current request came from. Returns None in a job or command."""
-    find = _caller_address.get()
-    return find() if find is not None else None
+    current = _scope.get()
+    return current.caller_address() if current is not None and current.caller_address is not None else None
 
 
 def _flush(values: dict[str, float]) -> None:

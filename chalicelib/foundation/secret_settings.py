@@ -109,7 +109,12 @@ def _parse_keys(variable: str, text: str) -> dict[str, str]:
 
 def derived_key(purpose: str) -> bytes:
     """Derive a key of 32 bytes from `jwt_secret` for one purpose, so that its signatures are never valid for another purpose."""
-    return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
+    return _derive_key(secret("jwt_secret"), purpose)
+
+
+@lru_cache(maxsize=64)  # more than there are purposes
+def _derive_key(secret: str, purpose: str) -> bytes:
+    return hmac.digest(secret.encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
 def _load() -> msgspec.Struct:
