@@ -117,6 +117,7 @@ KEPT_RESULTS = {
     "_quota",
     "position",
     "_environment",
+    "_derive_key",
     "enabled",
     "tls_context",
     "declared_fields",
