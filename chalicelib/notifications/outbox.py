@@ -106,12 +106,12 @@ def encode_mail(message: MailMessage) -> EncodedMail:
     sender = settings.current().mail_from
     address = parseaddr(sender)[1]
     mail = EmailMessage(policy=policy.SMTP)
-    mail["From"], mail["To"], mail["Subject"] = sender, message.to, message.subject
+    mail["From"], mail["To"], mail["Subject"] = sender, _literal(message.to), _literal(message.subject)
     mail["Date"] = formatdate(clock.now())
     mail["Message-ID"] = _message_id(message, address.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
     for name, value in message.headers.items():
-        mail[name] = value
+        mail[name] = _literal(value)
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")
     html = mail.get_payload()[1]  # type: ignore[index]
@@ -127,6 +127,15 @@ def encode_mail(message: MailMessage) -> EncodedMail:
         if attachment.content_id is None:
             mail.add_attachment(attachment.content, main, subtype, filename=attachment.name)
     return EncodedMail(address, message.to, mail.as_bytes(), message.notification_id)
+
+
+def _literal(text: str) -> str:
+    """Return a header's text so that Python's email package does not decode any part of it.
+
+    The package decodes encoded words (RFC 2047) such as `=?utf-8?q?=0D=0ABcc:...?=` even in a text that a program assigns. The name of an
+    event could then add headers or a whole body to an email. The address of the recipient on the envelope stays unchanged.
+    """
+    return text.replace("=?", "= ?")
 
 
 def _message_id(message: MailMessage, domain: str) -> str:

@@ -97,6 +97,32 @@ def test_the_email_names_the_seller_who_also_gets_the_replies(post, api, time):
     assert "do not reply" in of_the_shop.get_body(("plain",)).get_content()
 
 
+@pytest.mark.parametrize("hidden", ["=0D=0ABcc:_eve=40example.com=0D=0A=0D=0AYour_account_is_locked", "=E2=80=AEdekcol", "Locked"])
+def test_an_encoded_word_in_a_name_is_text_and_no_part_of_the_email(post, api, time, hidden):
+    """Python's email package decodes what RFC 2047 calls an encoded word, even in a text that a program assigns."""
+    name = f"Jazz =?utf-8?q?{hidden}?="
+    event_id = builders.create_event(api, name)
+    buy(api, (event_id, builders.create_tier(api, event_id)))
+    [mail] = post.deliver()
+    [sent] = post.provider.mails
+    assert mail["Subject"] == f"Your tickets for {name.replace('=?', '= ?')}"
+    assert (mail["To"], mail["Bcc"], sent.to) == ("ada@home.test", None, "ada@home.test")
+    assert name in mail.get_body(("plain",)).get_content()
+
+
+def test_an_encoded_word_in_an_address_adds_neither_a_line_nor_a_person(post, api, time):
+    shop = builders.create_promoted_shop("nora")
+    profile = {"name": "Nora", "email": "=?utf-8?q?eve=40example.com=2C?=@nora.test", "verified": True}
+    assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+    address = "=?utf-8?q?a=0D=0ABcc?=@home.test"
+    buy(api, shop, customer_email=address)
+    [mail] = post.deliver()
+    [sent] = post.provider.mails
+    assert sent.to == address
+    assert mail["Bcc"] is None
+    assert b"eve@example.com" not in sent.raw
+
+
 def test_changes_repeated_or_reordered_are_announced_once(post, api, time):
     shop = builders.create_shop(api)
     for user in ("ada", "bob"):
