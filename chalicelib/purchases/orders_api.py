@@ -270,7 +270,7 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
     else:
         link = mails.get_link(body.token, ("find_tickets",), request.now)
         data_token = mails.exchange_link(link, "own_data", request.now)
-        found = queries.list_tickets_of_address(link.email)[:MAX_PAGE]
+        found = queries.list_tickets_of_address(link.email)
     snapshot = catalog.snapshot()
     ticket_views = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
     return Reply(FoundTicketsView(ticket_views, data_token, _list_returnable(found, request.now)))

@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 
-MAX_OF_ADDRESS = 50  # tickets
+MAX_OF_ADDRESS = 100  # tickets
 MAX_IDS_OF_ADDRESS = 1000  # purchases and received tickets, including unpaid checkouts
 
 
@@ -130,14 +130,17 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 def list_tickets_of_address(email: str) -> list[Ticket]:
     """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
 
-    Stops at MAX_OF_ADDRESS tickets. Unpaid checkouts do not count, because anybody can enter somebody else's address at a checkout.
+    Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count, and free tickets are left out first, because anybody can enter
+    somebody else's address at a checkout. Otherwise, a stranger's free orders would hide the tickets that the owner has paid for.
     """
     ids, found = store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS), list[Ticket]()
     for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
         found += list_tickets_of_ids(ids[begin : begin + dynamo.MAX_BATCH_GET])
-        if len(found) >= MAX_OF_ADDRESS:
+        found.sort(key=lambda ticket: ticket.price_cents == 0)  # a stable sort, so the newest order still comes first among equals
+        found = found[:MAX_OF_ADDRESS]
+        if len(found) == MAX_OF_ADDRESS and found[-1].price_cents > 0:
             break
-    return found
+    return sorted(found, key=lambda ticket: _page_order(ticket.id))
 
 
 def has_paid_order(email: str) -> bool:

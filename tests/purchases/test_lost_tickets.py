@@ -65,6 +65,16 @@ def test_unpaid_checkouts_with_an_address_hide_no_tickets_of_its_owner(api, shop
     assert find(api, mailbox) == [f"{paid}-1"]
 
 
+def test_free_tickets_with_an_address_hide_no_tickets_that_its_owner_paid_for(api, shop, mailbox):  # noqa: F811
+    paid = buy(api, shop, "guest-1")
+    free = builders.create_shop(api, price_cents=0, capacity=200)
+    others = [buy(api, free, f"stranger-{number}", quantity=4) for number in range(26)]
+    found = find(api, mailbox)
+    assert len(found) == 100
+    assert found[-1] == f"{paid}-1"  # the newest order still comes first
+    assert found[0] == f"{others[-1]}-1"
+
+
 @pytest.mark.parametrize("address", ["call/+1-555-0100<ada@example.com>", "ada@example.com\n", "\U0001f600" * 252 + "@x", "ada@home"])
 def test_a_checkout_takes_only_addresses_that_an_account_could_have(api, shop, address):
     reserved = builders.reserve(api, "guest-1", *shop).json["id"]
