@@ -4,6 +4,7 @@ The same content and time always give the same bytes: the only time in the file 
 """
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from threading import Lock
 from typing import Literal
@@ -133,12 +134,21 @@ def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
             lines.append(line)
         line = word
         while len(line) > 1 and _width(line, cell) > width:  # a word that is longer than a line
-            fitting = len(line) - 1
-            while fitting > 1 and _width(line[:fitting], cell) > width:
-                fitting -= 1
+            fitting = _fitting_length(line, cell, width)
             lines.append(line[:fitting])
             line = line[fitting:]
     return [*lines, line] if line else lines
+
+
+def _fitting_length(text: str, cell: Cell, width: float) -> int:
+    """Return how many characters of a text fit into the width, at least one.
+
+    Measures few and short beginnings of the text: strangers choose the names on tickets, which can be one word of 500 characters.
+    """
+    longest = 16
+    while longest < len(text) and _width(text[:longest], cell) <= width:
+        longest *= 2
+    return max(1, bisect_right(range(1, min(longest, len(text))), width, key=lambda length: _width(text[:length], cell)))
 
 
 def _width(text: str, cell: Cell) -> float:

@@ -1,8 +1,12 @@
 """Pages are written by many threads at once: mails are composed so."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
-from chalicelib.addons.documents.pages import Cell, Pages
+import pytest
+
+from chalicelib.addons.documents import fonts
+from chalicelib.addons.documents.pages import LEFT, Cell, Pages, _lines, _width
 
 LETTERS = "".join(map(chr, range(0xC0, 0x17F)))
 
@@ -17,3 +21,27 @@ def test_documents_written_in_parallel_equal_those_in_sequence():
     numbers = [number % 40 for number in range(64)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(write, numbers)) == [write(number) for number in numbers]
+
+
+@pytest.mark.parametrize("word", ["W", "i", "a\u6f22"])
+def test_a_long_word_takes_no_more_work_than_other_texts_of_its_length(monkeypatch, word):
+    """A buyer's name may be one word of 500 characters, and each buyer may ask for such tickets again and again."""
+    measured: list[int] = []
+    width = fonts.width
+    monkeypatch.setattr(fonts, "width", lambda text, *font: measured.append(len(text)) or width(text, *font))
+    text = (word * 500)[:500]
+    pages = Pages("Long", "en", 1_780_315_200)
+    pages.write(Cell(text, left=300, max_lines=2))
+    assert sum(measured) < 20 * len(text)
+    pages.write(Cell(text[:90], left=300))
+    assert pages.finish().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("width", [1, 7, 60, 200, 483])
+def test_a_line_of_a_long_word_is_as_long_as_fits(width):
+    cell = Cell("Wi\u6f22" * 40, right=LEFT + width)
+    lines = _lines(cell)
+    assert "".join(lines) == cell.text
+    for line, following in pairwise(lines):
+        assert len(line) == 1 or _width(line, cell) <= width
+        assert _width(line + following[0], cell) > width
