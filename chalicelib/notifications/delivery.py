@@ -118,6 +118,9 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
     claimed = store.claim(notification, now + CLAIM_SECONDS, now)
     if claimed is None:
         return "claimed"
+    if claimed.attempts > MAX_ATTEMPTS:  # every attempt that ends is counted by `_fail`, so this email has stopped its runs
+        _give_up(claimed, f"{NOT_COMPOSED}the run did not end")
+        return "failed"
     try:
         return _send(claimed, provider, compose)
     except ProviderBusy as error:

@@ -22,6 +22,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyPr
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
+from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
 
 LANES = 4  # of the index `due`, and of each event
@@ -149,9 +150,19 @@ def find_notification(notification_id: str) -> Notification | None:
 
 
 def load_notifications(ids: Iterable[str]) -> list[Notification]:
-    """Load the notifications that exist for these ids, in no particular order. The read is strongly consistent."""
+    """Load the notifications that exist for these ids, in no particular order. The read is strongly consistent.
+
+    A notification that cannot be decoded is skipped, because it must not stop the others. It stays queued, so that the version that wrote
+    it can send it.
+    """
     keys = [{"id": {"S": notification_id}} for notification_id in ids]
-    return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
+    found = []
+    for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True):
+        try:
+            found.append(_notification(NotificationRow.from_raw_data(item)))
+        except (msgspec.MsgspecError, ValueError):
+            logger.exception("notification.not_readable", notification_id=item["id"]["S"])
+    return found
 
 
 def query_queued(until: int, limit: int) -> list[Due]:

@@ -11,7 +11,7 @@ from chalicelib.foundation import log, settings
 from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
-from chalicelib.notifications.store import list_problem_notifications, query_queued
+from chalicelib.notifications.store import NotificationRow, list_event_notifications, list_problem_notifications, query_queued
 from tests.notifications.fake_provider import FakeProvider
 
 
@@ -220,6 +220,35 @@ def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provi
 
     assert (send(compose_some).sent, statuses("ada", "bob")) == (1, ["queued", "sent"])
     assert outbox.get_notification("order_confirmed.p-ada.1").failure == "not composed: ValueError"
+
+
+def test_a_mail_that_stops_its_run_again_and_again_is_given_up(store, time, provider):
+    queue(time.now, "ada")
+    crashes: list[str] = []
+
+    def crash(notification):
+        crashes.append(notification.id)
+        raise KeyboardInterrupt
+
+    for _ in range(delivery.MAX_ATTEMPTS):
+        with pytest.raises(KeyboardInterrupt):
+            send(crash)
+        time.advance(delivery.CLAIM_SECONDS)
+    queue(time.now, "bob")
+    assert (send(compose).failed, provider.ids) == (1, ["order_confirmed.p-bob.1"])
+    given_up = outbox.get_notification("order_confirmed.p-ada.1")
+    assert (given_up.status, given_up.failure) == ("failed", "not composed: the run did not end")
+    assert len(crashes) == delivery.MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("broken", [{"facts": "{"}, {"facts": "[]"}])
+def test_a_mail_that_cannot_be_read_keeps_no_other_from_being_sent(store, time, provider, broken):
+    queue(time.now, "ada", "bob")
+    dynamo.update_if(NotificationRow("order_confirmed.p-ada.1"), broken, "attribute_exists(id)")
+    assert (send().sent, provider.ids) == (1, ["order_confirmed.p-bob.1"])
+    assert query_queued(time.now, 10)[0].id == "order_confirmed.p-ada.1"  # it still counts as late
+    found, _ = list_event_notifications("e", 10, None)
+    assert [notification.user_id for notification in found] == ["bob"]
 
 
 def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, provider):
