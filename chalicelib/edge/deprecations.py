@@ -79,7 +79,7 @@ def with_new_names(raw: bytes, shape: Any) -> bytes:
     names = BODIES.get(getattr(shape, "__name__", ""))
     if names is None or not any(old.encode() in raw for old in names.values()):
         return raw
-    with suppress(msgspec.DecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # `parse_json` then refuses the JSON
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         new_names = {old: new for new, old in names.items() if new not in fields}
         return msgspec.json.encode({new_names.get(name, name): value for name, value in fields.items()})
