@@ -106,7 +106,7 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[PromotersView]:
     """List promoters.
 
-    Only admins see locked promoters, so a page for others may have fewer than `limit` promoters.
+    Only admins see locked promoters, so a page for others may have fewer than `limit` promoters. A page of long profiles is shorter too.
     """
     is_admin = request.identity is not None and "admin" in request.identity.roles
     if not query.verified and not is_admin:
@@ -115,8 +115,11 @@ def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[Prom
     found = profiles.list_promoters(state, query.limit + 1, _after(query.cursor, _ID))
     shown = found[: query.limit]
     next_cursor = cursors.encode(shown[-1].id) if len(found) > query.limit else None
-    visible = [promoter for promoter in shown if is_admin or service.is_public(promoter)]
-    return Reply(PromotersView([promoter_view(promoter) for promoter in visible], next_cursor))
+    visible = [promoter_view(promoter) for promoter in shown if is_admin or service.is_public(promoter)]
+    fitting, _ = cursors.fit_page((((view.id,), view) for view in visible), None)
+    if len(fitting) < len(visible):
+        next_cursor = cursors.encode(fitting[-1].id)
+    return Reply(PromotersView(fitting, next_cursor))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}", access="public")

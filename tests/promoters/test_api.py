@@ -46,6 +46,23 @@ def test_a_change_of_an_outdated_version_is_refused(api, promoter):
     assert put(api, promoter, description="Quiet nights.").status == 200, "without a version any will do"
 
 
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_page_of_long_profiles_fits_into_a_reply(api, time, verified):
+    """Lambda returns at most 6 MB, and anybody can register as a promoter with a long profile, which admins list to verify it."""
+    texts = {"description": "\U0001f600" * 10_000, "policies": "\U0001f600" * 2000}
+    ids = [f"p-{number:03}" for number in range(50)]
+    for promoter_id in ids:
+        assert put(api, builders.admin_token(), promoter_id, verified=verified, **texts).status == 200
+    found, cursor = [], ""
+    while cursor is not None:
+        query = {"limit": 200, "verified": str(verified).lower(), **({"cursor": cursor} if cursor else {})}
+        page = api.get("/promoters", query=query, token=builders.admin_token())
+        assert len(page.body) < 1_000_000
+        found += [promoter["id"] for promoter in page.json["promoters"]]
+        cursor = page.json["next_cursor"]
+    assert found == ids
+
+
 def test_one_of_two_simultaneous_changes_is_refused(threaded_store, api, promoter):
     replies = []
     threads = [
