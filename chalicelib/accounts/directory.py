@@ -14,7 +14,7 @@ from chalicelib.edge.auth import Role
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 30  # a change of a promoter may collide with every change of the catalog
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 

@@ -262,7 +262,8 @@ class CatalogHead(Struct, frozen=True):
 
     `public_revision` is the last revision that changed more than drafts. Each revision after `logged_since` has its entries in the log of
     changes. The stored snapshot, if there is one (`snapshot` is its number), has the entries of `snapshot_revision` in `snapshot_parts`
-    parts. The served version, if it is large, has a copy in `copied_parts` parts.
+    parts. The served version, if it is large, has a copy in `copied_parts` parts. The snapshot, and every catalog with the same number of
+    `invalidations`, has the entries as they were at the last invalidation or later.
     """
 
     version: int = 0
@@ -276,6 +277,7 @@ class CatalogHead(Struct, frozen=True):
     snapshot_revision: int = 0
     snapshot_parts: int = 0
     copied_parts: int = 0
+    invalidations: int = 0
 
     def next(self, *, changes_only_drafts: bool = False) -> Self:
         """Return the head of the next revision."""

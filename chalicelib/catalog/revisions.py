@@ -7,7 +7,7 @@ they have seen; the change is then refused if the entry has changed since.
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from msgspec import Struct, UnsetType
@@ -99,19 +99,30 @@ def commit(build: Callable[[Catalog], CatalogChange[T]], *, is_urgent: bool = Fa
 
     Returns the catalog with the change, and the result of the change. Raises CatalogChanging if all attempts conflict.
     """
-    for attempt in range(MAX_URGENT_ATTEMPTS if is_urgent else MAX_ATTEMPTS):
-        if attempt:
-            deadline.wait(random.uniform(*PAUSE_SECONDS) * (1 if is_urgent else attempt))
+    for _ in _attempts(is_urgent=is_urgent):
         try:
             return _try_commit(build)
         except dynamo.TransactionCanceled:
             continue
-    raise CatalogChanging(retry_after_seconds=1)
+    raise AssertionError("_attempts ends with an exception")
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
-    """Make all instances reload the catalog from its entries: this one immediately, the others when they next read the head."""
-    dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
+    """Make all instances reload the catalog as its entries are now: this one immediately, the others when they next read the head.
+
+    If the catalog is large, this call reads the entries and writes a snapshot for all instances: hundreds that read all entries from their
+    one key would keep each other, and the next snapshot, waiting for many minutes. Raises CatalogChanging if all attempts conflict.
+    """
+    head = store.read_head()
+    catalog = store.load_live(head)
+    snapshot = store.write_snapshot_parts(catalog) if store.has_snapshots(catalog) else None
+    entry = audit.entry_item("catalog", "catalog.invalidated", actor, now, {})
+    for _ in _attempts(is_urgent=True):
+        try:
+            dynamo.transact([*([store.increment_revision_item()] if snapshot is None else store.invalidation_items(head, snapshot)), entry])
+            break
+        except dynamo.TransactionCanceled:
+            head = store.read_head()
     snapshots.invalidate()
     invalidate_figures()
 
@@ -139,6 +150,15 @@ def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[ob
     """Map each changed field, except `version` and `updated_at`, to its old and new values."""
     old, new = asdict(before), asdict(after)
     return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
+
+
+def _attempts(*, is_urgent: bool) -> Iterator[None]:
+    """Yield once for each attempt at a change, and wait in between. Raises CatalogChanging after the last attempt."""
+    for attempt in range(MAX_URGENT_ATTEMPTS if is_urgent else MAX_ATTEMPTS):
+        if attempt:
+            deadline.wait(random.uniform(*PAUSE_SECONDS) * (1 if is_urgent else attempt))
+        yield
+    raise CatalogChanging(retry_after_seconds=1)
 
 
 def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:

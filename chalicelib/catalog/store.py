@@ -77,6 +77,7 @@ class CatalogRow(dynamo.Table):
     snapshot = NumberAttribute(null=True)
     snapshot_revision = NumberAttribute(null=True)
     snapshot_parts = NumberAttribute(null=True)
+    invalidations = NumberAttribute(null=True)
     copied_version = NumberAttribute(null=True)  # the latest version with a copy, even if it has no parts
     copied_parts = NumberAttribute(null=True)
 
@@ -108,7 +109,8 @@ def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:
 
     If few changes were made since the `known` catalog, only these changes are read.
     """
-    if known is not None and known.version == head.version and head.revision - known.revision <= MAX_CHANGES:
+    is_current = known is not None and (known.version, known.head.invalidations) == (head.version, head.invalidations)
+    if known is not None and is_current and head.revision - known.revision <= MAX_CHANGES:
         if known.revision == head.revision:
             return known
         changes = _load_changes(known.revision, head)
@@ -222,21 +224,38 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def is_snapshot_due(head: CatalogHead, catalog: Catalog) -> bool:
     """Return whether the catalog is large, and new instances would have to read many changes, or could not use the snapshot."""
+    is_old = head.snapshot_revision < head.logged_since or head.revision - head.snapshot_revision > MAX_CHANGES_SINCE_SNAPSHOT
+    return is_old and has_snapshots(catalog)
+
+
+def has_snapshots(catalog: Catalog) -> bool:
+    """Return whether the catalog is large enough for snapshots."""
     entries: list[Event | Tier] = [*catalog.events.values(), *catalog.tiers.values()]
-    is_large = sum(entry.managed_by == "api" for entry in entries) >= MIN_SNAPSHOT_ENTRIES
-    return is_large and (head.snapshot_revision < head.logged_since or head.revision - head.snapshot_revision > MAX_CHANGES_SINCE_SNAPSHOT)
+    return sum(entry.managed_by == "api" for entry in entries) >= MIN_SNAPSHOT_ENTRIES
 
 
 def write_snapshot(catalog: Catalog) -> bool:
-    """Write a snapshot of the catalog's entries and enter it in the head. Returns False if the head has a newer snapshot."""
+    """Write a snapshot of the catalog's entries and enter it in the head.
+
+    Returns False if the head has a newer snapshot, or if the catalog was invalidated after its entries were read.
+    """
+    values = write_snapshot_parts(catalog)
+    condition = (
+        "(attribute_not_exists(snapshot_revision) OR snapshot_revision < :snapshot_revision)"
+        " AND (attribute_not_exists(invalidations) OR invalidations = :invalidations)"
+    )
+    operands = {"snapshot_revision": catalog.revision, "invalidations": catalog.head.invalidations}
+    return dynamo.update_if(CatalogRow("head", "head"), values, condition, **operands)
+
+
+def write_snapshot_parts(catalog: Catalog) -> dict[str, int]:
+    """Write the parts of a snapshot. Returns the attributes with which the head refers to the snapshot."""
     events = [event for event in catalog.events.values() if event.managed_by == "api"]
     tiers = [tier for tier in catalog.tiers.values() if tier.managed_by == "api"]
     number = _next_number("snapshot")
     bodies = _divide(_pack(VersionContent(_stored(events), tiers, {})), SNAPSHOT_PART_BYTES)
     _write_numbered({_snapshot_key(number, index): body for index, body in enumerate(bodies)}, number)
-    values = {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(bodies)}
-    is_newest = "attribute_not_exists(snapshot_revision) OR snapshot_revision < :snapshot_revision"
-    return dynamo.update_if(CatalogRow("head", "head"), values, is_newest, snapshot_revision=catalog.revision)
+    return {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(bodies)}
 
 
 def _write_numbered(bodies: dict[str, bytes], number: int) -> None:
@@ -365,6 +384,16 @@ def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
 
 
+def invalidation_items(expected: CatalogHead, snapshot: dict[str, int]) -> list[dynamo.TransactItem]:
+    """Return the transaction items that make all instances load the catalog from this new snapshot. They fail if the revision has changed.
+
+    `snapshot` is the result of `write_snapshot_parts`. The log continues, so instances also read what has changed since the snapshot.
+    """
+    new = expected.next()
+    values = {"revision": new.revision, "invalidations": expected.invalidations + 1, **snapshot}
+    return _log_items(expected, new, values, ())
+
+
 def next_revision_items(
     expected: CatalogHead, new: CatalogHead, entries: Sequence[Event | Tier | PromoterStop]
 ) -> list[dynamo.TransactItem]:
@@ -450,6 +479,7 @@ def _head(row: CatalogRow) -> CatalogHead:
         snapshot_revision=int(row.snapshot_revision or 0),
         snapshot_parts=int(row.snapshot_parts or 0),
         copied_parts=int(row.copied_parts or 0) if row.copied_version == row.version else 0,
+        invalidations=int(row.invalidations or 0),
     )
 
 

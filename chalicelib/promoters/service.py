@@ -31,7 +31,8 @@ from chalicelib.notifications.service import MailDraft
 
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
-LOGGED_ATTEMPTS = 3
+# Without the entry, every instance reads all of the catalog's entries from their one key.
+LOGGED_ATTEMPTS = 25
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 

@@ -267,14 +267,66 @@ def test_a_missing_row_is_made_good_from_the_entries(api, large, key, kind):
     check_cold(reads_entries=True)
 
 
-def test_after_an_invalidation_or_the_previous_version_the_sweep_writes_a_new_snapshot(api, large, time):
-    known = catalog.load_current().events[large[0]]
-    store.CatalogRow("live", f"event#{known.id}", text=msgspec.json.encode(replace(known, name="By hand")).decode()).save()
-    revisions.invalidate_everywhere("root", time.now)
-    assert api.get(f"/events/{known.id}").json["name"] == "By hand"
+def rename_by_hand(event_id, name):
+    """Change the entry of an event without the log, as somebody who repairs a row."""
+    known = catalog.load_current().events[event_id]
+    store.CatalogRow("live", f"event#{event_id}", text=msgspec.json.encode(replace(known, name=name)).decode()).save()
+
+
+def test_after_the_previous_version_the_sweep_writes_a_new_snapshot(api, large):
+    rename_by_hand(large[0], "Old")
+    dynamo.transact([store.increment_revision_item()])
+    catalog.expire()
     check_cold(reads_entries=True)
     assert builders.run_sweep()["catalog_snapshots"] == 1
     check_cold()
+
+
+def test_after_an_invalidation_no_other_instance_reads_the_entries(api, large, elsewhere, time, monkeypatch):
+    """All entries have one partition key, and hundreds of instances would keep each other waiting for it."""
+    name_elsewhere(api, elsewhere, large[0])
+    rename_by_hand(large[0], "By hand")
+    write = store.write_snapshot_parts
+
+    def write_while_others_edit(entries):
+        written = write(entries)
+        edit(api, large[1], name="In between")
+        return written
+
+    monkeypatch.setattr(store, "write_snapshot_parts", write_while_others_edit)
+    revisions.invalidate_everywhere("root", time.now)
+    monkeypatch.setattr(store, "write_snapshot_parts", write)
+    time.advance(settings.current().head_check_seconds)
+    with mock.patch.object(store, "load_live") as load_live:
+        assert name_elsewhere(api, elsewhere, large[0]) == "By hand"
+        assert name_elsewhere(api, elsewhere, large[1]) == "In between"
+        assert not load_live.called
+    assert api.get(f"/events/{large[0]}").json["name"] == "By hand"
+    check_cold()
+
+
+def test_a_snapshot_from_before_an_invalidation_is_not_used(api, large, time):
+    before = catalog.load_current()
+    rename_by_hand(large[0], "By hand")
+    revisions.invalidate_everywhere("root", time.now)
+    late = replace(before, head=replace(before.head, revision=before.revision + 2))
+    edit(api, large[1], name="Later")
+    assert not store.write_snapshot(late)
+    check_cold()
+
+
+def test_an_invalidation_gives_up_if_others_change_the_catalog_all_the_time(api, large, time, monkeypatch):
+    monkeypatch.setattr(revisions, "MAX_URGENT_ATTEMPTS", 2)
+    monkeypatch.setattr(revisions, "PAUSE_SECONDS", (0, 0))
+    transact = dynamo.transact
+
+    def edit_first(items):
+        transact([store.increment_revision_item()])
+        transact(items)
+
+    monkeypatch.setattr(dynamo, "transact", edit_first)
+    with pytest.raises(revisions.CatalogChanging):
+        revisions.invalidate_everywhere("root", time.now)
 
 
 def test_a_slow_writer_does_not_replace_a_newer_snapshot(api, large):

@@ -326,3 +326,28 @@ def test_the_next_sweep_opens_the_stock_if_a_request_ends_before_it_does(api, ti
     time.now = (time.now + 70) // 60 * 60
     builders.run_sweep()
     assert builders.reserve(api, "ada", *shop).status == 201
+
+
+def test_no_instance_reads_all_entries_although_ten_edits_come_before_the_stop(api, time, monkeypatch):
+    """Each edit refuses one attempt. A stop without a row in the log makes all instances read all entries from their one key."""
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    transact, edits = dynamo.transact, iter(range(10))
+
+    def edit_first(items: list[Any]) -> None:
+        if next(edits, None) is not None:
+            head = store.read_head()
+            transact(store.next_revision_items(head, head.next(), []))
+        transact(items)
+
+    with separate_memories():
+        here, elsewhere = InstanceMemory(), InstanceMemory()
+        with elsewhere.active():
+            api.get(f"/events/{event_id}")
+        with here.active(), monkeypatch.context() as patch:
+            patch.setattr(dynamo, "transact", edit_first)
+            assert change(api, promoter_id, locked=True).json["suspended_events"] == 1
+        time.advance(settings.current().head_check_seconds)
+        with elsewhere.active(), record_calls() as calls:
+            assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+        assert "Query" not in [entry.operation for entry in calls.of(table="catalog")]
