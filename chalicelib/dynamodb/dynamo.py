@@ -59,6 +59,21 @@ _UNAVAILABLE = frozenset(
 # botocore's errors that may not occur again. Its other errors, such as missing credentials, last until somebody corrects the setup.
 _TRANSPORT_ERRORS = (NoConnection, HTTPClientError, IncompleteReadError)
 
+# Codes with which AWS refuses every call until somebody corrects the setup: the credentials, a role, or a table or bucket that is missing.
+_SETUP_CODES = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "NoSuchBucket",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+    }
+)
+
 # The reasons that DynamoDB gives, item by item, if the cancelled transaction may succeed later. "None" means that the item was no cause.
 _TEMPORARY_REASONS = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
@@ -382,8 +397,8 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def find_setup_error(error: Exception) -> str | None:
-    """Return the name of an SDK error that lasts until the setup is corrected, such as `NoCredentialsError`. Returns None for others."""
+    """Return the name or code of an error that lasts until the setup is corrected, such as `NoCredentialsError`; None for other errors."""
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, BotoCoreError) and not isinstance(cause, _TRANSPORT_ERRORS):
         return type(cause).__name__
-    return None
+    return code if (code := error_code(error)) in _SETUP_CODES else None

@@ -27,8 +27,8 @@ class HealthView(Struct, frozen=True):
     """An instance that responds. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
 
     `build` is the version and commit of the running code. `addons` lists the names of the enabled add-ons. The paths of other add-ons do
-    not exist. `errors` names the setup errors that occurred on this instance in the last minute, for example `NoCredentialsError`; the
-    status is then `not_set_up`.
+    not exist. `errors` names the setup errors that occurred on this instance in the last minute: errors of AWS and Stripe such as
+    `NoCredentialsError`, and wrong settings. The status is then `not_set_up`.
     """
 
     status: Literal["ok", "not_set_up"]

@@ -20,11 +20,12 @@ MAX_BODY_BYTES = 256 * 1024
 TOO_LARGE_FOR_AWS = "The request body is too large. Send less in one request. To upload a picture of 4.5 to 5 MB, use POST .../image/upload"
 PROBLEM_JSON = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 2
-SETTINGS_RETRY_SECONDS = 60
+SETUP_ERROR_SECONDS = 60  # for which `GET /health` names an error of the setup
 
 # What the reply to a failed request says about the outcome of the request.
 READING_METHODS = ("GET", "HEAD")
-UNCHANGED = "Nothing was changed. Try again shortly."
+UNCHANGED = "Nothing was changed."
+TRY_AGAIN = "Try again shortly."
 UNKNOWN = "Your request may still have taken effect."
 REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. It is carried out only once."
 LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
@@ -71,6 +72,8 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
     HTTP method. `is_repeatable` means that the request has an Idempotency-Key, so it can be sent again without doing anything twice.
     """
     match error:
+        case ApiError(setup_error=str(problem)):
+            return _not_set_up(method, is_repeatable, problem, problem)
         case ApiError():
             retry_seconds = error.details.get("retry_after_seconds")
             if error.status >= 500:
@@ -81,12 +84,9 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
             logger.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
             return _failure(method, is_repeatable, ServiceUnavailable(), STORE_RETRY_SECONDS)
         case settings.SettingsError():
-            logger.exception("settings.wrong", error=str(error))
-            return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
+            return _not_set_up(method, is_repeatable, error.variable, str(error))
         case _ if name := dynamo.find_setup_error(error):
-            logger.exception("settings.wrong", error=name)
-            _setup_errors.entries[name] = clock.now()
-            return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
+            return _not_set_up(method, is_repeatable, name, name)
         case _:
             logger.exception("request.failed", error=type(error).__name__)
             return _failure(method, is_repeatable, InternalError(), None)
@@ -94,12 +94,19 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
 
 def list_setup_errors(now: int) -> list[str]:
     """Return the names of the setup errors that made requests to this instance fail in the last minute."""
-    return sorted(name for name, at in _setup_errors.entries.items() if at > now - SETTINGS_RETRY_SECONDS)
+    return sorted(name for name, at in _setup_errors.entries.items() if at > now - SETUP_ERROR_SECONDS)
+
+
+def _not_set_up(method: str, is_repeatable: bool, name: str, logged: str) -> ErrorReply:
+    """Return the reply to an error that lasts until somebody corrects the setup. `GET /health` shows its name for a minute."""
+    logger.exception("settings.wrong", error=logged)
+    _setup_errors.entries[name] = clock.now()
+    return _failure(method, is_repeatable, NotSetUp(), None)
 
 
 def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: int | None) -> ErrorReply:
     """Return the reply to a failure on our side, which says whether the request may have taken effect anyway."""
-    outcome, advice = "unchanged", UNCHANGED
+    outcome, advice = "unchanged", UNCHANGED if isinstance(error, NotSetUp) else f"{UNCHANGED} {TRY_AGAIN}"
     if method not in READING_METHODS and effects.may_have_happened():
         outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if is_repeatable else LOOK_FIRST}"
     return _error(error.status, error.code, f"{error.message} {advice}", retry_seconds, {"outcome": outcome, **error.details})
@@ -162,7 +169,7 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
     if status >= 500:  # raised outside the handler, which may or may not have run
         is_reading = chalice_request.method in READING_METHODS
         reshaped["outcome"] = "unchanged" if is_reading else "unknown"
-        reshaped["message"] += f" {UNCHANGED}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
+        reshaped["message"] += f" {UNCHANGED} {TRY_AGAIN}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
     headers = {**cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"

@@ -10,13 +10,15 @@ class ApiError(Exception):
     """A refused request. Features raise subclasses; `edge.error_replies` turns them into replies.
 
     `code` is for programs and never changes; `status` is the HTTP status; `message` is for people. `details` are additional keys in the
-    reply's JSON body. `is_mistake` means that people typed something wrong, which does not count toward their rate limit.
+    reply's JSON body. `is_mistake` means that people typed something wrong, which does not count toward their rate limit. `setup_error`
+    names what somebody has to correct first; callers of the API then get `not_set_up` instead of this error.
     """
 
     code: ClassVar[str] = "bad_request"
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = "The request was refused."
     is_mistake: ClassVar[bool] = False
+    setup_error: str | None = None
 
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
         self.message = message or self.default_message

@@ -440,7 +440,12 @@ SECRETS: dict[str, tuple[str, ...]] = {
 
 
 class SettingsError(Exception):
-    """A setting is unknown, missing or malformed. The message names the environment variable."""
+    """A setting is unknown, missing or malformed. The message begins with the environment variable."""
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable, without anything of its value."""
+        return str(self).partition(" ")[0].rstrip(":")
 
 
 _current: Settings | None = None

@@ -244,14 +244,18 @@ class PaymentsUnavailable(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to try later. The call may have taken effect; the next attempt shows whether it has."""
+    """The provider did not answer, or asked us to try later. The call may have taken effect; the next attempt shows whether it has.
+
+    With `setup_error`, the provider refuses all calls until somebody corrects what it names.
+    """
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
     default_message: ClassVar[str] = "The payment provider is not responding. Try again."
 
-    def __init__(self) -> None:
+    def __init__(self, *, setup_error: str | None = None) -> None:
         super().__init__(retry_after_seconds=5)
+        self.setup_error = setup_error
 
 
 class PaymentNotCompleted(ApiError):

@@ -10,7 +10,7 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
-from pynamodb.exceptions import GetError
+from pynamodb.exceptions import GetError, PutError
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import error_replies, routes
@@ -254,38 +254,42 @@ def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
     assert log.total("store_unavailable") == before + 1
 
 
-def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplog):
+def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplog, time):
     def fail(*args, **options):
         raise settings.SettingsError("FAIRGATE_JWT_SECRET must be set")
 
+    memory.forget_everything()
     monkeypatch.setattr(dynamo, "put_if", fail)
     _assert_not_set_up(post_once(edge))
     (record,) = [record for record in caplog.records if record.message == "settings.wrong"]
     assert record.error == "FAIRGATE_JWT_SECRET must be set"
+    assert error_replies.list_setup_errors(time.now) == ["FAIRGATE_JWT_SECRET"]
 
 
 SETUP_ERRORS = [
-    NoCredentialsError(),
-    NoRegionError(),
-    ParamValidationError(report="Unknown parameter"),
-    GetError(cause=NoCredentialsError()),
+    (NoCredentialsError(), "NoCredentialsError"),
+    (NoRegionError(), "NoRegionError"),
+    (ParamValidationError(report="Unknown parameter"), "ParamValidationError"),
+    (GetError(cause=NoCredentialsError()), "NoCredentialsError"),
+    (_client_error("AccessDeniedException"), "AccessDeniedException"),
+    (PutError(cause=_client_error("UnrecognizedClientException")), "UnrecognizedClientException"),
+    (_client_error("NoSuchBucket"), "NoSuchBucket"),
 ]
 
 
-@pytest.mark.parametrize("error", SETUP_ERRORS, ids=lambda error: str(error)[:30])
-def test_an_error_that_lasts_until_somebody_acts_is_not_called_busy(edge, monkeypatch, caplog, time, error):
+@pytest.mark.parametrize(("error", "name"), SETUP_ERRORS)
+def test_an_error_that_lasts_until_somebody_acts_is_not_called_busy(edge, monkeypatch, caplog, time, error, name):
     def fail(*args, **options):
         raise error
 
     memory.forget_everything()
     monkeypatch.setattr(dynamo, "put_if", fail)
-    name = type(getattr(error, "cause", None) or error).__name__
     before = log.total("store_unavailable")
     _assert_not_set_up(post_once(edge))
     assert log.total("store_unavailable") == before
     assert [record.error for record in caplog.records if record.message == "settings.wrong"] == [name]
     assert error_replies.list_setup_errors(time.now) == [name]
-    time.advance(error_replies.SETTINGS_RETRY_SECONDS)
+    time.advance(error_replies.SETUP_ERROR_SECONDS)
     assert error_replies.list_setup_errors(time.now) == []
 
 
@@ -303,12 +307,17 @@ def test_settings_that_cannot_be_read_are_a_503_on_every_page(edge, monkeypatch,
 def _assert_not_set_up(reply):
     assert (reply.status, reply.json["error"]) == (503, "not_set_up")
     assert "FAIRGATE" not in str(reply.json)
-    assert reply.headers["retry-after"] == str(reply.json["retry_after_seconds"])
+    assert "Nothing was changed." in reply.json["message"]
+    assert "try again" not in reply.json["message"].lower()  # it does not help until somebody has corrected the setup
+    assert "retry-after" not in reply.headers
+    assert "retry_after_seconds" not in reply.json
 
 
-def test_a_missing_table_is_a_500(edge, execution, store):
+def test_a_missing_table_is_named(edge, execution, store, time):
+    memory.forget_everything()
     store.delete_table(TableName=IdempotencyRow.name())
-    assert post_once(edge).status == 500  # trying again does not help
+    _assert_not_set_up(post_once(edge))
+    assert error_replies.list_setup_errors(time.now) == ["ResourceNotFoundException"]
 
 
 PROBLEM = "application/problem+json"

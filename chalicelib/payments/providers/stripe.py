@@ -340,7 +340,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:  # nobody can pay until the key is replaced
         logger.exception("stripe.key_refused")
-        raise ProviderUnavailable() from error
+        raise ProviderUnavailable(setup_error=type(error).__name__) from error
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
         # APIError: a 5xx, or an idempotency key that another of our calls is using right now.
         logger.warning("stripe.unavailable", error=type(error).__name__)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib.foundation import settings
+from chalicelib.edge import error_replies
+from chalicelib.foundation import clock, settings
 from chalicelib.payments.providers import stripe, stripe_http
 from tests.payment_pages import PATH, on_either_page
 
@@ -79,7 +80,9 @@ def test_no_key_signing_secret_or_client_secret_is_logged(shop, capfd, caplog):
     reservation_id = shop.reserve("bob", 1)
     assert shop.request_checkout(reservation_id, "bob").status == 503
     with settings.override(stripe_api_key="sk_test_that_was_rolled_over"):
-        assert shop.request_checkout(reservation_id, "bob", key="again").status == 503
+        refused = shop.request_checkout(reservation_id, "bob", key="again")
+    assert (refused.status, refused.json["error"], "retry-after" in refused.headers) == (503, "not_set_up", False)
+    assert "AuthenticationError" in error_replies.list_setup_errors(clock.now())  # of `GET /health`
     logged = "".join(capfd.readouterr()) + caplog.text
     assert "stripe.key_refused" in logged
     secrets = (shop.fake.api_key, shop.fake.webhook_secret, session["payment"]["client_secret"], "sk_test_that", "whsec_", "_secret_")
