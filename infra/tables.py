@@ -79,9 +79,10 @@ def streamed(addons: Sequence[str] = settings.ADDONS) -> set[str]:
 
 
 def create_all(client: "DynamoDBClient") -> list[str]:
-    """Create the missing tables of the current stage and wait for them. Returns the names of the new tables.
+    """Create the missing tables of a local run or a test and wait for them. Returns the names of the new tables.
 
-    Existing tables of an earlier version get the streams and indexes of this one.
+    Existing tables of an earlier version get the streams and indexes of this one. On AWS, the stack has the tables
+    (`infra/template/stored_tables.py`).
     """
     addons = addon_names(settings.current().stage)
     ttl, streams, created = ttl_attributes(addons), streamed(addons), []

@@ -1,6 +1,7 @@
 """Validate a JSON tree as a bootstrap document, report all errors, and convert a valid document to events and tiers.
 
-msgspec stops at the first error, so entries and fields are converted one by one.
+msgspec stops at the first error, so entries and fields are converted one by one. `bootstrap/files.py` merges several files and refuses
+repeated keys.
 """
 
 import json

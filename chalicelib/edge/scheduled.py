@@ -1,4 +1,7 @@
-"""Scheduled jobs, with the same logging and metrics as requests. Chalice's middleware does not run for jobs."""
+"""Scheduled jobs, with the same logging and metrics as requests. Chalice's middleware does not run for jobs.
+
+Each feature registers its jobs, with their intervals, in its `jobs.py`.
+"""
 
 import math
 from collections.abc import Callable

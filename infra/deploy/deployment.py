@@ -321,7 +321,7 @@ class Deployment:
             try:
                 go_back()
             except Exception as error:
-                self._report(f"The {name} could not be taken back: {error}")
+                self._report(f"The {name} could not be rolled back: {error}")
 
     def _roll_catalog_back(self) -> None:
         if self._version_before is None:

@@ -280,9 +280,10 @@ class TestStore:
             assert request_reservation(api).status == 404
         assert statuses(api, 5)[404] in (3, 4)
 
-    def test_a_missing_table_is_a_500(self, api, store, time):
+    def test_a_missing_table_is_not_called_busy(self, api, store, time):
         store.delete_table(TableName=RateLimitRow.name())
-        assert request_reservation(api).status == 500
+        reply = request_reservation(api)
+        assert (reply.status, reply.json["error"]) == (503, "not_set_up")
 
 
 class TestTelemetry:

@@ -21,7 +21,7 @@ export class ApiFailure extends Error {
 }
 
 export const BASE_PATH = "/api/v1";
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
 const translate: Middleware = {
   async onResponse({ request, response }) {
@@ -41,18 +41,18 @@ export function createApi(send: (request: Request) => Promise<Response>) {
   return api;
 }
 
-/** Fetch the complete reply. A connection lost in the middle of the body also counts as no reply. */
-export function fetchPatiently(request: Request): Promise<Response> {
+/** Fetch the complete reply, once. A connection lost in the middle of the body also counts as no reply. The forms decide what to repeat. */
+export function fetchWithTimeout(request: Request): Promise<Response> {
   return watchSlowness(fetchWhole(request));
 }
 
 async function fetchWhole(request: Request): Promise<Response> {
-  const response = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]) });
+  const response = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
   return response.body ? new Response(await response.arrayBuffer(), response) : response;
 }
 
 /** Sends requests without an identity: for public data, so that caches may reply, and for signing in. */
-export const publicApi = createApi(fetchPatiently);
+export const publicApi = createApi(fetchWithTimeout);
 
 /** The content of a successful reply. Error replies have already become an ApiFailure. */
 export async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>> {

@@ -7,7 +7,7 @@
  */
 
 import { useEffect, useState } from "preact/hooks";
-import { publicApi, ApiFailure, content, fetchPatiently, type Schemas } from "./client";
+import { publicApi, ApiFailure, content, fetchWithTimeout, type Schemas } from "./client";
 import { forgetWallet } from "./kept-wallet";
 import { now } from "./server-time";
 
@@ -58,7 +58,7 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
   const send = async () => {
     const headers = new Headers(request.headers);
     for (const [name, value] of Object.entries(await identityHeaders())) headers.set(name, value);
-    return fetchPatiently(new Request(request.url, { method: request.method, headers, body, signal: request.signal }));
+    return fetchWithTimeout(new Request(request.url, { method: request.method, headers, body, signal: request.signal }));
   };
   const first = await send();
   if (first.status !== 401 || access === null) return first;

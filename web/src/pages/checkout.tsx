@@ -12,7 +12,7 @@ import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { SellerNote } from "../parts/seller-note";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
-import { Ended, Over, Returned, type End } from "../parts/payment-result";
+import { Ended, Over, Returned, type End } from "../parts/checkout-end";
 import { PromoCode } from "../parts/promo-code";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";

@@ -15,7 +15,7 @@ import { Reserved } from "../parts/reserved-note";
 import { SellerNote } from "../parts/seller-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
-import { TicketPicker } from "../parts/ticket-picker";
+import { ReserveForm } from "../parts/reserve-form";
 import { useWaitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
 import { now } from "../server-time";
@@ -88,7 +88,7 @@ function Tickets({ event, availability, canBuy, isPreview, children }: TicketsPr
       {waitlist?.offer ?? children}
       {waitlist?.note}
       {isSoldOut && waitlist?.panel}
-      <TicketPicker event={event} availability={availability} canBuy={canBuy} isPreview={isPreview} token={null} />
+      <ReserveForm event={event} availability={availability} canBuy={canBuy} isPreview={isPreview} token={null} />
       {!isSoldOut && waitlist?.panel}
     </div>
   );

@@ -9,7 +9,7 @@ import { Reserved } from "../parts/reserved-note";
 import { DrawCheck, DrawVerdict, isBroken } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
-import { TicketPicker } from "../parts/ticket-picker";
+import { ReserveForm } from "../parts/reserve-form";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
 import { exactDuration, visitorsTime } from "../turn-times";
@@ -225,7 +225,7 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
   const rejoin = () => (setMustRejoin(false), place.enter());
   return (
     <>
-      <TicketPicker
+      <ReserveForm
         event={event}
         availability={availability?.availability ?? []}
         canBuy

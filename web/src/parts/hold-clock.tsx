@@ -1,4 +1,4 @@
-/** How long the tickets are still held: shown every second, and announced more often as the end comes closer. */
+/** How long the tickets are still held: shown every second, and announced more often as the end comes closer. `pages/checkout.tsx` counts the seconds. */
 
 import { clock } from "../formats";
 import { useTexts } from "../texts";

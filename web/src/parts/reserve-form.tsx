@@ -25,7 +25,7 @@ interface Props {
   onRefused?: (failure: ApiFailure) => void;
 }
 
-export function TicketPicker({ event, availability, canBuy, isPreview = false, token, onRefused }: Props) {
+export function ReserveForm({ event, availability, canBuy, isPreview = false, token, onRefused }: Props) {
   const { t, locale } = useTexts();
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
@@ -52,7 +52,8 @@ export function TicketPicker({ event, availability, canBuy, isPreview = false, t
         await reserve(event.id, wanted, token, key.current.key);
       } catch (error) {
         if (!(error instanceof ApiFailure) || error.code !== "active_reservation_exists") {
-          if (error instanceof ApiFailure && error.status !== 0) key.current = null; // the request was decided, so the next attempt is a new one
+          const isDecided = error instanceof ApiFailure && error.status >= 400 && error.status < 500;
+          if (isDecided) key.current = null; // the next attempt is a new request
           if (error instanceof ApiFailure) onRefused?.(error);
           throw error;
         }
