@@ -7,7 +7,7 @@ The cookie has the token of an account and the token of a guest, separated by `~
 who signs in, until the guest's orders have moved to the account. A cookie with a guest's token lasts as long as browsers allow, because the
 guest may own tickets at any time; the session itself decides whether its token is still valid.
 
-A page on a neighbouring subdomain can add a cookie of the same name. The shop cannot tell which of two cookies is its own, so it ignores
+A page on a neighboring subdomain can add a cookie of the same name. The shop cannot tell which of two cookies is its own, so it ignores
 both and replaces neither.
 
 The mark of a known device (`login_attempts`) has a cookie of its own, because earlier versions, which may run beside this version, would

@@ -1,8 +1,8 @@
-"""The shop's start page and event pages as HTML, with the words that a reader needs first.
+"""The shop's start page and event pages as HTML, with the content that visitors need before the scripts have loaded.
 
-Everybody gets these pages: readers without JavaScript, programs that preview links, and browsers, whose scripts then draw the same page.
-The markup and the texts (words.json) are those of web/src, so that nothing moves when the scripts take over. Controls that need scripts
-are disabled until then. All text from the catalog is escaped.
+These pages are for people without JavaScript, for programs that preview links, and for browsers, whose scripts then draw the same page. The
+markup and the texts (words.json) are those of web/src, so that nothing moves when the scripts take over. Controls that need scripts are
+disabled until then. All text from the catalog is escaped.
 """
 
 import re
@@ -206,7 +206,7 @@ def _share_picture(event: Event) -> str:
 
 
 def _filters(listed: Sequence[tuple[list[str], EventView]], events: dict[str, Event], t: Texts, language: Language) -> str:
-    """Return the search and the filters, which already take the space that they need after scripts have enabled them."""
+    """Return the search and the filters, disabled but in their final size, so that nothing moves when scripts enable them."""
     filters = {date for dates, _ in listed for date in dates}
     months = sorted(date for date in filters if date[0].isdigit())
     dates = [t[f"store.groups.{name}"] for name in ("today", "weekend") if name in filters] + [_month(date, language) for date in months]
@@ -373,7 +373,7 @@ def _element(tag: str, css: str, content: str) -> str:
     return f'<{tag} class="{css}">{content}</{tag}>' if content else ""
 
 
-# Dates, times and prices, as web/src/formats.ts writes them in the language without a region.
+# Dates, times and prices, as web/src/formats.ts writes them for a language without a region, such as `en`.
 
 
 def _texts(language: Language) -> Texts:
@@ -464,7 +464,7 @@ def _month(text: str, language: Language) -> str:
 
 
 def _price(cents: int, currency: str, language: Language) -> str:
-    """Return a price in the currency, without decimals if it has none."""
+    """Return a price with its currency. A whole amount has no decimals."""
     text = money.amount_text(cents, currency)
     whole, point, decimals = text.partition(".")
     if not decimals.strip("0"):

@@ -12,7 +12,7 @@ _ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def fold(text: str) -> str:
-    """Return the text in lower case and without accents, for slugs and the search."""
+    """Return the text in lower case and without accents, for slugs and for the search of events."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

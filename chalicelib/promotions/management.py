@@ -149,7 +149,10 @@ def _check(promo_code: PromoCode) -> None:
 
 
 def _check_code_count(event: Event, new: PromoCode) -> None:
-    """Raise TooManyPromoCodes if the event may not have one more code. A code that exists is found later."""
+    """Raise TooManyPromoCodes if the event may not have one more code.
+
+    Does not raise if the event already has this code, because the caller has a better answer to that.
+    """
     limit = settings.current().unverified_codes
     count = service.count_codes(event.id, MAX_CODES)
     if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
@@ -193,8 +196,8 @@ def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
 def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
     """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging. PromoCodeChanging may only mean
-    that another version is served.
+    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, also if another version is
+    served.
     """
 
     def attempt() -> None:
@@ -215,7 +218,7 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
     """Delete a code that is no longer in the file, or deactivate it if it was used.
 
-    Raises PromoCodeChanging, which may only mean that another version of the catalog is served.
+    Raises PromoCodeChanging, also if another version of the catalog is served.
     """
 
     def attempt() -> None:

@@ -394,7 +394,7 @@ def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Va
 
 
 def _is_guest(user_id: str | None) -> bool:
-    """Whether anybody can get such a user id without an email address. Accounts that began as guests keep their guest ids."""
+    """Whether anybody can get an id like this without an email address. Accounts that began as guests keep their ids, so they count."""
     return user_id is None or user_id.startswith(GUEST_PREFIX)
 
 

@@ -155,7 +155,7 @@ ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
 PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellation has taken so far, within these limits
-# A payment that the provider does not know after this time is given up. By then, the reconciliation has compared the time of the checkout.
+# A payment that the provider does not know after this time is given up. By then, the reconciliation has covered the time of the checkout.
 UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
 

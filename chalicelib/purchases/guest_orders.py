@@ -34,7 +34,7 @@ KEPT_SECONDS = 30 * 86_400
 
 MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often staff may send the tickets of an order again within a day
 MAX_RESENT_IN_TOTAL = 20
-REPEAT_SECONDS = 60  # another request to send to the same address within this time repeats the last request
+REPEAT_SECONDS = 60  # another request for the same address within this time counts as a repetition and sends nothing
 
 
 class GuestOrders(Struct, frozen=True):
@@ -49,13 +49,13 @@ class GuestOrders(Struct, frozen=True):
 
 
 def kept_until(event_ids: Iterable[str]) -> int:
-    """Return until when the session of a guest with tickets for these events lasts: 30 days after the last event, in epoch seconds."""
+    """Return when the session of a guest with tickets for these events ends: 30 days after the last event, in epoch seconds."""
     events = catalog.snapshot().events
     return max((events[event_id].last_sale_at + KEPT_SECONDS for event_id in event_ids if event_id in events), default=0)
 
 
 def keep_guests(new_owners: Iterable[tuple[str, str]]) -> None:
-    """Extend the sessions of guests among these new owners of tickets, given as (user id, event id).
+    """Extend the sessions of those new owners of tickets, given as (user id, event id), who are guests.
 
     If a guest's orders have moved to an account, move the new tickets too, unless the guest now has an account.
     """
@@ -164,8 +164,8 @@ def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     The tickets keep their codes. The add-on `messages` sends the email. The former address gets an email about the change. A request that
     is repeated within REPEAT_SECONDS sends nothing more.
 
-    An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and
-    ResentTooOften.
+    If the buyer has an account, `email` must be the order's current address or the account's address. Raises TicketsNotSendable,
+    AccountAddressFixed and ResentTooOften.
     """
     return store.retry_on_conflict(order, lambda current: _send_again(current, email, by, now))
 

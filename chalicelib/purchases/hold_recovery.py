@@ -191,7 +191,7 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
     if missing > 0 and own_checkouts:  # a buyer has only one active checkout at a time
         _recover(own_checkouts[0], now, report)
         is_worth_trying = is_worth_trying or report.undecided == 0
-    may_return = sum(holds.quantity for holds in checkouts if holds not in own_checkouts)  # once the sweep ends other buyers' checkouts
+    may_return = sum(holds.quantity for holds in checkouts if holds not in own_checkouts)  # when the sweep ends other buyers' checkouts
     if not is_worth_trying and may_return and refusal.details["available"] < refusal.details["requested"]:
         refusal.message = (
             "Not enough tickets are available right now. Some may become available within two minutes, "

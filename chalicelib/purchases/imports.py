@@ -26,7 +26,7 @@ from chalicelib.tickets.store import load_tickets
 MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 64
 # An order's id has the form of a ULID, which begins with a time. This prefix is a time before 2005, so imported orders sort before others.
 _ID_PREFIX = "00"
-_ID_CHARACTERS = 24  # of 5 bits each, so that no two codes share an id
+_ID_CHARACTERS = 24  # of 5 bits each: 120 bits of a digest, so that no two codes share an id
 
 
 class SoldTicket(Struct, frozen=True):

@@ -157,7 +157,7 @@ def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: i
 
 
 def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> None:
-    """Record a declined attempt at a simulated payment that the buyer may pay again, at most once a second."""
+    """Record a declined attempt at a simulated payment, after which the buyer may try again. Records at most one attempt a second."""
     ledger.record_entry(
         **_purchase_key(purchase),
         kind="declined",

@@ -210,12 +210,12 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
     def is_own_payment(self, payment_intent_id: str) -> bool:
-        """Return whether this payment bought the tickets. A second payment did not, and is refunded."""
+        """Return whether this payment bought the tickets. Any other payment for the purchase is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
     def payment_intent_ids(self) -> set[str | None]:
-        """The ids of all payments that this purchase accounts for: its own, and second payments that were refunded."""
+        """The ids of all payments that this purchase accounts for: its own, and any others, which are refunded."""
         own_id = self.payment.payment_intent_id if self.payment else None
         return {own_id, *(refund.payment_intent_id for refund in self.refunds)}
 
@@ -321,9 +321,9 @@ class BuyerRecord(Struct, frozen=True):
     """A user's purchases for one event: the active purchase, if any, the number of tickets bought, and the orders.
 
     `past_orders` are orders whose tickets were all taken back. `received` are tickets that others gave to the user. `passes` are the
-    waiting room's passes that the user bought with. `promo_uses` are orders that were paid with a promo code, including refunded orders,
-    as `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
-    (`foundation.gcra`), in milliseconds.
+    waiting room's passes that the user bought with. `promo_uses` are orders that were paid with a promo code, including refunded orders, as
+    `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` is the counter of the rate limit of reservations: a time in
+    milliseconds (`foundation.gcra`).
     """
 
     user_id: str

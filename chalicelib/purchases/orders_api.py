@@ -188,7 +188,7 @@ def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> Tic
     return None if found is None else views.ticket_return_view(purchase, found.tickets, found.amount_cents, found.until)
 
 
-# A guest's orders over HTTP, as an account that the guest has signed in to.
+# Moving a guest's orders to the account that the guest has signed in to, over HTTP.
 
 
 class GuestOrdersBody(Struct, forbid_unknown_fields=True):
@@ -200,7 +200,10 @@ class GuestOrdersBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "POST", "/auth/guest/orders", access="user", headers=(session_cookie.HEADER,), errors=(NoAccount,))
 def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[GuestOrders]:
-    """Move a guest's orders, reservations and tickets to the caller's account, and end the guest's session. Repeat an interrupted call."""
+    """Move a guest's orders, reservations and tickets to the caller's account, and end the guest's session.
+
+    If the call is interrupted, repeat it.
+    """
     request.is_repeatable = True
     identity = request.require_user()
     if "guest" in identity.roles:
@@ -299,7 +302,7 @@ def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> R
 
 
 def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView]:
-    """Return what buyers without an account may return of these tickets. Reads orders only if their event takes tickets back."""
+    """Return which of these tickets buyers without an account may return. Reads orders only if their event takes tickets back."""
     by_order: dict[str, list[Ticket]] = {}
     for ticket in found:
         if refunds.refundable_until(ticket.event_id) is not None:
@@ -361,7 +364,7 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
 
 
 class AcceptBody(Struct, forbid_unknown_fields=True):
-    """`email` gets emails about the ticket and a link to a lost ticket. It is not needed if the user has an account."""
+    """`email` is the address for emails about the ticket, and for finding the ticket again. It is not needed if the user has an account."""
 
     email: Email | None = None
 

@@ -130,8 +130,9 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 def list_tickets_of_address(email: str) -> list[Ticket]:
     """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
 
-    Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count, and free tickets are left out first, because anybody can enter
-    somebody else's address at a checkout. Otherwise, a stranger's free orders would hide the tickets that the owner has paid for.
+    Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count. If there are more tickets, free tickets are the first to be left
+    out: anybody can enter somebody else's address at a checkout, and a stranger's free orders must not hide tickets that the owner has paid
+    for.
     """
     ids, found = store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS), list[Ticket]()
     for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
@@ -153,7 +154,7 @@ def has_paid_order(email: str) -> bool:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of purchases that were made, or whose tickets were accepted, with this address, newest first. Reads `limit` items."""
+    """Return the ids of purchases made with this address or whose tickets were accepted with it, newest first. Reads `limit` items."""
     return [found.partition("-")[0] for found in store.list_ids_of_address(email, limit)]
 
 
@@ -169,7 +170,8 @@ def get_order_of_address(email: str, order_id: str) -> Purchase:
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
     """Return the valid and frozen tickets with these ids, newest order first.
 
-    An id is the id of an order, which stands for the order's tickets that were not transferred, or the id of a received ticket.
+    Each id is either the id of a received ticket, or the id of an order. An order's id stands for all of its tickets that were not
+    transferred.
     """
     ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
@@ -223,7 +225,7 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
 
 
 def get_order(order_id: str) -> Purchase:
-    """Return any user's order, or a purchase whose checkout was opened but that never became an order. Raises OrderNotFound."""
+    """Return any user's order, or any purchase that has a checkout but never became an order. Raises OrderNotFound."""
     purchase = store.load(order_id)
     if purchase is None or not (purchase.was_order or purchase.checkout_at is not None):
         raise OrderNotFound()

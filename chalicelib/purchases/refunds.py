@@ -246,7 +246,7 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
 def _fee(price_cents: int, request: RefundRequest) -> int:
     """Return the fee in cents that we keep from one ticket's price. The fee is never more than the price.
 
-    The fee in the settings applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favour.
+    The fee in the settings applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favor.
     """
     current = settings.current()
     if request.fee_cents is not None:
@@ -347,7 +347,7 @@ class TicketReturn(Struct, frozen=True):
 
 
 def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> TicketReturn | None:
-    """Return the tickets that the buyer of an order may return now, or None if the event takes none back or no money would be refunded.
+    """Return the tickets that the buyer of an order may return now, or None if the event takes no returns or no money would be refunded.
 
     `issued` are tickets of the order.
     """

@@ -229,7 +229,7 @@ def _find_own(request: ReservationRequest, purchase_id: str, refusal: ApiError) 
         if not isinstance(refusal, NotEnoughTickets):
             raise refusal
         if any(hold.purchase_id == buyer.active_id for hold in refusal.expired_holds):
-            raise _active_reservation(buyer) from refusal  # recovery has just done all that this reservation's payment allows
+            raise _active_reservation(buyer) from refusal  # recovery has just tried to end it, but its payment does not allow that yet
     conflict = _refusal_by_active(buyer, buyer.active_id, request.now)
     if conflict is not None:
         raise conflict from refusal

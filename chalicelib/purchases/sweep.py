@@ -34,7 +34,7 @@ MAX_SECONDS = 50  # less than the time between two runs
 SECONDS_WITHOUT_PROVIDER = 25  # for reading shards, and for holds that need no provider
 SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds, and expired holds with a payment
 
-LINGER_SECONDS = 86_400  # the first run looks at an event until this long after its last hold must have expired
+LINGER_SECONDS = 86_400  # how long after an event's last hold must have expired the first run still looks at the event
 SLICE = 1000  # shards of the whole table in each run; holds that the index misses are found within (all shards / SLICE) minutes
 PORTION = 1000  # shards that are read and recovered together; a portion may have more, because it has all shards of each of its events
 SECONDS_TO_READ = 10  # for a portion of several events; if that is not enough, its events are read one by one
@@ -98,7 +98,7 @@ def _load_state(now: int) -> SweepState:
 
 
 def _may_have_holds(event: Event, now: int) -> bool:
-    """Whether the event may have holds. It is not a draft, and only its dates count: a cancelled event may still have earlier holds."""
+    """Whether the event may have holds, judging by its dates and whether it is a draft. A cancelled event may still have earlier holds."""
     current = settings.current()
     last_hold_until = event.last_sale_at + event.effective_hold_seconds(current.hold_seconds) + current.checkout_seconds
     return event.status != "draft" and (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
@@ -110,8 +110,8 @@ class StockPass:
     It reads the shards of the events that are due according to the index, in portions, earliest due event first, and recovers the holds of
     each portion before it reads the next portion. It also reads a slice of all shards, to find holds that the index misses.
 
-    Large events, and the events of a portion that failed, come last, one by one. The next run begins these with the events that this run
-    did not reach, and ends with the events that failed again, so each of them gets its turn.
+    Large events, and the events of a portion that failed, come last, one by one. Among them, the next run first processes the events that
+    this run did not reach, and last the events that failed again, so each of them gets its turn.
 
     `lapsed` are the checkouts whose payment must be cancelled at the provider, earliest expiry first. `corrected` is the number of shards
     that were opened or closed, or None if the store failed.

@@ -15,9 +15,8 @@ from math import isqrt
 # (Black and Rogaway, 2002: "generalized Feistel"). A result outside 0..n-1 is encrypted again until it is inside (cycle walking).
 # At most about one result in sqrt(n) is outside.
 #
-# After each pair of rounds, at most 1/b of the correlation between two neighbours remains. There are enough pairs of rounds to bring it
+# After each pair of rounds, at most 1/b of the correlation between two neighbors remains. There are enough pairs of rounds to bring it
 # below 2^-32, and never fewer than the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
-#
 # The round function is the first 48 bits of SHA-256(key, round, half). All three inputs have fixed lengths (32 + 1 + 8 bytes, one block of
 # SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. A JavaScript number holds 48 bits exactly,
 # and their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40.

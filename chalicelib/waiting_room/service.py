@@ -213,8 +213,8 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
 def _late_counter(cached: CachedRoom) -> int:
     """Choose a late counter at random, preferring counters with fewer arrivals, because the counters take turns in the line.
 
-    The counters were read up to a second ago. They have since counted about as many arrivals as in the second before, so this number is
-    added to the lag of each counter. Otherwise, all instances would fill the same counters.
+    The counters were read up to a second ago. Since then, they have counted about as many arrivals as in the second before, so each
+    counter's weight is its lag plus that number. Otherwise, all instances would fill the same counters.
     """
     highest, since_read = max(cached.late_arrivals), cached.joins_per_second / len(cached.late_arrivals)
     weights = [highest - number + since_read + 1 for number in cached.late_arrivals]

@@ -293,7 +293,7 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     manager.press("Save")
     manager.see("2 people have tickets.")
     manager.see("1 person gets an email with the old and the new details")
-    manager.see("1 person has given no email address")
+    manager.see("1 person has not given an email address")
     manager.see("You can add a note to this email once an admin of the shop has verified the promoter.")
     manager.press("No, go back")
     promoter_id = api.get("/auth/me", token=manager.token).json["id"]

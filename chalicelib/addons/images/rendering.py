@@ -1,6 +1,6 @@
 """Re-encode uploaded images. The first bytes of a file and a decoder determine its type; its name and declared type are ignored.
 
-Only pixels pass from an upload to the published files: no metadata, no colour profile, and no bytes around the image data.
+Only pixels pass from an upload to the published files: no metadata, no color profile, and no bytes around the image data.
 """
 
 import io
@@ -51,7 +51,7 @@ class ImageTooLarge(ApiError):
     status: ClassVar[int] = 413
     default_message: ClassVar[str] = (
         f"The picture is too large. The API takes files of up to {MAX_SENT_BYTES / 10**6} MB. "
-        f"To send up to {MAX_IMAGE_BYTES // 1024**2} MB, get a form for the bucket: POST .../image/upload"
+        f"For files of up to {MAX_IMAGE_BYTES // 1024**2} MB, POST .../image/upload returns a form that uploads to the bucket directly."
     )
 
 
@@ -143,7 +143,7 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
 
 
 def _in_srgb(image: "Image.Image", profile: bytes) -> "Image.Image | None":
-    """Convert an image from its colour profile to sRGB. Returns None if the profile is unusable."""
+    """Convert an image from its color profile to sRGB. Returns None if the profile is unusable."""
     from PIL import ImageCms
 
     try:

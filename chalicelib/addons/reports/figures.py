@@ -19,7 +19,7 @@ GATES = "gates"
 DAY = "day#"  # the prefix of a day's part
 GATE = "gate#"  # the prefix of a gate's name
 OTHER_GATES = f"{GATE}other"
-MAX_GATES = 200  # of an event; people type the names of gates, and all figures of a part are in one item
+MAX_GATES = 200  # of an event: people can type any number of names, but one item has to hold all figures of a part
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
@@ -102,7 +102,7 @@ def ticket_figures(ticket: Ticket) -> Figures:
 
 
 def limit_gates(figures: Figures, known: set[str]) -> Figures:
-    """Return the figures with each gate beyond MAX_GATES counted as OTHER_GATES. Adds the remaining gates to `known`, the event's gates."""
+    """Return the figures with each gate beyond MAX_GATES counted as OTHER_GATES. Adds new gates within the limit to `known`."""
     gates: Counter[str] = Counter()
     for name, number in figures.get(GATES, {}).items():
         if len(known) < MAX_GATES:

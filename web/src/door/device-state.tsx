@@ -1,4 +1,4 @@
-/** The state of this device: the age and gaps of its list, what it stores and until when, its sound and its colours. */
+/** The state of this device: the age and gaps of its list, what it stores and until when, its sound and its colors. */
 
 import { useEffect, useState } from "preact/hooks";
 import { dayAndTime, timeOfDay } from "../formats";

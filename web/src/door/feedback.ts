@@ -4,7 +4,7 @@ import { playTones } from "../parts/tones";
 import type { ScanRecord } from "./device-store";
 import { isUndone } from "./scan-log";
 
-/** Each tone has a colour (styles/door.css), a sign, a sound and a vibration. */
+/** Each tone has a color (styles/door.css), a sign, a sound and a vibration. */
 export type Tone = "good" | "out" | "again" | "elsewhere" | "early" | "void" | "undone";
 
 const TONES: Record<string, Tone> = {

@@ -81,7 +81,7 @@ export function usePaymentElement(keys: Keys | null) {
   return { box, state, retry: () => setAttempt((count) => count + 1), pay };
 }
 
-/** The frame is a separate page, so it needs the colours of the page around it. */
+/** The frame is a separate page, so it needs the colors of the page around it. */
 function appearance(box: HTMLElement) {
   const { color, backgroundColor } = getComputedStyle(box);
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches;

@@ -43,7 +43,7 @@ export const drawTexts = {
   ],
   resetTitle: "What came before a reset.",
   reset: (times: number) =>
-    `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Fingerprints and places from before do not count.`,
+    `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Earlier fingerprints and places no longer count.`,
   details: "Technical details: check it yourself",
   noted: "Before the draw, your browser saved this fingerprint of the key:",
   published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before the draw:",

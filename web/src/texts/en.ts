@@ -75,7 +75,7 @@ export const en = {
     opensLine: "Join the waiting room at any time before then. Everyone who is there when the sale opens has the same chance.",
     tickets: "Tickets",
     left: (count: number) => (count > 50 ? "Available" : `${tickets(count)} left`),
-    held: (count: number) => `None available right now, ${count.toLocaleString("en")} in other people's baskets`,
+    held: (count: number) => `None available right now, ${count.toLocaleString("en")} on hold for other buyers`,
     setAside: (count: number) => `${tickets(count)} set aside for the waitlist`,
     soldOut: "Sold out",
     comingSoon: "Not on sale yet",
@@ -151,7 +151,7 @@ export const en = {
     soldOut: "You have not been charged. If tickets are returned, you can join again here. Keep this page open, or check the event page later.",
     soldOutInLine: "You have not been charged, and you keep your place. If tickets are returned, the line moves again and this page tells you. We cannot promise that this will happen.",
     soldOutWaitlist: "You have not been charged. Returned tickets are offered to people on the waitlist, which you can join on the event page.",
-    leftByWaitlist: "You keep your place here for any tickets that the waitlist does not take.",
+    leftByWaitlist: "You keep your place here in case any tickets are left after the waitlist.",
     over: "You do not need to wait any longer. You have not been charged.",
     sound: "Play a sound when it is my turn",
     mails: {

@@ -101,7 +101,7 @@ export const en = {
     not_checked_in: ["Not in", "Nobody with this code is inside, so nobody was scanned out."],
     reentry_not_allowed: ["No re-entry", "This event does not allow people to leave and come back."],
     already_admitted: ["Already in", "This ticket has already been used. Ask for another ticket, or call the supervisor."],
-    too_many_people: ["Too many", "This ticket does not admit that many more people."],
+    too_many_people: ["Too many", "This ticket cannot admit that many more people."],
     wrong_event: ["Wrong event", "This ticket is for another event."],
     wrong_day: ["Wrong day", "The event is on a later day."],
     doors_not_open: ["Not yet", "It is the right day, but the doors are not open yet."],

@@ -29,7 +29,7 @@ export const casesTexts = {
     amounts_differ: "The provider has a different amount than our books. Make them match with a refund, in the provider's dashboard or here in the order, or close the case.",
     tickets_without_payment: "There are tickets but no payment. Look for the payment. If there is none, refund the order, which voids its tickets, and close the failed refund.",
     unknown_purchase: "A payment arrived for an order that we don't have. Refund it in the provider's dashboard. If there are many, this stage may be using the wrong database.",
-    payment_unknown: "The event is cancelled, and the provider does not know the payment of this unpaid checkout. Look for it in the provider account that the shop used then, refund it there if money arrived, and close the case.",
+    payment_unknown: "The event is cancelled, and the provider does not know the payment of this unpaid checkout. Look for it in the provider account that the shop used at the time of the checkout. If money arrived, refund it there. Then close the case.",
     not_dealt_with: "The comparison failed with an error, which is in the log. Reconcile that period again.",
     kept_of_dispute: "The lost dispute took less money than the voided tickets cost. Agree with the buyer on who gets the remainder, then close the case.",
     by_hand: "Someone refunded part of the order in the provider's dashboard. Refund the matching tickets with a fee high enough that no more money is paid out, or close the case.",

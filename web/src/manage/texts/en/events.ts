@@ -66,8 +66,8 @@ export const eventTexts = {
   changeNoteNote: "For example: The hall is flooded; the new one is two streets away.",
   noNote: "You can add a note to this email once an admin of the shop has verified the promoter.",
   unreached: (count: number, isAll: boolean) =>
-    `${isAll ? "" : "At least "}${people(count)} with tickets ${count === 1 ? "has" : "have"} given no email address, so emails about this event do not reach them. You can add an address on the page of the order.`,
-  withoutEmail: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} given no email address and will see the change only in the shop and on the ticket.`,
+    `${isAll ? "" : "At least "}${people(count)} with tickets ${count === 1 ? "has" : "have"} not given an email address, so emails about this event do not reach them. You can add an address on the page of the order.`,
+  withoutEmail: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} not given an email address and will see the change only in the shop and on the ticket.`,
   cancelFinal: "This cannot be undone. Nobody can publish the event again.",
   cancelNow: "Yes, cancel the event",
   cancelledTitle: "This event is cancelled",

@@ -42,7 +42,7 @@ export const webhookTexts = {
   start: "Turn on",
   rotate: "New secret",
   rotateNow: "Yes, create a new one",
-  rotateText: "For one day, requests are signed with both secrets, so you can switch without losing any.",
+  rotateText: "For one day, requests are signed with both secrets, so you can switch without losing any requests.",
   delete: "Delete",
   deleteNow: "Yes, delete it",
   deleteText: "Nothing more is sent there, not even deliveries that are still waiting.",
