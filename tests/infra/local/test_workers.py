@@ -98,7 +98,7 @@ class Desk:
 @pytest.fixture
 def patience(monkeypatch) -> None:
     """No thread loses its turn only because the machine is busy. Request this before `desk`."""
-    monkeypatch.setattr("infra.local.workers.STALL_SECONDS", SECONDS)
+    monkeypatch.setattr(Workers, "_watch", lambda workers: None)
 
 
 @pytest.fixture
