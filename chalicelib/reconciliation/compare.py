@@ -114,7 +114,7 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop the comparison. If `about` is a payment, pass the name of its provider as
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment, pass the name of its provider as
         `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
@@ -122,9 +122,9 @@ class ComparisonRun:
             yield
         except ProviderUnavailable:
             raise
-        except FATAL_ERRORS:
-            raise
         except Exception as error:
+            if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+                raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
         payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}

@@ -7,6 +7,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases import provider_events as event_application
 from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
+from chalicelib.tickets.store import TicketRow
 from tests import builders
 from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings, recheck
 from tests.simulation import faults
@@ -175,6 +176,21 @@ def test_a_payment_that_cannot_be_processed_does_not_stop_the_comparison(shop, m
     assert recheck(shop) == {"paid_without_tickets": 1}
     compare_last_hour(shop)
     assert (shop.purchase_state(sessions[1]), list_findings(shop)) == ("paid", {})
+
+
+def test_an_order_that_can_never_be_saved_does_not_stop_the_comparison(shop):
+    """Its payment was refunded in the dashboard, but the store refuses to make its ticket void."""
+    session = buy_without_webhooks(shop, quantity=1)
+    builders.fill_ticket(f"{session['id']}-1")
+    shop.lose_webhooks()
+    shop.dashboard.v1.refunds.create({"payment_intent": shop.fetch_payment_intent(session).id})
+    report = compare_last_hour(shop)
+    assert (report.repaired, report.findings) == ({}, {"not_dealt_with": 3})
+    assert session["id"] in list_findings(shop)
+    TicketRow(f"{session['id']}-1").update(actions=[TicketRow.guests.remove()])
+    assert compare_last_hour(shop).repaired == {"refunds_differ": 1}
+    recheck(shop)
+    assert list_findings(shop) == {}
 
 
 def test_findings_that_stay_open_do_not_keep_later_ones_open(shop, monkeypatch):
