@@ -114,8 +114,8 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment, pass the name of its provider as
-        `payment_at`, so that later runs compare the payment again.
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment,
+        pass the name of its provider as `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
         try:
