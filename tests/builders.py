@@ -5,11 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+from botocore.exceptions import ClientError
+
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock
+from chalicelib.tickets.model import Guest
+from chalicelib.tickets.store import TicketRow
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
@@ -155,3 +160,17 @@ def unreadable(purchase_id: str) -> Iterator[None]:
     dynamo.update_if(PurchaseRow(purchase_id), {"disputes": json.dumps([dispute])}, "attribute_not_exists(disputes)")
     yield
     dynamo.update_if(PurchaseRow(purchase_id), {"disputes": None}, "attribute_exists(disputes)")
+
+
+def fill_ticket(ticket_id: str) -> None:
+    """Make the item of a ticket as large as the store allows, so that the store refuses to make the ticket void."""
+    low, high = 0, 400 * 1024
+    while low < high - 1:
+        size = (low + high) // 2
+        guests = msgspec.json.encode([Guest(1, "code", "signature", "x" * size)]).decode()
+        try:
+            dynamo.update_if(TicketRow(ticket_id), {"guests": guests}, "attribute_exists(id)")
+        except ClientError:
+            high = size
+        else:
+            low = size

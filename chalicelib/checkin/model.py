@@ -121,6 +121,12 @@ class NotCheckedIn(ApiError):
     default_message: ClassVar[str] = "Nobody with this ticket is inside, or this check-in has already been undone."
 
 
+class ScanUndone(ApiError):
+    code: ClassVar[str] = "scan_undone"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This scan was undone, so it does not count. To let these people in or out, scan the ticket again."
+
+
 class ReentryNotAllowed(ApiError):
     code: ClassVar[str] = "reentry_not_allowed"
     status: ClassVar[int] = 409
@@ -143,6 +149,7 @@ ADMIT_ERRORS: tuple[type[ApiError], ...] = (
     WrongDay,
     WrongEvent,
     NotCheckedIn,
+    ScanUndone,
     ReentryNotAllowed,
     CodeReplaced,
     TicketRefunded,

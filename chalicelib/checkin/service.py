@@ -22,6 +22,7 @@ from chalicelib.checkin.model import (
     NotCheckedIn,
     ReentryNotAllowed,
     Scan,
+    ScanUndone,
     SignatureInvalid,
     TicketRefunded,
     TooManyPeople,
@@ -38,6 +39,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import (
     MAX_DUPLICATES,
+    MAX_UNDONE,
     CheckIn,
     Ticket,
     TicketFrozen,
@@ -48,7 +50,7 @@ from chalicelib.tickets.model import (
     split_seat_id,
 )
 from chalicelib.tickets.seats_store import find_seat_id
-from chalicelib.tickets.store import add_duplicate_item, change_checkins_item, decode_ticket, find_ticket_id
+from chalicelib.tickets.store import add_duplicate_item, change_checkins_item, change_undone_item, decode_ticket, find_ticket_id
 
 MAX_ATTEMPTS = 5
 
@@ -88,6 +90,8 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         earlier = _find_checkin(ticket.checkins, scan.id)
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
+        if scan.id in ticket.undone:
+            raise ScanUndone(ticket_id=ticket.id)
         checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
         is_entry = checkin.direction == "in"
@@ -105,9 +109,9 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
     """Undo a check-in, so that the same people may come in again, or undo an exit, so that they count as inside again.
 
     Returns the ticket and the undone scan. Without `checkin_id`, the last scan is undone. `scanned_id` is the id of a ticket or of a seat;
-    for a seat, only a check-in or exit of its guest can be undone. Raises NotCheckedIn if there is nothing to undo or the people have gone
-    out again, AlreadyAdmitted if others have come in since the exit, and TicketNotFound if there is no such ticket or the user does not
-    work at its door.
+    for a seat, only a check-in or exit of its guest can be undone. The undone scan never counts again, not even if it arrives after this
+    call. Raises NotCheckedIn if there is nothing to undo or the people have gone out again, AlreadyAdmitted if others have come in since
+    the exit, and TicketNotFound if there is no such ticket or the user does not work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_door_ticket(user, ticket_id)
@@ -115,8 +119,13 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
         checkins = [checkin for checkin in ticket.checkins if seat is None or checkin.seat == seat]
         undone = _find_checkin(checkins, checkin_id) if checkin_id is not None else next(reversed(checkins), None)
         if undone is None:
+            if checkin_id is not None and _find_checkin(ticket.checkins, checkin_id) is None and checkin_id not in ticket.undone:
+                changed = _transact([change_undone_item(ticket, _with_undone(ticket, checkin_id))])
+                if changed is not None:  # perhaps by this very scan
+                    ticket = changed
+                    continue
             raise NotCheckedIn(ticket_id=ticket.id)
-        after = replace(ticket, checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
+        after = replace(_with_undone(ticket, undone.id), checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
         _require_undoable(ticket, after, undone)
         details = {**_details(ticket, undone), "reason": reason}
         action = "ticket.check_in_undone" if undone.direction == "in" else "ticket.check_out_undone"
@@ -251,6 +260,10 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
     return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
 
 
+def _with_undone(ticket: Ticket, scan_id: str) -> Ticket:
+    return replace(ticket, undone=[*ticket.undone, scan_id][-MAX_UNDONE:])
+
+
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
     """Raise the refusal if the other scans of the ticket would make no sense without the undone scan."""
     if undone.direction == "out":
@@ -306,7 +319,7 @@ def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
     """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket after a conflict."""
-    write = change_checkins_item(before, after.checkins, admits=admits)
+    write = change_checkins_item(before, after, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 
 

@@ -396,6 +396,11 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(cause, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
 
 
+def is_refused(error: Exception) -> bool:
+    """Return whether DynamoDB refused the data itself, such as an item that is too large, so that a repeated call would fail too."""
+    return error_code(error) in ("ValidationException", "TransactionCanceledException")
+
+
 def find_setup_error(error: Exception) -> str | None:
     """Return the name or code of an error that lasts until the setup is corrected, such as `NoCredentialsError`; None for other errors."""
     cause = error.cause if isinstance(error, PynamoDBException) else error

@@ -367,10 +367,11 @@ def _without_common_shards(found: Iterable[Purchase]) -> list[list[Purchase]]:
 def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
     try:
         return _refund(cancellation, purchase, now)
-    except dynamo.STORE_ERRORS:
-        logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
-        return "failed"
-    except Exception:  # an unforeseen error in one order must not delay the other orders, so a person has to look at this order
+    except Exception as error:
+        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
+            logger.exception("event_cancellation.order_failed", purchase_id=purchase.id)
+            return "failed"
+        # Any other error would come again. It must not delay the other orders, so a person has to look at this order.
         logger.exception("event_cancellation.order_left", purchase_id=purchase.id)
         _open_finding(purchase, now)
         return "other"

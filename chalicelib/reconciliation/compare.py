@@ -4,17 +4,19 @@ A comparison covers the provider's payments, refunds and disputes, events that w
 only in our ledger (tickets without a payment). A comparison is safe to repeat, so after a crash it is repeated from its beginning.
 """
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+from zlib import crc32
 
 from msgspec import Struct, field, to_builtins
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, ids, log, parallel, settings
+from chalicelib.foundation import clock, deadline, ids, log, parallel, settings
 from chalicelib.foundation.log import logger
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
@@ -30,6 +32,9 @@ from chalicelib.purchases.provider_events import EventResult
 # How many payments of unknown purchases one comparison may refund. More of them mean the wrong store, or a store restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
+RECHECK_SECONDS = 240  # per run, so that open cases cannot keep the books of this day from being compared
+# Each open dispute is compared once a day, in the quarter of an hour that its id selects, so no run has all of them.
+QUARTER_SECONDS, QUARTERS = 900, 96
 
 
 class ReconciliationReport(Struct):
@@ -73,20 +78,16 @@ class StoreIsBehind(Exception):
 
 
 class ComparisonRun:
-    """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases at its start.
+    """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases.
 
-    `open_findings` holds the (purchase id, finding id) of every finding that was open at the start.
+    `open_findings` holds the (purchase id, finding id) of every finding among them.
     """
 
-    def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None) -> None:
+    def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case]) -> None:
         self.report, self.now = report, now
         self.unknown_left = max_unknown
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
-        open_cases = money_cases.list_open_cases()
-        self.open_disputes = [case for case in open_cases if case.kind == "dispute"]
-        findings = [case for case in open_cases if case.kind == "finding"]
-        self.open_findings = {(case.purchase_id, case.id) for case in findings}
-        self.payment_findings = [case for case in findings if "capture" in case.details]
+        self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
         """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
@@ -113,17 +114,17 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop the comparison. If `about` is a payment, pass the name of its provider as
-        `payment_at`, so that later runs compare the payment again.
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment,
+        pass the name of its provider as `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
         try:
             yield
         except ProviderUnavailable:
             raise
-        except FATAL_ERRORS:
-            raise
         except Exception as error:
+            if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+                raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
         payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
@@ -131,15 +132,21 @@ class ComparisonRun:
 
 
 def compare_span(
-    since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS, event_ids: Iterable[str] | None = None
+    since: int,
+    until: int,
+    now: int,
+    max_unknown: int | None = MAX_UNKNOWN_PAYMENTS,
+    event_ids: Iterable[str] | None = None,
+    open_cases: Iterable[Case] | None = None,
 ) -> ReconciliationReport:
     """Compare everything in [since, until), in epoch seconds, repair differences, and return the report.
 
     `event_ids` are the events whose ledger is read to find tickets without a payment, by default all events on sale at `since`.
-    `max_unknown` limits how many payments of unknown purchases may be refunded; None means no limit. Raises ProviderUnavailable and
-    StoreIsBehind; repairs made before the error are kept.
+    `open_cases` are the cases that were open before; by default, they are read. `max_unknown` limits how many payments of unknown purchases
+    may be refunded; None means no limit. Raises ProviderUnavailable and StoreIsBehind; repairs made before the error are kept.
     """
-    run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown)
+    cases = money_cases.list_open_cases() if open_cases is None else open_cases
+    run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown, cases)
     paid = _compare_payments(run)
     _compare_refunds(run)
     _compare_disputes(run)
@@ -153,21 +160,37 @@ def compare_span(
     return report
 
 
-def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
-    """Compare the payments of the oldest findings again, and close the resolved cases. With `disputes`, also compare every open dispute.
+def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict[str, int]:
+    """Compare the disputes that are due after `since` again, and the payments of some findings, and close the resolved cases.
 
-    Returns the number of repairs by kind. Raises ProviderUnavailable.
+    The findings are chosen at random, so that findings that stay open do not keep the others from being compared. Returns the number of
+    repairs by kind. If the provider does not answer or RECHECK_SECONDS have passed, the other cases are left to later runs.
     """
-    run = ComparisonRun(ReconciliationReport(now, now), now, 0)
-    for case in run.payment_findings[:MAX_RECHECKS]:
-        provider, payment_intent_id = _provider_name(case), str(case.details["capture"])
-        with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider):
-            _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
-    for case in run.open_disputes if disputes else []:
-        with run.isolate_errors(case.purchase_id, case.id):
-            dispute = payments.external_provider(_provider_name(case)).fetch_dispute(case.id)
-            run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, now))
+    run = ComparisonRun(ReconciliationReport(now, now), now, 0, open_cases)
+    quarters = {quarter % QUARTERS for quarter in range(since // QUARTER_SECONDS + 1, now // QUARTER_SECONDS + 1)[:QUARTERS]}
+    disputes = [case for case in open_cases if case.kind == "dispute" and crc32(case.id.encode()) % QUARTERS in quarters]
+    findings = [case for case in open_cases if case.kind == "finding" and "capture" in case.details]
+    try:
+        with deadline.within(RECHECK_SECONDS):
+            for case in disputes:
+                _recheck_dispute(run, case)
+            for case in random.sample(findings, min(len(findings), MAX_RECHECKS)):
+                _recheck_finding(run, case)
+    except (ProviderUnavailable, deadline.DeadlineExceeded) as error:
+        logger.warning("reconciliation.recheck_interrupted", error=type(error).__name__)
     return run.report.repaired
+
+
+def _recheck_dispute(run: ComparisonRun, case: Case) -> None:
+    with run.isolate_errors(case.purchase_id, case.id):
+        dispute = payments.external_provider(_provider_name(case)).fetch_dispute(case.id)
+        run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, run.now))
+
+
+def _recheck_finding(run: ComparisonRun, case: Case) -> None:
+    provider, payment_intent_id = _provider_name(case), str(case.details["capture"])
+    with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider):
+        _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
 
 
 def _provider_name(case: Case) -> str:

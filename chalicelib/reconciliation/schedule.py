@@ -45,15 +45,16 @@ def run(now: int) -> ReconciliationReport | None:
     reached = last_run.until if last_run is not None else None
     end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - current.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
-    is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
+    open_cases = money_cases.list_open_cases()  # once: while a cancelled event is refunded, there is a case for each order
     # An event reports the decision of a dispute, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
-    report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
+    rechecked_at = last_run.at if last_run is not None else now - DAY_SECONDS
+    report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(open_cases, rechecked_at, now))
     event_ids = load_changed(since, now)
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)
         if until <= report.until or report.payments >= MAX_PAYMENTS_PER_RUN:
             break
-        report.add(compare.compare_span(report.until, until, now, event_ids=event_ids))
+        report.add(compare.compare_span(report.until, until, now, event_ids=event_ids, open_cases=open_cases))
         if not save_progress(reached, report, now):
             break  # another run is active and has compared this span
         reached = until

@@ -29,6 +29,7 @@ CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
 MAX_DUPLICATES = 20  # per ticket, so that the ticket's item stays small
+MAX_UNDONE = 20  # per ticket; devices send a scan again for hours at most, so older ones are not needed
 
 # Letters that are not in the alphabet become the digits that people mean by them. Hyphens and spaces are removed.
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
@@ -116,9 +117,9 @@ class Ticket(Struct, frozen=True, kw_only=True):
     """A ticket lets `admits` people in once. `price_cents` is the price that was paid; `created_at` is in epoch seconds.
 
     `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
-    to admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
-    has the guests of the seats that are assigned. `serial` is set a second or two after the sale. `checkin_version` counts the changes to
-    `checkins`; it is None until this version makes its first change to them.
+    to admit. `undone` are the ids of the last scans that were undone. `transfer` is the latest offer to give the ticket away, whatever its
+    outcome. The ticket has the seats 1 to `admits`; `guests` has the guests of the seats that are assigned. `serial` is set a second or two
+    after the sale. `checkin_version` counts the changes to `checkins`; it is None until this version makes its first change to them.
     """
 
     id: str
@@ -140,6 +141,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
+    undone: list[str] = []
     checkin_version: int | None = None
     language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
     erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it

@@ -23,6 +23,7 @@ _ENCODED: dict[str, tuple[Any, Any]] = {
     "guests": (list[Guest], []),
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
+    "undone": (list[str], []),
 }
 # One key of an index accepts 1,000 writes a second. Never lower this number: existing tickets in the higher lanes would not be found.
 EVENT_LANES = 4
@@ -90,6 +91,7 @@ class TicketRow(dynamo.Table):
     checkins = UnicodeAttribute(null=True)
     checkin_version = NumberAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
+    undone = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
     event_lane = UnicodeAttribute()
@@ -131,23 +133,33 @@ def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
 
 
-def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
-    """Return the item that replaces the check-ins of a ticket. The transaction is cancelled if they have changed since `ticket` was read.
+def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dynamo.TransactItem:
+    """Return the item that replaces the check-ins and the undone scans of a ticket.
 
-    If the change `admits` somebody, the transaction is also cancelled if the ticket is not valid or its code or guests have changed.
+    The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
+    cancelled if the ticket is not valid or its code or guests have changed.
     """
-    admitted = sum(checkin.count for checkin in checkins) or None
-    changes = {"checkins": _checkins(checkins), "admitted": admitted, **_changed(ticket.id)}
+    changes = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None, **_changed(before.id)}
+    if after.undone != before.undone:
+        changes["undone"] = _json(after.undone)
     # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
-    condition = _UNCHANGED if ticket.checkins else _UNUSED
-    operands: dict[str, Any] = {"before": _checkins(ticket.checkins)} if ticket.checkins else {}
+    condition, operands = _same_scans(before)
     if admits:
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
         # new guest may have replaced them.
-        same_guests, guests = _same_guests(ticket)
+        same_guests, guests = _same_guests(before)
         condition += f" AND state = :valid AND code = :code AND {same_guests}"
-        operands |= {"valid": "valid", "code": ticket.code, **guests}
-    return dynamo.update(TicketRow(ticket.id), changes, condition, add={"checkin_version": 1}, **operands)
+        operands |= {"valid": "valid", "code": before.code, **guests}
+    return dynamo.update(TicketRow(before.id), changes, condition, add={"checkin_version": 1}, **operands)
+
+
+def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
+    """Return the item that replaces the undone scans of a ticket.
+
+    The transaction is cancelled if they or the check-ins have changed since `before` was read.
+    """
+    condition, operands = _same_scans(before)
+    return dynamo.update(TicketRow(before.id), {"undone": _json(after.undone)}, condition, **operands)
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
@@ -242,10 +254,21 @@ def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
 
 def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
     """Return the condition that neither the guests nor the check-ins have changed, and its operands."""
-    condition, operands = _same_guests(ticket)
-    if not ticket.checkins:
-        return f"{condition} AND {_UNUSED}", operands
-    return f"{condition} AND {_UNCHANGED}", {**operands, "before": _checkins(ticket.checkins)}
+    guests, operands = _same_guests(ticket)
+    checkins, checkins_operands = _same_checkins(ticket)
+    return f"{guests} AND {checkins}", operands | checkins_operands
+
+
+def _same_scans(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+    """Return the condition that neither the check-ins nor the undone scans have changed, and its operands."""
+    condition, operands = _same_checkins(ticket)
+    if not ticket.undone:
+        return f"{condition} AND attribute_not_exists(undone)", operands
+    return f"{condition} AND undone = :undone", operands | {"undone": _json(ticket.undone)}
+
+
+def _same_checkins(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+    return (_UNCHANGED, {"before": _checkins(ticket.checkins)}) if ticket.checkins else (_UNUSED, {})
 
 
 def _same_guests(ticket: Ticket) -> tuple[str, dict[str, Any]]:

@@ -176,6 +176,14 @@ def test_an_exit_is_undone_unless_somebody_has_come_in_since(venue):
     assert venue.ticket.admitted == 1
 
 
+def test_an_undone_exit_does_not_count_when_its_device_sends_it_again(venue):
+    venue.scan()
+    assert leave(venue, device="north", scan_id="1").status == 200
+    assert venue.undo().status == 200
+    assert leave(venue, device="north", scan_id="1").json["error"] == "scan_undone"
+    assert venue.ticket.admitted == 1
+
+
 def test_an_undone_exit_counts_the_people_whom_staff_let_in_beyond_the_ticket(venue):
     venue.scan()
     venue.scan(override_reason="Lost child")

@@ -175,7 +175,7 @@ def test_a_refund_between_the_read_and_the_write_is_in_time(door):
     stale = door.ticket
     builders.refund(door.api, door.order_id)
     with pytest.raises(dynamo.TransactionCanceled):
-        dynamo.transact([change_checkins_item(stale, [], admits=True)])
+        dynamo.transact([change_checkins_item(stale, stale, admits=True)])
 
 
 def test_a_ticket_of_another_event_is_refused(door, time):

@@ -82,6 +82,17 @@ def test_an_undo_beside_a_scan_leaves_one_check_in_at_most(entrance):
     explore(scenario)
 
 
+def test_a_scan_beside_its_own_undo_counts_before_the_undo_or_not_at_all(entrance):
+    def scenario(play):
+        entrance.sell()
+        scan = {"device": "north", "scan_id": "1"}
+        run = play({"undo": lambda: entrance.undo(checkin_id="north/1"), "scan": lambda: entrance.scan(**scan)})
+        assert (run.results["undo"].status, run.results["scan"].status) in ((200, 200), (409, 409))
+        assert entrance.ticket.admitted == 0
+
+    explore(scenario)
+
+
 @pytest.fixture
 def reentry(entrance):
     """The same entrance, where people may go out and come back."""

@@ -1,5 +1,6 @@
 """Scans that were made without a network: taken over once, in the order of their times, and every conflict reported."""
 
+from chalicelib.tickets.model import MAX_UNDONE
 from tests import builders
 from tests.simulation import faults
 
@@ -111,3 +112,36 @@ def test_an_override_without_a_network_is_recorded_later(door):
     builders.refund(door.api, door.order_id, tickets=[door.tickets[1].id])
     refused = door.sync("north", door.offline_scan("3", code=door.tickets[1].code, override_reason="Please")).json["scans"]
     assert [(scan["outcome"], scan["error"]) for scan in refused] == [("refused", "ticket_refunded")]
+
+
+def test_an_undone_scan_does_not_count_again_when_its_device_sends_it_again(door):
+    """The reply to the first sync was lost, and another device undid the check-in."""
+    scan = door.offline_scan("1", -10)
+    assert outcomes(door.sync("north", scan)) == ["admitted"]
+    assert door.undo(checkin_id="north/1").status == 200
+    again = door.sync("north", scan).json["scans"]
+    assert [(scan["outcome"], scan["error"]) for scan in again] == [("refused", "scan_undone")]
+    assert door.refusal(device="north", scan_id="1") == (409, "scan_undone")
+    assert (door.ticket.admitted, door.scan().status) == (0, 200)
+
+
+def test_a_scan_that_arrives_after_its_undo_does_not_count(door):
+    """The device gave up waiting for the first request, which was only slow."""
+    assert door.undo(checkin_id="north/1").json["error"] == "not_checked_in"
+    assert door.refusal(device="north", scan_id="1") == (409, "scan_undone")
+    assert (door.ticket.admitted, door.scan(device="north", scan_id="2").status) == (0, 200)
+
+
+def test_a_repeated_request_does_not_count_after_its_undo(door):
+    door.scan(key="k")
+    assert door.undo().status == 200
+    assert door.scan(key="k").json["error"] == "scan_undone"
+    assert door.ticket.admitted == 0
+
+
+def test_a_ticket_keeps_a_bounded_number_of_undone_scans(door):
+    for number in range(30):
+        door.scan(device="north", scan_id=str(number))
+        assert door.undo(checkin_id=f"north/{number}").status == 200
+    assert len(door.ticket.undone) == MAX_UNDONE
+    assert door.refusal(device="north", scan_id="29") == (409, "scan_undone")

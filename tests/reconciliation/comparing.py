@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chalicelib.ledger import money_cases
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.compare import ReconciliationReport
 from tests import store_calls
@@ -13,6 +14,11 @@ def compare_last_hour(shop: StripeShop, **options: Any) -> ReconciliationReport:
     shop.time.advance(1)
     with store_calls.made_by("reconcile"):
         return compare.compare_span(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
+
+
+def recheck(shop: StripeShop) -> dict[str, int]:
+    """Compare the payments of open findings again. Returns the number of repairs by kind."""
+    return compare.recheck_open_cases(money_cases.list_open_cases(), shop.time.now, shop.time.now)
 
 
 def assert_no_differences(shop: StripeShop) -> None:

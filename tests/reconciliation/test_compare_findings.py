@@ -7,8 +7,9 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases import provider_events as event_application
 from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
+from chalicelib.tickets.store import TicketRow
 from tests import builders
-from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings
+from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings, recheck
 from tests.simulation import faults
 
 
@@ -50,7 +51,7 @@ def test_an_unknown_payment_that_cannot_be_refunded_is_not_repaired(shop):
     assert list_findings(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
     assert list_findings(shop) == {}
     compare_last_hour(shop)
 
@@ -91,11 +92,11 @@ def test_many_unknown_purchases_are_shown_and_not_refunded(shop):
         shop.pay_in_dashboard(purchase_id)
     with pytest.raises(compare.StoreIsBehind):
         compare_last_hour(shop)
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
     assert set(list_findings(shop)) == {session["id"], *lost}
     assert shop.received_and_kept() == (110_000, 110_000)
     row.save()  # the rest of the store is back
-    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert recheck(shop) == {"paid_without_tickets": 1}
     assert (shop.purchase_state(session), set(list_findings(shop))) == ("paid", set(lost))
     report = compare_last_hour(shop, max_unknown=None)
     assert (report.repaired, report.findings, list_findings(shop)) == ({"paid_without_tickets": 10}, {}, {})
@@ -112,14 +113,14 @@ def test_another_amount_is_shown_until_corrected_or_closed(shop):
     assert list_findings(shop) == {session["id"]: finding}
     assert compare_last_hour(shop).findings == {"amounts_differ": 1}
     assert list_findings(shop) == {session["id"]: finding}
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
     assert list_findings(shop) == {session["id"]: finding}
     assert [shop.close_case(session["id"], finding).status for _ in range(2)] == [200, 404]
     assert list_findings(shop) == {}
     compare_last_hour(shop)
     shop.fake.overwrite_object("payment_intent", intent_id, amount_received=10_000)
     assert list_findings(shop) == {session["id"]: finding}
-    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {}
+    assert recheck(shop) == {}
     assert list_findings(shop) == {}
 
 
@@ -146,10 +147,10 @@ def test_tickets_without_a_payment_at_stripe_are_shown(shop, exists):
     if not exists:
         shop.fake.remove_object("payment_intent", intent_id)
     assert compare_last_hour(shop).findings == {"tickets_without_payment": 1}
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
     assert list_findings(shop) == {session["id"]: f"tickets_without_payment-{intent_id}"}
     shop.fake.overwrite_object("payment_intent", intent_id, **{name: value for name, value in before.items() if name != "id"})
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
     assert (list_findings(shop), shop.purchase_state(session)) == ({}, "paid")
 
 
@@ -172,6 +173,39 @@ def test_a_payment_that_cannot_be_processed_does_not_stop_the_comparison(shop, m
     assert report.repaired == {"paid_without_tickets": 1}
     assert report.findings["not_dealt_with"] >= 1
     assert failing_id in list_findings(shop)
-    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert recheck(shop) == {"paid_without_tickets": 1}
     compare_last_hour(shop)
     assert (shop.purchase_state(sessions[1]), list_findings(shop)) == ("paid", {})
+
+
+def test_an_order_that_can_never_be_saved_does_not_stop_the_comparison(shop):
+    """Its payment was refunded in the dashboard, but the store refuses to make its ticket void."""
+    session = buy_without_webhooks(shop, quantity=1)
+    builders.fill_ticket(f"{session['id']}-1")
+    shop.lose_webhooks()
+    shop.dashboard.v1.refunds.create({"payment_intent": shop.fetch_payment_intent(session).id})
+    report = compare_last_hour(shop)
+    assert (report.repaired, report.findings) == ({}, {"not_dealt_with": 3})
+    assert session["id"] in list_findings(shop)
+    TicketRow(f"{session['id']}-1").update(actions=[TicketRow.guests.remove()])
+    assert compare_last_hour(shop).repaired == {"refunds_differ": 1}
+    recheck(shop)
+    assert list_findings(shop) == {}
+
+
+def test_findings_that_stay_open_do_not_keep_later_ones_open(shop, monkeypatch):
+    monkeypatch.setattr(compare, "MAX_RECHECKS", 1)
+    sessions = [buy_without_webhooks(shop, user, 1) for user in ("ada", "bob", "eve")]
+    intents = [shop.fetch_payment_intent(session) for session in sessions]
+    for intent in intents:
+        shop.fake.overwrite_object("payment_intent", intent.id, amount_received=9000)
+    assert compare_last_hour(shop).findings == {"amounts_differ": 3}
+    shop.fake.overwrite_object("payment_intent", intents[2].id, amount_received=intents[2].amount_received)
+    for _ in range(200):
+        recheck(shop)
+        if len(list_findings(shop)) == 2:
+            break
+    assert set(list_findings(shop)) == {session["id"] for session in sessions[:2]}
+    for intent in intents[:2]:
+        shop.fake.overwrite_object("payment_intent", intent.id, amount_received=intent.amount_received)
+    compare_last_hour(shop)

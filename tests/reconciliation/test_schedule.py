@@ -11,6 +11,7 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
+from tests.reconciliation.comparing import recheck
 from tests.simulation import faults
 from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
@@ -178,9 +179,10 @@ def test_without_differences_only_the_position_is_written(shop):
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": spans for name in LISTS}
     writes = [call for call in calls.entries if call.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
     assert [(call.operation, call.tables) for call in writes] == [("PutItem", ["reconciliation"])] * spans
-    # Purchases and events; each span's open cases, head of the catalog and four lanes of the one event that sells. The catalog is known.
+    # Purchases and events; each span's head of the catalog and four lanes of the one event that sells. The catalog is known. The open cases
+    # are read before and after the spans.
     assert len(calls.of("BatchGetItem")) == 2
-    assert (len(calls.of("Scan")), len(calls.of("Query")), len(calls.of("GetItem"))) == (spans + 2, 4 * spans, spans + 3)
+    assert (len(calls.of("Scan")), len(calls.of("Query")), len(calls.of("GetItem"))) == (2, 4 * spans, spans + 3)
 
 
 def test_only_the_ledgers_of_events_that_have_sold_are_read(shop):
@@ -202,7 +204,7 @@ def test_only_the_ledgers_of_events_that_have_sold_are_read(shop):
         assert run_schedule(shop).findings == {"tickets_without_payment": 1}
     assert len(calls.of("Query", "payment-transactions")) == 4 * 900 // SPAN_SECONDS, "four lanes of one event"
     shop.fake.overwrite_object("payment_intent", intent_id, **{name: value for name, value in before.items() if name != "id"})
-    compare.recheck_open_cases(shop.time.now, disputes=False)
+    recheck(shop)
 
 
 def test_open_disputes_are_fetched_once_a_day(shop):
@@ -228,6 +230,40 @@ def test_open_disputes_are_fetched_once_a_day(shop):
         1,
         [],
     )
+
+
+def test_each_run_fetches_some_of_the_open_disputes_and_a_day_all_of_them(shop):
+    start_schedule(shop)
+    for number in range(4):
+        order = shop.open_checkout(f"user-{number}", 1)
+        shop.pay(order)
+        shop.confirm(order, f"user-{number}")
+        shop.fake.create_dispute(shop.fetch_payment_intent(order).latest_charge)
+    shop.fake.deliver()
+    shop.lose_webhooks()
+    counts = []
+    for _ in range(86_400 // 900):
+        shop.time.advance(900)
+        shop.fake.request_log.clear()
+        run_schedule(shop)
+        counts.append(shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0))
+    assert (sum(counts), max(counts) < 4) == (4, True)
+
+
+def test_disputes_that_cannot_be_fetched_do_not_keep_payments_from_being_compared(shop):
+    order = shop.open_checkout("eve", 1)
+    shop.pay(order)
+    shop.confirm(order, "eve")
+    dispute = shop.fake.create_dispute(shop.fetch_payment_intent(order).latest_charge)
+    shop.fake.deliver()
+    start_schedule(shop)
+    session = pay_without_webhooks(shop)
+    for _ in range(2):
+        shop.time.advance(86_400)
+        shop.fake.fail_next_request("GET", f"/v1/disputes/{dispute['id']}", status=500, times=3)
+        for _ in range(4):  # six hours each
+            run_schedule(shop)
+    assert (shop.purchase_state(session), load_position()) == ("paid", shop.time.now - BEHIND)
 
 
 def test_a_finding_is_closed_by_the_next_run_after_it_is_right(shop):

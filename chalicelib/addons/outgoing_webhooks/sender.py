@@ -8,7 +8,7 @@ import hmac
 import random
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import TypeVar
 
@@ -35,6 +35,8 @@ MAX_AT_ONCE = 32  # parallel attempts of a run
 MAX_PER_ENDPOINT = 4  # parallel attempts of a run to one endpoint
 MAX_FAILURES = 3  # in a row; then the endpoint's remaining messages wait for the next run
 MAX_DUE = 500  # deliveries per endpoint and run
+PORTION = 64  # endpoints whose due deliveries are read at once
+SECONDS_TO_SEND = 20  # of each run; with less time left, no more deliveries are read
 CLAIM_SECONDS = 60  # longer than an attempt can take
 # The longest time that an attempt takes: look up the name, send, and write the result.
 MIN_SECONDS = outbound_http.LOOKUP_SECONDS + outbound_http.SECONDS + 3
@@ -80,20 +82,22 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Make the due attempts of all endpoints. Returns a report of the run.
+    """Make the due attempts of endpoints, in a random order, until the time is used up. Returns a report of the run.
 
-    Gives up on the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
+    The order is random so that neither silent endpoints nor a large number of endpoints delay the same endpoints in every run. Gives up on
+    the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
     """
     all_endpoints = list(store.scan_endpoints())
-    lanes = [(endpoint.id, lane) for endpoint in all_endpoints for lane in range(store.LANES)]
-    found_in_lanes = parallel.call_each(lambda each: store.list_due(*each, now, MAX_DUE), lanes)
+    random.shuffle(all_endpoints)
     due: dict[str, list[tuple[int, str]]] = {}
-    for (endpoint_id, _), deliveries in zip(lanes, found_in_lanes, strict=True):
-        due.setdefault(endpoint_id, []).extend(deliveries)
+    for start in range(0, len(all_endpoints), PORTION):
+        if deadline.remaining() < SECONDS_TO_SEND:
+            break
+        due |= _list_due(all_endpoints[start : start + PORTION], now)
     runs: list[EndpointRun] = []
     ended = found = oldest = 0
-    for endpoint in all_endpoints:
-        deliveries = sorted(due[endpoint.id])[:MAX_DUE]
+    for endpoint in all_endpoints[: len(due)]:
+        deliveries = due[endpoint.id]
         if not _may_receive(endpoint):
             ended += _give_up(endpoint, [delivery_id for _, delivery_id in deliveries], now)
         elif deliveries:
@@ -101,10 +105,27 @@ def send_due(now: int) -> dict[str, int]:
             found += len(deliveries)
             if endpoint.failing_since is None:  # a failing endpoint causes its own delays
                 oldest = max(oldest, now - deliveries[0][0])
-    random.shuffle(runs)  # so that silent endpoints do not delay the same endpoints in every run
     if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
-    return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
+    left = len(all_endpoints) - len(due)
+    return {
+        "endpoints": len(all_endpoints),
+        "endpoints_left": left,
+        "due": found,
+        "attempts": _run(runs),
+        "ended": ended,
+        "oldest_seconds": oldest,
+    }
+
+
+def _list_due(endpoints_read: Sequence[Endpoint], now: int) -> dict[str, list[tuple[int, str]]]:
+    """List the due deliveries of endpoints by endpoint id, those that became due first."""
+    lanes = [(endpoint.id, lane) for endpoint in endpoints_read for lane in range(store.LANES)]
+    found: dict[str, list[tuple[int, str]]] = {endpoint.id: [] for endpoint in endpoints_read}
+    found_in_lanes = parallel.call_each(lambda each: store.list_due(*each, now, MAX_DUE), lanes)
+    for (endpoint_id, _), deliveries in zip(lanes, found_in_lanes, strict=True):
+        found[endpoint_id] += deliveries
+    return {endpoint_id: sorted(deliveries)[:MAX_DUE] for endpoint_id, deliveries in found.items()}
 
 
 def _may_receive(endpoint: Endpoint) -> bool:

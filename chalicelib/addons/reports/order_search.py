@@ -44,9 +44,6 @@ MAX_FAILED_READ = 1000
 
 Order = tuple[str, str]  # the ids of the event and the purchase
 
-# The error codes with which DynamoDB refuses the data itself, such as an item that is too large.
-_REFUSALS = frozenset({"ValidationException", "TransactionCanceledException"})
-
 MAX_EVENTS = 100  # events with the same initials whose orders are searched for a number
 _INITIALS = re.compile(r"([A-Z0-9]{1,4})[- ][A-Z0-9]{4}[- ]?[A-Z0-9]{4}")
 _NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
@@ -80,7 +77,7 @@ def _try_chunk(generation: int, orders: Sequence[Order], retry: Callable[[Callab
     try:
         retry(partial(_update_chunk, generation, orders))
     except Exception as error:
-        if isinstance(error, dynamo.STORE_ERRORS) and dynamo.error_code(error) not in _REFUSALS:
+        if isinstance(error, dynamo.STORE_ERRORS) and not dynamo.is_refused(error):
             raise  # a failure of the store, which no order caused
         if len(orders) > 1:
             return sum(_try_chunk(generation, [order], retry) for order in orders)

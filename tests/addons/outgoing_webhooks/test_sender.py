@@ -14,7 +14,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.addons.outgoing_webhooks import sender, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, RETRY_DELAYS
 from chalicelib.audit import service as audit
-from chalicelib.foundation import clock, log, outbound_http
+from chalicelib.foundation import clock, deadline, log, outbound_http
 from chalicelib.notifications.store import list_event_notifications
 from tests import builders, store_calls
 from tests.addons.outgoing_webhooks.conftest import PROMOTER, retry
@@ -353,6 +353,27 @@ def test_endpoints_that_do_not_answer_hold_up_no_other_endpoint(promoter, poller
         time.advance(60)
     assert attempts["/hooks"] == 20
     assert attempts["/hooks-silent"] >= 8
+
+
+def test_more_endpoints_than_a_run_can_read_are_all_served(promoter, receiver, time, monkeypatch):
+    """Each run has time to look at a few of the endpoints."""
+    endpoints = [promoter.create(receiver) for _ in range(6)]
+    for endpoint in endpoints:
+        promoter.send("POST", f"/{endpoint['id']}/test")
+    tick, list_due = [0.0], store.list_due
+
+    def list_slowly(*arguments):
+        tick[0] += 2
+        deadline.require(1)  # as each call to the store does
+        return list_due(*arguments)
+
+    monkeypatch.setattr(sender, "PORTION", 1)
+    monkeypatch.setattr(sender, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(store, "list_due", list_slowly)
+    monkeypatch.setattr(clock, "monotonic", lambda: tick[0])
+    reports = [retry() for _ in range(100)]
+    assert len(receiver.received) == 6
+    assert {report["endpoints_left"] for report in reports} == {2}
 
 
 def test_a_crash_while_it_is_sent_is_an_attempt(promoter, poller, receiver, time, monkeypatch):

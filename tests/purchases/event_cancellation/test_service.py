@@ -259,6 +259,15 @@ def test_an_order_that_nobody_foresaw_keeps_no_others_waiting(api, time, monkeyp
     assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
 
 
+def test_an_order_that_can_never_be_saved_keeps_no_others_waiting(api, time):
+    event_id, tier_id = create_published(api, capacity=20)
+    orders = sorted(builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(3))
+    builders.fill_ticket(f"{orders[0]}-1")
+    cancel(api, event_id)
+    assert refund_all(event_id, time).orders == 2
+    assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
+
+
 def test_a_checkout_that_the_provider_does_not_know_keeps_no_refunds_waiting(api, time, monkeypatch):
     event_id, tier_id = create_published(api, capacity=20)
     order = builders.create_order(api, (event_id, tier_id), 1)

@@ -325,7 +325,7 @@ export class Door {
         if (synced.ticket) await this.#list.update(synced.ticket);
         const isCounted = ["admitted", "exited", "repeated"].includes(synced.outcome);
         const first = synced.ticket ? (present(synced.ticket.checkins)[0] ?? null) : null;
-        const refusal = { outcome: synced.error ?? "unexpected", first, isConflict: scan.direction !== "out" }; // nobody is inside who should not be
+        const refusal = { outcome: synced.error ?? "unexpected", first, isConflict: scan.direction !== "out" && synced.error !== "scan_undone" }; // nobody is inside who should not be
         await this.#log.keep({ ...scan, code: null, state: "done", ...(isCounted ? {} : refusal) });
       }
     }

@@ -99,6 +99,7 @@ export const en = {
     admitted: ["Come in", "The ticket is valid."],
     exited: ["Out", "The ticket lets them in again."],
     not_checked_in: ["Not in", "Nobody with this code is inside, so nobody was scanned out."],
+    scan_undone: ["Undone", "This scan was undone. To let these people in or out, scan the ticket again."],
     reentry_not_allowed: ["No re-entry", "This event does not allow people to leave and come back."],
     already_admitted: ["Already in", "This ticket has already been used. Ask for another ticket, or call the supervisor."],
     too_many_people: ["Too many", "This ticket cannot admit that many more people."],

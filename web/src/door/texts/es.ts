@@ -103,6 +103,7 @@ export const es: typeof en = {
     admitted: ["Adelante", "La entrada es válida."],
     exited: ["Salida registrada", "Podrá volver a entrar con la misma entrada."],
     not_checked_in: ["No está dentro", "Nadie ha entrado con este código, así que no se ha registrado ninguna salida."],
+    scan_undone: ["Anulada", "Esta lectura se anuló. Para registrar a estas personas, vuelve a leer la entrada."],
     reentry_not_allowed: ["Sin reentrada", "En este evento no se puede salir y volver a entrar."],
     already_admitted: ["Ya está dentro", "Esta entrada ya se ha usado. Pide otra entrada o llama al coordinador."],
     too_many_people: ["Demasiados", "En esta entrada no quedan plazas para tantas personas."],
