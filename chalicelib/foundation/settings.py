@@ -112,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=50), _says("How many tickets of one tier a purchase may have, unless the tier sets its own limit.")
     ] = 4
     rate_limits: Annotated[Switch, _says("Whether the rate limits below apply.")] = "on"
+    # `limit_<name>` is the `RateLimit` <NAME> of `edge/rate_limits.py`. A route applies it with `limited`.
     limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event.")] = "10/60"
     limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
     limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
@@ -504,7 +505,10 @@ def addons_of_process() -> tuple[str, ...]:
 
 @cache
 def build() -> str:
-    """Return the version and commit of the running code, for example `1.2.0+3f9c2ab41d07`. Outside of a package it is DEVELOPMENT."""
+    """Return the version and commit of the running code, for example `1.2.0+3f9c2ab41d07`, which `GET /health` shows.
+
+    Packages have it in BUILD_FILE, which `make package` writes. Outside of a package it is DEVELOPMENT.
+    """
     try:
         return (Path(__file__).parents[1] / BUILD_FILE).read_text().strip()
     except FileNotFoundError:

@@ -62,7 +62,7 @@ export const requestTurnMails = (event_id: string, token: string, email?: string
 export const getPushKey = async () => (await content(publicApi.GET("/push-key"))).public_key;
 export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
-/** Reserve tickets. Repeat an undecided request with the same `key`; `parts/reserve-form.tsx` makes it. */
+/** Reserve tickets. `parts/reserve-form.tsx` makes the `key`, and sends the same one again if the connection broke and the buyer tries again. */
 export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>
   content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));
 /** The active reservation. With a promo code, at the price that it would have with this code. */
