@@ -1,11 +1,14 @@
 """The package for the processors of this machine, deployed to an emulated AWS on this machine. Needs a package index."""
 
+import json
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from chalicelib.foundation import settings
 from infra import chalice_package, package
 from infra.emulation import upgrade
 from infra.emulation.__main__ import deploy_and_try
@@ -28,6 +31,12 @@ def _release_before() -> str:
 @pytest.fixture(scope="module")
 def built() -> Path:
     return package.build("dev", ARCHITECTURE, ROOT / ".build" / "emulated")
+
+
+def test_the_code_in_the_package_and_the_stack_name_the_same_build(built):
+    outputs = json.loads((built / "sam.json").read_bytes())["Outputs"]
+    with zipfile.ZipFile(built / "deployment.zip") as zipped:
+        assert zipped.read(f"chalicelib/{settings.BUILD_FILE}").decode() == outputs["Build"]["Value"]
 
 
 def test_a_deployed_package_upgrades_the_release_before_and_sells_a_ticket(built, tmp_path):
