@@ -44,7 +44,7 @@ def test_app_only_registers():
     for node in _tree(ROOT / "app.py").body[1:]:
         registers = isinstance(node, ast.Expr) and ".register_" in ast.unparse(node)
         loops = isinstance(node, ast.For) and all(".register_" in ast.unparse(line) for line in node.body)
-        ends = ast.unparse(node) == "cold_start.end()"
+        ends = ast.unparse(node) == "cold_start.resume_garbage_collection()"
         is_for_chalice = isinstance(node, ast.If) and "AWS_CHALICE_CLI_MODE" in ast.unparse(node.test)  # never on Lambda
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign) or registers or loops or ends or is_for_chalice, ast.unparse(node)
 
