@@ -110,7 +110,7 @@ def main() -> int:
     save_stage = partial(succeeds, sys.executable, "-m", "pytest", "-n", "0", "--quiet", "tests/infra/save_stage.py")
     run_checks = partial(succeeds, "make", "--no-print-directory", "check", "test")
     try:
-        release(version, ROOT, f"{datetime.now(UTC):%Y-%m-%d}", save_stage, run_checks)
+        release(version, ROOT, f"{datetime.now(UTC):%Y-%m-%d}", save_stage=save_stage, run_checks=run_checks)
     except NotReleased as error:
         print(f"release: {error}", file=sys.stderr)
         return 2
@@ -119,8 +119,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        interrupts.run(
-            main, "If `git log` shows no release commit, there is no release: run `git checkout HEAD CHANGELOG.md pyproject.toml`."
-        )
-    )
+    undo = f"git restore --staged --worktree CHANGELOG.md pyproject.toml {SAVED_STAGES}"
+    sys.exit(interrupts.run(main, f"If `git log` shows no release commit, there is no release: run `{undo}`."))

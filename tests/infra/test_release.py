@@ -1,9 +1,11 @@
 """Releases: what is refused, what a release commits, and how a build is named."""
 
 import subprocess
+import sys
 
 import pytest
 
+from infra import release as command
 from infra.release import SAVED_STAGES, NotReleased, describe_build, release
 from tests.infra import saved_stage
 from tests.repository import ROOT
@@ -132,6 +134,20 @@ def test_an_interrupted_release_leaves_everything_as_it_was(repository):
     with pytest.raises(KeyboardInterrupt):
         release("0.2.0", folder, "2026-06-01", saving(folder), stop)
     assert git("status", "--porcelain") == ""
+
+
+def test_the_command_saves_a_stage_and_runs_the_checks(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(command.subprocess, "run", lambda words, **_: ran.append(words) or subprocess.CompletedProcess(words, 0))
+    monkeypatch.setattr(command, "release", lambda version, *_, save_stage, run_checks: ran.append((version, save_stage(), run_checks())))
+    monkeypatch.setenv("VERSION", "1.2.0")
+    assert command.main() == 0
+    saved, checked, released = ran
+    assert saved[:3] == (sys.executable, "-m", "pytest")
+    assert (ROOT / saved[-1]).is_file()
+    assert checked[-2:] == ("check", "test")
+    assert released == ("1.2.0", True, True)
+    assert "git push --follow-tags" in capsys.readouterr().out
 
 
 def saving(folder, *, succeeds=True):
