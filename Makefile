@@ -52,7 +52,7 @@ help:
 	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
 	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
-	@echo "make release   check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
+	@echo "make release   save a stage, check, test, commit and tag a version with the unreleased changes of CHANGELOG.md: VERSION=1.2.0"
 	@echo "make clean     delete the Python environment and all build output, but not the data"
 
 run: $(RUN_STAMP)

@@ -8,7 +8,7 @@ if "AWS_CHALICE_CLI_MODE" in os.environ and "local" in sys.argv:  # `chalice loc
 
     chalice_local.prepare()
 
-from chalicelib.foundation import cold_start  # isort: skip  # before the imports that it speeds up
+from chalicelib.foundation import cold_start  # isort: skip  # pauses garbage collection while the modules below are imported
 
 from chalice.app import Chalice
 
@@ -40,9 +40,9 @@ from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
-app.api.binary_types = ["*/*"]
-app.register_middleware(error_replies.reshape_errors, "http")
-app.register_middleware(cors.answer_preflights, "http")
+app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request may be a form with a file
+app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors look like ours
+app.register_middleware(cors.answer_preflights, "http")  # Chalice's own `cors` allows one origin, fixed by the deployment
 
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
@@ -69,8 +69,9 @@ for module in addons.routes():
 for module in addons.jobs():
     app.register_blueprint(module.bp)
 
-operation.register_resolver("event_id", slugs.resolve_event_id)
-notifications.register_confirmation(accounts.is_verified)
-notifications.register_confirmation(queries.has_paid_order)
+operation.register_resolver("event_id", slugs.resolve_event_id)  # paths also take an event's slug
+# The stage's limit for emails that anybody can request does not apply to these addresses.
+notifications.register_confirmed_addresses(accounts.is_verified)
+notifications.register_confirmed_addresses(queries.has_paid_order)
 snapstart.register_renewal()
-cold_start.end()
+cold_start.resume_garbage_collection()

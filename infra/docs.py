@@ -125,15 +125,19 @@ def _deprecated_settings() -> str:
 
 # ------------------------------------------------------------------ settings and limits
 def _description(field: Any) -> str:
-    return next(meta.description for meta in get_args(field.type)[1:] if isinstance(meta, msgspec.Meta) and meta.description)
+    return next(meta.description for meta in _metas(field) if meta.description)
+
+
+def _metas(field: Any) -> list[msgspec.Meta]:
+    return [meta for meta in get_args(field.type)[1:] if isinstance(meta, msgspec.Meta)]
 
 
 def _allowed_values(field: Any) -> str:
     """`1 to 24`, the values of a choice, or the title of a kind of text."""
-    kind, *metas = get_args(field.type)
-    bounds = [meta for meta in metas if not (isinstance(meta, msgspec.Meta) and meta.description)]
+    kind, *_ = get_args(field.type)
+    bounds = [meta for meta in _metas(field) if not meta.description and not meta.extra]
     if kind is str:
-        return next((meta.title for meta in bounds if isinstance(meta, msgspec.Meta) and meta.title), "")
+        return next((meta.title for meta in bounds if meta.title), "")
     if kind is not int:
         return _code(get_args(kind))
     described = allowed_values.description(Annotated[(kind, *bounds)] if bounds else kind)
@@ -141,16 +145,15 @@ def _allowed_values(field: Any) -> str:
 
 
 def _settings() -> str:
-    rows = [
-        (
-            f"`{settings.PREFIX}{field.name.upper()}`",
-            f"`{field.default}`" if field.default != "" else "",
-            _allowed_values(field),
-            _description(field),
-        )
-        for field in msgspec.structs.fields(settings.Settings)
-    ]
-    return _table(("variable", "default", "values", "meaning"), rows)
+    """Return a section with a table for each group of settings."""
+    groups: dict[str, list[Row]] = {}
+    for field in msgspec.structs.fields(settings.Settings):
+        if title := next((meta.extra["group"] for meta in _metas(field) if meta.extra and "group" in meta.extra), None):
+            rows = groups[title] = []
+        default = f"`{field.default}`" if field.default != "" else ""
+        rows.append((f"`{settings.PREFIX}{field.name.upper()}`", default, _allowed_values(field), _description(field)))
+    heading = ("variable", "default", "values", "meaning")
+    return "\n".join(f"## {title}\n\n{_table(heading, rows)}" for title, rows in groups.items())
 
 
 def _local_defaults() -> str:
@@ -160,15 +163,6 @@ def _local_defaults() -> str:
         in_production = settings.values_in_production(name.lower())[0] if is_refused else value
         rows.append((f"`{settings.PREFIX}{name}`", f"`{value}`", f"`{in_production}`" if name != "STAGE" else ""))
     return _table(("variable", "`make run`", f"with `{settings.PREFIX}STAGE={settings.PRODUCTION}`"), rows)
-
-
-def _rate_limits() -> str:
-    rows = []
-    for field in msgspec.structs.fields(settings.Settings):
-        if field.name.startswith("limit_"):
-            requests, seconds = field.default.split("/")
-            rows.append((_description(field), f"{requests} times in {int(seconds):,} seconds", f"`{settings.PREFIX}{field.name.upper()}`"))
-    return _table(("limit", "default", "setting"), rows)
 
 
 def _sizes() -> str:
@@ -398,7 +392,6 @@ def _period(seconds: int) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "local-defaults": _local_defaults,
-    "rate-limits": _rate_limits,
     "sizes": _sizes,
     "deprecated-names": _deprecated_names,
     "deprecated-settings": _deprecated_settings,

@@ -1,4 +1,4 @@
-"""`make release VERSION=1.2.0`: put the unreleased changes of CHANGELOG.md under this version, run the checks and tests, commit, and tag.
+"""`make release VERSION=1.2.0`: save a stage, run the checks and tests, move the unreleased changes of CHANGELOG.md, commit, and tag.
 
 Nothing is pushed. `describe_build` names the version and the commit of the code that is packaged.
 """
@@ -10,11 +10,13 @@ import sys
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bootstrap import interrupts
 from infra.template.stages import ROOT
 
+SAVED_STAGES = Path("tests") / "infra" / "saved_stages"  # what released versions stored, which later versions must read
 _UNRELEASED = "## Unreleased\n"
 _UPGRADING = "### Upgrading\n"
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")  # https://semver.org, without pre-releases
@@ -39,8 +41,11 @@ def describe_build(root: Path = ROOT) -> str:
     return f"{version}+{commit}{'.changed' if is_changed else ''}"
 
 
-def release(version: str, root: Path, today: str, run_checks: Callable[[], bool]) -> None:
-    """Commit and tag a version. Raises NotReleased, and leaves the folder as it was, if something is missing or a check fails."""
+def release(version: str, root: Path, today: str, save_stage: Callable[[], bool], run_checks: Callable[[], bool]) -> None:
+    """Commit and tag a version. Raises NotReleased, and leaves the folder as it was, if something is missing or a step fails.
+
+    `save_stage` adds what this version stores to SAVED_STAGES. `run_checks` includes the tests, which read that stage.
+    """
     _require_newer(version, _read_version(root))
     if _git(root, "branch", "--show-current") != "main":
         raise NotReleased("Releases are made on the branch main. Run: git switch main")
@@ -50,11 +55,18 @@ def release(version: str, root: Path, today: str, run_checks: Callable[[], bool]
         raise NotReleased(f"The tag v{version} exists already.")
     changelog, project = root / "CHANGELOG.md", root / "pyproject.toml"
     written = _with_version(changelog.read_text(), version, today)
-    if not run_checks():
-        raise NotReleased("The checks or tests failed. The reason is above.")
+    try:
+        if not save_stage() or not _git(root, "status", "--porcelain", "--", str(SAVED_STAGES)):
+            raise NotReleased("No stage of this version was saved, so later versions could not be tested with its data.")
+        if not run_checks():
+            raise NotReleased("The checks or tests failed. The reason is above.")
+    except BaseException:
+        _git(root, "clean", "--quiet", "--force", "-d", "--", str(SAVED_STAGES))
+        raise
     changelog.write_text(written)
     project.write_text(_VERSION_LINE.sub(f'version = "{version}"', project.read_text(), count=1))
-    _git(root, "commit", "--quiet", "--message", f"Release {version}", "CHANGELOG.md", "pyproject.toml")
+    _git(root, "add", "--", str(SAVED_STAGES), changelog.name, project.name)
+    _git(root, "commit", "--quiet", "--message", f"Release {version}")
     _git(root, "tag", "--annotate", f"v{version}", "--message", f"Fairgate {version}")
 
 
@@ -92,11 +104,13 @@ def _git(root: Path, *words: str) -> str:
 def main() -> int:
     version = os.environ.get("VERSION", "")
 
-    def run_checks() -> bool:
-        return subprocess.run(["make", "--no-print-directory", "check", "test"], cwd=ROOT, check=False).returncode == 0
+    def succeeds(*words: str) -> bool:
+        return subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
+    save_stage = partial(succeeds, sys.executable, "-m", "pytest", "-n", "0", "--quiet", "tests/infra/save_stage.py")
+    run_checks = partial(succeeds, "make", "--no-print-directory", "check", "test")
     try:
-        release(version, ROOT, f"{datetime.now(UTC):%Y-%m-%d}", run_checks)
+        release(version, ROOT, f"{datetime.now(UTC):%Y-%m-%d}", save_stage=save_stage, run_checks=run_checks)
     except NotReleased as error:
         print(f"release: {error}", file=sys.stderr)
         return 2
@@ -105,6 +119,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        interrupts.run(main, "If `git log` shows no release commit, nothing was changed: run `git checkout CHANGELOG.md pyproject.toml`.")
-    )
+    undo = f"git restore --staged --worktree CHANGELOG.md pyproject.toml {SAVED_STAGES}"
+    sys.exit(interrupts.run(main, f"If `git log` shows no release commit, there is no release: run `{undo}`."))

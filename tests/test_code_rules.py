@@ -10,6 +10,8 @@ from typing import get_args
 
 import pytest
 
+import app
+from chalicelib.edge.openapi import list_operations
 from chalicelib.foundation import settings
 from chalicelib.foundation.settings import ExternalProviderName
 from tests.repository import CODE, PRODUCT, ROOT, name_of
@@ -44,9 +46,20 @@ def test_app_only_registers():
     for node in _tree(ROOT / "app.py").body[1:]:
         registers = isinstance(node, ast.Expr) and ".register_" in ast.unparse(node)
         loops = isinstance(node, ast.For) and all(".register_" in ast.unparse(line) for line in node.body)
-        ends = ast.unparse(node) == "cold_start.end()"
+        ends = ast.unparse(node) == "cold_start.resume_garbage_collection()"
         is_for_chalice = isinstance(node, ast.If) and "AWS_CHALICE_CLI_MODE" in ast.unparse(node.test)  # never on Lambda
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign) or registers or loops or ends or is_for_chalice, ast.unparse(node)
+
+
+def test_routes_and_jobs_are_in_blueprints_that_are_registered():
+    blueprints = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in PRODUCT
+        if any(ast.unparse(node) == "bp = Blueprint(__name__)" for node in _tree(path).body)
+    }
+    routes = {operation.handler.__module__ for operation in list_operations(app.app.routes)}
+    jobs = {job.handler_string.rpartition(".")[0] for job in [*app.app.event_sources, *app.app.pure_lambda_functions]}
+    assert routes | jobs == blueprints
 
 
 # Calls that only some files of chalicelib may make: pattern -> allowed files.

@@ -27,7 +27,7 @@ READING_METHODS = ("GET", "HEAD")
 UNCHANGED = "Nothing was changed."
 TRY_AGAIN = "Try again shortly."
 UNKNOWN = "Your request may still have taken effect."
-REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. It is carried out only once."
+REPEAT = "Send it again, with the same Idempotency-Key if it has one. It is carried out only once."
 LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
 
 _setup_errors: Memory[str, int] = Memory()  # name of an error -> when it happened last
@@ -69,7 +69,7 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
     """Return the body, status and headers of the reply to an exception in a route (`edge.routes`).
 
     Chalice itself replies to errors outside a route, such as an unsupported method; `reshape_errors` converts its replies. `method` is the
-    HTTP method. `is_repeatable` means that the request has an Idempotency-Key, so it can be sent again without doing anything twice.
+    HTTP method. With `is_repeatable`, the caller is advised to send the request again (see RequestContext).
     """
     match error:
         case ApiError(setup_error=str(problem)):
@@ -108,7 +108,7 @@ def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: i
     """Return the reply to a failure on our side, which says whether the request may have taken effect anyway."""
     outcome, advice = "unchanged", UNCHANGED if isinstance(error, NotSetUp) else f"{UNCHANGED} {TRY_AGAIN}"
     if method not in READING_METHODS and effects.may_have_happened():
-        outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if is_repeatable else LOOK_FIRST}"
+        outcome, advice = "unknown", f"{UNKNOWN} {REPEAT if is_repeatable else LOOK_FIRST}"
     return _error(error.status, error.code, f"{error.message} {advice}", retry_seconds, {"outcome": outcome, **error.details})
 
 

@@ -197,8 +197,8 @@ class RateLimited(ApiError):
 class Attempt:
     """A limited request during its execution.
 
-    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible. A record that counts
-    requests applies `charge` to its own counter. `charge` is None if rate limits are off.
+    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible; the request then needs no
+    count for its user. A record that counts requests itself applies `charge` to its own counter. `charge` is None if rate limits are off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:

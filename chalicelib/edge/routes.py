@@ -99,7 +99,8 @@ class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
 class RequestContext:
     """A request as handlers see it; `now` is the time of the request in epoch seconds.
 
-    `is_repeatable`: the request has an Idempotency-Key, so it can be sent again without doing anything twice.
+    `is_repeatable`: the request can be sent again without doing anything twice, because it has an Idempotency-Key, or because a handler
+    that needs no key says so. If the outcome of the request is unknown, the error then advises the caller to repeat it.
     """
 
     __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")

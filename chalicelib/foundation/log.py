@@ -1,7 +1,8 @@
 """Powertools' Logger and Metrics, and this instance's totals for `GET /metrics`.
 
 `logger.info("order.paid", purchase_id=...)` logs one line: a constant event name, and details in separate fields, so that the line can be
-searched. It never contains a secret. `count` and `gauge` collect the metrics of a request or job, and `scope` writes them at its end.
+searched. It never contains a secret. `count` and `gauge` collect the metrics of a request or job, and `scope` writes them at its end with
+Powertools' Metrics: code that counts needs no namespace, unit or flush, and `GET /metrics` of a local run shows the same numbers.
 """
 
 import sys

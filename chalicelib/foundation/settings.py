@@ -60,18 +60,24 @@ def _says(description: str) -> Meta:
     return Meta(description=description)
 
 
+def _group(title: str) -> Meta:
+    """Mark the first setting of a group. The group ends where the next one begins."""
+    return Meta(extra={"group": title})
+
+
 def _secret(*beginnings: str) -> Meta:
     """Mark a setting as a secret, which can also be set in Secrets Manager. If `beginnings` are given, its value must have one of them."""
     return Meta(extra={"beginnings": beginnings})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a process. FAIRGATE_NAME sets the field `name`. `make docs` writes the descriptions into docs/settings.md."""
+    """The settings of a process. FAIRGATE_NAME sets the field `name`. `make docs` writes docs/settings.md from the fields."""
 
     stage: Annotated[
         str,
         Meta(pattern="^[a-z][a-z0-9-]{0,19}$", title="lowercase letters, digits and -, beginning with a letter; 20 at most"),
         _says("Name of the deployment. It is part of every table's name."),
+        _group("Stage"),
     ] = "local"
     region: Annotated[
         str,
@@ -88,21 +94,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shell_file: Annotated[
         str, _says("File with the shell of the web pages, which the build writes. Empty: the file in the package of a deployed stage.")
     ] = ""
-    identity: Annotated[
-        Literal["demo", "jwt"],
-        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
-    ] = "jwt"
-    payment_simulation: Annotated[
-        Switch, _says("Whether payments can be simulated (`simulate` in the confirm request). Stage `prod` refuses `on`.")
-    ] = "off"
     cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated. `*` allows all.")] = "*"
     request_seconds: Annotated[
         int,
         Meta(ge=1, le=24),
         _says("Seconds after which a request stops calling DynamoDB and Stripe and replies. Keep it at least 5 below Lambda's timeout."),
     ] = 14
+    head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
+    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in emails lead."), _group("Shop")] = (
+        "http://127.0.0.1:8000"
+    )
+    contact_email: Annotated[
+        str, _says("Address to which buyers write about events without a verified promoter. Empty: buyers see only the shop's website.")
+    ] = ""
+    shop_policies: Annotated[str, _says("What buyers should know before they buy from the shop itself, such as when they get refunds.")] = (
+        ""
+    )
+    legal_url: Annotated[
+        str,
+        Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
+        _says("Page with the shop's legal notice, terms and privacy policy, to which the footer of every page links. Empty: no link."),
+    ] = ""
     hold_seconds: Annotated[
-        Seconds, _says("Seconds for which a reservation holds its tickets, unless the event sets its own (`Event.effective_hold_seconds`).")
+        Seconds,
+        _says("Seconds for which a reservation holds its tickets, unless the event sets its own (`Event.effective_hold_seconds`)."),
+        _group("Sales"),
     ] = 180
     checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("Seconds that opening a checkout adds to the hold of a reservation.")] = 0
     event_purchase_limit: Annotated[
@@ -111,84 +127,143 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tier_purchase_limit: Annotated[
         int, Meta(ge=1, le=50), _says("How many tickets of one tier a purchase may have, unless the tier sets its own limit.")
     ] = 4
-    rate_limits: Annotated[Switch, _says("Whether the rate limits below apply.")] = "on"
-    # `limit_<name>` is the `RateLimit` <NAME> of `edge/rate_limits.py`. A route applies it with `limited`.
-    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event.")] = "10/60"
-    limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
-    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
-    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
-    limit_sign_up: Annotated[
-        Rate,
-        _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
-    ] = "5/60"
-    limit_invalid_code: Annotated[
-        Rate,
+    refund_fee_cents: Annotated[
+        int,
+        Meta(ge=0),
+        _says("Fee for each ticket, in minor units, if a buyer changes their mind and the refund request does not set a fee."),
+    ] = 0
+    refund_fee_percent: Annotated[
+        int, Meta(ge=0, le=100), _says("Fee for each ticket, as a percentage of its price, added to the fee above.")
+    ] = 0
+    purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after which an abandoned purchase may be deleted.")] = 30 * 86_400
+    wave_size: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _says("How many buyers a waiting room admits with each wave, unless the event sets its own number."),
+        _group("Waiting room and waitlist"),
+    ] = 100
+    wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets its own interval.")] = 30
+    pass_seconds: Annotated[Seconds, _says("Seconds that an admitted buyer's turn lasts, unless the event sets its own time.")] = 180
+    grace_seconds: Annotated[
+        int,
+        Meta(ge=0, le=86_400),
+        _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets its own time."),
+    ] = 60
+    join_difficulty: Annotated[
+        int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
+    ] = 0
+    waiting_room_counters: Annotated[
+        int,
+        Meta(ge=1, le=64),
+        _says("How many items count the arrivals of a waiting room, before and after the opening. Each item accepts 1,000 joins a second."),
+    ] = 1
+    waitlist_offer_seconds: Annotated[
+        Seconds,
+        _says("Seconds for which an offer of the waitlist holds its tickets, up to a quarter of the time until the sale ends."),
+    ] = 86_400
+    payment_provider: Annotated[
+        Literal["auto", "simulated", ExternalProviderName],
         _says(
-            "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
-            "twentieth of this number. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
+            "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, and simulation "
+            "otherwise. Stage `prod` refuses `simulated`."
         ),
-    ] = "1000/3600"
-    limit_promo_code: Annotated[
-        Rate,
+        _group("Payments"),
+    ] = "auto"
+    payment_simulation: Annotated[
+        Switch, _says("Whether payments can be simulated (`simulate` in the confirm request). Stage `prod` refuses `on`.")
+    ] = "off"
+    checkout_page: Annotated[
+        Literal["own", "hosted"],
         _says(
-            "How often people may check whether a promo code is valid. Counted per source address only, and multiplied by the factor below."
+            'Where buyers pay by Stripe if a checkout leaves the choice to the shop (`"page": "either"`): on the shop\'s `own` page, '
+            "which needs the publishable key, or on Stripe's `hosted` page."
         ),
-    ] = "5/60"
-    limit_transfer: Annotated[
-        Rate,
+    ] = "own"
+    checkout_origins: Annotated[
+        str,
         _says(
-            "How often people may look at or accept a ticket that was offered to them. "
-            "Counted per source address only, and multiplied by the factor below."
+            "Origins that `success_url` and `cancel_url` may lead to, comma separated. Buyers return to the first origin if a "
+            "checkout names no URL."
         ),
-    ] = "10/60"
-    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
-    limit_requested_mail: Annotated[
-        Rate,
+    ] = ""
+    stripe_api_key: Annotated[
+        str,
+        _says("Secret key of Stripe, which enables payments through Stripe. Only stage `prod` accepts live keys."),
+        _secret("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
+    ] = ""
+    stripe_publishable_key: Annotated[
+        str,
+        Meta(pattern="^(pk_(test|live)_.*)?$", title="begins with pk_test_ or pk_live_"),
+        _says("Publishable key of Stripe, which buyers' browsers use."),
+    ] = ""
+    stripe_webhook_secrets: Annotated[
+        str,
+        _says("Signing secrets of Stripe's webhooks, comma separated. A webhook is accepted if one of them matches."),
+        _secret("whsec_"),
+    ] = ""
+    stripe_namespace: Annotated[
+        str,
+        Meta(pattern="^[a-zA-Z0-9_-]{0,40}$", title="letters, digits, _ and -; 40 at most"),
         _says(
-            "How many emails that anybody can request for any address the whole stage sends: links of accounts and of lost tickets, and "
-            "invitations. Above the limit, they go only to verified accounts and to buyers who have paid."
+            "Marks the payments of this deployment at Stripe, in case several deployments share an account. Empty: the name of the stage."
         ),
-    ] = "5000/3600"
-    limit_invite: Annotated[
-        Rate,
+    ] = ""
+    stripe_call_rate: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
         _says(
-            "How often a user may name or invite the guests of seats. Also how often a user may change their profile or the names on their "
-            "tickets, or offer a ticket or withdraw the offer, in total."
+            "How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below this rate."
         ),
-    ] = "300/3600"
-    limit_webhook: Annotated[
-        Rate,
-        _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
-    ] = "300/3600"
-    limit_recipient: Annotated[
-        Rate,
+    ] = 100
+    stripe_api_base: Annotated[str, _says("Address of a fake Stripe API. Empty: Stripe itself.")] = ""
+    doors_open_seconds: Annotated[
+        Seconds, _says("Seconds before the start of an event at which its doors open."), _group("Tickets and the door")
+    ] = 12 * 3600
+    doors_close_seconds: Annotated[
+        Seconds, _says("Seconds after the start of an event at which its doors close, if the event has no end.")
+    ] = 12 * 3600
+    attendee_lock_seconds: Annotated[
+        Seconds, _says("Seconds before the start of an event from which the names on its tickets cannot be changed.")
+    ] = 3600
+    transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket transfer can be accepted.")] = 7 * 86_400
+    mail_provider: Annotated[
+        Literal["smtp", "ses"],
+        _says("What sends emails: `smtp` is the server below, and `ses` is Amazon's Simple Email Service in the region of the stage."),
+        _group("Emails, webhooks and push messages"),
+    ] = "smtp"
+    mail_from: Annotated[
+        str, _says("Sender of emails: an address, or `Name <address>`. The name is also the seller of events without a verified promoter.")
+    ] = "Fairgate <tickets@localhost>"
+    mail_rate: Annotated[
+        int,
+        Meta(ge=1, le=1000),
+        _says("The highest number of emails to send per second, which is what the provider accepts. SES accepts 14 from a new account."),
+    ] = 14
+    smtp_url: Annotated[
+        str,
         _says(
-            "How many emails strangers can cause for one address; more emails wait. "
-            "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
+            "Server that sends emails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
+            "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no emails are sent."
         ),
-    ] = "40/86400"
-    limit_promoter_mail: Annotated[
-        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; more emails wait.")
-    ] = "99999/86400"
-    limit_unverified_mail: Annotated[
-        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; more emails wait.")
-    ] = "200/86400"
-    limit_short_mail: Annotated[
-        Rate,
+        _secret("smtp://", "smtps://", "smtp+starttls://"),
+    ] = ""
+    ses_configuration_set: Annotated[
+        str, _says("Name of the SES configuration set with which emails are sent. The stack of a stage that uses SES sets it.")
+    ] = ""
+    ses_topic_arn: Annotated[
+        str, _says("ARN of the SNS topic that SES reports to. The stack sets this too. Empty: `POST /webhooks/ses` refuses all messages.")
+    ] = ""
+    webhook_targets: Annotated[
+        Literal["public", "local"],
         _says(
-            "How many short emails one address may get about one event of an unverified promoter; more emails wait for at most two days."
+            "Where promoters' webhooks and push messages may be sent: to `public` addresses by https, or also to 127.0.0.1, with or "
+            "without encryption (`local`). Stage `prod` refuses `local`."
         ),
-    ] = "1/86400"
-    limit_catalog: Annotated[
-        Rate,
-        _says(
-            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, upload pictures, "
-            "change a promoter's profile or the names on tickets, or resume a sale."
-        ),
-    ] = "120/60"
+    ] = "public"
     publishing: Annotated[
         Literal["verified", "all"],
         _says("Which promoters may publish events: only those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
+        _group("Promoters"),
     ] = "verified"
     promoter_events: Annotated[
         int, Meta(ge=1, le=10_000), _says("How many drafts, and current and future events, a verified promoter may have.")
@@ -230,102 +305,90 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unverified_endpoints: Annotated[
         int, Meta(ge=1, le=10), _says("How many webhook endpoints a promoter may have until an admin has verified them.")
     ] = 2
+    rate_limits: Annotated[Switch, _says("Whether the rate limits below apply."), _group("Rate limits")] = "on"
+    # `limit_<name>` is the `RateLimit` <NAME> of `edge/rate_limits.py`. A route applies it with `limited`.
+    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event.")] = "10/60"
+    limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
+    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
+    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
+    limit_sign_up: Annotated[
+        Rate,
+        _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
+    ] = "5/60"
+    limit_promo_code: Annotated[
+        Rate,
+        _says(
+            "How often people may check whether a promo code is valid. Counted per source address only, and multiplied by the factor below."
+        ),
+    ] = "5/60"
+    limit_invalid_code: Annotated[
+        Rate,
+        _says(
+            "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
+            "twentieth of this number. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
+        ),
+    ] = "1000/3600"
+    limit_transfer: Annotated[
+        Rate,
+        _says(
+            "How often people may look at or accept a ticket that was offered to them. "
+            "Counted per source address only, and multiplied by the factor below."
+        ),
+    ] = "10/60"
+    limit_invite: Annotated[
+        Rate,
+        _says(
+            "How often a user may name or invite the guests of seats. Also how often a user may change their profile or the names on their "
+            "tickets, or offer a ticket or withdraw the offer, in total."
+        ),
+    ] = "300/3600"
+    limit_catalog: Annotated[
+        Rate,
+        _says(
+            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, upload pictures, "
+            "change a promoter's profile or the names on tickets, or resume a sale."
+        ),
+    ] = "120/60"
+    limit_webhook: Annotated[
+        Rate,
+        _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
+    ] = "300/3600"
+    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
+    limit_requested_mail: Annotated[
+        Rate,
+        _says(
+            "How many emails that anybody can request for any address the whole stage sends: links of accounts and of lost tickets, and "
+            "invitations. Above the limit, they go only to verified accounts and to buyers who have paid."
+        ),
+    ] = "5000/3600"
+    limit_recipient: Annotated[
+        Rate,
+        _says(
+            "How many emails strangers can cause for one address; more emails wait. "
+            "This also limits how often one ticket may change hands, and how often the emails about one order may be sent again."
+        ),
+    ] = "40/86400"
+    limit_promoter_mail: Annotated[
+        Rate, _says("How many emails may go out for a promoter's events, not counting paid orders; more emails wait.")
+    ] = "99999/86400"
+    limit_unverified_mail: Annotated[
+        Rate, _says("How many emails about free orders may go out for the events of an unverified promoter; more emails wait.")
+    ] = "200/86400"
+    limit_short_mail: Annotated[
+        Rate,
+        _says(
+            "How many short emails one address may get about one event of an unverified promoter; more emails wait for at most two days."
+        ),
+    ] = "1/86400"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10
-    join_difficulty: Annotated[
-        int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
-    ] = 0
-    head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
-    wave_size: Annotated[
-        int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets its own number.")
-    ] = 100
-    wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets its own interval.")] = 30
-    pass_seconds: Annotated[Seconds, _says("Seconds that an admitted buyer's turn lasts, unless the event sets its own time.")] = 180
-    grace_seconds: Annotated[
-        int,
-        Meta(ge=0, le=86_400),
-        _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets its own time."),
-    ] = 60
-    waiting_room_counters: Annotated[
-        int,
-        Meta(ge=1, le=64),
-        _says("How many items count the arrivals of a waiting room, before and after the opening. Each item accepts 1,000 joins a second."),
-    ] = 1
-    waitlist_offer_seconds: Annotated[
-        Seconds,
-        _says("Seconds for which an offer of the waitlist holds its tickets, up to a quarter of the time until the sale ends."),
-    ] = 86_400
-    stripe_call_rate: Annotated[
-        int,
-        Meta(ge=1, le=10_000),
-        _says(
-            "How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below this rate."
-        ),
-    ] = 100
-    refund_fee_cents: Annotated[
-        int,
-        Meta(ge=0),
-        _says("Fee for each ticket, in minor units, if a buyer changes their mind and the refund request does not set a fee."),
-    ] = 0
-    refund_fee_percent: Annotated[
-        int, Meta(ge=0, le=100), _says("Fee for each ticket, as a percentage of its price, added to the fee above.")
-    ] = 0
-    payment_provider: Annotated[
-        Literal["auto", "simulated", ExternalProviderName],
-        _says(
-            "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, and simulation "
-            "otherwise. Stage `prod` refuses `simulated`."
-        ),
-    ] = "auto"
-    stripe_api_key: Annotated[
-        str,
-        _says("Secret key of Stripe, which enables payments through Stripe. Only stage `prod` accepts live keys."),
-        _secret("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
-    ] = ""
-    stripe_webhook_secrets: Annotated[
-        str,
-        _says("Signing secrets of Stripe's webhooks, comma separated. A webhook is accepted if one of them matches."),
-        _secret("whsec_"),
-    ] = ""
-    stripe_namespace: Annotated[
-        str,
-        Meta(pattern="^[a-zA-Z0-9_-]{0,40}$", title="letters, digits, _ and -; 40 at most"),
-        _says(
-            "Marks the payments of this deployment at Stripe, in case several deployments share an account. Empty: the name of the stage."
-        ),
-    ] = ""
-    stripe_api_base: Annotated[str, _says("Address of a fake Stripe API. Empty: Stripe itself.")] = ""
-    stripe_publishable_key: Annotated[
-        str,
-        Meta(pattern="^(pk_(test|live)_.*)?$", title="begins with pk_test_ or pk_live_"),
-        _says("Publishable key of Stripe, which buyers' browsers use."),
-    ] = ""
-    checkout_page: Annotated[
-        Literal["own", "hosted"],
-        _says(
-            'Where buyers pay by Stripe if a checkout leaves the choice to the shop (`"page": "either"`): on the shop\'s `own` page, '
-            "which needs the publishable key, or on Stripe's `hosted` page."
-        ),
-    ] = "own"
-    checkout_origins: Annotated[
-        str,
-        _says(
-            "Origins that `success_url` and `cancel_url` may lead to, comma separated. Buyers return to the first origin if a "
-            "checkout names no URL."
-        ),
-    ] = ""
-    doors_open_seconds: Annotated[Seconds, _says("Seconds before the start of an event at which its doors open.")] = 12 * 3600
-    doors_close_seconds: Annotated[
-        Seconds, _says("Seconds after the start of an event at which its doors close, if the event has no end.")
-    ] = 12 * 3600
-    attendee_lock_seconds: Annotated[
-        Seconds, _says("Seconds before the start of an event from which the names on its tickets cannot be changed.")
-    ] = 3600
-    transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket transfer can be accepted.")] = 7 * 86_400
-    purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after which an abandoned purchase may be deleted.")] = 30 * 86_400
-    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in emails lead.")] = "http://127.0.0.1:8000"
+    identity: Annotated[
+        Literal["demo", "jwt"],
+        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
+        _group("Identity and secrets"),
+    ] = "jwt"
     email_verification: Annotated[
         Literal["required", "later"],
         _says(
@@ -336,50 +399,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_memory_kib: Annotated[
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456
-    mail_from: Annotated[
-        str, _says("Sender of emails: an address, or `Name <address>`. The name is also the seller of events without a verified promoter.")
-    ] = "Fairgate <tickets@localhost>"
-    contact_email: Annotated[
-        str, _says("Address to which buyers write about events without a verified promoter. Empty: buyers see only the shop's website.")
-    ] = ""
-    shop_policies: Annotated[str, _says("What buyers should know before they buy from the shop itself, such as when they get refunds.")] = (
-        ""
-    )
-    legal_url: Annotated[
-        str,
-        Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
-        _says("Page with the shop's legal notice, terms and privacy policy, to which the footer of every page links. Empty: no link."),
-    ] = ""
-    mail_provider: Annotated[
-        Literal["smtp", "ses"],
-        _says("What sends emails: `smtp` is the server below, and `ses` is Amazon's Simple Email Service in the region of the stage."),
-    ] = "smtp"
-    ses_configuration_set: Annotated[
-        str, _says("Name of the SES configuration set with which emails are sent. The stack of a stage that uses SES sets it.")
-    ] = ""
-    ses_topic_arn: Annotated[
-        str, _says("ARN of the SNS topic that SES reports to. The stack sets this too. Empty: `POST /webhooks/ses` refuses all messages.")
-    ] = ""
-    mail_rate: Annotated[
-        int,
-        Meta(ge=1, le=1000),
-        _says("The highest number of emails to send per second, which is what the provider accepts. SES accepts 14 from a new account."),
-    ] = 14
-    smtp_url: Annotated[
-        str,
-        _says(
-            "Server that sends emails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
-            "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no emails are sent."
-        ),
-        _secret("smtp://", "smtps://", "smtp+starttls://"),
-    ] = ""
-    webhook_targets: Annotated[
-        Literal["public", "local"],
-        _says(
-            "Where promoters' webhooks and push messages may be sent: to `public` addresses by https, or also to 127.0.0.1, with or "
-            "without encryption (`local`). Stage `prod` refuses `local`."
-        ),
-    ] = "public"
     jwt_secret: Annotated[
         str, _says("Secret from which keys are derived, such as the key of the waiting room's tokens; 32 characters or more."), _secret()
     ] = ""
@@ -436,7 +455,7 @@ SECRETS: dict[str, tuple[str, ...]] = {
     name: meta.extra["beginnings"]
     for name, hint in Settings.__annotations__.items()
     for meta in hint.__metadata__
-    if isinstance(meta, Meta) and meta.extra
+    if isinstance(meta, Meta) and meta.extra and "beginnings" in meta.extra
 }
 
 

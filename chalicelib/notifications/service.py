@@ -61,12 +61,12 @@ def send(draft: MailDraft) -> bool:
 
 WITHHELD_SECONDS = 1.0  # longer than handing over an email usually takes
 
-_confirmations = list[Callable[[str], bool]]()
+_confirmed_addresses = list[Callable[[str], bool]]()
 
 
-def register_confirmation(is_confirmed: Callable[[str], bool]) -> None:
+def register_confirmed_addresses(is_confirmed: Callable[[str], bool]) -> None:
     """Send requested emails above the limit to the addresses for which `is_confirmed(address)` is true."""
-    _confirmations.append(is_confirmed)
+    _confirmed_addresses.append(is_confirmed)
 
 
 def send_requested(draft: MailDraft, now: int) -> bool:
@@ -84,7 +84,7 @@ def send_requested(draft: MailDraft, now: int) -> bool:
 
 
 def _send_if_confirmed(draft: MailDraft) -> bool:
-    if any(is_confirmed(draft.to) for is_confirmed in _confirmations):
+    if any(is_confirmed(draft.to) for is_confirmed in _confirmed_addresses):
         return send(draft)
     log.count("mails_withheld")
     logger.info("mail.not_sent", kind=draft.kind, reason="the limit of requested emails is reached (FAIRGATE_LIMIT_REQUESTED_MAIL)")

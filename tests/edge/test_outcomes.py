@@ -55,7 +55,7 @@ def test_a_reserve_whose_answer_is_lost_may_have_taken_effect(shop, api):
         reply = reserve(shop)
     assert fault.was_triggered
     assert_unavailable(reply, "unknown")
-    assert error_replies.REPEAT_WITH_KEY in reply.json["message"]
+    assert error_replies.REPEAT in reply.json["message"]
     (purchase,) = store.scan_purchases()
     again = reserve(shop)
     assert (again.status, again.json["id"]) == (201, purchase.id)
@@ -66,6 +66,15 @@ def test_without_a_key_the_caller_is_advised_to_look_first(shop):
         reply = reserve(shop, key="")
     assert_unavailable(reply, "unknown")
     assert error_replies.LOOK_FIRST in reply.json["message"]
+
+
+def test_a_request_that_needs_no_key_may_be_repeated_without_one(shop, api):
+    order_id = builders.buy(api, "ada", shop.event_id, shop.floor).json["order"]["id"]
+    with faults.lose_answer(1, table="tickets", operation="UpdateItem"):
+        reply = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
+    assert_unavailable(reply, "unknown")
+    assert "Send it again, with the same Idempotency-Key if it has one." in reply.json["message"]
+    assert api.post(f"/tickets/{order_id}-1/transfer", user="ada").status == 200
 
 
 def test_a_key_is_not_recommended_where_it_is_not_used(shop, api):

@@ -1,10 +1,13 @@
 """Settings come from the environment, and name their faults."""
 
+import re
+
 import msgspec
 import pytest
 
 from chalicelib.foundation import settings
 from infra.local import environment
+from tests.repository import ROOT
 
 
 def test_defaults_need_no_environment():
@@ -126,3 +129,14 @@ def test_an_unknown_addon_is_refused_with_the_known_ones(value):
     with pytest.raises(settings.SettingsError) as refusal:
         settings.read({"FAIRGATE_ADDONS": value})
     assert str(refusal.value) == f"FAIRGATE_ADDONS: must be text (all, none, or names with commas: {names}), not {value!r}"
+
+
+def test_each_setting_is_read():
+    """By its attribute, by its name, or by a rate limit."""
+    files = [path for folder in ("chalicelib", "infra") for path in sorted((ROOT / folder).rglob("*.py"))]
+    read = {name for path in files for name in re.findall(r"\.(\w+)", path.read_text())}
+    for path in files:
+        if path.name != "settings.py":
+            read |= set(re.findall(r'"(\w+)"', path.read_text()))
+            read |= {f"limit_{name}" for name in re.findall(r'RateLimit\("(\w+)"', path.read_text())}
+    assert [field.name for field in msgspec.structs.fields(settings.Settings) if field.name not in read] == []

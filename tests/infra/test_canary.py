@@ -11,6 +11,7 @@ import app
 from chalicelib.edge import error_replies
 from infra import chalice_package
 from infra.deploy.deployment import without_canary
+from infra.release import describe_build
 from infra.template import canary, functions, pre_traffic, stages
 from infra.template.stages import stack_settings
 
@@ -101,8 +102,9 @@ def test_the_functions_that_serve_requests_have_a_canary_and_the_others_change_a
         properties = group["Properties"]
         assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
-        for alarm in properties["AlarmConfiguration"]["Alarms"]:
-            assert prod[alarm["Name"]["Ref"]]["Type"] == "AWS::CloudWatch::Alarm"
+        alarms = [alarm["Name"]["Ref"] for alarm in properties["AlarmConfiguration"]["Alarms"]]
+        assert alarms == [functions.alarm_id(name) for name in canary.ALARMS]
+        assert {prod[alarm]["Type"] for alarm in alarms} == {"AWS::CloudWatch::Alarm"}
 
 
 def test_a_stage_without_a_canary_has_nothing_of_it(tmp_path):
@@ -110,6 +112,16 @@ def test_a_stage_without_a_canary_has_nothing_of_it(tmp_path):
     resources = _as_cloudformation_gets_it(_template(tmp_path / "dev", "dev"))
     assert not any("CodeDeploy" in part["Type"] or "UpdatePolicy" in part for part in resources.values())
     assert canary.HOOK not in resources
+
+
+def test_a_stack_and_its_functions_name_the_build(tmp_path):
+    template = _template(tmp_path / "dev", "dev")
+    assert template["Outputs"]["Build"]["Value"] == describe_build()
+    described = [
+        part["Properties"]["Description"] for part in template["Resources"].values() if "AutoPublishAlias" in part.get("Properties", {})
+    ]
+    assert len(described) == len(functions.FUNCTIONS)
+    assert all(text.startswith(f"Build {describe_build()}, ") for text in described)
 
 
 def test_a_change_that_lambda_does_not_see_in_a_version_is_in_its_description(tmp_path, monkeypatch):

@@ -93,8 +93,29 @@ def test_the_code_owners_own_folders_that_exist():
 
 
 def test_every_night_all_packages_are_audited():
-    assert "make audit" in [step.get("run") for name, step in STEPS if name == "nightly"]
+    assert "schedule" in WORKFLOWS["audit"]["on"]
+    assert "make audit" in [step.get("run") for name, step in STEPS if name == "audit"]
     audit = subprocess.run(["make", "--dry-run", "audit-python", "audit-npm"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "pip-audit" in audit
+    assert sorted(re.search(r"for folder in ([^;]+);", audit)[1].split()) == npm_folders()
+
+
+def test_a_change_of_packages_is_audited_before_it_is_merged():
+    patterns = WORKFLOWS["audit"]["on"]["pull_request"]["paths"]
+    files = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    (installed,) = re.findall(r"^\$\(STAMP\): (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(files) == sorted([*installed.split(), *(f"{folder}/package-lock.json" for folder in npm_folders())])
+
+
+def test_dependabot_knows_all_packages():
+    updates = yaml.load((ROOT / ".github" / "dependabot.yml").read_bytes(), yaml.BaseLoader)["updates"]
+    folders = {update["package-ecosystem"]: update.get("directories") or [update["directory"]] for update in updates}
+    assert folders.keys() == {"pip", "npm", "github-actions"}
+    assert (folders["pip"], folders["github-actions"]) == (["/"], ["/"])
+    assert sorted(folder.strip("/") for folder in folders["npm"]) == npm_folders()
+
+
+def npm_folders():
+    """Return the folders with a lock of npm packages."""
     locks = subprocess.run(["git", "ls-files", "*package-lock.json"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert sorted(re.search(r"for folder in ([^;]+);", audit)[1].split()) == sorted(lock.rpartition("/")[0] for lock in locks.split())
+    return sorted(lock.rpartition("/")[0] for lock in locks.split())

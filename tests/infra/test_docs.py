@@ -1,7 +1,11 @@
 """The generated tables of the documentation match the code."""
 
+import re
+
+import msgspec
 import pytest
 
+from chalicelib.foundation import settings
 from infra import docs
 
 
@@ -50,3 +54,14 @@ def test_the_index_of_the_decisions_says_what_became_of_each(page):
         ["5", "", "never used"],
         ["6", "[Six](0006-six.md)", "in force, [replaced in part](history.md)"],
     ]
+
+
+def test_each_setting_is_in_one_group():
+    """A group is short enough to be read: the settings of one subject."""
+    groups = docs.BLOCKS["settings"]().split("## ")[1:]
+    names = [re.findall(r"^\| `FAIRGATE_(\w+)` \|", group, re.MULTILINE) for group in groups]
+    assert sorted(name for group in names for name in group) == sorted(
+        field.name.upper() for field in msgspec.structs.fields(settings.Settings)
+    )
+    assert len(groups) >= 5
+    assert max(len(group) for group in names) <= 20

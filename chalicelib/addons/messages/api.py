@@ -131,7 +131,11 @@ def _delete_turn_notices(notices: Sequence[TurnNotice], _user_id: str, now: int)
 
 # The field is named after the table.
 PERSONAL_ITEMS = PersonalItems(
-    "event_notices", TurnNoticeView, store.list_turn_notices, lambda notice, _now: turn_notice_view(notice), _delete_turn_notices
+    field="event_notices",
+    view=TurnNoticeView,
+    read=store.list_turn_notices,
+    show=lambda notice, _now: turn_notice_view(notice),
+    delete=_delete_turn_notices,
 )
 
 _POSITION = r"\d{11}[#~].{1,300}"

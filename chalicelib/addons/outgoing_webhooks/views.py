@@ -129,7 +129,13 @@ def endpoint_view(endpoint: Endpoint, now: int) -> EndpointView:
     )
 
 
-PERSONAL_ITEMS = PersonalItems("webhook_endpoints", EndpointView, store.list_endpoints, endpoint_view, endpoints.delete_endpoints)
+PERSONAL_ITEMS = PersonalItems(
+    field="webhook_endpoints",
+    view=EndpointView,
+    read=store.list_endpoints,
+    show=endpoint_view,
+    delete=endpoints.delete_endpoints,
+)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

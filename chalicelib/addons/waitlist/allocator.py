@@ -59,7 +59,10 @@ def allocate_all(now: int) -> AllocationReport:
 
 
 def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> AllocationReport:
-    """Run the allocator for these lines. An error in one event does not stop the others; a store error stops the run."""
+    """Run the allocator for these lines. An error in one event does not stop the others; a store error stops the run.
+
+    `is_following`: the run follows a change (see `allocate`), and has little time.
+    """
     total = AllocationReport()
     for line in lines:
         if deadline.remaining() < (SECONDS_FOR_OTHERS if is_following else SECONDS_FOR_OFFER):

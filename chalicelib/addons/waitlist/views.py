@@ -123,11 +123,11 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
 
 
 PERSONAL_ITEMS = PersonalItems(
-    "waitlist",
-    ManagedEntryView,
-    store.list_user_entries,
-    lambda entry, _now: managed_entry_view(entry),
-    lambda entries, _actor, _now: store.delete_entries(entries),
+    field="waitlist",
+    view=ManagedEntryView,
+    read=store.list_user_entries,
+    show=lambda entry, _now: managed_entry_view(entry),
+    delete=lambda entries, _user_id, _now: store.delete_entries(entries),
 )
 
 
