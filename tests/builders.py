@@ -13,7 +13,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock
-from chalicelib.tickets.model import Guest
+from chalicelib.tickets.model import Guest, new_code
 from chalicelib.tickets.store import TicketRow
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
@@ -160,6 +160,12 @@ def unreadable(purchase_id: str) -> Iterator[None]:
     dynamo.update_if(PurchaseRow(purchase_id), {"disputes": json.dumps([dispute])}, "attribute_not_exists(disputes)")
     yield
     dynamo.update_if(PurchaseRow(purchase_id), {"disputes": None}, "attribute_exists(disputes)")
+
+
+def name_all_guests(ticket_id: str, number: int = 100) -> None:
+    """Give the first seats of a ticket guests with names that are as long as the API allows."""
+    guests = [Guest(seat, new_code(), "k1.signature", "\N{GRINNING FACE}" * 100) for seat in range(1, number + 1)]
+    dynamo.update_if(TicketRow(ticket_id), {"guests": msgspec.json.encode(guests).decode()}, "attribute_exists(id)")
 
 
 def fill_ticket(ticket_id: str) -> None:

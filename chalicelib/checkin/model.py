@@ -127,6 +127,12 @@ class ScanUndone(ApiError):
     default_message: ClassVar[str] = "This scan was undone, so it does not count. To let these people in or out, scan the ticket again."
 
 
+class TooManyScans(ApiError):
+    code: ClassVar[str] = "too_many_scans"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket has so many scans that no more can be recorded. Call the supervisor."
+
+
 class ReentryNotAllowed(ApiError):
     code: ClassVar[str] = "reentry_not_allowed"
     status: ClassVar[int] = 409
@@ -150,6 +156,7 @@ ADMIT_ERRORS: tuple[type[ApiError], ...] = (
     WrongEvent,
     NotCheckedIn,
     ScanUndone,
+    TooManyScans,
     ReentryNotAllowed,
     CodeReplaced,
     TicketRefunded,

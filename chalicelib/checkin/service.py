@@ -26,6 +26,7 @@ from chalicelib.checkin.model import (
     SignatureInvalid,
     TicketRefunded,
     TooManyPeople,
+    TooManyScans,
     WrongDay,
     WrongEvent,
     checkin_details,
@@ -53,6 +54,8 @@ from chalicelib.tickets.seats_store import find_seat_id
 from chalicelib.tickets.store import add_duplicate_item, change_checkins_item, change_undone_item, decode_ticket, find_ticket_id
 
 MAX_ATTEMPTS = 5
+MAX_CHECKINS = 200  # of a ticket; then old exits are forgotten, so that the ticket's item stays small
+KEPT_CHECKINS = 50  # the newest, whatever they are: devices may send them again
 
 
 class CheckInResult(Struct, frozen=True):
@@ -93,7 +96,8 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         if scan.id in ticket.undone:
             raise ScanUndone(ticket_id=ticket.id)
         checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
-        after = replace(ticket, checkins=[*ticket.checkins, checkin])
+        known = ticket.checkins if len(ticket.checkins) < MAX_CHECKINS else without_old_exits(ticket)
+        after = replace(ticket, checkins=[*known, checkin])
         is_entry = checkin.direction == "in"
         action = "ticket.checked_in" if is_entry else "ticket.checked_out"
         changed = _save_checkins(ticket, after, action, user, _details(after, checkin), now, admits=is_entry)
@@ -144,6 +148,23 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
     with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
+
+
+def without_old_exits(ticket: Ticket) -> list[CheckIn]:
+    """Return the check-ins of a ticket without old exits from which the same number of people came back with the same code.
+
+    The numbers of people who are inside and who have arrived stay the same, and so does every scan with an override.
+    """
+    arrived = {checkin.id for checkin in ticket.arrivals}
+    kept: list[CheckIn] = []
+    for checkin in ticket.checkins[:-KEPT_CHECKINS]:
+        left = kept[-1] if kept else checkin
+        is_return = left.count < 0 and (left.seat, left.count) == (checkin.seat, -checkin.count)
+        if is_return and checkin.id not in arrived and checkin.override_reason is None:
+            kept.pop()
+        else:
+            kept.append(checkin)
+    return kept + ticket.checkins[-KEPT_CHECKINS:]
 
 
 def door_times(event: Event) -> tuple[int, int]:
@@ -324,11 +345,19 @@ def _save_checkins(
 
 
 def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
-    """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails."""
+    """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails.
+
+    Raises TooManyScans if the store refuses the ticket, because it would be larger than an item may be.
+    """
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as cancelled:
         return decode_ticket(cancelled.reasons[0].item)
+    except dynamo.STORE_ERRORS as error:
+        if not dynamo.is_refused(error):
+            raise
+        logger.exception("ticket.not_changed")
+        raise TooManyScans() from None
     return None
 
 

@@ -81,7 +81,8 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
     """Settle a payment for a purchase that has ended: hold its tickets and promo code use again, or refund the payment.
 
     The payment is refunded if the event has ended, was cancelled or is no longer in the catalog; if the tickets or the promo code use
-    cannot be held; or if the buyer now has another active purchase or has reached the purchase limit or the promo code's limit.
+    cannot be held; or if the buyer now has another active purchase, has reached the purchase limit or the promo code's limit, or has bought
+    another order with the same pass.
     """
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)

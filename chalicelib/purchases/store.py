@@ -33,6 +33,8 @@ _ABSENT = "attribute_not_exists(id)"
 _UNCHANGED = "version = :version"
 # Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
 _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :max_bought)"
+# One pass buys one order, however many requests carry its token.
+_ONE_ORDER = "NOT contains(passes, :pass)"
 # For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so an unchanged
 # number of uses means that no use was added.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
@@ -162,7 +164,10 @@ class CreateConflict(Exception):
 
 
 class LimitReached(Exception):
-    """A late payment gets no tickets: the buyer has another active purchase, would exceed the limit, or has since used a promo code."""
+    """A late payment gets no tickets.
+
+    The buyer has another active purchase, would exceed the limit, or has since used a promo code or the purchase's pass.
+    """
 
 
 def load(purchase_id: str) -> Purchase | None:
@@ -301,8 +306,7 @@ def create(
     operands: dict[str, Any]
     allowed, operands = _MAY_BUY, {"max_bought": limit - quantity}
     if purchase.pass_id is not None:
-        # One pass buys one order, however many requests carry its token.
-        allowed += " AND NOT contains(passes, :pass)"
+        allowed += f" AND {_ONE_ORDER}"
         operands["pass"] = purchase.pass_id
     changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
     added = None
@@ -541,8 +545,11 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
     While the purchase is an order or active, the record must still name it as such.
     """
     if late is not None:
-        # The purchase has ended. Since then the buyer may have bought or reserved other tickets.
-        return _MAY_BUY_LATE, {"max_bought": late.limit - bought_change, "uses": late.promo_uses}
+        # The purchase has ended. Since then the buyer may have bought or reserved other tickets, even with the same pass.
+        operands: dict[str, Any] = {"max_bought": late.limit - bought_change, "uses": late.promo_uses}
+        if before.pass_id is None:
+            return _MAY_BUY_LATE, operands
+        return f"{_MAY_BUY_LATE} AND {_ONE_ORDER}", operands | {"pass": before.pass_id}
     if before.is_order:
         return "contains(orders, :id)", {"id": before.id}
     if before.state in ACTIVE_STATES:

@@ -1,10 +1,15 @@
 """People who go out and come back, if the event allows it: each exit makes one admission of the ticket free again."""
 
+import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec import structs
 
+from chalicelib.checkin.service import KEPT_CHECKINS, MAX_CHECKINS, without_old_exits
 from chalicelib.foundation import clock, settings
+from chalicelib.tickets.model import CheckIn, Ticket
 from tests import builders, invariants
 from tests.checkin.conftest import Door
 
@@ -253,3 +258,34 @@ def test_the_doors_of_an_event_open_at_its_own_time(api, time, minutes):
     assert (refused.json["error"], refused.json["doors_open_at"]) == ("doors_not_open", clock.iso(time.now + 1))
     time.advance(1)
     assert door.scan().status == 200
+
+
+def test_a_ticket_that_goes_in_and_out_for_days_stays_small(venue):
+    """Crew leave and come back all the time. What the last scans show, and what the reports count, does not change."""
+    venue.scan(gate="North")
+    for _ in range(MAX_CHECKINS):
+        assert (leave(venue).status, venue.scan(gate="South").status) == (200, 200)
+        assert (venue.ticket.admitted, len(venue.ticket.arrivals), len(venue.ticket.present)) == (1, 1, 1)
+    assert len(venue.ticket.checkins) <= MAX_CHECKINS
+    assert (venue.ticket.arrivals[0].gate, venue.ticket.present[0].gate) == ("North", "South")
+    assert venue.refusal() == (409, "already_admitted")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_forgotten_exits_change_no_numbers(seed):
+    rng = random.Random(seed)
+    checkins, inside = [], Counter()
+    for number in range(300):
+        seat, reason = rng.choice((None, None, 1, 2)), rng.choice((None, None, None, "Lost"))
+        count = rng.choice((1, 1, 2)) if rng.random() < 0.5 else -rng.randint(0, inside[seat])
+        if count:
+            inside[seat] += count
+            checkins.append(CheckIn(str(number), number, count, "door", seat=seat, override_reason=reason if count > 0 else None))
+    ids = {"id": "1-1", "code": "", "qr_sig": "", "purchase_id": "1", "owner_id": "ada", "event_id": "e", "tier_id": "t"}
+    ticket = Ticket(**ids, admits=4, price_cents=0, currency="USD", state="valid", created_at=0, checkins=checkins)
+    after = structs.replace(ticket, checkins=without_old_exits(ticket))
+    assert len(after.checkins) < len(checkins)
+    assert after.checkins[-KEPT_CHECKINS:] == checkins[-KEPT_CHECKINS:]
+    assert (after.arrivals, after.admitted) == (ticket.arrivals, ticket.admitted)
+    assert all(after.inside_count(seat) == ticket.inside_count(seat) for seat in (None, 1, 2))
+    assert [each for each in after.checkins if each.override_reason] == [each for each in checkins if each.override_reason]

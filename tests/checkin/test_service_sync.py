@@ -1,6 +1,7 @@
 """Scans that were made without a network: taken over once, in the order of their times, and every conflict reported."""
 
 from chalicelib.tickets.model import MAX_UNDONE
+from chalicelib.tickets.store import TicketRow
 from tests import builders
 from tests.simulation import faults
 
@@ -145,3 +146,13 @@ def test_a_ticket_keeps_a_bounded_number_of_undone_scans(door):
         assert door.undo(checkin_id=f"north/{number}").status == 200
     assert len(door.ticket.undone) == MAX_UNDONE
     assert door.refusal(device="north", scan_id="29") == (409, "scan_undone")
+
+
+def test_a_ticket_that_the_store_refuses_to_change_keeps_no_other_scans_waiting(door):
+    builders.fill_ticket(door.tickets[0].id)
+    scans = [door.offline_scan("1", -10), door.offline_scan("2", -9, code=door.tickets[1].code)]
+    reply = door.sync("north", *scans)
+    assert (outcomes(reply), reply.json["scans"][0]["error"]) == (["refused", "admitted"], "too_many_scans")
+    assert door.refusal() == (409, "too_many_scans")
+    TicketRow(door.tickets[0].id).update(actions=[TicketRow.guests.remove()])
+    assert outcomes(door.sync("north", *scans)) == ["admitted", "repeated"]

@@ -116,16 +116,23 @@ def _find_sale_page(
 ) -> tuple[list[SaleView], str | None]:
     """Read up to `limit` sales, oldest first. Returns the sales that the filter accepts, and the cursor for the next page.
 
+    A page with very many guests ends earlier.
+
     `tier_ids` limits the sales to orders with one of these tiers; None means all tiers. Raises InvalidInput.
     """
     limit = min(limit, MAX_WITH_PEOPLE) if wanted.guests or wanted.buyers else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
-    purchases = queries.load_many({sale.order_id for sale in found})
-    shown = [(sale, purchase) for sale in found if _is_wanted(purchase := purchases.get(sale.order_id), wanted, tier_ids)]
+    purchases = queries.load_many({sale.order_id for sale, _ in found})
+    shown = [(entry, purchase) for entry in found if _is_wanted(purchase := purchases.get(entry[0].order_id), wanted, tier_ids)]
     orders = list({purchase.id: purchase for _, purchase in shown if purchase is not None}.values())
     guests = _load_guests(orders) if wanted.guests else None
     buyers = queries.load_buyers(orders) if wanted.buyers and orders else {}
-    return [_sale_view(sale, purchase, guests, buyers) for sale, purchase in shown], next_cursor
+    views = [_sale_view(sale, purchase, guests, buyers) for (sale, _), purchase in shown]
+    fitting, _ = cursors.fit_page((((view.order_id,), view) for view in views), None)
+    if len(fitting) < len(views):
+        (_, position), _ = shown[len(fitting) - 1]
+        next_cursor = cursors.encode(position)
+    return fitting, next_cursor
 
 
 def _record_reading(event_id: str, wanted: SaleFilter, sales: Sequence[SaleView], reader: str, now: int, form: str) -> None:
@@ -134,7 +141,8 @@ def _record_reading(event_id: str, wanted: SaleFilter, sales: Sequence[SaleView]
         record_reading(event_id, reader, now, "sales", len({sale.order_id for sale in sales}), form)
 
 
-def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str | None) -> tuple[list[store.Sale], str | None]:
+def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str | None) -> tuple[list[tuple[store.Sale, str]], str | None]:
+    """Read up to `limit` sales in the period of the filter, each with its position. Returns them and the cursor for the next page."""
     first_second, last_second = epoch_seconds(wanted.since, "from"), epoch_seconds(wanted.until, "to")
     first = store.sale_position(first_second or 0)
     after = cursors.decode(cursor, _SALE_POSITION) if cursor else ""
@@ -144,9 +152,9 @@ def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str |
         if position == after:
             continue
         if len(page) == limit:
-            return [sale for sale, _ in page], cursors.encode(page[-1][1])
+            return page, cursors.encode(page[-1][1])
         page.append((sale, position))
-    return [sale for sale, _ in page], None
+    return page, None
 
 
 def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collection[str] | None) -> bool:

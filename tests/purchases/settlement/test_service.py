@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
+from chalicelib.purchases.store import PurchaseRow
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.payment_pages import on_either_page
@@ -46,6 +47,20 @@ def test_a_late_payment_over_the_buyers_limit_is_refunded(shop):
         assert shop.confirm(other).status == 201
         shop.fake.deliver()
         assert (shop.purchase_state(session), shop.purchase_state(other)) == ("refunded", "paid")
+
+
+def test_a_late_payment_is_refunded_when_its_pass_has_bought_another_order(shop):
+    """One pass of a waiting room buys one order."""
+    session = shop.open_checkout(quantity=1)
+    PurchaseRow(session["id"]).update(actions=[PurchaseRow.pass_id.set("1.0.7")])
+    shop.pay(session)
+    shop.expire_without_asking_stripe(session["id"])
+    other = shop.open_checkout(quantity=1)
+    PurchaseRow(other["id"]).update(actions=[PurchaseRow.pass_id.set("1.0.7")])
+    shop.pay(other)
+    assert shop.confirm(other).status == 201
+    shop.fake.deliver()
+    assert (shop.purchase_state(session), shop.purchase_state(other)) == ("refunded", "paid")
 
 
 def test_a_late_payment_is_refunded_when_the_event_is_over(shop):

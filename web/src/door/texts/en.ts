@@ -100,6 +100,7 @@ export const en = {
     exited: ["Out", "The ticket lets them in again."],
     not_checked_in: ["Not in", "Nobody with this code is inside, so nobody was scanned out."],
     scan_undone: ["Undone", "This scan was undone. To let these people in or out, scan the ticket again."],
+    too_many_scans: ["Too many scans", "No more scans of this ticket can be recorded. Call the supervisor."],
     reentry_not_allowed: ["No re-entry", "This event does not allow people to leave and come back."],
     already_admitted: ["Already in", "This ticket has already been used. Ask for another ticket, or call the supervisor."],
     too_many_people: ["Too many", "This ticket cannot admit that many more people."],

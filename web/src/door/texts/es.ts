@@ -104,6 +104,7 @@ export const es: typeof en = {
     exited: ["Salida registrada", "Podrá volver a entrar con la misma entrada."],
     not_checked_in: ["No está dentro", "Nadie ha entrado con este código, así que no se ha registrado ninguna salida."],
     scan_undone: ["Anulada", "Esta lectura se anuló. Para registrar a estas personas, vuelve a leer la entrada."],
+    too_many_scans: ["Demasiadas lecturas", "No se pueden registrar más lecturas de esta entrada. Llama al coordinador."],
     reentry_not_allowed: ["Sin reentrada", "En este evento no se puede salir y volver a entrar."],
     already_admitted: ["Ya está dentro", "Esta entrada ya se ha usado. Pide otra entrada o llama al coordinador."],
     too_many_people: ["Demasiados", "En esta entrada no quedan plazas para tantas personas."],
