@@ -140,7 +140,10 @@ def _text_size(catalog: Catalog, event_id: str) -> int:
 
 
 def require_door(identity: Identity, event_id: str) -> Event:
-    """Return the event if the caller may admit people to it. Raises NotFound or Forbidden."""
+    """Return the event if the caller may admit people to it. Raises NotFound or Forbidden.
+
+    `checkin.service` also compares the event of the scanned ticket.
+    """
     event = _get_event(event_id)
     if not may_admit(identity, event_id):
         raise Forbidden("You are not assigned to this event.", event_id=event_id)

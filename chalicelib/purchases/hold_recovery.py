@@ -219,7 +219,10 @@ def _group_by_purchase(holds: Iterable[Hold]) -> dict[str, list[Hold]]:
 
 
 def _expired_holds(purchase_id: str, holds: list[Hold], purchases: dict[str, Purchase | None]) -> _ExpiredHolds:
-    """Combine holds with their purchase. `purchases` comes from `store.load_many`: None is a tombstone; unwritten purchases have no key."""
+    """Combine holds with their purchase.
+
+    `purchases` comes from `store.load_many` or `load_readable`: None is a tombstone; unwritten purchases have no key.
+    """
     purchase = purchases.get(purchase_id)
     return _ExpiredHolds(purchase_id, holds, purchase, has_tombstone=purchase is None and purchase_id in purchases)
 

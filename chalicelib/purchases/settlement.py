@@ -39,7 +39,8 @@ class SettlementResult(Struct, frozen=True):
 def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
     """Issue the tickets for a payment that the provider has received, or refund the payment. `by_buyer` is set for the buyer's confirm.
 
-    A purchase that has already ended still gets its tickets if they can be held again. Raises Conflict if the purchase has changed.
+    `transitions.py` has the table that chooses the action. A purchase that has already ended still gets its tickets if they can be held
+    again. Raises Conflict if the purchase has changed.
     """
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
