@@ -45,8 +45,8 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
     """Wrap `consume(changes)` as the handler of a Lambda function that gets batches of change records.
 
     `consume` gets all changes of a batch at once. If that fails, `consume` gets the changes again, record by record, to find the record
-    that fails. Lambda retries from that record on, and finally reports the record to the dead-letter queue. If the store is unavailable,
-    the whole batch is delivered again.
+    that fails, and then the changes to other items after it. Lambda retries from that record on, and finally reports the record to the
+    dead-letter queue. If the store is unavailable, the whole batch is delivered again.
     """
 
     def wrap(consume: Callable[[Sequence[Change]], None]) -> Callable[[Any, Any], dict[str, Any]]:
@@ -63,7 +63,10 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
 
 
 def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
-    """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is unavailable."""
+    """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is unavailable.
+
+    The records after a failed record are consumed too, except those of the same item, so that they need not wait for the last attempt.
+    """
     try:
         consume([change for record in records for change in record_changes(record)])
         return None
@@ -71,15 +74,29 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
         logger.exception(f"{name}.batch_failed", records=len(records))
         if dynamo.is_unavailable(error):
             raise
-    for record in records:
+    for number, record in enumerate(records):
         try:
             consume(record_changes(record))
         except Exception as error:
             if dynamo.is_unavailable(error):
                 raise
             logger.exception(f"{name}.failed", table=_feature(record), sequence_number=record["dynamodb"]["SequenceNumber"])
+            _consume_rest(name, consume, [later for later in records[number + 1 :] if _item(later) != _item(record)])
             return record
     return None
+
+
+def _consume_rest(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> None:
+    """Consume the records after a failed record. Whatever fails is delivered again with the failed record."""
+    try:
+        if records:
+            _consume_all(name, consume, records)
+    except Exception:
+        logger.exception(f"{name}.rest_failed", records=len(records))
+
+
+def _item(record: Record) -> tuple[str, Any]:
+    return record["eventSourceARN"], record["dynamodb"]["Keys"]
 
 
 def _feature(record: Record) -> str:

@@ -32,7 +32,8 @@ def find_personal_details(user_id: str) -> PersonalDetails:
 def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purchase]:
     """Find checkouts of the user that ended unpaid. No record of the user names them, so they are found by the user's addresses.
 
-    These are the address of the account, and the addresses of the `known` purchases.
+    These are the address of the account, and the addresses of the `known` purchases. A guest's checkouts are included if other purchases of
+    the guest have moved to the user, because only paid and active purchases move.
     """
     from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
 
@@ -40,7 +41,8 @@ def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purc
     emails = {email_key(email) for email in (account and account.email, *(sent.email for sent in details.values())) if email}
     found = parallel.call_each(lambda email: store.list_ids_of_address(email, None), sorted(emails))
     ids = {row_id for ids in found for row_id in ids if not may_be_ticket_id(row_id)} - {purchase.id for purchase in known}
-    return [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.user_id == user_id]
+    users = {user_id} | {purchase.moved_from for purchase in known if purchase.moved_from is not None}
+    return [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.user_id in users]
 
 
 def find_details_of_address(email: str) -> PersonalDetails:

@@ -15,6 +15,7 @@ from chalicelib.purchases.store import (
     load_many,
     load_many_details,
     load_owner_emails,
+    load_readable,
     read_image,
     scan_purchases,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "load_many",
     "load_many_details",
     "load_owner_emails",
+    "load_readable",
     "load_tickets",
     "read_image",
     "scan_purchases",

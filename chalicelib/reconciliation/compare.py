@@ -214,12 +214,16 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
     paid: set[str] = set()
     our_payments = _our_payments(run.report, paid)
     while batch := list(islice(our_payments, dynamo.MAX_BATCH_GET)):
-        purchases = queries.load_many({payment.purchase_id for payment in batch if payment.purchase_id})
-        _check_unknown_limit(run, [payment for payment in batch if payment.is_paid and payment.purchase_id not in purchases])
+        purchases, unreadable = queries.load_readable({payment.purchase_id for payment in batch if payment.purchase_id})
+        known = purchases.keys() | unreadable
+        _check_unknown_limit(run, [payment for payment in batch if payment.is_paid and payment.purchase_id not in known])
         for payment in batch:
             run.report.payments += 1
-            with run.isolate_errors(str(payment.purchase_id), payment.id, payment_at=payment.provider):
-                _compare_payment(run, payment, purchases.get(str(payment.purchase_id)))
+            purchase_id = str(payment.purchase_id)
+            with run.isolate_errors(purchase_id, payment.id, payment_at=payment.provider):
+                # Reading an unreadable purchase again raises the error, which becomes a finding.
+                purchase = queries.load(purchase_id) if purchase_id in unreadable else purchases.get(purchase_id)
+                _compare_payment(run, payment, purchase)
     return paid
 
 

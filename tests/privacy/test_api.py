@@ -118,6 +118,16 @@ def test_a_guests_unpaid_checkouts_with_the_address_of_an_order_are_erased(api, 
     assert [text for text in (EMAIL, ATTENDEE) if text in stored_text()] == []
 
 
+def test_unpaid_checkouts_from_before_the_orders_moved_to_the_account_are_erased(api, buyer):
+    shop, guest = builders.create_shop(api), api.post("/auth/guest").json
+    leave_unpaid(api, shop, EMAIL, STRANGER, token=guest["access_token"])
+    assert builders.buy(api, guest["user"]["id"], *shop, customer_email=EMAIL).status == 201
+    move = {"refresh_token": guest["refresh_token"]}
+    assert api.post("/auth/guest/orders", json=move, token=buyer["access_token"]).status == 200
+    assert erase(api, buyer).status == 200
+    assert [text for text in (EMAIL, STRANGER) if text in stored_text()] == []
+
+
 def test_nobody_names_a_ticket_again_whose_holder_was_erased(api, buyer):
     ticket_id = f"{buyer['order']}-2"
     erase(api, buyer)

@@ -193,6 +193,20 @@ def test_an_order_that_can_never_be_saved_does_not_stop_the_comparison(shop):
     assert list_findings(shop) == {}
 
 
+def test_a_purchase_of_a_newer_version_does_not_stop_the_comparison(shop):
+    shop.lose_webhooks()
+    sessions = [shop.open_checkout(user, 1) for user in ("ada", "bob")]
+    for session in sessions:
+        shop.pay(session)
+    with builders.unreadable(sessions[0]["id"]):
+        report = compare_last_hour(shop, max_unknown=0)
+        assert report.repaired == {"paid_without_tickets": 1}
+        assert shop.purchase_state(sessions[1]) == "paid"
+    assert set(list_findings(shop)) == {sessions[0]["id"]}
+    assert compare_last_hour(shop).repaired == {"paid_without_tickets": 1}
+    assert (shop.purchase_state(sessions[0]), list_findings(shop)) == ("paid", {})
+
+
 def test_findings_that_stay_open_do_not_keep_later_ones_open(shop, monkeypatch):
     monkeypatch.setattr(compare, "MAX_RECHECKS", 1)
     sessions = [buy_without_webhooks(shop, user, 1) for user in ("ada", "bob", "eve")]
