@@ -179,7 +179,8 @@ RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
-TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
+# Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
+TRANSFER = RateLimit("transfer")
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
 # therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
 MAIL = RateLimit("mail", counts_first=True)

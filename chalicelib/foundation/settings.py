@@ -332,7 +332,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_transfer: Annotated[
         Rate,
         _says(
-            "How often people may look at or accept a ticket that was offered to them. "
+            "How often people may look at or accept a ticket that was offered to them, return tickets, or download an order as a PDF. "
             "Counted per source address only, and multiplied by the factor below."
         ),
     ] = "10/60"

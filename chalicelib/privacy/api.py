@@ -58,10 +58,21 @@ class DataTokenBody(Struct, forbid_unknown_fields=True):
     token: MailedToken
 
 
+class AddressExportBody(DataTokenBody, forbid_unknown_fields=True, kw_only=True):
+    """The requested page, with at most `limit` orders and received tickets."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    cursor: Cursor | None = None
+
+
 @route(bp, "POST", "/lost-tickets/export", access="public", errors=(LinkExpired,))
-def export_address(request: RequestContext, body: DataTokenBody) -> Reply[AddressExportView]:
-    """Export the data that people without an account left under an email address; the token of a mailed link proves the address."""
-    return Reply(service.export_address(_address(request, body), request.now))
+def export_address(request: RequestContext, body: AddressExportBody) -> Reply[AddressExportView]:
+    """Export the data that people without an account left under an email address, page by page.
+
+    The token of a mailed link proves the address.
+    """
+    before = cursors.decode(body.cursor, ids.FORM) if body.cursor is not None else None
+    return Reply(service.export_address(_address(request, body), body.limit, before, request.now))
 
 
 @route(bp, "POST", "/lost-tickets/erase", access="public", errors=(LinkExpired,))

@@ -53,9 +53,12 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
     )
 
 
-def export_address(email: str, now: int) -> AddressExportView:
-    """Return the data kept about people without an account who typed this address when they bought or accepted tickets."""
-    details, snapshot = erasure.find_details_of_address(email), catalog.snapshot()
+def export_address(email: str, limit: int, before: str | None, now: int) -> AddressExportView:
+    """Return the data kept about people without an account who typed this address when they bought or accepted tickets.
+
+    Contains at most `limit` purchases and received tickets, and only older ones if the id `before` is given.
+    """
+    (details, last), snapshot = erasure.find_details_page(email, limit, before), catalog.snapshot()
     sent = queries.load_many_details(details.purchases)
     guest_seats = ((ticket, guest.seat) for ticket in details.tickets for guest in ticket.guests)
     return AddressExportView(
@@ -65,6 +68,7 @@ def export_address(email: str, now: int) -> AddressExportView:
         tickets=[ticket_view(ticket, snapshot, now) for ticket in details.tickets],
         seats=[seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(guest_seats)],
         ticket_emails=queries.load_owner_emails(ticket.id for ticket in details.tickets),
+        next_cursor=cursors.encode(last) if last else None,
     )
 
 

@@ -37,7 +37,7 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
 class AddressExportView(Struct, frozen=True, kw_only=True):
     """The data kept about people without an account who typed an address when they bought or accepted tickets.
 
-    `seats` and `ticket_emails` mean the same as in the export of a user.
+    `seats` and `ticket_emails` mean the same as in the export of a user. `next_cursor` is null on the last page.
     """
 
     exported_at: Timestamp
@@ -46,6 +46,7 @@ class AddressExportView(Struct, frozen=True, kw_only=True):
     tickets: list[TicketView]
     seats: list[SeatView]
     ticket_emails: dict[str, str]
+    next_cursor: str | None
 
 
 if TYPE_CHECKING:

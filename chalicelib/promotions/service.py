@@ -35,7 +35,8 @@ def find_promo_code(event_id: str, code: str) -> PromoCode | None:
 
 def find_typed_code(event_id: str, text: str) -> PromoCode | None:
     """Return the code that a person typed, read with strong consistency. Ignores case and surrounding spaces."""
-    return find_promo_code(event_id, normalize(text))
+    code = normalize(text)
+    return find_promo_code(event_id, code) if code else None
 
 
 def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:

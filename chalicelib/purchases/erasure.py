@@ -47,9 +47,22 @@ def _find_unpaid_checkouts(user_id: str, known: Sequence[Purchase]) -> list[Purc
 
 def find_details_of_address(email: str) -> PersonalDetails:
     """Find the purchases and tickets of people without an account who entered this address when they bought or accepted tickets."""
+    return _find_details(store.list_ids_of_address(email, None))
+
+
+def find_details_page(email: str, limit: int, before: str | None) -> tuple[PersonalDetails, str | None]:
+    """Find the same as `find_details_of_address` among up to `limit` ids, newest first, and the id to continue with.
+
+    The id is None on the last page; `before` is the id that the previous page returned.
+    """
+    ids = store.list_ids_of_address(email, limit + 1, before)
+    return _find_details(ids[:limit]), ids[limit - 1] if len(ids) > limit else None
+
+
+def _find_details(ids: Sequence[str]) -> PersonalDetails:
+    """Find the purchases and received tickets with these ids, if they belong to people without an account."""
     from chalicelib.accounts import service as accounts  # imported here, because Lambda functions that need no accounts load this module
 
-    ids = store.list_ids_of_address(email, None)
     received = set(filter(may_be_ticket_id, ids))
     found = [purchase for purchase in store.load_many(row_id for row_id in ids if row_id not in received).values() if purchase is not None]
     bought = {ticket_id(purchase.id, number) for purchase in found if purchase.was_order for number in range(1, purchase.quantity + 1)}

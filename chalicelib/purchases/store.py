@@ -247,12 +247,13 @@ def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.Transac
     return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details), ttl=_ttl(purchase)))
 
 
-def list_ids_of_address(email: str, limit: int | None) -> list[str]:
+def list_ids_of_address(email: str, limit: int | None, before: str | None = None) -> list[str]:
     """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. A `limit` of None means all.
 
-    May miss writes from the last second.
+    If the id `before` is given, only older purchases and tickets are included. May miss writes from the last second.
     """
-    found = CheckoutDetailsRow.address_index.query(email_key(email), scan_index_forward=False, limit=limit)
+    beyond: Any = None if before is None else CheckoutDetailsRow.id < before
+    found = CheckoutDetailsRow.address_index.query(email_key(email), beyond, scan_index_forward=False, limit=limit)
     return [row.id for row in found]
 
 

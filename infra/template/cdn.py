@@ -21,6 +21,9 @@ _BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
 # How long CloudFront waits for the API before it gets a page from the bucket.
 _CONNECT_SECONDS, _READ_SECONDS = 2, 5
 HSTS_SECONDS = 63_072_000
+# The errors that CloudFront keeps for ten seconds by default: those of API Gateway, which have no `Cache-Control`, and those from 500 on
+# even if the API says `no-store`. Where nothing is cached, the key is only the path, so everybody would get the error of one caller.
+_KEPT_ERRORS = (404, 414, 500, 501, 502, 503, 504)
 # The ids of AWS's managed policies, which are the same in all accounts.
 _CACHE_FILES = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized
 _CACHE_NOTHING = "4135ea2d-6df8-44a3-9df3-4b5a084be39e"  # CachingDisabled
@@ -145,6 +148,7 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "ViewerCertificate": certificate,
         "Origins": [_web_origin(), _api_origin(stage), _words_origin(stage), *([images.origin()] if has_images else [])],
         "OriginGroups": {"Quantity": 1, "Items": [_WORDS_OR_NOT]},
+        "CustomErrorResponses": [{"ErrorCode": status, "ErrorCachingMinTTL": 0} for status in _KEPT_ERRORS],
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
             *([_IMAGES] if has_images else []),

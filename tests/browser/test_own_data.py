@@ -86,16 +86,18 @@ def test_the_download_has_all_pages_of_the_orders(new_buyer, event_id):  # noqa:
 
     def answer(route) -> None:
         number = 2 if "cursor=second" in route.request.url else 1
-        orders, tickets = [{"id": f"order-{number}"}], [{"id": f"ticket-{number}"}]
-        route.fulfill(json=page | {"orders": orders, "tickets": tickets, "next_cursor": "second" if number == 1 else None})
+        lists = {name: [{"id": f"{name}-{number}"}] for name in ("orders", "tickets", "seats")}
+        emails = {f"tickets-{number}": "ada@example.com"}
+        route.fulfill(json=page | lists | {"ticket_emails": emails, "next_cursor": "second" if number == 1 else None})
 
     buyer.page.route("**/api/v1/me/export*", answer)
     buyer.page.goto("/account")
     with buyer.page.expect_download() as download:
         buyer.press("Download my data")
     kept = json.loads(download.value.path().read_text())
-    assert [order["id"] for order in kept["orders"]] == ["order-1", "order-2"]
-    assert [ticket["id"] for ticket in kept["tickets"]] == ["ticket-1", "ticket-2"]
+    for name in ("orders", "tickets", "seats"):
+        assert [entry["id"] for entry in kept[name]] == [f"{name}-1", f"{name}-2"]
+    assert list(kept["ticket_emails"]) == ["tickets-1", "tickets-2"]
 
 
 def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, event_id):  # noqa: F811

@@ -89,6 +89,16 @@ def test_public_documents_are_cached_and_nothing_else_is():
     }
 
 
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_nobody_gets_the_error_of_somebody_else(stage):
+    """CloudFront keeps these errors for ten seconds by default, and ignores `no-store` for those from 500 on, also where it caches nothing.
+
+    One buyer's 503 from `/v1/orders` would otherwise be the reply to all buyers near the same edge location.
+    """
+    by_status = {each["ErrorCode"]: each for each in CONFIG[stage]["CustomErrorResponses"]}
+    assert by_status == {status: {"ErrorCode": status, "ErrorCachingMinTTL": 0} for status in (404, 414, 500, 501, 502, 503, 504)}
+
+
 def test_pages_have_the_headers_of_the_local_run(tmp_path):
     (tmp_path / "index.html").write_text("the page")
     sent = pages.page_response(tmp_path, "GET", "/").headers

@@ -51,6 +51,20 @@ def test_an_export_has_the_orders_of_all_visits(api, shop, orders, mailbox):  # 
     }
 
 
+def test_an_export_has_pages(api, shop, orders, mailbox):  # noqa: F811
+    token = open_link(api, mailbox)
+    whole = call(api, "export", token).json
+    assert (len(whole["orders"]), whole["next_cursor"]) == (2, None)
+    pages, cursor = [], None
+    for _ in orders:
+        pages.append(api.post("/lost-tickets/export", json={"token": token, "limit": 1, "cursor": cursor}).json)
+        cursor = pages[-1]["next_cursor"]
+    assert cursor is None
+    assert [page["orders"] for page in pages] == [[order] for order in sorted(whole["orders"], key=lambda order: order["id"], reverse=True)]
+    shown = [ticket for page in pages for ticket in page["tickets"]]
+    assert sorted(shown, key=str) == sorted(whole["tickets"], key=str)
+
+
 def test_an_erasure_leaves_valid_tickets_without_a_person(api, time, shop, orders, mailbox):  # noqa: F811
     other = buy(api, shop, "guest-1", "bob@example.com")
     token = open_link(api, mailbox)

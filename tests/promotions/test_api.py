@@ -201,6 +201,14 @@ def test_validation_knows_how_often_the_signed_in_buyer_has_used_a_code(api, man
     assert (ask()["valid"], ask(user="bob")["valid"]) == (True, True)
 
 
+@pytest.mark.parametrize("text", [" ", "\u3000"])
+def test_a_blank_code_is_refused_in_a_preview(api, shop, text):
+    event_id, tier_id = shop
+    assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    reply = api.get(f"/events/{event_id}/reservations", query={"promo_code": text}, user="ada")
+    assert (reply.status, reply.json["error"]) == (400, "promo_code_invalid")
+
+
 def test_guesses_are_limited_by_address(api, shop):
     with settings.override(rate_limits="on", limit_promo_code="1/60", address_factor=3):
         asked = [api.get(f"/events/{shop[0]}/promo-codes/GUESS-{number}/validate").status for number in range(5)]

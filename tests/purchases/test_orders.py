@@ -164,6 +164,7 @@ def test_a_faulty_order_is_refused_before_anything_is_held(buyer):
         return reply.status, reply.json["error"], reply.json.get("path")
 
     assert refusal(promo_code="X") == (400, "promo_code_invalid", "$.promo_code")
+    assert refusal(promo_code=" ") == (400, "promo_code_invalid", "$.promo_code")
     assert refusal(customer_email="nobody") == (400, "invalid_input", "$.customer_email")
     assert refusal(responses={"q": "x" * 500} | {str(n): "x" * 500 for n in range(9)}) == (400, "invalid_input", "$.responses")
     assert refusal(floor=0) == (400, "invalid_input", "$.items")

@@ -160,7 +160,8 @@ export const returnTickets = (order_id: string) => content(buyer.POST("/orders/{
 export const returnFoundTickets = (token: string, order_id: string) => content(publicApi.POST("/lost-tickets/return", { body: { token, order_id } }));
 export const openTickets = (token: string) => content(publicApi.POST("/lost-tickets/open", { body: { token } }));
 /** Load all data about buyers without an account who typed the address of a link. The token is the `data_token` of the opened link. */
-export const exportAddress = (token: string) => content(publicApi.POST("/lost-tickets/export", { body: { token } }));
+export const exportAddress = (token: string) =>
+  allPages((cursor) => content(publicApi.POST("/lost-tickets/export", { body: { token, cursor } })));
 export const eraseAddress = (token: string) => content(publicApi.POST("/lost-tickets/erase", { body: { token } }));
 export const resetPassword = (token: string, password: string) =>
   content(publicApi.POST("/auth/password/reset", { ...COOKIE, body: { token, password } }));
@@ -169,17 +170,21 @@ export const resetPassword = (token: string, password: string) =>
 export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));
 export const getOrder = (order_id: string) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id } } }));
 
-/** Load all data about the buyer, from all pages. */
-export async function exportMe() {
-  const ask = (cursor?: string) => content(buyer.GET("/me/export", { params: { query: { cursor } } }));
-  const { next_cursor: second, ...kept } = await ask();
-  for (let cursor = second; cursor; ) {
+/** Load all data about the buyer. */
+export const exportMe = () => allPages((cursor) => content(buyer.GET("/me/export", { params: { query: { cursor } } })));
+
+/** Load all pages of an export, as one. */
+async function allPages<T extends Schemas["AddressExportView"] | Schemas["ExportView"]>(ask: (cursor?: string) => Promise<T>) {
+  const kept = await ask();
+  for (let cursor = kept.next_cursor; cursor; ) {
     const page = await ask(cursor);
     kept.orders.push(...page.orders);
     kept.tickets.push(...page.tickets);
+    kept.seats.push(...page.seats);
+    Object.assign(kept.ticket_emails, page.ticket_emails);
     cursor = page.next_cursor;
   }
-  return kept;
+  return { ...kept, next_cursor: undefined };
 }
 /** Delete the account, or the data of a guest, who has no password. */
 export const eraseMe = (password?: string) => content(buyer.DELETE("/auth/me", { body: { password } }));

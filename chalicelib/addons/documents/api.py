@@ -7,6 +7,7 @@ from chalicelib.addons.documents import service
 from chalicelib.addons.documents.service import NotPaid, NoValidTickets
 from chalicelib.edge import languages
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
+from chalicelib.edge.rate_limits import TRANSFER, RateLimited, limited_by_address
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.purchases.errors import OrderNotFound
 
@@ -28,11 +29,12 @@ class DocumentQuery(Struct, forbid_unknown_fields=True):
     access="user",
     headers=(ACCEPT_LANGUAGE,),
     media_types=(MEDIA_TYPE,),
-    errors=(OrderNotFound, NotPaid),
+    errors=(OrderNotFound, NotPaid, RateLimited),
 )
 def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return the receipt of an order as a PDF, for its buyer and the event's managers."""
-    content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)
+    with limited_by_address(request, TRANSFER):
+        content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"receipt-{order_id}.pdf")
 
 
@@ -43,11 +45,12 @@ def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -
     access="user",
     headers=(ACCEPT_LANGUAGE,),
     media_types=(MEDIA_TYPE,),
-    errors=(OrderNotFound, NotPaid, NoValidTickets),
+    errors=(OrderNotFound, NotPaid, NoValidTickets, RateLimited),
 )
 def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return the caller's valid tickets from an order as a PDF, with one page and one QR code for each ticket."""
-    content = service.order_tickets(request.require_user(), order_id, _language(request, query), request.now)
+    with limited_by_address(request, TRANSFER):
+        content = service.order_tickets(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"tickets-{order_id}.pdf")
 
 

@@ -27,6 +27,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
+from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import ids
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
@@ -119,7 +120,10 @@ def process_upload(key: str, now: int) -> None:
     owner = ImageOwner.from_name(name)
     outcome = UploadOutcome("done")
     try:
-        _get_changeable(snapshots.load_current(), owner)
+        current = snapshots.load_current()
+        _get_changeable(current, owner)
+        if current.events[owner.event_id].suspended:  # after the form was made
+            raise Forbidden("This event's promoter is locked. Contact the shop.")
         image = _save_image(owner, upload_id, file.body)
         _replace_image(owner, image, file.notes.get("actor", ""), now, ANY_VERSION, is_checked_later=True)
     except ApiError as refused:

@@ -238,7 +238,7 @@ def _find_exact(event_id: str, text: str) -> list[str]:
 
 
 def _find_by_code(code: str) -> list[str]:
-    found_ticket_id = find_ticket_id(read_code(code))
+    found_ticket_id = find_ticket_id(read_code(code)) if code else None
     return [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
 
 

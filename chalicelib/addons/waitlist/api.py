@@ -135,7 +135,7 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
     """List the people on an event's waitlist who are waiting or have an offer, in order of arrival. Includes the demand for each tier."""
     event = permissions.require_manager(request.require_user(), event_id)
-    after = cursors.decode_key(query.cursor, tuple[str])[0] if query.cursor is not None else None
+    after = cursors.decode_key(query.cursor, tuple[Id])[0] if query.cursor is not None else None
     overview = service.line_overview(event.id, query.status, query.limit, after)
     return Reply(
         WaitlistView(

@@ -250,6 +250,13 @@ def test_a_document_is_kept_by_no_cache(api, time, shop):
     assert reply.headers["content-disposition"] == f'inline; filename="receipt-{order_id}.pdf"'
 
 
+def test_a_source_address_may_download_only_so_many_documents(api, time, shop):
+    order_id = builders.create_order(api, shop, 1, user="ada")
+    with settings.override(rate_limits="on", limit_transfer="1/60", address_factor=2):
+        replies = [receipt(api, order_id, user="ada"), ticket_pages(api, order_id, user="ada"), receipt(api, order_id, user="ada")]
+    assert [reply.status for reply in replies] == [200, 200, 429]
+
+
 def test_the_largest_order_fits_a_reply(api, time):
     event_id = builders.create_event(api)
     tier_id = builders.create_tier(api, event_id, capacity=50, admits=2)

@@ -12,6 +12,7 @@ from chalicelib.foundation import settings
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
 from tests import builders, pictures
+from tests.accounts.conftest import log_in, register
 
 HOUR = 3600
 BUCKET = "images"
@@ -245,6 +246,18 @@ def test_the_bucket_refuses_what_the_form_is_not_for(raw, seconds, changed, code
         send_form(buckets, upload, raw, real_time + seconds, **changed)
     assert refused.value.code == code
     assert files(buckets) == []
+
+
+def test_the_form_of_a_locked_promoter_sets_no_image(api, time, buckets, real_time):
+    register(api, "pat@example.com", role="promoter")
+    user_id = log_in(api, "pat@example.com").json["user"]["id"]
+    event_id = api.post("/events", json={"name": "Night"}, token=builders.token(user_id, "promoter")).json["id"]
+    upload = begin_upload(api, event_id)
+    key = send_form(buckets, upload, pictures.picture(), real_time)
+    assert api.patch(f"/admin/users/{user_id}", json={"locked": True}, token=builders.admin_token()).status == 200
+    check(key)
+    assert (state(api, event_id, upload)["state"], state(api, event_id, upload)["error"]) == ("refused", "forbidden")
+    assert files(buckets, "media/") == []
 
 
 def test_the_later_of_two_uploads_stays(api, time, buckets, event_id, real_time):

@@ -105,6 +105,7 @@ def test_admins_find_orders_of_all_events(api, poller, time, mailbox):  # noqa: 
         ticket["code"]: bought[1:2],
         "erin@example.com": [bought[4], bought[3]],
         "Ada Lovelace": [],
+        " ": [],
     }
     assert {text: search(api, text) for text in asked} == asked
     assert len(read_by_admins(api, second[0])) == 4

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.edge import cursors
 from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.addons.waitlist import lines
@@ -277,6 +278,13 @@ def test_managers_see_the_line_by_pages_and_the_demand_by_tier(api, sold_out):
     builders.confirm(api, "w0", builders.start_checkout(api, "w0", offered["reservation_id"]).json["id"])
     lines.run_allocator()
     assert api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json["conversion"] == 1.0
+
+
+@pytest.mark.parametrize("status", ["waiting", "offered"])
+def test_a_cursor_without_an_entry_is_refused(api, sold_out, status):
+    query = {"status": status, "cursor": cursors.encode_key(("",))}
+    reply = api.get(f"/events/{sold_out[0]}/waitlist", query=query, token=builders.admin_token())
+    assert (reply.status, reply.json["path"]) == (400, "cursor")
 
 
 def test_the_analytics_have_the_paid_share_of_ended_offers(api, time):
