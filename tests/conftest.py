@@ -92,7 +92,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of features on both engines with `--store both`.
 
     Tests with threads run on the local store only, because moto loses updates under threads. So do tests marked `not_on_moto`, which
-    repeat a flow so often that they would take minutes there, or follow the streams of changes.
+    repeat a flow so often that they would take minutes there, follow the streams of changes, or need a limit that moto does not have.
     """
     if metafunc.config.option.store == "both" and metafunc.definition.get_closest_marker("not_on_moto") is None:
         fixtures, path = set(metafunc.fixturenames), metafunc.definition.path
