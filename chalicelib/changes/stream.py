@@ -65,8 +65,28 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
 def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
     """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is unavailable.
 
-    The records after a failed record are consumed too, except those of the same item, so that they need not wait for the last attempt.
+    The records after a failed record are consumed too, except those of the same item, so they do not wait for its last attempt. Whatever
+    fails among them is delivered again with the failed record.
     """
+    first: Record | None = None
+    while records:
+        try:
+            failed = _find_failure(name, consume, records)
+        except Exception:
+            if first is None:
+                raise
+            logger.exception(f"{name}.rest_failed", records=len(records))
+            break
+        if failed is None:
+            break
+        record = records[failed]
+        first = first or record
+        records = [later for later in records[failed + 1 :] if _item(later) != _item(record)]
+    return first
+
+
+def _find_failure(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> int | None:
+    """Consume records together, and one by one if that fails. Returns the index of the first that fails, after which it stops, or None."""
     try:
         consume([change for record in records for change in record_changes(record)])
         return None
@@ -74,25 +94,15 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
         logger.exception(f"{name}.batch_failed", records=len(records))
         if dynamo.is_unavailable(error):
             raise
-    for number, record in enumerate(records):
+    for index, record in enumerate(records):
         try:
             consume(record_changes(record))
         except Exception as error:
             if dynamo.is_unavailable(error):
                 raise
             logger.exception(f"{name}.failed", table=_feature(record), sequence_number=record["dynamodb"]["SequenceNumber"])
-            _consume_rest(name, consume, [later for later in records[number + 1 :] if _item(later) != _item(record)])
-            return record
+            return index
     return None
-
-
-def _consume_rest(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> None:
-    """Consume the records after a failed record. Whatever fails is delivered again with the failed record."""
-    try:
-        if records:
-            _consume_all(name, consume, records)
-    except Exception:
-        logger.exception(f"{name}.rest_failed", records=len(records))
 
 
 def _item(record: Record) -> tuple[str, Any]:

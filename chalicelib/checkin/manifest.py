@@ -105,7 +105,7 @@ def read_manifest(event: Event, since: int | None, limit: int, cursor: str | Non
     found, last = query_changed_tickets(event.id, position, limit)
     snapshot = catalog.snapshot()
     views = [_ticket_view(ticket, snapshot) for ticket in found]
-    fitting, _ = cursors.fit_page((((view.id,), view) for view in views), None)
+    fitting = cursors.fit(views)
     if len(fitting) < len(views):  # tickets for many people, all of them named
         found, last = query_changed_tickets(event.id, position, len(fitting))
         views = [_ticket_view(ticket, snapshot) for ticket in found]

@@ -66,6 +66,11 @@ def fit_page(entries: Iterable[tuple[Key, T]], next_cursor: str | None) -> tuple
     return fitting, next_cursor
 
 
+def fit(views: Iterable[T]) -> list[T]:
+    """Return as many views of a page as fit into MAX_PAGE_BYTES, but at least one; for pages whose cursor does not come from a sort key."""
+    return fit_page((((), view) for view in views), None)[0]
+
+
 def encode_key(key: tuple[Any, ...]) -> str:
     """Return the cursor for a sort key, which consists of numbers and texts."""
     return encode(msgspec.json.encode(key).decode())

@@ -116,7 +116,7 @@ def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[Prom
     shown = found[: query.limit]
     next_cursor = cursors.encode(shown[-1].id) if len(found) > query.limit else None
     visible = [promoter_view(promoter) for promoter in shown if is_admin or service.is_public(promoter)]
-    fitting, _ = cursors.fit_page((((view.id,), view) for view in visible), None)
+    fitting = cursors.fit(visible)
     if len(fitting) < len(visible):
         next_cursor = cursors.encode(fitting[-1].id)
     return Reply(PromotersView(fitting, next_cursor))

@@ -226,7 +226,7 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
     by_order: dict[str, list[TextAnswer]] = {purchase.id: [] for purchase in purchases}
     for answer in given:
         by_order[answer.purchase.id].append(_text_answer(answer))
-    fitting, _ = cursors.fit_page((((order_id,), answers) for order_id, answers in by_order.items()), None)
+    fitting = cursors.fit(by_order.values())
     if len(fitting) < len(purchases):
         purchases = purchases[: len(fitting)]
         given, next_cursor = given[: sum(map(len, fitting))], cursors.encode(purchases[-1].id)

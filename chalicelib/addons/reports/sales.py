@@ -128,7 +128,7 @@ def _find_sale_page(
     guests = _load_guests(orders) if wanted.guests else None
     buyers = queries.load_buyers(orders) if wanted.buyers and orders else {}
     views = [_sale_view(sale, purchase, guests, buyers) for (sale, _), purchase in shown]
-    fitting, _ = cursors.fit_page((((view.order_id,), view) for view in views), None)
+    fitting = cursors.fit(views)
     if len(fitting) < len(views):
         (_, position), _ = shown[len(fitting) - 1]
         next_cursor = cursors.encode(position)
