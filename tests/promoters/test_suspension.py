@@ -1,5 +1,6 @@
 """Locking a promoter, or removing the role, takes all of their events off sale."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from tests import builders
 from tests.accounts.conftest import log_in, register
 from tests.catalog.requests import open_flags
 from tests.client import Client, ClientReply
-from tests.simulation.call_log import record_calls
+from tests.conftest import Time
+from tests.simulation.call_log import CallLog, record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -55,6 +57,26 @@ def stop_as_the_previous_version(user_id: str, stop: dict[str, Any]) -> None:
     """Lock an account or remove its role without suspending its events."""
     roles = frozenset(stop["roles"]) if "roles" in stop else None
     directory.change_rights(user_id, RightsChange(roles, stop.get("locked")), "admin", 0, lambda _old, _new: [])
+
+
+def lock_while_others_edit(api: Client, time: Time, monkeypatch: pytest.MonkeyPatch, edit_first: Callable[[list[Any]], None]) -> CallLog:
+    """Lock a promoter on one instance, with `edit_first` as `dynamo.transact`, and assert that another instance pauses their event.
+
+    Returns the store calls of the request to the other instance.
+    """
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    with separate_memories():
+        here, elsewhere = InstanceMemory(), InstanceMemory()
+        with elsewhere.active():
+            api.get(f"/events/{event_id}")
+        with here.active(), monkeypatch.context() as patch:
+            patch.setattr(dynamo, "transact", edit_first)
+            assert change(api, promoter_id, locked=True).json["suspended_events"] == 1
+        time.advance(settings.current().head_check_seconds)
+        with elsewhere.active(), record_calls() as calls:
+            assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+    return calls
 
 
 @pytest.mark.parametrize(("stop", "start"), STOPS)
@@ -245,24 +267,13 @@ def test_a_promoter_with_only_drafts_loses_the_rights_on_all_instances(api, time
 
 
 def test_a_promoter_is_stopped_even_while_others_edit_events_without_end(api, time, monkeypatch):
-    promoter_id, by = sign_up_promoter(api)
-    event_id, tier_id = publish(api, by)
     transact = dynamo.transact
 
     def edit_first(items: list[Any]) -> None:
         transact([store.increment_revision_item()])
         transact(items)
 
-    with separate_memories():
-        here, elsewhere = InstanceMemory(), InstanceMemory()
-        with elsewhere.active():
-            api.get(f"/events/{event_id}")
-        with here.active(), monkeypatch.context() as patch:
-            patch.setattr(dynamo, "transact", edit_first)
-            assert change(api, promoter_id, locked=True).json["suspended_events"] == 1
-        time.advance(settings.current().head_check_seconds)
-        with elsewhere.active():
-            assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+    lock_while_others_edit(api, time, monkeypatch, edit_first)
 
 
 def test_an_event_that_moves_to_a_locked_promoter_is_suspended_at_once(api):
@@ -330,8 +341,6 @@ def test_the_next_sweep_opens_the_stock_if_a_request_ends_before_it_does(api, ti
 
 def test_no_instance_reads_all_entries_although_ten_edits_come_before_the_stop(api, time, monkeypatch):
     """Each edit refuses one attempt. A stop without a row in the log makes all instances read all entries from their one key."""
-    promoter_id, by = sign_up_promoter(api)
-    event_id, tier_id = publish(api, by)
     transact, edits = dynamo.transact, iter(range(10))
 
     def edit_first(items: list[Any]) -> None:
@@ -340,14 +349,5 @@ def test_no_instance_reads_all_entries_although_ten_edits_come_before_the_stop(a
             transact(store.next_revision_items(head, head.next(), []))
         transact(items)
 
-    with separate_memories():
-        here, elsewhere = InstanceMemory(), InstanceMemory()
-        with elsewhere.active():
-            api.get(f"/events/{event_id}")
-        with here.active(), monkeypatch.context() as patch:
-            patch.setattr(dynamo, "transact", edit_first)
-            assert change(api, promoter_id, locked=True).json["suspended_events"] == 1
-        time.advance(settings.current().head_check_seconds)
-        with elsewhere.active(), record_calls() as calls:
-            assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
-        assert "Query" not in [entry.operation for entry in calls.of(table="catalog")]
+    calls = lock_while_others_edit(api, time, monkeypatch, edit_first)
+    assert "Query" not in [entry.operation for entry in calls.of(table="catalog")]
