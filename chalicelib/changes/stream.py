@@ -69,7 +69,7 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
     fails among them is delivered again with the failed record.
     """
     first: Record | None = None
-    while records:
+    while records or first is None:
         try:
             failed = _find_failure(name, consume, records)
         except Exception:
