@@ -196,7 +196,12 @@ ONLY_FOR: dict[str, dict[str, set[str]]] = {
 FILES: dict[str, dict[str, str]] = {
     "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
     "clean_images": {"": "ListBucket", "media": "DeleteObject"},
-    "process_image": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "PutObject", "uploads": "DeleteObject GetObject"},
+    "process_image": {
+        "": "ListBucket",
+        "media": "DeleteObject PutObject",
+        "outcomes": "GetObject PutObject",
+        "uploads": "DeleteObject GetObject",
+    },
 }
 
 SENDS_MAILS = ("api_handler", "send_messages")

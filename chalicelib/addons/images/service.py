@@ -112,12 +112,19 @@ def find_outcome(owner: ImageOwner, upload_id: str) -> UploadOutcome | None:
 
 
 def process_upload(key: str, now: int) -> None:
-    """Check a file in the bucket and make it the image of its owner, or record why the file was refused. Safe to repeat."""
+    """Check a file in the bucket and make it the image of its owner, or record why the file was refused. Safe to repeat.
+
+    The bucket accepts a form any number of times until it expires, so only its first file counts. Otherwise, one form, which counts once
+    toward the rate limit, could change the catalog again and again.
+    """
     file = store.find(key, rendering.MAX_IMAGE_BYTES)
     if file is None:  # already processed
         return
     name, _, upload_id = key.removeprefix("uploads/").rpartition("/")
     owner = ImageOwner.from_name(name)
+    if find_outcome(owner, upload_id) is not None:
+        store.delete(key)
+        return
     outcome = UploadOutcome("done")
     try:
         current = snapshots.load_current()

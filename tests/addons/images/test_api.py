@@ -215,6 +215,17 @@ def test_a_file_that_was_sent_to_the_bucket_becomes_the_image(api, buckets, even
     assert entry["actor"] == "root"
 
 
+def test_a_form_is_for_one_file_however_often_it_is_sent(api, buckets, event_id, real_time):
+    """The form counts once toward the rate limit, and each picture would be a change of the catalog."""
+    upload = begin_upload(api, event_id)
+    check(send_form(buckets, upload, pictures.picture(), real_time))
+    first = api.get(f"/admin/events/{event_id}", token=builders.admin_token()).json
+    check(send_form(buckets, upload, pictures.picture(color=(0, 99, 0)), real_time))
+    assert api.get(f"/admin/events/{event_id}", token=builders.admin_token()).json["version"] == first["version"]
+    assert api.get(f"/events/{event_id}").json["image"] == first["image"]
+    assert (state(api, event_id, upload)["state"], files(buckets, "uploads/")) == ("done", [])
+
+
 @pytest.mark.parametrize("name", [name for name, (raw, status, _) in pictures.HOSTILE.items() if raw and status == 400])
 def test_a_hostile_file_that_was_sent_to_the_bucket_is_refused(name, api, buckets, event_id, real_time):
     raw, _, reason = pictures.HOSTILE[name]
