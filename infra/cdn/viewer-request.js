@@ -1,8 +1,8 @@
 /**
  * A CloudFront Function (runtime 2.0) for all viewer requests except `/api/*`. Addresses that name no file get an entry page. The start page
  * and the events' pages come from the API with their first words; the query tells it the page and the language, and is the key of CloudFront's
- * cache, so parameters of shared links make no further copies. If the API fails, CloudFront gets `/index.html` from the bucket, which ignores
- * the query (infra/template/cdn.py). The local run does the same (infra/local/pages.py); a test compares both. The runtime knows neither
+ * cache, so parameters of shared links make no further copies. The viewer's address goes along, so that the web ACL can limit these requests.
+ * If the API fails, CloudFront gets `/index.html` from the bucket, which ignores the query (infra/template/cdn.py). The local run does the same (infra/local/pages.py); a test compares both. The runtime knows neither
  * destructuring nor loops over iterators.
  */
 
@@ -20,6 +20,7 @@ function handler(event) {
   if (page) {
     const accepted = request.headers["accept-language"];
     request.uri = "/index.html";
+    request.headers["x-viewer-address"] = { value: event.viewer.ip };
     request.querystring = {
       path: { value: request.querystring.preview ? "/preview" : encodeURIComponent(page[1] || "/") }, // only scripts may show a draft to its managers
       language: { value: chooseLanguage(accepted ? accepted.value : "") },

@@ -62,6 +62,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
             {"HeaderBehavior": "none"},
             brotli=True,
         ),
+        "WordsViewer": _viewer_policy(f"fairgate-{stage}-words-viewer"),
         "Shop": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": _distribution(stage, routes)}},
     }
 
@@ -154,7 +155,14 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
             *([_IMAGES] if has_images else []),
             *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _CHECKOUT_PAGES),
             {"PathPattern": _BELOW_EVENTS, **_behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage")},
-            *({"PathPattern": pattern, **_behaviour("pages", {"Ref": "Words"}, "WordsHeaders", "ShowPage")} for pattern in _WORDS_PAGES),
+            *(
+                {
+                    "PathPattern": pattern,
+                    "OriginRequestPolicyId": {"Ref": "WordsViewer"},
+                    **_behaviour("pages", {"Ref": "Words"}, "WordsHeaders", "ShowPage"),
+                }
+                for pattern in _WORDS_PAGES
+            ),
             *(
                 {
                     "PathPattern": pattern,
@@ -244,6 +252,17 @@ def _cache_policy(name: str, queries: Template, headers: Template, *, brotli: bo
         "ParametersInCacheKeyAndForwardedToOrigin": key,
     }
     return {"Type": "AWS::CloudFront::CachePolicy", "Properties": {"CachePolicyConfig": config}}
+
+
+def _viewer_policy(name: str) -> Template:
+    """Return a policy by which CloudFront sends the origin the viewer's address, and nothing else that the viewer sent."""
+    config = {
+        "Name": name,
+        "QueryStringsConfig": {"QueryStringBehavior": "none"},
+        "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": [VIEWER_HEADER]},
+        "CookiesConfig": {"CookieBehavior": "none"},
+    }
+    return {"Type": "AWS::CloudFront::OriginRequestPolicy", "Properties": {"OriginRequestPolicyConfig": config}}
 
 
 def _function(name: str, code: str) -> Template:

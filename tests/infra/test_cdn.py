@@ -38,6 +38,25 @@ def test_the_api_gets_the_viewers_address_whatever_the_viewer_says():
 
 
 @pytest.mark.parametrize("stage", deployed_stages())
+def test_every_request_that_reaches_the_api_has_the_viewers_address(stage):
+    """The web ACL does not count a request with the key but without the address, so that one viewer could make any number of them."""
+    resources = cdn.resources(stage, app.app.routes)
+    passes_all = "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AWS's AllViewerExceptHostHeader
+    for behaviour in CONFIG[stage]["CacheBehaviors"]:
+        if behaviour["TargetOriginId"] not in ("api", "pages"):
+            continue
+        policy = behaviour["OriginRequestPolicyId"]
+        if policy != passes_all:
+            config = resources[policy["Ref"]]["Properties"]["OriginRequestPolicyConfig"]
+            assert config["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["X-Viewer-Address"]}
+        (association,) = behaviour["FunctionAssociations"]
+        code = resources[association["FunctionARN"]["Fn::GetAtt"][0]]["Properties"]["FunctionCode"]
+        request = {"uri": "/events/fest", "headers": {"x-viewer-address": {"value": "192.0.2.1"}}, "querystring": {}}
+        (sent,) = run_function(code, [{"viewer": {"ip": "2001:db8::7"}, "request": request}])
+        assert sent["headers"]["x-viewer-address"] == {"value": "2001:db8::7"}
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
 def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     behaviours = [CONFIG[stage]["DefaultCacheBehavior"], *CONFIG[stage]["CacheBehaviors"]]
     assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} <= {"https-only", "redirect-to-https"}
@@ -129,7 +148,10 @@ def test_the_copies_of_a_page_depend_only_on_its_path_and_language():
     parameters = resources["Words"]["Properties"]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
     behaviours = [each for each in CONFIG["prod"]["CacheBehaviors"] if each["TargetOriginId"] == "pages"]
     assert {str(each["CachePolicyId"]) for each in behaviours} == {str({"Ref": "Words"})}
-    assert not any("OriginRequestPolicyId" in each for each in behaviours)  # which would pass cookies and headers on
+    assert {str(each["OriginRequestPolicyId"]) for each in behaviours} == {str({"Ref": "WordsViewer"})}
+    passed_on = resources["WordsViewer"]["Properties"]["OriginRequestPolicyConfig"]
+    assert (passed_on["CookiesConfig"]["CookieBehavior"], passed_on["QueryStringsConfig"]["QueryStringBehavior"]) == ("none", "none")
+    assert passed_on["HeadersConfig"]["Headers"] == ["X-Viewer-Address"]  # of which the API's page says nothing
     assert parameters["QueryStringsConfig"]["QueryStrings"] == ["path", "language"]
     assert (parameters["CookiesConfig"]["CookieBehavior"], parameters["HeadersConfig"]["HeaderBehavior"]) == ("none", "none")
 

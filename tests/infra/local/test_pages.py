@@ -127,7 +127,8 @@ const { handler } = await import("data:text/javascript," + encodeURIComponent(`$
 for await (const line of createInterface({ input: process.stdin })) {
   const { uri, accepted, query } = JSON.parse(line);
   const headers = accepted ? { "accept-language": { value: accepted } } : {};
-  const request = handler({ request: { method: "GET", uri, headers, querystring: { [query]: { value: "x" } } } });
+  const sent = { method: "GET", uri, headers, querystring: { [query]: { value: "x" } } };
+  const request = handler({ viewer: { ip: "192.0.2.1" }, request: sent });
   console.log(JSON.stringify([request.uri, Object.entries(request.querystring).map(([name, { value }]) => `${name}=${value}`).join("&")]));
 }
 """
