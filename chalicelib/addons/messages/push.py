@@ -7,6 +7,7 @@ takes the message out of its queue before it sends the message, and puts it back
 
 import hmac
 import json
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from chalicelib.addons.messages.model import PushSubscription
 from chalicelib.foundation import clock, deadline, log, outbound_http, parallel, secret_settings, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.log import logger
-from chalicelib.foundation.outbound_http import DestinationRefused, SendFailed
+from chalicelib.foundation.outbound_http import Destination, DestinationRefused, SendFailed
 from chalicelib.notifications import delivery
 from chalicelib.notifications.delivery import Postponed
 from chalicelib.notifications.model import Notification
@@ -40,6 +41,11 @@ SECONDS_RESERVED = 30  # per run, for sending emails
 TOKEN_SECONDS = 12 * 3600  # RFC 8292 allows 24 hours
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 KEY_BYTES, AUTH_BYTES = 65, 16
+
+# Other push services work too: this only says which of them answer for their hosts.
+_BROWSERS_SERVICES = re.compile(
+    r"fcm\.googleapis\.com|updates\.push\.services\.mozilla\.com|web\.push\.apple\.com|[^.]+\.notify\.windows\.com"
+)
 
 # The curve P-256: y² = x³ - 3x + B modulo P. It has ORDER points.
 _P = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -124,7 +130,7 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
     status, retry_after, service = None, None, ""
     try:
         destination = outbound_http.parse(message.subscription.endpoint)
-        service = _service(destination.host)
+        service = _service(destination)
         if unanswered.get(service, 0) >= MAX_UNANSWERED:
             raise SendFailed("timeout")
         body = _encrypted(message.subscription, json.dumps(message.content, ensure_ascii=False).encode())
@@ -160,11 +166,17 @@ def _send(notification: Notification, message: PushMessage, now: int, unanswered
         store.put_push(replace(notification, attempts=attempts, next_at=now + wait_seconds))
 
 
-def _service(host: str) -> str:
-    """Return the service of a host: the last two labels of its name, because anyone can create any number of names below their own domain.
+def _service(destination: Destination) -> str:
+    """Return the service of a destination: the last two labels of its host's name, because anyone can create any number of names below
+    their own domain.
 
-    All hosts without a name are one service, because anyone can name any number of addresses. Push services have names.
+    Each host of the browsers' own push services is a service by itself. Otherwise, anyone could name other hosts or ports of the same
+    domain, which do not answer, and so hold up the messages to all browsers of one vendor. All hosts without a name are one service,
+    because anyone can name any number of addresses. Push services have names.
     """
+    host = destination.host
+    if destination.port == outbound_http.HTTPS_PORT and _BROWSERS_SERVICES.fullmatch(host):
+        return host
     labels = host.rstrip(".").split(".")
     return "" if ":" in host or labels[-1][:1].isdigit() else ".".join(labels[-2:])
 

@@ -354,6 +354,36 @@ def test_a_service_that_does_not_answer_holds_up_only_its_own_messages(threaded_
     assert len(store.list_due_pushes(time.now + 3600, 100)) == 25
 
 
+@pytest.mark.parametrize("browser", ["fcm.googleapis.com", "updates.push.services.mozilla.com", "wns2-am3p.notify.windows.com"])
+@pytest.mark.parametrize("other", ["u{}.{}", "{1}:99{0}"])
+def test_other_hosts_and_ports_of_its_domain_do_not_hold_up_a_browsers_service(threaded_store, time, monkeypatch, browser, other):
+    """Anybody can name them. Names that do not exist and ports that are closed do not answer."""
+    asked = []
+
+    def reply(destination, *_):
+        asked.append(destination.host)
+        if (destination.host, destination.port) != (browser, 443):
+            raise outbound_http.SendFailed("timeout")
+        return outbound_http.HostReply(201, b"", None)
+
+    def compose(notification):
+        subscription = PushSubscription(f"https://{notification.user_id}/x", TAMPERED, "x")
+        return push.PushMessage(subscription, {}, 60, "t", lambda: None)
+
+    monkeypatch.setattr(outbound_http, "resolve", lambda _: [])
+    monkeypatch.setattr(outbound_http, "post", reply)
+    for name in ("_encrypted", "_authorization"):
+        monkeypatch.setattr(push, name, lambda *_: "")
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
+    domain = ".".join(browser.split(".")[-2:]) if other.startswith("u") else browser
+    for number, user in enumerate([*(other.format(number, domain) for number in range(10, 20)), browser]):
+        store.put_push(outbox.new_notification("turn_near", "e", str(number), user_id=user, event_id="e", now=time.now))
+        time.advance(1)
+    push.send_due(compose, time.now)
+    assert len(asked) == push.MAX_UNANSWERED + 1
+    assert asked[-1] == browser
+
+
 def test_a_full_run_leaves_the_rest_for_the_next(post, api, time, sale, new_browser, monkeypatch):
     monkeypatch.setattr(push, "RUN_SECONDS", 0)
     browser = new_browser()
