@@ -149,6 +149,50 @@ def test_signing_out_deletes_what_is_kept(new_buyer, api, shop):
     wait_until(ada.page, "async () => (await navigator.serviceWorker.getRegistrations()).length === 0")
 
 
+def test_tickets_that_are_still_loading_are_not_kept_after_signing_out(new_buyer, api, shop):
+    assert register(api).status == 201
+    ada = new_buyer()
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.follow("Account")
+    ada.page.goto(f"/events/{shop[0]}")
+    ada.choose("Floor", 2)
+    held, is_slow = [], True
+    show = {"status": 200, "content_type": "image/svg+xml", "body": "<svg/>"}
+    ada.page.route("**/qr?**", lambda route: held.append(route) if is_slow else route.fulfill(**show))
+    ada.pay()
+    wait_until(ada.page, "() => document.querySelectorAll('.pass').length === 2")
+    ada.follow("Account")
+    ada.press("Sign out")
+    expect(ada.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+    wait_until(ada.page, "async () => (await caches.keys()).length === 0")
+    is_slow = False
+    for route in held:
+        route.fulfill(**show)
+    ada.page.wait_for_load_state("networkidle")
+    ada.page.evaluate("() => new Promise(setTimeout)")
+    assert "fairgate-wallet" not in ada.page.evaluate("() => caches.keys()")
+
+
+def test_signing_out_deletes_what_was_typed(new_buyer, api, shop):
+    """On a shared computer, the next buyer must not see it."""
+    assert register(api).status == 201
+    ada = new_buyer()
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.follow("Account")
+    ada.page.goto(f"/events/{shop[0]}")
+    ada.choose("Floor", 1)
+    ada.page.locator("input[name=name-0]").fill("Grace Hopper")
+    kept = "() => JSON.stringify({ ...localStorage, ...sessionStorage })"
+    ada.page.evaluate("() => localStorage.setItem('fairgate.turn-mails.e1', JSON.stringify({ token: 't', email: 'ada@home.test' }))")
+    assert "Grace Hopper" in ada.page.evaluate(kept)
+    ada.follow("Account")
+    ada.press("Sign out")
+    expect(ada.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+    wait_until(ada.page, f"() => !/Grace Hopper|ada@home/.test(({kept})())")
+
+
 def test_kept_tickets_of_another_user_are_never_shown_but_deleted(holder):
     wait_until_kept(holder)
     holder.page.evaluate(GIVE_TO_ANOTHER_USER)

@@ -130,8 +130,15 @@ export async function signOut(everywhere = false): Promise<void> {
     });
   }
   end(false);
+  forgetTyped();
   await forgetWallet();
   if (localStorage.getItem(GUEST)) await identityHeaders(); // become the guest again
+}
+
+/** Delete what was typed: in the forms of this tab, and the addresses for emails about turns (`parts/turn-mails.tsx`). */
+function forgetTyped(): void {
+  sessionStorage.clear();
+  for (const key of Object.keys(localStorage)) if (key.startsWith("fairgate.turn-mails.")) localStorage.removeItem(key);
 }
 
 /** Continue without an account after a session has ended. */

@@ -65,6 +65,7 @@ async function load(owner: string, show: (change: Partial<State>) => void): Prom
     codes[ticket.code] ??= await getQrCode(ticket.id).catch(() => null);
     show({ codes: { ...codes } });
   }
+  if ((currentBuyer()?.id ?? "") !== owner) return; // the owner has signed out in the meantime
   const pictures = Object.entries(codes).filter((entry): entry is [string, string] => entry[1] !== null);
   // Storage can be full or forbidden. The tickets still appear, and the page says that nothing is stored.
   show({ kept: await keepWallet(owner, tickets, Object.fromEntries(pictures)).catch(() => null) });
