@@ -55,6 +55,7 @@ def archive_resources(stage: str) -> Template:
         return {}
     return {
         "Archive": _bucket(days),
+        "ArchivePolicy": _bucket_policy(),
         "ArchiveRole": _role(),
         **{f"Archive{tables.logical_id(feature).removeprefix('Table')}": _schedule(stage, feature) for feature in APPEND_ONLY},
     }
@@ -83,6 +84,19 @@ def _bucket(days: int) -> Template:
             },
         },
     }
+
+
+def _bucket_policy() -> Template:
+    statement = {
+        "Sid": "EncryptedConnectionsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": ["Archive", "Arn"]}, {"Fn::Sub": "${Archive.Arn}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Archive"}, "PolicyDocument": document}}
 
 
 def _role() -> Template:

@@ -12,11 +12,17 @@ def deployer_policy() -> dict:
 
 def allowed_actions() -> list[str]:
     """The patterns of the actions that the policy allows."""
-    return [pattern for statement in deployer_policy()["Statement"] for pattern in listed(statement["Action"])]
+    return _actions("Allow")
 
 
 def is_allowed(action: str) -> bool:
-    return any(fnmatchcase(action, pattern) for pattern in allowed_actions())
+    return any(fnmatchcase(action, pattern) for pattern in _actions("Allow")) and action not in _actions("Deny")
+
+
+def _actions(effect: str) -> list[str]:
+    return [
+        pattern for statement in deployer_policy()["Statement"] if statement["Effect"] == effect for pattern in listed(statement["Action"])
+    ]
 
 
 def listed(value: str | list[str]) -> list[str]:

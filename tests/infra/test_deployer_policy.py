@@ -142,6 +142,11 @@ def test_rights_are_limited_to_resources_with_our_names():
     assert of_all == OF_THE_WHOLE_ACCOUNT
 
 
+def test_the_deployer_cannot_delete_the_copies_of_the_ledger_before_their_time():
+    assert is_allowed("s3:DeleteObjectVersion")
+    assert not is_allowed("s3:BypassGovernanceRetention")
+
+
 def test_roles_go_only_to_the_services_that_take_one(resources):
     [statement] = [statement for statement in deployer_policy()["Statement"] if statement["Action"] == "iam:PassRole"]
     trusted = {

@@ -60,9 +60,15 @@ def test_nothing_that_is_done_to_a_stack_deletes_a_table(stage):
 @pytest.mark.parametrize("stage", deployed_stages())
 def test_every_bucket_is_encrypted_and_closed_to_the_public(stage):
     resources = template_additions(stage, app.app.routes)["Resources"]
-    buckets = [resource["Properties"] for resource in resources.values() if resource.get("Type") == "AWS::S3::Bucket"]
+    buckets = {name: resource["Properties"] for name, resource in resources.items() if resource.get("Type") == "AWS::S3::Bucket"}
+    policies = [resource["Properties"] for resource in resources.values() if resource.get("Type") == "AWS::S3::BucketPolicy"]
     assert buckets
-    for properties in buckets:
+    assert {policy["Bucket"]["Ref"] for policy in policies} == set(buckets)
+    for policy in policies:
+        [refusal] = [statement for statement in policy["PolicyDocument"]["Statement"] if statement["Effect"] == "Deny"]
+        assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert (refusal["Principal"], refusal["Action"]) == ("*", "s3:*")
+    for properties in buckets.values():
         [rule] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
