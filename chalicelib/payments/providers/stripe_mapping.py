@@ -70,6 +70,7 @@ def convert_checkout_session(session: Json) -> ProviderPayment:
         "currency": session["currency"].upper(),
         "created": session["created"],
         "namespace": metadata.get("namespace"),
+        "region": metadata.get("region"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
     }
@@ -165,6 +166,7 @@ def _payment_fields(intent: Json) -> Json:
         "created": intent["created"],
         "payment_intent_id": intent["id"],
         "namespace": metadata.get("namespace"),
+        "region": metadata.get("region"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
         "charge_id": _object_id(charge) or error.get("charge"),
