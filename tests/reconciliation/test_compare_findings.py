@@ -261,3 +261,14 @@ def test_a_recheck_continues_after_a_purchase_that_contradicts_its_tickets(shop)
     ticket_row.save()
     assert compare.recheck_open_cases(money_cases.list_open_cases(), yesterday, shop.time.now) == {"disputes_differ": 1}
     assert list_findings(shop) == {}
+
+
+def test_a_refund_without_a_status_stops_nothing(shop):
+    order_id = shop.buy("ada", 1)
+    refund = shop.refund_in_dashboard(order_id, 5000)
+    session = buy_without_webhooks(shop, "bob", 1)
+    shop.fake.overwrite_object("refund", refund.id, status=None)
+    compare_last_hour(shop)
+    shop.fake.overwrite_object("refund", refund.id, status="succeeded")
+    assert compare_last_hour(shop).findings == {}
+    assert (shop.ticket_states(order_id), shop.purchase_state(session)) == (["void"], "paid")

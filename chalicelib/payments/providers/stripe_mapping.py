@@ -90,7 +90,7 @@ def convert_refund(refund: Json) -> ProviderRefund:
     return ProviderRefund(
         provider="stripe",
         id=refund["id"],
-        status=_REFUND_STATUS[refund["status"]],
+        status=_REFUND_STATUS.get(refund["status"], "pending"),  # Stripe documents that a refund may have no status
         amount_cents=refund["amount"],
         currency=refund["currency"].upper(),
         payment_intent_id=_object_id(refund.get("payment_intent")),
