@@ -28,6 +28,7 @@ FORMAT = 1
 # Every sale changes these two tables. If neither changed while the other tables were read, the files fit together.
 WATCHED = ("purchases", "inventory")
 BATCH = 1000
+EXPIRING_SECONDS = 86_400  # DynamoDB may delete items with so little time to live while the command runs
 _MANIFEST = "manifest.json"
 
 
@@ -100,7 +101,7 @@ def _save_tables(folder: Path) -> Manifest:
     for feature in features:
         _say(f"  {feature} ...")
         saved[feature] = _save_table(feature, _file(folder, feature))
-    changed = [feature for feature in WATCHED if _digest_of(_scan(feature)) != saved[feature]]
+    changed = [feature for feature in WATCHED if _has_changed(folder, feature, saved[feature])]
     if changed:
         what = " and ".join(changed)
         raise BackupError(
@@ -140,7 +141,7 @@ def load(folder: Path) -> Manifest:
         for batch in _batches(_read(_file(folder, feature))):
             dynamo.batch_put(dynamo.table_name(feature), (msgspec.to_builtins(item, builtin_types=(bytes,)) for item in batch))
     for feature, expected in manifest.tables.items():
-        if _digest_of(_scan(feature)) != expected:
+        if _has_changed(folder, feature, expected):
             raise BackupError(
                 f"The table {dynamo.table_name(feature)} changed during the load. Stop all use of the stage, empty its tables, load again."
             )
@@ -216,6 +217,18 @@ def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
             batch = []
     if batch:
         yield batch
+
+
+def _has_changed(folder: Path, feature: str, saved: SavedTable) -> bool:
+    """Return whether a table differs from its file in more than expired items, which DynamoDB deletes at any time."""
+    if _digest_of(_scan(feature)) == saved:
+        return False
+    attribute, until = tables.ttl_attributes().get(feature, ""), clock.now() + EXPIRING_SECONDS
+
+    def lasting(items: Iterator[Item]) -> Iterator[Item]:
+        return (item for item in items if attribute not in item or int(str(item[attribute].N)) > until)
+
+    return _digest_of(lasting(_scan(feature))) != _digest_of(lasting(_read(_file(folder, feature))))
 
 
 def _digest_of(items: Iterator[Item]) -> SavedTable:

@@ -107,7 +107,8 @@ class StripeShop:
 
     def payment_metadata(self, purchase_id: str) -> dict[str, str]:
         """Return the metadata that the app gives to a purchase's payment."""
-        return {"purchase_id": purchase_id, "event_id": self.event_id, "user_id": "ada", "namespace": settings.current().provider_namespace}
+        current, ids = settings.current(), {"purchase_id": purchase_id, "event_id": self.event_id, "user_id": "ada"}
+        return {**ids, "namespace": current.provider_namespace, "region": current.region}
 
     def refund_in_dashboard(self, order_id: str, cents: int) -> stripe.Refund:
         return self.dashboard.v1.refunds.create({"charge": self.fetch_charge(order_id).id, "amount": cents})

@@ -98,8 +98,8 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     `id` is the id of the Payment Intent or hosted page that was opened. `payment_intent_id` is the Payment Intent behind it; for a hosted
     page, it is null until the buyer pays there. `status` is the status of the Payment Intent, in Stripe's terms; it is `canceled` for a
     hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
-    the payment belongs to, because several shops may share the provider's account. `email` is the address that the buyer typed on the
-    hosted page.
+    the payment belongs to, because several shops may share the provider's account. `region` is the region of the store in which its
+    purchase was made; payments of earlier versions have none. `email` is the address that the buyer typed on the hosted page.
     """
 
     provider: ProviderName
@@ -112,6 +112,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     created: int
     payment_intent_id: str | None = None
     namespace: str | None = None
+    region: str | None = None
     purchase_id: str | None = None
     event_id: str | None = None
     client_secret: str | None = None

@@ -260,7 +260,8 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
         try:
             _count_expiry(settlement.finish_cancellation(purchase, provider_payment, "expired", now), checkout.holds, now, report)
         except store.Conflict:
-            _recover(_read_again(purchase.id, checkout.holds), now, report)
+            if not _recover(_read_again(purchase.id, checkout.holds), now, report):
+                extend_holds(purchase, now + RETRY_SECONDS["error"])
 
     def postpone(failure: Failure) -> None:
         report.undecided += len(checkout.holds)
@@ -269,10 +270,11 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
     return ProviderTask(f"expire {purchase.id}", lambda: payments.cancel_payment(purchase.payment), finish, postpone)
 
 
-def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
+def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> bool:
     """Recover the expired holds of one purchase and count them in `report`. Work that was done before an error is also counted.
 
-    Only FATAL_ERRORS are raised. Other errors are logged, because they must not keep the tickets of other purchases off sale.
+    Only FATAL_ERRORS are raised. Other errors are logged, because they must not keep the tickets of other purchases off sale. Returns False
+    after such an error, and if the store refused every attempt.
     """
     try:
         for _ in range(store.MAX_ATTEMPTS):
@@ -281,7 +283,7 @@ def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
                     _recover_orphans(expired, now, report)
                 else:
                     _recover_purchase_holds(expired.purchase, expired.holds, now, report)
-                return
+                return True
             except store.Conflict:
                 expired = _read_again(expired.purchase_id, expired.holds)
     except FATAL_ERRORS:
@@ -289,6 +291,7 @@ def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
     except Exception:
         logger.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
     report.undecided += len(expired.holds)
+    return False
 
 
 def _recover_orphans(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:

@@ -84,7 +84,10 @@ def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResul
 
 
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Apply one of our payments to its purchase. If the purchase does not exist (None), refund the money."""
+    """Apply one of our payments to its purchase.
+
+    If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store.
+    """
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
@@ -171,8 +174,9 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchas
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
-    If the refund fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's
-    data. If the process crashes in between, the repeated call writes these entries.
+    If the purchase was made in another region, the store there may have issued its tickets, so a finding leaves the decision to a person.
+    If the refund fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If
+    the process crashes in between, the repeated call writes these entries.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -181,6 +185,12 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     amount = provider_payment.net_received
     about = {"event_id": event_id, "provider": provider, "capture": payment_intent_id}
     details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
+    if provider_payment.region not in (None, settings.current().region):
+        if not provider_payment.is_paid:
+            return EventResult("not_ours")
+        found = {**details, "region": provider_payment.region}
+        money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, found)
+        return EventResult("other_region")
     refund = None
     if provider_payment.is_paid:
         refund = payments.create_refund(provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)

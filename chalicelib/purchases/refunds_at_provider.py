@@ -25,6 +25,7 @@ FIRST_RETRY_SECONDS = 60  # a request creates its refund at once; if the refund 
 REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
 PENDING_CHECK_SECONDS = 6 * 3600
 SAFE_REPEAT_SECONDS = 23 * 3600  # repeated calls within this time create no second refund: providers keep idempotency keys for a day
+_LEFT_TO_SWEEP: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, store.PurchaseInconsistent)
 LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep count as unfinished
 
 
@@ -57,7 +58,7 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
         return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
     except ProviderUnavailable:
         return purchase
-    except dynamo.STORE_ERRORS as error:  # the refund is saved as due, so the sweep finds it
+    except _LEFT_TO_SWEEP as error:  # the refund is saved as due, so the sweep finds it
         details = {"error": type(error).__name__, "store_code": dynamo.error_code(error)}
         logger.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, extra=details)
         return purchase

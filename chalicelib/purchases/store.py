@@ -152,6 +152,13 @@ class Conflict(Exception):
     """The purchase or another item of the transaction has changed since it was read. Nothing was written: read again and retry."""
 
 
+class PurchaseInconsistent(Exception):
+    """The store refuses every change to a purchase, although the purchase itself does not change: it contradicts another item.
+
+    For example, its tickets exist although it is unpaid, because its tables were not restored to the same second. Only a person can help.
+    """
+
+
 class CreateConflict(Exception):
     """The new purchase was not written: `existing` already has its id, or the record `buyer` does not allow the purchase.
 
@@ -410,13 +417,19 @@ def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequenc
 def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
     """Return the result of `attempt(purchase)`. On Conflict, read the purchase again and repeat the attempt.
 
-    Raises StoreUnavailable if the purchase keeps changing.
+    Raises StoreUnavailable if the purchase keeps changing, and PurchaseInconsistent if all attempts with its current version fail.
     """
-    for _ in range(MAX_ATTEMPTS):
+    has_changed = False
+    for number in range(MAX_ATTEMPTS):
         try:
             return attempt(purchase)
         except Conflict:
-            purchase = load(purchase.id) or purchase
+            current = load(purchase.id) or purchase
+            # The first attempt may have begun with an old copy.
+            has_changed = has_changed or (number > 0 and current.version != purchase.version)
+            purchase = current
+    if not has_changed:
+        raise PurchaseInconsistent(purchase.id)
     raise dynamo.StoreUnavailable("the purchase kept changing")
 
 

@@ -267,7 +267,7 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
 def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Purchase | None) -> None:
     result = provider_events.apply_payment(purchase, payment, run.now)
     purchase = run.count_repaired(_payment_repair(result), result)
-    _update_unknown_finding(run, payment, differs=purchase is None and result.result == "refund_failed")
+    _update_unknown_finding(run, payment, differs=purchase is None and result.result in ("refund_failed", "other_region"))
     if purchase is None:
         return
     if purchase.refunded_total(payment.id, include_due=False) != payment.amount_refunded:

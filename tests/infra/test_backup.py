@@ -139,6 +139,52 @@ def test_a_sale_during_the_backup_makes_it_worthless(api, time, tmp_path, monkey
     assert main(["save", str(tmp_path / "backup")]) == 0
 
 
+@pytest.fixture
+def with_an_expired_purchase(api, time):
+    """A shop with a purchase whose time to live is over, which DynamoDB may delete at any moment."""
+    event_id, tier_id = builders.create_shop(api, capacity=10)
+    builders.reserve(api, "ada", event_id, tier_id, 1)
+    time.advance(settings.current().hold_seconds + 1)
+    builders.run_sweep()
+    time.advance(settings.current().purchase_ttl_seconds + 1)
+
+
+def delete_all(feature):
+    for item in dynamo.client().scan(TableName=dynamo.table_name(feature))["Items"]:
+        dynamo.client().delete_item(TableName=dynamo.table_name(feature), Key={"id": item["id"]})
+
+
+@pytest.mark.usefixtures("with_an_expired_purchase")
+def test_items_that_expire_do_not_make_a_backup_worthless(tmp_path, monkeypatch):
+    save_table = backup._save_table
+
+    def save_and_expire(feature, file):
+        result = save_table(feature, file)
+        if feature == "tickets":
+            delete_all("purchases")
+        return result
+
+    monkeypatch.setattr(backup, "_save_table", save_and_expire)
+    assert main(["save", str(tmp_path / "backup")]) == 0
+
+
+@pytest.mark.parametrize(("feature", "status"), [("purchases", 0), ("inventory", 1)])
+@pytest.mark.usefixtures("with_an_expired_purchase")
+def test_items_that_expire_do_not_make_a_load_fail(tmp_path, monkeypatch, feature, status):
+    assert main(["save", str(tmp_path / "backup")]) == 0
+    batch_put = dynamo.batch_put
+
+    def put_and_delete(table, items):
+        batch_put(table, items)
+        if table == dynamo.table_name(feature):
+            delete_all(feature)
+
+    with settings.override(stage="restored"):
+        tables.create_all(dynamo.client())
+        monkeypatch.setattr(dynamo, "batch_put", put_and_delete)
+        assert main(["load", str(tmp_path / "backup")]) == status
+
+
 def test_every_type_of_value_comes_back(store, tmp_path):
     item = {
         "id": {"S": "a"}, "n": {"N": "1.5"}, "b": {"B": b"\x00\xff"}, "t": {"BOOL": False}, "z": {"NULL": True},

@@ -55,7 +55,7 @@ NOT_USED = {
 OF_THE_DEPLOYMENT = {
     *(f"cloudformation:{action}" for action in ("ContinueUpdateRollback", "CreateChangeSet", "DeleteChangeSet", "DeleteStack")),
     *(f"cloudformation:{action}" for action in ("DescribeChangeSet", "DescribeStackEvents", "DescribeStacks", "ExecuteChangeSet")),
-    *(f"cloudformation:{action}" for action in ("GetTemplate", "GetTemplateSummary", "TagResource")),
+    *(f"cloudformation:{action}" for action in ("GetTemplate", "GetTemplateSummary", "ListStackResources", "TagResource")),
     *(f"cloudformation:{action}" for action in ("DescribeStackResourceDrifts", "DetectStackDrift", "DetectStackResourceDrift")),
     *(f"secretsmanager:{action}" for action in ("CreateSecret", "GetSecretValue", "PutSecretValue")),
     "cloudfront:CreateInvalidation",

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.foundation import ids
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import provider_events as event_application
 from chalicelib.purchases import store
@@ -224,3 +225,50 @@ def test_findings_that_stay_open_do_not_keep_later_ones_open(shop, monkeypatch):
     for intent in intents[:2]:
         shop.fake.overwrite_object("payment_intent", intent.id, amount_received=intent.amount_received)
     compare_last_hour(shop)
+
+
+def test_a_purchase_that_contradicts_its_tickets_stops_nothing_else(shop):
+    shop.lose_webhooks()
+    sessions = {user: shop.open_checkout(user, 1) for user in ("ada", "bob", "cleo")}
+    for session in sessions.values():
+        shop.pay(session)
+    torn = sessions["bob"]
+    before = store.PurchaseRow.find(torn["id"])
+    assert shop.confirm(torn, "bob").status == 201
+    after = store.PurchaseRow.find(torn["id"])
+    before.save()  # its tickets and the ledger were restored to a later second
+    report = compare_last_hour(shop)
+    assert (report.repaired, set(report.findings)) == ({"paid_without_tickets": 2}, {"not_dealt_with"})
+    assert [shop.purchase_state(session) for session in sessions.values()] == ["paid", "paying", "paid"]
+    assert set(list_findings(shop)) == {torn["id"]}
+    after.save()  # an operator has copied it back
+    assert_no_differences(shop)
+    assert list_findings(shop) == {}
+
+
+def test_a_recheck_continues_after_a_purchase_that_contradicts_its_tickets(shop):
+    orders = [shop.buy(user, 1) for user in ("ada", "bob", "cleo")]
+    disputes = {order_id: shop.create_dispute(order_id) for order_id in orders}
+    shop.lose_webhooks()
+    for dispute in disputes.values():
+        shop.fake.close_dispute(dispute, won=False)
+    torn = orders[1]
+    ticket_row = TicketRow.find(f"{torn}-1")
+    ticket_row.delete()
+    yesterday = shop.time.now - 86_400
+    assert compare.recheck_open_cases(money_cases.list_open_cases(), yesterday, shop.time.now) == {"disputes_differ": 2}
+    assert list_findings(shop) == {torn: f"not_dealt_with-{disputes[torn]}"}
+    ticket_row.save()
+    assert compare.recheck_open_cases(money_cases.list_open_cases(), yesterday, shop.time.now) == {"disputes_differ": 1}
+    assert list_findings(shop) == {}
+
+
+def test_a_refund_without_a_status_stops_nothing(shop):
+    order_id = shop.buy("ada", 1)
+    refund = shop.refund_in_dashboard(order_id, 5000)
+    session = buy_without_webhooks(shop, "bob", 1)
+    shop.fake.overwrite_object("refund", refund.id, status=None)
+    compare_last_hour(shop)
+    shop.fake.overwrite_object("refund", refund.id, status="succeeded")
+    assert compare_last_hour(shop).findings == {}
+    assert (shop.ticket_states(order_id), shop.purchase_state(session)) == (["void"], "paid")

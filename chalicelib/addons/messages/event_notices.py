@@ -119,7 +119,7 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> tuple[E
     found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
-    orders = queries.load_many({ticket.purchase_id for ticket in wanted.values()}) if wanted else {}
+    orders = queries.load_readable({ticket.purchase_id for ticket in wanted.values()})[0] if wanted else {}
     mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
     parallel.call_each(outbox.queue_notification, mails)
     after = replace(notice, mailing=None if position is None else replace(under_way, position=position))

@@ -125,8 +125,9 @@ def end_offers(event_id: str, now: int, is_following: bool = False) -> int:
     following a change checks only the first offers. The next run continues.
     """
     offered = store.list_offered(event_id, limit=MAX_FOLLOWED_ENDS if is_following else None)
-    purchases = queries.load_many(entry.purchase_id for entry in offered if entry.purchase_id is not None)
-    ended = [entry for entry in offered if not _is_open(purchases.get(entry.purchase_id or ""))]
+    purchases, unreadable = queries.load_readable(entry.purchase_id for entry in offered if entry.purchase_id is not None)
+    decided = [entry for entry in offered if entry.purchase_id not in unreadable]  # a newer version can read the others
+    ended = [entry for entry in decided if not _is_open(purchases.get(entry.purchase_id or ""))]
     reserved = deadline.remaining() / 2 if ended else 0
     for count, entry in enumerate(ended):
         if deadline.remaining() < max(reserved, SECONDS_FOR_OFFER):

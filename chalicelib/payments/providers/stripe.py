@@ -279,7 +279,9 @@ def _is_checkout_session(provider_id: str) -> bool:
 
 def _stripe_metadata(metadata: PaymentMetadata) -> dict[str, str]:
     # The namespace identifies the shop: several shops may share one Stripe account, and each shop receives the webhooks for all of them.
-    return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
+    # The region identifies the store, because a shop that moved to another region has left a store behind.
+    current = settings.current()
+    return {**msgspec.to_builtins(metadata), "namespace": current.provider_namespace, "region": current.region}
 
 
 def _opening_key(purpose: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:

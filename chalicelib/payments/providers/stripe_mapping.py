@@ -70,6 +70,7 @@ def convert_checkout_session(session: Json) -> ProviderPayment:
         "currency": session["currency"].upper(),
         "created": session["created"],
         "namespace": metadata.get("namespace"),
+        "region": metadata.get("region"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
     }
@@ -89,7 +90,7 @@ def convert_refund(refund: Json) -> ProviderRefund:
     return ProviderRefund(
         provider="stripe",
         id=refund["id"],
-        status=_REFUND_STATUS[refund["status"]],
+        status=_REFUND_STATUS.get(refund["status"], "pending"),  # Stripe documents that a refund may have no status
         amount_cents=refund["amount"],
         currency=refund["currency"].upper(),
         payment_intent_id=_object_id(refund.get("payment_intent")),
@@ -165,6 +166,7 @@ def _payment_fields(intent: Json) -> Json:
         "created": intent["created"],
         "payment_intent_id": intent["id"],
         "namespace": metadata.get("namespace"),
+        "region": metadata.get("region"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
         "charge_id": _object_id(charge) or error.get("charge"),

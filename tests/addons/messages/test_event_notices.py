@@ -160,6 +160,17 @@ def test_unimportant_changes_make_no_mail(post, api, time, changes):
     assert [found.kind for found in list_event_notifications(shop[0], 10, None)[0]] == ["order_confirmed"]
 
 
+def test_an_order_that_cannot_be_read_keeps_no_other_holder_waiting(post, api, time):
+    shop = builders.create_shop(api)
+    orders = [buy(api, shop, user=user) for user in ("ada", "bob")]
+    time.advance(5)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    with builders.unreadable(orders[0]):
+        pass_time(post, time, 600)
+        assert [to for to, _ in changed(post)] == ["bob@home.test"]
+
+
 def test_later_buyers_get_no_mail_about_the_change(post, api, time):
     shop = builders.create_shop(api)
     change(api, shop[0], venue="The other hall")

@@ -252,6 +252,18 @@ def test_a_buyer_who_is_buying_something_else_is_passed_over_for_now(api, sold_o
     assert statuses(api, "w1", "w2") == ["offered", "offered"]
 
 
+def test_an_offer_that_cannot_be_read_keeps_nobody_waiting(api, sold_out):
+    event_id, _, orders = sold_out
+    for user in ("w1", "w2"):
+        lines.join(api, user, event_id)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.give_back(api, orders[1])
+    with builders.unreadable(lines.own(api, "w1")[0]["offer"]["id"]):
+        assert lines.run_allocator() == {"offered": 1, "ended": 0, "deferred": 0}
+    assert statuses(api, "w1", "w2") == ["offered", "offered"]
+
+
 def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
     event_id, tier_id, orders = sold_out
     other = builders.create_tier(api, event_id, "Balcony", per_user_limit=6)

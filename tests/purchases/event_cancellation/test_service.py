@@ -12,6 +12,7 @@ from chalicelib.ledger import money_cases
 from chalicelib.purchases import event_cancellation, settlement
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.settlement import CancellationResult
+from chalicelib.tickets.store import TicketRow
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter
@@ -516,3 +517,17 @@ def test_an_order_that_cannot_be_read_gets_a_finding_and_the_others_their_refund
     time.advance(300)
     assert refund_all(event_id, time).orders == 3
     invariants.check(time.now, recovered=True)
+
+
+def test_an_order_that_contradicts_its_tickets_keeps_no_others_waiting(api, time, monkeypatch):
+    monkeypatch.setattr(event_cancellation, "BATCH", 1)
+    event_id, tier_id = create_published(api, capacity=20)
+    orders = sorted(builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(3))
+    ticket_row = TicketRow.find(f"{orders[0]}-1")
+    ticket_row.delete()  # the table of tickets was restored to an earlier second
+    cancel(api, event_id)
+    assert refund_all(event_id, time).orders == 2
+    assert count_refunded(orders) == 2
+    assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
+    ticket_row.save()
+    assert builders.refund(api, orders[0]).status == 201

@@ -124,7 +124,10 @@ def test_the_idempotency_key_of_a_refused_request_can_be_used_again(api, event_a
 
 
 def test_a_request_that_loses_every_race_gets_503_and_changes_nothing(api, event_and_tier, monkeypatch):
-    def lose_the_race(*_, **__):
+    save = store.save
+
+    def lose_the_race(before, *_, **__):
+        save(before, before)  # another request was faster
         raise store.Conflict
 
     order_id = builders.create_order(api, event_and_tier)

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.catalog.model import Catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
@@ -15,7 +16,7 @@ from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders, invariants
 from tests.purchases.sweep.conftest import create_debits
 from tests.simulation import faults
-from tests.simulation.provider_faults import crash_after_provider_call
+from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
@@ -286,3 +287,28 @@ def test_the_next_run_settles_a_payment_after_a_store_failure(shop, time):
     time.advance(60)
     builders.run_sweep()
     assert shop.purchase_state(session) == "paid"
+
+
+def test_a_paid_checkout_that_contradicts_its_tickets_is_tried_again_only_later(shop, time):
+    shop.lose_webhooks()
+    session = shop.open_checkout("ada", 1)
+    shop.pay(session)
+
+    def read_rows():
+        return {feature: dynamo.client().scan(TableName=dynamo.table_name(feature))["Items"] for feature in ("purchases", "inventory")}
+
+    def restore(rows):
+        for feature, items in rows.items():
+            dynamo.batch_put(dynamo.table_name(feature), items)
+
+    before = read_rows()
+    assert shop.confirm(session).status == 201
+    after = read_rows()
+    restore(before)  # the other tables were restored to a later second
+    time.advance(181)
+    with record_provider_calls() as calls:
+        for _ in range(5):
+            builders.run_sweep()
+            time.advance(60)
+    assert 0 < len(calls) <= 2 * store.MAX_ATTEMPTS
+    restore(after)
