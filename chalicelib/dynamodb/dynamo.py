@@ -176,14 +176,16 @@ class Table(Model):
         *,
         consistent_read: bool = False,
         index_name: str | None = None,
-        scan_index_forward: bool = True,
+        scan_index_forward: bool | None = None,
         limit: int | None = None,
         page_size: int | None = None,
-        attributes_to_get: Sequence[str] = (),
+        attributes_to_get: Sequence[str] | None = None,
+        **_unused: None,
     ) -> Iterator[Self]:
         """Iterate over the rows with this hash key, in the order of their range keys.
 
-        `limit` is the largest number of rows. Each call to DynamoDB reads `page_size` items (default: `limit`).
+        `limit` is the largest number of rows. Each call to DynamoDB reads `page_size` items (default: `limit`). An index calls this method
+        with all arguments of PynamoDB's `Model.query`; those in `_unused` are None.
         """
         condition = _hash_key(cls, index_name) == hash_key
         names: dict[str, str] = {}
@@ -192,7 +194,7 @@ class Table(Model):
         arguments: dict[str, Any] = {"KeyConditionExpression": whole.serialize(names, values)}
         if index_name is not None:
             arguments["IndexName"] = index_name
-        if not scan_index_forward:
+        if scan_index_forward is False:
             arguments["ScanIndexForward"] = False
         if attributes_to_get:
             arguments["ProjectionExpression"] = ", ".join(names.setdefault(name, f"#{len(names)}") for name in attributes_to_get)
