@@ -22,11 +22,13 @@ from chalicelib.catalog.snapshots import (
     write_if_due,
 )
 from chalicelib.catalog.store import (
+    CatalogRow,
     delete_passing,
     find_flagged_events,
     list_versions,
     load_content,
     load_document,
+    read_entry,
     read_image,
     save_passing,
     served_version_item,
@@ -38,6 +40,7 @@ from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import SalePaused
 
 __all__ = [
+    "CatalogRow",
     "HeadChanged",
     "Publication",
     "cancel",
@@ -61,6 +64,7 @@ __all__ = [
     "new_stock_id",
     "open_publication",
     "publish_version",
+    "read_entry",
     "read_image",
     "record_attempt",
     "refresh_snapshot",

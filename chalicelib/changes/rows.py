@@ -6,7 +6,6 @@ that no new row has. This does not depend on when the record is delivered.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -56,25 +55,25 @@ WRITE_SECONDS = 60  # longer than it takes to write a new item after its own tim
 # Changes to the catalog.
 
 
-def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int) -> list[Change]:
-    """Return the changes between two catalog items in wire format. Returns an empty list for kinds of items that no consumer needs."""
-    image = after or before
-    if image is None:
+def catalog_changes(before: catalog.CatalogRow | None, after: catalog.CatalogRow | None, at: int) -> list[Change]:
+    """Return the changes between two rows of the catalog. Returns an empty list for kinds of rows that no consumer needs."""
+    row = after or before
+    if row is None:
         return []
-    partition, (kind, _, subject_id) = image["pk"]["S"], image["sk"]["S"].partition("#")
-    if partition == "head":
-        versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
-        is_copy = before is None and int(image["revision"]["N"]) > 1  # the head has had more changes than the one that wrote it
+    kind, _, subject_id = row.sk.partition("#")
+    if row.pk == "head":
+        versions = [int(side.version or 0) if side is not None else 0 for side in (before, after)]
+        is_copy = before is None and row.revision > 1  # the head has had more changes than the one that wrote it
         published = CatalogPublished(at=at, is_copy=is_copy, before=versions[0], version=versions[1])
         return [published] if versions[0] != versions[1] else []
-    if partition == "passing" and after is not None:
-        before_version, position, published_at = (int(after[name]["N"]) for name in ("version_before", "position", "at"))
-        return [CatalogPublished(at=published_at, before=before_version, version=int(kind), position=position)]
-    if partition != "live":
+    if row.pk == "passing" and after is not None:
+        published_at, position = int(after.at), int(after.position)
+        return [CatalogPublished(at=published_at, before=int(after.version_before), version=int(kind), position=position)]
+    if row.pk != "live":
         return []
     if kind == "pause":
         return _pause_changes(before, after, at, subject_id)
-    old, new = (catalog.read_image(item) if item else None for item in (before, after))
+    old, new = (catalog.read_entry(side) if side is not None else None for side in (before, after))
     if old == new:
         return []
     is_copy = old is None and new is not None and at - new.updated_at > WRITE_SECONDS
@@ -83,9 +82,9 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
     return [TierChanged(at=at, is_copy=is_copy, tier_id=subject_id, before=old, after=new)]  # type: ignore[arg-type]
 
 
-def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int, event_id: str) -> list[Change]:
+def _pause_changes(before: catalog.CatalogRow | None, after: catalog.CatalogRow | None, at: int, event_id: str) -> list[Change]:
     if before is None and after is not None:
-        return [EventPaused(at=at, is_copy=at - int(after["at"]["N"]) > WRITE_SECONDS, event_id=event_id)]
+        return [EventPaused(at=at, is_copy=at - after.at > WRITE_SECONDS, event_id=event_id)]
     return [EventResumed(at=at, event_id=event_id)] if after is None else []
 
 
