@@ -33,6 +33,7 @@ from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
+from chalicelib.inventory.store import ShardRow
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
 MAX_ATTEMPTS = 3  # an apply starts over after a conflict
@@ -161,9 +162,9 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
 
 
 def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
-    items: list[dict[str, Any]] = []
+    shards: list[ShardRow] = []
     for new in planned.new_stocks:
-        items += inventory.new_shard_items(
+        shards += inventory.new_shards(
             publication.stock_id(new.owner),
             capacity=new.capacity,
             sold=new.sold,
@@ -171,7 +172,7 @@ def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
             is_open=new.is_open,
             is_pooled=new.is_pooled,
         )
-    publication.write_shards(items)
+    publication.write_shards(shards)
 
 
 def _grow(planned: Plan) -> None:

@@ -468,23 +468,28 @@ def batch_put(rows: Iterable[Table]) -> None:
 
     Raises StoreUnavailable if items stay unprocessed for too long; other items may have been written by then.
     """
-    _batch_write((row.name(), {"PutRequest": {"Item": row.serialize()}}) for row in rows)
+    rows = list(rows)
+    if rows:
+        batch_write(rows[0].name(), [{"PutRequest": {"Item": row.serialize()}} for row in rows])
 
 
 def batch_delete(rows: Iterable[Table]) -> None:
     """Delete the items of one table with the keys of `rows`, 25 at a time. The warnings of `batch_put` apply."""
-    _batch_write((row.name(), {"DeleteRequest": {"Key": _key_of(row)}}) for row in rows)
+    rows = list(rows)
+    if rows:
+        batch_write(rows[0].name(), [{"DeleteRequest": {"Key": _key_of(row)}} for row in rows])
 
 
-def _batch_write(requests: Iterable[tuple[str, Any]]) -> None:
+def batch_write(table: str, requests: Sequence[Any]) -> None:
+    """Send requests of BatchWriteItem, in wire format, for one table. The warnings of `batch_put` apply."""
     remaining, stalled_rounds = list(requests), 0
     while remaining:
-        table, page, remaining = remaining[0][0], [request for _, request in remaining[:MAX_BATCH_WRITE]], remaining[MAX_BATCH_WRITE:]
+        page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
         unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
         stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
         if unprocessed:
             _wait_for_capacity(stalled_rounds)
-            remaining += [(table, request) for request in unprocessed]
+            remaining += unprocessed
 
 
 def _wait_for_capacity(stalled_rounds: int) -> None:
