@@ -118,7 +118,7 @@ def list_open_cases() -> list[Case]:
 _LISTED = "open"
 
 
-class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class DueIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "due"
         projection = AllProjection()
@@ -127,7 +127,7 @@ class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     next_at = NumberAttribute(range_key=True)
 
 
-class OpenIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class OpenIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "open"
         projection = KeysOnlyProjection()
