@@ -33,7 +33,6 @@ from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
-from chalicelib.inventory.store import ShardRow
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
 MAX_ATTEMPTS = 3  # an apply starts over after a conflict
@@ -162,7 +161,7 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
 
 
 def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
-    shards: list[ShardRow] = []
+    shards: inventory.NewShards = []
     for new in planned.new_stocks:
         shards += inventory.new_shards(
             publication.stock_id(new.owner),

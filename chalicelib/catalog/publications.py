@@ -18,7 +18,6 @@ from chalicelib.foundation import clock, deadline, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
-from chalicelib.inventory.store import ShardRow
 
 # The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
@@ -38,7 +37,7 @@ class Publication:
     def stock_id(self, tier_id: str) -> str:
         return new_stock_id(tier_id, self.number)
 
-    def write_shards(self, shards: Sequence[ShardRow]) -> None:
+    def write_shards(self, shards: inventory.NewShards) -> None:
         """Write the shards of new stock that is named after this publication."""
         self._shard_ids = [shard.id for shard in shards]
         dynamo.batch_put(shards)

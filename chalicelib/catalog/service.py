@@ -22,13 +22,14 @@ from chalicelib.catalog.snapshots import (
     write_if_due,
 )
 from chalicelib.catalog.store import (
-    CatalogRow,
+    CatalogItem,
+    PauseFlag,
+    PublicationPosition,
     delete_passing,
     find_flagged_events,
     list_versions,
     load_content,
     load_document,
-    read_entry,
     read_image,
     save_passing,
     served_version_item,
@@ -40,9 +41,11 @@ from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import SalePaused
 
 __all__ = [
-    "CatalogRow",
+    "CatalogItem",
     "HeadChanged",
+    "PauseFlag",
     "Publication",
+    "PublicationPosition",
     "cancel",
     "delete_leftovers",
     "delete_passing",
@@ -64,7 +67,6 @@ __all__ = [
     "new_stock_id",
     "open_publication",
     "publish_version",
-    "read_entry",
     "read_image",
     "record_attempt",
     "refresh_snapshot",

@@ -100,6 +100,25 @@ class PublicationRecord(Struct, frozen=True):
     is_abandoned: bool
 
 
+class PauseFlag(Struct, frozen=True):
+    """The flag of a paused event, or of a stopped promoter: then `id` is not the id of an event. `at` is in epoch seconds."""
+
+    id: str
+    at: int
+
+
+class PublicationPosition(Struct, frozen=True):
+    """A publication whose changes before `position` followers have received. `at` is in epoch seconds."""
+
+    version: int
+    version_before: int
+    at: int
+    position: int
+
+
+CatalogItem = CatalogHead | PublicationPosition | PauseFlag | Event | Tier
+
+
 def read_head() -> CatalogHead:
     """Read the head with strong consistency. Costs one read unit."""
     row = CatalogRow.find("head", "head")
@@ -133,13 +152,13 @@ def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
     flags = set[str]()
     is_kind = CatalogRow.sk.startswith(f"{kind}#") if kind else None
     for row in CatalogRow.query("live", is_kind, consistent_read=True):
-        row_kind, _, row_id = row.sk.partition("#")
-        if row_kind == "pause":
-            flags.add(row_id)
-        elif row_kind == "event":
-            events.append(msgspec.json.decode(row.text, type=Event))
-        else:
-            tiers.append(msgspec.json.decode(row.text, type=Tier))
+        match _item(row):
+            case PauseFlag(id=flag_id):
+                flags.add(flag_id)
+            case Event() as event:
+                events.append(event)
+            case Tier() as tier:
+                tiers.append(tier)
     return events, tiers, flags
 
 
@@ -260,16 +279,25 @@ def _write_numbered(bodies: dict[str, bytes], number: int) -> None:
     dynamo.batch_put(CatalogRow(pk, "part", revision=number, body=body) for pk, body in bodies.items())
 
 
-def read_image(image: dict[str, Any] | None) -> CatalogRow | None:
-    """Return the row of an item in wire format, as in the stream of changes, or None for no item."""
-    return CatalogRow.from_raw_data(image) if image is not None else None
+def read_image(image: dict[str, Any] | None) -> CatalogItem | None:
+    """Return what an item in wire format describes, as in the stream of changes. Returns None for no item, and for other kinds of items."""
+    return _item(CatalogRow.from_raw_data(image)) if image is not None else None
 
 
-def read_entry(row: CatalogRow) -> Event | Tier | None:
-    """Return the event or tier in a row. Returns None for other kinds of rows."""
-    kind = row.sk.partition("#")[0] if row.pk == "live" else ""
-    shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
-    return msgspec.json.decode(row.text, type=shape) if shape is not None else None
+def _item(row: CatalogRow) -> CatalogItem | None:
+    kind, _, row_id = row.sk.partition("#")
+    match row.pk, kind:
+        case "live", "event":
+            return msgspec.json.decode(row.text, type=Event)
+        case "live", "tier":
+            return msgspec.json.decode(row.text, type=Tier)
+        case "live", "pause":
+            return PauseFlag(row_id, int(row.at or 0))
+        case "head", _:
+            return _head(row)
+        case "passing", version:
+            return PublicationPosition(int(version), int(row.version_before), int(row.at), int(row.position))
+    return None
 
 
 def load_content(version: int) -> VersionContent:

@@ -22,7 +22,6 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
-from chalicelib.inventory.store import ShardRow
 
 DEFAULT_CURRENCY = "USD"
 # Per event: one transaction reorders all of them, together with the catalog's head, the row of the log and the audit entry. Lists of tiers
@@ -258,7 +257,7 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
     return new
 
 
-def _stock_items(shards: list[ShardRow], publication: publications.Publication | None) -> list[dynamo.TransactItem]:
+def _stock_items(shards: inventory.NewShards, publication: publications.Publication | None) -> list[dynamo.TransactItem]:
     """Return the transaction items that create the shards. For a publication, write the shards now and return the item that ends it."""
     if publication is None:
         return inventory.create_shard_items(shards)

@@ -46,9 +46,10 @@ def hold_all(requests: Iterable[HoldRequest]) -> dict[str, list[Hold]]:
     return held
 
 
-def new_shards(
-    stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False
-) -> list[store.ShardRow]:
+NewShards = list[store.ShardRow]  # other features only pass them on
+
+
+def new_shards(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False) -> NewShards:
     """Return the shards of a new stock, for `create_shard_items` or `dynamo.batch_put`.
 
     `sold` tickets, which were sold elsewhere, fill the first shards; the rest of the capacity is available.
