@@ -29,9 +29,9 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 from botocore.exceptions import ConnectionError as NoConnection
 from msgspec import Struct
 from pynamodb.attributes import Attribute
-from pynamodb.exceptions import PynamoDBException
+from pynamodb.exceptions import AttributeNullError, PynamoDBException
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action, Update
+from pynamodb.expressions.update import Action, RemoveAction, SetAction, Update
 from pynamodb.indexes import Index
 from pynamodb.models import Model
 
@@ -224,8 +224,31 @@ class Table(Model):
 
     @classmethod
     def assign(cls, values: Mapping[str, Any]) -> list[Action]:
-        """Return the actions of an update that give attributes these values. None removes an attribute."""
-        return [getattr(cls, name).remove() if value is None else getattr(cls, name).set(value) for name, value in values.items()]
+        """Return the actions of an update that give attributes these values. None and an empty set remove an attribute."""
+        attributes = cls.get_attributes()
+        return [_Remove(attributes[name]) if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
+
+    # PynamoDB would look at all attributes of the model, and at their defaults, which our models do not have.
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """Return the row of an item in wire format."""
+        row, attributes = cls(), cls.get_attributes()
+        values = row.attribute_values
+        for name, typed in data.items():
+            if (attribute := attributes.get(name)) is not None and "NULL" not in typed:
+                values[name] = attribute.deserialize(attribute.get_value(typed))
+        return row
+
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        """Return the item in wire format. Raises AttributeNullError if an attribute is missing and `null_check` is true."""
+        item, values = {}, self.attribute_values
+        for name, attribute in self.get_attributes().items():
+            if (value := values.get(name)) is not None and (serialized := attribute.serialize(value)) is not None:
+                item[name] = {attribute.attr_type: serialized}
+            elif null_check and not attribute.null:
+                raise AttributeNullError(name)
+        return item
 
     def save(self) -> None:  # type: ignore[override]
         """Write the row without a condition."""
@@ -234,6 +257,29 @@ class Table(Model):
     def delete(self) -> None:  # type: ignore[override]
         """Delete the row without a condition."""
         _delete_item(**_arguments(self, None), Key=_key_of(self))
+
+
+class _Set(SetAction):
+    """Gives an attribute a value. Costs 2 µs instead of the 20 µs of `Attribute.set`, which can also compute values."""
+
+    def __init__(self, attribute: Attribute[Any], value: Any) -> None:
+        self._attribute, self._value = attribute, value
+
+    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, Any]) -> str:
+        name = placeholder_names.setdefault(self._attribute.attr_name, f"#{len(placeholder_names)}")
+        value = f":{len(expression_attribute_values)}"
+        expression_attribute_values[value] = _wire(self._attribute, self._value)
+        return f"{name} = {value}"
+
+
+class _Remove(RemoveAction):
+    """Removes an attribute, like `Attribute.remove` but cheaper."""
+
+    def __init__(self, attribute: Attribute[Any]) -> None:
+        self._attribute = attribute
+
+    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, Any]) -> str:  # noqa: ARG002
+        return placeholder_names.setdefault(self._attribute.attr_name, f"#{len(placeholder_names)}")
 
 
 def client() -> "DynamoDBClient":
