@@ -30,10 +30,10 @@ from chalicelib.catalog import snapshots
 from chalicelib.catalog.store import CatalogRow, read_head
 from chalicelib.changes import jobs
 from chalicelib.changes.model import CatalogPublished
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, parallel
 from chalicelib.inventory.model import Hold, shard_ids
-from chalicelib.inventory.store import hold_in_shard, new_shard_item, shard_table_name
+from chalicelib.inventory.store import hold_in_shard, new_shard
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.store import LedgerRow
 from chalicelib.notifications import outbox
@@ -82,7 +82,7 @@ def write_ledger(event_id: str, orders: int) -> None:
         for purchase_id in (ids.new_id() for _ in range(orders))
         for kind in ("opened", "captured")
     ]
-    dynamo.batch_put(LedgerRow.name(), entries)
+    dynamo.batch_put(map(LedgerRow.from_raw_data, entries))
     for start in range(0, len(entries), projection.BATCH):
         projection.count_entries(1, map(ledger.read_image, entries[start : start + projection.BATCH]))
 
@@ -92,7 +92,7 @@ def copy_generation(number: int) -> None:
     rows = [row for row in ReportRow.scan() if row.lane.startswith("1#")]
     for row in rows:
         row.lane = f"{number}#{row.lane.partition('#')[2]}"
-    dynamo.batch_put(ReportRow.name(), map(wire_format.serialize_row, rows))
+    dynamo.batch_put(rows)
 
 
 def measure_reports(orders: int) -> Iterator[Bound]:
@@ -108,7 +108,7 @@ def measure_sweep(events: int) -> Iterator[Bound]:
     current = snapshots.snapshot()
     counts = current.shard_counts(current.events)
     keys = [shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)]
-    dynamo.batch_put(shard_table_name(), (new_shard_item(key, capacity=80, sold=0, is_open=True) for key in keys))
+    dynamo.batch_put(new_shard(key, capacity=80, sold=0, is_open=True) for key in keys)
     idle, selling = START + 3600, START + 7200
 
     def restart(now: int) -> None:

@@ -26,7 +26,7 @@ from chalicelib.catalog.event_management import update_event
 from chalicelib.catalog.forms import EventChanges
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.revisions import CatalogChanging
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, parallel
 from tests import engines
 from tests.client import Client
@@ -68,7 +68,7 @@ def write_events(count: int) -> list[str]:
             tier_id = ids.new_id()
             made_tier = replace(tier, id=tier_id, event_id=made.id, stock_id=tier_id, price_cents=1000 * price)
             rows.append(store.CatalogRow("live", f"tier#{tier_id}", text=msgspec.json.encode(made_tier).decode()))
-    dynamo.batch_put(store.CatalogRow.name(), map(wire_format.serialize_row, rows))
+    dynamo.batch_put(rows)
     dynamo.transact([store.increment_revision_item()])
     return event_ids
 

@@ -40,9 +40,10 @@ def describe(report: ProjectionReport) -> str:
 def number_seats(api: Client, orders: int) -> SimulationReport:
     """Let SHARDS runs number the seats of these orders of one event at the same time, as fast as they can. Returns the load."""
     first = builders.create_order(api, builders.create_shop(api), TICKETS)
-    bought = json.dumps(dynamo.client().scan(TableName=TicketRow.name())["Items"])
+    bought = json.dumps([ticket.serialize() for ticket in TicketRow.scan()])
     order_ids = [ids.new_id() for _ in range(orders)]
-    dynamo.batch_put(TicketRow.name(), [ticket for order_id in order_ids for ticket in json.loads(bought.replace(first, order_id))])
+    copies = (ticket for order_id in order_ids for ticket in json.loads(bought.replace(first, order_id)))
+    dynamo.batch_put(map(TicketRow.from_raw_data, copies))
     by_shard: dict[int, list[Ticket]] = {shard: [] for shard in range(SHARDS)}
     for ticket in load_tickets(ticket_id for order_id in order_ids for ticket_id in builders.ticket_ids(order_id, *range(1, TICKETS + 1))):
         by_shard[crc32(ticket.id.encode()) % SHARDS].append(ticket)

@@ -8,7 +8,7 @@ time.
 
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from bench.measure import Bound, print_bounds
 from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import Entry, Place
 from chalicelib.catalog import service as catalog
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, memory, parallel
 from chalicelib.purchases.store import BuyerRow
 from tests import builders
@@ -49,14 +49,8 @@ def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
     entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"{event_id}-{number}", **fields) for number in range(people)]
     store.open_line(event_id, START + 10**7)
     store.add_stocks(event_id, [catalog.load_current().tiers[tier_id].stock_id])
-    _put([row for entry in entries for row in (store._entry_row(entry), store._place_row(entry))])
-    _put([BuyerRow(entry.user_id, event_id, bought=100) for entry in entries[:blocked]])
-
-
-def _put(rows: Iterable[dynamo.Table]) -> None:
-    rows = list(rows)
-    if rows:
-        dynamo.batch_put(rows[0].name(), map(wire_format.serialize_row, rows))
+    dynamo.batch_put(row for entry in entries for row in (store._entry_row(entry), store._place_row(entry)))
+    dynamo.batch_put(BuyerRow(entry.user_id, event_id, bought=100) for entry in entries[:blocked])
 
 
 def make_offers(api: Client, people: int, tickets: int) -> SimulationReport:

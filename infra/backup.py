@@ -139,7 +139,8 @@ def load(folder: Path) -> Manifest:
     for feature in manifest.tables:
         _say(f"  {feature} ...")
         for batch in _batches(_read(_file(folder, feature))):
-            dynamo.batch_put(dynamo.table_name(feature), (msgspec.to_builtins(item, builtin_types=(bytes,)) for item in batch))
+            requests = [{"PutRequest": {"Item": msgspec.to_builtins(item, builtin_types=(bytes,))}} for item in batch]
+            dynamo.batch_write(dynamo.table_name(feature), requests)
     for feature, expected in manifest.tables.items():
         if _has_changed(folder, feature, expected):
             raise BackupError(

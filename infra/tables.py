@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 TableDefinition = dict[str, Any]
 
-# Tables without a PynamoDB model: feature -> the name of the hash key, which is a string, and a description of the table.
-_WITHOUT_MODEL = {"inventory": ("id", "The shards of stocks, with the holds on their tickets.")}
-
 STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
@@ -42,7 +39,7 @@ def _is_wanted(module: str, addons: Sequence[str]) -> bool:
 
 def definitions(addons: Sequence[str] | None = None) -> dict[str, TableDefinition]:
     """Return feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
-    by_feature = {feature: _string_key(key) for feature, (key, _) in _WITHOUT_MODEL.items()}
+    by_feature: dict[str, TableDefinition] = {}
     for model in models(addons):
         definition = _definition(model)
         known = by_feature.setdefault(model.feature, definition)
@@ -57,15 +54,13 @@ def definitions(addons: Sequence[str] | None = None) -> dict[str, TableDefinitio
 def contents() -> dict[str, str]:
     """Return feature -> a description of its table. Raises KeyError for a table without a description."""
     described = {model.feature: model.contents for model in models() if "contents" in vars(model)}
-    known = {feature: text for feature, (_, text) in _WITHOUT_MODEL.items()} | described
-    return {feature: known[feature] for feature in definitions()}
+    return {feature: described[feature] for feature in definitions()}
 
 
 def personal_data() -> dict[str, dynamo.PersonalData | None]:
     """Return feature -> the personal data in its table, or None. Raises KeyError for a table that does not declare it."""
     described = {model.feature: model.personal_data for model in models() if "personal_data" in vars(model)}
-    known = dict.fromkeys(_WITHOUT_MODEL) | described
-    return {feature: known[feature] for feature in definitions()}
+    return {feature: described[feature] for feature in definitions()}
 
 
 def ttl_attributes(addons: Sequence[str] = settings.ADDONS) -> dict[str, str]:
@@ -170,13 +165,6 @@ def _descendants(model: type[dynamo.Table]) -> Iterator[type[dynamo.Table]]:
     for child in model.__subclasses__():
         yield child
         yield from _descendants(child)
-
-
-def _string_key(key: str) -> TableDefinition:
-    return {
-        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
-    }
 
 
 def _definition(model: type[dynamo.Table]) -> TableDefinition:

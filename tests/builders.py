@@ -157,15 +157,15 @@ def unreadable(purchase_id: str) -> Iterator[None]:
     from chalicelib.purchases.store import PurchaseRow
 
     dispute = {"id": "d", "status": "prevented", "amount_cents": 1, "currency": "USD", "reason": "x", "payment_intent_id": "pi", "at": 1}
-    dynamo.update_if(PurchaseRow(purchase_id), {"disputes": json.dumps([dispute])}, "attribute_not_exists(disputes)")
+    dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.set(json.dumps([dispute]))], PurchaseRow.disputes.does_not_exist())
     yield
-    dynamo.update_if(PurchaseRow(purchase_id), {"disputes": None}, "attribute_exists(disputes)")
+    dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.remove()], PurchaseRow.disputes.exists())
 
 
 def name_all_guests(ticket_id: str, number: int = 100) -> None:
     """Give the first seats of a ticket guests with names that are as long as the API allows."""
     guests = [Guest(seat, new_code(), "k1.signature", "\N{GRINNING FACE}" * 100) for seat in range(1, number + 1)]
-    dynamo.update_if(TicketRow(ticket_id), {"guests": msgspec.json.encode(guests).decode()}, "attribute_exists(id)")
+    dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(msgspec.json.encode(guests).decode())], TicketRow.id.exists())
 
 
 def fill_ticket(ticket_id: str) -> None:
@@ -175,7 +175,7 @@ def fill_ticket(ticket_id: str) -> None:
         size = (low + high) // 2
         guests = msgspec.json.encode([Guest(1, "code", "signature", "x" * size)]).decode()
         try:
-            dynamo.update_if(TicketRow(ticket_id), {"guests": guests}, "attribute_exists(id)")
+            dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(guests)], TicketRow.id.exists())
         except ClientError:
             high = size
         else:

@@ -7,7 +7,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.inventory.store import shard_table_name
+from chalicelib.inventory.store import ShardRow
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.service import PromoCodeRow
 from chalicelib.purchases.store import BuyerRow
@@ -46,7 +46,7 @@ def change_uses(expression):
     """Change the shard that counts the uses of the promo code."""
     [promo_code] = promotions.scan_codes()
     dynamo.update_item(
-        TableName=shard_table_name(),
+        TableName=ShardRow.name(),
         Key={"id": {"S": f"{promo_code.stock_id}#0"}},
         UpdateExpression=expression,
         ExpressionAttributeValues={":one": {"N": "1"}},

@@ -155,9 +155,6 @@ class AttemptsRow(dynamo.Table):
     contents = "Attempts to sign in, by account and by address."
     personal_data = dynamo.PersonalData("hashed addresses", export="no", erasure="expires")
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     attempts = NumberAttribute()
     allowed_at = NumberAttribute()
@@ -177,12 +174,14 @@ def _count_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -
 
     Returns None if the attempt was counted. Otherwise, returns the existing counter, which has expired or has no free attempts left.
     """
-    initial = {"allowed_at": 0, "expires_at": expires_at, "ttl": expires_at}
-    condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :max_attempts)"
-    granted, item = dynamo.update_if_returning(
-        AttemptsRow(counter_id), {}, condition, initial=initial, add={"attempts": 1}, now=now, max_attempts=max_attempts
-    )
-    return None if granted else _attempts(AttemptsRow.from_raw_data(item))
+    initial = ((AttemptsRow.allowed_at, 0), (AttemptsRow.expires_at, expires_at), (AttemptsRow.ttl, expires_at))
+    actions = [AttemptsRow.attempts.add(1), *(attribute.set(attribute | value) for attribute, value in initial)]
+    is_free = (AttemptsRow.expires_at > now) & (AttemptsRow.attempts < max_attempts)
+    granted, row = dynamo.update_if_returning(AttemptsRow(counter_id), actions, AttemptsRow.id.does_not_exist() | is_free)
+    if granted:
+        return None
+    assert row is not None  # the condition accepts a missing counter
+    return _attempts(row)
 
 
 @effects.uncounted()
@@ -192,21 +191,22 @@ def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
     Returns None if the attempt was counted. Otherwise, returns the existing counter, which has not expired.
     """
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
-    existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
-    return None if existing is None else _attempts(AttemptsRow.from_raw_data(existing))
+    existing = dynamo.put_if(row, AttemptsRow.id.does_not_exist() | (AttemptsRow.expires_at <= now))
+    return None if existing is None else _attempts(existing)
 
 
 @effects.uncounted()
 def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
     """Count an attempt and allow the next attempt at `allowed_at`. Returns False without counting if another attempt was counted first."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
-    return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
+    actions = [*AttemptsRow.assign(changes), AttemptsRow.attempts.add(1)]
+    return dynamo.update_if(AttemptsRow(counter_id), actions, AttemptsRow.attempts == before)
 
 
 @effects.uncounted()
 def _withdraw(counter_id: str) -> None:
     """Subtract one attempt. The delay remains, so that nobody can speed up guessing by signing in to their own account in between."""
-    dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
+    dynamo.update_if(AttemptsRow(counter_id), [AttemptsRow.attempts.add(-1)], AttemptsRow.attempts > 0)
 
 
 def _attempts(row: AttemptsRow) -> Attempts:

@@ -78,7 +78,7 @@ def get_membership(event_id: str, member_id: str) -> Membership:
 
 def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
     """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`. Strongly consistent."""
-    beyond: Any = MembershipRow.member_id > after if after is not None else None
+    beyond = MembershipRow.member_id > after if after is not None else None
     return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
 
 
@@ -158,7 +158,7 @@ def _transact(items: list[dynamo.TransactItem]) -> None:
 # The table `memberships`: who works at which event, by email address. The index `by_email` finds a person's events.
 
 
-class EmailIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class EmailIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "by_email"
         projection = AllProjection()
@@ -173,9 +173,6 @@ class MembershipRow(dynamo.Table):
     feature = "memberships"
     contents = "Who works at which event."
     personal_data = dynamo.PersonalData("names, addresses and roles", export="yes", erasure="deleted")
-
-    class Meta:
-        table_name = None
 
     event_id = UnicodeAttribute(hash_key=True)
     member_id = UnicodeAttribute(range_key=True)
@@ -197,8 +194,7 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 
     `member_ids` maps keys to member ids. Each round trip reads up to 100 members.
     """
-    keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
-    rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
+    rows = MembershipRow.find_all((event_id, member_id) for member_id in set(member_ids.values()))
     roles = {row.member_id: _membership(row).role for row in rows}
     return {key: roles[member_id] for key, member_id in member_ids.items() if member_id in roles}
 
@@ -209,15 +205,12 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
     It is refused if the stored role differs from the role in `before`. A new membership has no `before`.
     """
     row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
-    if before is None:
-        return dynamo.put(row, "attribute_not_exists(event_id)")
-    return dynamo.put(row, "role = :before", before=before.role)
+    return dynamo.put(row, MembershipRow.event_id.does_not_exist() if before is None else MembershipRow.role == before.role)
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:
     """Return a transaction item that deletes a membership. It is refused if the membership is gone or has another role."""
-    key = MembershipRow(membership.event_id, membership.member_id)
-    return dynamo.delete(key, "role = :role", role=membership.role)
+    return dynamo.delete(MembershipRow(membership.event_id, membership.member_id), MembershipRow.role == membership.role)
 
 
 def _membership(row: MembershipRow) -> Membership:

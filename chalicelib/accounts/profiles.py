@@ -81,8 +81,7 @@ def load_seller_names(promoter_ids: Iterable[str]) -> dict[str, str]:
 
     May miss writes from the last second. Makes one round trip per 100 promoters.
     """
-    items = dynamo.batch_get(PromoterRow.name(), [{"id": {"S": promoter_id}} for promoter_id in promoter_ids])
-    promoters = (_promoter(PromoterRow.from_raw_data(item)) for item in items)
+    promoters = map(_promoter, PromoterRow.find_all(promoter_ids))
     return {promoter.id: promoter.seller_name for promoter in promoters if promoter.state == "verified"}
 
 
@@ -94,7 +93,7 @@ def is_verified(promoter_id: str) -> bool:
 
 def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
     """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes from the last second."""
-    beyond: Any = PromoterRow.id > after if after is not None else None
+    beyond = PromoterRow.id > after if after is not None else None
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
 
@@ -170,7 +169,7 @@ def _entry_item(before: Promoter | None, after: Promoter, actor: str, now: int) 
 # The table `promoters`: the public profiles. The index `by_state` lists verified and unverified promoters separately.
 
 
-class StateIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class StateIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "by_state"
         projection = AllProjection()
@@ -185,9 +184,6 @@ class PromoterRow(dynamo.Table):
     feature = "promoters"
     contents = "The profiles of promoters."
     personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     shown_name = UnicodeAttribute()
@@ -210,9 +206,8 @@ def _put_item(promoter: Promoter) -> dynamo.TransactItem:
     """
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)
-    if promoter.version == 1:
-        return dynamo.put(row, "attribute_not_exists(id)")
-    return dynamo.put(row, "version = :before", before=promoter.version - 1)
+    is_new = promoter.version == 1
+    return dynamo.put(row, PromoterRow.id.does_not_exist() if is_new else PromoterRow.version == promoter.version - 1)
 
 
 def _promoter(row: PromoterRow) -> Promoter:

@@ -90,7 +90,7 @@ def begin_session_item(user_id: str, generation: int, device: Device, now: int) 
         position=f"{now:011}#{session_id(token)}",
         ttl=now + REFRESH_SECONDS,
     )
-    return token, dynamo.put(row, "attribute_not_exists(id)")
+    return token, dynamo.put(row, SessionRow.id.does_not_exist())
 
 
 def get_session(token: str, now: int) -> Session:
@@ -120,10 +120,10 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
     The position is None on the last page. Sessions that have ended are left out, so a page can have fewer than `limit` sessions. May miss
     sessions that began within the last second.
     """
-    beyond: Any = SessionRow.position < before if before is not None else None
+    beyond = SessionRow.position < before if before is not None else None
     keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
-    items = dynamo.batch_get(SessionRow.name(), [{"id": {"S": key.id}} for key in keys[:limit]], consistent=True)
-    rows = sorted(map(SessionRow.from_raw_data, items), key=lambda row: row.position, reverse=True)
+    rows = SessionRow.find_all((key.id for key in keys[:limit]), consistent=True)
+    rows.sort(key=lambda row: row.position, reverse=True)
     active = [_session(row) for row in rows if int(row.generation) == generation and int(row.expires_at) > now]
     return active, keys[limit - 1].position if len(keys) > limit else None
 
@@ -158,24 +158,24 @@ def keep_session(session_id: str, until: int) -> str | None:
 
     Returns the id of the account to which the guest's orders move. Returns None if they do not move.
     """
-    changes = {"expires_at": until, "ttl": until}
-    condition = "generation = :guest AND attribute_not_exists(moved_to) AND expires_at < :until"
-    kept, item = dynamo.update_if_returning(SessionRow(session_id), changes, condition, guest=GUEST_GENERATION, until=until)
-    return None if kept or "moved_to" not in item else str(item["moved_to"]["S"])
+    actions = [SessionRow.expires_at.set(until), SessionRow.ttl.set(until)]
+    is_guest = (SessionRow.generation == GUEST_GENERATION) & SessionRow.moved_to.does_not_exist()
+    kept, row = dynamo.update_if_returning(SessionRow(session_id), actions, is_guest & (SessionRow.expires_at < until))
+    return None if kept or row is None else row.moved_to
 
 
 def begin_move(session: Session, user_id: str, now: int) -> None:
     """Record that the orders of this guest's session move to an account, including orders that are paid later. Raises SessionOver."""
-    changes = {"moved_to": user_id, "ttl": max(session.expires_at, now + MOVED_SECONDS)}
-    condition = "attribute_exists(id) AND (attribute_not_exists(moved_to) OR moved_to = :user)"
-    if not dynamo.update_if(SessionRow(session.id), changes, condition, user=user_id):
+    actions = [SessionRow.moved_to.set(user_id), SessionRow.ttl.set(max(session.expires_at, now + MOVED_SECONDS))]
+    condition = SessionRow.id.exists() & (SessionRow.moved_to.does_not_exist() | (SessionRow.moved_to == user_id))
+    if not dynamo.update_if(SessionRow(session.id), actions, condition):
         raise SessionOver()
 
 
 def end_moved_session(session: Session, now: int) -> None:
     """End a guest's session whose orders have moved. The item stays for a while, because the guest's payments may still arrive."""
-    changes = {"expires_at": now, "address": None, "user_agent": None}
-    dynamo.update_if(SessionRow(session.id), changes, "attribute_exists(moved_to)")
+    actions = [SessionRow.expires_at.set(now), SessionRow.address.remove(), SessionRow.user_agent.remove()]
+    dynamo.update_if(SessionRow(session.id), actions, SessionRow.moved_to.exists())
 
 
 def carry_over_session_item(session: Session, generation: int) -> dynamo.TransactItem:
@@ -183,7 +183,7 @@ def carry_over_session_item(session: Session, generation: int) -> dynamo.Transac
 
     It is refused if the session has ended or changed.
     """
-    return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
+    return dynamo.update(SessionRow(session.id), [SessionRow.generation.set(generation)], SessionRow.generation == session.generation)
 
 
 def end_session(session_id: str) -> None:
@@ -199,7 +199,8 @@ def end_session_by_token(token: str) -> None:
     if _is_issued(token):
         end_session(session_id(token))
     elif _names_session(token):
-        dynamo.delete_if(SessionRow(session_id(token)), "token_hash = :hash OR previous_hash = :hash", hash=_digest(token))
+        digest = _digest(token)
+        dynamo.delete_if(SessionRow(session_id(token)), (SessionRow.token_hash == digest) | (SessionRow.previous_hash == digest))
 
 
 def list_session_ids(user_id: str) -> list[str]:
@@ -260,7 +261,7 @@ def _text(raw: bytes) -> str:
 # The index `user` contains the keys of a user's sessions. Its entries never change: it is written only when a session begins or ends.
 
 
-class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class UserIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "user"
         projection = KeysOnlyProjection()
@@ -277,9 +278,6 @@ class SessionRow(dynamo.Table):
     personal_data = dynamo.PersonalData(
         "the network address and browser of the last use", export="no, `GET /auth/sessions` shows it", erasure="deleted"
     )
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     user_id = UnicodeAttribute()
@@ -315,8 +313,8 @@ def _replace_token(session: Session, token_hash: str, device: Device, now: int) 
         "expires_at": expires_at,
         "ttl": expires_at,
     }
-    condition = "token_hash = :before AND expires_at = :end"
-    return dynamo.update_if(SessionRow(session.id), changes, condition, before=session.token_hash, end=session.expires_at)
+    condition = (SessionRow.token_hash == session.token_hash) & (SessionRow.expires_at == session.expires_at)
+    return dynamo.update_if(SessionRow(session.id), SessionRow.assign(changes), condition)
 
 
 def _session(row: SessionRow) -> Session:

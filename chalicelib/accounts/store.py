@@ -27,7 +27,7 @@ _AFTER_ALL = "\x7f"  # sorts after every character of an address
 Group = Literal["locked", "admin", "promoter"]
 
 
-class LaneIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class LaneIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "by_lane"
         projection = KeysOnlyProjection()
@@ -42,9 +42,6 @@ class AccountRow(dynamo.Table):
     feature = "accounts"
     contents = "Accounts, their passwords by address, and the links in emails."
     personal_data = dynamo.PersonalData("names, addresses and phone numbers", export="yes", erasure="deleted")
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     email = UnicodeAttribute()
@@ -62,11 +59,12 @@ class AccountRow(dynamo.Table):
     lane_index = LaneIndex()
 
 
+_ACCOUNT_EXISTS = AccountRow.id.exists()
+_END_SESSIONS = AccountRow.generation.add(1)
+
+
 class CredentialsRow(dynamo.Table):
     feature = "accounts"
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     user_id = UnicodeAttribute()
@@ -77,9 +75,6 @@ class MailedLinkRow(dynamo.Table):
     """`user_id` is absent if the email has no link, because there is nothing to do for the address."""
 
     feature = "accounts"
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     purpose = UnicodeAttribute()
@@ -121,8 +116,8 @@ def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[
     The lane is a group, or a `lane_without_group`. Addresses are in their comparable form and sorted. May miss writes from the last second.
     """
     first = max(beginning, f"{after} ") if after else beginning or " "  # a space sorts before every character of an address
-    condition: Any = AccountRow.email_key.between(first, beginning + _AFTER_ALL)
-    return [(row.email_key, row.id.removeprefix("user#")) for row in AccountRow.lane_index.query(lane, condition, limit=limit)]
+    rows = AccountRow.lane_index.query(lane, AccountRow.email_key.between(first, beginning + _AFTER_ALL), limit=limit)
+    return [(row.email_key, row.id.removeprefix("user#")) for row in rows]
 
 
 def lane_without_group(beginning: str) -> str:
@@ -132,8 +127,7 @@ def lane_without_group(beginning: str) -> str:
 
 def batch_find(user_ids: Iterable[str]) -> list[Account]:
     """Return the accounts of the users who have an account, in any order. Makes one strongly consistent round trip per 100 users."""
-    items = dynamo.batch_get(AccountRow.name(), [{"id": {"S": f"user#{user_id}"}} for user_id in user_ids], consistent=True)
-    return [_account(AccountRow.from_raw_data(item)) for item in items]
+    return [_account(row) for row in AccountRow.find_all((f"user#{user_id}" for user_id in user_ids), consistent=True)]
 
 
 def find_credentials(address: str) -> Credentials | None:
@@ -155,21 +149,21 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
         roles=" ".join(account.roles),
         **_index_fields(account),
     )
-    return [dynamo.put(credentials, "attribute_not_exists(id)"), dynamo.put(row, "attribute_not_exists(id)")]
+    return [dynamo.put(credentials, CredentialsRow.id.does_not_exist()), dynamo.put(row, AccountRow.id.does_not_exist())]
 
 
 def delete_items(account: Account) -> list[dynamo.TransactItem]:
     """Return transaction items that delete an account. They are refused if the account no longer exists."""
     return [
-        dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), "user_id = :user", user=account.user_id),
-        dynamo.delete(AccountRow(f"user#{account.user_id}"), "attribute_exists(id)"),
+        dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), CredentialsRow.user_id == account.user_id),
+        dynamo.delete(AccountRow(f"user#{account.user_id}"), _ACCOUNT_EXISTS),
     ]
 
 
 def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
     """Change fields of an account. None removes a value. Returns the updated account, or None if there is no account."""
-    granted, item = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)")
-    return _account(AccountRow.from_raw_data(item)) if granted else None
+    granted, row = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), AccountRow.assign(changes), _ACCOUNT_EXISTS)
+    return _account(row) if granted and row is not None else None
 
 
 def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = True) -> dynamo.TransactItem:
@@ -179,13 +173,13 @@ def set_rights_item(before: Account, after: Account, *, ends_sessions: bool = Tr
     so does every change to the rights, except that people who make themselves promoters stay signed in.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
-    row = AccountRow(f"user#{before.user_id}")
-    return dynamo.update(row, changes, "generation = :before", add={"generation": 1} if ends_sessions else None, before=before.generation)
+    actions = [*AccountRow.assign(changes), *([_END_SESSIONS] if ends_sessions else [])]
+    return dynamo.update(AccountRow(f"user#{before.user_id}"), actions, AccountRow.generation == before.generation)
 
 
 def set_verified_item(account: Account, now: int) -> dynamo.TransactItem:
     """Return a transaction item that marks the account's address as verified. It is refused if the account now has another address."""
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), {"verified_at": now}, "email = :email", email=account.email)
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), [AccountRow.verified_at.set(now)], AccountRow.email == account.email)
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
@@ -193,10 +187,9 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
 
     With `generation`, it is refused if the account has another generation.
     """
-    row, changes = AccountRow(f"user#{user_id}"), {} if verified_at is None else {"verified_at": verified_at}
-    if generation is None:
-        return dynamo.update(row, changes, "attribute_exists(id)", add={"generation": 1})
-    return dynamo.update(row, changes, "generation = :before", add={"generation": 1}, before=generation)
+    actions = [_END_SESSIONS, *([] if verified_at is None else [AccountRow.verified_at.set(verified_at)])]
+    condition = _ACCOUNT_EXISTS if generation is None else AccountRow.generation == generation
+    return dynamo.update(AccountRow(f"user#{user_id}"), actions, condition)
 
 
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
@@ -207,26 +200,26 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
     """
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
-    unchanged = "user_id = :user AND password_hash = :hash"
+    unchanged = (CredentialsRow.user_id == account.user_id) & (CredentialsRow.password_hash == credentials.password_hash)
     changes = {"email": email, "verified_at": now} | _index_fields(structs.replace(account, email=email))
+    actions = [*AccountRow.assign(changes), _END_SESSIONS]
     return [
-        dynamo.put(new, "attribute_not_exists(id)"),
-        dynamo.delete(old, unchanged, user=account.user_id, hash=credentials.password_hash),
-        dynamo.update(
-            AccountRow(f"user#{account.user_id}"), changes, "generation = :before", add={"generation": 1}, before=account.generation
-        ),
+        dynamo.put(new, CredentialsRow.id.does_not_exist()),
+        dynamo.delete(old, unchanged),
+        dynamo.update(AccountRow(f"user#{account.user_id}"), actions, AccountRow.generation == account.generation),
     ]
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
     """Return a transaction item that sets the password of an address. It is refused if the address no longer belongs to this user."""
-    return dynamo.update(CredentialsRow(f"email#{key}"), {"password_hash": password_hash}, "user_id = :user", user=user_id)
+    row, actions = CredentialsRow(f"email#{key}"), [CredentialsRow.password_hash.set(password_hash)]
+    return dynamo.update(row, actions, CredentialsRow.user_id == user_id)
 
 
 def replace_hash(credentials: Credentials, password_hash: str) -> None:
     """Store another hash of the same password, unless the password was changed in the meantime."""
-    row = CredentialsRow(f"email#{credentials.email_key}")
-    dynamo.update_if(row, {"password_hash": password_hash}, "password_hash = :before", before=credentials.password_hash)
+    row, actions = CredentialsRow(f"email#{credentials.email_key}"), [CredentialsRow.password_hash.set(password_hash)]
+    dynamo.update_if(row, actions, CredentialsRow.password_hash == credentials.password_hash)
 
 
 def put_link(link: MailedLink) -> None:
@@ -260,7 +253,7 @@ def find_link(digest: str) -> MailedLink | None:
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
     """Return a transaction item that uses up a link. It is refused if the link was already used."""
-    return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), "attribute_exists(id)")
+    return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), MailedLinkRow.id.exists())
 
 
 def _index_fields(account: Account) -> dict[str, Any]:

@@ -30,7 +30,7 @@ LANES = 4  # per day
 _FIRST, _LAST = "0", "~"  # sort before and after every time
 
 
-class EventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class EventIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "event"
         projection = AllProjection()
@@ -39,7 +39,7 @@ class EventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     at = UnicodeAttribute(range_key=True)
 
 
-class ActorIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class ActorIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "actor"
         projection = AllProjection()
@@ -48,7 +48,7 @@ class ActorIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     at = UnicodeAttribute(range_key=True)
 
 
-class DayIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class DayIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "day"
         projection = AllProjection()
@@ -63,9 +63,6 @@ class AuditRow(dynamo.Table):
     feature = "audit"
     contents = "The audit log: who changed what, and when."
     personal_data = dynamo.PersonalData("who changed what, and from which network address", export="no", erasure="stays, with the user id")
-
-    class Meta:
-        table_name = None
 
     subject = UnicodeAttribute(hash_key=True)
     at = UnicodeAttribute(range_key=True)
@@ -97,7 +94,7 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
         changes=msgspec.json.encode(entry.changes).decode() if entry.changes else None,
     )
     # The condition ensures that no entry is overwritten. In practice it always holds, because the ULID makes every key unique.
-    return dynamo.put(row, "attribute_not_exists(subject)")
+    return dynamo.put(row, AuditRow.subject.does_not_exist())
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:

@@ -161,9 +161,9 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
 
 
 def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
-    items: list[dict[str, Any]] = []
+    shards: inventory.NewShards = []
     for new in planned.new_stocks:
-        items += inventory.new_shard_items(
+        shards += inventory.new_shards(
             publication.stock_id(new.owner),
             capacity=new.capacity,
             sold=new.sold,
@@ -171,7 +171,7 @@ def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
             is_open=new.is_open,
             is_pooled=new.is_pooled,
         )
-    publication.write_shards(items)
+    publication.write_shards(shards)
 
 
 def _grow(planned: Plan) -> None:

@@ -83,7 +83,7 @@ def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.Transac
     after = replace(event, pool_id=f"event:{event.id}", pool_shards=default_shard_count(event.pool_capacity))
     pool = CatalogStock.from_pool(after)
     capacity = pool.capacity if pool.created == pool.shards else pool.created * MAX_HOLDS
-    shards = inventory.new_shard_items(pool.stock_id, capacity=capacity, sold=0, shard_count=pool.created, is_open=pool.is_open)
+    shards = inventory.new_shards(pool.stock_id, capacity=capacity, sold=0, shard_count=pool.created, is_open=pool.is_open)
     return after, inventory.create_shard_items(shards)
 
 

@@ -10,7 +10,6 @@ is abandoned, no part of the publication can become visible, and its data may be
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog
@@ -19,7 +18,6 @@ from chalicelib.foundation import clock, deadline, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
-from chalicelib.inventory.store import shard_table_name
 
 # The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
@@ -39,10 +37,10 @@ class Publication:
     def stock_id(self, tier_id: str) -> str:
         return new_stock_id(tier_id, self.number)
 
-    def write_shards(self, items: Sequence[dict[str, Any]]) -> None:
-        """Write the shards (in wire format) of new stock that is named after this publication."""
-        self._shard_ids = [item["id"]["S"] for item in items]
-        dynamo.batch_put(shard_table_name(), items)
+    def write_shards(self, shards: inventory.NewShards) -> None:
+        """Write the shards of new stock that is named after this publication."""
+        self._shard_ids = [shard.id for shard in shards]
+        dynamo.batch_put(shards)
 
     def end_item(self) -> dynamo.TransactItem:
         """Return the transaction item that ends the publication. The transaction fails if the publication was abandoned."""

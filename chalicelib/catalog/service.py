@@ -22,6 +22,9 @@ from chalicelib.catalog.snapshots import (
     write_if_due,
 )
 from chalicelib.catalog.store import (
+    CatalogItem,
+    PauseFlag,
+    PublicationPosition,
     delete_passing,
     find_flagged_events,
     list_versions,
@@ -38,8 +41,11 @@ from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import SalePaused
 
 __all__ = [
+    "CatalogItem",
     "HeadChanged",
+    "PauseFlag",
     "Publication",
+    "PublicationPosition",
     "cancel",
     "delete_leftovers",
     "delete_passing",

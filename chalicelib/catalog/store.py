@@ -26,14 +26,16 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, Tier, VersionContent
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
@@ -55,9 +57,6 @@ class CatalogRow(dynamo.Table):
     )
     personal_data = dynamo.PersonalData("who changed what", export="no", erasure="stays, with the user id")
     has_stream = True
-
-    class Meta:
-        table_name = None
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -82,6 +81,9 @@ class CatalogRow(dynamo.Table):
     copied_parts = NumberAttribute(null=True)
 
 
+_EXISTS, _ABSENT = CatalogRow.pk.exists(), CatalogRow.pk.does_not_exist()
+
+
 class LoggedChange(Struct, frozen=True, omit_defaults=True):
     """The entries that a revision changed, in the log."""
 
@@ -96,6 +98,25 @@ class PublicationRecord(Struct, frozen=True):
     number: int
     begun_at: int
     is_abandoned: bool
+
+
+class PauseFlag(Struct, frozen=True):
+    """The flag of a paused event, or of a stopped promoter: then `id` is not the id of an event. `at` is in epoch seconds."""
+
+    id: str
+    at: int
+
+
+class PublicationPosition(Struct, frozen=True):
+    """A publication whose changes before `position` followers have received. `at` is in epoch seconds."""
+
+    version: int
+    version_before: int
+    at: int
+    position: int
+
+
+CatalogItem = CatalogHead | PublicationPosition | PauseFlag | Event | Tier
 
 
 def read_head() -> CatalogHead:
@@ -129,15 +150,15 @@ def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
     events: list[Event] = []
     tiers: list[Tier] = []
     flags = set[str]()
-    is_kind: Any = CatalogRow.sk.startswith(f"{kind}#") if kind else None
+    is_kind = CatalogRow.sk.startswith(f"{kind}#") if kind else None
     for row in CatalogRow.query("live", is_kind, consistent_read=True):
-        row_kind, _, row_id = row.sk.partition("#")
-        if row_kind == "pause":
-            flags.add(row_id)
-        elif row_kind == "event":
-            events.append(msgspec.json.decode(row.text, type=Event))
-        else:
-            tiers.append(msgspec.json.decode(row.text, type=Tier))
+        match _item(row):
+            case PauseFlag(id=flag_id):
+                flags.add(flag_id)
+            case Event() as event:
+                events.append(event)
+            case Tier() as tier:
+                tiers.append(tier)
     return events, tiers, flags
 
 
@@ -199,11 +220,9 @@ def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None
     """
     found: dict[str, bytes] = {}
     for consistent in (False, True):
-        keys = [wire_format.serialize_key(CatalogRow(pk, sort_key)) for pk in numbers if pk not in found]
+        keys = [(pk, sort_key) for pk in numbers if pk not in found]
         pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
-        read = partial(dynamo.batch_get, CatalogRow.name(), consistent=consistent)
-        answers = parallel.call_each(read, pages)
-        rows = [CatalogRow.from_raw_data(item) for answer in answers for item in answer]
+        rows = chain.from_iterable(parallel.call_each(partial(CatalogRow.find_all, consistent=consistent), pages))
         found |= {row.pk: row.body for row in rows if row.revision == numbers[row.pk]}
         if len(found) == len(numbers):
             return [found[pk] for pk in numbers]
@@ -240,12 +259,9 @@ def write_snapshot(catalog: Catalog) -> bool:
     Returns False if the head has a newer snapshot, or if the catalog was invalidated after its entries were read.
     """
     values = write_snapshot_parts(catalog)
-    condition = (
-        "(attribute_not_exists(snapshot_revision) OR snapshot_revision < :snapshot_revision)"
-        " AND (attribute_not_exists(invalidations) OR invalidations = :invalidations)"
-    )
-    operands = {"snapshot_revision": catalog.revision, "invalidations": catalog.head.invalidations}
-    return dynamo.update_if(CatalogRow("head", "head"), values, condition, **operands)
+    is_newest = CatalogRow.snapshot_revision.does_not_exist() | (CatalogRow.snapshot_revision < catalog.revision)
+    is_valid = CatalogRow.invalidations.does_not_exist() | (CatalogRow.invalidations == catalog.head.invalidations)
+    return dynamo.update_if(CatalogRow("head", "head"), CatalogRow.assign(values), is_newest & is_valid)
 
 
 def write_snapshot_parts(catalog: Catalog) -> dict[str, int]:
@@ -260,16 +276,28 @@ def write_snapshot_parts(catalog: Catalog) -> dict[str, int]:
 
 def _write_numbered(bodies: dict[str, bytes], number: int) -> None:
     """Write the parts that `_read_numbered` reads, given as partition key -> body."""
-    rows = [CatalogRow(pk, "part", revision=number, body=body) for pk, body in bodies.items()]
-    dynamo.batch_put(CatalogRow.name(), map(wire_format.serialize_row, rows))
+    dynamo.batch_put(CatalogRow(pk, "part", revision=number, body=body) for pk, body in bodies.items())
 
 
-def read_image(image: dict[str, Any]) -> Event | Tier | None:
-    """Return the event or tier in an item in wire format, as in the stream of changes. Returns None for other kinds of items."""
-    row = CatalogRow.from_raw_data(image)
-    kind = row.sk.partition("#")[0] if row.pk == "live" else ""
-    shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
-    return msgspec.json.decode(row.text, type=shape) if shape is not None else None
+def read_image(image: dict[str, Any] | None) -> CatalogItem | None:
+    """Return what an item in wire format describes, as in the stream of changes. Returns None for no item, and for other kinds of items."""
+    return _item(CatalogRow.from_raw_data(image)) if image is not None else None
+
+
+def _item(row: CatalogRow) -> CatalogItem | None:
+    kind, _, row_id = row.sk.partition("#")
+    match row.pk, kind:
+        case "live", "event":
+            return msgspec.json.decode(row.text, type=Event)
+        case "live", "tier":
+            return msgspec.json.decode(row.text, type=Tier)
+        case "live", "pause":
+            return PauseFlag(row_id, int(row.at or 0))
+        case "head", _:
+            return _head(row)
+        case "passing", version:
+            return PublicationPosition(int(version), int(row.version_before), int(row.at), int(row.position))
+    return None
 
 
 def load_content(version: int) -> VersionContent:
@@ -285,7 +313,7 @@ def load_document(version: int) -> bytes | None:
 
 def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
     """Return the heads of the latest versions, newest first. With `before`, return only versions with a lower number."""
-    older: Any = None if before is None else CatalogRow.sk < _sort_key(before)
+    older = None if before is None else CatalogRow.sk < _sort_key(before)
     rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit, consistent_read=True)
     return [_head(row) for row in rows]
 
@@ -299,13 +327,12 @@ def begin_publication(now: int) -> int:
 
 def end_publication_item(number: int) -> dynamo.TransactItem:
     """Return the transaction item that ends a publication. It fails if the publication was abandoned."""
-    return dynamo.delete(CatalogRow("publications", _sort_key(number)), "attribute_exists(pk) AND attribute_not_exists(abandoned)")
+    return dynamo.delete(CatalogRow("publications", _sort_key(number)), _EXISTS & CatalogRow.abandoned.does_not_exist())
 
 
 def abandon_publication(number: int) -> bool:
     """Prevent a publication from ever completing. Returns False if it has already ended."""
-    row = CatalogRow("publications", _sort_key(number))
-    return dynamo.update_if(row, {"abandoned": True}, "attribute_exists(pk)")
+    return dynamo.update_if(CatalogRow("publications", _sort_key(number)), [CatalogRow.abandoned.set(True)], _EXISTS)
 
 
 def delete_publication(number: int) -> None:
@@ -321,9 +348,8 @@ def list_publications() -> list[PublicationRecord]:
 
 def save_passing(version: int, version_before: int, at: int, position: int) -> None:
     """Record that followers now receive the changes before `position`. Does nothing if they have already received more."""
-    values = {"version_before": version_before, "at": at, "position": position}
-    is_further = "attribute_not_exists(pk) OR position < :position"
-    dynamo.update_if(CatalogRow("passing", _sort_key(version)), values, is_further, position=position)
+    actions = [CatalogRow.version_before.set(version_before), CatalogRow.at.set(at), CatalogRow.position.set(position)]
+    dynamo.update_if(CatalogRow("passing", _sort_key(version)), actions, _ABSENT | (CatalogRow.position < position))
 
 
 def delete_passing(version: int) -> None:
@@ -337,8 +363,7 @@ def write_version(version: int, content: VersionContent, document: bytes) -> int
     Returns the number of parts of the copy, which is 0 without a copy.
     """
     packed = _pack(content)
-    parts = [*_parts(version, "part", packed), *_parts(version, "document", zlib.compress(document))]
-    dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
+    dynamo.batch_put([*_parts(version, "part", packed), *_parts(version, "document", zlib.compress(document))])
     bodies = _divide(packed, SNAPSHOT_PART_BYTES)
     if len(bodies) == 1:
         return 0
@@ -372,7 +397,7 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
 
 def served_version_item(version: int) -> dynamo.TransactItem:
     """Return a transaction item that fails unless this version is served."""
-    return dynamo.check(CatalogRow("head", "head"), "version = :version", version=version)
+    return dynamo.check(CatalogRow("head", "head"), CatalogRow.version == version)
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
@@ -380,8 +405,8 @@ def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
 
     With `expected`, the item fails if the revision has changed.
     """
-    condition, operands = ("", {}) if expected is None else _revision_is(expected)
-    return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
+    condition = None if expected is None else _revision_is(expected)
+    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], condition)
 
 
 def invalidation_items(expected: CatalogHead, snapshot: dict[str, int]) -> list[dynamo.TransactItem]:
@@ -404,14 +429,16 @@ def next_revision_items(
 def _log_items(
     expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[Event | Tier | PromoterStop]
 ) -> list[dynamo.TransactItem]:
-    condition, operands = _revision_is(expected.revision)
     logged = {"public_revision": new.public_revision, "logged_since": expected.logged_since, "logged_revision": new.revision}
     events = [entry for entry in entries if isinstance(entry, Event)]
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
     body = _pack(LoggedChange(_stored(events), tiers, stops))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
-    return [dynamo.update(CatalogRow("head", "head"), values | logged, condition, **operands), dynamo.put(change)]
+    return [
+        dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
+        dynamo.put(change),
+    ]
 
 
 def create_event_item(event: Event) -> dynamo.TransactItem:
@@ -452,16 +479,16 @@ def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_not_exists(pk)")
+    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _ABSENT)
 
 
 def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_exists(pk)")
+    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _EXISTS)
 
 
-def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition that the head has this revision (0 if the head has none), and the operands of the condition."""
-    return ("revision = :expected", {"expected": revision}) if revision else ("attribute_not_exists(revision)", {})
+def _revision_is(revision: int) -> Condition:
+    """Return the condition that the head has this revision (0 if the head has none)."""
+    return CatalogRow.revision == revision if revision else CatalogRow.revision.does_not_exist()
 
 
 def _head(row: CatalogRow) -> CatalogHead:
@@ -484,8 +511,9 @@ def _head(row: CatalogRow) -> CatalogHead:
 
 
 def _next_number(counter: str) -> int:
-    _, item = dynamo.update_if_returning(CatalogRow("counter", counter), {}, add={"version": 1})
-    return int(item["version"]["N"])
+    _, row = dynamo.update_if_returning(CatalogRow("counter", counter), [CatalogRow.version.add(1)])
+    assert row is not None  # because the update has no condition
+    return int(row.version)
 
 
 def _change_key(revision: int) -> str:
@@ -530,6 +558,5 @@ def _load_parts(version: int, kind: str) -> bytes:
 
 
 def _load_packed_parts(version: int, kind: str) -> bytes:
-    is_kind: Any = CatalogRow.sk.startswith(f"{kind}#")
-    parts = CatalogRow.query(f"version#{_sort_key(version)}", is_kind, consistent_read=True)
+    parts = CatalogRow.query(f"version#{_sort_key(version)}", CatalogRow.sk.startswith(f"{kind}#"), consistent_read=True)
     return b"".join(part.body for part in parts)

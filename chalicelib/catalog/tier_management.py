@@ -202,7 +202,7 @@ def _commit_tier(
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
         stock = CatalogStock.from_tier(catalog, tier)
-        shards = inventory.new_shard_items(
+        shards = inventory.new_shards(
             stock.stock_id, capacity=stock.capacity, sold=0, shard_count=stock.shards, is_open=stock.is_open, is_pooled=stock.is_pooled
         )
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
@@ -257,7 +257,7 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
     return new
 
 
-def _stock_items(shards: list[dict[str, Any]], publication: publications.Publication | None) -> list[dynamo.TransactItem]:
+def _stock_items(shards: inventory.NewShards, publication: publications.Publication | None) -> list[dynamo.TransactItem]:
     """Return the transaction items that create the shards. For a publication, write the shards now and return the item that ends it."""
     if publication is None:
         return inventory.create_shard_items(shards)

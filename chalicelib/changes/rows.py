@@ -6,12 +6,11 @@ that no new row has. This does not depend on when the record is delivered.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import CatalogHead, Event, Tier
+from chalicelib.catalog.service import CatalogItem, PauseFlag, PublicationPosition
 from chalicelib.changes.model import (
     AdmissionRestored,
     AdmissionSuspended,
@@ -56,37 +55,31 @@ WRITE_SECONDS = 60  # longer than it takes to write a new item after its own tim
 # Changes to the catalog.
 
 
-def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int) -> list[Change]:
-    """Return the changes between two catalog items in wire format. Returns an empty list for kinds of items that no consumer needs."""
-    image = after or before
-    if image is None:
-        return []
-    partition, (kind, _, subject_id) = image["pk"]["S"], image["sk"]["S"].partition("#")
-    if partition == "head":
-        versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
-        is_copy = before is None and int(image["revision"]["N"]) > 1  # the head has had more changes than the one that wrote it
-        published = CatalogPublished(at=at, is_copy=is_copy, before=versions[0], version=versions[1])
-        return [published] if versions[0] != versions[1] else []
-    if partition == "passing" and after is not None:
-        before_version, position, published_at = (int(after[name]["N"]) for name in ("version_before", "position", "at"))
-        return [CatalogPublished(at=published_at, before=before_version, version=int(kind), position=position)]
-    if partition != "live":
-        return []
-    if kind == "pause":
-        return _pause_changes(before, after, at, subject_id)
-    old, new = (catalog.read_image(item) if item else None for item in (before, after))
-    if old == new:
-        return []
-    is_copy = old is None and new is not None and at - new.updated_at > WRITE_SECONDS
-    if isinstance(new or old, Event):
-        return [EventChanged(at=at, is_copy=is_copy, event_id=subject_id, before=old, after=new)]  # type: ignore[arg-type]
-    return [TierChanged(at=at, is_copy=is_copy, tier_id=subject_id, before=old, after=new)]  # type: ignore[arg-type]
+def catalog_changes(before: CatalogItem | None, after: CatalogItem | None, at: int) -> list[Change]:
+    """Return the changes between two states of an item of the catalog. A state is None if there is no item, or if no consumer needs it."""
+    match before, after:
+        case CatalogHead() | None, CatalogHead() | None:
+            return _head_changes(before, after, at)
+        case _, PublicationPosition():
+            return [CatalogPublished(at=after.at, before=after.version_before, version=after.version, position=after.position)]
+        case None, PauseFlag():
+            return [EventPaused(at=at, is_copy=at - after.at > WRITE_SECONDS, event_id=after.id)]
+        case PauseFlag(), None:
+            return [EventResumed(at=at, event_id=before.id)]
+        case (Event() | None, Event() | None) if (event := after or before) and before != after:
+            is_copy = before is None and at - event.updated_at > WRITE_SECONDS
+            return [EventChanged(at=at, is_copy=is_copy, event_id=event.id, before=before, after=after)]
+        case (Tier() | None, Tier() | None) if (tier := after or before) and before != after:
+            is_copy = before is None and at - tier.updated_at > WRITE_SECONDS
+            return [TierChanged(at=at, is_copy=is_copy, tier_id=tier.id, before=before, after=after)]
+    return []
 
 
-def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int, event_id: str) -> list[Change]:
-    if before is None and after is not None:
-        return [EventPaused(at=at, is_copy=at - int(after["at"]["N"]) > WRITE_SECONDS, event_id=event_id)]
-    return [EventResumed(at=at, event_id=event_id)] if after is None else []
+def _head_changes(before: CatalogHead | None, after: CatalogHead | None, at: int) -> list[Change]:
+    versions = [head.version if head is not None else 0 for head in (before, after)]
+    is_copy = before is None and after is not None and after.revision > 1  # the head has had more changes than the one that wrote it
+    published = CatalogPublished(at=at, is_copy=is_copy, before=versions[0], version=versions[1])
+    return [published] if versions[0] != versions[1] else []
 
 
 # Changes to purchases.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import Change, LedgerEntryAdded
 from chalicelib.changes.rows import catalog_changes, purchase_changes, ticket_changes
 from chalicelib.dynamodb import dynamo
@@ -37,7 +38,7 @@ def record_changes(record: Record) -> Sequence[Change]:
             old, new = (decode_ticket(item) if item else None for item in (before, after))
             return ticket_changes(old, new, at, sequence)
         case "catalog":
-            return catalog_changes(before, after, at)
+            return catalog_changes(catalog.read_image(before), catalog.read_image(after), at)
     raise ValueError(f"no changes are derived from the table {table!r}")
 
 

@@ -14,13 +14,12 @@ from typing import Any
 
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import effects
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.log import logger
-
-_SAME_LOCK = "locked_until = :lock"  # no other request has taken the key over
 
 
 class IdempotencyRow(dynamo.Table):
@@ -32,9 +31,6 @@ class IdempotencyRow(dynamo.Table):
     feature = "idempotency"
     contents = "Replies to Idempotency-Keys. The purchases keep the keys of checkouts."
     personal_data = dynamo.PersonalData("hashed ids of users, and replies", export="no", erasure="expires")
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     payload = UnicodeAttribute()
@@ -53,9 +49,6 @@ class RateLimitRow(dynamo.Table):
     contents = "How much of their rate limits users and addresses have used."
     personal_data = dynamo.PersonalData("keyed hashes of ids and addresses", export="no", erasure="expires")
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     tat = NumberAttribute()
     ttl = NumberAttribute()
@@ -67,9 +60,6 @@ class JobRunRow(dynamo.Table):
     feature = "job-runs"
     contents = "The last run of each scheduled job with its last report, and the progress of migrations."
     personal_data = None
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     began_at = NumberAttribute()
@@ -90,14 +80,16 @@ class CountResult(Struct, frozen=True):
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
     """Write the first use of a key. Returns None on success. Otherwise, returns the stored use, which has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
-    existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
-    return None if existing is None else IdempotencyRow.from_raw_data(existing)
+    return dynamo.put_if(row, IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now))
 
 
 @effects.uncounted()
 def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
     """Lock a use whose request died. Returns False if another request took it over first."""
-    return dynamo.update_if(row, {"locked_until": locked_until}, _SAME_LOCK, lock=row.locked_until)
+    if not dynamo.update_if(row, [IdempotencyRow.locked_until.set(locked_until)], _same_lock(row)):
+        return False
+    row.locked_until = locked_until
+    return True
 
 
 @effects.uncounted()
@@ -106,9 +98,9 @@ def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
 
     A store error is ignored, because the request has succeeded: once the lock expires, the next request with the key finds the result.
     """
-    changes = {"reply": reply, "status": status, "locked_until": None}
+    actions = [IdempotencyRow.reply.set(reply), IdempotencyRow.status.set(status), IdempotencyRow.locked_until.remove()]
     try:
-        dynamo.update_if(row, changes, _SAME_LOCK, lock=row.locked_until)
+        dynamo.update_if(row, actions, _same_lock(row))
     except dynamo.STORE_ERRORS as error:
         logger.warning("idempotency.reply_not_kept", error=type(error).__name__, store_code=dynamo.error_code(error))
 
@@ -117,23 +109,28 @@ def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
 def delete_key(row: IdempotencyRow) -> None:
     """Make the key unused again. A store error is ignored, because the lock expires anyway."""
     try:
-        dynamo.delete_if(row, _SAME_LOCK, lock=row.locked_until)
+        dynamo.delete_if(row, _same_lock(row))
     except dynamo.STORE_ERRORS:
         return
 
 
 def forget_reply(row: IdempotencyRow) -> None:
     """Make the key of a finished request unused again, unless another request has claimed it in the meantime."""
-    dynamo.delete_if(row, "resource_id = :resource", resource=row.resource_id)
+    dynamo.delete_if(row, IdempotencyRow.resource_id == row.resource_id)
 
 
 @effects.uncounted()
 def unlock_key(row: IdempotencyRow) -> None:
     """Let the next request take the key over at once. A store error is ignored, because the lock expires anyway."""
     try:
-        dynamo.update_if(row, {"locked_until": 0}, _SAME_LOCK, lock=row.locked_until)
+        dynamo.update_if(row, [IdempotencyRow.locked_until.set(0)], _same_lock(row))
     except dynamo.STORE_ERRORS:
         return
+
+
+def _same_lock(row: IdempotencyRow) -> Condition:
+    """Return the condition that no other request has taken the key over."""
+    return IdempotencyRow.locked_until == row.locked_until
 
 
 @effects.uncounted()
@@ -142,18 +139,18 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 
     If `expected_tat` was wrong, the update is refused, and the result has the counter's actual `tat`.
     """
-    update = charge.update("tat", expected_tat)
-    changes = {**update.changes, "ttl": ttl}
-    granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), changes, update.condition, add=update.add, **update.operands)
-    return CountResult(granted, int(item["tat"]["N"]) if item else 0)
+    action, condition = charge.update(RateLimitRow.tat, expected_tat)
+    granted, row = dynamo.update_if_returning(RateLimitRow(counter_id), [action, RateLimitRow.ttl.set(ttl)], condition)
+    return CountResult(granted, int(row.tat) if row is not None else 0)
 
 
 @effects.uncounted()
 def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
     """Save a job's last run; attributes that `values` does not name stay. Returns False, without writing, if a later run is stored."""
-    return dynamo.update_if(JobRunRow(name), values, "attribute_not_exists(began_at) OR began_at <= :began", began=began_at)
+    no_later = JobRunRow.began_at.does_not_exist() | (JobRunRow.began_at <= began_at)
+    return dynamo.update_if(JobRunRow(name), JobRunRow.assign(values), no_later)
 
 
 def load_runs(names: Sequence[str]) -> list[JobRunRow]:
     """Return the last runs of these jobs, without jobs that never ran."""
-    return list(JobRunRow.batch_get(names))
+    return JobRunRow.find_all(names)

@@ -5,9 +5,14 @@ is so far in the future that another interval would exceed a full budget. A full
 and the time of the next granted request is known exactly.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from pynamodb.attributes import NumberAttribute
+    from pynamodb.expressions.condition import Condition
+    from pynamodb.expressions.update import Action
 
 
 class Quota(Struct, frozen=True):
@@ -39,15 +44,6 @@ class Quota(Struct, frozen=True):
         return Charge(now, amount * self.interval, now + self.burst_tolerance)
 
 
-class CounterUpdate(Struct, frozen=True):
-    """The arguments of `dynamo.update` that make a charge."""
-
-    changes: dict[str, Any]
-    add: dict[str, Any]
-    condition: str
-    operands: dict[str, int]
-
-
 class Charge(Struct, frozen=True):
     """Requests that a write counts: the write moves `tat` forward by `step`, unless `tat` is already later than `max_tat`."""
 
@@ -55,8 +51,8 @@ class Charge(Struct, frozen=True):
     step: int
     max_tat: int
 
-    def update(self, name: str, expected_tat: int) -> CounterUpdate:
-        """Return the update that adds the charge to the attribute `name`.
+    def update(self, counter: "NumberAttribute", expected_tat: int) -> tuple["Action", "Condition"]:
+        """Return the update that adds the charge to an attribute: its action and its condition.
 
         An update cannot compute max(tat, now), so `expected_tat` chooses between two updates: one for a counter in the past or absent (0),
         and one for a counter in the future. If `expected_tat` was wrong, the update is refused and must be repeated with the `tat` of the
@@ -65,9 +61,8 @@ class Charge(Struct, frozen=True):
         if expected_tat <= self.now:
             # In the past: if two concurrent first requests both started from now, only one of them would be counted, so the condition
             # admits only one.
-            condition = f"(attribute_not_exists({name}) OR {name} <= :now)"
-            return CounterUpdate({name: self.now + self.step}, {}, condition, {"now": self.now})
+            return counter.set(self.now + self.step), counter.does_not_exist() | (counter <= self.now)
         # In the future: the condition requires this, because adding to a past time would grant more than a full budget after a pause.
         # `max_tat` does not include `step`, because requests that were granted but not yet reported must be counted even if they exceed the
         # limit.
-        return CounterUpdate({}, {name: self.step}, f"{name} > :now AND {name} <= :max_tat", {"now": self.now, "max_tat": self.max_tat})
+        return counter.add(self.step), (counter > self.now) & (counter <= self.max_tat)

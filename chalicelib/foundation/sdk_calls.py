@@ -29,18 +29,13 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session()
 
 
-def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
-    """Create a client for an AWS service. `base` becomes the first base of its class.
+def create_client(service: str, region: str, config: Config, endpoint: str = "") -> Any:
+    """Create a client for an AWS service.
 
     All clients share the data that botocore has loaded: its descriptions of regions and endpoints, and the credentials.
     """
     with _creating:  # a session is not thread-safe
-        session = _session()
-        if base is not None:
-            session.events.register(
-                f"creating-client-class.{service}", lambda **class_: class_["base_classes"].insert(0, base), unique_id=base.__name__
-            )
-        return session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
+        return _session().client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
 
 
 def keep_deadline(client: Any, service: str) -> None:

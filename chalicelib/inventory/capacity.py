@@ -67,7 +67,7 @@ def resize_stock_items(stock_id: str, shard_count: int, capacity: int, *, grow_t
         if target != shard.available
     ]
     new = [
-        store.new_shard_item(shard_id, capacity=target, sold=0, is_open=stock.is_open, is_kept=any(shard.is_marked for shard in shards))
+        store.new_shard(shard_id, capacity=target, sold=0, is_open=stock.is_open, is_kept=any(shard.is_marked for shard in shards))
         for shard_id, target in zip(new_ids, targets[len(shards) :], strict=True)
     ]
     return [*resized, *map(store.create_shard_item, new)]
@@ -85,7 +85,7 @@ def _create_missing(ids: Sequence[str], shard_count: int, found: list[Shard]) ->
     old = [shard for shard in found if shard.id in ids[:shard_count]]
     marks = {"is_pooled": any(shard.is_pooled for shard in old), "is_kept": any(shard.is_marked for shard in old)}
     is_open = Stock.total_of(old).is_open
-    items = [store.new_shard_item(shard_id, capacity=0, sold=0, is_open=is_open, **marks) for shard_id in missing]
+    items = [store.new_shard(shard_id, capacity=0, sold=0, is_open=is_open, **marks) for shard_id in missing]
     created = [shard for shard in parallel.call_each(store.create_shard, items) if shard is not None]
     return [*found, *created] if len(created) == len(missing) else []
 

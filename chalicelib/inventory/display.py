@@ -7,12 +7,13 @@ import math
 import random
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, parallel
@@ -198,9 +199,6 @@ class DisplayRow(dynamo.Table):
     contents = "The stock figures of an event that all instances show."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     version = NumberAttribute()
     holder = UnicodeAttribute()
@@ -216,18 +214,14 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
     """
     ids = list(group_ids)
     displays = {group_id: Display(group_id) for group_id in ids}
-    for item in dynamo.batch_get(DisplayRow.name(), [{"id": {"S": group_id}} for group_id in ids]):
-        display = _display(item)
-        displays[display.group_id] = display
-    return displays
+    return displays | {row.id: _display(row) for row in DisplayRow.find_all(ids)}
 
 
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:
     """Take the lease of an item unless it has changed since it was read. Returns whether this instance has the lease, and the item."""
     changes = {"version": display.version + 1, "holder": instance, "leased_until": now + LEASE_SECONDS}
-    condition, operands = _version_is(display.version)
-    done, item = dynamo.update_if_returning(DisplayRow(display.group_id), changes, condition, **operands)
-    current = _display(item) if item else Display(display.group_id)
+    done, row = dynamo.update_if_returning(DisplayRow(display.group_id), DisplayRow.assign(changes), _version_is(display.version))
+    current = _display(row) if row is not None else Display(display.group_id)
     # botocore repeats a call whose response was lost; in that case the first call took the lease.
     return done or (current.holder == instance and current.version == display.version + 1), current
 
@@ -240,19 +234,17 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
     after = display.with_figures(figures)
     text = msgspec.json.encode(after.figures).decode()
     changes = {"version": display.version + 1, "holder": instance, "leased_until": 0, "figures": text}
-    condition, operands = _version_is(display.version)
-    if dynamo.update_if(DisplayRow(display.group_id), changes, condition, **operands):
+    if dynamo.update_if(DisplayRow(display.group_id), DisplayRow.assign(changes), _version_is(display.version)):
         return msgspec.structs.replace(after, version=display.version + 1, holder=instance, leased_until=0)
     return after
 
 
-def _version_is(version: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition that an item has this version (0 means that it does not exist), and the operands of the condition."""
-    return ("version = :before", {"before": version}) if version else ("attribute_not_exists(id)", {})
+def _version_is(version: int) -> Condition:
+    """Return the condition that an item has this version; 0 means that it does not exist."""
+    return DisplayRow.version == version if version else DisplayRow.id.does_not_exist()
 
 
-def _display(item: dict[str, Any]) -> Display:
-    row = DisplayRow.from_raw_data(item)
+def _display(row: DisplayRow) -> Display:
     figures = _figures.decode(row.figures) if row.figures else {}
     return Display(row.id, int(row.version), row.holder, int(row.leased_until), figures)
 

@@ -66,22 +66,6 @@ class Shard(Struct, frozen=True):
     is_kept: bool = False
     kept_above: int | None = None
 
-    @classmethod
-    def from_item(cls, item: dict[str, Any]) -> Self:
-        """Decode a shard in DynamoDB's wire format. Written by hand for speed: every stock read and every refused hold uses this code."""
-        holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
-        numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
-        kept_above = int(item["kept_above"]["N"]) if "kept_above" in item else None
-        return cls(
-            id=item["id"]["S"],
-            holds=holds,
-            is_open=item["open"]["BOOL"],
-            is_pooled="pooled" in item,
-            is_kept="kept" in item and keeps_tickets() and (kept_above is None or numbers["available"] > kept_above),
-            kept_above=kept_above,
-            **numbers,
-        )
-
     @property
     def stock_id(self) -> str:
         return stock_id_of(self.id)

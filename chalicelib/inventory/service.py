@@ -6,7 +6,6 @@ pool. Every ticket of the event's tiers is also taken from the pool.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
@@ -47,24 +46,25 @@ def hold_all(requests: Iterable[HoldRequest]) -> dict[str, list[Hold]]:
     return held
 
 
-def new_shard_items(
-    stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False
-) -> list[dict[str, Any]]:
-    """Return the shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `store.shard_table_name()`.
+NewShards = list[store.ShardRow]  # other features only pass them on
+
+
+def new_shards(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False) -> NewShards:
+    """Return the shards of a new stock, for `create_shard_items` or `dynamo.batch_put`.
 
     `sold` tickets, which were sold elsewhere, fill the first shards; the rest of the capacity is available.
     """
-    items = []
+    shards = []
     for shard_id, share in zip(shard_ids(stock_id, shard_count), split_evenly(capacity, shard_count), strict=True):
         sold_here = min(share, sold)
         sold -= sold_here
-        items.append(store.new_shard_item(shard_id, capacity=share, sold=sold_here, is_open=is_open, is_pooled=is_pooled))
-    return items
+        shards.append(store.new_shard(shard_id, capacity=share, sold=sold_here, is_open=is_open, is_pooled=is_pooled))
+    return shards
 
 
-def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
+def create_shard_items(shards: Iterable[store.ShardRow]) -> list[dynamo.TransactItem]:
     """Return transaction items that create new shards. They fail if any of these shards exists."""
-    return [store.create_shard_item(item) for item in items]
+    return list(map(store.create_shard_item, shards))
 
 
 def delete_shard_items(stock_id: str, shard_count: int) -> list[dynamo.TransactItem]:

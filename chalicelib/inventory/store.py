@@ -1,20 +1,57 @@
 """The shards in DynamoDB: every change to stock is ONE conditional UpdateItem of ONE item.
 
-Every update expression preserves `available + sum(holds) + sold = capacity`. This module uses boto3 instead of PynamoDB, because a
-refused update must return the item (ReturnValuesOnConditionCheckFailure), so that the next attempt needs no read.
+Every update preserves `available + sum(holds) + sold = capacity`. A refused update returns the item in the table, so the next attempt
+needs no read.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
+from pynamodb.attributes import Attribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.constants import MAP
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.update import Action
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard, keeps_tickets
 
-FEATURE = "inventory"
-KEY = "id"
-_NOT_KEPT = "(attribute_not_exists(kept) OR available <= kept_above)"
+
+class HoldsAttribute(Attribute[dict[str, tuple[int, int]]]):
+    """The holds of a shard: hold id -> (quantity, expiry in epoch seconds), stored as a map of lists."""
+
+    attr_type = MAP
+
+    def serialize(self, value: dict[str, tuple[int, int]]) -> dict[str, Any]:
+        return {hold_id: {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]} for hold_id, (quantity, expires_at) in value.items()}
+
+    def deserialize(self, value: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        return {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in value.items()}
+
+
+class ShardRow(dynamo.Table):
+    """A shard. `pooled` and `kept` are true or absent."""
+
+    feature = "inventory"
+    contents = "The shards of stocks, with the holds on their tickets."
+    personal_data = None
+
+    id = UnicodeAttribute(hash_key=True)
+    capacity = NumberAttribute()
+    available = NumberAttribute()
+    sold = NumberAttribute()
+    holds = HoldsAttribute()
+    open = BooleanAttribute()
+    version = NumberAttribute()
+    pooled = BooleanAttribute(null=True)
+    kept = BooleanAttribute(null=True)
+    kept_above = NumberAttribute(null=True)
+
+
+_ABSENT, _EXISTS = ShardRow.id.does_not_exist(), ShardRow.id.exists()
+_IS_KEPT = ShardRow.kept.exists()
+_NEXT_VERSION = ShardRow.version.set(ShardRow.version + 1)
+_NOTHING_HELD = size(ShardRow.holds) == 0
 
 
 class HoldRefused(Exception):
@@ -29,40 +66,21 @@ class HoldRefused(Exception):
         super().__init__("the shard is closed, has too few tickets or too many holds, or does not exist")
 
 
-def shard_table_name() -> str:
-    return dynamo.table_name(FEATURE)
+def new_shard(shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False, is_kept: bool = False) -> ShardRow:
+    """Return a new shard, which is not written yet."""
+    row = ShardRow(shard_id, capacity=capacity, available=capacity - sold, sold=sold, holds={}, open=is_open, version=NEW_VERSION)
+    row.pooled, row.kept = is_pooled or None, is_kept or None
+    return row
 
 
-def new_shard_item(
-    shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False, is_kept: bool = False
-) -> dict[str, Any]:
-    """Return a new shard in wire format."""
-    item: dict[str, Any] = {
-        "id": {"S": shard_id},
-        "capacity": {"N": str(capacity)},
-        "available": {"N": str(capacity - sold)},
-        "sold": {"N": str(sold)},
-        "holds": {"M": {}},
-        "open": {"BOOL": is_open},
-        "version": {"N": str(NEW_VERSION)},
-    }
-    marks = {"pooled": is_pooled, "kept": is_kept}
-    return {**item, **{name: {"BOOL": True} for name, is_set in marks.items() if is_set}}
-
-
-def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
+def create_shard_item(row: ShardRow) -> dynamo.TransactItem:
     """Return a transaction item that creates a shard. It fails if the shard exists, so a repeated call never resets stock on sale."""
-    return {"Put": {"TableName": shard_table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
+    return dynamo.put(row, _ABSENT)
 
 
-def create_shard(item: dict[str, Any]) -> Shard | None:
+def create_shard(row: ShardRow) -> Shard | None:
     """Create a shard and return it. Returns None if the shard already exists."""
-    try:
-        dynamo.put_item(TableName=shard_table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
-    except ClientError as error:
-        _refused_shard(error)
-        return None
-    return Shard.from_item(item)
+    return _shard(row) if dynamo.put_if(row, _ABSENT) is None else None
 
 
 def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes_kept: bool = False) -> int:
@@ -71,31 +89,28 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     `is_pooled` means that the caller also takes the tickets from a pool. `takes_kept` means that the hold may take tickets that are kept
     for the waitlist.
     """
+    entry = ShardRow.holds[hold.hold_id]
+    actions = [entry.set([hold.quantity, expires_at]), ShardRow.available.set(ShardRow.available - hold.quantity), _NEXT_VERSION]
+    condition = (
+        # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
+        (ShardRow.open == True)  # noqa: E712
+        # available: the condition that makes overselling impossible.
+        & (ShardRow.available >= hold.quantity)
+        # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
+        & (size(ShardRow.holds) < MAX_HOLDS)
+        # entry absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
+        & entry.does_not_exist()
+        & _pool_is(is_pooled)
+    )
+    if keeps_tickets() and not takes_kept:
+        # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
+        condition &= ShardRow.kept.does_not_exist() | (ShardRow.available <= ShardRow.kept_above)
     try:
-        response = dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": hold.shard_id}},
-            UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
-            # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
-            # available: the condition that makes overselling impossible.
-            # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
-            # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
-            ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
-            # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
-            f" AND {_pool_condition(is_pooled)}{'' if takes_kept or not keeps_tickets() else f' AND {_NOT_KEPT}'}",
-            ExpressionAttributeNames={"#hold": hold.hold_id, "#open": "open"},
-            ExpressionAttributeValues={
-                ":entry": {"L": [{"N": str(hold.quantity)}, {"N": str(expires_at)}]},
-                ":quantity": {"N": str(hold.quantity)},
-                ":max": {"N": str(MAX_HOLDS)},
-                ":one": {"N": "1"},
-                ":true": {"BOOL": True},
-            },
-            ReturnValues="UPDATED_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
+        arguments = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
+        response = dynamo.update_item(**arguments, ReturnValues="UPDATED_NEW")
     except ClientError as error:
-        shard = _refused_shard(error)
+        item = dynamo.refused_item(error)
+        shard = _shard(ShardRow.from_raw_data(item)) if item else None
         if shard is not None and hold.hold_id in shard.holds:
             return shard.available
         raise HoldRefused(shard) from None
@@ -104,12 +119,12 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
 
 def release_hold(hold: Hold) -> bool:
     """Remove a hold and make its tickets available again. Returns False if the hold no longer exists."""
-    return _remove_hold(hold, "available")
+    return _remove_hold(hold, ShardRow.available)
 
 
 def convert_hold(hold: Hold) -> bool:
     """Remove a hold and count its tickets as sold. Returns False if the hold no longer exists."""
-    return _remove_hold(hold, "sold")
+    return _remove_hold(hold, ShardRow.sold)
 
 
 def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
@@ -117,40 +132,22 @@ def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactI
 
     The item fails if too few tickets are left. `is_pooled` means that the caller also takes the tickets from a pool.
     """
-    return {
-        "Update": {
-            "TableName": shard_table_name(),
-            "Key": {KEY: {"S": shard_id}},
-            "UpdateExpression": "SET available = available - :quantity, sold = sold + :quantity, version = version + :one",
-            "ConditionExpression": f"available >= :quantity AND {_pool_condition(is_pooled)}",
-            "ExpressionAttributeValues": {
-                ":quantity": {"N": str(quantity)},
-                ":one": {"N": "1"},
-                **({":true": {"BOOL": True}} if is_pooled else {}),
-            },
-        }
-    }
+    actions = [ShardRow.available.set(ShardRow.available - quantity), ShardRow.sold.set(ShardRow.sold + quantity), _NEXT_VERSION]
+    return dynamo.update(ShardRow(shard_id), actions, (ShardRow.available >= quantity) & _pool_is(is_pooled))
 
 
 def return_sold_item(hold: Hold) -> dynamo.TransactItem:
     """Return a transaction item that makes the sold tickets of a converted hold available again."""
-    return {
-        "Update": {
-            "TableName": shard_table_name(),
-            "Key": {KEY: {"S": hold.shard_id}},
-            "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
-            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
-            "ConditionExpression": "attribute_not_exists(holds.#hold) AND sold >= :quantity",
-            "ExpressionAttributeNames": {"#hold": hold.hold_id},
-            "ExpressionAttributeValues": {":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
-        }
-    }
+    sold, available = ShardRow.sold.set(ShardRow.sold - hold.quantity), ShardRow.available.set(ShardRow.available + hold.quantity)
+    # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
+    condition = ShardRow.holds[hold.hold_id].does_not_exist() & (ShardRow.sold >= hold.quantity)
+    return dynamo.update(ShardRow(hold.shard_id), [sold, available, _NEXT_VERSION], condition)
 
 
 def extend_hold(hold: Hold, expires_at: int) -> bool:
     """Change the expiry of a hold. Returns False if the hold no longer exists."""
-    update = "SET holds.#hold[1] = :expires_at, version = version + :one"
-    return _update_shard(hold.shard_id, update, "attribute_exists(holds.#hold)", {"#hold": hold.hold_id}, expires_at=expires_at)
+    entry = ShardRow.holds[hold.hold_id]
+    return dynamo.update_if(ShardRow(hold.shard_id), [entry[1].set(expires_at), _NEXT_VERSION], entry.exists())
 
 
 def resize_shard(shard: Shard, capacity: int) -> Shard | None:
@@ -158,58 +155,27 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
 
     Returns None if the capacity has changed since the shard was read, or too few tickets are free.
     """
-    try:
-        response = dynamo.update_item(**resize_shard_item(shard, capacity)["Update"], ReturnValues="ALL_NEW")
-    except ClientError as error:
-        _refused_shard(error)
-        return None
-    return Shard.from_item(response["Attributes"])
+    return _update_returning(shard.id, *_resize(shard, capacity))
 
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
     """Return a transaction item that makes the same change as `resize_shard`. It fails where `resize_shard` returns None."""
+    return dynamo.update(ShardRow(shard.id), *_resize(shard, capacity))
+
+
+def _resize(shard: Shard, capacity: int) -> tuple[list[Action], Condition]:
     change = capacity - shard.capacity
-    return {
-        "Update": {
-            "TableName": shard_table_name(),
-            "Key": {KEY: {"S": shard.id}},
-            "UpdateExpression": "SET #capacity = :capacity, available = available + :change, version = version + :one",
-            # capacity as read: of two concurrent or repeated resizes, only the first has an effect.
-            # available: the capacity never falls below held + sold.
-            "ConditionExpression": "#capacity = :before AND available >= :needed",
-            "ExpressionAttributeNames": {"#capacity": "capacity"},
-            "ExpressionAttributeValues": {
-                ":capacity": {"N": str(capacity)},
-                ":before": {"N": str(shard.capacity)},
-                ":change": {"N": str(change)},
-                ":needed": {"N": str(max(0, -change))},
-                ":one": {"N": "1"},
-            },
-        }
-    }
+    actions: list[Action] = [ShardRow.capacity.set(capacity), ShardRow.available.set(ShardRow.available + change), _NEXT_VERSION]
+    # capacity as read: of two concurrent or repeated resizes, only the first has an effect.
+    # available: the capacity never falls below held + sold.
+    condition: Condition = (ShardRow.capacity == shard.capacity) & (ShardRow.available >= max(0, -change))
+    return actions, condition
 
 
 def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> Shard | None:
     """Open or close a shard for new holds. Returns the shard, or None if it does not exist or no longer has `expected_version`."""
-    values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
-    condition = "attribute_exists(id)"
-    if expected_version is not None:
-        condition = "version = :expected"
-        values[":expected"] = {"N": str(expected_version)}
-    try:
-        response = dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            UpdateExpression="SET #open = :open, version = version + :one",
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues=values,
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return None
-    return Shard.from_item(response["Attributes"])
+    condition = _EXISTS if expected_version is None else ShardRow.version == expected_version
+    return _update_returning(shard_id, [ShardRow.open.set(is_open), _NEXT_VERSION], condition)
 
 
 def mark_pooled(shard_id: str) -> bool:
@@ -217,8 +183,8 @@ def mark_pooled(shard_id: str) -> bool:
 
     Returns False if the shard does not exist, or has sold or held tickets that the pool does not count.
     """
-    condition = "attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)"
-    return _update_shard(shard_id, "SET pooled = :true, version = version + :one", condition, true=True, zero=0)
+    condition = ShardRow.pooled.exists() | ((ShardRow.sold == 0) & _NOTHING_HELD)
+    return dynamo.update_if(ShardRow(shard_id), [ShardRow.pooled.set(True), _NEXT_VERSION], condition)
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
@@ -227,9 +193,10 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
     Returns False if the shard does not exist or needs no change.
     """
     if is_kept:
-        condition = "attribute_exists(id) AND (attribute_not_exists(kept) OR attribute_exists(kept_above))"
-        return _update_shard(shard_id, "SET kept = :true, version = version + :one REMOVE kept_above", condition, true=True)
-    return _update_shard(shard_id, "SET version = version + :one REMOVE kept, kept_above", "attribute_exists(kept)")
+        actions, condition = [ShardRow.kept.set(True)], _EXISTS & (ShardRow.kept.does_not_exist() | ShardRow.kept_above.exists())
+    else:
+        actions, condition = [ShardRow.kept.remove()], _IS_KEPT
+    return dynamo.update_if(ShardRow(shard_id), [*actions, ShardRow.kept_above.remove(), _NEXT_VERSION], condition)
 
 
 def keep_above(shard_id: str, available: int) -> bool:
@@ -237,29 +204,27 @@ def keep_above(shard_id: str, available: int) -> bool:
 
     Returns False if the shard does not exist or is not kept.
     """
-    update = "SET kept_above = :available, version = version + :one"
-    return _update_shard(shard_id, update, "attribute_exists(kept)", available=available)
+    return dynamo.update_if(ShardRow(shard_id), [ShardRow.kept_above.set(available), _NEXT_VERSION], _IS_KEPT)
 
 
 def delete_unused_shard(shard_id: str) -> bool:
     """Delete an unused shard. Returns False if the shard does not exist or was written to (for example by a hold) after its creation."""
-    return _delete_shard(_deletion(shard_id, "version = :number", NEW_VERSION))
+    return dynamo.delete_if(ShardRow(shard_id), ShardRow.version == NEW_VERSION)
 
 
 def delete_free_shard(shard_id: str) -> bool:
     """Delete a shard. Returns False if the shard does not exist or has sold or held tickets."""
-    return _delete_shard(delete_free_shard_item(shard_id)["Delete"])
+    return dynamo.delete_if(ShardRow(shard_id), (ShardRow.sold == 0) & _NOTHING_HELD)
 
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes a shard. It fails if the shard does not exist or has sold or held tickets."""
-    return {"Delete": _deletion(shard_id, "sold = :number AND size(holds) = :number", 0)}
+    return dynamo.delete(ShardRow(shard_id), (ShardRow.sold == 0) & _NOTHING_HELD)
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
     """Read shards by id with strong consistency. Missing shards are left out."""
-    keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
-    return [Shard.from_item(item) for item in dynamo.batch_get(shard_table_name(), keys, consistent=True)]
+    return list(map(_shard, ShardRow.find_all(shard_ids, consistent=True)))
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
@@ -268,71 +233,47 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
     If `after` is None, the slice begins at the start of the table. Returns the shards and the `after` of the next slice, which is None at
     the end of the table. The table is scanned because an index by expiry would become a hot partition during a rush.
     """
-    start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
-    page = dynamo.client().scan(TableName=shard_table_name(), ConsistentRead=True, Limit=limit, **start)
+    start: Any = {} if after is None else {"ExclusiveStartKey": {"id": {"S": after}}}
+    page = dynamo.client().scan(TableName=ShardRow.name(), ConsistentRead=True, Limit=limit, **start)
     last_key = page.get("LastEvaluatedKey")
-    return [Shard.from_item(item) for item in page["Items"]], last_key[KEY]["S"] if last_key else None
+    return [_shard(ShardRow.from_raw_data(item)) for item in page["Items"]], last_key["id"]["S"] if last_key else None
 
 
 def scan_shards() -> Iterator[Shard]:
     """Read all shards, page by page. Use this only for checks, never in requests or scheduled jobs."""
-    for page in dynamo.client().get_paginator("scan").paginate(TableName=shard_table_name(), ConsistentRead=True):
-        for item in page["Items"]:
-            yield Shard.from_item(item)
+    return map(_shard, ShardRow.scan(consistent_read=True))
 
 
-def _pool_condition(is_pooled: bool) -> str:
+def _pool_is(is_pooled: bool) -> Condition:
     """Return the condition on a shard's pool. A caller with an outdated catalog must not take tickets that the pool does not count."""
-    return "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
+    return ShardRow.pooled.exists() if is_pooled else ShardRow.pooled.does_not_exist()
 
 
-def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
+def _remove_hold(hold: Hold, gaining: NumberAttribute) -> bool:
     """Move a hold's quantity to the `gaining` attribute. Repeats and races are safe, because a hold can be removed only once."""
-    update = f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold"
+    entry = ShardRow.holds[hold.hold_id]
     # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
-    return _update_shard(hold.shard_id, update, "holds.#hold[0] = :quantity", {"#hold": hold.hold_id}, quantity=hold.quantity)
+    condition = entry[0] == hold.quantity
+    return dynamo.update_if(ShardRow(hold.shard_id), [gaining.set(gaining + hold.quantity), _NEXT_VERSION, entry.remove()], condition)
 
 
-def _update_shard(shard_id: str, update: str, condition: str, names: dict[str, str] | None = None, **values: int) -> bool:
-    """Update a shard. `update` and `condition` refer to each of `values` as `:<name>`, and to 1 as `:one`.
-
-    Returns False if the shard does not meet the condition.
-    """
-    wire_values = {f":{name}": {"BOOL": value} if isinstance(value, bool) else {"N": str(value)} for name, value in values.items()}
-    try:
-        dynamo.update_item(
-            TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeValues={":one": {"N": "1"}, **wire_values},
-            **({"ExpressionAttributeNames": names} if names else {}),
-        )
-    except ClientError as error:
-        _refused_shard(error)
-        return False
-    return True
+def _update_returning(shard_id: str, actions: Sequence[Action], condition: Condition) -> Shard | None:
+    """Update a shard and return it. Returns None if the shard does not meet the condition."""
+    is_written, row = dynamo.update_if_returning(ShardRow(shard_id), actions, condition)
+    return _shard(row) if is_written and row is not None else None
 
 
-def _deletion(shard_id: str, condition: str, number: int) -> dict[str, Any]:
-    return {
-        "TableName": shard_table_name(),
-        "Key": {KEY: {"S": shard_id}},
-        "ConditionExpression": condition,
-        "ExpressionAttributeValues": {":number": {"N": str(number)}},
-    }
-
-
-def _delete_shard(deletion: dict[str, Any]) -> bool:
-    try:
-        dynamo.client().delete_item(**deletion)
-    except ClientError as error:
-        dynamo.refused_item(error)
-        return False
-    return True
-
-
-def _refused_shard(error: ClientError) -> Shard | None:
-    """Return the shard whose condition failed. Returns None if the shard does not exist. Re-raises any other error."""
-    item = dynamo.refused_item(error)
-    return Shard.from_item(item) if item else None
+def _shard(row: ShardRow) -> Shard:
+    is_kept = bool(row.kept) and keeps_tickets() and (row.kept_above is None or row.available > row.kept_above)
+    return Shard(
+        id=row.id,
+        capacity=int(row.capacity),
+        available=int(row.available),
+        sold=int(row.sold),
+        holds=row.holds,
+        is_open=row.open,
+        version=int(row.version),
+        is_pooled=bool(row.pooled),
+        is_kept=is_kept,
+        kept_above=None if row.kept_above is None else int(row.kept_above),
+    )

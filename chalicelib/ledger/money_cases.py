@@ -59,14 +59,14 @@ def dismiss_case_item(case: Case) -> dynamo.TransactItem:
 
     It cancels the transaction if the case is already closed, or if the sweep will process the case again.
     """
-    needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
+    needs_person = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
     return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def postpone_case(case: Case, next_at: int) -> None:
     """Let the sweep process a case at `next_at`, unless the case's `next_at` has changed since the case was read."""
     row = CaseRow(case.purchase_id, _key(case.kind, case.id))
-    dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
+    dynamo.update_if(row, [CaseRow.next_at.set(next_at)], CaseRow.next_at == case.next_at)
 
 
 def list_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
@@ -80,10 +80,9 @@ def list_cases(limit: int, after: str | None) -> tuple[list[Case], str | None]:
     The returned position is None on the last page. A case that was opened within the last second may be missing. A case that was closed
     in the meantime is left out, so a page may be shorter than `limit`.
     """
-    beyond: Any = CaseRow.position > after if after is not None else None
+    beyond = CaseRow.position > after if after is not None else None
     rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
-    keys = [{"purchase_id": {"S": row.purchase_id}, "case_key": {"S": row.case_key}} for row in rows[:limit]]
-    found = [CaseRow.from_raw_data(item) for item in dynamo.batch_get(CaseRow.name(), keys, consistent=True)]
+    found = CaseRow.find_all([(row.purchase_id, row.case_key) for row in rows[:limit]], consistent=True)
     return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
 
 
@@ -93,7 +92,7 @@ def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str,
     Returns False, and writes nothing, if the finding is already open.
     """
     row = _row(Case(purchase_id, "finding", finding_id, now, None, details))
-    return dynamo.put_if(row, "attribute_not_exists(purchase_id)") is None
+    return dynamo.put_if(row, CaseRow.purchase_id.does_not_exist()) is None
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
@@ -119,7 +118,7 @@ def list_open_cases() -> list[Case]:
 _LISTED = "open"
 
 
-class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class DueIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "due"
         projection = AllProjection()
@@ -128,7 +127,7 @@ class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     next_at = NumberAttribute(range_key=True)
 
 
-class OpenIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class OpenIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "open"
         projection = KeysOnlyProjection()
@@ -147,9 +146,6 @@ class CaseRow(dynamo.Table):
     feature = "cases"
     contents = "Open cases: unfinished refunds, undecided disputes, and findings."
     personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
-
-    class Meta:
-        table_name = None
 
     purchase_id = UnicodeAttribute(hash_key=True)
     case_key = UnicodeAttribute(range_key=True)

@@ -30,9 +30,6 @@ class LedgerRow(dynamo.Table):
     personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
     has_stream = True
 
-    class Meta:
-        table_name = None
-
     lane = UnicodeAttribute(hash_key=True)
     entry = UnicodeAttribute(range_key=True)
     amount_cents = NumberAttribute()
@@ -43,7 +40,7 @@ class LedgerRow(dynamo.Table):
 
 
 # The condition of every write: entries are never overwritten.
-ABSENT = "attribute_not_exists(entry)"
+ABSENT = LedgerRow.entry.does_not_exist()
 
 
 def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tuple[str, str]:

@@ -18,6 +18,8 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
@@ -33,7 +35,7 @@ _PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "due_at", "
 _OPTIONAL = ("provider_id", "failure")
 
 
-class NotificationDueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class NotificationDueIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "due"
         projection = IncludeProjection(["due_at"])
@@ -42,7 +44,7 @@ class NotificationDueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untype
     next_at = NumberAttribute(range_key=True)
 
 
-class NotificationProblemIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class NotificationProblemIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "problem"
         projection = KeysOnlyProjection()
@@ -51,7 +53,7 @@ class NotificationProblemIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-un
     position = UnicodeAttribute(range_key=True)
 
 
-class NotificationEventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class NotificationEventIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "event"
         projection = KeysOnlyProjection()
@@ -60,7 +62,7 @@ class NotificationEventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-unty
     position = UnicodeAttribute(range_key=True)
 
 
-class NotificationLaneIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class NotificationLaneIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "by_event"
         projection = KeysOnlyProjection()
@@ -79,9 +81,6 @@ class NotificationRow(dynamo.Table):
     feature = "email-notifications"
     contents = "Emails about changes, each with its status."
     personal_data = dynamo.PersonalData("which emails a user gets, and about what", export="no", erasure="expires")
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     kind = UnicodeAttribute()
@@ -117,9 +116,6 @@ class SuppressedAddressRow(dynamo.Table):
     contents = "Addresses to which no email is sent."
     personal_data = dynamo.PersonalData("keyed hash of an address", export="no", erasure="stays, so that the address gets no emails")
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     reason = UnicodeAttribute()
     at = NumberAttribute()
@@ -135,12 +131,12 @@ class Due(msgspec.Struct, frozen=True):
 
 def put_new(notification: Notification) -> bool:
     """Queue a notification. Returns False and writes nothing if a notification with this id already exists, in any status."""
-    return dynamo.put_if(_row(notification), "attribute_not_exists(id)") is None
+    return dynamo.put_if(_row(notification), NotificationRow.id.does_not_exist()) is None
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
     """Return a transaction item that queues a notification. It is refused if a notification with this id already exists."""
-    return dynamo.put(_row(notification), "attribute_not_exists(id)")
+    return dynamo.put(_row(notification), NotificationRow.id.does_not_exist())
 
 
 def find_notification(notification_id: str) -> Notification | None:
@@ -155,13 +151,12 @@ def load_notifications(ids: Iterable[str]) -> list[Notification]:
     A notification that cannot be decoded is skipped, because it must not stop the others. It stays queued, so that the version that wrote
     it can send it.
     """
-    keys = [{"id": {"S": notification_id}} for notification_id in ids]
     found = []
-    for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True):
+    for row in NotificationRow.find_all(ids, consistent=True):
         try:
-            found.append(_notification(NotificationRow.from_raw_data(item)))
+            found.append(_notification(row))
         except (msgspec.MsgspecError, ValueError):
-            logger.exception("notification.not_readable", notification_id=item["id"]["S"])
+            logger.exception("notification.not_readable", notification_id=row.id)
     return found
 
 
@@ -205,12 +200,9 @@ def list_problem_notifications(problem: str, limit: int, after: str | None) -> t
 def claim(before: Notification, until: int, now: int) -> Notification | None:
     """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if it has changed since it was read."""
     after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
-    condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
-    changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}
-    is_claimed = dynamo.update_if(
-        NotificationRow(before.id), changes, condition, queued="queued", attempts=before.attempts, next_at=before.next_at
-    )
-    return after if is_claimed else None
+    changes = [NotificationRow.next_at.set(until), NotificationRow.attempts.set(after.attempts), NotificationRow.changed_at.set(now)]
+    is_unchanged = _has("queued", before.attempts) & (NotificationRow.next_at == before.next_at)
+    return after if dynamo.update_if(NotificationRow(before.id), changes, is_unchanged) else None
 
 
 def end_attempt(claimed: Notification, after: Notification) -> bool:
@@ -219,24 +211,22 @@ def end_attempt(claimed: Notification, after: Notification) -> bool:
     Returns False and writes nothing if, in the meantime, another run has claimed the notification or a report from the provider has changed
     its status.
     """
-    return _change(claimed, after, "status = :status AND attempts = :attempts", status=claimed.status, attempts=claimed.attempts)
+    changes = _changes(after) + _problem_position(after.id, after.status, after.changed_at)
+    return dynamo.update_if(NotificationRow(after.id), changes, _has(claimed.status, claimed.attempts))
 
 
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
     """Return a transaction item that queues a notification again. It is refused if the status or attempts have changed since the read."""
-    row = NotificationRow(before.id)
     after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
-    condition = "status = :status AND attempts = :attempts"
-    return dynamo.update(row, _changes(after), condition, status=before.status, attempts=before.attempts)
+    return dynamo.update(NotificationRow(before.id), _changes(after), _has(before.status, before.attempts))
 
 
 def change_status(notification_id: str, status: NotificationStatus, earlier: Iterable[NotificationStatus], now: int) -> bool:
     """Change the status of a notification. Returns False if it does not exist, or if its status is not one of `earlier`."""
-    names = {f"s{number}": name for number, name in enumerate(earlier)}
-    condition = " OR ".join(f"status = :{name}" for name in names)
-    changes = {"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": status if status in PROBLEMS else None}
-    initial = _problem_position(notification_id, status, now)
-    return dynamo.update_if(NotificationRow(notification_id), changes, condition, initial=initial, **names)
+    problem = status if status in PROBLEMS else None
+    changes = NotificationRow.assign({"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": problem})
+    changes += _problem_position(notification_id, status, now)
+    return dynamo.update_if(NotificationRow(notification_id), changes, NotificationRow.status.is_in(*earlier))
 
 
 def put_suppressed(digest: str, reason: str, at: int) -> None:
@@ -250,24 +240,25 @@ def is_suppressed(digest: str) -> bool:
 
 def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
     """Return a transaction item that releases the address with this hash. It is refused if the address was not suppressed."""
-    return dynamo.delete(SuppressedAddressRow(digest), "attribute_exists(id)")
+    return dynamo.delete(SuppressedAddressRow(digest), SuppressedAddressRow.id.exists())
 
 
-def _change(before: Notification, after: Notification, condition: str, **operands: Any) -> bool:
-    initial = _problem_position(after.id, after.status, after.changed_at)
-    return dynamo.update_if(NotificationRow(before.id), _changes(after), condition, initial=initial, **operands)
+def _has(status: NotificationStatus, attempts: int) -> Condition:
+    """Return the condition that neither the status nor the attempts have changed since they were read."""
+    condition: Condition = (NotificationRow.status == status) & (NotificationRow.attempts == attempts)
+    return condition
 
 
-def _problem_position(notification_id: str, status: NotificationStatus, now: int) -> dict[str, Any]:
-    return {"position": f"{now:011}~{notification_id}"} if status in PROBLEMS else {}
+def _problem_position(notification_id: str, status: NotificationStatus, now: int) -> list[Action]:
+    """Return the action that gives a notification with a problem a position, unless it already has one."""
+    position = NotificationRow.position
+    return [position.set(position | f"{now:011}~{notification_id}")] if status in PROBLEMS else []
 
 
-def _changes(after: Notification) -> dict[str, Any]:
-    return {
-        **{name: getattr(after, name) for name in ("status", "due_at", "next_at", "attempts", "changed_at", *_OPTIONAL)},
-        "due_lane": _due_lane(after),
-        "problem": after.status if after.status in PROBLEMS else None,
-    }
+def _changes(after: Notification) -> list[Action]:
+    values = {name: getattr(after, name) for name in ("status", "due_at", "next_at", "attempts", "changed_at", *_OPTIONAL)}
+    problem = after.status if after.status in PROBLEMS else None
+    return NotificationRow.assign({**values, "due_lane": _due_lane(after), "problem": problem})
 
 
 def _query_positions(index: Any, key: str, limit: int, after: str | None) -> Iterator[tuple[str, str]]:

@@ -47,7 +47,7 @@ def list_codes(event_id: str, limit: int | None = None, after: str | None = None
 
 def count_codes(event_id: str, limit: int) -> int:
     """Return the number of codes of an event, but at most `limit`."""
-    return PromoCodeRow.count(event_id, limit=limit)
+    return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit))
 
 
 def scan_codes() -> Iterator[PromoCode]:
@@ -63,7 +63,7 @@ def with_uses(promo_code: PromoCode) -> CodeWithUses:
 
 def create_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
     """Write a new code and its stock. Raises TransactionCanceled if the event already has the code or a condition fails."""
-    shards = inventory.new_shard_items(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
+    shards = inventory.new_shards(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     entry = _audit_item(new, "promo_code.created", actor, now, None)
     dynamo.transact([*conditions, _create_item(new), *inventory.create_shard_items(shards), entry])
 
@@ -138,9 +138,6 @@ class PromoCodeRow(dynamo.Table):
     contents = "Promo codes."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     event_id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
@@ -149,17 +146,17 @@ class PromoCodeRow(dynamo.Table):
 
 def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that writes a new code; it fails if the event already has the code."""
-    return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
+    return dynamo.put(_row(promo_code), PromoCodeRow.event_id.does_not_exist())
 
 
 def _replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that replaces a code; it fails if the code has changed since it was read."""
-    return dynamo.put(_row(after), "version = :before", before=before.version)
+    return dynamo.put(_row(after), PromoCodeRow.version == before.version)
 
 
 def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
     """Return the transaction item that deletes a code; it fails if the code has changed since it was read."""
-    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
+    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), PromoCodeRow.version == promo_code.version)
 
 
 def _row(promo_code: PromoCode) -> PromoCodeRow:

@@ -69,9 +69,6 @@ class CancellationRow(dynamo.Table):
     contents = "Cancelled events, and how many of their orders are refunded."
     personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
 
-    class Meta:
-        table_name = None
-
     progress = UnicodeAttribute(hash_key=True)
     event_id = UnicodeAttribute(range_key=True)
     by = UnicodeAttribute()
@@ -93,7 +90,7 @@ def begin_cancellation_item(cancellation: Cancellation) -> dynamo.TransactItem:
 
 def begin_cancellation(cancellation: Cancellation) -> None:
     """Begin the refunds of an event that is already cancelled, unless they have begun."""
-    dynamo.put_if(_row(_ACTIVE, cancellation), "attribute_not_exists(event_id)")
+    dynamo.put_if(_row(_ACTIVE, cancellation), CancellationRow.event_id.does_not_exist())
 
 
 def find_cancellation(event_id: str) -> Cancellation | None:

@@ -32,9 +32,6 @@ class ProcessedEventRow(dynamo.Table):
     contents = "The payment provider's events that have been processed."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     type = UnicodeAttribute()
     result = UnicodeAttribute()
@@ -48,9 +45,7 @@ def is_processed(event_id: str) -> bool:
 
 def select_processed(event_ids: Iterable[str]) -> set[str]:
     """Return which of these events, at most 100, were processed. Takes one strongly consistent round trip."""
-    keys = [{"id": {"S": event_id}} for event_id in event_ids]
-    items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
-    return {ProcessedEventRow.from_raw_data(item).id for item in items}
+    return {row.id for row in ProcessedEventRow.find_all(event_ids, consistent=True)}
 
 
 def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
@@ -27,17 +29,6 @@ from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetai
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-
-# Conditions on a purchase. Every write raises the version, so an unchanged version also means an unchanged state.
-_ABSENT = "attribute_not_exists(id)"
-_UNCHANGED = "version = :version"
-# Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
-_MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :max_bought)"
-# One pass buys one order, however many requests carry its token.
-_ONE_ORDER = "NOT contains(passes, :pass)"
-# For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so an unchanged
-# number of uses means that no use was added.
-_MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
 # Attributes of a purchase: `_JSON` maps the attributes that are stored as JSON to their types, `_TIMES` lists the times, and `_CHANGEABLE`
 # lists all attributes that a save may change.
@@ -62,9 +53,6 @@ class PurchaseRow(dynamo.Table):
     contents = "Purchases, and tombstones of purchases that were never written."
     personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
     has_stream = True
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     state = UnicodeAttribute()
@@ -100,9 +88,6 @@ class BuyerRow(dynamo.Table):
     contents = "The tickets that a user has bought or received for an event, and how often the user reserves."
     personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
 
-    class Meta:
-        table_name = None
-
     user_id = UnicodeAttribute(hash_key=True)
     event_id = UnicodeAttribute(range_key=True)
     active_id = UnicodeAttribute(null=True)
@@ -117,7 +102,7 @@ class BuyerRow(dynamo.Table):
     reserve_tat = NumberAttribute(null=True)
 
 
-class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class AddressIndex(GlobalSecondaryIndex[Any]):
     """Purchases by the buyer's address, and received tickets by the owner's address, oldest purchase first."""
 
     class Meta:
@@ -137,9 +122,6 @@ class CheckoutDetailsRow(dynamo.Table):
     feature = "checkout-details"
     contents = "The details that buyers sent with a checkout, and the addresses of people who accepted a ticket."
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     details = UnicodeAttribute(null=True)
@@ -209,8 +191,7 @@ def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[s
 
 
 def _load_rows(ids: Iterable[str]) -> list[PurchaseRow]:
-    keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
-    return [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
+    return PurchaseRow.find_all(ids, consistent=True)
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:
@@ -244,8 +225,7 @@ def load_owner_emails(ticket_ids: Iterable[str]) -> dict[str, str]:
 
 
 def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
-    keys = [{"id": {"S": row_id}} for row_id in ids]
-    rows = [CheckoutDetailsRow.from_raw_data(item) for item in dynamo.batch_get(CheckoutDetailsRow.name(), keys)] if keys else []
+    rows = CheckoutDetailsRow.find_all(ids)
     return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
 
 
@@ -266,7 +246,8 @@ def list_ids_of_address(email: str, limit: int | None, before: str | None = None
 
 def erase_details(row_id: str) -> None:
     """Erase what the buyer sent with a checkout, or the address of a received ticket's owner, if anything. The empty item is kept."""
-    dynamo.update_if(CheckoutDetailsRow(row_id), {"details": None, "email_key": None}, "attribute_exists(id)")
+    erased = [CheckoutDetailsRow.details.remove(), CheckoutDetailsRow.email_key.remove()]
+    dynamo.update_if(CheckoutDetailsRow(row_id), erased, CheckoutDetailsRow.id.exists())
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
@@ -277,8 +258,7 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
 
 def load_buyers(user_ids: Iterable[str], event_id: str) -> list[BuyerRecord]:
     """Load the records of several users for an event, with strongly consistent reads. Takes one round trip per 100 users."""
-    keys = [{"user_id": {"S": user_id}, "event_id": {"S": event_id}} for user_id in user_ids]
-    return [_buyer_record(BuyerRow.from_raw_data(item)) for item in dynamo.batch_get(BuyerRow.name(), keys, consistent=True)]
+    return list(map(_buyer_record, BuyerRow.find_all([(user_id, event_id) for user_id in user_ids], consistent=True)))
 
 
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
@@ -294,8 +274,8 @@ def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
     """Transaction items that move a received ticket from the record of the user `before` to the record of the user `after`."""
     return [
-        dynamo.update(BuyerRow(after, event_id), {}, add={"received": {ticket_id}}),
-        dynamo.update(BuyerRow(before, event_id), {}, discard={"received": {ticket_id}}),
+        dynamo.update(BuyerRow(after, event_id), [BuyerRow.received.add({ticket_id})]),
+        dynamo.update(BuyerRow(before, event_id), [BuyerRow.received.delete({ticket_id})]),
     ]
 
 
@@ -311,36 +291,31 @@ def create(
     row, quantity = _new_row(purchase), purchase.quantity
     # The buyer must have no active purchase: two concurrent reservations of one user must not both hold tickets.
     # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
-    operands: dict[str, Any]
-    allowed, operands = _MAY_BUY, {"max_bought": limit - quantity}
-    if purchase.pass_id is not None:
-        allowed += f" AND {_ONE_ORDER}"
-        operands["pass"] = purchase.pass_id
-    changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
-    added = None
+    allowed = _may_buy(limit - quantity, purchase.pass_id)
+    actions = _activate(purchase)
     if charge is not None:
         # This also limits a user who keeps reserving and releasing, however many instances serve the requests.
-        count = charge.update("reserve_tat", expected_tat)
-        allowed += f" AND {count.condition}"
-        changes, added, operands = changes | count.changes, count.add, operands | count.operands
+        count, may_count = charge.update(BuyerRow.reserve_tat, expected_tat)
+        allowed &= may_count
+        actions.append(count)
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Fails if a tombstone or another execution took the same id first.
-        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands), *items])
+        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, actions, allowed), *items])
     except dynamo.TransactionCanceled as cancelled:
         if not (cancelled.failed(0) or cancelled.failed(1)):
             raise Conflict from cancelled
-        existing = PurchaseRow.from_raw_data(cancelled.reasons[0].item) if cancelled.failed(0) else None
+        existing, buyer_row = cancelled.row(0, PurchaseRow), cancelled.row(1, BuyerRow)
         raise CreateConflict(
             existing=_purchase(existing) if existing is not None else None,
-            buyer=_buyer_record(BuyerRow.from_raw_data(cancelled.reasons[1].item)) if cancelled.failed(1) else None,
+            buyer=_buyer_record(buyer_row) if buyer_row is not None else None,
         ) from cancelled
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     """Transaction items that write a new order and its buyer's record for the event; the transaction fails if either exists."""
     buyer = BuyerRow(order.user_id, order.event_id, bought=order.quantity, orders={order.id})
-    return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
+    return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, BuyerRow.user_id.does_not_exist())]
 
 
 def save(
@@ -361,16 +336,17 @@ def save(
     row = PurchaseRow(before.id)
     buyer = _buyer_update_item(before, after, late)
     if details is not None:
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), _details_attributes(details) | {"ttl": _ttl(after)})]
+        stored = CheckoutDetailsRow.assign(_details_attributes(details) | {"ttl": _ttl(after)})
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), stored)]
     elif before.has_details and _ttl(after) != _ttl(before):
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
-    changes = _changed_attributes(before, after)
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), CheckoutDetailsRow.assign({"ttl": _ttl(after)}))]
+    actions = PurchaseRow.assign(_changed_attributes(before, after))
     if buyer is None and not items:
-        if not dynamo.update_if(row, changes, _UNCHANGED, version=before.version):
+        if not dynamo.update_if(row, actions, _unchanged(before)):
             raise Conflict
         return after
     try:
-        dynamo.transact([dynamo.update(row, changes, _UNCHANGED, version=before.version), *([buyer] if buyer else []), *items])
+        dynamo.transact([dynamo.update(row, actions, _unchanged(before)), *([buyer] if buyer else []), *items])
     except dynamo.TransactionCanceled as cancelled:
         if late is not None and not cancelled.failed(0) and cancelled.failed(1):
             raise LimitReached from cancelled
@@ -387,25 +363,26 @@ def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequenc
     `items` fails, and if both users have an active purchase.
     """
     after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
-    is_active, changes, cleared = before.state in ACTIVE_STATES, {}, {}
-    orders: dict[str, Any] = {} if is_active else {"orders" if before.is_order else "past_orders": {before.id}}
+    is_active = before.state in ACTIVE_STATES
     taken = before.quantity if is_active else len(before.kept_tickets)
-    counted: dict[str, Any] = {"bought": taken} if taken else {}
+    counted: list[Action] = [BuyerRow.bought.add(taken)] if taken else []
     if before.pass_id is not None and (is_active or before.is_order):
-        counted["passes"] = {before.pass_id}
+        counted.append(BuyerRow.passes.add({before.pass_id}))
     if before.promo_code is not None:
-        counted["promo_uses"] = {f"{before.promo_code}#{before.id}"}
+        counted.append(BuyerRow.promo_uses.add({f"{before.promo_code}#{before.id}"}))
+    guest_may_give, user_may_take = _buyer_condition(before, None, 0), None
     if is_active:  # the guest's record does not count the purchase yet, and the user's record counts it once it is paid
-        changes = {"active_id": before.id, "active_until": before.expires_at, "active_quantity": before.quantity}
-        cleared = dict.fromkeys(changes)
-    condition, operands = _buyer_condition(before, None, 0)
-    guest_row, user_row = BuyerRow(before.user_id, before.event_id), BuyerRow(user_id, before.event_id)
-    received_set = {"received": set(received)} if received else {}
-    purchase_changes = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
+        given, taken_over, user_may_take = [*_DEACTIVATE, *counted], _activate(before), BuyerRow.active_id.does_not_exist()
+    else:
+        orders = BuyerRow.orders if before.is_order else BuyerRow.past_orders
+        given, taken_over = [orders.delete({before.id})], [*counted, orders.add({before.id})]
+    if received:
+        given.append(BuyerRow.received.delete(set(received)))
+    moved = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
     transaction = [
-        dynamo.update(PurchaseRow(before.id), purchase_changes, _UNCHANGED, version=before.version),
-        dynamo.update(guest_row, cleared, condition, add=counted if is_active else {}, discard={**orders, **received_set}, **operands),
-        dynamo.update(user_row, changes, "attribute_not_exists(active_id)" if changes else "", add={} if is_active else counted | orders),
+        dynamo.update(PurchaseRow(before.id), PurchaseRow.assign(moved), _unchanged(before)),
+        dynamo.update(BuyerRow(before.user_id, before.event_id), given, guest_may_give),
+        dynamo.update(BuyerRow(user_id, before.event_id), taken_over, user_may_take),
     ]
     try:
         dynamo.transact([*transaction, *items])
@@ -527,49 +504,70 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
 
 def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
     """Return the update to the buyer's record for a change to a purchase. Returns None if the record does not change."""
-    changes: dict[str, Any] = {}
+    actions: list[Action] = []
     if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
-        changes = {"active_id": None, "active_until": None, "active_quantity": None}
+        actions += _DEACTIVATE
     elif before.state in ACTIVE_STATES and after.expires_at != before.expires_at:
-        changes = {"active_until": after.expires_at}
-    bought_change = len(after.kept_tickets) - len(before.kept_tickets)
-    add: dict[str, Any] = {"bought": bought_change} if bought_change else {}
-    discard: dict[str, Any] = {}
+        actions.append(BuyerRow.active_until.set(after.expires_at))
+    if bought_change := len(after.kept_tickets) - len(before.kept_tickets):
+        actions.append(BuyerRow.bought.add(bought_change))
     if after.is_order and not before.is_order:
-        add["orders"] = {after.id}
+        actions.append(BuyerRow.orders.add({after.id}))
         if after.pass_id is not None:
-            add["passes"] = {after.pass_id}
+            actions.append(BuyerRow.passes.add({after.pass_id}))
         if after.promo_code is not None:
-            add["promo_uses"] = {f"{after.promo_code}#{after.id}"}
+            actions.append(BuyerRow.promo_uses.add({f"{after.promo_code}#{after.id}"}))
     if before.is_order and not after.is_order:
         # The promo code stays used, but the pass can be used again.
-        discard["orders"] = {after.id}
-        add["past_orders"] = {after.id}
+        actions += [BuyerRow.orders.delete({after.id}), BuyerRow.past_orders.add({after.id})]
         if after.pass_id is not None:
-            discard["passes"] = {after.pass_id}
-    if not (changes or add or discard):
+            actions.append(BuyerRow.passes.delete({after.pass_id}))
+    if not actions:
         return None
-    condition, operands = _buyer_condition(before, late, bought_change)
-    return dynamo.update(BuyerRow(after.user_id, after.event_id), changes, condition, add=add, discard=discard, **operands)
+    return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, _buyer_condition(before, late, bought_change))
 
 
-def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition under which the buyer's record may be updated, with its operands.
+# There is no purchase or tombstone with this id.
+_ABSENT = PurchaseRow.id.does_not_exist()
+_DEACTIVATE = [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
+
+
+def _activate(purchase: Purchase) -> list[Action]:
+    """Return the actions that make a purchase the buyer's active purchase."""
+    return BuyerRow.assign({"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": purchase.quantity})
+
+
+def _unchanged(purchase: Purchase) -> Condition:
+    """Return the condition that nothing has written to the purchase since it was read: every write raises the version."""
+    return PurchaseRow.version == purchase.version
+
+
+def _may_buy(max_bought: int, pass_id: str | None) -> Condition:
+    """Return the condition that the buyer has no active purchase, at most `max_bought` tickets, and no order with the pass, if any.
+
+    One pass buys one order, however many requests carry its token.
+    """
+    condition: Condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= max_bought))
+    return condition if pass_id is None else condition & ~BuyerRow.passes.contains(pass_id)
+
+
+def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: int) -> Condition:
+    """Return the condition under which the buyer's record may be updated.
 
     While the purchase is an order or active, the record must still name it as such.
     """
     if late is not None:
-        # The purchase has ended. Since then the buyer may have bought or reserved other tickets, even with the same pass.
-        operands: dict[str, Any] = {"max_bought": late.limit - bought_change, "uses": late.promo_uses}
-        if before.pass_id is None:
-            return _MAY_BUY_LATE, operands
-        return f"{_MAY_BUY_LATE} AND {_ONE_ORDER}", operands | {"pass": before.pass_id}
+        # The purchase has ended. Since then the buyer may have bought or reserved other tickets, even with the same pass, or paid with a
+        # promo code. Uses of codes are only ever added, so an unchanged number of uses means that no use was added.
+        unused: Condition = BuyerRow.promo_uses.does_not_exist() | (size(BuyerRow.promo_uses) <= late.promo_uses)
+        may_buy: Condition = _may_buy(late.limit - bought_change, before.pass_id) & unused
+        return may_buy
     if before.is_order:
-        return "contains(orders, :id)", {"id": before.id}
+        return BuyerRow.orders.contains(before.id)
     if before.state in ACTIVE_STATES:
-        return "active_id = :id", {"id": before.id}
+        return BuyerRow.active_id == before.id
     # The purchase has ended, so the record need not name it.
-    return "attribute_exists(user_id)", {}
+    return BuyerRow.user_id.exists()
 
 
 def _ttl(purchase: Purchase) -> int | None:

@@ -13,7 +13,7 @@ from zlib import crc32
 from msgspec import Struct
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.memory import Memory
 
 _ID = "cursor"
@@ -51,9 +51,6 @@ class SweepRow(dynamo.Table):
     contents = "The progress of the sweep, and the events that the sweep must look at in each minute."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     shard_id = UnicodeAttribute(null=True)
     low_tiers = UnicodeSetAttribute(null=True)
@@ -70,8 +67,7 @@ def load_state() -> SweepState:
     row = SweepRow.find(_ID)
     if row is None:
         return SweepState()
-    keys = ({"id": {"S": _low_tiers_id(number)}} for number in range(int(row.low_tiers_items or 0)))
-    rows = [row, *map(SweepRow.from_raw_data, dynamo.batch_get(SweepRow.name(), keys, consistent=True))]
+    rows = [row, *SweepRow.find_all(map(_low_tiers_id, range(int(row.low_tiers_items or 0))), consistent=True)]
     low_tiers = frozenset(tier_id for each in rows for tier_id in each.low_tiers or ())
     due_minute, since = (None if value is None else int(value) for value in (row.due_minute, row.indexed_since))
     return SweepState(row.shard_id, low_tiers, due_minute, row.due_event, since, tuple(row.postponed or ()))
@@ -82,7 +78,7 @@ def save_state(state: SweepState) -> None:
     tier_ids = sorted(state.low_tiers)
     first, *more = [tier_ids[start : start + LOW_TIERS_PER_ITEM] for start in range(0, len(tier_ids), LOW_TIERS_PER_ITEM)] or [[]]
     items = [SweepRow(_low_tiers_id(number), low_tiers=set(part)) for number, part in enumerate(more)]
-    dynamo.batch_put(SweepRow.name(), map(wire_format.serialize_row, items))
+    dynamo.batch_put(items)
     row = SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(first) or None, low_tiers_items=len(items) or None)
     row.due_minute, row.due_event, row.indexed_since = state.due_minute, state.due_event, state.indexed_since
     row.postponed = [*state.postponed] or None
@@ -110,15 +106,14 @@ def mark_due(event_ids: Iterable[str], minute: int) -> None:
     for event_id in event_ids:
         by_lane.setdefault(crc32(event_id.encode()) % LANES, set()).add(event_id)
     for lane, of_lane in by_lane.items():
-        row = SweepRow(_minute_id(minute, lane))
-        dynamo.update_if(row, {"ttl": minute * MINUTE + KEPT_SECONDS}, "", add={"event_ids": of_lane})
+        actions = [SweepRow.ttl.set(minute * MINUTE + KEPT_SECONDS), SweepRow.event_ids.add(of_lane)]
+        dynamo.update_if(SweepRow(_minute_id(minute, lane)), actions)
 
 
 def load_due(after: Mark, last: int) -> list[Mark]:
     """Return the marks that follow `after`, up to the minute `last`, in order. The reads are strongly consistent."""
     minutes = {_minute_id(minute, lane): minute for minute in range(after[0], last + 1) for lane in range(LANES)}
-    items = dynamo.batch_get(SweepRow.name(), ({"id": {"S": key}} for key in minutes), consistent=True)
-    rows = map(SweepRow.from_raw_data, items)
+    rows = SweepRow.find_all(minutes, consistent=True)
     marks = ((minutes[row.id], event_id) for row in rows for event_id in row.event_ids or ())
     return sorted(mark for mark in marks if mark > after)
 

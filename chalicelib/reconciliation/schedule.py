@@ -72,9 +72,6 @@ class ReconciliationRow(dynamo.Table):
     contents = "The time up to which our books have been compared with the provider's."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     until = NumberAttribute()
     at = NumberAttribute()
@@ -92,6 +89,5 @@ def load_last_run() -> LastRun | None:
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
     """Save the time up to which the books are compared. Returns False and writes nothing if another run has changed `reached`."""
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
-    if reached is None:
-        return dynamo.put_if(row, "attribute_not_exists(id)") is None
-    return dynamo.put_if(row, "until = :reached", reached=reached) is None
+    condition = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
+    return dynamo.put_if(row, condition) is None

@@ -69,9 +69,6 @@ class CounterRow(dynamo.Table):
     contents = "The last seat number of each event."
     personal_data = None
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     prefix = UnicodeAttribute()
     last = NumberAttribute()
@@ -81,8 +78,10 @@ def _take_serials(event_id: str, tickets: Sequence[Ticket]) -> dict[str, Serial]
     """Take the next numbers of the event for the seats of these tickets. Returns the serials by ticket id."""
     # The first numbers of an event decide its prefix, because the event's name may change.
     seats = sum(ticket.admits for ticket in tickets)
-    _, item = dynamo.update_if_returning(CounterRow(event_id), {}, initial={"prefix": _prefix(event_id)}, add={"last": seats})
-    prefix, first = item["prefix"]["S"], int(item["last"]["N"]) - seats + 1
+    actions = [CounterRow.prefix.set(CounterRow.prefix | _prefix(event_id)), CounterRow.last.add(seats)]
+    _, counter = dynamo.update_if_returning(CounterRow(event_id), actions)
+    assert counter is not None
+    prefix, first = counter.prefix, int(counter.last) - seats + 1
     serials = {}
     for ticket in tickets:
         serials[ticket.id] = Serial(prefix, first)

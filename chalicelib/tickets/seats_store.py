@@ -12,10 +12,8 @@ from chalicelib.tickets.model import GuestAnswer, GuestDetails
 
 _PLAIN = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
 
-_NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "option_answers": None, "invited_at": None}
 
-
-class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class GuestCodeIndex(GlobalSecondaryIndex[Any]):
     """The index that finds a guest by a code that was typed by hand. Scanned text contains the seat's id."""
 
     class Meta:
@@ -34,9 +32,6 @@ class GuestRow(dynamo.Table):
         "names, addresses and answers of guests", export="yes", erasure="the names are removed; the ticket stays valid"
     )
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute()
     secret = UnicodeAttribute(null=True)
@@ -46,6 +41,9 @@ class GuestRow(dynamo.Table):
     invited_at = NumberAttribute(null=True)
     ttl = NumberAttribute()
     code_index = GuestCodeIndex()
+
+
+_PERSONAL = (GuestRow.secret, GuestRow.email, GuestRow.answers, GuestRow.option_answers, GuestRow.invited_at)
 
 
 def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
@@ -63,22 +61,22 @@ def delete_details_item(seat_id: str) -> dynamo.TransactItem:
 
 def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
     """Return the item that erases a guest's details except the code. The transaction is cancelled if the seat has a new guest."""
-    return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
+    return dynamo.update(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL], GuestRow.code == code)
 
 
 def erase_details(seat_id: str, code: str) -> None:
     """Erase a guest's details except the code, unless the seat has a new guest."""
-    dynamo.update_if(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
+    dynamo.update_if(GuestRow(seat_id), [attribute.remove() for attribute in _PERSONAL], GuestRow.code == code)
 
 
 def delete_details(seat_id: str, code: str) -> None:
     """Delete the details of the guest with this code, unless the seat has a new guest."""
-    dynamo.delete_if(GuestRow(seat_id), "attribute_not_exists(id) OR code = :code", code=code)
+    dynamo.delete_if(GuestRow(seat_id), GuestRow.id.does_not_exist() | (GuestRow.code == code))
 
 
 def set_invited(details: GuestDetails, at: int) -> bool:
     """Record when a guest was invited (epoch seconds). Returns False if the seat has a new guest."""
-    return dynamo.update_if(GuestRow(details.id), {"invited_at": at}, "code = :code", code=details.code)
+    return dynamo.update_if(GuestRow(details.id), [GuestRow.invited_at.set(at)], GuestRow.code == details.code)
 
 
 def find_details(seat_id: str) -> GuestDetails | None:
@@ -89,10 +87,7 @@ def find_details(seat_id: str) -> GuestDetails | None:
 
 def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
     """Load guest details by seat id. The reads are strongly consistent. Seats without details are left out."""
-    keys = [{"id": {"S": seat_id}} for seat_id in seat_ids]
-    items = dynamo.batch_get(GuestRow.name(), keys, consistent=True)
-    found = [_details(GuestRow.from_raw_data(item)) for item in items]
-    return {details.id: details for details in found}
+    return {row.id: _details(row) for row in GuestRow.find_all(seat_ids, consistent=True)}
 
 
 def find_seat_id(code: str) -> str | None:

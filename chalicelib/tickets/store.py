@@ -9,6 +9,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
@@ -30,12 +31,8 @@ EVENT_LANES = 4
 
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
 
-# Conditions on a ticket.
-_UNUSED = "attribute_not_exists(checkins)"
-_UNCHANGED = "checkins = :before"
 
-
-class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class CodeIndex(GlobalSecondaryIndex[Any]):
     """The index that finds a ticket by a code that was typed by hand. Scanned text contains the ticket's id."""
 
     class Meta:
@@ -45,7 +42,7 @@ class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     code = UnicodeAttribute(hash_key=True)
 
 
-class TicketChangeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class TicketChangeIndex(GlobalSecondaryIndex[Any]):
     """The tickets of an event by the time of their last change that matters at the door, in EVENT_LANES lanes."""
 
     class Meta:
@@ -66,9 +63,6 @@ class TicketRow(dynamo.Table):
     contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
     personal_data = dynamo.PersonalData("names on tickets", export="yes", erasure="the names are removed for good; the ticket stays valid")
     has_stream = True
-
-    class Meta:
-        table_name = "tickets"
 
     id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute()
@@ -100,6 +94,12 @@ class TicketRow(dynamo.Table):
     event_index = TicketChangeIndex()
 
 
+_EXISTS = TicketRow.id.exists()
+_UNUSED = TicketRow.checkins.does_not_exist()
+_VALID = TicketRow.state == "valid"
+_NOT_VOID = TicketRow.state != "void"
+
+
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     """Return the item that writes a new ticket.
 
@@ -108,12 +108,12 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
     row.changed = _changed(ticket.id)["changed"]
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
-    return dynamo.put(row, "attribute_not_exists(id)")
+    return dynamo.put(row, TicketRow.id.does_not_exist())
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Return the item that changes a ticket's state. The transaction is cancelled if the ticket is not in the state `before`."""
-    return dynamo.update(TicketRow(ticket_id), {"state": after, **_changed(ticket_id)}, "state = :before", before=before)
+    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"state": after, **_changed(ticket_id)}), TicketRow.state == before)
 
 
 def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = None) -> dynamo.TransactItem:
@@ -121,16 +121,14 @@ def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = Non
 
     With `unused_by`, the transaction is also cancelled unless the ticket is valid and unused, and this user owns it.
     """
+    condition = _EXISTS if unused_by is None else _UNUSED & _VALID & (TicketRow.owner_id == unused_by)
     changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
-    if unused_by is None:
-        return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
-    condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
-    return dynamo.update(TicketRow(ticket_id), changes, condition, valid="valid", owner=unused_by)
+    return dynamo.update(TicketRow(ticket_id), TicketRow.assign(changes), condition)
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     """Return the item that numbers the seats of a ticket. The transaction is cancelled if the seats already have numbers."""
-    return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
+    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"serial": _json(serial)}), _EXISTS & TicketRow.serial.does_not_exist())
 
 
 def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dynamo.TransactItem:
@@ -139,18 +137,16 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
     The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
     cancelled if the ticket is not valid or its code or guests have changed.
     """
-    changes = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None, **_changed(before.id)}
+    changes: dict[str, Any] = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None, **_changed(before.id)}
     if after.undone != before.undone:
         changes["undone"] = _json(after.undone)
     # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
-    condition, operands = _same_scans(before)
+    condition = _same_scans(before)
     if admits:
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
         # new guest may have replaced them.
-        same_guests, guests = _same_guests(before)
-        condition += f" AND state = :valid AND code = :code AND {same_guests}"
-        operands |= {"valid": "valid", "code": before.code, **guests}
-    return dynamo.update(TicketRow(before.id), changes, condition, add={"checkin_version": 1}, **operands)
+        condition &= _VALID & (TicketRow.code == before.code) & _same_guests(before)
+    return dynamo.update(TicketRow(before.id), [*TicketRow.assign(changes), TicketRow.checkin_version.add(1)], condition)
 
 
 def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
@@ -158,16 +154,13 @@ def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if they or the check-ins have changed since `before` was read.
     """
-    condition, operands = _same_scans(before)
-    return dynamo.update(TicketRow(before.id), {"undone": _json(after.undone)}, condition, **operands)
+    return dynamo.update(TicketRow(before.id), TicketRow.assign({"undone": _json(after.undone)}), _same_scans(before))
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
     """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if they have changed in the meantime."""
-    changes = {"duplicates": _checkins([*ticket.duplicates, duplicate])}
-    if not ticket.duplicates:
-        return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
-    return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_checkins(ticket.duplicates))
+    condition = _EXISTS & _same(TicketRow.duplicates, _checkins(ticket.duplicates))
+    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"duplicates": _checkins([*ticket.duplicates, duplicate])}), condition)
 
 
 def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
@@ -175,9 +168,8 @@ def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.Tr
 
     The transaction is cancelled if the ticket has a new owner or is void, or if its owner's data has been erased.
     """
-    changes = {"attendee": _json(attendee), **_changed(ticket.id)}
-    still_theirs = "owner_id = :owner AND state <> :void AND attribute_not_exists(erased_at)"
-    return dynamo.update(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
+    condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & TicketRow.erased_at.does_not_exist()
+    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"attendee": _json(attendee), **_changed(ticket.id)}), condition)
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
@@ -185,9 +177,9 @@ def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
 
     Returns False and writes nothing if its owner or guests have changed.
     """
-    same_guests, operands = _same_guests(ticket)
     changes = {"attendee": None, "guests": _json(guests), "erased_at": clock.now(), **_changed(ticket.id)}
-    return dynamo.update_if(TicketRow(ticket.id), changes, f"owner_id = :owner AND {same_guests}", owner=ticket.owner_id, **operands)
+    condition = (TicketRow.owner_id == ticket.owner_id) & _same_guests(ticket)
+    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign(changes), condition)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -196,10 +188,8 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
     The transaction is cancelled if the ticket is void, or if its owner, guests or check-ins have changed since `ticket` was read, so that a
     guest who has come in keeps the seat.
     """
-    condition, operands = _same_people(ticket)
-    changes = {"guests": _json(guests), **_changed(ticket.id)}
-    still_theirs = f"owner_id = :owner AND state <> :void AND {condition}"
-    return dynamo.update(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void", **operands)
+    condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & _same_guests(ticket) & _same_checkins(ticket)
+    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -207,20 +197,19 @@ def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transact
 
     The transaction is cancelled if the ticket's guests or check-ins have changed.
     """
-    condition, operands = _same_people(ticket)
-    return dynamo.update(TicketRow(ticket.id), {"guests": _json(guests), **_changed(ticket.id)}, condition, **operands)
+    condition = _same_guests(ticket) & _same_checkins(ticket)
+    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
     """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if the ticket is not valid or was used."""
-    condition, operands = _transfer_condition(ticket)
-    return dynamo.update_if(TicketRow(ticket.id), {"transfer": _json(transfer)}, condition, **operands)
+    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign({"transfer": _json(transfer)}), _can_transfer(ticket))
 
 
 def remove_transfer(ticket: Ticket) -> bool:
     """Withdraw the offer of a ticket in any state. Returns False and writes nothing if its transfer or owner has changed."""
-    operands = {"owner": ticket.owner_id, "transfer": _json(ticket.transfer)}
-    return dynamo.update_if(TicketRow(ticket.id), {"transfer": None}, "owner_id = :owner AND transfer = :transfer", **operands)
+    condition = (TicketRow.owner_id == ticket.owner_id) & (TicketRow.transfer == _json(ticket.transfer))
+    return dynamo.update_if(TicketRow(ticket.id), [TicketRow.transfer.remove()], condition)
 
 
 def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
@@ -228,8 +217,6 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if `open_transfer` would return False, or if the guests have changed.
     """
-    condition, operands = _transfer_condition(before)
-    same_guests, guests = _same_guests(before)
     changes = {
         "owner_id": after.owner_id,
         "code": after.code,
@@ -241,7 +228,8 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "erased_at": after.erased_at,
         **_changed(before.id),
     }
-    return dynamo.update(TicketRow(before.id), changes, f"{condition} AND {same_guests}", **operands, **guests)
+    condition = _can_transfer(before) & _same_guests(before)
+    return dynamo.update(TicketRow(before.id), TicketRow.assign(changes), condition)
 
 
 def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
@@ -249,42 +237,37 @@ def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket has a new owner since it was read.
     """
-    return dynamo.update(TicketRow(ticket.id), {"owner_id": owner_id}, "owner_id = :owner", owner=ticket.owner_id)
+    return dynamo.update(TicketRow(ticket.id), [TicketRow.owner_id.set(owner_id)], TicketRow.owner_id == ticket.owner_id)
 
 
-def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    """Return the condition that neither the guests nor the check-ins have changed, and its operands."""
-    guests, operands = _same_guests(ticket)
-    checkins, checkins_operands = _same_checkins(ticket)
-    return f"{guests} AND {checkins}", operands | checkins_operands
+def _same_scans(ticket: Ticket) -> Condition:
+    """Return the condition that neither the check-ins nor the undone scans have changed."""
+    condition: Condition = _same_checkins(ticket) & _same(TicketRow.undone, _json(ticket.undone))
+    return condition
 
 
-def _same_scans(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    """Return the condition that neither the check-ins nor the undone scans have changed, and its operands."""
-    condition, operands = _same_checkins(ticket)
-    if not ticket.undone:
-        return f"{condition} AND attribute_not_exists(undone)", operands
-    return f"{condition} AND undone = :undone", operands | {"undone": _json(ticket.undone)}
+def _same_checkins(ticket: Ticket) -> Condition:
+    return _same(TicketRow.checkins, _checkins(ticket.checkins)) if ticket.checkins else _UNUSED
 
 
-def _same_checkins(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    return (_UNCHANGED, {"before": _checkins(ticket.checkins)}) if ticket.checkins else (_UNUSED, {})
+def _same_guests(ticket: Ticket) -> Condition:
+    return _same(TicketRow.guests, _json(ticket.guests))
 
 
-def _same_guests(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    if not ticket.guests:
-        return "attribute_not_exists(guests)", {}
-    return "guests = :guests", {"guests": _json(ticket.guests)}
-
-
-def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+def _can_transfer(ticket: Ticket) -> Condition:
     # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be the same, because
     # it may have been accepted or withdrawn.
-    condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
-    operands: dict[str, Any] = {"valid": "valid", "owner": ticket.owner_id}
-    if ticket.transfer is None:
-        return f"{condition} AND attribute_not_exists(transfer)", operands
-    return f"{condition} AND transfer = :transfer", {**operands, "transfer": _json(ticket.transfer)}
+    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, _json(ticket.transfer))
+    condition: Condition = _UNUSED & _VALID & same_offer
+    return condition
+
+
+def _same(attribute: UnicodeAttribute, text: str | None) -> Condition:
+    """Return the condition that the attribute has this value. None means that the item does not have the attribute."""
+    if text is None:
+        return attribute.does_not_exist()
+    same: Condition = attribute == text
+    return same
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
@@ -300,9 +283,7 @@ def find_ticket_id(code: str) -> str | None:
 
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load tickets in no particular order. The reads are strongly consistent. Missing tickets are left out."""
-    keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
-    items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
-    return [decode_ticket(item) for item in items]
+    return [_ticket(row) for row in TicketRow.find_all(ticket_ids, consistent=True)]
 
 
 def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
@@ -312,8 +293,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
     last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and again
     later. May miss changes from the last second.
     """
-    beyond: Any = TicketRow.changed > after
-    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1) for lane in range(EVENT_LANES)]
+    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
     rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
     found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]

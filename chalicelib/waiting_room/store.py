@@ -16,15 +16,12 @@ from typing import Any
 
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
-
-# Conditions on a room.
-_UNCHANGED = "version = :version"  # since it was read
-_NOT_DRAWN = "attribute_not_exists(n)"
 
 
 class RoomConflict(Exception):
@@ -50,9 +47,6 @@ class WaitingRoomRow(dynamo.Table):
     contents = "Waiting rooms, their arrival counters, and the places of users."
     personal_data = dynamo.PersonalData("the places of users in line", export="no", erasure="expires")
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     room = NumberAttribute(null=True)
     version = NumberAttribute(null=True)
@@ -71,6 +65,9 @@ class WaitingRoomRow(dynamo.Table):
     closed = BooleanAttribute(null=True)
     arrival = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
+
+
+_ABSENT, _IS_NOT_DRAWN = WaitingRoomRow.id.does_not_exist(), WaitingRoomRow.n.does_not_exist()
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -128,8 +125,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     late = [_counter_id(room, LATE - place) for place in range(room.late_counters)]
     # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if room.n is None else []
-    items = dynamo.batch_get(WaitingRoomRow.name(), [{"id": {"S": counter_id}} for counter_id in (*counters, *late)])
-    numbers = {item["id"]["S"]: int(item["arrivals"]["N"]) for item in items if "arrivals" in item}
+    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late])}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if room.n is None else room.n
     return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
 
@@ -154,32 +150,32 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         public_revision=revision,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
-    if replacing is None:
-        return dynamo.put(row, "attribute_not_exists(id)")
-    return dynamo.put(row, _UNCHANGED, version=replacing.version)
+    return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
 
 
 def take_arrival_number(room: Room, counter: int) -> int:
     """Take the next number of a counter; the first number is 1. Raises CounterClosed once the sale has opened."""
     row = WaitingRoomRow(_counter_id(room, counter))
     # A number given out after the counter was closed would not take part in the draw.
-    taken, item = dynamo.update_if_returning(row, {}, "attribute_not_exists(closed)", add={"arrivals": 1})
-    if not taken:
+    taken, counted = dynamo.update_if_returning(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist())
+    if not taken or counted is None:
         raise CounterClosed(room.number)
-    return int(item["arrivals"]["N"])
+    return int(counted.arrivals)
 
 
 def close_counter(room: Room, counter: int) -> int:
     """Close a counter permanently and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
-    _, item = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), {"closed": True})
-    return int(item["arrivals"]["N"]) if "arrivals" in item else 0
+    _, row = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), [WaitingRoomRow.closed.set(True)])
+    assert row is not None  # because the update has no condition
+    return int(row.arrivals or 0)
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
     """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or the draw was made."""
-    is_free = "(attribute_not_exists(opening_lease_ends_at) OR opening_lease_ends_at <= :now)"
-    condition = f"room = :number AND {_NOT_DRAWN} AND {is_free}"
-    return dynamo.update_if(_key(room), {"opening_lease_ends_at": ends_at}, condition, number=room.number, now=now)
+    lease_ends_at = WaitingRoomRow.opening_lease_ends_at
+    is_free = lease_ends_at.does_not_exist() | (lease_ends_at <= now)
+    condition = (WaitingRoomRow.room == room.number) & _IS_NOT_DRAWN & is_free
+    return dynamo.update_if(_key(room), [lease_ends_at.set(ends_at)], condition)
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
@@ -192,14 +188,14 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
         "public_revision": revision,
         "version": room.version + 1,
     }
-    if not dynamo.update_if(_key(room), changes, f"{_UNCHANGED} AND {_NOT_DRAWN}", version=room.version):
+    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & _IS_NOT_DRAWN):
         raise RoomConflict
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Return a transaction item that sets the admission plan. It fails if the room has changed since it was read."""
-    changes = {"segments": _json(segments), "version": room.version + 1}
-    return dynamo.update(_key(room), changes, _UNCHANGED, version=room.version)
+    actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
+    return dynamo.update(_key(room), actions, _is_unchanged(room))
 
 
 def save_plan(before: Room, after: Room) -> Room:
@@ -214,7 +210,7 @@ def save_plan(before: Room, after: Room) -> Room:
         "sized_wave": after.sized_wave,
         "version": before.version + 1,
     }
-    if not dynamo.update_if(_key(before), changes, _UNCHANGED, version=before.version):
+    if not dynamo.update_if(_key(before), WaitingRoomRow.assign(changes), _is_unchanged(before)):
         raise RoomConflict
     return msgspec.structs.replace(after, version=before.version + 1)
 
@@ -237,17 +233,18 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
     """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    if replacing is None:
-        existing = dynamo.put_if(row, "attribute_not_exists(id)")
-    else:
-        existing = dynamo.put_if(row, "arrival = :replaced", replaced=_json(replacing))
+    existing = dynamo.put_if(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == _json(replacing))
     # If the stored arrival is the same, this write has succeeded: its response was lost, and only the retry was refused.
-    if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
+    if existing is not None and _arrival(existing) != arrival:
         raise EntryConflict
 
 
 def _key(room: Room) -> WaitingRoomRow:
     return WaitingRoomRow(f"room#{room.event_id}")
+
+
+def _is_unchanged(room: Room) -> Condition:
+    return WaitingRoomRow.version == room.version
 
 
 def _counter_id(room: Room, counter: int) -> str:

@@ -3,7 +3,6 @@
 import pytest
 
 from chalicelib.accounts import members, service, sessions, store
-from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
@@ -220,8 +219,7 @@ def test_no_item_of_the_old_address_is_left(api, time, mailbox):
     ask(api, sign_up(api))
     confirm(api, mailbox.token("change_email"))
     assert (store.find_credentials(EMAIL), store.find_credentials(NEW) is None) == (None, False)
-    items = dynamo.client().scan(TableName=store.AccountRow.name())["Items"]
-    assert [item for item in items if item["id"]["S"].startswith("link#") and item["purpose"]["S"] == "change_email"] == []
+    assert [row.id for row in store.MailedLinkRow.scan() if row.purpose == "change_email"] == []
     assert register(api).status == 201
 
 

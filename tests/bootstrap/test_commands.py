@@ -8,7 +8,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
-from chalicelib.inventory.store import shard_table_name
+from chalicelib.inventory.store import ShardRow
 from infra.local import initial_data
 from infra.local.environment import SetupError
 from tests.bootstrap.conftest import stock_of
@@ -92,7 +92,7 @@ class TestDrift:
     def test_missing_stock_is_never_invented(self, store, run, write, tree):
         run("apply", write(tree))
         stock_id = catalog.load_current().tiers["fest-pass"].stock_id
-        store.delete_item(TableName=shard_table_name(), Key={"id": {"S": f"{stock_id}#0"}})
+        ShardRow(f"{stock_id}#0").delete()
         for command in ("drift", "apply"):
             result = run(command, write(tree))
             assert result.code == 1

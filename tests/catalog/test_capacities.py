@@ -8,7 +8,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED_SHARDS
-from chalicelib.inventory.store import shard_table_name
+from chalicelib.inventory.store import ShardRow
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation import faults
@@ -260,13 +260,7 @@ def test_a_tier_that_is_added_later_or_grows_shares_the_capacity(api, time):
 def test_the_sweep_marks_and_opens_shards_that_a_crash_left_out(api, time):
     event_id, floor, _ = create_shared(api)
     shard_id = f"{catalog.load_current().tiers[floor].stock_id}#0"
-    dynamo.client().update_item(
-        TableName=shard_table_name(),
-        Key={"id": {"S": shard_id}},
-        UpdateExpression="SET #open = :false REMOVE pooled",
-        ExpressionAttributeNames={"#open": "open"},
-        ExpressionAttributeValues={":false": {"BOOL": False}},
-    )
+    dynamo.update_if(ShardRow(shard_id), [ShardRow.open.set(False), ShardRow.pooled.remove()])
     builders.run_sweep()  # marks it
     builders.run_sweep()  # opens it
     assert builders.reserve(api, "ada", event_id, floor, 4).status == 201

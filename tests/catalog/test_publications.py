@@ -12,7 +12,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
-from chalicelib.inventory.store import scan_shards, shard_table_name
+from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
 from tests.catalog.requests import TIER, create_draft, create_kind, create_published, get, open_flags, post, promoter
 from tests.simulation import faults
@@ -30,8 +30,7 @@ def _small_transactions(monkeypatch):
 
 
 def write_stock(stock_id: str, capacity: int = LARGE, shard_count: int = 3) -> None:
-    items = inventory.new_shard_items(stock_id, capacity=capacity, sold=0, shard_count=shard_count, is_open=True)
-    dynamo.batch_put(shard_table_name(), items)
+    dynamo.batch_put(inventory.new_shards(stock_id, capacity=capacity, sold=0, shard_count=shard_count, is_open=True))
 
 
 def shards() -> list[str]:
@@ -87,7 +86,7 @@ def test_an_abandoned_publication_is_forgotten_after_a_day(time):
     builders.run_sweep()
     late = catalog.Publication(number)
     catalog.write_version(number, VersionContent([], [], {}), b"{}")
-    late.write_shards(inventory.new_shard_items(late.stock_id("t"), capacity=9, sold=0, shard_count=1, is_open=True))
+    late.write_shards(inventory.new_shards(late.stock_id("t"), capacity=9, sold=0, shard_count=1, is_open=True))
     late.discard()
     assert (shards(), invariants.find_unpublished(), store.list_publications()) == ([], [], [])
     number = store.begin_publication(time.now)

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib.dynamodb import dynamo, dynamo_client
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import sdk_calls, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
@@ -89,7 +89,7 @@ def _start_remote(stack: ExitStack) -> ContractEngine:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         if value := os.environ.get(f"CONTRACT_{name}"):
             patch.setenv(f"AWS_{name}", value)
-    for kept in (dynamo_client._client, sdk_calls._session):  # they may have other credentials
+    for kept in (dynamo._client, sdk_calls._session):  # they may have other credentials
         kept.cache_clear()
         stack.callback(kept.cache_clear)
     return _connect(stack, os.environ.get("CONTRACT_ENGINE", "remote"), "" if endpoint == "aws" else endpoint, None)

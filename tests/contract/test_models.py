@@ -18,9 +18,6 @@ from tests.contract.wire_values import plain_item
 class Thing(dynamo.Table):
     feature = "contract-things"
 
-    class Meta:
-        table_name = None
-
     id = UnicodeAttribute(hash_key=True)
     state = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)
@@ -33,9 +30,6 @@ class Thing(dynamo.Table):
 
 class Line(dynamo.Table):
     feature = "contract-lines"
-
-    class Meta:
-        table_name = None
 
     id = UnicodeAttribute(hash_key=True)
     at = UnicodeAttribute(range_key=True)
@@ -53,72 +47,65 @@ def test_find(db, assert_matches):
 
 
 def test_put_if(db, assert_matches):
-    first = dynamo.put_if(Thing(db.id, version=1), "attribute_not_exists(id)")
-    second = dynamo.put_if(Thing(db.id, version=2), "attribute_not_exists(id)")
-    assert_matches((first, second and Thing.from_raw_data(second).version, db.get()), (None, 1, {"version": 1}))
+    first = dynamo.put_if(Thing(db.id, version=1), Thing.id.does_not_exist())
+    second = dynamo.put_if(Thing(db.id, version=2), Thing.id.does_not_exist())
+    assert_matches((first, second and second.version, db.get()), (None, 1, {"version": 1}))
 
 
 def test_put_if_over_an_expired_item(db, assert_matches):
-    absent = "attribute_not_exists(id) OR ttl <= :now"
-    results = [dynamo.put_if(Thing(db.id, ttl=ttl), absent, now=100) is None for ttl in (100, 101, 102)]
+    absent = Thing.id.does_not_exist() | (Thing.ttl <= 100)
+    results = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
     assert_matches(results, [True, True, False])
 
 
 def test_update_if(db, assert_matches):
     Thing(db.id, version=1, state="held").save()
-    thing = Thing(db.id)
-    living = "version = :before AND state IN (:held, :paying)"
-    results = [
-        dynamo.update_if(
-            row, {"state": "paid", "version": 2, "ttl": None}, living, add={"orders": {"o"}}, before=1, held="held", paying="paying"
-        )
-        for row in (thing, Thing(db.id))
-    ]
-    assert_matches((results, thing.state, db.get()), ([True, False], "paid", {"version": 2, "state": "paid", "orders": {"o"}}))
+    actions = [*Thing.assign({"state": "paid", "version": 2, "ttl": None}), Thing.orders.add({"o"})]
+    living = (Thing.version == 1) & Thing.state.is_in("held", "paying")
+    results = [dynamo.update_if(Thing(db.id), actions, living) for _ in range(2)]
+    assert_matches((results, db.get()), ([True, False], {"version": 2, "state": "paid", "orders": {"o"}}))
 
 
 def test_update_if_of_a_missing_item(db, assert_matches):
-    assert_matches((dynamo.update_if(Thing(db.id), {"version": 1}, "version = :before", before=0), db.get()), (False, None))
+    assert_matches((dynamo.update_if(Thing(db.id), [Thing.version.set(1)], Thing.version == 0), db.get()), (False, None))
 
 
 def test_update_if_returning(db, assert_matches):
-    paid_back, ahead = "attribute_not_exists(version) OR version <= :five", "version > :five AND version <= :ten"
-    first = dynamo.update_if_returning(Thing(db.id), {"version": 9}, paid_back, five=5)
-    refused = dynamo.update_if_returning(Thing(db.id), {"version": 9}, paid_back, five=5)
-    moved = dynamo.update_if_returning(Thing(db.id), {}, ahead, add={"version": 3}, five=5, ten=10)
-    nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), {"version": 1}, ahead, five=5, ten=10)
-    results = [(done, item.get("version", {}).get("N")) for done, item in (first, refused, moved, nothing)]
-    assert_matches(results, [(True, "9"), (False, "9"), (True, "12"), (False, None)])
+    paid_back, ahead = Thing.version.does_not_exist() | (Thing.version <= 5), (Thing.version > 5) & (Thing.version <= 10)
+    first = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
+    refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
+    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.add(3)], ahead)
+    nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
+    results = [(done, row and row.version) for done, row in (first, refused, moved, nothing)]
+    assert_matches(results, [(True, 9), (False, 9), (True, 12), (False, None)])
 
 
 def test_a_counter(db, assert_matches):
     """The update makes the item; once it is closed it never counts again."""
-    counts = [dynamo.update_if_returning(Thing(db.id), {}, "attribute_not_exists(closed)", add={"version": 1}) for _ in range(2)]
-    _, closed = dynamo.update_if_returning(Thing(db.id), {"closed": True})
-    late, _ = dynamo.update_if_returning(Thing(db.id), {}, "attribute_not_exists(closed)", add={"version": 1})
-    assert_matches(([item["version"]["N"] for _, item in counts], closed["version"]["N"], late), (["1", "2"], "2", False))
+    count, is_open = [Thing.version.add(1)], Thing.closed.does_not_exist()
+    counts = [dynamo.update_if_returning(Thing(db.id), count, is_open) for _ in range(2)]
+    _, closed = dynamo.update_if_returning(Thing(db.id), [Thing.closed.set(True)])
+    late, _ = dynamo.update_if_returning(Thing(db.id), count, is_open)
+    assert_matches(([row.version for _, row in counts], closed.version, late), ([1, 2], 2, False))
 
 
 def test_sets(db, assert_matches):
-    buyer = Thing(db.id)
-    steps = [
-        dynamo.update_if(buyer, {}, "NOT contains(orders, :id)", add={"orders": {"a"}, "version": 2}, id="a"),
-        dynamo.update_if(buyer, {}, "NOT contains(orders, :id)", add={"orders": {"a"}, "version": 2}, id="a"),
-        dynamo.update_if(buyer, {}, "contains(orders, :id)", add={"version": -2}, discard={"orders": {"a"}}, id="a"),
-    ]
+    buyer, has_order = Thing(db.id), Thing.orders.contains("a")
+    added, removed = [Thing.orders.add({"a"}), Thing.version.add(2)], [Thing.orders.delete({"a"}), Thing.version.add(-2)]
+    steps = [dynamo.update_if(buyer, *step) for step in ((added, ~has_order), (added, ~has_order), (removed, has_order))]
     assert_matches((steps, db.get()), ([True, False, True], {"version": 0}))
 
 
 def test_delete_if(db, assert_matches):
     Thing(db.id, ttl=1).save()
-    results = [dynamo.delete_if(Thing(db.id), "ttl = :ttl", ttl=ttl) for ttl in (2, 1, 1)]
+    results = [dynamo.delete_if(Thing(db.id), Thing.ttl == ttl) for ttl in (2, 1, 1)]
     assert_matches((results, db.get()), ([False, True, False], None))
 
 
 def test_a_transaction(db, assert_matches):
-    dynamo.transact([dynamo.put(Thing(db.id, version=1), "attribute_not_exists(id)"), dynamo.put(Line(db.id, "1", n=1))])
-    change = dynamo.update(Thing(db.id), {"version": 2}, "version = :before", before=1)
-    dynamo.transact([change, dynamo.delete(Line(db.id, "1"), "n = :one", one=1)])
+    dynamo.transact([dynamo.put(Thing(db.id, version=1), Thing.id.does_not_exist()), dynamo.put(Line(db.id, "1", n=1))])
+    change = dynamo.update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
+    dynamo.transact([change, dynamo.delete(Line(db.id, "1"), Line.n == 1)])
     with pytest.raises(dynamo.TransactionCanceled) as refused:
         dynamo.transact([change, dynamo.delete(Line(db.id, "1"))])
     reasons = [(reason.code, reason.item and plain_item(reason.item)) for reason in refused.value.reasons]

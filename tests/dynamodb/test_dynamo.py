@@ -5,10 +5,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.dynamodb import dynamo
 
-TABLE = "things"
+
+class Thing(dynamo.Table):
+    feature = "things"
+
+    id = UnicodeAttribute(hash_key=True)
+
+
 ROUNDS = dynamo._MAX_STALLED_ROUNDS
 
 
@@ -21,15 +28,15 @@ class ThrottledClient:
         self.stored: list[str] = []
 
     def batch_get_item(self, RequestItems: Any) -> dict[str, Any]:
-        request = RequestItems[TABLE]
+        request = RequestItems[Thing.name()]
         done, left = self._split(request["Keys"])
-        unprocessed = {TABLE: {**request, "Keys": left}} if left else {}
-        return {"Responses": {TABLE: done}, "UnprocessedKeys": unprocessed}
+        unprocessed = {Thing.name(): {**request, "Keys": left}} if left else {}
+        return {"Responses": {Thing.name(): done}, "UnprocessedKeys": unprocessed}
 
     def batch_write_item(self, RequestItems: Any) -> dict[str, Any]:
-        done, left = self._split(RequestItems[TABLE])
+        done, left = self._split(RequestItems[Thing.name()])
         self.stored += [_id(request["PutRequest"]["Item"]) for request in done]
-        return {"UnprocessedItems": {TABLE: left} if left else {}}
+        return {"UnprocessedItems": {Thing.name(): left} if left else {}}
 
     def _split(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
         self.calls += 1
@@ -47,8 +54,16 @@ def throttle(monkeypatch) -> Callable[[Callable[[int], int]], ThrottledClient]:
     return install
 
 
-def _keys(count: int) -> list[dict[str, Any]]:
-    return [{"id": {"S": f"{number:04}"}} for number in range(count)]
+def _ids(count: int) -> list[str]:
+    return [f"{number:04}" for number in range(count)]
+
+
+def get(count: int) -> list[str]:
+    return [row.id for row in Thing.find_all(_ids(count))]
+
+
+def put(count: int) -> None:
+    dynamo.batch_put(map(Thing, _ids(count)))
 
 
 def _id(item: dict[str, Any]) -> str:
@@ -57,51 +72,50 @@ def _id(item: dict[str, Any]) -> str:
 
 def test_a_read_whose_keys_are_all_processed_does_not_wait(throttle, waits):
     client = throttle(lambda call: 1000)
-    assert dynamo.batch_get(TABLE, _keys(230)) == _keys(230)
+    assert get(230) == _ids(230)
     assert (client.calls, waits) == (3, [])
 
 
 def test_a_read_gets_through_while_some_keys_stay_unprocessed_each_time(throttle, waits):
     client = throttle(lambda call: 2)
-    items = dynamo.batch_get(TABLE, _keys(60))
-    assert sorted(map(_id, items)) == [_id(key) for key in _keys(60)]
+    assert sorted(get(60)) == _ids(60)
     assert (client.calls, len(waits)) == (30, 29)
     assert len(set(waits)) == 1, "a round that gets on does not lengthen the next wait"
 
 
 def test_a_write_gets_through_while_some_items_stay_unprocessed_each_time(throttle, waits):
     client = throttle(lambda call: 24)
-    dynamo.batch_put(TABLE, _keys(1000))
-    assert sorted(client.stored) == [_id(key) for key in _keys(1000)]
+    put(1000)
+    assert sorted(client.stored) == _ids(1000)
     assert len(waits) > ROUNDS
 
 
-@pytest.mark.parametrize("operation", [dynamo.batch_get, dynamo.batch_put])
+@pytest.mark.parametrize("operation", [get, put])
 def test_a_batch_without_progress_is_given_up(throttle, waits, operation):
     client = throttle(lambda call: 0)
     with pytest.raises(dynamo.StoreUnavailable):
-        operation(TABLE, _keys(3))
+        operation(3)
     assert client.calls == ROUNDS
     assert [low for low, _ in waits] == [0] * (ROUNDS - 1), "full jitter"
     assert all(later == 2 * earlier for (_, earlier), (_, later) in pairwise(waits))
 
 
-@pytest.mark.parametrize("operation", [dynamo.batch_get, dynamo.batch_put])
+@pytest.mark.parametrize("operation", [get, put])
 def test_one_entry_that_is_never_processed_does_not_hide_behind_the_others(throttle, waits, operation):
     throttle(lambda call: 25 if call <= 5 else 0)
     with pytest.raises(dynamo.StoreUnavailable):
-        operation(TABLE, _keys(126))
+        operation(126)
 
 
-@pytest.mark.parametrize(("operation", "page"), [(dynamo.batch_get, dynamo.MAX_BATCH_GET), (dynamo.batch_put, dynamo.MAX_BATCH_WRITE)])
+@pytest.mark.parametrize(("operation", "page"), [(get, dynamo.MAX_BATCH_GET), (put, dynamo.MAX_BATCH_WRITE)])
 def test_whole_batches_between_stalled_ones_are_progress(throttle, waits, operation, page):
     throttle(lambda call: page if call % 2 == 0 else 0)
-    operation(TABLE, _keys(page * (ROUNDS + 1)))
+    operation(page * (ROUNDS + 1))
     assert len(waits) == ROUNDS + 1
 
 
-@pytest.mark.parametrize("operation", [dynamo.batch_get, dynamo.batch_put])
+@pytest.mark.parametrize("operation", [get, put])
 def test_progress_begins_the_count_of_rounds_again(throttle, waits, operation):
     client = throttle(lambda call: 1 if call % ROUNDS == 0 else 0)
-    operation(TABLE, _keys(4))
+    operation(4)
     assert client.calls == 4 * ROUNDS

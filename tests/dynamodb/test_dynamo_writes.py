@@ -19,9 +19,6 @@ from tests.simulation.interception import Listener, StoreCall, intercept
 class Row(dynamo.Table):
     feature = "idempotency"
 
-    class Meta:
-        table_name = ""
-
     id = UnicodeAttribute(hash_key=True)
     count = NumberAttribute(null=True)
 
@@ -47,9 +44,9 @@ def writes(store) -> Iterator[Writes]:
 
 
 WRITES = {
-    "put_if": lambda: dynamo.put_if(Row("a", count=2), "attribute_exists(id)"),
-    "update_if": lambda: dynamo.update_if(Row("a"), {"count": 2}, "attribute_exists(id)"),
-    "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), {"count": 2}, "attribute_exists(id)"),
+    "put_if": lambda: dynamo.put_if(Row("a", count=2), Row.id.exists()),
+    "update_if": lambda: dynamo.update_if(Row("a"), [Row.count.set(2)], Row.id.exists()),
+    "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), [Row.count.set(2)], Row.id.exists()),
     "save": lambda: Row("a", count=2).save(),
     "put": lambda: dynamo.put_item(TableName=Row.name(), Item={"id": {"S": "a"}, "count": {"N": "2"}}),
     "transaction": lambda: dynamo.transact([dynamo.put(Row("a", count=2))]),
@@ -68,12 +65,12 @@ SHARD_WRITES = {
 def test_a_write_that_collides_with_a_transaction_is_repeated(writes, waits, name):
     with faults.fail(1, faults.conflict):
         WRITES[name]()
-    assert Row.get("a").count == 2
+    assert Row.find("a").count == 2
     assert writes.count == 2
     assert waits == [(0, 0.02)]
 
 
-@pytest.mark.parametrize("delete", [lambda: Row("a").delete(), lambda: dynamo.delete_if(Row("a"), "attribute_exists(id)")])
+@pytest.mark.parametrize("delete", [lambda: Row("a").delete(), lambda: dynamo.delete_if(Row("a"), Row.id.exists())])
 def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, delete):
     with faults.fail(1, faults.conflict) as fault:
         delete()
@@ -83,7 +80,7 @@ def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, 
 
 @pytest.mark.parametrize("name", SHARD_WRITES)
 def test_a_shard_in_a_transaction_is_written_at_the_second_attempt(store, waits, name):
-    inventory.create_shard(inventory.new_shard_item("stock#0", capacity=4, sold=0, is_open=True))
+    inventory.create_shard(inventory.new_shard("stock#0", capacity=4, sold=0, is_open=True))
     inventory.hold_in_shard(Hold("stock#0", "h1", 1), 50)
     before = inventory.read_shards(["stock#0"])[0].version
     with faults.fail(1, faults.conflict) as fault:
@@ -100,7 +97,7 @@ def test_a_write_that_keeps_colliding_is_given_up(writes, waits, name):
     assert writes.count == dynamo.WRITE_ATTEMPTS == len(waits) + 1
     assert [low for low, _ in waits] == [0] * len(waits), "full jitter"
     assert all(later == 2 * earlier for (_, earlier), (_, later) in pairwise(waits))
-    assert Row.get("a").count == 1
+    assert Row.find("a").count == 1
 
 
 def test_a_write_that_collides_is_not_repeated_after_the_deadline(writes, time, waits):
@@ -126,7 +123,7 @@ def test_a_transaction_in_progress_is_repeated_with_its_token(writes, waits):
 
     with faults.fail(1, in_progress):
         WRITES["transaction"]()
-    assert Row.get("a").count == 2
+    assert Row.find("a").count == 2
     assert len(writes.tokens) == 2
     assert len(set(writes.tokens)) == 1
 

@@ -193,7 +193,7 @@ def test_a_join_takes_a_read_and_two_writes(api, time):
 @pytest.mark.parametrize(("tickets_per_hold", "largest", "mean_units"), [(1, 4001, 2.5), (2, 2041, 1.525), (4, 1061, 1.05)])
 def test_the_units_of_a_hold_until_a_shard_is_sold_out(tickets_per_hold, largest, mean_units):
     """All tickets of a shard are held before the first is paid, in purchases of one, two or four tickets."""
-    shard = stock.new_shard_item("01J0000000000000000000000A#1249", capacity=MAX_HOLDS, sold=0, is_open=True)
+    shard = stock.new_shard("01J0000000000000000000000A#1249", capacity=MAX_HOLDS, sold=0, is_open=True)
     entry = {"L": [{"N": str(tickets_per_hold)}, {"N": "1780315380"}]}
     sizes = []
     for number in range(MAX_HOLDS // tickets_per_hold):

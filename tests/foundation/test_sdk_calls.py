@@ -9,7 +9,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from chalicelib.dynamodb.dynamo_client import ShortCalls
 from chalicelib.foundation import deadline, effects, sdk_calls
 from chalicelib.foundation.deadline import DeadlineExceeded
 
@@ -37,14 +36,13 @@ class Raw:
 class Service:
     """DynamoDB: gives the answers in order, each after `seconds`."""
 
-    def __init__(self, advance: Callable[[int], Any], base: type | None) -> None:
+    def __init__(self, advance: Callable[[int], Any]) -> None:
         self.answers: list[Answer] = []
         self.seconds = 0
         self.attempts = 0
         self._advance = advance
-        sdk_calls._session.cache_clear()  # in which a base stays registered
         config = Config(retries={"mode": "standard", "total_max_attempts": 3}, parameter_validation=False)
-        self.client: Any = sdk_calls.create_client("dynamodb", "us-east-1", config, URL, base=base)
+        self.client: Any = sdk_calls.create_client("dynamodb", "us-east-1", config, URL)
         sdk_calls.keep_deadline(self.client, "dynamodb")
         sdk_calls.report_effects(self.client, "dynamodb")
         self.client.meta.events.register_last("before-send.dynamodb", self._answer)
@@ -63,12 +61,10 @@ class Service:
         self.client.put_item(TableName="t", Item=ITEM)
 
 
-@pytest.fixture(params=[None, ShortCalls])
-def service(request, time, monkeypatch) -> Iterator[Service]:
-    """With the calls of botocore, and with ours of DynamoDB."""
+@pytest.fixture
+def service(time, monkeypatch) -> Service:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
-    yield Service(time.advance, request.param)
-    sdk_calls._session.cache_clear()
+    return Service(time.advance)
 
 
 @contextmanager

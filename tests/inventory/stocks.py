@@ -7,15 +7,14 @@ from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import Hold, Stock
-from chalicelib.inventory.store import shard_table_name
 from tests.simulation.instance_memory import InstanceMemory
 
 NOW, EXPIRES_AT = 1000, 1180
 
 
 def create_stock(capacity: int, shard_count: int, *, sold: int = 0) -> None:
-    items = inventory.new_shard_items("t", capacity=capacity, sold=sold, shard_count=shard_count, is_open=True)
-    dynamo.batch_put(shard_table_name(), items)
+    items = inventory.new_shards("t", capacity=capacity, sold=sold, shard_count=shard_count, is_open=True)
+    dynamo.batch_put(items)
 
 
 def hold(quantity: int, shard_count: int, purchase_id: str = "p", expires_at: int = EXPIRES_AT) -> list[Hold]:

@@ -11,7 +11,6 @@ from chalicelib.inventory import display
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup, invalidate_figures
-from chalicelib.inventory.store import shard_table_name
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
@@ -205,8 +204,8 @@ def test_stocks_of_a_group_are_read_when_they_are_new_to_it():
     DisplayingInstance().show(NOW)
     instance = DisplayingInstance()
     instance.group = StockGroup("g", {"t": 2, "u": 1})
-    items = inventory.new_shard_items("u", capacity=4, sold=0, shard_count=1, is_open=True)
-    dynamo.batch_put(shard_table_name(), items)
+    items = inventory.new_shards("u", capacity=4, sold=0, shard_count=1, is_open=True)
+    dynamo.batch_put(items)
     with instance.active():
         assert cached_stock([instance.group], NOW)["u"].available == 4
     assert calls_of(lambda: DisplayingInstance().show(NOW)) == [READ_ITEM]

@@ -11,7 +11,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import CapacityInUse, Stock
-from chalicelib.inventory.store import read_shards, scan_shards, shard_table_name
+from chalicelib.inventory.store import ShardRow, read_shards, scan_shards
 from tests.inventory.stocks import create_stock, hold, read_stock
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
@@ -117,7 +117,7 @@ def test_a_shard_created_by_another_resize_is_read_again(monkeypatch):
     create_shard, created = store.create_shard, []
 
     def come_second(item):
-        if item["id"]["S"] == "t#1":  # the shards are created in threads, and this must happen in one of them
+        if item.id == "t#1":  # the shards are created in threads, and this must happen in one of them
             created.append(create_shard(item))
             store.resize_shard(created[0], 5)
         return create_shard(item)
@@ -161,5 +161,5 @@ def test_a_resize_of_many_shards_that_crashed_is_completed_by_the_next_one(threa
         if not crash.was_triggered:
             break
         for shard in scan_shards():
-            dynamo.client().delete_item(TableName=shard_table_name(), Key={"id": {"S": shard.id}})
+            dynamo.client().delete_item(TableName=ShardRow.name(), Key={"id": {"S": shard.id}})
     assert crashed > 5

@@ -7,7 +7,7 @@ from chalicelib.foundation import ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import MAX_HOLDS, Hold
-from chalicelib.inventory.store import extend_hold, scan_shards, shard_table_name
+from chalicelib.inventory.store import ShardRow, extend_hold, scan_shards
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
 from tests.simulation import capacity
 
@@ -38,12 +38,13 @@ def test_a_hold_that_does_not_exist_is_not_extended():
 def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
     """Under the longest stock id of a bootstrap file, with real hold ids, after a million writes."""
     stock_id = f"{'t' * 100}@{10**9}"
-    items = inventory.new_shard_items(stock_id, capacity=MAX_HOLDS, sold=0, shard_count=1, is_open=True)
     shard_id = f"{stock_id}#1249"
-    dynamo.batch_put(shard_table_name(), [items[0] | {"id": {"S": shard_id}, "version": {"N": "1234567"}}])
+    shard = store.new_shard(shard_id, capacity=MAX_HOLDS, sold=0, is_open=True)
+    shard.version = 1234567
+    shard.save()
     for _ in range(MAX_HOLDS):
         store.hold_in_shard(Hold(shard_id, f"{ids.new_id()}.{ids.nonce()}", 1), 1_999_999_999)
-    (item,) = dynamo.client().scan(TableName=shard_table_name())["Items"]
+    (item,) = dynamo.client().scan(TableName=ShardRow.name())["Items"]
     assert 3900 < capacity.item_size(item) <= 4096
 
 

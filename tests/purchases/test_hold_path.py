@@ -11,7 +11,6 @@ from tests.simulation.interception import Listener, intercept
 
 ROOT = Path(chalicelib.__file__).parent
 MIDDLEWARE = ["error_replies.reshape_errors", "cors.answer_preflights"]  # of every request, before its route
-CLIENT = {"dynamo_client", "request_signing", "wire_format"}  # the way from the call to DynamoDB
 TO_THE_HOLD = [
     "reservations.reserve",
     "hold_recovery.hold_for_buyer",
@@ -25,14 +24,13 @@ class HoldPath(Listener):
     """The functions of the product, as `module.function`, that are running when a hold is written."""
 
     def __init__(self):
-        self.functions, self.client_functions = [], []
+        self.functions = []
 
     def before(self, call):
         if call.tables[0].endswith("inventory"):
             frames = [(Path(frame.filename), frame.name) for frame in traceback.extract_stack()]
             own = [(path.stem, name) for path, name in frames if path.is_relative_to(ROOT)]
-            self.functions = [f"{module}.{name}" for module, name in own if module not in CLIENT]
-            self.client_functions = [f"{module}.{name}" for module, name in own if module in CLIENT]
+            self.functions = [f"{module}.{name}" for module, name in own]
 
 
 def order(api, shop):
@@ -59,4 +57,3 @@ def test_at_most_ten_functions_lead_from_a_route_to_the_write_of_a_hold(api, tim
     functions = ["routes.handle", *front, *TO_THE_HOLD]
     assert path.functions == [*MIDDLEWARE, *functions]
     assert len(functions) <= 10
-    assert path.client_functions == ["dynamo_client._make_api_call"]

@@ -9,9 +9,8 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import invalidate_figures
-from chalicelib.inventory.store import scan_shards, shard_table_name
+from chalicelib.inventory.store import new_shard, scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
@@ -39,7 +38,7 @@ class Shop:
         self.moment.return_to()
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard_items(f"{self.tier}#{n}", amount)]
-        dynamo.batch_put(shard_table_name(), [*items, *_shard_items(f"{self.side}#0", side)])
+        dynamo.batch_put([*items, *_shard_items(f"{self.side}#0", side)])
         invalidate_figures()
         self.warm_up()
 
@@ -97,8 +96,7 @@ def shop(api, time):
 
 
 def _shard_items(shard_id, amount):
-    (item,) = inventory.new_shard_items(shard_id.rpartition("#")[0], capacity=amount, sold=0, shard_count=1, is_open=True)
-    return [{**item, "id": {"S": shard_id}}]
+    return [new_shard(shard_id, capacity=amount, sold=0, is_open=True)]
 
 
 def statuses(run):

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shard_count
-from chalicelib.inventory.store import shard_table_name
+from chalicelib.inventory.store import new_shard
 from tests import builders, invariants
 from tests.simulation.limits import Limits, simulate
 
@@ -19,12 +19,10 @@ LIMITS = Limits(write_units=100)  # a tenth of the real limit, so that a tenth o
 def drop(api, shards, seconds):
     """Every buyer reserves two of 400 tickets, within so many seconds. Returns the report and the number of reservations."""
     event_id, tier_id = builders.create_shop(api, capacity=400)
-    items = inventory.new_shard_items(tier_id, capacity=400, sold=0, shard_count=shards, is_open=True)
+    items = inventory.new_shards(tier_id, capacity=400, sold=0, shard_count=shards, is_open=True)
     for number in range(shards, SHARDS):  # the rest of the tier's shards are empty here
-        items += [
-            {**inventory.new_shard_items(tier_id, capacity=0, sold=0, shard_count=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}
-        ]
-    dynamo.batch_put(shard_table_name(), items)
+        items.append(new_shard(f"{tier_id}#{number}", capacity=0, sold=0, is_open=True))
+    dynamo.batch_put(items)
     api.get(f"/events/{event_id}")
     statuses = []
 

@@ -16,6 +16,8 @@ from chalicelib.addons.reports import projection, store
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, parallel
+from chalicelib.purchases.store import CheckoutDetailsRow, PurchaseRow
+from chalicelib.tickets.store import TicketRow
 from tests import builders, engines
 from tests.client import Client
 from tests.simulation.limits import Limits, simulate
@@ -23,6 +25,7 @@ from tests.simulation.scheduler import current_actor
 
 SHARDS = {"purchases": 10, "payment-transactions": 4}
 BATCH, WINDOW_SECONDS = 500, 2.0  # as Lambda passes records to the projector (infra/event_sources.py)
+TABLES: dict[str, type[dynamo.Table]] = {table.feature: table for table in (PurchaseRow, TicketRow, CheckoutDetailsRow)}
 BUYER = "buyer-of-the-simulation"
 
 Record = tuple[float, dict[str, Any]]  # the virtual second of a change, and its record
@@ -97,7 +100,7 @@ def _records(api: Client, rate: int, count: int) -> tuple[str, dict[str, list[Re
     arns = local.stream_arns()
     changed = {name: local.stream_records(arns[dynamo.table_name(name)], "", 1_000_000) or [] for name in SHARDS}
     shards: dict[str, list[Record]] = {f"{name} {number}": [] for name in SHARDS for number in range(SHARDS[name])}
-    items = {name: json.dumps(_items(name, reserved)) for name in ("purchases", "tickets", "checkout-details")}
+    items = {name: json.dumps(_items(name, reserved)) for name in TABLES}
     templates = {name: [json.dumps(record) for record in records] for name, records in changed.items()}
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in items}
     for number in range(count):
@@ -112,7 +115,7 @@ def _records(api: Client, rate: int, count: int) -> tuple[str, dict[str, list[Re
             shard = shards[f"{name} {crc32(order_id.encode()) % SHARDS[name]}"]
             shard += [(number / rate + 3 * step / len(texts), copy(text)) for step, text in enumerate(texts)]
     for name, found in rows.items():
-        dynamo.batch_put(dynamo.table_name(name), found)
+        dynamo.batch_put(map(TABLES[name].from_raw_data, found))
     return event_id, {name: sorted(records, key=lambda record: record[0]) for name, records in shards.items()}
 
 

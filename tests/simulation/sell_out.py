@@ -13,7 +13,6 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NotEnoughTickets, default_shard_count
-from chalicelib.inventory.store import shard_table_name
 from tests.simulation.call_log import record_calls
 from tests.simulation.instances import simulated_fleet
 
@@ -45,8 +44,7 @@ def sell_out(
 ) -> SellOutReport:
     """Let `rate` buyers per second hold `quantity` tickets each, until the stock is used up and `late_buyers` more buyers have tried."""
     shards = shard_count or default_shard_count(capacity)
-    items = inventory.new_shard_items(STOCK_ID, capacity=capacity, sold=0, shard_count=shards, is_open=True)
-    dynamo.batch_put(shard_table_name(), items)
+    dynamo.batch_put(inventory.new_shards(STOCK_ID, capacity=capacity, sold=0, shard_count=shards, is_open=True))
     group = StockGroup("sale", {STOCK_ID: shards})
     outcomes: Counter[str] = Counter()
 

@@ -32,8 +32,8 @@ def row(purchase_id="p1", size=0):
 
 def test_a_log_has_the_operation_table_key_and_outcome_of_each_call():
     with record_calls("two puts") as log:
-        dynamo.put_if(row(), "attribute_not_exists(id)")
-        dynamo.put_if(row(), "attribute_not_exists(id)")
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
         purchases.load("p1")
     assert log.names == ["PutItem", "PutItem", "GetItem"]
     assert [entry.outcome for entry in log.entries] == ["done", "refused", "done"]
@@ -92,7 +92,7 @@ def transact(*items):
 
 
 def insert_existing():
-    assert dynamo.put_if(row(size=10), "attribute_not_exists(id)") is not None
+    assert dynamo.put_if(row(size=10), PurchaseRow.id.does_not_exist()) is not None
 
 
 def test_units_are_those_of_the_documentation():
@@ -141,8 +141,8 @@ def test_computed_units_are_those_that_an_engine_reports(threaded_store):
     with record_calls(measured=True) as log:
         row(size=1500).save()
         row("p2").save()
-        dynamo.update_if(PurchaseRow("p1"), {"version": 2}, "version = :before", before=1)
-        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), {"lines": None})])
+        dynamo.update_if(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
+        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.lines.remove()])])
         purchases.load("p1")
         purchases.load_many(["p1", "p2", "p3"])
     counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count BatchGetItem

@@ -1,8 +1,7 @@
-"""Each fault does what its name says, for boto3 and PynamoDB, and affects no other call."""
+"""Each fault does what its name says, and affects no other call."""
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
-from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
@@ -24,7 +23,7 @@ def stored_ids():
 
 def put_both(**conditions):
     rows = [PurchaseRow(purchase_id, state="held", version=1) for purchase_id in ("p1", "p2")]
-    dynamo.transact([dynamo.put(row, conditions.get(row.id, "")) for row in rows])
+    dynamo.transact([dynamo.put(row, conditions.get(row.id)) for row in rows])
 
 
 def test_a_crash_after_a_call_leaves_what_it_did_and_nothing_follows():
@@ -70,13 +69,13 @@ def test_a_fault_that_was_not_triggered_says_so():
         (faults.unreachable, "", ConnectTimeoutError),
     ],
 )
-def test_errors_are_those_of_the_sdk_for_both_libraries(error, code, kind, monkeypatch):
+def test_errors_are_those_of_the_sdk(error, code, kind, monkeypatch):
     monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)  # between the retries of a write that conflicts
     with faults.record_calls() as calls, faults.fail_from(1, error) as fault, pytest.raises(kind) as raised:
-        stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
+        stock.create_shard(stock.new_shard("t#0", capacity=1, sold=0, is_open=True))
     assert dynamo.error_code(raised.value) == code
     assert fault.call.attempts == 1, "no waiting for the SDK's repetitions"
-    with faults.fail_from(1, error), pytest.raises(PynamoDBException) as raised:
+    with faults.fail_from(1, error), pytest.raises(kind) as raised:
         stored_ids()
     assert dynamo.error_code(raised.value) == code
     assert dynamo.is_unavailable(raised.value)
@@ -109,7 +108,7 @@ def test_a_lost_answer_took_effect():
 
 def test_a_call_repeated_after_a_lost_answer_finds_its_own_effect():
     with faults.record_calls() as calls, faults.lose_answer(1, repeated=True):
-        existing = dynamo.put_if(PurchaseRow("p1", state="held", version=1), "attribute_not_exists(id)")
+        existing = dynamo.put_if(PurchaseRow("p1", state="held", version=1), PurchaseRow.id.does_not_exist())
     assert existing is not None
     assert calls.round_trips == 2
     assert calls.entries[0].outcome == "refused"
@@ -117,7 +116,7 @@ def test_a_call_repeated_after_a_lost_answer_finds_its_own_effect():
 
 def test_a_repeated_transaction_takes_effect_once_by_its_token():
     with faults.lose_answer(1, repeated=True):
-        put_both(p1="attribute_not_exists(id)")
+        put_both(p1=PurchaseRow.id.does_not_exist())
     assert stored_ids() == ["p1", "p2"]
 
 
@@ -125,7 +124,7 @@ def test_a_fault_can_be_for_an_operation_and_a_table():
     with faults.crash_before(1, operation="PutItem", table="inventory") as crash:
         put(1)
         stock.read_shards(["t#0"])
-        stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
+        stock.create_shard(stock.new_shard("t#0", capacity=1, sold=0, is_open=True))
     assert crash.call.tables == ["inventory"]
     assert stored_ids() == ["p1"]
     assert stock.read_shards(["t#0"]) == []

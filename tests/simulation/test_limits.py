@@ -87,11 +87,11 @@ def test_the_same_seed_is_the_same_report():
 
 
 def test_reads_are_counted_as_reads():
-    stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
+    stock.create_shard(stock.new_shard("t#0", capacity=1, sold=0, is_open=True))
     report = simulate({f"r{n}": (0.0, lambda: stock.read_shards(["t#0"])) for n in range(10)}, limits=Limits(read_units=5))
     assert report.throttles["inventory"] > 0
     (key, (read, write)) = next(iter(report.units.items()))
-    assert (key, read, write) == ((stock.shard_table_name(), "t#0"), 10, 0)
+    assert (key, read, write) == ((stock.ShardRow.name(), "t#0"), 10, 0)
 
 
 def test_queries_are_throttled_by_partition_key():

@@ -31,7 +31,7 @@ def increment_blindly():
 def increment():
     while True:
         before = version()
-        if dynamo.update_if(PurchaseRow("p"), {"version": before + 1}, "version = :before", before=before):
+        if dynamo.update_if(PurchaseRow("p"), [PurchaseRow.version.set(before + 1)], PurchaseRow.version == before):
             return
 
 

@@ -98,7 +98,8 @@ def test_a_room_that_the_previous_version_has_followed_opens(api, time, sale):
     tokens = join_many(api, event_id, 3)
     api.patch(f"/events/{draft}", json={"name": "Another draft"}, token=builders.admin_token())
     revision = catalog.load_current().head.revision
-    dynamo.update_if(store.WaitingRoomRow(f"room#{event_id}"), {"revision": revision}, "attribute_exists(id)", add={"version": 1})
+    row = store.WaitingRoomRow
+    assert dynamo.update_if(row(f"room#{event_id}"), [row.revision.set(revision), row.version.add(1)], row.id.exists())
     memory.forget_everything()
     time.advance(SECONDS_TO_OPENING)
     first, *_ = users_by_position(api, event_id, tokens)

@@ -40,13 +40,13 @@ class EventNoticeRow(dynamo.Table):
         "who wants messages about a turn, the address of a guest, and the push subscription of a browser", export="yes", erasure="deleted"
     )
 
-    class Meta:
-        table_name = None
-
     pk = UnicodeAttribute(hash_key=True)
     event_id = UnicodeAttribute(range_key=True)
     content = UnicodeAttribute()
     ttl = NumberAttribute(null=True)
+
+
+_ABSENT = EventNoticeRow.pk.does_not_exist()
 
 
 def find_notice(event_id: str) -> EventNotice | None:
@@ -69,9 +69,7 @@ def list_open_notices() -> list[EventNotice]:
 def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.has_ended else None)
-    if before is None:
-        return dynamo.put_if(row, "attribute_not_exists(pk)") is None
-    return dynamo.put_if(row, "content = :before", before=_text(before)) is None
+    return dynamo.put_if(row, _ABSENT if before is None else EventNoticeRow.content == _text(before)) is None
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
@@ -82,9 +80,8 @@ def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
 
 def find_turn_notices(user_ids: Iterable[str], event_id: str) -> dict[str, TurnNotice]:
     """Find what these users asked for at an event, by user, with strongly consistent reads."""
-    keys = [{"pk": {"S": _user_key(user_id)}, "event_id": {"S": event_id}} for user_id in dict.fromkeys(user_ids)]
-    rows = dynamo.batch_get(EventNoticeRow.name(), keys, consistent=True)
-    return {notice.user_id: notice for notice in map(_turn_notice, map(EventNoticeRow.from_raw_data, rows))}
+    rows = EventNoticeRow.find_all(((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids)), consistent=True)
+    return {notice.user_id: notice for notice in map(_turn_notice, rows)}
 
 
 def list_turn_notices(user_id: str) -> list[TurnNotice]:
@@ -98,7 +95,7 @@ def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
 
 def replace_turn_notice(before: TurnNotice, after: TurnNotice, ttl: int) -> None:
     """Write a turn notice in place of `before`, unless the user has changed it in the meantime."""
-    dynamo.put_if(_turn_notice_row(after, ttl), "content = :before", before=msgspec.json.encode(before).decode())
+    dynamo.put_if(_turn_notice_row(after, ttl), EventNoticeRow.content == msgspec.json.encode(before).decode())
 
 
 def delete_turn_notice(user_id: str, event_id: str) -> None:
@@ -108,7 +105,7 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
 def put_room(event_id: str, room: int, ttl: int) -> None:
     """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have."""
     row = EventNoticeRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
-    dynamo.put_if(row, "attribute_not_exists(pk) OR content <= :room", room=row.content)
+    dynamo.put_if(row, _ABSENT | (EventNoticeRow.content <= row.content))
 
 
 def list_rooms() -> list[tuple[str, int]]:
@@ -151,7 +148,7 @@ def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
 
 def take_push(key: str) -> bool:
     """Take a notification out of the queue of push messages. Returns False if another run has taken it."""
-    return dynamo.delete_if(EventNoticeRow(_PUSHES, key), "attribute_exists(pk)")
+    return dynamo.delete_if(EventNoticeRow(_PUSHES, key), EventNoticeRow.pk.exists())
 
 
 def _user_key(user_id: str) -> str:

@@ -8,7 +8,7 @@ The deliveries of an endpoint have LANES keys, in the table and in the index, be
 first lane has the key under which the previous version wrote all deliveries of an endpoint, so this version finds them too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 from zlib import crc32
@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, QueuedDelivery, SendAttempt
@@ -32,9 +33,6 @@ class EndpointRow(dynamo.Table):
     contents = "The webhook endpoints of promoters, with their secrets."
     personal_data = dynamo.PersonalData("addresses of a promoter's software", export="yes", erasure="deleted")
 
-    class Meta:
-        table_name = None
-
     promoter_id = UnicodeAttribute(hash_key=True)
     id = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
@@ -42,7 +40,7 @@ class EndpointRow(dynamo.Table):
     content = UnicodeAttribute()
 
 
-class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):
     class Meta:
         index_name = "due"
         projection = KeysOnlyProjection()
@@ -61,9 +59,6 @@ class DeliveryRow(dynamo.Table):
     contents = "Webhooks of promoters: sent and due."
     personal_data = dynamo.PersonalData("what was sent to promoters about orders", export="no", erasure="expires after 30 days")
     has_stream = True
-
-    class Meta:
-        table_name = None
 
     endpoint_id = UnicodeAttribute(hash_key=True)
     id = UnicodeAttribute(range_key=True)
@@ -98,24 +93,25 @@ def scan_endpoints() -> Iterator[Endpoint]:
 
 def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
     """Return the item that creates an endpoint. The transaction fails if the id exists."""
-    return dynamo.put(_endpoint_row(endpoint), "attribute_not_exists(id)")
+    return dynamo.put(_endpoint_row(endpoint), EndpointRow.id.does_not_exist())
 
 
 def replace_endpoint_item(before: Endpoint, after: Endpoint) -> dynamo.TransactItem:
     """Return the item that replaces an endpoint. The transaction fails if the endpoint has changed since it was read."""
-    return dynamo.put(_endpoint_row(after), "version = :before", before=before.version)
+    return dynamo.put(_endpoint_row(after), EndpointRow.version == before.version)
 
 
 def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
     """Return the item that deletes an endpoint in any version. The transaction fails if the endpoint no longer exists."""
-    return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), "attribute_exists(id)")
+    return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), EndpointRow.id.exists())
 
 
 def set_failing(endpoint: Endpoint, since: int | None) -> None:
     """Record when an endpoint began to fail, unless a time is already recorded. None clears the time, because the endpoint works again."""
     row = EndpointRow(endpoint.promoter_id, endpoint.id)
-    condition = "attribute_exists(id)" + (" AND attribute_not_exists(failing_since)" if since is not None else "")
-    dynamo.update_if(row, {"failing_since": since}, condition)
+    exists = EndpointRow.id.exists()
+    condition = exists if since is None else exists & EndpointRow.failing_since.does_not_exist()
+    dynamo.update_if(row, EndpointRow.assign({"failing_since": since}), condition)
 
 
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
@@ -132,7 +128,7 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
         next_attempt_at=now,
         ttl=now + KEPT_SECONDS,
     )
-    return dynamo.put_if(row, "attribute_not_exists(id)") is None
+    return dynamo.put_if(row, DeliveryRow.id.does_not_exist()) is None
 
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
@@ -170,53 +166,47 @@ def list_due(endpoint_id: str, lane: int, now: int, limit: int) -> list[tuple[in
 
 def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery | None:
     """Claim a due delivery for an attempt until `until`. Returns None if the delivery is not due or another run has claimed it."""
-    changes = {"next_attempt_at": until, "claimed_until": until}
-    item = _update_due(endpoint_id, delivery_id, changes, now, add={"attempts_made": 1})
-    return None if item is None else _delivery(DeliveryRow.from_raw_data(item))
+    changes = [DeliveryRow.next_attempt_at.set(until), DeliveryRow.claimed_until.set(until), DeliveryRow.attempts_made.add(1)]
+    row = _update_due(endpoint_id, delivery_id, changes, now)
+    return None if row is None else _delivery(row)
 
 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
     """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery in the meantime."""
-    return dynamo.update_if(
-        DeliveryRow(_lane_key(claimed.endpoint_id, claimed.lane), claimed.id),
-        {
-            "state": state,
-            "attempts": msgspec.json.encode(attempts).decode(),
-            "next_attempt_at": next_attempt_at,
-            "claimed_until": None,
-        },
-        "attempts_made = :made",
-        made=claimed.attempts_made,
-    )
+    row = DeliveryRow(_lane_key(claimed.endpoint_id, claimed.lane), claimed.id)
+    content = msgspec.json.encode(attempts).decode()
+    changes = DeliveryRow.assign({"state": state, "attempts": content, "next_attempt_at": next_attempt_at, "claimed_until": None})
+    return dynamo.update_if(row, changes, DeliveryRow.attempts_made == claimed.attempts_made)
 
 
 def give_up(endpoint_id: str, delivery_id: str, now: int) -> bool:
     """Mark a due delivery as failed without an attempt. Returns False if the delivery is not due."""
-    changes = {"state": "failed", "next_attempt_at": None, "claimed_until": None}
+    changes = [DeliveryRow.state.set("failed"), DeliveryRow.next_attempt_at.remove(), DeliveryRow.claimed_until.remove()]
     return _update_due(endpoint_id, delivery_id, changes, now) is not None
 
 
-def _update_due(endpoint_id: str, delivery_id: str, changes: dict[str, Any], now: int, **more: Any) -> dict[str, Any] | None:
-    """Change a due delivery. Returns the item in wire format, or None if the delivery is not due."""
+def _update_due(endpoint_id: str, delivery_id: str, changes: Sequence[Action], now: int) -> DeliveryRow | None:
+    """Change a due delivery. Returns its new row, or None if the delivery is not due."""
     for key in _possible_keys(endpoint_id, delivery_id):
-        held, item = dynamo.update_if_returning(DeliveryRow(key, delivery_id), changes, "next_attempt_at <= :now", now=now, **more)
-        if item:
-            return item if held else None
+        was_due, row = dynamo.update_if_returning(DeliveryRow(key, delivery_id), changes, DeliveryRow.next_attempt_at <= now)
+        if row is not None:
+            return row if was_due else None
     return None
 
 
 def queue_again(delivery: Delivery, now: int) -> Delivery | None:
     """Make a delivery due now, with a full round of attempts. Returns None if an attempt is in progress or has changed the delivery."""
-    changes = {
-        "state": "pending",
-        "next_attempt_at": now,
-        "claimed_until": None,
-        "round_start": delivery.attempts_made,
-        "ttl": now + KEPT_SECONDS,
-    }
-    condition = "attempts_made = :made AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)"
+    changes = [
+        DeliveryRow.state.set("pending"),
+        DeliveryRow.next_attempt_at.set(now),
+        DeliveryRow.claimed_until.remove(),
+        DeliveryRow.round_start.set(delivery.attempts_made),
+        DeliveryRow.rounds.add(1),
+        DeliveryRow.ttl.set(now + KEPT_SECONDS),
+    ]
+    is_unclaimed = DeliveryRow.claimed_until.does_not_exist() | (DeliveryRow.claimed_until <= now)
     row = DeliveryRow(_lane_key(delivery.endpoint_id, delivery.lane), delivery.id)
-    if not dynamo.update_if(row, changes, condition, add={"rounds": 1}, made=delivery.attempts_made, now=now):
+    if not dynamo.update_if(row, changes, (DeliveryRow.attempts_made == delivery.attempts_made) & is_unclaimed):
         return None
     return replace(delivery, state="pending", next_attempt_at=now, claimed_until=None, round_start=delivery.attempts_made)
 
@@ -225,8 +215,8 @@ def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None)
     """Return the delivery that a change record (in wire format) queues, or None if it queues no delivery."""
     if after is None or (before is not None and before["rounds"] == after["rounds"]):
         return None
-    endpoint_id, _, _ = after["endpoint_id"]["S"].partition("#")
-    return QueuedDelivery(after["promoter_id"]["S"], endpoint_id, after["id"]["S"])
+    row = DeliveryRow.from_raw_data(after)
+    return QueuedDelivery(row.promoter_id, row.endpoint_id.partition("#")[0], row.id)
 
 
 def _endpoint_row(endpoint: Endpoint) -> EndpointRow:

@@ -28,12 +28,13 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.operand import Path
 
 from chalicelib.addons.reports.figures import DAY, TOTALS, Figures, total
 from chalicelib.dynamodb import dynamo
@@ -54,8 +55,6 @@ MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
 PAGE_ROWS = 1280  # of all lanes of a list: 1,000 rows plus a margin, so that one call for each lane is enough
 
-_KEY_ATTRIBUTES = frozenset(["lane", "key"])
-
 
 class ReportRow(dynamo.Table):
     """One row of any kind; each kind uses some of the attributes. `figures`, `sale` and `terms` are JSON."""
@@ -67,9 +66,6 @@ class ReportRow(dynamo.Table):
         export="as account, orders and tickets",
         erasure="names and addresses are deleted; ids stay",
     )
-
-    class Meta:
-        table_name = None
 
     lane = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
@@ -83,6 +79,36 @@ class ReportRow(dynamo.Table):
     terms = UnicodeAttribute(null=True)
     current = NumberAttribute(null=True)
     building = NumberAttribute(null=True)
+
+
+_ABSENT = ReportRow.lane.does_not_exist()
+
+
+class FigureRow(dynamo.Table):
+    """A row of figures. Each of the `numbers` is an attribute of the item."""
+
+    feature = "reports"
+
+    lane = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    numbers: dict[str, int]
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        row = super().from_raw_data(data)
+        row.numbers = {name: int(value["N"]) for name, value in data.items() if name not in cls.get_attributes()}
+        return row
+
+    @property
+    def part(self) -> str:
+        return self.key.rpartition("#")[0]
+
+
+class _Figure(Path):
+    """The attribute of a figure. Its name may contain anything, such as a bracket, which has a meaning in other paths of PynamoDB."""
+
+    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:  # noqa: ARG002
+        return placeholder_names.setdefault(self.path[0], f"#{len(placeholder_names)}")
 
 
 class Generations(Struct, frozen=True):
@@ -159,28 +185,22 @@ def start_generations() -> Generations:
     row = ReportRow.find("state", "generation")
     if row is not None:
         return _generations(row)
-    is_empty = not dynamo.client().scan(TableName=ReportRow.name(), Limit=1, ConsistentRead=True)["Items"]
-    dynamo.put_if(ReportRow("state", "generation", current=FIRST_WIDE if is_empty else 1), "attribute_not_exists(lane)")
+    is_empty = next(ReportRow.scan(limit=1, consistent_read=True), None) is None
+    dynamo.put_if(ReportRow("state", "generation", current=FIRST_WIDE if is_empty else 1), _ABSENT)
     return load_generations()
 
 
 def save_generations(before: Generations, after: Generations) -> bool:
     """Write the generations. Returns False and writes nothing if they have changed since they were read."""
     row = ReportRow("state", "generation", current=after.current, building=after.building)
-    if before == Generations():
-        return (
-            dynamo.put_if(row, "attribute_not_exists(lane) OR (current = :current AND attribute_not_exists(building))", current=1) is None
-        )
-    if before.building is None:
-        return dynamo.put_if(row, "current = :current AND attribute_not_exists(building)", current=before.current) is None
-    condition = "current = :current AND building = :building"
-    return dynamo.put_if(row, condition, current=before.current, building=before.building) is None
+    building = ReportRow.building.does_not_exist() if before.building is None else ReportRow.building == before.building
+    is_unchanged = (ReportRow.current == before.current) & building
+    return dynamo.put_if(row, _ABSENT | is_unchanged if before == Generations() else is_unchanged) is None
 
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
     """Load the counted states of these purchases and tickets, by key, with one strongly consistent read per 100 keys."""
-    wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, "keyed", key), key)) for key in keys]
-    rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
+    rows = ReportRow.find_all(((_lane(generation, event_id, "keyed", key), key) for key in keys), consistent=True)
     return {row.key: _counted(event_id, row) for row in rows}
 
 
@@ -195,10 +215,10 @@ def count_item(generation: int, after: CountedState, before: CountedState | None
         forgotten=True if after.is_forgotten else None,
     )
     if before is None:
-        return dynamo.put(row, "attribute_not_exists(lane)")
+        return dynamo.put(row, _ABSENT)
     # If another run has counted this item in the meantime, its figures must not be added a second time.
-    presence = "attribute_exists" if before.is_forgotten else "attribute_not_exists"
-    return dynamo.put(row, f"position = :position AND {presence}(forgotten)", position=before.position)
+    presence = ReportRow.forgotten.exists() if before.is_forgotten else ReportRow.forgotten.does_not_exist()
+    return dynamo.put(row, (ReportRow.position == before.position) & presence)
 
 
 def order_item(generation: int, event_id: str, order: OrderEntry, order_list: OrderList = "order") -> dynamo.TransactItem:
@@ -210,20 +230,18 @@ def order_item(generation: int, event_id: str, order: OrderEntry, order_list: Or
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
     """Return the item that lists a sale. With `is_new`, the transaction fails if the sale is already listed."""
     row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
-    return dynamo.put(row, "attribute_not_exists(lane)" if is_new else "")
+    return dynamo.put(row, _ABSENT if is_new else None)
 
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
     """Return the sales that are already listed, as (order id, kind, reference). The reads are strongly consistent."""
-    keys = [_wire_key(ReportRow(*_sale_key(generation, event_id, sale))) for sale in sales]
-    found = [_sale(ReportRow.from_raw_data(item)) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True)]
-    return {(sale.order_id, sale.kind, sale.reference) for sale in found}
+    rows = ReportRow.find_all((_sale_key(generation, event_id, sale) for sale in sales), consistent=True)
+    return {(sale.order_id, sale.kind, sale.reference) for sale in map(_sale, rows)}
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
     """Load the search terms of the indexed orders among these, with one strongly consistent read per 100 orders."""
-    keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
-    rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
+    rows = ReportRow.find_all((_index_key(generation, event_id, order_id) for order_id in order_ids), consistent=True)
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
 
 
@@ -254,13 +272,13 @@ def _index_items(generation: int, event_id: str, order_id: str, before: Terms, a
         chunk = changed[start : start + MAX_TERMS_WRITTEN]
         remaining = {term: names for term, names in known.items() if term not in chunk}
         wanted = remaining | {term: after[term] for term in chunk if term in after}
-        index = _index_row(generation, event_id, order_id)
+        index = ReportRow(*_index_key(generation, event_id, order_id))
         if wanted:
             index.terms = _json(wanted)
         # The index must not have changed since it was read, because a concurrent run may have read newer names.
-        condition, operands = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
+        is_unchanged = ReportRow.terms == _json(known) if known else _ABSENT
         write = dynamo.put if wanted else dynamo.delete
-        items = [write(index, condition, **operands)]
+        items = [write(index, is_unchanged)]
         for term in chunk:
             row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
             items.append(dynamo.put(row) if term in after else dynamo.delete(row))
@@ -296,7 +314,13 @@ def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.
     for part, numbers in added.items():
         for name, value in numbers.items():
             by_row[part, f"{name[:2]}-" if part.startswith(DAY) else ""][name] = value
-    return [_add_item(_figures_row(generation, event_id, part, number, hour), numbers) for (part, hour), numbers in by_row.items()]
+    return [
+        dynamo.update(
+            FigureRow(*_figures_key(generation, event_id, part, number, hour)),
+            [_Figure([name]).add(value) for name, value in numbers.items()],
+        )
+        for (part, hour), numbers in by_row.items()
+    ]
 
 
 def commit(items: Sequence[dynamo.TransactItem]) -> None:
@@ -319,52 +343,33 @@ def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
 
 def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
     """Load these parts of an event's figures. Reads an item of each part and lane, in one round trip for 100 items."""
-    items = _read_parts(generation, event_id, parts)
-    return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in items])
+    return total([{row.part: row.numbers} for row in _read_parts(generation, event_id, parts)])
 
 
 def load_names(generation: int, event_id: str, part: str) -> set[str]:
     """Load the names of all figures of a part, including figures that are 0 now. Reads an item of each lane in one round trip."""
-    return {name for item in _read_parts(generation, event_id, [part]) for name in _numbers(item)}
+    return {name for row in _read_parts(generation, event_id, [part]) for name in row.numbers}
 
 
-def _read_parts(generation: int, event_id: str, parts: Iterable[str]) -> list[dict[str, Any]]:
+def _read_parts(generation: int, event_id: str, parts: Iterable[str]) -> list[FigureRow]:
     lanes = range(_lane_count(generation, "figures"))
-    keys = [_wire_key(_figures_row(generation, event_id, part, number)) for part in parts for number in lanes]
-    return dynamo.batch_get(ReportRow.name(), keys)
+    return FigureRow.find_all(_figures_key(generation, event_id, part, number) for part in parts for number in lanes)
 
 
 def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
     """Load the totals of events, by event id and name. Reads an item of each event and lane, 100 items at once, in parallel."""
     lanes = range(_lane_count(generation, "figures"))
-    keys = [_wire_key(_figures_row(generation, event_id, TOTALS, number)) for event_id in event_ids for number in lanes]
+    keys = [_figures_key(generation, event_id, TOTALS, number) for event_id in event_ids for number in lanes]
     pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
-    found = parallel.call_each(lambda page: dynamo.batch_get(ReportRow.name(), page), pages)
-    return total([{item["lane"]["S"].split("#")[1]: _numbers(item)} for items in found for item in items])
+    found = parallel.call_each(FigureRow.find_all, pages)
+    return total([{row.lane.split("#")[1]: row.numbers} for rows in found for row in rows])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
     """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part. Queries all lanes in parallel."""
-
-    def read_lane(lane: str) -> list[Figures]:
-        pages = (
-            dynamo.client()
-            .get_paginator("query")
-            .paginate(
-                TableName=ReportRow.name(),
-                KeyConditionExpression="#lane = :lane AND #key BETWEEN :first AND :last",
-                ExpressionAttributeNames={"#lane": "lane", "#key": "key"},
-                ExpressionAttributeValues={
-                    ":lane": {"S": lane},
-                    ":first": {"S": f"{DAY}{first_day}#"},
-                    ":last": {"S": f"{DAY}{last_day}#~"},
-                },
-            )
-        )
-        return [{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]]
-
-    lanes = parallel.call_each(read_lane, _lanes(generation, event_id, "figures"))
-    return total([figures for found in lanes for figures in found])
+    days = FigureRow.key.between(f"{DAY}{first_day}#", f"{DAY}{last_day}#~")
+    lanes = parallel.call_each(lambda lane: list(FigureRow.query(lane, days)), _lanes(generation, event_id, "figures"))
+    return total([{row.part: row.numbers} for rows in lanes for row in rows])
 
 
 def query_orders(generation: int, event_id: str, before: str | None, order_list: OrderList = "order") -> Iterator[OrderEntry]:
@@ -401,7 +406,7 @@ def delete_other_generations(kept: int) -> int:
     others = (row for row in ReportRow.scan(consistent_read=True) if row.lane.partition("#")[0] not in ("state", str(kept)))
     deleted = 0
     while batch := list(islice(others, dynamo.MAX_BATCH_WRITE)):
-        dynamo.batch_delete(ReportRow.name(), map(_wire_key, batch))
+        dynamo.batch_delete(batch)
         deleted += len(batch)
     return deleted
 
@@ -426,17 +431,17 @@ def _sale_key(generation: int, event_id: str, sale: Sale) -> tuple[str, str]:
     ), f"{listed}#{sale_position(sale.at)}#{sale.order_id}#{sale.kind}#{sale.reference}"
 
 
-def _index_row(generation: int, event_id: str, order_id: str) -> ReportRow:
-    return ReportRow(_lane(generation, event_id, "keyed", order_id), f"index#{order_id}")
+def _index_key(generation: int, event_id: str, order_id: str) -> tuple[str, str]:
+    return _lane(generation, event_id, "keyed", order_id), f"index#{order_id}"
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _figures_row(generation: int, event_id: str, part: str, number: int, hour: str = "") -> ReportRow:
+def _figures_key(generation: int, event_id: str, part: str, number: int, hour: str = "") -> tuple[str, str]:
     """Return the key of a part of an event's figures in a lane. `hour` is empty, or for a day the hour in two digits and a hyphen."""
-    return ReportRow(_lane_name(generation, event_id, "figures", number), f"{part}#{hour}{number}")
+    return _lane_name(generation, event_id, "figures", number), f"{part}#{hour}{number}"
 
 
 def _lane_count(generation: int, kind: Kind) -> int:
@@ -457,28 +462,6 @@ def _lane_name(generation: int, event_id: str, kind: Kind, number: int) -> str:
     if generation >= FIRST_WIDE:
         return f"{generation}#{event_id}#{kind}{number}"
     return f"{generation}#{event_id}#{'figures' if kind == 'figures' else number}"
-
-
-def _wire_key(row: ReportRow) -> dict[str, Any]:
-    return {"lane": {"S": row.lane}, "key": {"S": row.key}}
-
-
-def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem:
-    """Return the item that adds to attributes that the model does not declare. A missing attribute counts as 0."""
-    ordered = list(enumerate(numbers.items()))
-    return {
-        "Update": {
-            "TableName": ReportRow.name(),
-            "Key": _wire_key(row),
-            "UpdateExpression": "ADD " + ", ".join(f"#n{place} :n{place}" for place, _ in ordered),
-            "ExpressionAttributeNames": {f"#n{place}": name for place, (name, _) in ordered},
-            "ExpressionAttributeValues": {f":n{place}": {"N": str(number)} for place, (_, number) in ordered},
-        }
-    }
-
-
-def _numbers(item: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(typed["N"]) for name, typed in item.items() if name not in _KEY_ATTRIBUTES}
 
 
 def _generations(row: ReportRow) -> Generations:

@@ -43,9 +43,6 @@ class WaitlistRow(dynamo.Table):
     contents = "Entries of the waitlist by user, and waiting entries and offers by event."
     personal_data = dynamo.PersonalData("what somebody waits for", export="yes", erasure="deleted")
 
-    class Meta:
-        table_name = None
-
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     content = UnicodeAttribute(null=True)
@@ -66,6 +63,7 @@ class WaitlistRow(dynamo.Table):
     ttl = NumberAttribute(null=True)
 
 
+_EXISTS, _ABSENT = WaitlistRow.pk.exists(), WaitlistRow.pk.does_not_exist()
 _censuses: Memory[str, tuple[int, Census | None]] = Memory()  # by event id, each with the time at which it was read
 
 
@@ -77,17 +75,16 @@ def find_entry(user_id: str, event_id: str) -> Entry | None:
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line | None]:
     """Find the user's latest entry and the line of the event, if any, with one strongly consistent read."""
-    keys = [{"pk": {"S": pk}, "sk": {"S": event_id}} for pk in (_user_key(user_id), _LINES)]
-    rows = {row.pk: row for row in map(WaitlistRow.from_raw_data, dynamo.batch_get(WaitlistRow.name(), keys, consistent=True))}
+    rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)], consistent=True)}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
     return _entry(entry) if entry is not None else None, _line(line) if line is not None else None
 
 
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
-    keys = [{"pk": {"S": pk}, "sk": {"S": entry_id}} for pk in {_part_key(entry_id, parts) for parts in (PARTS, WRITTEN_PARTS)}]
-    found = dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)
-    return _place(WaitlistRow.from_raw_data(found[0])) if found else None
+    keys = {(_part_key(entry_id, parts), entry_id) for parts in (PARTS, WRITTEN_PARTS)}
+    found = WaitlistRow.find_all(keys, consistent=True)
+    return _place(found[0]) if found else None
 
 
 def list_user_entries(user_id: str) -> list[Entry]:
@@ -156,9 +153,8 @@ def find_line(event_id: str) -> Line | None:
 
 def find_lines(event_ids: Iterable[str]) -> list[Line]:
     """Return the lines of these events, with strongly consistent reads of up to 100 lines. Events without a line are left out."""
-    keys = [{"pk": {"S": _LINES}, "sk": {"S": event_id}} for event_id in event_ids]
-    found = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
-    return sorted((_line(row) for row in found), key=lambda line: line.event_id)
+    found = WaitlistRow.find_all(((_LINES, event_id) for event_id in event_ids), consistent=True)
+    return sorted(map(_line, found), key=lambda line: line.event_id)
 
 
 def reopen_lines(events: Mapping[str, int]) -> None:
@@ -166,9 +162,8 @@ def reopen_lines(events: Mapping[str, int]) -> None:
 
     A census outlives its line. Takes one round trip per 100 events, and one for each line.
     """
-    keys = [{"pk": {"S": f"census#{event_id}"}, "sk": {"S": event_id}} for event_id in events]
-    for item in dynamo.batch_get(WaitlistRow.name(), keys) if keys else []:
-        open_line(item["sk"]["S"], events[item["sk"]["S"]])
+    for row in WaitlistRow.find_all((f"census#{event_id}", event_id) for event_id in events):
+        open_line(row.sk, events[row.sk])
 
 
 def scan_entries() -> Iterator[Entry]:
@@ -181,8 +176,8 @@ def open_line(event_id: str, ttl: int) -> None:
 
     Lines of earlier versions have no census until an allocator counts them, so nobody sees a position that ignores people ahead.
     """
-    if dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)") is None:
-        dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), "attribute_not_exists(pk)")
+    if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT) is None:
+        dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), _ABSENT)
 
 
 def delete_line(line: Line) -> None:
@@ -192,14 +187,13 @@ def delete_line(line: Line) -> None:
 
 def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
     """Record stocks whose returned tickets are for the line."""
-    dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", add={"stock_ids": set(stock_ids), "namings": 1})
+    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.stock_ids.add(set(stock_ids)), WaitlistRow.namings.add(1)], _EXISTS)
 
 
 def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
     """Remove stocks from a line. Returns False and writes nothing if stocks were added since the line was read."""
-    condition = "namings = :seen" if line.namings else "attribute_exists(pk) AND attribute_not_exists(namings)"
-    operands = {"seen": line.namings} if line.namings else {}
-    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
+    condition = WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
+    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), [WaitlistRow.stock_ids.delete(set(stock_ids))], condition)
 
 
 def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
@@ -207,31 +201,31 @@ def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = 
 
     A run that follows a change counts nobody, so it does not delay the line's next scheduled run.
     """
-    free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
-    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS, **({} if is_following else {"last_run_at": now})}
-    return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, free, now=now)
+    is_free = _EXISTS & (WaitlistRow.leased_by.does_not_exist() | (WaitlistRow.leased_until <= now))
+    changes = [WaitlistRow.leased_by.set(allocator), WaitlistRow.leased_until.set(now + LEASE_SECONDS)]
+    if not is_following:
+        changes.append(WaitlistRow.last_run_at.set(now))
+    return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, is_free)
 
 
 def end_lease(event_id: str, allocator: str) -> None:
     """End the lease of this allocator. Does nothing if another allocator holds the lease."""
-    dynamo.update_if(
-        WaitlistRow(_LINES, event_id), {"leased_by": None, "leased_until": None}, "leased_by = :allocator", allocator=allocator
-    )
+    changes = [WaitlistRow.leased_by.remove(), WaitlistRow.leased_until.remove()]
+    dynamo.update_if(WaitlistRow(_LINES, event_id), changes, WaitlistRow.leased_by == allocator)
 
 
 def count_arrival(entry: Entry) -> Entry:
     """Count a new entry among the people who have ever joined its line. Returns the entry with its numbers."""
     part = crc32(entry.id.encode()) % PARTS
     row = WaitlistRow(f"arrivals#{entry.event_id}#{part}", entry.event_id)
-    dynamo.update_if(row, {"ttl": entry.ttl}, "", add={"people": 1, "tickets": entry.quantity})
+    dynamo.update_if(row, [WaitlistRow.ttl.set(entry.ttl), WaitlistRow.people.add(1), WaitlistRow.tickets.add(entry.quantity)])
     people, tickets = read_arrivals(entry.event_id)
     return replace(entry, people_to=people, tickets_to=tickets, parts=WRITTEN_PARTS)
 
 
 def read_arrivals(event_id: str) -> tuple[int, int]:
     """Return how many people have ever joined the line of an event, and for how many tickets, with a strongly consistent read."""
-    keys = [{"pk": {"S": f"arrivals#{event_id}#{part}"}, "sk": {"S": event_id}} for part in range(PARTS)]
-    rows = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
+    rows = WaitlistRow.find_all(((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS)), consistent=True)
     return sum(int(row.people) for row in rows), sum(int(row.tickets) for row in rows)
 
 
@@ -257,9 +251,9 @@ def save_census(event_id: str, census: Census, now: int, ttl: int) -> None:
 
 def create_entry(entry: Entry, before: Entry | None) -> bool:
     """Write a new entry in place of the user's ended entry. Returns False if the user has joined in the meantime."""
-    condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
+    condition = _ABSENT if before is None else WaitlistRow.entry_id == before.id
     try:
-        dynamo.transact([dynamo.put(_entry_row(entry), condition, **operands), dynamo.put(_place_row(entry))])
+        dynamo.transact([dynamo.put(_entry_row(entry), condition), dynamo.put(_place_row(entry))])
     except dynamo.TransactionCanceled:
         return False
     return True
@@ -269,15 +263,15 @@ def prolong_entry(entry: Entry, ttl: int) -> None:
     """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
     after = replace(entry, ttl=ttl)
     place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
-    changes = {"content": msgspec.json.encode(after).decode(), "ttl": ttl}
+    changes = [WaitlistRow.content.set(msgspec.json.encode(after).decode()), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
-        dynamo.transact([_change_item(entry, after), dynamo.update(place, changes, "attribute_exists(pk)")])
+        dynamo.transact([_change_item(entry, after), dynamo.update(place, changes, _EXISTS)])
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
     """Keep the numbers of people who have ever joined the line of an event until `ttl`."""
     for part in range(PARTS):
-        dynamo.update_if(WaitlistRow(f"arrivals#{event_id}#{part}", event_id), {"ttl": ttl}, "attribute_exists(pk)")
+        dynamo.update_if(WaitlistRow(f"arrivals#{event_id}#{part}", event_id), [WaitlistRow.ttl.set(ttl)], _EXISTS)
 
 
 def end_waiting(entry: Entry, now: int) -> Entry | None:
@@ -303,16 +297,16 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     ]
     if allocator is not None:
         line = WaitlistRow(_LINES, entry.event_id)
-        items.append(dynamo.update(line, {"leased_by": allocator}, "leased_by = :allocator", allocator=allocator))
+        items.append(dynamo.update(line, [WaitlistRow.leased_by.set(allocator)], WaitlistRow.leased_by == allocator))
     return items
 
 
 def end_offer(before: Entry, after: Entry) -> None:
     """Record the outcome of an offer unless it is already recorded. If the user's data was erased, only delete the offer."""
     offer = _offer_row(before)
-    counted = dynamo.update(WaitlistRow(_LINES, before.event_id), {}, add={after.state: 1})
+    counted = dynamo.update(WaitlistRow(_LINES, before.event_id), [getattr(WaitlistRow, after.state).add(1)])
     try:
-        dynamo.transact([dynamo.delete(offer, "attribute_exists(pk)"), _change_item(before, after), counted])
+        dynamo.transact([dynamo.delete(offer, _EXISTS), _change_item(before, after), counted])
     except dynamo.TransactionCanceled as cancelled:
         if not cancelled.failed(0):
             offer.delete()
@@ -320,7 +314,8 @@ def end_offer(before: Entry, after: Entry) -> None:
 
 def note_passed(entry: Entry, now: int) -> None:
     """Record when a waiting entry was first passed over."""
-    dynamo.update_if(WaitlistRow(_part_key(entry.id, entry.parts), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
+    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
+    dynamo.update_if(place, [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
 
 
 def delete_entries(entries: Iterable[Entry]) -> None:
@@ -332,7 +327,7 @@ def delete_entries(entries: Iterable[Entry]) -> None:
 
 def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
     """Return the item that writes an entry. The transaction fails if the entry has changed state since it was read."""
-    return dynamo.put(_entry_row(after), "entry_id = :id AND state = :state", id=before.id, state=before.state)
+    return dynamo.put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state))
 
 
 def _entry_row(entry: Entry) -> WaitlistRow:

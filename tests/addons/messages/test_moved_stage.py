@@ -24,8 +24,7 @@ def follow_new_tables(post):
 
 def forget_notifications():
     """Delete the outbox, as DynamoDB does after 90 days."""
-    for item in dynamo.client().scan(TableName=NotificationRow.name())["Items"]:
-        dynamo.client().delete_item(TableName=NotificationRow.name(), Key={"id": item["id"]})
+    dynamo.batch_delete(NotificationRow.scan())
 
 
 @pytest.mark.not_on_moto

@@ -259,7 +259,7 @@ def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):
 def test_the_transfer_of_an_old_ticket_is_announced_in_english(post, api, time):
     shop = builders.create_shop(api)
     order_id = buy(api, shop, headers=SPANISH)
-    dynamo.update_if(TicketRow(f"{order_id}-1"), {"language": None}, "attribute_exists(id)")
+    dynamo.update_if(TicketRow(f"{order_id}-1"), [TicketRow.language.remove()], TicketRow.id.exists())
     offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
     assert api.post(f"/transfers/{offer.json['token']}/accept", user="bob", headers=SPANISH).status == 201
     post.deliver()

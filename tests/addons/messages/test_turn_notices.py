@@ -206,7 +206,7 @@ def test_a_run_reads_the_due_places_only(post, api, time):
     opening = time.now + SECONDS_TO_OPENING
     join(api, event_id, "first")
     counter = WaitingRoomRow(f"counter#{event_id}#1#0")
-    dynamo.update_if(counter, {}, "attribute_exists(id)", add={"arrivals": 99_999})
+    dynamo.update_if(counter, [WaitingRoomRow.arrivals.add(99_999)], WaitingRoomRow.id.exists())
     tokens = join_and_ask(api, event_id, 10)
     time.set(opening + 1)
     post.send()  # makes the draw

@@ -1,7 +1,6 @@
 """The projector, driven by the streams of the local store, and a recount of what it keeps."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,10 +36,9 @@ def change_records() -> list[dict[str, Any]]:
 def kept_figures(generation: int = store.FIRST_WIDE) -> dict[str, Figures]:
     """Event id -> all figures that the projector keeps."""
     kept: dict[str, list[Figures]] = {}
-    for row in _figure_items(generation):
-        event_id = row["lane"]["S"].split("#")[1]
-        numbers = {name: int(value["N"]) for name, value in row.items() if name not in ("lane", "key")}
-        kept.setdefault(event_id, []).append({row["key"]["S"].rpartition("#")[0]: numbers})
+    for lane in _lanes(generation):
+        if "#figures" in lane:
+            kept.setdefault(lane.split("#")[1], []).extend({row.part: row.numbers} for row in store.FigureRow.query(lane))
     return {event_id: total(parts) for event_id, parts in kept.items()}
 
 
@@ -107,14 +105,5 @@ def event_ids(api, poller, time):
     return [event["id"] for event in api.get("/admin/events", token=builders.admin_token()).json]
 
 
-def _items() -> Iterator[dict[str, Any]]:
-    for page in dynamo.client().get_paginator("scan").paginate(TableName=store.ReportRow.name()):
-        yield from page["Items"]
-
-
-def _figure_items(generation: int) -> list[dict[str, Any]]:
-    return [item for item in _items() if item["lane"]["S"].startswith(f"{generation}#") and "#figures" in item["lane"]["S"]]
-
-
 def _lanes(generation: int) -> set[str]:
-    return {item["lane"]["S"] for item in _items() if item["lane"]["S"].startswith(f"{generation}#")}
+    return {row.lane for row in store.ReportRow.scan() if row.lane.startswith(f"{generation}#")}

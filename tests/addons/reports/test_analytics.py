@@ -132,13 +132,13 @@ def test_admissions_are_shown_by_gate_until_undone(api, event_id, poller, time, 
         return [(gate["gate"], gate["people_admitted"]) for gate in analytics(api, event_id).json["gates"]]
 
     assert gates() == []
-    admit(1, gate="North #2")
+    admit(1, gate="North #2 [B.1]")
     admit(2)
-    last = admit(1, gate="North #2")
-    assert gates() == [(None, 2), ("North #2", 2)]
+    last = admit(1, gate="North #2 [B.1]")
+    assert gates() == [(None, 2), ("North #2 [B.1]", 2)]
     undone = {"checkin_id": last, "reason": "wrong person"}
     assert api.post(f"/tickets/{order_id}-3/undo", json=undone, token=builders.admin_token()).status == 200
-    assert gates() == [(None, 2), ("North #2", 1)]
+    assert gates() == [(None, 2), ("North #2 [B.1]", 1)]
     monkeypatch.setattr(module, "MAX_GATES", 1)
     assert gates() == [(None, 2)]
     check_reports()

@@ -4,6 +4,7 @@ import csv
 import re
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import pytest
 
@@ -37,8 +38,9 @@ def event_id(threaded_store, api: Client, time) -> str:
 
 
 def _write(items: Iterable[dynamo.TransactItem]) -> None:
-    puts = [item["Put"] for item in items]
-    dynamo.batch_put(puts[0]["TableName"], (put["Item"] for put in puts))
+    remaining = iter(items)
+    while part := list(islice(remaining, dynamo.MAX_TRANSACT_ITEMS)):
+        dynamo.transact(part)
 
 
 def _order(event_id: str, tier_id: str, number: int) -> Purchase:

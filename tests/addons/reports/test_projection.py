@@ -5,14 +5,16 @@ from collections import defaultdict
 from itertools import islice
 
 import pytest
+from pynamodb.expressions.operand import Path
 
 import app
 from chalicelib.addons.reports import projection
 from chalicelib.addons.reports import store as reports
-from chalicelib.addons.reports.store import ReportRow
+from chalicelib.addons.reports.store import FigureRow, ReportRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.purchases import queries
+from chalicelib.purchases.store import PurchaseRow
 from chalicelib.tickets.store import scan_tickets
 from tests import builders
 from tests.addons.reports.conftest import change_records, check_reports, kept_figures, recounted_figures
@@ -255,7 +257,7 @@ def test_a_purchase_that_the_store_forgets_stays_counted(api, poller, time):
     before = kept_figures()
     assert before == recounted_figures()
     time.advance(40 * 86_400)
-    dynamo.client().delete_item(TableName=dynamo.table_name("purchases"), Key={"id": {"S": next(iter(queries.scan_purchases())).id}})
+    PurchaseRow(next(iter(queries.scan_purchases())).id).delete()
     poller.drain()
     assert list(queries.scan_purchases()) == []
     assert kept_figures() == before
@@ -305,13 +307,6 @@ def test_a_day_of_five_hundred_tiers_fits(threaded_store):
 
 
 def test_figures_of_a_day_in_one_item_as_earlier_versions_wrote_them_are_added(store):
-    old = ReportRow("1#fest#figures", "day#2026-06-01#0")
-    update = {"UpdateExpression": "ADD #n :n", "ExpressionAttributeNames": {"#n": "13#tier#floor#sold"}}
-    dynamo.client().update_item(
-        TableName=ReportRow.name(),
-        Key={"lane": {"S": old.lane}, "key": {"S": old.key}},
-        ExpressionAttributeValues={":n": {"N": "2"}},
-        **update,
-    )
+    dynamo.update_if(FigureRow("1#fest#figures", "day#2026-06-01#0"), [Path("13#tier#floor#sold").add(2)])
     reports.commit(reports.figure_items(1, "fest", {"day#2026-06-01": {"13#tier#floor#sold": 3}}))
     assert reports.load_days(1, "fest", "2026-06-01", "2026-06-01") == {"day#2026-06-01": {"13#tier#floor#sold": 5}}

@@ -4,9 +4,9 @@ import pytest
 
 import app
 from chalicelib.addons.reports import projection, store
-from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.purchases import queries
+from chalicelib.purchases.store import PurchaseRow
 from infra import rebuild_reports
 from tests import builders
 from tests.addons.reports.conftest import change_records, check_reports, kept_figures, recounted_figures
@@ -111,7 +111,7 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     reservation_id = builders.reserve(api, "ada", event_id, tier_id).json["id"]
     time.advance(600)
     builders.run_sweep()
-    dynamo.client().delete_item(TableName=dynamo.table_name("purchases"), Key={"id": {"S": reservation_id}})
+    PurchaseRow(reservation_id).delete()
     poller.drain()
     before = kept_figures()
     assert before[event_id]["totals"]["expired"] == 1

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.addons.waitlist import store
 from chalicelib.addons.waitlist.model import Census, Entry, Position
-from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids
 from chalicelib.foundation.memory import forget_everything
 from tests import builders, invariants
@@ -65,8 +65,7 @@ def long_line(api, time):
     assert lines.join(api, "first", event_id).status == 201
     fields = {"event_id": event_id, "tier_ids": [tier_id], "quantity": 1, "joined_at": time.now, "ttl": time.now + 10**7, "parts": 4}
     entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"w{number}", **fields) for number in range(1500)]
-    rows = [row for one in entries for row in (store._entry_row(one), store._place_row(one))]
-    dynamo.batch_put(store.WaitlistRow.name(), map(wire_format.serialize_row, rows))
+    dynamo.batch_put(row for one in entries for row in (store._entry_row(one), store._place_row(one)))
     lines.run_allocator()
     time.advance(60)
     return event_id, tier_id
@@ -118,7 +117,7 @@ def test_a_run_without_tickets_reads_only_the_end_of_a_line_that_was_just_counte
 def test_entries_of_the_previous_version_keep_their_places(api, time):
     """Their line has two parts and no census, and their entries have no numbers."""
     event_id, tier_id, orders = lines.sold_out_shop(api, time)
-    dynamo.put_if(store.WaitlistRow(store._LINES, event_id), "attribute_not_exists(pk)")
+    store.WaitlistRow(store._LINES, event_id).save()
     for user in ("old-0", "old-1", "old-2"):
         fields = {"tier_ids": [tier_id], "quantity": 1, "joined_at": time.now, "ttl": time.now + 10**7}
         store.create_entry(Entry(id=f"{event_id}.{ids.new_id()}", user_id=user, event_id=event_id, **fields), None)
