@@ -49,14 +49,15 @@ def _find_by_address(item: Item) -> None:
     email = msgspec.json.decode(row.details, type=CheckoutDetails).email if row.details else None
     if email and row.email_key is None:
         # An erasure in between empties the details.
-        dynamo.update_if(row, {"email_key": email_key(email)}, "details = :details", details=row.details)
+        dynamo.update_if(row, [CheckoutDetailsRow.email_key.set(email_key(email))], CheckoutDetailsRow.details == row.details)
 
 
 def _note_when_due(item: Item) -> None:
     """Give an email of an earlier version the time from which it counts as late."""
     row = NotificationRow.from_raw_data(item)
     if row.due_at is None:
-        dynamo.update_if(row, {"due_at": int(row.created_at)}, "attribute_exists(id) AND attribute_not_exists(due_at)")
+        unset = NotificationRow.id.exists() & NotificationRow.due_at.does_not_exist()
+        dynamo.update_if(row, [NotificationRow.due_at.set(int(row.created_at))], unset)
 
 
 MIGRATIONS = (
