@@ -29,7 +29,7 @@ def order_id(api, time) -> str:
 
 
 def change_ticket(order_id, **changes):
-    dynamo.update_if(TicketRow(f"{order_id}-1"), changes, "attribute_exists(id)")
+    dynamo.update_if(TicketRow(f"{order_id}-1"), TicketRow.assign(changes), TicketRow.id.exists())
 
 
 def repeat_code(order_id):
@@ -57,12 +57,12 @@ def raise_max_uses(_):
     """Raise the maximum in the promo code only, not in the stock of its uses."""
     [promo_code] = promotions.scan_codes()
     content = PromoCodeRow.find(promo_code.event_id, "SAVE").content.replace('"max_total_uses":5', '"max_total_uses":6')
-    dynamo.update_if(PromoCodeRow(promo_code.event_id, "SAVE"), {"content": content}, "attribute_exists(event_id)")
+    dynamo.update_if(PromoCodeRow(promo_code.event_id, "SAVE"), [PromoCodeRow.content.set(content)], PromoCodeRow.event_id.exists())
 
 
 def forget_use(_):
     [promo_code] = promotions.scan_codes()
-    dynamo.update_if(BuyerRow("ada", promo_code.event_id), {"promo_uses": None}, "attribute_exists(user_id)")
+    dynamo.update_if(BuyerRow("ada", promo_code.event_id), [BuyerRow.promo_uses.remove()], BuyerRow.user_id.exists())
 
 
 BROKEN = {

@@ -101,10 +101,3 @@ def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches, monkeypatch)
     everything = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in keys), consistent=True)
     whole = (len(items) * size <= 16 * MEGABYTE, len(items) + len(left), {item["id"]["S"] for item in everything} == set(keys))
     assert_matches(whole, (True, 44, True))
-
-
-def test_functions_of_dynamo_split_batches(db, assert_matches):
-    keys = list(db.more_keys(230))
-    dynamo.batch_put(db.things, (wire_item({"id": key}) for key in keys))
-    items = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in [*keys, f"{db.id}-none"]), consistent=True)
-    assert_matches(sorted(item["id"]["S"] for item in items), keys)

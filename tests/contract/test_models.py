@@ -129,3 +129,9 @@ def test_a_scan(db, assert_matches):
         Line(key, "1", n=1).save()
     ids = [line.id for line in Line.scan(consistent_read=True) if line.id.startswith(db.id)]
     assert_matches(sorted(ids), list(db.more_keys(3)))
+
+
+def test_batches_of_any_size(db, assert_matches):
+    keys = list(db.more_keys(230))
+    dynamo.batch_put(map(Thing, keys))
+    assert_matches(sorted(row.id for row in Thing.find_all([*keys, f"{db.id}-none"], consistent=True)), keys)

@@ -28,7 +28,8 @@ def orders(api):
     bought = [reply.json["order"]["id"] for reply in replies]
     assert found() == sorted(bought)
     for order in bought:
-        assert dynamo.update_if(purchases.CheckoutDetailsRow(order), {"email_key": None}, "attribute_exists(id)")
+        row = purchases.CheckoutDetailsRow
+        assert dynamo.update_if(row(order), [row.email_key.remove()], row.id.exists())
     assert found() == []
     return sorted(bought)
 

@@ -13,7 +13,7 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.store import new_shard, scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.simulation.faults import without_condition
+from tests.simulation.faults import without_lower_bound
 from tests.simulation.interleavings import explore, run_seeds
 from tests.simulation.moments import Moment
 
@@ -307,7 +307,7 @@ def test_without_the_condition_a_seed_finds_an_oversale(shop):
         run = play({ADA: lambda: shop.reserve(ADA), BOB: lambda: shop.reserve(BOB)})
         shop.check(run)
 
-    with without_condition("available >= :quantity"), pytest.raises(AssertionError, match="something is negative") as failed:
+    with without_lower_bound("available"), pytest.raises(AssertionError, match="something is negative") as failed:
         run_seeds(SEEDS, scenario, until=lambda: False)
     assert "to replay it: replay(scenario" in failed.value.__notes__[-1]
 

@@ -10,6 +10,7 @@
 Calls are counted from 1 over all threads. Inside `process(...)`, a fault counts and affects only the calls of that process.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -37,7 +38,7 @@ __all__ = [
     "throttled",
     "timeout",
     "unreachable",
-    "without_condition",
+    "without_lower_bound",
 ]
 
 Error = Callable[[StoreCall], Exception]
@@ -219,12 +220,17 @@ def _raise(error: Error) -> Callable[[StoreCall], None]:
 
 
 @contextmanager
-def without_condition(clause: str) -> Iterator[None]:
-    """Remove one clause from the conditions of updates. A test of the clause must fail in this block, or it proves nothing."""
+def without_lower_bound(attribute: str) -> Iterator[None]:
+    """Make updates ignore the lower bound that their conditions set for an attribute.
+
+    A test of the bound must fail in this block, or it proves nothing.
+    """
 
     def remove(params: dict[str, Any], **_: Any) -> None:
-        if "ConditionExpression" in params:
-            params["ConditionExpression"] = params["ConditionExpression"].replace(f"{clause} AND ", "")
+        for placeholder, name in params.get("ExpressionAttributeNames", {}).items():
+            if name == attribute and "ConditionExpression" in params:
+                bound, always = rf"{placeholder} >= :\d+", rf"(\g<0> OR attribute_exists({placeholder}))"
+                params["ConditionExpression"] = re.sub(bound, always, params["ConditionExpression"])
 
     events = dynamo.client().meta.events
     events.register("provide-client-params.dynamodb.UpdateItem", remove)

@@ -55,7 +55,7 @@ def test_one_of_two_acceptances_gets_the_ticket(giver):
 
 
 def test_without_the_condition_both_would_get_it(giver, monkeypatch):
-    monkeypatch.setattr(store, "_transfer_condition", lambda ticket: ("attribute_exists(id)", {}))
+    monkeypatch.setattr(store, "_can_transfer", lambda ticket: store.TicketRow.id.exists())
     with pytest.raises(AssertionError):
         explore(two_receivers(giver))
 
