@@ -1,0 +1,307 @@
+"""The journal: makes an engine durable in a folder.
+
+Every change is on disk before an answer that rests on it leaves. No thread of its own writes: the first thread that waits writes and
+synchronises all entries that have come, while the others wait for it (group commit). When the journal has grown large, another thread
+writes the whole state as a snapshot, and the journal up to it is deleted; calls continue meanwhile.
+"""
+
+import gc
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import IO, NamedTuple, Self
+
+import msgspec
+
+from devtools.dynamodb_engine.engine import Engine, Record, Waiter
+from devtools.dynamodb_engine.journal_files import (
+    Frame,
+    FrameFile,
+    Header,
+    HighWaterMark,
+    Position,
+    StoreDamaged,
+    StoreFailed,
+    decode_entries,
+    decode_header,
+    encode,
+    lock_folder,
+    read_frames,
+    sync_folder,
+)
+
+MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal; compaction begins when the journal is larger than this and than the snapshot
+_RECORDS_PER_FRAME = 500  # of a snapshot
+_SYNC_BYTES = 1024 * 1024  # of a snapshot, so that the disk is never busy for long when the journal needs it
+
+_log = logging.getLogger(__name__)
+
+
+class _Recovered(NamedTuple):
+    snapshot: int  # its generation; 0: there is none
+    snapshot_bytes: int
+    journal_bytes: int
+    last_entry: int
+    end: Position
+
+
+def open_journal(folder: Path, engine: Engine) -> "Journal":
+    """Fill the empty engine from the folder, which is made if it is missing, and make its changes durable from now on.
+
+    Raises StoreInUse, StoreDamaged or StoreTooNew; the files are then unchanged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock_file = lock_folder(folder)
+    try:
+        if not _generations(folder, "journal"):
+            _create_files(folder)
+        return Journal(folder, engine, lock_file, _recover(folder, engine))
+    except BaseException:
+        lock_file.close()
+        raise
+
+
+class Journal:
+    """`open_journal` makes it. `last` is the number of the last entry, `durable` of the last one that is on disk.
+
+    `hold_back` may be set to a function that a waiter calls with the number of the entry that it waits for. If it returns True, the waiter
+    returns at once, and the caller holds its answer back until `durable` reaches that number; it calls `flush` for it.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, lock_file: IO[str], recovered: _Recovered) -> None:
+        self._folder, self._engine, self._lock_file = folder, engine, lock_file
+        self.durable = self.last = recovered.last_entry
+        self.hold_back: Callable[[int], bool] | None = None
+        self.failure: str | None = None  # why it cannot go on, and what to do
+        self._pending: deque[bytes] = deque()
+        self._flush_lock = threading.Lock()
+        self._compaction_lock = threading.Lock()
+        self._compaction: threading.Thread | None = None
+        self._file = FrameFile.reopen(_path(folder, "journal", recovered.end.generation), recovered.end)
+        self._mark = HighWaterMark(folder / "high-water-mark")
+        self._mark.write(recovered.end)
+        self._size = recovered.journal_bytes
+        self._compaction_bytes = max(MIN_COMPACTION_BYTES, recovered.snapshot_bytes)
+        self._delete_before(recovered.snapshot)
+        engine.commit = self.append
+
+    def append(self, records: list[Record]) -> Waiter:
+        """Append an entry; the caller holds the engine's lock. The waiter returns when it is on disk, and raises StoreFailed."""
+        if self.failure is None:
+            self._pending.append(encode(records))
+        self.last += 1
+        return partial(self.wait, self.last)
+
+    def wait(self, number: int) -> None:
+        """Return when the entry with this number and all before it are on disk, or will be before the caller answers."""
+        if self.durable < number and (self.hold_back is None or not self.hold_back(number)):
+            self.flush(number)
+
+    def flush(self, number: int | None = None) -> None:
+        """Write all entries that have come, unless the one with this number is on disk by then. Raises StoreFailed."""
+        with self._flush_lock:
+            if number is None or self.durable < number:
+                self._write_pending()
+
+    def raise_failure(self) -> None:
+        if self.failure is not None:
+            raise StoreFailed(self.failure)
+
+    def compact(self) -> None:
+        """Write the whole state as a snapshot, and delete the journal up to it. Other calls go on meanwhile."""
+        with self._compaction_lock:
+            with self._flush_lock:
+                self._write_pending()
+                self._start_file()
+            last_entry, records = self._engine.dump(lambda: self.last)
+            generation = self._file.end.generation
+            path = _path(self._folder, "snapshot", generation)
+            snapshot = FrameFile(path, Header("snapshot", generation, last_entry))
+            try:
+                self._write_snapshot(snapshot, records)
+                self.flush(last_entry)  # a snapshot must not be ahead of the journal
+                snapshot.publish()
+            except BaseException:
+                snapshot.discard()
+                raise
+            snapshot.close()
+            self._compaction_bytes = max(MIN_COMPACTION_BYTES, snapshot.end.offset)
+            sync_folder(self._folder)
+            self._delete_before(generation)
+
+    def close(self) -> None:
+        with suppress(StoreFailed):
+            self.flush()
+        if self._compaction is not None:
+            self._compaction.join()
+        with self._flush_lock:
+            self.failure = self.failure or "The store is closed."
+            self._file.close()
+            self._mark.close()
+        self._lock_file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fail(self, failure: BaseException) -> None:
+        self.failure = f"The store cannot write its journal: {failure}. Free some disk space, then start again."
+
+    def _write_pending(self) -> None:
+        self.raise_failure()
+        if not self._pending:
+            return
+        start = self._file.end.offset
+        try:
+            group = [self._pending.popleft() for _ in range(len(self._pending))]
+            self._file.add(_encoded_array(group))
+            self._file.sync()
+        except BaseException as failure:  # never tried again: nobody knows what is on disk
+            self._fail(failure)
+            if not isinstance(failure, OSError):
+                raise
+            self.raise_failure()
+        self._mark.write(self._file.end)
+        self.durable += len(group)
+        self._size += self._file.end.offset - start
+        if self._size > self._compaction_bytes and (self._compaction is None or not self._compaction.is_alive()):
+            self._compaction = threading.Thread(target=self._try_to_compact, name="journal-compaction", daemon=True)
+            self._compaction.start()
+
+    def _start_file(self) -> None:
+        """Continue in a new file. If it cannot be made, the present one remains."""
+        end = self._file.end
+        new_file = _new_journal(self._folder, end.generation + 1, self.durable, end)
+        try:
+            sync_folder(self._folder)
+        except BaseException as failure:
+            self._fail(failure)
+            raise
+        self._file.close()
+        self._file = new_file
+        self._size = 0
+
+    def _try_to_compact(self) -> None:
+        try:
+            self.compact()
+        except (StoreFailed, OSError) as fault:
+            self._compaction_bytes = 2 * self._size
+            _log.warning("no snapshot could be written, so the journal keeps growing: %s", fault)
+
+    def _write_snapshot(self, snapshot: FrameFile, records: list[Record]) -> None:
+        synced = 0
+        for first in range(0, len(records), _RECORDS_PER_FRAME):
+            snapshot.add(encode([records[first : first + _RECORDS_PER_FRAME]]))
+            if snapshot.end.offset - synced > _SYNC_BYTES:
+                snapshot.sync()
+                synced = snapshot.end.offset
+        snapshot.add(encode([]))
+
+    def _delete_before(self, generation: int) -> None:
+        for kind in ("journal", "snapshot"):
+            for old in _generations(self._folder, kind):
+                if old < generation:
+                    _path(self._folder, kind, old).unlink()
+
+
+def _path(folder: Path, kind: str, generation: int) -> Path:
+    return folder / f"{kind}-{generation:08}"
+
+
+def _generations(folder: Path, kind: str) -> list[int]:
+    return sorted(int(path.name.partition("-")[2]) for path in folder.glob(f"{kind}-????????"))
+
+
+def _new_journal(folder: Path, generation: int, last_entry: int, previous: Position) -> FrameFile:
+    file = FrameFile(_path(folder, "journal", generation), Header("journal", generation, last_entry, previous))
+    try:
+        file.publish()
+    except BaseException:
+        file.discard()
+        raise
+    return file
+
+
+def _create_files(folder: Path) -> None:
+    """Make an empty store. The mark comes first: after a crash in here there is the mark of an empty journal, and no journal."""
+    mark, nothing = folder / "high-water-mark", Position(0, 0, b"")
+    if not mark.exists():
+        HighWaterMark.create(mark, nothing)
+    elif HighWaterMark.read(mark)[:2] != nothing[:2]:
+        raise StoreDamaged(f"The journal in {folder} is missing.")
+    _new_journal(folder, 1, 0, nothing).close()
+    sync_folder(folder)
+
+
+def _recover(folder: Path, engine: Engine) -> _Recovered:
+    """Fill the engine from the files, and prove that they are complete and undamaged."""
+    mark = HighWaterMark.read(folder / "high-water-mark")
+    gc_was_enabled = gc.isenabled()
+    gc.disable()  # it would visit every item again and again
+    try:
+        return _load(folder, mark, engine)
+    finally:
+        if gc_was_enabled:
+            gc.enable()
+
+
+def _load(folder: Path, mark: Position, engine: Engine) -> _Recovered:
+    snapshot = max(_generations(folder, "snapshot"), default=0)
+    first = snapshot or 1
+    journals = [generation for generation in _generations(folder, "journal") if generation >= first]
+    last = max(mark.generation, first, *journals)
+    if missing := sorted(set(range(first, last + 1)) - set(journals)):
+        raise StoreDamaged(f"{_path(folder, 'journal', missing[0])} is missing.")
+    snapshot_bytes, snapshot_entry = _load_snapshot(_path(folder, "snapshot", snapshot), snapshot, engine) if snapshot else (0, 0)
+    number, end, size, reaches_mark = 0, Position(0, 0, b""), 0, mark.generation < first
+    for generation in journals:
+        path, previous = _path(folder, "journal", generation), end
+        for frame in read_frames(path, "journal", generation, mark if generation == last else None):
+            if end is previous:
+                header = decode_header(frame.content)
+                number = number if generation > first else header.last_entry
+                if generation > first and header.previous != previous:
+                    raise StoreDamaged(f"{_path(folder, 'journal', generation - 1)} ends at byte {previous.offset}: its end is lost.")
+            else:
+                number += _apply(engine, frame, max(0, snapshot_entry - number), path)
+            end = frame.end
+            reaches_mark = reaches_mark or end == mark
+        size += end.offset
+    if not reaches_mark or number < snapshot_entry:
+        raise StoreDamaged(f"{path} ends at byte {end.offset}, but more was acknowledged: its end is lost.")
+    return _Recovered(snapshot, snapshot_bytes, size, number, end)
+
+
+def _load_snapshot(path: Path, generation: int, engine: Engine) -> tuple[int, int]:
+    """Fill the engine from a snapshot; returns the bytes that were read, and the last entry that it contains."""
+    frames = read_frames(path, "snapshot", generation)
+    header, end = next(frames)
+    count = 1
+    for frame in frames:
+        count, end = _apply(engine, frame, 0, path), frame.end
+    if count:  # the last frame has no entries
+        raise StoreDamaged(f"{path} ends at byte {end.offset}: its end is lost.")
+    return end.offset, decode_header(header).last_entry
+
+
+def _apply(engine: Engine, frame: Frame, skipped: int, path: Path) -> int:
+    """Apply the entries of a frame but the first ones; returns the number of its entries."""
+    try:
+        entries = decode_entries(frame.content)
+        engine.apply(chain.from_iterable(entries[skipped:]))
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as fault:
+        reason = f"{type(fault).__name__}: {fault}"
+        raise StoreDamaged(f"{path} has entries before byte {frame.end.offset} that cannot be applied ({reason}).") from fault
+    return len(entries)
+
+
+def _encoded_array(encoded: list[bytes]) -> bytes:
+    """A MessagePack array of elements that are already encoded."""
+    return b"\xdd" + len(encoded).to_bytes(4, "big") + b"".join(encoded)
