@@ -79,7 +79,8 @@ class Journal:
         self.hold_back: Callable[[int], bool] | None = None
         self.failure: str | None = None  # why it cannot go on, and what to do
         self._pending: deque[bytes] = deque()
-        self._flush_lock = threading.Lock()
+        self._turn = threading.Condition(threading.Lock())
+        self._is_writing = False
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
         self._file = FrameFile.reopen(_path(folder, "journal", recovered.end.generation), recovered.end)
@@ -103,10 +104,13 @@ class Journal:
             self.flush(number)
 
     def flush(self, number: int | None = None) -> None:
-        """Write all entries that have come, unless the one with this number is on disk by then. Raises StoreFailed."""
-        with self._flush_lock:
-            if number is None or self.durable < number:
+        """Return when all entries that have come are on disk, or the one with this number. Raises StoreFailed."""
+        number = self.last if number is None else number
+        while self._begin_writing(number):
+            try:
                 self._write_pending()
+            finally:
+                self._end_writing()
 
     def raise_failure(self) -> None:
         if self.failure is not None:
@@ -115,9 +119,12 @@ class Journal:
     def compact(self) -> None:
         """Write the whole state as a snapshot, and delete the journal up to it. Other calls go on meanwhile."""
         with self._compaction_lock:
-            with self._flush_lock:
+            self._begin_writing()
+            try:
                 self._write_pending()
                 self._start_file()
+            finally:
+                self._end_writing()
             last_entry, records = self._engine.dump(lambda: self.last)
             generation = self._file.end.generation
             path = _path(self._folder, "snapshot", generation)
@@ -139,10 +146,11 @@ class Journal:
             self.flush()
         if self._compaction is not None:
             self._compaction.join()
-        with self._flush_lock:
+        with self._turn:
+            self._turn.wait_for(lambda: not self._is_writing)
             self.failure = self.failure or "The store is closed."
-            self._file.close()
-            self._mark.close()
+        self._file.close()
+        self._mark.close()
         self._lock_file.close()
 
     def __enter__(self) -> Self:
@@ -151,11 +159,26 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _begin_writing(self, number: int | None = None) -> bool:
+        """Wait until no other thread writes, or the entry with this number is on disk; then return False."""
+        with self._turn:
+            while number is None or self.durable < number:
+                self.raise_failure()
+                if not self._is_writing:
+                    self._is_writing = True
+                    return True
+                self._turn.wait()
+        return False
+
+    def _end_writing(self) -> None:
+        with self._turn:
+            self._is_writing = False
+            self._turn.notify_all()
+
     def _fail(self, failure: BaseException) -> None:
         self.failure = f"The store cannot write its journal: {failure}. Free some disk space, then start again."
 
     def _write_pending(self) -> None:
-        self.raise_failure()
         if not self._pending:
             return
         start = self._file.end.offset
