@@ -1,0 +1,369 @@
+"""The syntax of expressions: tokens, trees, document paths, and the names and values that a request gives them."""
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import msgspec
+
+from devtools.dynamodb_engine.values import ApiError, Item, Value, check_value, invalid
+
+Names = dict[str, str]
+Values = dict[str, Value]
+Part = str | int
+Path = tuple[Part, ...]  # of attribute names, `#references` and indexes of lists
+Node = tuple[Any, ...]
+Test = Callable[[Item, Names, Values], bool]
+Operand = Callable[[Item, Names, Values], Value | None]
+Check = Callable[[Names, Values], None]
+
+_MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN = 4096, 300, 32, 100
+_TOKEN = re.compile(r"\s*(?:([#:]?[A-Za-z0-9_]+)|(<=|>=|<>|[=<>()\[\],.+-])|(\S))", re.ASCII)
+COMPARATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_PREDICATES = {"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}
+_UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
+_OPERAND_COUNTS = _PREDICATES | _UPDATE_FUNCTIONS | {"size": 1}
+TYPE_NAMES = {
+    "S": "STRING",
+    "N": "NUMBER",
+    "B": "BINARY",
+    "SS": "STRING_SET",
+    "NS": "NUMBER_SET",
+    "BS": "BINARY_SET",
+    "L": "LIST",
+    "M": "MAP",
+}
+VALUE_TYPES = frozenset((*TYPE_NAMES, "BOOL", "NULL"))
+_RESERVED_WORDS = """
+ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE ARRAY AS ASC ASCII ASENSITIVE ASSERTION
+ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION AUTHORIZE AUTO AVG BACK BACKUP BASE BATCH BEFORE BEGIN BETWEEN BIGINT BINARY
+BIT BLOB BLOCK BOOLEAN BOTH BREADTH BUCKET BULK BY BYTE CALL CALLED CALLING CAPACITY CASCADE CASCADED CASE CAST CATALOG CHAR CHARACTER
+CHECK CLASS CLOB CLOSE CLUSTER CLUSTERED CLUSTERING CLUSTERS COALESCE COLLATE COLLATION COLLECTION COLUMN COLUMNS COMBINE COMMENT COMMIT
+COMPACT COMPILE COMPRESS CONDITION CONFLICT CONNECT CONNECTION CONSISTENCY CONSISTENT CONSTRAINT CONSTRAINTS CONSTRUCTOR CONSUMED
+CONTINUE CONVERT COPY CORRESPONDING COUNT COUNTER CREATE CROSS CUBE CURRENT CURSOR CYCLE DATA DATABASE DATE DATETIME DAY DEALLOCATE DEC
+DECIMAL DECLARE DEFAULT DEFERRABLE DEFERRED DEFINE DEFINED DEFINITION DELETE DELIMITED DEPTH DEREF DESC DESCRIBE DESCRIPTOR DETACH
+DETERMINISTIC DIAGNOSTICS DIRECTORIES DISABLE DISCONNECT DISTINCT DISTRIBUTE DO DOMAIN DOUBLE DROP DUMP DURATION DYNAMIC EACH ELEMENT
+ELSE ELSEIF EMPTY ENABLE END EQUAL EQUALS ERROR ESCAPE ESCAPED EVAL EVALUATE EXCEEDED EXCEPT EXCEPTION EXCEPTIONS EXCLUSIVE EXEC EXECUTE
+EXISTS EXIT EXPLAIN EXPLODE EXPORT EXPRESSION EXTENDED EXTERNAL EXTRACT FAIL FALSE FAMILY FETCH FIELDS FILE FILTER FILTERING FINAL
+FINISH FIRST FIXED FLATTERN FLOAT FOR FORCE FOREIGN FORMAT FORWARD FOUND FREE FROM FULL FUNCTION FUNCTIONS GENERAL GENERATE GET GLOB
+GLOBAL GO GOTO GRANT GREATER GROUP GROUPING HANDLER HASH HAVE HAVING HEAP HIDDEN HOLD HOUR IDENTIFIED IDENTITY IF IGNORE IMMEDIATE
+IMPORT IN INCLUDING INCLUSIVE INCREMENT INCREMENTAL INDEX INDEXED INDEXES INDICATOR INFINITE INITIALLY INLINE INNER INNTER INOUT INPUT
+INSENSITIVE INSERT INSTEAD INT INTEGER INTERSECT INTERVAL INTO INVALIDATE IS ISOLATION ITEM ITEMS ITERATE JOIN KEY KEYS LAG LANGUAGE
+LARGE LAST LATERAL LEAD LEADING LEAVE LEFT LENGTH LESS LEVEL LIKE LIMIT LIMITED LINES LIST LOAD LOCAL LOCALTIME LOCALTIMESTAMP LOCATION
+LOCATOR LOCK LOCKS LOG LOGED LONG LOOP LOWER MAP MATCH MATERIALIZED MAX MAXLEN MEMBER MERGE METHOD METRICS MIN MINUS MINUTE MISSING MOD
+MODE MODIFIES MODIFY MODULE MONTH MULTI MULTISET NAME NAMES NATIONAL NATURAL NCHAR NCLOB NEW NEXT NO NONE NOT NULL NULLIF NUMBER NUMERIC
+OBJECT OF OFFLINE OFFSET OLD ON ONLINE ONLY OPAQUE OPEN OPERATOR OPTION OR ORDER ORDINALITY OTHER OTHERS OUT OUTER OUTPUT OVER OVERLAPS
+OVERRIDE OWNER PAD PARALLEL PARAMETER PARAMETERS PARTIAL PARTITION PARTITIONED PARTITIONS PATH PERCENT PERCENTILE PERMISSION PERMISSIONS
+PIPE PIPELINED PLAN POOL POSITION PRECISION PREPARE PRESERVE PRIMARY PRIOR PRIVATE PRIVILEGES PROCEDURE PROCESSED PROJECT PROJECTION
+PROPERTY PROVISIONING PUBLIC PUT QUERY QUIT QUORUM RAISE RANDOM RANGE RANK RAW READ READS REAL REBUILD RECORD RECURSIVE REDUCE REF
+REFERENCE REFERENCES REFERENCING REGEXP REGION REINDEX RELATIVE RELEASE REMAINDER RENAME REPEAT REPLACE REQUEST RESET RESIGNAL RESOURCE
+RESPONSE RESTORE RESTRICT RESULT RETURN RETURNING RETURNS REVERSE REVOKE RIGHT ROLE ROLES ROLLBACK ROLLUP ROUTINE ROW ROWS RULE RULES
+SAMPLE SATISFIES SAVE SAVEPOINT SCAN SCHEMA SCOPE SCROLL SEARCH SECOND SECTION SEGMENT SEGMENTS SELECT SELF SEMI SENSITIVE SEPARATE
+SEQUENCE SERIALIZABLE SESSION SET SETS SHARD SHARE SHARED SHORT SHOW SIGNAL SIMILAR SIZE SKEWED SMALLINT SNAPSHOT SOME SOURCE SPACE
+SPACES SPARSE SPECIFIC SPECIFICTYPE SPLIT SQL SQLCODE SQLERROR SQLEXCEPTION SQLSTATE SQLWARNING START STATE STATIC STATUS STORAGE STORE
+STORED STREAM STRING STRUCT STYLE SUB SUBMULTISET SUBPARTITION SUBSTRING SUBTYPE SUM SUPER SYMMETRIC SYNONYM SYSTEM TABLE TABLESAMPLE
+TEMP TEMPORARY TERMINATED TEXT THAN THEN THROUGHPUT TIME TIMESTAMP TIMEZONE TINYINT TO TOKEN TOTAL TOUCH TRAILING TRANSACTION TRANSFORM
+TRANSLATE TRANSLATION TREAT TRIGGER TRIM TRUE TRUNCATE TTL TUPLE TYPE UNDER UNDO UNION UNIQUE UNIT UNKNOWN UNLOGGED UNNEST UNPROCESSED
+UNSIGNED UNTIL UPDATE UPPER URL USAGE USE USER USERS USING UUID VACUUM VALUE VALUED VALUES VARCHAR VARIABLE VARIANCE VARINT VARYING VIEW
+VIEWS VIRTUAL VOID WAIT WHEN WHENEVER WHERE WHILE WINDOW WITH WITHIN WITHOUT WORK WRAPPED WRITE YEAR ZONE
+"""
+_RESERVED = frozenset(_RESERVED_WORDS.split())
+
+
+class Expression(msgspec.Struct):
+    """What all compiled expressions have: the parameter, the references, and the checks that need names and values."""
+
+    parameter: str
+    names: frozenset[str]
+    values: frozenset[str]
+    checks: list[Check]
+
+
+# The parser
+
+
+class Parser:
+    def __init__(self, parameter: str, text: Any) -> None:
+        self.parameter = parameter
+        if type(text) is not str:
+            raise ApiError("SerializationException", f"{parameter} must be text")
+        if not text.strip():
+            self.fail("The expression can not be empty;")
+        if len(text.encode()) > _MAX_BYTES:
+            self.fail(f"Expression size has exceeded the maximum allowed size; expression size: {len(text.encode())}")
+        self.tokens: list[str] = []
+        for match in _TOKEN.finditer(text):
+            if match[3]:
+                self.fail_at(match[3])
+            self.tokens.append(match[1] or match[2])
+        self.tokens.append("")
+        self.at = 0
+        self.names: set[str] = set()
+        self.values: set[str] = set()
+        self.checks: list[Check] = []
+        self.operator_count = 0
+
+    def fail(self, message: str) -> NoReturn:
+        raise invalid(f"Invalid {self.parameter}: {message}")
+
+    def fail_at(self, token: str) -> NoReturn:
+        self.fail(f'Syntax error; token: "{token or "<EOF>"}"')
+
+    @property
+    def token(self) -> str:
+        return self.tokens[self.at]
+
+    @property
+    def word(self) -> str:
+        return self.tokens[self.at].upper()
+
+    @property
+    def is_function(self) -> bool:
+        token = self.token
+        return self.tokens[self.at + 1 : self.at + 2] == ["("] and (token[:1].isalpha() or token[:1] == "_")
+
+    def take(self, *expected: str) -> str:
+        token = self.token
+        if expected and token not in expected:
+            self.fail_at(token)
+        self.at += 1
+        return token
+
+    def take_if(self, *expected: str) -> bool:
+        if self.token in expected:
+            self.at += 1
+            return True
+        return False
+
+    def take_word(self, word: str) -> bool:
+        if self.word == word:
+            self.at += 1
+            return True
+        return False
+
+    def count_operator(self) -> None:
+        self.operator_count += 1
+        if self.operator_count > _MAX_OPERATORS:
+            self.fail(f"The expression contains too many operators; operator count: {self.operator_count}")
+
+    def path(self) -> Path:
+        parts: list[Part] = [self.name()]
+        while True:
+            if self.take_if("."):
+                parts.append(self.name())
+            elif self.take_if("["):
+                index = self.take()
+                if not index.isdigit():
+                    self.fail_at(index)
+                if len(index) > 9:
+                    self.fail(f"List index is not within the allowable range; index: [{index}]")
+                parts.append(int(index))
+                self.take("]")
+            elif len(parts) > _MAX_PATH_LENGTH:
+                self.fail(f"The document path has too many nesting levels; nesting levels: {len(parts)}")
+            else:
+                return tuple(parts)
+
+    def name(self) -> str:
+        token = self.take()
+        if token[:1] == "#" and len(token) > 1:
+            if len(token) > 255:
+                self.fail("The attribute name reference exceeds the size limit of 255 characters")
+            self.names.add(token)
+        elif not token[:1].isalpha():
+            self.fail_at(token)
+        elif token.upper() in _RESERVED:
+            self.fail(f"Attribute name is a reserved keyword; reserved keyword: {token}")
+        return token
+
+    def value_reference(self) -> str:
+        token = self.take()
+        if token[:1] != ":" or len(token) < 2:
+            self.fail_at(token)
+        if len(token) > 255:
+            self.fail("The attribute value reference exceeds the size limit of 255 characters")
+        self.values.add(token)
+        return token
+
+    def operand(self) -> Node:
+        """A path, a reference to a value, or a function of them."""
+        if self.token[:1] == ":":
+            return ("value", self.value_reference())
+        return self.function() if self.is_function else ("path", self.path())
+
+    def function(self) -> Node:
+        name = self.take()
+        if name not in _OPERAND_COUNTS:
+            self.fail(f"Invalid function name; function: {name}")
+        self.take("(")
+        operands = [self.operand()]
+        while self.take_if(","):
+            operands.append(self.operand())
+        self.take(")")
+        if len(operands) != _OPERAND_COUNTS[name]:
+            self.fail(
+                f"Incorrect number of operands for operator or function; operator or function: {name}, number of operands: {len(operands)}"
+            )
+        return (name, *operands)
+
+    def end(self) -> None:
+        if self.token:
+            self.fail_at(self.token)
+
+    # Conditions: NOT binds more strongly than AND, AND than OR.
+
+    def condition(self, strength: int = 0) -> Node:
+        if self.take_word("NOT"):
+            self.count_operator()
+            left: Node = ("not", self.condition(2))
+        else:
+            left = self.parenthesized() if self.token == "(" else self.comparison()
+        while (self.word == "OR" and strength < 1) or (self.word == "AND" and strength < 2):
+            self.count_operator()
+            word = self.take().lower()
+            left = (word, left, self.condition(1 if word == "or" else 2))
+        return left
+
+    def parenthesized(self) -> Node:
+        start = self.at
+        self.take("(")
+        inner = self.condition()
+        self.take(")")
+        if self.tokens[start + 1] == "(" and self.tokens[self.at - 2] == ")" and self._is_pair(start + 1, self.at - 2):
+            self.fail("The expression has redundant parentheses;")
+        return inner
+
+    def _is_pair(self, start: int, end: int) -> bool:
+        depth = 0
+        for at in range(start, end):
+            depth += {"(": 1, ")": -1}.get(self.tokens[at], 0)
+            if not depth:
+                return False
+        return True
+
+    def comparison(self) -> Node:
+        if self.is_function and self.token in _PREDICATES:
+            node = self.function()
+            if self.token in ("=", "<>", *COMPARATORS):
+                self.fail(f"The function is not allowed to be used this way in an expression; function: {node[0]}")
+            return node
+        if self.is_function and self.token in _UPDATE_FUNCTIONS:
+            self.fail(f"The function is not allowed in a condition expression; function: {self.token}")
+        left = self.operand()
+        if self.token in ("=", "<>", *COMPARATORS):
+            self.count_operator()
+            return (self.take(), left, self.operand())
+        if self.take_word("BETWEEN"):
+            self.count_operator()
+            low = self.operand()
+            if not self.take_word("AND"):
+                self.fail_at(self.token)
+            return ("between", left, low, self.operand())
+        if self.take_word("IN"):
+            self.count_operator()
+            self.take("(")
+            operands = [self.operand()]
+            while self.take_if(","):
+                operands.append(self.operand())
+            self.take(")")
+            if len(operands) > _MAX_OPERANDS_OF_IN:
+                self.fail(f"Too many operands for operator or function; operator: IN, number of operands: {len(operands)}")
+            return ("in", left, *operands)
+        if left[0] == "size":
+            self.fail("The function is not allowed to be used this way in an expression; function: size")
+        return self.fail_at(self.token)
+
+
+# Names and values
+
+
+def names_and_values(request: dict[str, Any], *expressions: Expression | None) -> tuple[Names, Values]:
+    """The names and values of a request, checked together with all its expressions. Raises ApiError."""
+    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    used = [expression for expression in expressions if expression is not None]
+    for parameter, given, sign in (("ExpressionAttributeNames", names, "#"), ("ExpressionAttributeValues", values, ":")):
+        if given is None:
+            continue
+        if not used:
+            raise invalid(f"{parameter} can only be specified when using expressions")
+        if not given:
+            raise invalid(f"{parameter} must not be empty")
+        for key in given:
+            if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum():
+                raise invalid(f'{parameter} contains invalid key: Syntax error; key: "{key}"')
+    names, values = names or {}, values or {}
+    for key, name in names.items():
+        if type(name) is not str or not name or len(name) > 65535:
+            problem = "Member must have length greater than or equal to 1" if not name else "it exceeds the limit of 65535 bytes"
+            raise invalid(f"ExpressionAttributeNames contains invalid value: {problem}; key: {key}")
+    for key, value in values.items():
+        try:
+            check_value(value)
+        except ApiError as error:
+            if error.code != "ValidationException":
+                raise
+            raise invalid(f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}") from None
+    for expression in used:
+        for kind, references, given in (("name", expression.names, names), ("value", expression.values, values)):
+            for reference in references:
+                if reference not in given:
+                    where = "in the document path " if kind == "name" else "in expression "
+                    raise invalid(
+                        f"Invalid {expression.parameter}: An expression attribute {kind} used {where}is not defined; "
+                        f"attribute {kind}: {reference}"
+                    )
+        for check in expression.checks:
+            check(names, values)
+    if len(names) + len(values) > sum(len(expression.names) + len(expression.values) for expression in used) or len(used) > 1:
+        for parameter, given, kind in (("ExpressionAttributeNames", names, "names"), ("ExpressionAttributeValues", values, "values")):
+            unused = [key for key in given if not any(key in getattr(expression, kind) for expression in used)]
+            if unused:
+                raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")
+    return names, values
+
+
+def resolve(path: Path, names: Names) -> Path:
+    return tuple(names[part] if type(part) is str and part[0] == "#" else part for part in path)
+
+
+def value_at(item: Item, path: Path) -> Value | None:
+    value: Value | None = item.get(path[0])  # type: ignore[arg-type]
+    for part in path[1:]:
+        if value is None:
+            return None
+        if type(part) is str:
+            value = value["M"].get(part) if "M" in value else None
+        else:
+            elements: Any = value.get("L", ())
+            value = elements[part] if int(part) < len(elements) else None
+    return value
+
+
+def path_text(path: Path) -> str:
+    return "[" + ", ".join(f"[{part}]" if type(part) is int else str(part) for part in path) + "]"
+
+
+def check_overlaps(parameter: str, paths: list[Path]) -> Check:
+    """No path may be a part of another, and no value may be taken for both a map and a list."""
+
+    def check(names: Names, values: Values) -> None:  # noqa: ARG001
+        resolved = [resolve(path, names) for path in paths]
+        if all(len(path) == 1 for path in resolved) and len(set(resolved)) == len(resolved):
+            return
+        for position, one in enumerate(resolved):
+            for other in resolved[:position]:
+                different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
+                if different is None or type(different[0]) is not type(different[1]):
+                    problem = "overlap" if different is None else "conflict"
+                    raise invalid(
+                        f"Invalid {parameter}: Two document paths {problem} with each other; must remove or rewrite one of these paths; "
+                        f"path one: {path_text(other)}, path two: {path_text(one)}"
+                    )
+
+    return check
