@@ -95,6 +95,9 @@ class Engine:
     """One DynamoDB in memory. `commit` makes changes durable; without it they are in memory only. It may be set after `apply`.
 
     A write of an item conflicts with a transaction that is being made durable, as in DynamoDB; without `has_conflicts`, they take turns.
+
+    `hold_back` may be set to a function that a thread calls with a change before it waits for it. If it returns True, the thread goes on:
+    its caller holds the answer back until the change is durable, and then calls `settle` with the change.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Engine:
         has_conflicts: bool = True,
     ) -> None:
         self.clock, self.region, self.commit, self.has_conflicts = clock, region, commit, has_conflicts
+        self.hold_back: Callable[[Pending], bool] | None = None
         self.lock = threading.RLock()
         self.tables: dict[str, Table] = {}
         self.streams: dict[str, Stream] = {}  # also those that were closed in the last 24 hours
@@ -198,7 +202,7 @@ class Engine:
 
     def settle(self, pending: Pending | None) -> None:
         """Return when the change is durable; called by the thread that made it."""
-        if pending is None or pending.is_settled:
+        if pending is None or pending.is_settled or (self.hold_back is not None and self.hold_back(pending)):
             return
         pending.waiter()
         with self.lock:
@@ -213,7 +217,7 @@ class Engine:
 
     def await_reading(self, pending: Pending | None) -> None:
         """Return when what was read is durable."""
-        if pending is not None and not pending.is_settled:
+        if pending is not None and not pending.is_settled and not (self.hold_back is not None and self.hold_back(pending)):
             pending.waiter()
 
     def forget_closed_streams(self) -> None:

@@ -9,7 +9,6 @@ import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -67,16 +66,11 @@ def open_journal(folder: Path, engine: Engine) -> "Journal":
 
 
 class Journal:
-    """`open_journal` makes it. `last` is the number of the last entry, `durable` of the last one that is on disk.
-
-    `hold_back` may be set to a function that a waiter calls with the number of the entry that it waits for. If it returns True, the waiter
-    returns at once, and the caller holds its answer back until `durable` reaches that number; it calls `flush` for it.
-    """
+    """`open_journal` makes it. `last` is the number of the last entry, `durable` of the last one that is on disk."""
 
     def __init__(self, folder: Path, engine: Engine, lock_file: IO[str], recovered: _Recovered) -> None:
         self._folder, self._engine, self._lock_file = folder, engine, lock_file
         self.durable = self.last = recovered.last_entry
-        self.hold_back: Callable[[int], bool] | None = None
         self.failure: str | None = None  # why it cannot go on, and what to do
         self._pending: deque[bytes] = deque()
         self._turn = threading.Condition(threading.Lock())
@@ -96,12 +90,7 @@ class Journal:
         if self.failure is None:
             self._pending.append(encode(records))
         self.last += 1
-        return partial(self.wait, self.last)
-
-    def wait(self, number: int) -> None:
-        """Return when the entry with this number and all before it are on disk, or will be before the caller answers."""
-        if self.durable < number and (self.hold_back is None or not self.hold_back(number)):
-            self.flush(number)
+        return partial(self.flush, self.last)
 
     def flush(self, number: int | None = None) -> None:
         """Return when all entries that have come are on disk, or the one with this number. Raises StoreFailed."""

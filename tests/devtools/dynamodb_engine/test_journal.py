@@ -364,18 +364,6 @@ def test_entries_that_wait_together_are_synchronised_once(tmp_path, disk):
     assert values(tmp_path) == {"a": 1, "b": 1, "c": 1}
 
 
-def test_answers_can_be_held_back_instead_of_waiting(tmp_path):
-    engine, journal = opened(tmp_path)
-    held: list[int] = []
-    journal.hold_back = lambda number: not held.append(number)
-    engine.set(first=1)
-    engine.set(second=2)
-    assert (held, journal.durable) == ([1, 2], 0)
-    journal.flush()
-    assert journal.durable == 2
-    journal.close()
-
-
 def test_a_closed_journal_accepts_nothing(tmp_path):
     engine, journal = opened(tmp_path)
     journal.close()
