@@ -9,11 +9,12 @@ import gc
 import logging
 import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -55,17 +56,21 @@ def open_journal(folder: Path, engine: Engine) -> "Journal":
     Raises StoreInUse, StoreDamaged or StoreTooNew; the files are then unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock_file = lock_folder(folder)
+    lock_file, collects_garbage = lock_folder(folder), gc.isenabled()
+    gc.disable()  # it would visit every item again and again
     try:
         if not _generations(folder, "journal"):
             _create_files(folder)
-        return Journal(folder, engine, lock_file, _recover(folder, engine))
+        return Journal(folder, engine, lock_file, _load(folder, engine))
     except BaseException:
         lock_file.close()
         raise
+    finally:
+        if collects_garbage:
+            gc.enable()
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """`open_journal` makes it. `last` is the number of the last entry, `durable` of the last one that is on disk."""
 
     def __init__(self, folder: Path, engine: Engine, lock_file: IO[str], recovered: _Recovered) -> None:
@@ -78,8 +83,7 @@ class Journal:
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
         self._file = FrameFile.reopen(_path(folder, "journal", recovered.end.generation), recovered.end)
-        self._mark = HighWaterMark(folder / "high-water-mark")
-        self._mark.write(recovered.end)
+        self._mark = HighWaterMark(folder / "high-water-mark", recovered.end)
         self._size = recovered.journal_bytes
         self._compaction_bytes = max(MIN_COMPACTION_BYTES, recovered.snapshot_bytes)
         self._delete_before(recovered.snapshot)
@@ -94,26 +98,28 @@ class Journal:
 
     def flush(self, number: int | None = None) -> None:
         """Return when all entries that have come are on disk, or the one with this number. Raises StoreFailed."""
-        number = self.last if number is None else number
-        while self._begin_writing(number):
-            try:
-                self._write_pending()
-            finally:
-                self._end_writing()
+        self._alone(self._write_pending, self.last if number is None else number)
 
-    def raise_failure(self) -> None:
-        if self.failure is not None:
-            raise StoreFailed(self.failure)
+    def _alone(self, write: Callable[[], None], number: int | None = None) -> None:
+        """Call the function when no other thread writes, unless the entry with this number is on disk by then."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._is_writing or (number is not None and self.durable >= number))
+            if number is not None and self.durable >= number:
+                return
+            if self.failure is not None:
+                raise StoreFailed(self.failure)
+            self._is_writing = True
+        try:
+            write()
+        finally:
+            with self._turn:
+                self._is_writing = False
+                self._turn.notify_all()
 
     def compact(self) -> None:
         """Write the whole state as a snapshot, and delete the journal up to it. Other calls go on meanwhile."""
         with self._compaction_lock:
-            self._begin_writing()
-            try:
-                self._write_pending()
-                self._start_file()
-            finally:
-                self._end_writing()
+            self._alone(self._start_file)
             last_entry, records = self._engine.dump(lambda: self.last)
             generation = self._file.end.generation
             path = _path(self._folder, "snapshot", generation)
@@ -142,27 +148,8 @@ class Journal:
         self._mark.close()
         self._lock_file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _begin_writing(self, number: int | None = None) -> bool:
-        """Wait until no other thread writes, or the entry with this number is on disk; then return False."""
-        with self._turn:
-            while number is None or self.durable < number:
-                self.raise_failure()
-                if not self._is_writing:
-                    self._is_writing = True
-                    return True
-                self._turn.wait()
-        return False
-
-    def _end_writing(self) -> None:
-        with self._turn:
-            self._is_writing = False
-            self._turn.notify_all()
 
     def _fail(self, failure: BaseException) -> None:
         self.failure = f"The store cannot write its journal: {failure}. Free some disk space, then start again."
@@ -179,7 +166,7 @@ class Journal:
             self._fail(failure)
             if not isinstance(failure, OSError):
                 raise
-            self.raise_failure()
+            raise StoreFailed(self.failure) from failure
         self._mark.write(self._file.end)
         self.durable += len(group)
         self._size += self._file.end.offset - start
@@ -188,7 +175,8 @@ class Journal:
             self._compaction.start()
 
     def _start_file(self) -> None:
-        """Continue in a new file. If it cannot be made, the present one remains."""
+        """Write what has come, and continue in a new file. If it cannot be made, the present one remains."""
+        self._write_pending()
         end = self._file.end
         new_file = _new_journal(self._folder, end.generation + 1, self.durable, end)
         try:
@@ -244,27 +232,16 @@ def _new_journal(folder: Path, generation: int, last_entry: int, previous: Posit
 def _create_files(folder: Path) -> None:
     """Make an empty store. The mark comes first: after a crash in here there is the mark of an empty journal, and no journal."""
     mark, nothing = folder / "high-water-mark", Position(0, 0, b"")
-    if not mark.exists():
-        HighWaterMark.create(mark, nothing)
-    elif HighWaterMark.read(mark)[:2] != nothing[:2]:
+    if mark.exists() and HighWaterMark.read(mark)[:2] != nothing[:2]:
         raise StoreDamaged(f"The journal in {folder} is missing.")
+    HighWaterMark(mark, nothing).close()
     _new_journal(folder, 1, 0, nothing).close()
     sync_folder(folder)
 
 
-def _recover(folder: Path, engine: Engine) -> _Recovered:
+def _load(folder: Path, engine: Engine) -> _Recovered:
     """Fill the engine from the files, and prove that they are complete and undamaged."""
     mark = HighWaterMark.read(folder / "high-water-mark")
-    gc_was_enabled = gc.isenabled()
-    gc.disable()  # it would visit every item again and again
-    try:
-        return _load(folder, mark, engine)
-    finally:
-        if gc_was_enabled:
-            gc.enable()
-
-
-def _load(folder: Path, mark: Position, engine: Engine) -> _Recovered:
     snapshot = max(_generations(folder, "snapshot"), default=0)
     first = snapshot or 1
     journals = [generation for generation in _generations(folder, "journal") if generation >= first]

@@ -206,24 +206,22 @@ def sync_folder(folder: Path) -> None:
 
 
 class HighWaterMark:
-    """How far calls were acknowledged, so that a journal without its end is noticed.
+    """How far calls were acknowledged, in a file of its own, so that a journal without its end is noticed.
 
     Written to mapped memory, which outlives the process and costs a microsecond; two slots in turn, so that an interrupted write
     leaves the other slot valid. The operating system writes it to disk after the journal, so it is never ahead of it after a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, position: Position) -> None:
+        if not path.exists():
+            new_path = path.with_name(f"{path.name}.new")
+            new_path.write_bytes(_slot(position) * 2)
+            new_path.replace(path)
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), 2 * _SLOT_BYTES)
         self._next_slot = 0
-
-    @staticmethod
-    def create(path: Path, position: Position) -> None:
-        new_path = path.with_name(f"{path.name}.new")
-        new_path.write_bytes(_encoded_slot(position) * 2)
-        with new_path.open("rb") as written:
-            os.fsync(written.fileno())
-        new_path.replace(path)
+        self.write(position)
+        self._memory.flush()
 
     @staticmethod
     def read(path: Path) -> Position:
@@ -231,14 +229,14 @@ class HighWaterMark:
         content = path.read_bytes() if path.exists() else b""
         slots = [content[:_SLOT_BYTES], content[_SLOT_BYTES:]]
         positions = [Position(*_SLOT.unpack_from(slot)) for slot in slots if len(slot) == _SLOT_BYTES]
-        valid = [position for position, slot in zip(positions, slots, strict=False) if slot == _encoded_slot(position)]
+        valid = [position for position in positions if _slot(position) in slots]
         if len(content) != 2 * _SLOT_BYTES or not valid:
             raise StoreDamaged(f"{path} is damaged or missing, so it is unknown whether the journal beside it is complete.")
         return max(valid)
 
     def write(self, position: Position) -> None:
         start = self._next_slot * _SLOT_BYTES
-        self._memory[start : start + _SLOT_BYTES] = _encoded_slot(position)
+        self._memory[start : start + _SLOT_BYTES] = _slot(position)
         self._next_slot = 1 - self._next_slot
 
     def close(self) -> None:
@@ -246,7 +244,7 @@ class HighWaterMark:
         self._memory.close()
 
 
-def _encoded_slot(position: Position) -> bytes:
+def _slot(position: Position) -> bytes:
     body = _SLOT.pack(*position)
     return (body + blake2b(body, digest_size=8).digest()).ljust(_SLOT_BYTES, b"\0")
 

@@ -14,17 +14,18 @@ import re
 import threading
 import time
 import zlib
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import msgspec
 
 from devtools.dynamodb_engine.engine import Engine, Pending
 from devtools.dynamodb_engine.journal import Journal
 from devtools.dynamodb_engine.journal_files import StoreFailed
-from devtools.dynamodb_engine.values import ApiError
+from devtools.dynamodb_engine.values import ApiError, malformed
 
 HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -33,7 +34,7 @@ STOP_SECONDS = 5
 EXPIRY_SECONDS = 60  # between two searches for items whose time to live is over
 
 _is_allowed_host = re.compile(rb"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
-_SERVICES = frozenset({"DynamoDB_20120810", "DynamoDBStreams_20120810"})
+_DYNAMODB, _STREAMS = "DynamoDB_20120810", "DynamoDBStreams_20120810"
 _STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
 _WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
 _CORAL_ERRORS = frozenset({"SerializationException", "UnknownOperationException"})  # raised by AWS's framework, before DynamoDB
@@ -43,37 +44,16 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class _Request(NamedTuple):
-    method: bytes
-    path: bytes
-    headers: dict[bytes, bytes]
-    length: int  # of the body
-    closes: bool  # whether the connection closes after the response
+Headers = dict[bytes, bytes]  # of a request, by names in lower case; the request line is under the empty name
+_Held = tuple[int, list[Pending], "_Connection", bytes]  # a response, with the changes that it rests on, until the entry is on disk
 
 
-class _BadRequest(Exception):
-    """What came is not a request that can be answered; the connection closes after the response with this HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
-
-
-class _Held(NamedTuple):
-    """A response that is held back until this entry is on disk: the changes that it rests on are then too."""
-
-    entry: int
-    changes: list[Pending]
-    connection: "_Connection"
-    response: bytes
-
-
-class Server:
+class Server(AbstractContextManager["Server"]):
     """Serves from the moment it is made until `close`. Port 0 takes any free port. Raises OSError when the port is in use."""
 
     def __init__(self, engine: Engine, journal: Journal | None = None, port: int = 0) -> None:
         self._engine, self._journal = engine, journal
-        self._connections: set[_Connection] = set()
+        self.connections: set[_Connection] = set()
         self._held: list[_Held] = []
         self._resting_on: list[Pending] | None = None  # the changes that the present call rests on
         self._request_count = 0
@@ -88,53 +68,42 @@ class Server:
         self._server = server
         self.port = int(server.sockets[0].getsockname()[1])
         self.url = f"http://{HOST}:{self.port}"
-        self._threads = [
-            threading.Thread(target=target, name=f"dynamodb-{name}", daemon=True)
-            for name, target in (("server", self._run), ("expiry", self._delete_expired), ("journal", self._flush))
+        self._thread = threading.Thread(target=self._loop.run_forever, name="dynamodb-server", daemon=True)
+        self._helpers = [
+            threading.Thread(target=target, name="dynamodb-server-helper", daemon=True) for target in (self._delete_expired, self._flush)
         ]
         if journal is not None:
             engine.hold_back = self._hold_back
-        for thread in self._threads:
+        for thread in (self._thread, *self._helpers):
             thread.start()
 
     def close(self) -> None:
         """Stop, after the requests that are under way."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._is_closed.set()
         self._start_flush.release()
-        for thread in reversed(self._threads):  # the server's thread ends last, which the others call
-            if thread is self._threads[0]:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join()
+        for helper in self._helpers:
+            helper.join()
+        self._loop.call_soon_threadsafe(self._end)
+        self._thread.join()
         self._loop.close()
-        self._engine.hold_back = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, connection: "_Connection") -> None:
-        self._connections.add(connection)
-
-    def remove(self, connection: "_Connection") -> None:
-        self._connections.discard(connection)
-
-    def process(self, connection: "_Connection", request: _Request, body: bytes) -> None:
+    def process(self, connection: "_Connection", headers: Headers, body: bytes) -> None:
         """Call the engine, and send the response through the connection, now or when the journal allows it."""
         changes: list[Pending] = []
         self._resting_on = changes
-        if request.method == b"GET" and request.path == b"/":
+        if headers[b""].startswith(b"GET / "):
             response = self.response(HTTPStatus.OK, f"healthy: dynamodb.{self._engine.region}.amazonaws.com ".encode(), b"text/plain")
         else:
-            response = self.response(*self._call(request, body))
+            response = self.response(*self._call(headers, body))
         self._resting_on = None
         if self._journal is None or not changes:
             connection.send(response)
         else:
             connection.is_waiting = True
-            self._held.append(_Held(self._journal.last, changes, connection, response))
+            self._held.append((self._journal.last, changes, connection, response))
             self._request_flush()
 
     def response(self, status: int, body: bytes, kind: bytes = b"application/x-amz-json-1.0") -> bytes:
@@ -142,33 +111,37 @@ class Server:
         return (
             b"HTTP/1.1 %d %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nx-amzn-RequestId: %052X\r\n"
             b"x-amz-crc32: %d\r\n\r\n%s"
-        ) % (status, _phrase(status), _date(), kind, len(body), self._request_count, zlib.crc32(body), body)
+        ) % (
+            status,
+            HTTPStatus(status).phrase.encode(),
+            _date(int(time.time())),
+            kind,
+            len(body),
+            self._request_count,
+            zlib.crc32(body),
+            body,
+        )
 
-    def _call(self, request: _Request, body: bytes) -> tuple[int, bytes]:
+    def _call(self, headers: Headers, body: bytes) -> tuple[int, bytes]:
         """HTTP status and body of the response."""
         try:
-            if not _is_allowed_host(request.headers.get(b"host", b"")):
+            if not _is_allowed_host(headers.get(b"host", b"")):
                 raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
-            service, _, operation = request.headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
-            if (
-                request.method != b"POST"
-                or service not in _SERVICES
-                or (operation in _STREAM_OPERATIONS) != service.startswith("DynamoDBStreams")
-            ):
+            service, _, operation = headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
+            if not headers[b""].startswith(b"POST ") or service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
                 raise ApiError("UnknownOperationException", "")
-            response = self._engine.call(operation, _decoded(request, body))
+            response = self._engine.call(operation, _decoded(headers, body))
             return HTTPStatus.OK, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
         except ApiError as error:
             return error.status, _error_body(error)
-        except StoreFailed as failure:
-            return HTTPStatus.INTERNAL_SERVER_ERROR, _error_body(ApiError("InternalServerError", str(failure)))
         except Exception as fault:
-            _log.exception("the engine failed in %s", request.headers.get(b"x-amz-target"))
+            if not isinstance(fault, StoreFailed):
+                _log.exception("the engine failed in %s", headers.get(b"x-amz-target"))
             return HTTPStatus.INTERNAL_SERVER_ERROR, _error_body(ApiError("InternalServerError", f"{type(fault).__name__}: {fault}"))
 
     def _hold_back(self, change: Pending) -> bool:
         """The engine asks whether the calling thread can go on before this change is on disk."""
-        if threading.current_thread() is not self._threads[0] or self._resting_on is None:
+        if threading.current_thread() is not self._thread or self._resting_on is None:
             return False
         self._resting_on.append(change)
         return True
@@ -203,7 +176,7 @@ class Server:
                 error = _error_body(ApiError("InternalServerError", failure))
                 connection.release(self.response(HTTPStatus.INTERNAL_SERVER_ERROR, error))
             else:
-                self._held.append(_Held(entry, changes, connection, response))
+                self._held.append((entry, changes, connection, response))
         if self._held:
             self._request_flush()
 
@@ -213,18 +186,16 @@ class Server:
             while not self._is_closed.wait(EXPIRY_SECONDS):
                 self._engine.delete_expired()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-
-    async def _stop(self) -> None:
+    def _end(self) -> None:
         self._server.close()
-        end = self._loop.time() + STOP_SECONDS
-        while self._held and self._loop.time() < end:
-            await asyncio.sleep(0.01)
-        for connection in list(self._connections):
-            connection.close()
-        await asyncio.sleep(0)  # the connections close in the loop
+        if self._journal is not None:
+            with suppress(StoreFailed):
+                self._journal.flush()
+            self._release()
+            self._engine.hold_back = None
+        for connection in self.connections:
+            connection.transport.close()
+        self._loop.call_soon(self._loop.stop)  # when the connections are closed
 
 
 class _Connection(asyncio.Protocol):
@@ -233,18 +204,19 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.is_waiting = False
         self._server = server
-        self._transport: Any = None
+        self.transport: Any = None
         self._received = bytearray()
-        self._request: _Request | None = None  # the one whose body has not come yet
+        self._headers: Headers | None = None  # of a request whose body has not come yet
+        self._length = 0  # of that body
         self._is_ended = False
 
     def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._server.add(self)
+        self.transport = transport
+        self._server.connections.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._is_ended = True
-        self._server.remove(self)
+        self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         if self._is_ended:
@@ -253,17 +225,17 @@ class _Connection(asyncio.Protocol):
         if not self.is_waiting:
             self._process()
         elif len(self._received) > MAX_HEADER_BYTES:
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def send(self, response: bytes) -> None:
-        self._transport.write(response)
+        self.transport.write(response)
         if self._is_ended:  # what still comes is discarded: a client that is sending would not see the response if its data were refused
-            self._transport.write_eof()
-            asyncio.get_running_loop().call_later(STOP_SECONDS, self._transport.abort)
+            self.transport.write_eof()
+            asyncio.get_running_loop().call_later(STOP_SECONDS, self.transport.abort)
 
     def release(self, response: bytes) -> None:
         """Send a response that was held back, and process what came meanwhile."""
-        if not self._transport.is_closing():
+        if not self.transport.is_closing():
             self.is_waiting = False
             self.send(response)
             if not self.is_waiting:
@@ -274,67 +246,63 @@ class _Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.is_waiting = False
-        self._transport.resume_reading()
+        self.transport.resume_reading()
         self._process()
-
-    def close(self) -> None:
-        self._transport.close()
 
     def _process(self) -> None:
         """Process the requests that have come as a whole, until one must wait."""
         try:
             while not self.is_waiting and not self._is_ended:
-                if self._request is None:
-                    self._request = self._next_request()
-                request = self._request
-                if request is None or len(self._received) < request.length:
-                    if request and request.headers.pop(b"expect", b"").lower() == b"100-continue":
-                        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                headers = self._headers = self._headers or self._next_headers()
+                if headers is None or len(self._received) < self._length:
+                    if headers and headers.pop(b"expect", b"").lower() == b"100-continue":
+                        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                     return
-                body = bytes(self._received[: request.length])
-                del self._received[: request.length]
-                self._request = None
-                self._is_ended = request.closes
-                self._server.process(self, request, body)
-        except _BadRequest as fault:
+                body = bytes(self._received[: self._length])
+                del self._received[: self._length]
+                self._headers = None
+                self._is_ended = headers[b""].endswith(b"HTTP/1.0") or headers.get(b"connection", b"").lower() == b"close"
+                self._server.process(self, headers, body)
+        except ApiError as error:
             self._is_ended = True
-            self.send(self._server.response(fault.status, _error_body(ApiError("SerializationException", fault.message))))
+            self.send(self._server.response(error.status, _error_body(error)))
 
-    def _next_request(self) -> _Request | None:
-        """Take the head of the next request; None if it has not come as a whole."""
+    def _next_headers(self) -> Headers | None:
+        """Take the headers of the next request; None if they have not come as a whole. Raises ApiError; the connection then ends."""
         end = self._received.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
         if end < 0:
             if len(self._received) >= MAX_HEADER_BYTES:
-                raise _BadRequest(400, "The headers are too long.")
+                raise malformed("The headers are too long.")
             return None
         first, *lines = bytes(self._received[:end]).split(b"\r\n")
         del self._received[: end + 4]
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
-        words, length = first.split(b" "), headers.get(b"content-length", b"0")
-        if len(words) != 3 or not length.isdigit():
-            raise _BadRequest(400, "The request is not valid HTTP.")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)} | {b"": first}
+        length = headers.get(b"content-length", b"0")
+        if first.count(b" ") != 2 or not length.isdigit():
+            raise malformed("The request is not valid HTTP.")
         if b"transfer-encoding" in headers:
-            raise _BadRequest(411, "Send the length of the body; chunks are not supported.")
+            raise ApiError("SerializationException", "Send the length of the body; chunks are not supported.", 411)
         if int(length) > MAX_REQUEST_BYTES:
-            raise _BadRequest(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
-        closes = words[2] == b"HTTP/1.0" or headers.get(b"connection", b"").lower() == b"close"
-        return _Request(words[0], words[1], headers, int(length), closes)
+            raise _too_large()
+        self._length = int(length)
+        return headers
 
 
-def _decoded(request: _Request, body: bytes) -> dict[str, Any]:
+def _decoded(headers: Headers, body: bytes) -> dict[str, Any]:
     """The body of a request, whose size is limited before it is parsed."""
     try:
-        if request.headers.get(b"content-encoding") == b"gzip":
+        if headers.get(b"content-encoding") == b"gzip":
             stream = zlib.decompressobj(wbits=31)
             body = stream.decompress(body, MAX_REQUEST_BYTES)
             if stream.unconsumed_tail:
-                raise ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
+                raise _too_large()
         return _decode(body)
     except (msgspec.DecodeError, zlib.error, RecursionError, UnicodeDecodeError) as fault:
-        raise ApiError("SerializationException", str(fault)) from None
+        raise malformed(str(fault)) from None
+
+
+def _too_large() -> ApiError:
+    return ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
 
 
 def _error_body(error: ApiError) -> bytes:
@@ -344,18 +312,6 @@ def _error_body(error: ApiError) -> bytes:
     return _encode(error.body())
 
 
-_phrases = {status.value: status.phrase.encode() for status in HTTPStatus}
-_date_now = (0, b"")
-
-
-def _phrase(status: int) -> bytes:
-    return _phrases.get(status, b"Error")
-
-
-def _date() -> bytes:
-    """The time for the Date header, formatted once a second."""
-    global _date_now
-    now = int(time.time())
-    if _date_now[0] != now:
-        _date_now = now, formatdate(now, usegmt=True).encode()
-    return _date_now[1]
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
