@@ -7,6 +7,7 @@ of Scylla is left out, and what they know to fail on Scylla counts. `--url` name
 
 import argparse
 import collections
+import importlib
 import os
 import subprocess
 import sys
@@ -19,14 +20,11 @@ from typing import Any
 
 import pytest
 
-CORE = (
-    "item condition_expression update_expression query key_condition_expression filter_expression projection_expression batch gsi "
-    "returnvalues number nested limits scan transact returnconsumedcapacity"
-).split()
-OTHERS = (
-    "streams expected query_filter key_conditions table describe_table tag ttl lsi gsi_updatetable gsi_composite_keys "
-    "provisioned_throughput manual_requests describe_endpoints"
-).split()
+_ITEMS = """item condition_expression update_expression query key_condition_expression filter_expression projection_expression batch gsi
+returnvalues number nested limits scan transact returnconsumedcapacity"""
+_OTHERS = """streams expected query_filter key_conditions table describe_table tag ttl lsi gsi_updatetable gsi_composite_keys
+provisioned_throughput manual_requests describe_endpoints"""
+CORE, OTHERS = _ITEMS.split(), _OTHERS.split()
 
 # Tests that do not judge an implementation of DynamoDB, with the reason.
 NOT_JUDGED: dict[str, str] = {}
@@ -46,11 +44,9 @@ class Report:
         self.results: dict[str, tuple[str, str]] = {}  # test -> passed, failed or left out, and the reason
 
     def pytest_configure(self, config: Any) -> None:
-        import test.alternator.util as util
-
-        util.is_aws = lambda _: True
+        vars(importlib.import_module("test.alternator.util"))["is_aws"] = lambda _: True
         sleep = time.sleep
-        time.sleep = lambda seconds: sleep(min(seconds, _MAX_SLEEP_SECONDS))
+        vars(time)["sleep"] = lambda seconds: sleep(min(seconds, _MAX_SLEEP_SECONDS))
         for name in ("skip_bug(link, reason)", "skip_env(reason)"):
             config.addinivalue_line("markers", name)
 
@@ -88,7 +84,7 @@ def run(folder: Path, url: str, files: list[str], arguments: list[str]) -> dict[
     for name, stub in _stubs().items():
         sys.modules[name] = stub
     sys.path.insert(0, str(folder))
-    os.environ |= {"SCYLLA_TEST_RUNNER": "runpy", "AWS_DEFAULT_REGION": "us-east-1"}
+    os.environ |= {"SCYLLA_TEST_RUNNER": "runpy", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-"}
     tests = folder / "test" / "alternator"
     report = Report()
     paths = [str(tests / f"test_{name}.py") for name in files]

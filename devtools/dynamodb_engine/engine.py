@@ -4,6 +4,10 @@
 and returns the response in the same form, or raises `ApiError`. Operations of DynamoDB and of DynamoDB Streams have different names, so
 one method serves both. All methods may be called from any thread.
 
+**For boto3.** Within `with attached(engine, client):`, the calls of a client get their responses from the engine, before a request is
+signed or sent. boto3 and PynamoDB, which share a client, are both served. A handler of the client that responds or raises before the
+engine keeps the call from it, as fault injection does.
+
 **For the journal.** A change of the state is a list of records, which belong together: all of them are kept, or none. The engine passes
 each list to `commit`, under its lock, so in the order in which the changes happen. `commit` returns a waiter at once; the engine calls
 the waiter outside the lock and replies when the waiter returns. A waiter may be called by several threads and more than once, also by
@@ -24,61 +28,56 @@ readers of what was written; it raises when the records could not be made durabl
 `at` is the time in seconds. An encoded item is MessagePack of the attributes in their JSON form.
 """
 
-import logging
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from devtools.dynamodb_engine import definitions, items, queries, streams, transactions
-from devtools.dynamodb_engine.requests import validator
-from devtools.dynamodb_engine.streams import RECORD_SECONDS, Stream
-from devtools.dynamodb_engine.tables import Key, Table
-from devtools.dynamodb_engine.transactions import TOKEN_SECONDS, Token
-from devtools.dynamodb_engine.values import ApiError, Item, decode_item, encode_item
+import msgspec
+from botocore.awsrequest import AWSResponse
+from botocore.parsers import create_parser
 
-__all__ = ["OPERATIONS", "ApiError", "Change", "Commit", "Engine", "Pending", "Record", "Waiter"]
+from devtools.dynamodb_engine import items, queries, streams, tables
+from devtools.dynamodb_engine.items import TOKEN_SECONDS, Outcome, Token
+from devtools.dynamodb_engine.streams import RECORD_SECONDS, Stream, sequence_number
+from devtools.dynamodb_engine.tables import Key, Table, check_table_name
+from devtools.dynamodb_engine.values import ApiError, decode_item, encode_item, malformed, request_check
+
+__all__ = ["OPERATIONS", "ApiError", "Commit", "Engine", "Record", "Waiter", "attached", "respond"]
 
 Record = tuple[Any, ...]
 Waiter = Callable[[], None]
 Commit = Callable[[list[Record]], Waiter]
-Change = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # the old item, encoded and decoded, and the new one
 T = TypeVar("T")
 
-_EXPIRY_LIMIT_SECONDS = 5 * 365 * 24 * 60 * 60  # an item that expired longer ago is not deleted
-_OPERATIONS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
-    "BatchGetItem": items.batch_get_item,
-    "BatchWriteItem": items.batch_write_item,
-    "CreateTable": definitions.create_table,
-    "DeleteItem": items.delete_item,
-    "DeleteTable": definitions.delete_table,
-    "DescribeContinuousBackups": definitions.describe_continuous_backups,
-    "DescribeEndpoints": definitions.describe_endpoints,
-    "DescribeLimits": definitions.describe_limits,
-    "DescribeStream": streams.describe_stream,
-    "DescribeTable": definitions.describe_table,
-    "DescribeTimeToLive": definitions.describe_time_to_live,
-    "GetItem": items.get_item,
-    "GetRecords": streams.get_records,
-    "GetShardIterator": streams.get_shard_iterator,
-    "ListStreams": streams.list_streams,
-    "ListTables": definitions.list_tables,
-    "ListTagsOfResource": definitions.list_tags,
-    "PutItem": items.put_item,
-    "Query": queries.query,
-    "Scan": queries.scan,
-    "TagResource": definitions.tag_resource,
-    "TransactGetItems": transactions.transact_get_items,
-    "TransactWriteItems": transactions.transact_write_items,
-    "UntagResource": definitions.untag_resource,
-    "UpdateContinuousBackups": definitions.update_continuous_backups,
-    "UpdateItem": items.update_item,
-    "UpdateTable": definitions.update_table,
-    "UpdateTimeToLive": definitions.update_time_to_live,
-}
-OPERATIONS = frozenset(_OPERATIONS)
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+_parser = create_parser("json")
+_request_numbers = itertools.count(1)
 
-_log = logging.getLogger(__name__)
+_EXPIRY_LIMIT_SECONDS = 5 * 365 * 24 * 60 * 60  # an item that expired longer ago is not deleted
+_NAMES = {
+    items: "BatchGetItem BatchWriteItem DeleteItem GetItem PutItem TransactGetItems TransactWriteItems UpdateItem",
+    queries: "Query Scan",
+    streams: "DescribeStream GetRecords GetShardIterator ListStreams",
+    tables: (
+        "CreateTable DeleteTable DescribeContinuousBackups DescribeEndpoints DescribeLimits DescribeTable DescribeTimeToLive ListTables "
+        "ListTagsOfResource TagResource UntagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive"
+    ),
+}
+
+
+def _function(module: Any, operation: str) -> Callable[[Any, dict[str, Any]], dict[str, Any]]:
+    """The function of an operation: `get_item` of GetItem."""
+    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
+_OPERATIONS = {name: _function(module, name) for module, names in _NAMES.items() for name in names.split()}
+OPERATIONS = frozenset(_OPERATIONS)
 
 
 class Pending:
@@ -118,27 +117,26 @@ class Engine:
         self.sequence = 0
         self.last_label = 0
         self.last_pending: Pending | None = None
-        self._tokens_trimmed_at = 0.0
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Execute an operation; raises ApiError, and what a waiter raises."""
         execute = _OPERATIONS.get(operation)
         if execute is None:
             raise ApiError("UnknownOperationException", "")
-        validator(operation)(request)
+        request_check(operation)(request, "")
         return execute(self, request)
 
     # State, for the operations
 
-    def table(self, name: Any, *, is_admin: bool = False) -> Table:
+    def table(self, name: str, *, names_it: bool = False) -> Table:
         """The table with this name or ARN. Raises ApiError."""
         table = self.tables.get(name)
         if table is None:
             if name.startswith("arn:"):
-                return self.table(name.rpartition(":table/")[2].partition("/")[0], is_admin=is_admin)
-            definitions.check_name("TableName", name)
-            problem = f"Requested resource not found: Table: {name} not found" if is_admin else "Requested resource not found"
-            raise ApiError("ResourceNotFoundException", problem)
+                return self.table(name.rpartition(":table/")[2].partition("/")[0], names_it=names_it)
+            check_table_name(name)
+            which = f": Table: {name} not found" if names_it else ""
+            raise ApiError("ResourceNotFoundException", f"Requested resource not found{which}")
         return table
 
     def read(self, table: Table, key: Key) -> bytes | None:
@@ -147,7 +145,7 @@ class Engine:
             return table.items.get(key)
         with self.lock:
             encoded, pending = table.items.get(key), table.pending.get(key)
-        self.await_reading(pending)
+        self.await_durable(pending)
         return encoded
 
     def check_no_conflict(self, table: Table, key: Key) -> None:
@@ -156,40 +154,34 @@ class Engine:
             raise ApiError("TransactionConflictException", "Transaction is ongoing for the item")
 
     def write(
-        self, changes: list[Change], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
+        self, outcomes: list[Outcome], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
-        """Make and commit changes; called under the lock. What has not changed makes neither a record nor a change record."""
-        records, now = records or [], self.clock()
-        made: list[tuple[Change, int]] = []
-        sequence = self.sequence
-        for change in changes:
-            table, _, old_encoded, old, encoded, new = change
+        """Commit and make changes; called under the lock. What has not changed makes neither a record nor a change record."""
+        records, now, sequence = records or [], self.clock(), self.sequence
+        made: list[tuple[Outcome, int]] = []
+        for outcome in outcomes:
+            table, _, old_encoded, old, encoded, new = outcome
             if old_encoded == encoded or (old == new and encoded is not None):
                 continue
             number = 0
             if table.stream is not None:
                 number = sequence = sequence + 1
-            made.append((change, number))
+            made.append((outcome, number))
             if encoded is not None:
                 records.append(("p", table.name, encoded, number, now))
             else:
-                assert old is not None
-                records.append(("d", table.name, encode_item(table.key_attributes(old)), number, now, expired))
+                records.append(("d", table.name, encode_item(table.key_attributes(old or {})), number, now, expired))
         pending = None
         if self.commit is not None and records:
-            locations = [(change[0], change[1]) for change in changes]
-            pending = Pending(self.commit(records), locations, is_transaction)
-            for table, key in locations:
+            pending = self.last_pending = Pending(self.commit(records), [outcome[:2] for outcome in outcomes], is_transaction)
+            for table, key in pending.locations:
                 table.pending[key] = table.last_pending = pending
-            self.last_pending = pending
         self.sequence = sequence
         for (table, key, old_encoded, old, encoded, new), number in made:
             table.store(key, old, new, encoded)
             if number:
                 table.stream.add(key, number, now, expired, old_encoded, encoded)
-        if pending is None and changes:
-            return changes[0][0].pending.get(changes[0][1]) if self.commit is not None else None
-        return pending
+        return pending or outcomes[0][0].pending.get(outcomes[0][1])
 
     def define(self, name: str, definition: dict[str, Any] | None) -> Pending | None:
         """Define, redefine or delete a table; called under the lock."""
@@ -215,10 +207,16 @@ class Engine:
             if self.last_pending is pending:
                 self.last_pending = None
 
-    def await_reading(self, pending: Pending | None) -> None:
+    def await_durable(self, pending: Pending | None) -> None:
         """Return when what was read is durable."""
         if pending is not None and not pending.is_settled and not (self.hold_back is not None and self.hold_back(pending)):
             pending.waiter()
+
+    def forget_old_tokens(self, now: float) -> None:
+        """Forget the tokens that are no longer valid, in the order in which they came."""
+        for token, known in list(itertools.islice(self.tokens.items(), 2)):
+            if now - known.at >= TOKEN_SECONDS:
+                del self.tokens[token]
 
     def forget_closed_streams(self) -> None:
         for arn, stream in list(self.streams.items()):
@@ -237,9 +235,9 @@ class Engine:
             elif kind == "c":
                 arn, sequence, at, expired, old, new = values
                 stream = self.streams[arn]
-                stream.add(streams.key_at(stream, old or new), sequence, at, expired, old, new)
+                stream.add(stream.key_of(old or new), sequence, at, expired, old, new)
             elif kind == "s":
-                self.streams[values[0]] = Stream(*values)
+                self.streams[values[0]] = Stream(values[1])
             elif kind == "n":
                 self.sequence = max(self.sequence, values[0])
             elif kind == "k":
@@ -275,11 +273,10 @@ class Engine:
         else:
             table.define(definition)
         if stream_definition is not None and table.stream is None:
-            arn = definition["description"]["LatestStreamArn"]
-            table.stream = self.streams[arn] = Stream(arn, stream_definition)
+            table.stream = self.streams[stream_definition["arn"]] = Stream(stream_definition)
 
     def dump(self, mark: Callable[[], T]) -> tuple[T, list[Record]]:
-        """Records that rebuild the state, and what `mark` returned at the same moment, under the lock: where the journal ends, for instance."""
+        """Records that rebuild the state, and what `mark` returned at the same moment, under the lock: where the journal ends."""
         with self.lock:
             now = self.clock()
             self.forget_closed_streams()
@@ -308,12 +305,12 @@ class Engine:
             stream = self.streams.get(stream_arn)
             if stream is None:
                 return None
-            start = stream.after(streams.sequence_number(after))
+            start = stream.after(sequence_number(after))
             records, pending = stream.records[start : start + limit], self.last_pending
-        self.await_reading(pending)
+        self.await_durable(pending)
         if not records and stream.closed_at is not None:
             return None
-        return [stream.lambda_record(record, self.region) for record in records]
+        return [stream.wire_record(record, self.region, for_lambda=True) for record in records]
 
     def stream_position(self, consumer: str) -> tuple[str, str] | None:
         """The stream that a consumer reads, and the sequence number up to which it has processed it."""
@@ -331,7 +328,7 @@ class Engine:
             stream.processed.pop(consumer, None)
         self.positions[consumer] = stream_arn, sequence
         if stream_arn in self.streams:
-            self.streams[stream_arn].processed[consumer] = streams.sequence_number(sequence)
+            self.streams[stream_arn].processed[consumer] = sequence_number(sequence)
 
     # Expiry
 
@@ -361,3 +358,108 @@ class Engine:
             pending = self.write([(table, key, encoded, decode_item(encoded), None, None)], expired=True)
         self.settle(pending)
         return True
+
+
+# In-process clients
+
+
+class _FixedUserAgent:
+    """Replaces botocore's user agent, which is composed again for each request in 50 microseconds.
+
+    Keeps the client's own parts until it is detached. The other one resolves the endpoint, for each request again in 100
+    microseconds: without it, botocore takes the client's endpoint as it is, and nothing is ever sent there.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.user_agent_creator, self.ruleset_resolver = client._user_agent_creator, client._ruleset_resolver
+
+    def to_string(self) -> str:
+        return "dynamodb-engine"
+
+
+def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
+    """Execute a request in JSON; returns the HTTP status and the body of the response."""
+    try:
+        request = _decode(body or b"{}")
+    except (msgspec.DecodeError, RecursionError) as fault:
+        error = malformed(str(fault))
+        return error.status, _encode(error.body())
+    try:
+        return 200, _encode(engine.call(operation, request))
+    except ApiError as error:
+        return error.status, _encode(error.body())
+
+
+def attach_client(engine: Engine, client: Any) -> None:
+    """Respond to all calls of this DynamoDB or DynamoDB Streams client from `engine`, until `detach_client`."""
+    if isinstance(client._user_agent_creator, _FixedUserAgent):
+        raise ValueError("the client is already attached to an engine: detach it first")
+
+    def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        return _response(params["url"], *respond(engine, model.name, params["body"]), model)
+
+    client._user_agent_creator, client._ruleset_resolver = _FixedUserAgent(client), None
+    client.meta.events.register_last(f"before-call.{_service(client)}", answer, unique_id=_handler_id(client))
+
+
+def detach_client(client: Any) -> None:
+    own = client._user_agent_creator
+    client._user_agent_creator, client._ruleset_resolver = own.user_agent_creator, own.ruleset_resolver
+    client.meta.events.unregister(f"before-call.{_service(client)}", unique_id=_handler_id(client))
+
+
+@contextmanager
+def attached(engine: Engine, *clients: Any) -> Iterator[None]:
+    """Within the block, the clients are attached to the engine."""
+    for client in clients:
+        attach_client(engine, client)
+    try:
+        yield
+    finally:
+        for client in clients:
+            detach_client(client)
+
+
+def _service(client: Any) -> str:
+    return str(client.meta.service_model.service_id.hyphenize())
+
+
+def _handler_id(client: Any) -> str:
+    return f"dynamodb-engine-{id(client.meta.events)}"
+
+
+def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    headers = {
+        "x-amzn-requestid": f"{next(_request_numbers):052X}",
+        "x-amz-crc32": str(zlib.crc32(body)),
+        "content-type": "application/x-amz-json-1.0",
+        "content-length": str(len(body)),
+    }
+    response: Any = AWSResponse(url, status, headers, None)  # type: ignore[arg-type]
+    response._content = body  # what it would have read from a connection
+    if status == 200 and _is_plain(model.name) and b'"B"' not in body and b'"BS"' not in body:
+        parsed = _decode(body)
+    else:
+        parsed = _parse_like_botocore(status, headers, body, model)
+    parsed["ResponseMetadata"] = {
+        "RequestId": headers["x-amzn-requestid"],
+        "HTTPStatusCode": status,
+        "HTTPHeaders": headers,
+        "RetryAttempts": 0,
+    }
+    return response, parsed
+
+
+def _is_plain(operation: str) -> bool:
+    """Whether the JSON of a response without binaries is what botocore returns: there are no times in it."""
+    return operation.endswith(("Item", "Items")) or operation in ("Query", "Scan")
+
+
+def _parse_like_botocore(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
+    raw = {"status_code": status, "headers": headers, "body": body}
+    parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
+    if status >= 300:
+        shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"])
+        if shape is not None:
+            parsed.update(_parser.parse(raw, shape))
+    return parsed

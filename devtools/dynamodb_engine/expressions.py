@@ -1,4 +1,4 @@
-"""Expressions: conditions, filters, key conditions, projections and updates, compiled once per text.
+"""Expressions: conditions, filters, key conditions, projections and updates, compiled once per text; and what came before them.
 
 The parser makes a tree of tuples; the compilers here turn it into functions of `(item, names, values)`.
 """
@@ -9,15 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from devtools.dynamodb_engine.syntax import (
-    COMPARATORS,
-    TYPE_NAMES,
-    VALUE_TYPES,
     Check,
     Expression,
     Names,
     Node,
     Parser,
-    Part,
     Path,
     Values,
     check_overlaps,
@@ -25,10 +21,26 @@ from devtools.dynamodb_engine.syntax import (
     resolve,
     value_at,
 )
-from devtools.dynamodb_engine.values import SETS, Item, Value, add_numbers, check_value, described, invalid, sortable, type_of
+from devtools.dynamodb_engine.values import (
+    SETS,
+    Item,
+    Value,
+    add_numbers,
+    check_name,
+    check_value,
+    invalid,
+    invalid_parameter,
+    sortable,
+    type_of,
+)
 
 Test = Callable[[Item, Names, Values], bool]
 Operand = Callable[[Item, Names, Values], Value | None]
+Comparison = Callable[[Value, Value], bool]
+
+_TYPE_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
+_TYPES = frozenset((*_TYPE_NAMES, "L", "M", "BOOL", "NULL"))
+_SCALARS = frozenset("SNB")
 
 
 class Condition(Expression):
@@ -43,11 +55,56 @@ class Projection(Expression):
 class Update(Expression):
     """Its actions by clause; each has a path, and a value reference or, for SET, an operand."""
 
-    sets: list[tuple[Path, Operand]]
-    removals: list[Path]
-    additions: list[tuple[Path, str]]
-    deletions: list[tuple[Path, str]]
-    paths: list[Path]
+    sets: list[tuple[Path, Operand]] = []
+    removals: list[Path] = []
+    additions: list[tuple[Path, str]] = []
+    deletions: list[tuple[Path, str]] = []
+    paths: list[Path] = []
+
+
+# Comparisons of values
+
+
+def ordered(compare: Callable[[Any, Any], bool]) -> Comparison:
+    """The comparison of texts, numbers and binaries with values of the same type."""
+    return lambda left, right: left.keys() == right.keys() and type_of(left) in _SCALARS and compare(sortable(left), sortable(right))
+
+
+def begins_with(value: Value, prefix: Value) -> bool:
+    kind = type_of(value)
+    return kind in ("S", "B") and kind in prefix and bool(sortable(value).startswith(sortable(prefix)))
+
+
+def contains(value: Value, part: Value) -> bool:
+    ((kind, content),), part_kind = value.items(), type_of(part)
+    if kind == "L":
+        return part in content
+    if kind in SETS:
+        return part_kind == kind[0] and part[part_kind] in content
+    return kind in ("S", "B") and part_kind == kind and sortable(part) in sortable(value)
+
+
+_COMPARISONS: dict[str, Comparison] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": ordered(operator.lt),
+    "<=": ordered(operator.le),
+    ">": ordered(operator.gt),
+    ">=": ordered(operator.ge),
+    "begins_with": begins_with,
+    "contains": contains,
+    "attribute_type": lambda value, name: name["S"] in value,
+}
+_OPERAND_TYPES = {**dict.fromkeys(("<", "<=", ">", ">=", "between"), _SCALARS), "begins_with": frozenset("SB")}
+at_most = _COMPARISONS["<="]
+
+
+def check_range(low: Value, high: Value) -> None:
+    bounds = f"lower bound operand: AttributeValue: {low}, upper bound operand: AttributeValue: {high}"
+    if low.keys() != high.keys():
+        raise invalid(f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
+    if not at_most(low, high):
+        raise invalid(f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
 
 
 # Conditions
@@ -80,9 +137,9 @@ def _compile_test(parser: Parser, node: Node) -> Test:
 
 
 def _compile_predicate(parser: Parser, kind: str, nodes: tuple[Node, ...]) -> Test:
-    if kind in ("attribute_exists", "attribute_not_exists", "attribute_type") and nodes[0][0] != "path":
+    if kind in ("attribute_exists", "attribute_not_exists") and nodes[0][0] != "path":
         parser.fail(f"Operator or function requires a document path; operator or function: {kind}")
-    if kind not in ("in", "between") and len(nodes) == 2 and nodes[0][0] == "path" and nodes[1][0] == "path":
+    if len(nodes) == 2 and nodes[0][0] == nodes[1][0] == "path":
         parser.checks.append(_check_distinct(parser.parameter, kind, nodes[0][1], nodes[1][1]))
     first, *others = [_compile_operand(parser, node) for node in nodes]
     if kind == "attribute_exists":
@@ -91,142 +148,82 @@ def _compile_predicate(parser: Parser, kind: str, nodes: tuple[Node, ...]) -> Te
         return lambda item, names, values: first(item, names, values) is None
     if kind == "in":
         return lambda item, names, values: (
-            (value := first(item, names, values)) is not None and any(value == other(item, names, values) for other in others)
+            (value := first(item, names, values)) is not None and value in [other(item, names, values) for other in others]
         )
-    second = others[0]
-    if kind == "=":
-        return lambda item, names, values: (value := first(item, names, values)) is not None and value == second(item, names, values)
-    if kind == "<>":
-        return lambda item, names, values: (value := first(item, names, values)) is None or value != second(item, names, values)
-    if kind == "between":
-        return _between(parser, nodes, first, second, others[1])
-    for node in nodes:
-        _restrict(parser, kind, node, {"begins_with": ("S", "B"), "attribute_type": ("S",)}.get(kind) or _comparable(kind))
     if kind == "attribute_type":
-        if nodes[1][0] != "value":
-            parser.fail("Incorrect operand type for operator or function; operator or function: attribute_type, operand type: a path")
-        parser.checks.append(_check_type_name(parser.parameter, nodes[1][1]))
-        return lambda item, names, values: (value := first(item, names, values)) is not None and values[nodes[1][1]]["S"] in value
-    compare = {"begins_with": begins_with, "contains": contains}.get(kind) or ordered(COMPARATORS[kind])
-    return lambda item, names, values: (
-        (left := first(item, names, values)) is not None and (right := second(item, names, values)) is not None and compare(left, right)
-    )
+        _check_type_name(parser, nodes[1])
+    elif kind in _OPERAND_TYPES:
+        for node in nodes:
+            _restrict(parser, kind, node, _OPERAND_TYPES[kind])
+    if kind == "between":
+        return _between(parser, nodes, first, *others)
+    return _compare(first, others[0], _COMPARISONS[kind], is_missing_enough=kind == "<>")
 
 
-def _comparable(kind: str) -> tuple[str, ...]:
-    return ("S", "N", "B") if kind in COMPARATORS else tuple(VALUE_TYPES)
-
-
-def ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
-    return lambda left, right: left.keys() == right.keys() and (value := sortable(left)) is not None and compare(value, sortable(right))
-
-
-at_most = ordered(operator.le)
-
-
-def begins_with(value: Value, prefix: Value) -> bool:
-    kind = type_of(value)
-    return kind in ("S", "B") and kind in prefix and bool(sortable(value).startswith(sortable(prefix)))
-
-
-def contains(value: Value, part: Value) -> bool:
-    ((kind, content),) = value.items()
-    if kind == "L":
-        return part in content
-    ((part_kind, part_content),) = part.items()
-    if kind in SETS:
-        return part_kind == kind[0] and part_content in content
-    return kind in ("S", "B") and part_kind == kind and sortable(part) in sortable(value)
-
-
-def _between(parser: Parser, nodes: tuple[Node, ...], first: Operand, low: Operand, high: Operand) -> Test:
-    for node in nodes:
-        _restrict(parser, "BETWEEN", node, ("S", "N", "B"))
-    if nodes[1][0] == nodes[2][0] == "value":
-        parser.checks.append(_check_bounds(parser.parameter, nodes[1][1], nodes[2][1]))
-
+def _compare(left: Operand, right: Operand, compare: Comparison, *, is_missing_enough: bool) -> Test:
     def test(item: Item, names: Names, values: Values) -> bool:
-        value, least, most = first(item, names, values), low(item, names, values), high(item, names, values)
-        return value is not None and least is not None and most is not None and at_most(least, value) and at_most(value, most)
+        one, other = left(item, names, values), right(item, names, values)
+        return is_missing_enough if one is None or other is None else compare(one, other)
 
     return test
 
 
-def _check_bounds(parameter: str, low: str, high: str) -> Check:
-    def check(names: Names, values: Values) -> None:  # noqa: ARG001
-        least, most = values[low], values[high]
-        bounds = f"lower bound operand: AttributeValue: {described(least)}, upper bound operand: AttributeValue: {described(most)}"
-        if least.keys() != most.keys():
-            raise invalid(f"Invalid {parameter}: The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
-        if sortable(least) > sortable(most):
-            raise invalid(
-                f"Invalid {parameter}: The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}"
-            )
-
-    return check
+def _between(parser: Parser, nodes: tuple[Node, ...], operand: Operand, low: Operand, high: Operand) -> Test:
+    if nodes[1][0] == nodes[2][0] == "value":
+        parser.checks.append(lambda _, values: check_range(values[nodes[1][1]], values[nodes[2][1]]))
+    above, below = (_compare(one, other, at_most, is_missing_enough=False) for one, other in ((low, operand), (operand, high)))
+    return lambda item, names, values: above(item, names, values) and below(item, names, values)
 
 
 def _check_distinct(parameter: str, kind: str, one: Path, other: Path) -> Check:
-    def check(names: Names, values: Values) -> None:  # noqa: ARG001
+    def check(names: Names, _: Values) -> None:
         if resolve(one, names) == resolve(other, names):
-            raise invalid(
-                f"Invalid {parameter}: The first operand must be distinct from the remaining operands for this operator or function; "
-                f"operator: {kind}, first operand: {path_text(resolve(one, names))}"
-            )
+            problem = "The first operand must be distinct from the remaining operands for this operator or function"
+            raise invalid(f"Invalid {parameter}: {problem}; operator: {kind}, first operand: {path_text(resolve(one, names))}")
 
     return check
 
 
-def _check_type_name(parameter: str, reference: str) -> Check:
-    def check(names: Names, values: Values) -> None:  # noqa: ARG001
-        if (name := values[reference]["S"]) not in VALUE_TYPES:
-            raise invalid(
-                f"Invalid {parameter}: Invalid attribute type name found; type: {name}, valid types: {{{','.join(sorted(VALUE_TYPES))}}}"
-            )
+def _check_type_name(parser: Parser, node: Node) -> None:
+    def check(_: Names, values: Values) -> None:
+        if (name := values[node[1]]["S"]) not in _TYPES:
+            raise invalid(f"Invalid {parser.parameter}: Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
 
-    return check
+    if node[0] != "value":
+        parser.fail("Incorrect operand type for operator or function; operator or function: attribute_type, operand type: a path")
+    _restrict(parser, "attribute_type", node, ("S",))
+    parser.checks.append(check)
 
 
 def _restrict(parser: Parser, kind: str, node: Node, types: Iterable[str]) -> None:
-    """Require that an operand, if it is a value of the request, has one of these types; also the result of a function."""
+    """Require that an operand, if it is a value of the request or the result of a function, has one of these types."""
     allowed = frozenset(types)
     problem = f"Invalid {parser.parameter}: Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
 
-    def check(names: Names, values: Values) -> None:  # noqa: ARG001
-        if (actual := type_of(values[node[1]])) not in allowed:
-            raise invalid(problem + (TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
+    def check(actual: str) -> None:
+        if actual not in allowed:
+            raise invalid(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
 
-    if node[0] == "value" and not allowed >= VALUE_TYPES:
-        parser.checks.append(check)
-    elif node[0] == "size" and "N" not in allowed:
-        raise invalid(problem + "N")
-    elif node[0] == "list_append" and "L" not in allowed:
-        raise invalid(problem + "L")
+    if node[0] == "value":
+        parser.checks.append(lambda _, values: check(type_of(values[node[1]])))
+    elif result := {"size": "N", "list_append": "L"}.get(node[0]):
+        check(result)
 
 
 def _compile_operand(parser: Parser, node: Node) -> Operand:
-    kind = node[0]
+    kind, content = node[:2]
     if kind == "value":
-        reference = node[1]
-        return lambda item, names, values: values[reference]  # noqa: ARG005
-    if kind == "path":
-        return _compile_path(node[1])
+        return lambda _item, _names, values: values[content]
     if kind == "size":
-        inner = _compile_operand(parser, node[1])
-        _restrict(parser, "size", node[1], VALUE_TYPES - {"N", "BOOL", "NULL"})
+        inner = _compile_operand(parser, content)
+        _restrict(parser, "size", content, _TYPES - {"N", "BOOL", "NULL"})
         return lambda item, names, values: _size(inner(item, names, values))
-    return parser.fail(f"The function is not allowed to be used this way in an expression; function: {kind}")
-
-
-def _compile_path(path: Path) -> Operand:
-    if len(path) == 1:
-        name: Any = path[0]
-        if name[0] == "#":
-            return lambda item, names, values: item.get(names[name])  # noqa: ARG005
-        return lambda item, names, values: item.get(name)  # noqa: ARG005
-    if any(type(part) is str and part[0] == "#" for part in path):
-        return lambda item, names, values: value_at(item, resolve(path, names))  # noqa: ARG005
-    return lambda item, names, values: value_at(item, path)  # noqa: ARG005
+    if kind != "path":
+        parser.fail_use(kind)
+    if len(content) == 1:
+        name = content[0]
+        return (lambda item, names, _: item.get(names[name])) if name[0] == "#" else (lambda item, _names, _values: item.get(name))
+    return lambda item, names, _: value_at(item, resolve(content, names))
 
 
 def _size(value: Value | None) -> Value | None:
@@ -234,11 +231,9 @@ def _size(value: Value | None) -> Value | None:
     if value is None:
         return None
     ((kind, content),) = value.items()
-    if kind == "S":
-        return {"N": str(len(content.encode()))}
-    if kind == "B":
-        return {"N": str(len(sortable(value)))}
-    return {"N": str(len(content))} if kind in SETS or kind in ("L", "M") else None
+    size = {"S": lambda: len(content.encode()), "B": lambda: len(sortable(value)), "N": None, "BOOL": None, "NULL": None}
+    measure = size.get(kind, lambda: len(content))
+    return {"N": str(measure())} if measure is not None else None
 
 
 # Projections
@@ -248,12 +243,9 @@ def _size(value: Value | None) -> Value | None:
 def compile_projection(text: str) -> Projection:
     """Compile a projection. Raises ApiError."""
     parser = Parser("ProjectionExpression", text)
-    paths = [parser.path()]
-    while parser.take_if(","):
-        paths.append(parser.path())
+    paths = parser.list_of(parser.path)
     parser.end()
-    parser.checks.append(check_overlaps(parser.parameter, paths))
-    return Projection(parser.parameter, frozenset(parser.names), frozenset(), parser.checks, paths)
+    return Projection(parser.parameter, frozenset(parser.names), frozenset(), [check_overlaps(parser.parameter, paths)], paths)
 
 
 def project(item: Item, paths: Iterable[Path]) -> Item:
@@ -264,25 +256,23 @@ def project(item: Item, paths: Iterable[Path]) -> Item:
         for part in path[:-1]:
             branch = branch.setdefault(part, {})
         branch[path[-1]] = None
-    return dict(_projected_members(item, tree))
+    return _projected_members(item, tree)
 
 
-def _projected_members(members: dict[str, Value], tree: dict[Any, Any]) -> Iterator[tuple[str, Value]]:
-    for name, branch in tree.items():
-        value = members.get(name)
-        projected = value if branch is None or value is None else _projected(value, branch)
-        if projected is not None:
-            yield name, projected
+def _projected_members(members: dict[str, Value], tree: dict[Any, Any]) -> dict[str, Value]:
+    found = ((name, _projected(members[name], branch)) for name, branch in tree.items() if name in members)
+    return {name: value for name, value in found if value is not None}
 
 
-def _projected(value: Value, tree: dict[Any, Any]) -> Value | None:
-    ((kind, content),) = value.items()
-    if kind == "M" and type(next(iter(tree))) is str:
-        members = dict(_projected_members(content, tree))
+def _projected(value: Value, tree: dict[Any, Any] | None) -> Value | None:
+    if tree is None:
+        return value
+    ((kind, content),), part_type = value.items(), type(next(iter(tree)))
+    if kind == "M" and part_type is str:
+        members = _projected_members(content, tree)
         return {"M": members} if members else None
-    if kind == "L" and type(next(iter(tree))) is int:
-        found = [(content[index], tree[index]) for index in sorted(tree) if index < len(content)]
-        elements = [element if branch is None else _projected(element, branch) for element, branch in found]
+    if kind == "L" and part_type is int:
+        elements = [_projected(content[index], tree[index]) for index in sorted(tree) if index < len(content)]
         kept = [element for element in elements if element is not None]
         return {"L": kept} if kept else None
     return None
@@ -290,25 +280,25 @@ def _projected(value: Value, tree: dict[Any, Any]) -> Value | None:
 
 # Updates
 
+_WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
+_WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
+_MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
+
 
 @lru_cache(2048)
 def compile_update(text: str) -> Update:
     """Compile an update. Raises ApiError."""
     parser = Parser("UpdateExpression", text)
-    update = Update(parser.parameter, frozenset(), frozenset(), parser.checks, [], [], [], [], [])
+    update = Update(parser.parameter, frozenset(), frozenset(), parser.checks)
     seen: set[str] = set()
     while parser.token:
-        clause = parser.word
+        clause = parser.take().upper()
         if clause not in ("SET", "REMOVE", "ADD", "DELETE"):
-            parser.fail_at(parser.token)
+            parser.fail_at(clause)
         if clause in seen:
             parser.fail(f'The "{clause}" section can only be used once in an update expression;')
         seen.add(clause)
-        parser.take()
-        while True:
-            update.paths.append(_parse_action(parser, update, clause))
-            if not parser.take_if(","):
-                break
+        update.paths += parser.list_of(lambda: _parse_action(parser, update, clause))  # noqa: B023
     # New elements are appended to a list in the order of their indexes.
     update.sets.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
     update.names, update.values = frozenset(parser.names), frozenset(parser.values)
@@ -324,9 +314,9 @@ def _parse_action(parser: Parser, update: Update, clause: str) -> Path:
     elif clause == "REMOVE":
         update.removals.append(path)
     else:
-        reference = parser.value_reference()
-        _restrict(parser, clause, ("value", reference), SETS if clause == "DELETE" else ("N", *SETS))
-        (update.additions if clause == "ADD" else update.deletions).append((path, reference))
+        node = parser.value()
+        _restrict(parser, clause, node, SETS if clause == "DELETE" else ("N", *SETS))
+        (update.additions if clause == "ADD" else update.deletions).append((path, node[1]))
     return path
 
 
@@ -336,44 +326,38 @@ def _parse_sum(parser: Parser) -> Node:
 
 
 def _parse_term(parser: Parser) -> Node:
-    if parser.take_if("("):
-        node = _parse_sum(parser)
-        parser.take(")")
-        return node
-    return parser.operand()
+    if not parser.take_if("("):
+        return parser.operand()
+    node = _parse_sum(parser)
+    parser.take(")")
+    return node
 
 
 def _compile_set(parser: Parser, node: Node) -> Operand:
     kind = node[0]
-    if kind in ("value", "path"):
-        operand = _compile_operand(parser, node)
-        return operand if kind == "value" else _required(operand)
+    if kind == "value":
+        return _compile_operand(parser, node)
+    if kind == "path":
+        return _required(_compile_operand(parser, node))
     if kind == "if_not_exists":
         if node[1][0] != "path":
             parser.fail("Operator or function requires a document path; operator or function: if_not_exists")
         existing, default = _compile_operand(parser, node[1]), _compile_set(parser, node[2])
         return lambda item, names, values: existing(item, names, values) or default(item, names, values)
-    if kind not in ("list_append", "+", "-"):
-        parser.fail(f"The function is not allowed in an update expression; function: {kind}")
+    if kind not in ("list_append", "+", "-") or any(operand[0] == "list_append" for operand in node[1:]):
+        parser.fail_use(kind)
     left, right = _compile_set(parser, node[1]), _compile_set(parser, node[2])
-    wanted = "L" if kind == "list_append" else "N"
+    wanted, sign = "L" if kind == "list_append" else "N", -1 if kind == "-" else 1
     for operand_node in node[1:]:
-        _restrict(parser, kind, operand_node, (wanted,))
-    sign = -1 if kind == "-" else 1
+        _restrict(parser, kind, operand_node, wanted)
 
     def combine(item: Item, names: Names, values: Values) -> Value:
-        one: Any = left(item, names, values)
-        other: Any = right(item, names, values)
+        one, other = left(item, names, values) or {}, right(item, names, values) or {}
         if wanted not in one or wanted not in other:
             raise _WRONG_TYPE
         return {"L": one["L"] + other["L"]} if wanted == "L" else {"N": add_numbers(one["N"], other["N"], sign)}
 
     return combine
-
-
-_WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
-_WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
-_MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
 
 
 def _required(operand: Operand) -> Operand:
@@ -388,23 +372,21 @@ def _required(operand: Operand) -> Operand:
 
 def apply_update(update: Update, old: Item, new: Item, names: Names, values: Values) -> list[Path]:
     """Apply the update to `new`, a copy of `old` that shares nothing nested with it; returns the paths. Raises ApiError."""
-    assignments = [(resolve(path, names), operand(old, names, values)) for path, operand in update.sets]
-    for path, value in assignments:
-        if len(path) == 1:
-            new[path[0]] = value  # type: ignore[index, assignment]
-        else:
+    for path, value in [(resolve(path, names), operand(old, names, values)) for path, operand in update.sets]:
+        if len(path) > 1:
             check_value(value, len(path))
-            _set(new, path, value)
-    removed: list[tuple[Any, Part]] = []
-    removed += [(_parent(new, resolve(path, names)), resolve(path, names)[-1]) for path in update.removals]
+        _set(new, path, value)
+    removed = [(_parent(new, path), path[-1]) for path in (resolve(path, names) for path in update.removals)]
     for path, reference in update.additions:
-        _combine(new, resolve(path, names), values[reference], removed)
+        _combine(new, resolve(path, names), values[reference])
     for path, reference in update.deletions:
-        _combine(new, resolve(path, names), values[reference], removed, is_deletion=True)
+        path = resolve(path, names)
+        if _combine(new, path, values[reference], is_deletion=True):
+            removed.append((_parent(new, path), path[-1]))
     for parent, part in sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
         if type(part) is str:
             parent.pop(part, None)
-        elif part < len(parent):  # type: ignore[operator]
+        elif int(part) < len(parent):
             del parent[part]
     return [resolve(path, names) for path in update.paths]
 
@@ -427,21 +409,138 @@ def _set(item: Item, path: Path, value: Any) -> None:
         parent[part] = value
 
 
-def _combine(new: Item, path: Path, operand: Value, removed: list[tuple[Any, Part]], *, is_deletion: bool = False) -> None:
-    """ADD or DELETE."""
+def _combine(new: Item, path: Path, operand: Value, *, is_deletion: bool = False) -> bool:
+    """ADD or DELETE; returns whether the last member of a set is deleted."""
     ((kind, content),) = operand.items()
     existing, parent = value_at(new, path), _parent(new, path)
     if existing is None:
         if not is_deletion:
             _set(new, path, operand)
-        return
+        return False
     if kind not in existing:
         raise _WRONG_TYPE
     if kind == "N":
-        _set(new, path, {"N": add_numbers(existing["N"], content)})
-        return
+        parent[path[-1]] = {"N": add_numbers(existing["N"], content)}
+        return False
     members = set(existing[kind]) - set(content) if is_deletion else {*existing[kind], *content}
-    if members:
-        _set(new, path, {kind: sorted(members)})
+    parent[path[-1]] = {kind: sorted(members)}
+    return not members
+
+
+def paths_of(node: Node) -> Iterator[Path]:
+    """The paths in a tree."""
+    if node[0] == "path":
+        yield node[1]
     else:
-        removed.append((parent, path[-1]))
+        for child in node[1:]:
+            if type(child) is tuple:
+                yield from paths_of(child)
+
+
+# The parameters that came before expressions
+
+_OLDER_PARAMETERS = frozenset(["Expected", "AttributeUpdates", "QueryFilter", "ScanFilter", "AttributesToGet", "ConditionalOperator"])
+_EXPRESSIONS = ("UpdateExpression", "ConditionExpression", "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
+_OPERATORS = {"EQ": "=", "NE": "<>", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">", "BEGINS_WITH": "begins_with", "BETWEEN": "between"}
+_OPERATORS |= {"CONTAINS": "contains", "NOT_CONTAINS": "not_contains", "IN": "in", "NULL": "null", "NOT_NULL": "not_null"}
+_OLDER_OPERAND_TYPES = {**_OPERAND_TYPES, **dict.fromkeys(("in", "contains", "not_contains"), _SCALARS)}
+_COMPARISONS["not_contains"] = lambda value, part: not contains(value, part)
+
+
+def check_mixing(request: dict[str, Any]) -> None:
+    """Raise ApiError if a request has both expressions and older parameters."""
+    if _OLDER_PARAMETERS.isdisjoint(request):
+        return
+    if used := [name for name in _EXPRESSIONS if name in request]:
+        older = f"Non-expression parameters: {{{', '.join(sorted(_OLDER_PARAMETERS & request.keys()))}}}"
+        problem = "Can not use both expression and non-expression parameters in the same request"
+        raise invalid(f"{problem}: {older} Expression parameters: {{{', '.join(used)}}}")
+    if "ConditionalOperator" in request and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter")):
+        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+
+
+def expectation(request: dict[str, Any], parameter: str = "Expected") -> Callable[[Item], bool] | None:
+    """The test that Expected, QueryFilter or ScanFilter makes; None if the request does not have it."""
+    tests = [_expectation(name, condition) for name, condition in (request.get(parameter) or {}).items()]
+    if not tests:
+        return None
+    combine = any if request.get("ConditionalOperator") == "OR" else all
+    return lambda item: combine(test(item) for test in tests)
+
+
+def _expectation(name: str, condition: dict[str, Any]) -> Callable[[Item], bool]:
+    comparison, operands, exists = (condition.get(key) for key in ("ComparisonOperator", "AttributeValueList", "Exists"))
+    value = condition.get("Value")
+    if comparison is not None:
+        if value is not None or exists is not None:
+            raise invalid_parameter(f"Value or Exists cannot be used with ComparisonOperator or AttributeValueList for Attribute: {name}")
+        return _older_test(name, *older_comparison(comparison, operands or []))
+    if operands is not None:
+        raise invalid_parameter(f"AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}")
+    if (value is None) == (exists is not False):
+        problem = "Value cannot be used when Exists is set to false" if value is not None else "Value must be provided when Exists is true"
+        raise invalid_parameter(f"{problem} or null for Attribute: {name}")
+    if value is None:
+        return lambda item: name not in item
+    check_value(value)
+    return lambda item: item.get(name) == value
+
+
+def older_comparison(comparison: str, operands: list[Value]) -> tuple[str, list[Value]]:
+    """A comparison as expressions write it, and its operands. Raises ApiError if they do not fit it."""
+    kind = _OPERATORS[comparison]
+    for value in operands:
+        check_value(value)
+        if type_of(value) not in _OLDER_OPERAND_TYPES.get(kind, _TYPES):
+            raise invalid_parameter(f"ComparisonOperator {comparison} is not valid for {type_of(value)} AttributeValue type")
+    wanted = {"null": 0, "not_null": 0, "between": 2, "in": max(1, len(operands))}.get(kind, 1)
+    if len(operands) != wanted:
+        raise invalid_parameter(f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
+    if kind == "between":
+        check_range(*operands)
+    if len({type_of(value) for value in operands}) > 1:
+        raise invalid_parameter("AttributeValues inside AttributeValueList must all be of the same type")
+    return kind, operands
+
+
+def _older_test(name: str, kind: str, operands: list[Value]) -> Callable[[Item], bool]:
+    if kind in ("null", "not_null"):
+        return lambda item: (name in item) == (kind == "not_null")
+    if kind == "in":
+        return lambda item: item.get(name) in operands
+    if kind == "between":
+        return lambda item: name in item and at_most(operands[0], item[name]) and at_most(item[name], operands[1])
+    compare = _COMPARISONS[kind]
+    return lambda item: compare(item[name], operands[0]) if name in item else kind == "<>"
+
+
+def attributes_to_get(request: dict[str, Any]) -> list[Path] | None:
+    names = request.get("AttributesToGet")
+    if names is None:
+        return None
+    for name in names:
+        check_name(name)
+        if names.count(name) > 1:
+            raise invalid_parameter(f"Duplicate value in attribute name: {name}")
+    return [(name,) for name in names]
+
+
+def apply_attribute_updates(updates: dict[str, Any], new: Item) -> list[Path]:
+    """Apply AttributeUpdates to an item; returns the paths that were updated."""
+    for name, update in updates.items():
+        action, value = update.get("Action", "PUT"), update.get("Value")
+        if value is None:
+            if action != "DELETE":
+                raise invalid_parameter(f"Only DELETE action is allowed when no attribute value is specified: {name}")
+            new.pop(name, None)
+            continue
+        kind = type_of(value)
+        if action != "PUT" and kind not in (SETS if action == "DELETE" else ("N", "L", *SETS)):
+            raise invalid_parameter(f"{action} action is not supported for the type {kind}")
+        if action == "PUT":
+            new[name] = value
+        elif kind == "L" and kind in new.get(name, ()):
+            new[name] = {"L": new[name]["L"] + value["L"]}
+        elif _combine(new, (name,), value, is_deletion=action == "DELETE"):
+            del new[name]
+    return [(name,) for name in updates]

@@ -1,24 +1,36 @@
-"""Single items: GetItem, PutItem, UpdateItem, DeleteItem, and batches of reads and writes.
+"""Items: GetItem, PutItem, UpdateItem, DeleteItem, batches and transactions.
 
-Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is.
-Transactions are lists of the same writes.
+Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is. A
+transaction is a list of the same writes.
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from devtools.dynamodb_engine import legacy
-from devtools.dynamodb_engine.expressions import apply_update, compile_condition, compile_projection, compile_update, project
+from devtools.dynamodb_engine.expressions import (
+    apply_attribute_updates,
+    apply_update,
+    attributes_to_get,
+    check_mixing,
+    compile_condition,
+    compile_projection,
+    compile_update,
+    expectation,
+    project,
+)
 from devtools.dynamodb_engine.syntax import Path, names_and_values, resolve, value_at
-from devtools.dynamodb_engine.tables import Key, Table
+from devtools.dynamodb_engine.tables import Index, Key, KeyFault, Table
 from devtools.dynamodb_engine.values import (
     KB,
     MAX_ITEM_BYTES,
     ApiError,
     Item,
     check_item,
+    check_name,
+    check_value,
     decode_item,
     encode_item,
     invalid,
@@ -26,12 +38,16 @@ from devtools.dynamodb_engine.values import (
     item_size,
 )
 
-MAX_BATCH_BYTES = 16 * KB * KB
+TOKEN_SECONDS = 600
+_MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
 _MAX_WRITES, _MAX_READS = 25, 100
-CONDITION_FAILED = "The conditional request failed"
+_CONDITION_FAILED = "The conditional request failed"
+_CONFLICT = "Transaction is ongoing for the item"
+_encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
 
 Request = dict[str, Any]
 Response = dict[str, Any]
+Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # the old item, encoded and decoded, and the new one
 
 
 class Write(msgspec.Struct):
@@ -43,63 +59,27 @@ class Write(msgspec.Struct):
     condition: Callable[[Item], bool] | None
     change: Callable[[Item | None], tuple[Item | None, list[Path]]]
 
-    def permits(self, old: Item | None) -> bool:
-        return self.condition is None or self.condition(old or {})
-
-    def new_item(self, old: Item | None, encoded: bytes | None) -> tuple[Item | None, bytes | None, list[Path]]:
-        """The new item, its encoding, and the paths that were written to. Raises ApiError."""
+    def attempt(self) -> tuple[Outcome, list[Path]]:
+        """What the write would do now, called under the lock. Raises ApiError if it may not be done."""
+        old_encoded = self.table.items.get(self.key)
+        old = decode_item(old_encoded) if old_encoded is not None else None
+        if self.condition is not None and not self.condition(old or {}):
+            returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            members: dict[str, Any] = {"Item": old} if returns_item else {}
+            raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
         new, paths = self.change(old)
-        if new is None:
-            return None, None, paths
-        encoded = encode_item(new)
+        encoded = encode_item(new) if new is not None else None
         # An encoded value is never smaller than its size as DynamoDB counts it.
-        if len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
-            is_update = "Item" not in self.request
-            raise invalid(
-                "Item size to update has exceeded the maximum allowed size"
-                if is_update
-                else "Item size has exceeded the maximum allowed size"
-            )
-        return new, encoded, paths
-
-
-def get_item(engine: Any, request: Request) -> Response:
-    table = engine.table(request["TableName"])
-    paths = projection_of(request)
-    check_key(request["Key"])
-    key = table.key_of(request["Key"])
-    encoded = engine.read(table, key)
-    item = decode_item(encoded) if encoded is not None else None
-    response: Response = {}
-    if item is not None:
-        response["Item"] = item if paths is None else project(item, paths)
-    units = read_units(item_size(item) if item else 0, request) if "ReturnConsumedCapacity" in request else 0
-    add_consumed_capacity(response, request, table, units)
-    return response
-
-
-def check_key(key: Any) -> None:
-    check_item(key)
-
-
-def put_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, prepare_put(engine, request), ("NONE", "ALL_OLD"))
-
-
-def update_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, prepare_update(engine, request))
-
-
-def delete_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, prepare_delete(engine, request), ("NONE", "ALL_OLD"))
+        if encoded is not None and len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
+            raise invalid("Item size to update has exceeded the maximum allowed size")
+        return (self.table, self.key, old_encoded, old, encoded, new), paths
 
 
 # Preparation
 
 
-def prepare_put(engine: Any, request: Request) -> Write:
-    table, item = engine.table(request["TableName"]), request["Item"]
-    condition = _condition(request)
+def _prepare_put(engine: Any, request: Request) -> Write:
+    table, item, condition = engine.table(request["TableName"]), request["Item"], _condition(request)
     if check_item(item) > MAX_ITEM_BYTES:
         raise invalid("Item size has exceeded the maximum allowed size")
     key = table.key_of_item(item)
@@ -107,260 +87,405 @@ def prepare_put(engine: Any, request: Request) -> Write:
     return Write(table, key, request, condition, lambda _: (item, []))
 
 
-def prepare_delete(engine: Any, request: Request) -> Write:
+def _prepare_delete(engine: Any, request: Request) -> Write:
     table, condition = engine.table(request["TableName"]), _condition(request)
-    check_key(request["Key"])
-    return Write(table, table.key_of(request["Key"]), request, condition, lambda _: (None, []))
+    return Write(table, _key(table, request), request, condition, lambda _: (None, []))
 
 
-def prepare_check(engine: Any, request: Request) -> Write:
+def _prepare_check(engine: Any, request: Request) -> Write:
     table, condition = engine.table(request["TableName"]), _condition(request)
-    check_key(request["Key"])
-    return Write(table, table.key_of(request["Key"]), request, condition, lambda old: (old, []))
+    return Write(table, _key(table, request), request, condition, lambda old: (old, []))
 
 
-def prepare_update(engine: Any, request: Request) -> Write:
-    table, key_item = engine.table(request["TableName"]), request["Key"]
-    legacy.check_mixing(request)
+def _prepare_update(engine: Any, request: Request) -> Write:
+    table = engine.table(request["TableName"])
+    check_mixing(request)
     text, condition_text = request.get("UpdateExpression"), request.get("ConditionExpression")
     update = compile_update(text) if text is not None else None
     condition = compile_condition(condition_text) if condition_text is not None else None
     names, values = names_and_values(request, update, condition)
-    check_key(key_item)
-    key = table.key_of(key_item)
-    test: Callable[[Item], bool] | None = None
+    key = _key(table, request)
+    test = expectation(request)
     if condition is not None:
         holds = condition.test
         test = lambda item: holds(item, names, values)  # noqa: E731
-    elif "Expected" in request:
-        test = legacy.expected(request)
-    if update is not None:
-        written = {resolve(path, names)[0] for path in update.paths}
-        is_flat = all(len(path) == 1 for path in update.paths)
-    else:
-        written, is_flat = set(request.get("AttributeUpdates") or ()), True
+    older: dict[str, Any] = request.get("AttributeUpdates") or {}
+    for name, action in older.items():
+        check_name(name)
+        if "Value" in action:
+            check_value(action["Value"])
+    written = older.keys() if update is None else {resolve(path, names)[0] for path in update.paths}
     for name in table.key_names:
         if name in written:
             raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+    is_flat = update is None or all(len(path) == 1 for path in update.paths)
+    creates = bool(update.sets or update.additions) if update else not older or any(_creates(action) for action in older.values())
 
     def change(old: Item | None) -> tuple[Item | None, list[Path]]:
-        base = old if old is not None else dict(key_item)
+        if old is None and not creates:
+            return None, []
+        base = old if old is not None else request["Key"]
         new = dict(base) if is_flat else decode_item(encode_item(base))
-        if update is not None:
-            paths = apply_update(update, base, new, names, values)
-        else:
-            paths = legacy.apply_attribute_updates(request.get("AttributeUpdates") or {}, new)
-            if old is None and not legacy.creates_item(request):
-                return None, []
-        if table.indexes:
-            table.check_index_keys(new)
+        paths = apply_update(update, base, new, names, values) if update else apply_attribute_updates(older, new)
+        table.check_index_keys(new)
         return new, paths
 
     return Write(table, key, request, test, change)
 
 
+def _creates(action: dict[str, Any]) -> bool:
+    return bool(action.get("Action") != "DELETE")
+
+
+def _key(table: Table, request: Request) -> Key:
+    check_item(request["Key"])
+    return table.key_of(request["Key"])
+
+
 def _condition(request: Request) -> Callable[[Item], bool] | None:
-    legacy.check_mixing(request)
+    check_mixing(request)
     text = request.get("ConditionExpression")
     if text is None:
         names_and_values(request)
-        return legacy.expected(request) if "Expected" in request else None
+        return expectation(request)
     condition = compile_condition(text)
     names, values = names_and_values(request, condition)
     test = condition.test
     return lambda item: test(item, names, values)
 
 
-def projection_of(request: Request) -> list[Path] | None:
+def _projection(request: Request) -> list[Path] | None:
     """The paths that a read returns; None for whole items."""
-    legacy.check_mixing(request)
+    check_mixing(request)
     text = request.get("ProjectionExpression")
     if text is None:
         names_and_values(request)
-        return legacy.attributes_to_get(request)
+        return attributes_to_get(request)
     projection = compile_projection(text)
     names, _ = names_and_values(request, projection)
     return [resolve(path, names) for path in projection.paths]
 
 
-# Execution
+# Single items
 
 
-def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
-    request, table, key = write.request, write.table, write.key
-    returns = request.get("ReturnValues", "NONE")
-    if allowed_returns is not None and returns not in allowed_returns:
-        raise invalid("ReturnValues can only be ALL_OLD or NONE")
-    with engine.lock:
-        engine.check_no_conflict(table, key)
-        old_encoded = table.items.get(key)
-        old = decode_item(old_encoded) if old_encoded is not None else None
-        failed = not write.permits(old)
-        if not failed:
-            new, encoded, paths = write.new_item(old, old_encoded)
-            pending = engine.write([(table, key, old_encoded, old, encoded, new)])
-        else:
-            pending = table.pending.get(key)
-    engine.settle(pending)
-    if failed:
-        members: Any = {"Item": old} if old and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
-        raise ApiError("ConditionalCheckFailedException", CONDITION_FAILED, **members)
+def get_item(engine: Any, request: Request) -> Response:
+    table, paths = engine.table(request["TableName"]), _projection(request)
+    encoded = engine.read(table, _key(table, request))
     response: Response = {}
-    if returns != "NONE":
-        attributes = _returned(returns, old, new, paths)
-        if attributes:
-            response["Attributes"] = attributes
-    add_write_metrics(response, write, old, new)
+    if encoded is not None:
+        item = decode_item(encoded)
+        response["Item"] = item if paths is None else project(item, paths)
+    if "ReturnConsumedCapacity" in request:
+        _add_capacity(response, request, Capacity(request).read(table, _size(encoded), request))
     return response
 
 
-def _returned(returns: str, old: Item | None, new: Item | None, paths: list[Path]) -> Item | None:
-    if returns in ("ALL_OLD", "ALL_NEW"):
-        return old if returns == "ALL_OLD" else new
-    item = (old if returns == "UPDATED_OLD" else new) or {}
-    return project(item, [path for path in paths if value_at(item, path) is not None])
+def put_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepare_put(engine, request), ("NONE", "ALL_OLD"))
 
 
-def add_write_metrics(response: Response, write: Write, old: Item | None, new: Item | None) -> None:
-    request, table = write.request, write.table
-    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        indexes: dict[str, float] = {name: units for name, index in table.indexes.items() if (units := _index_write_units(index, old, new))}
-        add_consumed_capacity(response, request, table, write_units(old, new), indexes)
+def delete_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepare_delete(engine, request), ("NONE", "ALL_OLD"))
+
+
+def update_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepare_update(engine, request))
+
+
+def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
+    request, table, returns = write.request, write.table, write.request.get("ReturnValues", "NONE")
+    if allowed_returns is not None and returns not in allowed_returns:
+        raise invalid("ReturnValues can only be ALL_OLD or NONE")
+    failure = None
+    with engine.lock:
+        engine.check_no_conflict(table, write.key)
+        try:
+            outcome, paths = write.attempt()
+            pending = engine.write([outcome])
+        except ApiError as error:
+            failure, pending = error, table.pending.get(write.key)
+    engine.settle(pending)
+    if failure is not None:
+        raise failure
+    _, _, _, old, _, new = outcome
+    response: Response = {}
+    if returns != "NONE":
+        attributes = old if returns.endswith("_OLD") else new
+        if attributes and returns.startswith("UPDATED"):
+            attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
+        if attributes:
+            response["Attributes"] = attributes
+    if "ReturnConsumedCapacity" in request:
+        _add_capacity(response, request, Capacity(request).write(table, old, new))
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
-        attributes = request.get("Item") or request["Key"]
-        response["ItemCollectionMetrics"] = {
-            "ItemCollectionKey": {table.hash_name: attributes[table.hash_name]},
-            "SizeEstimateRangeGB": [0.0, 1.0],
-        }
+        name = table.key_names[0]
+        key = {name: (request.get("Item") or request["Key"])[name]}
+        response["ItemCollectionMetrics"] = {"ItemCollectionKey": key, "SizeEstimateRangeGB": [0.0, 1.0]}
+    return response
 
 
 # Capacity
 
 
-def write_units(old: Item | None, new: Item | None) -> int:
-    """One unit for each KB of the larger of the old and the new item."""
-    size = max(item_size(old) if old else 0, item_size(new) if new else 0)
-    return max(1, -(-size // KB))
+class Capacity:
+    """What a request consumed, by table: one unit for each KB written, one for each 4 KB read, half if eventually consistent."""
+
+    def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
+        self.level = request.get("ReturnConsumedCapacity", "NONE")
+        self.factor, self.kind = factor, kind
+        self.units: dict[str, dict[Index | None, float]] = {}
+
+    def add(self, table: Table, units: float, index: Index | None = None) -> "Capacity":
+        of_table = self.units.setdefault(table.name, {})
+        of_table[index] = of_table.get(index, 0) + units * self.factor
+        return self
+
+    def read(self, table: Table, size: int, request: Request, index: Index | None = None) -> "Capacity":
+        is_whole = request.get("ConsistentRead") or self.factor > 1
+        return self.add(table, max(1, -(-size // (4 * KB))) / (1 if is_whole else 2), index)
+
+    def write(self, table: Table, old: Item | None, new: Item | None) -> "Capacity":
+        if self.level != "NONE":
+            self.add(table, _write_units(old, new))
+            for index in table.indexes.values():
+                before, after = (_indexed(index, item) for item in (old, new))
+                if before and after and any(before[name] != after[name] for name in index.types):
+                    self.add(table, _write_units(before, None) + _write_units(None, after), index)
+                elif before != after:
+                    self.add(table, _write_units(before, after), index)
+        return self
+
+    def described(self) -> list[dict[str, Any]]:
+        """As responses have it, one for each table."""
+        described = []
+        for name, units in self.units.items():
+            consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
+            if self.level == "INDEXES":
+                for index, amount in units.items():
+                    if index is None:
+                        consumed["Table"] = self._described(amount)
+                    else:
+                        group = "LocalSecondaryIndexes" if index.is_local else "GlobalSecondaryIndexes"
+                        consumed.setdefault(group, {})[index.name] = self._described(amount)
+            described.append(consumed)
+        return described
+
+    def _described(self, units: float) -> dict[str, float]:
+        return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
 
 
-def _index_write_units(index: Any, old: Item | None, new: Item | None) -> int:
-    before, after = (
-        {name: item[name] for name in item if index.projected is None or name in index.projected}
-        if item and all(name in item for name in index.types)
-        else None
-        for item in (old, new)
-    )
-    if before == after:
-        return 0
-    is_moved = before and after and any(before[name] != after[name] for name in index.types)
-    return write_units(before, None) + write_units(None, after) if is_moved else write_units(before, after)
-
-
-def read_units(size: int, request: Request, factor: int = 1) -> float:
-    """One unit for each 4 KB, half of it if the read is eventually consistent."""
-    units = max(1, -(-size // (4 * KB))) * factor
-    return units if request.get("ConsistentRead") or factor > 1 else units / 2
-
-
-def add_consumed_capacity(
-    response: Response, request: Request, table: Table, units: float, indexes: dict[str, float] | None = None, kind: str = ""
-) -> None:
-    """Add what one table consumed to the response, if the request asks for it."""
+def _add_capacity(response: Response, request: Request, capacity: Capacity) -> None:
     if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        response["ConsumedCapacity"] = consumed_capacity(request, table, units, indexes, kind)
+        response["ConsumedCapacity"] = capacity.described()[0]
 
 
-def consumed_capacity(
-    request: Request, table: Table, units: float, indexes: dict[str, float] | None = None, kind: str = ""
-) -> dict[str, Any]:
-    indexes = indexes or {}
+def _size(encoded: bytes | None) -> int:
+    return item_size(decode_item(encoded)) if encoded is not None else 0
 
-    def units_of(amount: float) -> dict[str, float]:
-        return {"CapacityUnits": float(amount), **({f"{kind}CapacityUnits": float(amount)} if kind else {})}
 
-    consumed: dict[str, Any] = {"TableName": table.name, **units_of(units + sum(indexes.values()))}
-    if request["ReturnConsumedCapacity"] == "INDEXES":
-        consumed["Table"] = units_of(units)
-        for name, amount in indexes.items():
-            group = "LocalSecondaryIndexes" if table.indexes[name].is_local else "GlobalSecondaryIndexes"
-            consumed.setdefault(group, {})[name] = units_of(amount)
-    return consumed
+def _write_units(old: Item | None, new: Item | None) -> int:
+    return max(1, -(-max(item_size(old or {}), item_size(new or {})) // KB))
+
+
+def _indexed(index: Index, item: Item | None) -> Item | None:
+    if item is None or any(name not in item for name in index.types):
+        return None
+    return {name: value for name, value in item.items() if index.projected is None or name in index.projected}
 
 
 # Batches
 
 
 def batch_write_item(engine: Any, request: Request) -> Response:
-    """Each write is a unit of its own; the batch is refused as a whole if one is invalid."""
+    """Each write is a unit of its own; the batch is refused as a whole if one of them is invalid."""
     writes = []
-    requests = request["RequestItems"]
-    if not requests:
-        raise invalid("The batch write request must not be empty: RequestItems must have length greater than or equal to 1")
-    if sum(len(actions) for actions in requests.values()) > _MAX_WRITES:
+    if sum(map(len, request["RequestItems"].values())) > _MAX_WRITES:
         raise invalid(f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
-    for name, actions in requests.items():
+    for name, actions in request["RequestItems"].items():
         for action in actions:
-            if len(action) != 1 or not action.keys() <= {"PutRequest", "DeleteRequest"}:
+            ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
+            if kind not in ("PutRequest", "DeleteRequest"):
                 raise invalid("Supplied AttributeValue has more than one datatypes set, or a write request is not one of Put and Delete")
-            ((kind, parameters),) = action.items()
-            prepare = prepare_put if kind == "PutRequest" else prepare_delete
+            prepare = _prepare_put if kind == "PutRequest" else _prepare_delete
             writes.append(prepare(engine, {**parameters, "TableName": name}))
-    if len({(write.table.name, write.key) for write in writes}) < len(writes):
-        raise invalid("Provided list of item keys contains duplicates")
-    pending = None
-    units: dict[str, float] = {}
+    _check_distinct(writes, "Provided list of item keys contains duplicates")
+    capacity, pending = Capacity(request), None
     for write in writes:
         with engine.lock:
             engine.check_no_conflict(write.table, write.key)
-            old_encoded = write.table.items.get(write.key)
-            old = decode_item(old_encoded) if old_encoded is not None else None
-            new, encoded, _ = write.new_item(old, old_encoded)
-            pending = engine.write([(write.table, write.key, old_encoded, old, encoded, new)]) or pending
-        if "ReturnConsumedCapacity" in request:
-            units[write.table.name] = units.get(write.table.name, 0) + write_units(old, new)
+            outcome, _ = write.attempt()
+            pending = engine.write([outcome]) or pending
+        capacity.write(write.table, outcome[3], outcome[5])
     engine.settle(pending)
     response: Response = {"UnprocessedItems": {}}
-    add_consumed_capacities(engine, response, request, units)
+    _add_capacities(response, capacity)
     return response
+
+
+def _check_distinct(writes: list[Write], problem: str) -> None:
+    if len({(write.table.name, write.key) for write in writes}) < len(writes):
+        raise invalid(problem)
+
+
+def _add_capacities(response: Response, capacity: Capacity) -> None:
+    if capacity.level != "NONE":
+        response["ConsumedCapacity"] = capacity.described()
 
 
 def batch_get_item(engine: Any, request: Request) -> Response:
     """Reads each key by itself; what is beyond 16 MB comes back as unprocessed keys."""
-    requests = request["RequestItems"]
-    if not requests or sum(len(wanted.get("Keys", ())) for wanted in requests.values()) > _MAX_READS:
-        raise invalid("Too many items requested for the BatchGetItem call" if requests else "BatchGetItem: RequestItems must not be empty")
     reads = []
-    for name, wanted in requests.items():
-        table, paths = engine.table(name), projection_of(wanted)
-        for key in wanted["Keys"]:
-            check_key(key)
-        keys = [table.key_of(key) for key in wanted["Keys"]]
+    for name, wanted in request["RequestItems"].items():
+        table, paths = engine.table(name), _projection(wanted)
+        keys = [_key(table, {"Key": key}) for key in wanted["Keys"]]
         if len(set(keys)) < len(keys):
             raise invalid("Provided list of item keys contains duplicates")
-        reads.append((name, table, keys, wanted, paths))
-    responses: dict[str, list[Item]] = {name: [] for name in requests}
+        reads += [(name, table, key, attributes, wanted, paths) for key, attributes in zip(keys, wanted["Keys"], strict=True)]
+    if len(reads) > _MAX_READS:
+        raise invalid("Too many items requested for the BatchGetItem call")
+    responses: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
     unprocessed: dict[str, Any] = {}
-    units: dict[str, float] = {}
-    total = 0
-    for name, table, keys, wanted, paths in reads:
-        for key, key_item in zip(keys, wanted["Keys"], strict=True):
-            encoded = engine.read(table, key)
-            item = decode_item(encoded) if encoded is not None else None
-            size = item_size(item) if item else 0
-            if total + size > MAX_BATCH_BYTES:
-                unprocessed.setdefault(name, {**wanted, "Keys": []})["Keys"].append(key_item)
-                continue
-            total += size
-            units[table.name] = units.get(table.name, 0) + read_units(size, wanted)
-            if item is not None:
-                responses[name].append(item if paths is None else project(item, paths))
+    capacity, total = Capacity(request), 0
+    for name, table, key, attributes, wanted, paths in reads:
+        encoded = engine.read(table, key)
+        size = _size(encoded)
+        if total + size > _MAX_BATCH_BYTES:
+            unprocessed.setdefault(name, {**wanted, "Keys": []})["Keys"].append(attributes)
+            continue
+        total += size
+        capacity.read(table, size, wanted)
+        if encoded is not None:
+            item = decode_item(encoded)
+            responses[name].append(item if paths is None else project(item, paths))
     response: Response = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    add_consumed_capacities(engine, response, request, units)
+    _add_capacities(response, capacity)
     return response
 
 
-def add_consumed_capacities(engine: Any, response: Response, request: Request, units: dict[str, float], kind: str = "") -> None:
-    """Add what each table consumed, if the request asks for it."""
-    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        tables = ((engine.table(name), amount) for name, amount in units.items())
-        response["ConsumedCapacity"] = [consumed_capacity(request, table, amount, None, kind) for table, amount in tables]
+# Transactions
+
+_PREPARE = {"Put": _prepare_put, "Update": _prepare_update, "Delete": _prepare_delete, "ConditionCheck": _prepare_check}
+
+
+class Token(msgspec.Struct):
+    """A ClientRequestToken: the digest of its request, its time, and the write that may not be durable yet."""
+
+    digest: bytes
+    at: float
+    pending: Any = None
+
+
+def transact_write_items(engine: Any, request: Request) -> Response:
+    actions, token = request["TransactItems"], request.get("ClientRequestToken")
+    digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
+    writes = _prepared(engine, actions)
+    response: Response = {}
+    with engine.lock:
+        is_repeated = token is not None and _is_known(engine, token, digest)
+        if not is_repeated:
+            outcomes, failure = _attempted(engine, writes)
+            if failure is None:
+                now = engine.clock()
+                records = [("k", token, digest, now)] if token is not None else []
+                pending = engine.write(outcomes, records, is_transaction=True)
+                if token is not None:
+                    engine.tokens[token] = Token(digest, now, pending)
+                    engine.forget_old_tokens(now)
+            else:
+                pending = engine.last_pending
+    if is_repeated:
+        capacity = Capacity(request, 2, "Read")
+        for write in writes if capacity.level != "NONE" else ():
+            capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
+        _add_capacities(response, capacity)
+        return response
+    engine.settle(pending) if failure is None else engine.await_durable(pending)
+    if failure is not None:
+        raise failure
+    capacity = Capacity(request, 2, "Write")
+    for table, _, _, old, _, new in outcomes:
+        capacity.write(table, old, new)
+    _add_capacities(response, capacity)
+    return response
+
+
+def _is_known(engine: Any, token: str, digest: bytes) -> bool:
+    """Whether the same transaction was made with this token. Raises ApiError if it was another one, or is not finished."""
+    known: Token | None = engine.tokens.get(token)
+    if known is None or engine.clock() - known.at >= TOKEN_SECONDS:
+        return False
+    if known.digest != digest:
+        problem = "The request uses the same client token as a previous, but non-identical request."
+        raise ApiError("IdempotentParameterMismatchException", problem)
+    if known.pending is not None and not known.pending.is_settled:
+        raise ApiError("TransactionInProgressException", "The transaction with the given request token is already in progress.")
+    return True
+
+
+def _prepared(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
+    writes, size = [], 0
+    for position, action in enumerate(actions):
+        ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
+        if kind not in _PREPARE:
+            raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+        try:
+            writes.append(_PREPARE[kind](engine, parameters))
+        except KeyFault as fault:
+            reasons = [{"Code": "None"} for _ in actions]
+            reasons[position] = {"Code": "ValidationError", "Message": fault.message}
+            raise _canceled(reasons) from None
+        size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
+    if size > _MAX_TRANSACTION_BYTES:
+        raise invalid("Transaction request size cannot exceed 4 MB")
+    _check_distinct(writes, "Transaction request cannot include multiple operations on one item")
+    return writes
+
+
+def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiError | None]:
+    """What the writes would do, and the error if one of them cannot be done; called under the lock."""
+    outcomes: list[Outcome] = []
+    reasons: list[dict[str, Any]] = []
+    for write in writes:
+        try:
+            engine.check_no_conflict(write.table, write.key)
+            outcomes.append(write.attempt()[0])
+            reasons.append({"Code": "None"})
+        except ApiError as error:
+            code = error.code.removesuffix("Exception")
+            reasons.append({"Code": "ValidationError" if code == "Validation" else code, "Message": error.message, **error.members})
+    return outcomes, _canceled(reasons) if len(outcomes) < len(writes) else None
+
+
+def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    return ApiError("TransactionCanceledException", message, Message=message, CancellationReasons=reasons)
+
+
+def transact_get_items(engine: Any, request: Request) -> Response:
+    reads = []
+    for action in request["TransactItems"]:
+        get = action["Get"]
+        table, paths = engine.table(get["TableName"]), _projection(get)
+        reads.append((table, _key(table, get), paths))
+    if len({(table.name, key) for table, key, _ in reads}) < len(reads):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    with engine.lock:
+        conflicts = [engine.has_conflicts and key in table.pending for table, key, _ in reads]
+        encoded = [table.items.get(key) for table, key, _ in reads]
+        pending = engine.last_pending
+    if any(conflicts):
+        raise _canceled([{"Code": "TransactionConflict", "Message": _CONFLICT} if found else {"Code": "None"} for found in conflicts])
+    engine.await_durable(pending)
+    sizes = [_size(content) for content in encoded]
+    if sum(sizes) > _MAX_TRANSACTION_BYTES:
+        raise invalid("Transaction response size cannot exceed 4 MB")
+    capacity = Capacity(request, 2, "Read")
+    response: Response = {"Responses": []}
+    for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):
+        capacity.read(table, size, request)
+        item = decode_item(content) if content is not None else None
+        response["Responses"].append({} if item is None else {"Item": item if paths is None else project(item, paths)})
+    _add_capacities(response, capacity)
+    return response

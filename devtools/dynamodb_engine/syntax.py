@@ -1,45 +1,27 @@
-"""The syntax of expressions: tokens, trees, document paths, and the names and values that a request gives them."""
+"""The syntax of expressions: tokens, trees and document paths; and the names and values that a request gives them."""
 
-import operator
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
 
-from devtools.dynamodb_engine.values import ApiError, Item, Value, check_value, invalid
+from devtools.dynamodb_engine.values import ApiError, Item, Value, check_name, check_value, invalid, malformed
 
 Names = dict[str, str]
 Values = dict[str, Value]
 Part = str | int
 Path = tuple[Part, ...]  # of attribute names, `#references` and indexes of lists
 Node = tuple[Any, ...]
-Test = Callable[[Item, Names, Values], bool]
-Operand = Callable[[Item, Names, Values], Value | None]
 Check = Callable[[Names, Values], None]
 
 _MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN = 4096, 300, 32, 100
 _TOKEN = re.compile(r"\s*(?:([#:]?[A-Za-z0-9_]+)|(<=|>=|<>|[=<>()\[\],.+-])|(\S))", re.ASCII)
-COMPARATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_PREDICATES = {"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}
+COMPARATORS = ("=", "<>", "<", "<=", ">", ">=")
+_OPERAND_COUNTS = {"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}
+_PREDICATES = frozenset(_OPERAND_COUNTS)
 _UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
-_OPERAND_COUNTS = _PREDICATES | _UPDATE_FUNCTIONS | {"size": 1}
-TYPE_NAMES = {
-    "S": "STRING",
-    "N": "NUMBER",
-    "B": "BINARY",
-    "SS": "STRING_SET",
-    "NS": "NUMBER_SET",
-    "BS": "BINARY_SET",
-    "L": "LIST",
-    "M": "MAP",
-}
-VALUE_TYPES = frozenset((*TYPE_NAMES, "BOOL", "NULL"))
+_OPERAND_COUNTS |= {**_UPDATE_FUNCTIONS, "size": 1}
 _RESERVED_WORDS = """
 ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE ARRAY AS ASC ASCII ASENSITIVE ASSERTION
 ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION AUTHORIZE AUTO AVG BACK BACKUP BASE BATCH BEFORE BEGIN BETWEEN BIGINT BINARY
@@ -85,29 +67,25 @@ class Expression(msgspec.Struct):
     checks: list[Check]
 
 
-# The parser
-
-
 class Parser:
     def __init__(self, parameter: str, text: Any) -> None:
         self.parameter = parameter
         if type(text) is not str:
-            raise ApiError("SerializationException", f"{parameter} must be text")
+            raise malformed(f"{parameter} must be text")
         if not text.strip():
             self.fail("The expression can not be empty;")
-        if len(text.encode()) > _MAX_BYTES:
-            self.fail(f"Expression size has exceeded the maximum allowed size; expression size: {len(text.encode())}")
+        if (size := len(text.encode())) > _MAX_BYTES:
+            self.fail(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
         self.tokens: list[str] = []
         for match in _TOKEN.finditer(text):
             if match[3]:
                 self.fail_at(match[3])
             self.tokens.append(match[1] or match[2])
         self.tokens.append("")
-        self.at = 0
+        self.at = self.operator_count = 0
         self.names: set[str] = set()
         self.values: set[str] = set()
         self.checks: list[Check] = []
-        self.operator_count = 0
 
     def fail(self, message: str) -> NoReturn:
         raise invalid(f"Invalid {self.parameter}: {message}")
@@ -115,66 +93,62 @@ class Parser:
     def fail_at(self, token: str) -> NoReturn:
         self.fail(f'Syntax error; token: "{token or "<EOF>"}"')
 
+    def fail_use(self, function: str) -> NoReturn:
+        self.fail(f"The function is not allowed to be used this way in an expression; function: {function}")
+
     @property
     def token(self) -> str:
         return self.tokens[self.at]
 
     @property
-    def word(self) -> str:
-        return self.tokens[self.at].upper()
+    def function_name(self) -> str:
+        """The name of the function whose call begins here, or an empty text."""
+        return self.token if self.token[:1].isalpha() and self.tokens[self.at + 1] == "(" else ""
 
-    @property
-    def is_function(self) -> bool:
+    def take(self, expected: str = "") -> str:
         token = self.token
-        return self.tokens[self.at + 1 : self.at + 2] == ["("] and (token[:1].isalpha() or token[:1] == "_")
-
-    def take(self, *expected: str) -> str:
-        token = self.token
-        if expected and token not in expected:
+        if expected and token != expected:
             self.fail_at(token)
         self.at += 1
         return token
 
-    def take_if(self, *expected: str) -> bool:
-        if self.token in expected:
-            self.at += 1
-            return True
-        return False
+    def take_if(self, expected: str) -> bool:
+        """Skip a sign, or a word in whatever letters, if it comes next."""
+        found = self.token.upper() == expected
+        self.at += found
+        return found
 
-    def take_word(self, word: str) -> bool:
-        if self.word == word:
-            self.at += 1
-            return True
-        return False
+    def list_of(self, element: Callable[[], Any]) -> list[Any]:
+        elements = [element()]
+        while self.take_if(","):
+            elements.append(element())
+        return elements
 
-    def count_operator(self) -> None:
-        self.operator_count += 1
-        if self.operator_count > _MAX_OPERATORS:
-            self.fail(f"The expression contains too many operators; operator count: {self.operator_count}")
+    def end(self) -> None:
+        if self.token:
+            self.fail_at(self.token)
 
     def path(self) -> Path:
         parts: list[Part] = [self.name()]
-        while True:
-            if self.take_if("."):
+        while self.token in (".", "["):
+            if self.take() == ".":
                 parts.append(self.name())
-            elif self.take_if("["):
-                index = self.take()
-                if not index.isdigit():
-                    self.fail_at(index)
-                if len(index) > 9:
-                    self.fail(f"List index is not within the allowable range; index: [{index}]")
-                parts.append(int(index))
-                self.take("]")
-            elif len(parts) > _MAX_PATH_LENGTH:
-                self.fail(f"The document path has too many nesting levels; nesting levels: {len(parts)}")
-            else:
-                return tuple(parts)
+                continue
+            index = self.take()
+            if not index.isdigit():
+                self.fail_at(index)
+            if len(index) > 9:
+                self.fail(f"List index is not within the allowable range; index: [{index}]")
+            parts.append(int(index))
+            self.take("]")
+        if len(parts) > _MAX_PATH_LENGTH:
+            self.fail(f"The document path has too many nesting levels; nesting levels: {len(parts)}")
+        return tuple(parts)
 
     def name(self) -> str:
         token = self.take()
         if token[:1] == "#" and len(token) > 1:
-            if len(token) > 255:
-                self.fail("The attribute name reference exceeds the size limit of 255 characters")
+            self.check_length(token)
             self.names.add(token)
         elif not token[:1].isalpha():
             self.fail_at(token)
@@ -182,102 +156,98 @@ class Parser:
             self.fail(f"Attribute name is a reserved keyword; reserved keyword: {token}")
         return token
 
-    def value_reference(self) -> str:
+    def value(self) -> Node:
         token = self.take()
         if token[:1] != ":" or len(token) < 2:
             self.fail_at(token)
-        if len(token) > 255:
-            self.fail("The attribute value reference exceeds the size limit of 255 characters")
+        self.check_length(token)
         self.values.add(token)
-        return token
+        return ("value", token)
+
+    def check_length(self, reference: str) -> None:
+        if len(reference) > 255:
+            self.fail("A reference to a name or a value exceeds the size limit of 255 characters")
 
     def operand(self) -> Node:
         """A path, a reference to a value, or a function of them."""
         if self.token[:1] == ":":
-            return ("value", self.value_reference())
-        return self.function() if self.is_function else ("path", self.path())
+            return self.value()
+        return self.function() if self.function_name else ("path", self.path())
 
     def function(self) -> Node:
         name = self.take()
         if name not in _OPERAND_COUNTS:
             self.fail(f"Invalid function name; function: {name}")
         self.take("(")
-        operands = [self.operand()]
-        while self.take_if(","):
-            operands.append(self.operand())
+        operands = self.list_of(self.operand)
         self.take(")")
-        if len(operands) != _OPERAND_COUNTS[name]:
-            self.fail(
-                f"Incorrect number of operands for operator or function; operator or function: {name}, number of operands: {len(operands)}"
-            )
+        if (count := len(operands)) != _OPERAND_COUNTS[name]:
+            problem = "Incorrect number of operands for operator or function"
+            self.fail(f"{problem}; operator or function: {name}, number of operands: {count}")
         return (name, *operands)
-
-    def end(self) -> None:
-        if self.token:
-            self.fail_at(self.token)
 
     # Conditions: NOT binds more strongly than AND, AND than OR.
 
+    def count_operator(self) -> None:
+        self.operator_count += 1
+        if self.operator_count > _MAX_OPERATORS:
+            self.fail(f"The expression contains too many operators; operator count: {self.operator_count}")
+
     def condition(self, strength: int = 0) -> Node:
-        if self.take_word("NOT"):
+        if self.take_if("NOT"):
             self.count_operator()
             left: Node = ("not", self.condition(2))
         else:
             left = self.parenthesized() if self.token == "(" else self.comparison()
-        while (self.word == "OR" and strength < 1) or (self.word == "AND" and strength < 2):
+        while ((word := self.token.lower()) == "or" and strength < 1) or (word == "and" and strength < 2):
             self.count_operator()
-            word = self.take().lower()
+            self.take()
             left = (word, left, self.condition(1 if word == "or" else 2))
         return left
 
     def parenthesized(self) -> Node:
-        start = self.at
         self.take("(")
+        start = self.at
         inner = self.condition()
         self.take(")")
-        if self.tokens[start + 1] == "(" and self.tokens[self.at - 2] == ")" and self._is_pair(start + 1, self.at - 2):
+        if self.tokens[start] == "(" and self._closing(start) == self.at - 2:
             self.fail("The expression has redundant parentheses;")
         return inner
 
-    def _is_pair(self, start: int, end: int) -> bool:
+    def _closing(self, start: int) -> int:
         depth = 0
-        for at in range(start, end):
+        for at in range(start, self.at):
             depth += {"(": 1, ")": -1}.get(self.tokens[at], 0)
             if not depth:
-                return False
-        return True
+                return at
+        return -1
 
     def comparison(self) -> Node:
-        if self.is_function and self.token in _PREDICATES:
+        name = self.function_name
+        if name in _UPDATE_FUNCTIONS:
+            self.fail_use(name)
+        if name in _PREDICATES:
             node = self.function()
-            if self.token in ("=", "<>", *COMPARATORS):
-                self.fail(f"The function is not allowed to be used this way in an expression; function: {node[0]}")
+            if self.token in COMPARATORS:
+                self.fail_use(name)
             return node
-        if self.is_function and self.token in _UPDATE_FUNCTIONS:
-            self.fail(f"The function is not allowed in a condition expression; function: {self.token}")
         left = self.operand()
-        if self.token in ("=", "<>", *COMPARATORS):
-            self.count_operator()
+        self.count_operator()
+        if self.token in COMPARATORS:
             return (self.take(), left, self.operand())
-        if self.take_word("BETWEEN"):
-            self.count_operator()
+        if self.take_if("BETWEEN"):
             low = self.operand()
-            if not self.take_word("AND"):
+            if not self.take_if("AND"):
                 self.fail_at(self.token)
             return ("between", left, low, self.operand())
-        if self.take_word("IN"):
-            self.count_operator()
-            self.take("(")
-            operands = [self.operand()]
-            while self.take_if(","):
-                operands.append(self.operand())
-            self.take(")")
-            if len(operands) > _MAX_OPERANDS_OF_IN:
-                self.fail(f"Too many operands for operator or function; operator: IN, number of operands: {len(operands)}")
-            return ("in", left, *operands)
-        if left[0] == "size":
-            self.fail("The function is not allowed to be used this way in an expression; function: size")
-        return self.fail_at(self.token)
+        if not self.take_if("IN"):
+            self.fail_use("size") if left[0] == "size" else self.fail_at(self.token)
+        self.take("(")
+        operands = self.list_of(self.operand)
+        self.take(")")
+        if (count := len(operands)) > _MAX_OPERANDS_OF_IN:
+            self.fail(f"Too many operands for operator or function; operator: IN, number of operands: {count}")
+        return ("in", left, *operands)
 
 
 # Names and values
@@ -285,47 +255,42 @@ class Parser:
 
 def names_and_values(request: dict[str, Any], *expressions: Expression | None) -> tuple[Names, Values]:
     """The names and values of a request, checked together with all its expressions. Raises ApiError."""
-    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    names: Names = request.get("ExpressionAttributeNames") or {}
+    values: Values = request.get("ExpressionAttributeValues") or {}
     used = [expression for expression in expressions if expression is not None]
-    for parameter, given, sign in (("ExpressionAttributeNames", names, "#"), ("ExpressionAttributeValues", values, ":")):
-        if given is None:
+    given: tuple[tuple[str, str, dict[str, Any]], ...] = (("Names", "#", names), ("Values", ":", values))
+    for kind, sign, references in given:
+        parameter = f"ExpressionAttribute{kind}"
+        if parameter not in request:
             continue
-        if not used:
-            raise invalid(f"{parameter} can only be specified when using expressions")
-        if not given:
-            raise invalid(f"{parameter} must not be empty")
-        for key in given:
+        if not used or not references:
+            raise invalid(f"{parameter} must not be empty" if used else f"{parameter} can only be specified when using expressions")
+        for key, content in references.items():
             if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum():
                 raise invalid(f'{parameter} contains invalid key: Syntax error; key: "{key}"')
-    names, values = names or {}, values or {}
-    for key, name in names.items():
-        if type(name) is not str or not name or len(name) > 65535:
-            problem = "Member must have length greater than or equal to 1" if not name else "it exceeds the limit of 65535 bytes"
-            raise invalid(f"ExpressionAttributeNames contains invalid value: {problem}; key: {key}")
-    for key, value in values.items():
-        try:
-            check_value(value)
-        except ApiError as error:
-            if error.code != "ValidationException":
-                raise
-            raise invalid(f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}") from None
+            try:
+                check_name(content) if sign == "#" else check_value(content)
+            except ApiError as error:
+                raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
     for expression in used:
-        for kind, references, given in (("name", expression.names, names), ("value", expression.values, values)):
-            for reference in references:
-                if reference not in given:
-                    where = "in the document path " if kind == "name" else "in expression "
-                    raise invalid(
-                        f"Invalid {expression.parameter}: An expression attribute {kind} used {where}is not defined; "
-                        f"attribute {kind}: {reference}"
-                    )
+        for reference in expression.names:
+            if reference not in names:
+                problem = "An expression attribute name used in the document path is not defined; attribute name"
+                raise invalid(f"Invalid {expression.parameter}: {problem}: {reference}")
+        for reference in expression.values:
+            if reference not in values:
+                problem = "An expression attribute value used in expression is not defined; attribute value"
+                raise invalid(f"Invalid {expression.parameter}: {problem}: {reference}")
         for check in expression.checks:
             check(names, values)
-    if len(names) + len(values) > sum(len(expression.names) + len(expression.values) for expression in used) or len(used) > 1:
-        for parameter, given, kind in (("ExpressionAttributeNames", names, "names"), ("ExpressionAttributeValues", values, "values")):
-            unused = [key for key in given if not any(key in getattr(expression, kind) for expression in used)]
-            if unused:
-                raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")
+    for kind, sign, references in given:
+        for key in references:
+            if not any(key in (expression.names if sign == "#" else expression.values) for expression in used):
+                raise invalid(f"Value provided in ExpressionAttribute{kind} unused in expressions: keys: {{{key}}}")
     return names, values
+
+
+# Paths
 
 
 def resolve(path: Path, names: Names) -> Path:
@@ -333,16 +298,16 @@ def resolve(path: Path, names: Names) -> Path:
 
 
 def value_at(item: Item, path: Path) -> Value | None:
-    value: Value | None = item.get(path[0])  # type: ignore[arg-type]
+    value: Any = item.get(path[0])  # type: ignore[arg-type]
     for part in path[1:]:
         if value is None:
             return None
         if type(part) is str:
             value = value["M"].get(part) if "M" in value else None
         else:
-            elements: Any = value.get("L", ())
+            elements = value.get("L", ())
             value = elements[part] if int(part) < len(elements) else None
-    return value
+    return value  # type: ignore[no-any-return]
 
 
 def path_text(path: Path) -> str:
@@ -352,7 +317,7 @@ def path_text(path: Path) -> str:
 def check_overlaps(parameter: str, paths: list[Path]) -> Check:
     """No path may be a part of another, and no value may be taken for both a map and a list."""
 
-    def check(names: Names, values: Values) -> None:  # noqa: ARG001
+    def check(names: Names, _: Values) -> None:
         resolved = [resolve(path, names) for path in paths]
         if all(len(path) == 1 for path in resolved) and len(set(resolved)) == len(resolved):
             return
@@ -360,10 +325,8 @@ def check_overlaps(parameter: str, paths: list[Path]) -> Check:
             for other in resolved[:position]:
                 different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
                 if different is None or type(different[0]) is not type(different[1]):
-                    problem = "overlap" if different is None else "conflict"
-                    raise invalid(
-                        f"Invalid {parameter}: Two document paths {problem} with each other; must remove or rewrite one of these paths; "
-                        f"path one: {path_text(other)}, path two: {path_text(one)}"
-                    )
+                    problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
+                    which = f"path one: {path_text(other)}, path two: {path_text(one)}"
+                    raise invalid(f"Invalid {parameter}: {problem}; must remove or rewrite one of these paths; {which}")
 
     return check

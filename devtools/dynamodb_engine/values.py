@@ -1,4 +1,4 @@
-"""Attribute values: which are valid, their one canonical form, their sizes, their order; and the errors of the whole engine.
+"""Attribute values: which are valid, their one canonical form, their sizes, their order; and the errors and checks of requests.
 
 Values keep the form that they have in JSON: `{"N": "1.5"}`, with binaries as base64 text. In canonical form, numbers are written in one way
 and the members of a set are in one order, so values are equal exactly when their dictionaries are.
@@ -8,25 +8,24 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from decimal import Context, Decimal, DecimalException
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+import botocore.session
 import msgspec
 
 Value = dict[str, Any]  # {"S": "text"}
 Item = dict[str, Value]
 
 KB = 1024
-MAX_ITEM_BYTES = 400 * KB
-MAX_DEPTH = 32
-SCALAR_TYPES = ("S", "N", "B")
+MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
 SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 _CACHE_SIZE = 4096
 
 encode_item: Callable[[Item], bytes] = msgspec.msgpack.Encoder().encode
 decode_item: Callable[[bytes], Item] = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
-_context = Context(prec=38)
+_exact = Context(prec=300)  # enough for the sum of any two numbers
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -60,23 +59,18 @@ def malformed(message: str) -> ApiError:
 def canonical_number(text: str) -> str:
     """The number in its one form, without an exponent. Raises ApiError if it is not a number that DynamoDB can store."""
     if not _NUMBER.fullmatch(text):
-        raise invalid(f"The parameter cannot be converted to a numeric value: {text}" if text else _EMPTY_NUMBER)
+        raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
     try:
-        number = Decimal(text)
+        return number_text(Decimal(text))
     except DecimalException:  # an exponent with too many digits
         raise _out_of_range("-" not in text.lower().partition("e")[2]) from None
-    return number_text(number)
-
-
-_EMPTY_NUMBER = "The parameter cannot be converted to a numeric value: "
 
 
 def number_text(number: Decimal) -> str:
     """The canonical form. Raises ApiError for more than 38 digits and for what is too large or too small."""
     if not number:
         return "0"
-    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
-    if len(digits) > 38:
+    if len("".join(map(str, number.as_tuple().digits)).strip("0")) > 38:
         raise invalid("Attempting to store more than 38 significant digits in a Number")
     if not -130 <= number.adjusted() <= 125:
         raise _out_of_range(number.adjusted() > 0)
@@ -91,38 +85,38 @@ def _out_of_range(is_large: bool) -> ApiError:
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
     """The sum, or with sign -1 the difference, of two canonical numbers."""
-    return number_text((_context.add if sign > 0 else _context.subtract)(Decimal(first), Decimal(second)))
+    return number_text(_exact.fma(Decimal(sign), Decimal(second), Decimal(first)))
 
 
 @lru_cache(_CACHE_SIZE)
 def _number_size(text: str) -> int:
-    digits = text.lstrip("-").replace(".", "").strip("0")
-    return (len(digits) + 1) // 2 + 1 + text.startswith("-")
+    return (len(text.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + text.startswith("-")
 
 
 # Values
 
 
 def check_item(item: Any) -> int:
-    """Bring an item's values into canonical form; returns the item's size. Raises ApiError if one is invalid or all are too large."""
-    size = 0
+    """Bring an item's values into canonical form; returns the item's size. Raises ApiError if one of them is invalid."""
     if type(item) is not dict:
         raise malformed("Unexpected value type in payload")
+    size = 0
     for name, value in item.items():
-        if not name:
-            raise invalid_parameter("An attribute name must not be empty")
-        size += (len(name) if name.isascii() else len(name.encode())) + check_value(value)
+        size += check_name(name) + check_value(value)
     return size
 
 
-def item_size(item: Item) -> int:
-    """The size of an item whose values are valid."""
-    return check_item(item)
+item_size = check_item  # of an item whose values are valid
 
 
-def check_size(size: int) -> None:
-    if size > MAX_ITEM_BYTES:
-        raise invalid("Item size has exceeded the maximum allowed size")
+def check_name(name: str) -> int:
+    """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
+    if not name:
+        raise invalid("Empty attribute name is not allowed: an attribute name must have at least one character")
+    size = text_size(name)
+    if size > MAX_NAME_BYTES:
+        raise invalid(f"Attribute name is too large, must be less than or equal to {MAX_NAME_BYTES} bytes")
+    return size
 
 
 def check_value(value: Any, depth: int = 1) -> int:
@@ -133,93 +127,63 @@ def check_value(value: Any, depth: int = 1) -> int:
         problem = "has more than one datatypes set" if value else "is empty"
         raise invalid(f"Supplied AttributeValue {problem}, must contain exactly one of the supported datatypes")
     if depth > MAX_DEPTH:
-        raise invalid("Nesting Levels have exceeded supported limits")
+        raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
     ((kind, content),) = value.items()
+    size = 3
     if kind == "S" and type(content) is str:
-        return len(content) if content.isascii() else _text_size(content)
+        return text_size(content)
     if kind == "N" and type(content) is str:
         value["N"] = canonical = canonical_number(content)
         return _number_size(canonical)
     if kind == "M" and type(content) is dict:
-        size = 3
         for name, member in content.items():
-            size += 1 + (len(name) if name.isascii() else _text_size(name)) + check_value(member, depth + 1)
+            size += 1 + text_size(name) + check_value(member, depth + 1)
         return size
     if kind == "L" and type(content) is list:
-        size = 3
         for member in content:
             size += 1 + check_value(member, depth + 1)
         return size
-    check = _OTHER_CHECKS.get(kind)
-    if check is None:
-        if kind in ("S", "N", "M", "L"):
-            raise malformed(f"Unexpected value type in payload: {kind}")
-        raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
-    return check(value, content)
+    return _check_rare_value(value, kind, content)
 
 
-def _text_size(text: str) -> int:
+def _check_rare_value(value: Value, kind: str, content: Any) -> int:
+    if kind in ("BOOL", "NULL") and type(content) is bool:
+        if kind == "NULL" and not content:
+            raise invalid_parameter("Null attribute value types must have the value of true")
+        return 1
+    if kind == "B" and type(content) is str:
+        value["B"], size = _canonical_binary(content)
+        return size
+    if kind not in SETS or type(content) is not list or any(type(member) is not str for member in content):
+        raise malformed(f"Unexpected value type in payload: {kind}")
+    if not content:
+        raise invalid_parameter(f"An {SETS[kind]} set  may not be empty")
+    check = {"SS": lambda text: (text, text_size(text)), "NS": _sized_number, "BS": _canonical_binary}[kind]
+    sizes = dict(map(check, content))
+    if len(sizes) < len(content):
+        raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
+    value[kind] = sorted(sizes)
+    return sum(sizes.values())
+
+
+def text_size(text: str) -> int:
     try:
-        return len(text.encode())
+        return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise malformed("Text is not valid Unicode") from None
 
 
-def _check_binary(value: Value, content: Any) -> int:
-    value["B"], size = _canonical_binary(content)
-    return size
+def _sized_number(text: str) -> tuple[str, int]:
+    canonical = canonical_number(text)
+    return canonical, _number_size(canonical)
 
 
-def _canonical_binary(content: Any) -> tuple[str, int]:
-    if type(content) is not str:
-        raise malformed("Unexpected value type in payload: B")
+def _canonical_binary(text: str) -> tuple[str, int]:
     try:
-        binary = b64decode(content, validate=True)
+        binary = b64decode(text, validate=True)
     except ValueError:
-        raise malformed("Base64 encoded length is expected a multiple of 4 bytes, or it has an invalid character") from None
+        raise malformed("Binaries must be base64 text") from None
     return b64encode(binary).decode(), len(binary)
-
-
-def _check_bool(value: Value, content: Any) -> int:  # noqa: ARG001
-    if type(content) is not bool:
-        raise malformed("Unexpected token received from parser: BOOL")
-    return 1
-
-
-def _check_null(value: Value, content: Any) -> int:  # noqa: ARG001
-    if type(content) is not bool:
-        raise malformed("Unexpected token received from parser: NULL")
-    if not content:
-        raise invalid_parameter("Null attribute value types must have the value of true")
-    return 1
-
-
-def _check_set(value: Value, content: Any) -> int:
-    ((kind, _),) = value.items()
-    if type(content) is not list or any(type(member) is not str for member in content):
-        raise malformed(f"Unexpected value type in payload: {kind}")
-    if not content:
-        raise invalid_parameter(f"An {SETS[kind]} set  may not be empty")
-    if kind == "NS":
-        members = [canonical_number(member) for member in content]
-        size = sum(map(_number_size, members))
-    elif kind == "SS":
-        members, size = content, sum(map(_text_size, content))
-    else:
-        binaries = [_canonical_binary(member) for member in content]
-        members, size = [text for text, _ in binaries], sum(size for _, size in binaries)
-    if len(set(members)) < len(members):
-        raise invalid_parameter(f"Input collection {'[' + ', '.join(content) + ']' if kind != 'NS' else ''} contains duplicates.")
-    value[kind] = sorted(members)
-    return size
-
-
-_OTHER_CHECKS: dict[str, Callable[[Value, Any], int]] = {
-    "B": _check_binary,
-    "BOOL": _check_bool,
-    "NULL": _check_null,
-    **dict.fromkeys(SETS, _check_set),
-}
 
 
 def type_of(value: Value) -> str:
@@ -240,7 +204,60 @@ def sortable(value: Value) -> Any:
     return _decimal(content) if kind == "N" else _binary(content) if kind == "B" else None
 
 
-def described(value: Value) -> str:
-    """The value as it appears in messages: {N:5}."""
-    ((kind, content),) = value.items()
-    return f"{{{kind}:{content}}}"
+# Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
+
+_Check = Callable[[Any, str], None]
+_TYPES: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "long": int, "map": dict, "structure": dict, "list": list}
+
+
+@cache
+def request_check(operation: str) -> _Check:
+    """The function that raises ApiError if a request of this operation lacks something, or has a wrong type, length or word."""
+    session = botocore.session.get_session()
+    services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
+    service = next(service for service in services if operation in service.operation_names)
+    return _shape_check(service.operation_model(operation).input_shape, {})
+
+
+def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check:
+    if shape is None or shape.name == "AttributeValue":
+        return lambda _value, _path: None
+    if shape.name not in known:
+        known[shape.name] = lambda value, path: known[shape.name](value, path)  # a shape may contain itself
+        known[shape.name] = _new_check(shape, known)
+    return known[shape.name]
+
+
+def _new_check(shape: Any, known: dict[str, _Check]) -> _Check:
+    expected, words = _TYPES.get(shape.type_name, object), shape.metadata.get("enum")
+    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 2**63)
+    inner = _shape_check(getattr(shape, "member", getattr(shape, "value", None)), known)
+    members = {name: _shape_check(member, known) for name, member in getattr(shape, "members", {}).items()}
+    required = frozenset(getattr(shape, "required_members", ()))
+
+    def check(value: Any, path: str) -> None:
+        if type(value) is not expected and expected is not object:
+            raise malformed(f"Unexpected value type in payload at '{path}'")
+        if expected is dict and members:
+            if not required <= value.keys():
+                raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
+            for name, member in value.items():
+                if name in members:
+                    members[name](member, f"{path}.{name}" if path else name)
+            return
+        if expected is list or expected is dict:
+            for position, member in enumerate(value) if expected is list else value.items():
+                inner(member, f"{path}.{position}.member")
+        if words is not None and value not in words:
+            raise _constraint(f"'{value}'", path, f"satisfy enum value set: [{', '.join(words)}]")
+        size = int(value) if expected in (int, bool) else len(value) if expected is not object else low
+        if not low <= size <= high:
+            limit = f"less than or equal to {high}" if size > high else f"greater than or equal to {low}"
+            raise _constraint(f"'{str(value)[:1000]}'", path, f"have {'value' if expected is int else 'length'} {limit}")
+
+    return check
+
+
+def _constraint(value: str, path: str, constraint: str) -> ApiError:
+    path = ".".join(name[:1].lower() + name[1:] for name in path.split(".") if name)
+    return invalid(f"1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}")

@@ -16,8 +16,7 @@ from chalicelib.dynamodb import dynamo, dynamo_client
 from chalicelib.foundation import sdk_calls, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
-from devtools.dynamodb_engine.client import attached
-from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.engine import Engine, attached
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 FEATURES = ("contract-things", "contract-lines")
