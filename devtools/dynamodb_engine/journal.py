@@ -9,8 +9,8 @@ import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,7 @@ from devtools.dynamodb_engine.journal_files import (
     decode_header,
     encode,
     lock_folder,
+    new_file,
     read_frames,
     sync_folder,
 )
@@ -82,7 +83,8 @@ class Journal(AbstractContextManager["Journal"]):
         self._is_writing = False
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
-        self._file = FrameFile.reopen(_path(folder, "journal", recovered.end.generation), recovered.end)
+        self._file = FrameFile(_path(folder, "journal", recovered.end.generation), recovered.end)
+        self._file.sync()  # what a killed process has written may not be on disk yet
         self._mark = HighWaterMark(folder / "high-water-mark", recovered.end)
         self._size = recovered.journal_bytes
         self._compaction_bytes = max(MIN_COMPACTION_BYTES, recovered.snapshot_bytes)
@@ -122,15 +124,9 @@ class Journal(AbstractContextManager["Journal"]):
             self._alone(self._start_file)
             last_entry, records = self._engine.dump(lambda: self.last)
             generation = self._file.end.generation
-            path = _path(self._folder, "snapshot", generation)
-            snapshot = FrameFile(path, Header("snapshot", generation, last_entry))
-            try:
+            with new_file(_path(self._folder, "snapshot", generation), Header("snapshot", generation, last_entry)) as snapshot:
                 self._write_snapshot(snapshot, records)
                 self.flush(last_entry)  # a snapshot must not be ahead of the journal
-                snapshot.publish()
-            except BaseException:
-                snapshot.discard()
-                raise
             snapshot.close()
             self._compaction_bytes = max(MIN_COMPACTION_BYTES, snapshot.end.offset)
             sync_folder(self._folder)
@@ -151,22 +147,25 @@ class Journal(AbstractContextManager["Journal"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fail(self, failure: BaseException) -> None:
-        self.failure = f"The store cannot write its journal: {failure}. Free some disk space, then start again."
+    @contextmanager
+    def _never_tried_again(self) -> Iterator[None]:
+        """Make the journal fail for good if the block raises: nobody knows then what is on disk."""
+        try:
+            yield
+        except BaseException as failure:
+            self.failure = f"The store cannot write its journal: {failure}. Free some disk space, then start again."
+            if isinstance(failure, OSError):
+                raise StoreFailed(self.failure) from failure
+            raise
 
     def _write_pending(self) -> None:
         if not self._pending:
             return
         start = self._file.end.offset
-        try:
+        with self._never_tried_again():
             group = [self._pending.popleft() for _ in range(len(self._pending))]
-            self._file.add(_encoded_array(group))
+            self._file.add(b"\xdd" + len(group).to_bytes(4, "big") + b"".join(group))  # an array in MessagePack
             self._file.sync()
-        except BaseException as failure:  # never tried again: nobody knows what is on disk
-            self._fail(failure)
-            if not isinstance(failure, OSError):
-                raise
-            raise StoreFailed(self.failure) from failure
         self._mark.write(self._file.end)
         self.durable += len(group)
         self._size += self._file.end.offset - start
@@ -177,16 +176,11 @@ class Journal(AbstractContextManager["Journal"]):
     def _start_file(self) -> None:
         """Write what has come, and continue in a new file. If it cannot be made, the present one remains."""
         self._write_pending()
-        end = self._file.end
-        new_file = _new_journal(self._folder, end.generation + 1, self.durable, end)
-        try:
-            sync_folder(self._folder)
-        except BaseException as failure:
-            self._fail(failure)
-            raise
+        file = _new_journal(self._folder, self._file.end.generation + 1, self.durable, self._file.end)
         self._file.close()
-        self._file = new_file
-        self._size = 0
+        self._file, self._size = file, 0
+        with self._never_tried_again():
+            sync_folder(self._folder)
 
     def _try_to_compact(self) -> None:
         try:
@@ -220,13 +214,8 @@ def _generations(folder: Path, kind: str) -> list[int]:
 
 
 def _new_journal(folder: Path, generation: int, last_entry: int, previous: Position) -> FrameFile:
-    file = FrameFile(_path(folder, "journal", generation), Header("journal", generation, last_entry, previous))
-    try:
-        file.publish()
-    except BaseException:
-        file.discard()
-        raise
-    return file
+    with new_file(_path(folder, "journal", generation), Header("journal", generation, last_entry, previous)) as file:
+        return file
 
 
 def _create_files(folder: Path) -> None:
@@ -289,8 +278,3 @@ def _apply(engine: Engine, frame: Frame, skipped: int, path: Path) -> int:
         reason = f"{type(fault).__name__}: {fault}"
         raise StoreDamaged(f"{path} has entries before byte {frame.end.offset} that cannot be applied ({reason}).") from fault
     return len(entries)
-
-
-def _encoded_array(encoded: list[bytes]) -> bytes:
-    """A MessagePack array of elements that are already encoded."""
-    return b"\xdd" + len(encoded).to_bytes(4, "big") + b"".join(encoded)

@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -82,51 +83,48 @@ class Frame(NamedTuple):
 
 
 class FrameFile:
-    """A new file, which appears under its name when it is published. It may be written to afterwards."""
+    """A file, for appending after `end`; what follows it is cut."""
 
-    def __init__(self, path: Path, header: Header) -> None:
-        self._path, self._new_path = path, path.with_name(f"{path.name}.new")
-        self._descriptor = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            _write_all(self._descriptor, _MAGIC + bytes((FORMAT_VERSION,)))
-            self.end = Position(header.generation, len(_MAGIC) + 1, b"")
-            self.add(encode(header))
-        except BaseException:
-            self.discard()
-            raise
-
-    @classmethod
-    def reopen(cls, path: Path, end: Position) -> "FrameFile":
-        """Open a journal to append to it, and cut what follows `end`."""
-        file = cls.__new__(cls)
-        file._path = file._new_path = path
-        file._descriptor = os.open(path, os.O_WRONLY)
-        os.ftruncate(file._descriptor, end.offset)
-        os.lseek(file._descriptor, end.offset, os.SEEK_SET)
-        os.fsync(file._descriptor)  # what a killed process has written may not be on disk yet
-        file.end = end
-        return file
+    def __init__(self, path: Path, end: Position) -> None:
+        self.end = end
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(self._descriptor, end.offset)
+        os.lseek(self._descriptor, end.offset, os.SEEK_SET)
 
     def add(self, content: bytes) -> None:
         """Append a frame. It is on disk after `sync`."""
         digest = _digest(content, self.end.digest)
-        _write_all(self._descriptor, _frame_header(len(content), digest, self.end) + content)
-        self.end = Position(self.end.generation, self.end.offset + _FRAME.size + len(content), digest)
+        self.write(_frame_header(len(content), digest, self.end) + content)
+        self.end = self.end._replace(digest=digest)
+
+    def write(self, content: bytes) -> None:
+        written = os.write(self._descriptor, content)
+        while written < len(content):  # a disk that becomes full takes a part, and raises the next time
+            written += os.write(self._descriptor, content[written:])
+        self.end = self.end._replace(offset=self.end.offset + written)
 
     def sync(self) -> None:
         os.fdatasync(self._descriptor)
 
-    def publish(self) -> None:
-        self.sync()
-        self._new_path.replace(self._path)
-
     def close(self) -> None:
         os.close(self._descriptor)
 
-    def discard(self) -> None:
-        """Delete a file that was not published."""
-        self.close()
-        self._new_path.unlink(missing_ok=True)
+
+@contextmanager
+def new_file(path: Path, header: Header) -> Iterator[FrameFile]:
+    """A new file, which is on disk and appears under its name after the block, unless that raises."""
+    new_path = path.with_name(f"{path.name}.new")
+    file = FrameFile(new_path, Position(header.generation, 0, b""))
+    try:
+        file.write(_MAGIC + bytes((FORMAT_VERSION,)))
+        file.add(encode(header))
+        yield file
+        file.sync()
+        new_path.replace(path)
+    except BaseException:
+        file.close()
+        new_path.unlink()
+        raise
 
 
 def read_frames(path: Path, kind: str, generation: int, acknowledged: Position | None = None) -> Iterator[Frame]:
@@ -188,12 +186,6 @@ def _frame_header(length: int, digest: bytes, place: Position) -> bytes:
 
 def _digest(content: bytes, previous: bytes) -> bytes:
     return blake2b(content, digest_size=8, key=previous).digest()
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    written = os.write(descriptor, content)
-    while written < len(content):  # a disk that becomes full takes a part, and raises the next time
-        written += os.write(descriptor, content[written:])
 
 
 def sync_folder(folder: Path) -> None:
