@@ -128,7 +128,9 @@ class Server(AbstractContextManager["Server"]):
             if not _is_allowed_host(headers.get(b"host", b"")):
                 raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
             service, _, operation = headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
-            if not headers[b""].startswith(b"POST ") or service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
+            if not headers[b""].startswith(b"POST / "):
+                raise ApiError("UnknownOperationException", "", 404)
+            if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
                 raise ApiError("UnknownOperationException", "")
             response = self._engine.call(operation, _decoded(headers, body))
             return HTTPStatus.OK, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
@@ -297,8 +299,8 @@ def _decoded(headers: Headers, body: bytes) -> dict[str, Any]:
             if stream.unconsumed_tail:
                 raise _too_large()
         return _decode(body)
-    except (msgspec.DecodeError, zlib.error, RecursionError, UnicodeDecodeError) as fault:
-        raise malformed(str(fault)) from None
+    except (msgspec.DecodeError, zlib.error, RecursionError, UnicodeDecodeError):
+        raise malformed("") from None  # as DynamoDB, which gives no reason
 
 
 def _too_large() -> ApiError:

@@ -158,8 +158,12 @@ def test_an_unknown_operation_answers_like_dynamodb(connection):
 def test_the_health_check(connection):
     connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert connection.response()[::2] == (200, b"healthy: dynamodb.us-east-1.amazonaws.com ")
-    connection.send(b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert error(connection.response())[0] == 400
+
+
+@pytest.mark.parametrize("line", [b"GET /page", b"PUT /", b"POST /page"])
+def test_other_methods_and_paths(connection, line):
+    connection.send(request("ListTables").replace(b"POST /", line))
+    assert error(connection.response()) == (404, "UnknownOperationException")
 
 
 @pytest.mark.parametrize("host", ["rebound.example", "", "127.0.0.1.example:8000", "[::"])
