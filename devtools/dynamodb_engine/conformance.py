@@ -23,11 +23,19 @@ import pytest
 _ITEMS = """item condition_expression update_expression query key_condition_expression filter_expression projection_expression batch gsi
 returnvalues number nested limits scan transact returnconsumedcapacity"""
 _OTHERS = """streams expected query_filter key_conditions table describe_table tag ttl lsi gsi_updatetable gsi_composite_keys
-provisioned_throughput manual_requests describe_endpoints"""
+provisioned_throughput manual_requests"""
 CORE, OTHERS = _ITEMS.split(), _OTHERS.split()
 
 # Tests that do not judge an implementation of DynamoDB, with the reason.
-NOT_JUDGED: dict[str, str] = {}
+_FORGOTTEN = "creates an index with the attribute a3 in its key, and expects the key without it"
+NOT_JUDGED = {
+    "test_gsi.py::test_gsi_limit_partition_key_len": "finds what test_gsi_limit_partition_key_len_2048 put under the same key",
+    "test_gsi_composite_keys.py::test_gsi_composite_keyconditions_blocked": "of Scylla's own: expects a limit of Alternator's",
+    **{
+        f"test_gsi_composite_keys.py::test_gsi_composite_base_pk_ck_as_range[{case}]": _FORGOTTEN
+        for case in ("both", "hash_only", "range_only", "none")
+    },
+}
 _SCYLLA_FIXTURES = {
     "scylla_only": "of Scylla's own: expects what AWS does not have",
     "dynamodb_bug": "expects what AWS does otherwise",

@@ -64,7 +64,7 @@ _NAMES = {
     queries: "Query Scan",
     streams: "DescribeStream GetRecords GetShardIterator ListStreams",
     tables: (
-        "CreateTable DeleteTable DescribeContinuousBackups DescribeEndpoints DescribeLimits DescribeTable DescribeTimeToLive ListTables "
+        "CreateTable DeleteTable DescribeContinuousBackups DescribeLimits DescribeTable DescribeTimeToLive ListTables "
         "ListTagsOfResource TagResource UntagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive"
     ),
 }

@@ -16,7 +16,7 @@ from devtools.dynamodb_engine.syntax import (
     Parser,
     Path,
     Values,
-    check_overlaps,
+    overlap_checks,
     path_text,
     resolve,
     value_at,
@@ -245,7 +245,7 @@ def compile_projection(text: str) -> Projection:
     parser = Parser("ProjectionExpression", text)
     paths = parser.list_of(parser.path)
     parser.end()
-    return Projection(parser.parameter, frozenset(parser.names), frozenset(), [check_overlaps(parser.parameter, paths)], paths)
+    return Projection(parser.parameter, frozenset(parser.names), frozenset(), overlap_checks(parser, paths), paths)
 
 
 def project(item: Item, paths: Iterable[Path]) -> Item:
@@ -302,7 +302,7 @@ def compile_update(text: str) -> Update:
     # New elements are appended to a list in the order of their indexes.
     update.sets.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
     update.names, update.values = frozenset(parser.names), frozenset(parser.values)
-    parser.checks.append(check_overlaps(parser.parameter, update.paths))
+    parser.checks += overlap_checks(parser, update.paths)
     return update
 
 
@@ -537,6 +537,8 @@ def apply_attribute_updates(updates: dict[str, Any], new: Item) -> list[Path]:
         kind = type_of(value)
         if action != "PUT" and kind not in (SETS if action == "DELETE" else ("N", "L", *SETS)):
             raise invalid_parameter(f"{action} action is not supported for the type {kind}")
+        if action != "PUT" and name in new and kind not in new[name]:
+            raise invalid("Type mismatch for attribute to update")
         if action == "PUT":
             new[name] = value
         elif kind == "L" and kind in new.get(name, ()):

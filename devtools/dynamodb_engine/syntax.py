@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
@@ -58,7 +59,7 @@ VIEWS VIRTUAL VOID WAIT WHEN WHENEVER WHERE WHILE WINDOW WITH WITHIN WITHOUT WOR
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 
 
-class Expression(msgspec.Struct):
+class Expression(msgspec.Struct, eq=False):
     """What all compiled expressions have: the parameter, the references, and the checks that need names and values."""
 
     parameter: str
@@ -257,44 +258,59 @@ def names_and_values(request: dict[str, Any], *expressions: Expression | None) -
     """The names and values of a request, checked together with all its expressions. Raises ApiError."""
     names: Names = request.get("ExpressionAttributeNames") or {}
     values: Values = request.get("ExpressionAttributeValues") or {}
+    used_names, used_values, checks = _together(expressions)
+    is_plain = names.keys() == used_names and values.keys() == used_values
+    if not is_plain or "ExpressionAttributeNames" in request or "ExpressionAttributeValues" in request:
+        for key, name in names.items():
+            _check_given("ExpressionAttributeNames", key, check_name, name)
+        for key, value in values.items():
+            _check_given("ExpressionAttributeValues", key, check_value, value)
+        if not is_plain or not (names or values):
+            _check_references(request, [expression for expression in expressions if expression is not None])
+    for check in checks:
+        check(names, values)
+    return names, values
+
+
+@lru_cache(4096)
+def _together(expressions: tuple[Expression | None, ...]) -> tuple[frozenset[str], frozenset[str], list[Check]]:
+    """The names, the values and the checks of all expressions."""
     used = [expression for expression in expressions if expression is not None]
-    given: tuple[tuple[str, str, dict[str, Any]], ...] = (("Names", "#", names), ("Values", ":", values))
-    for kind, sign, references in given:
-        parameter = f"ExpressionAttribute{kind}"
-        if parameter not in request:
-            continue
-        if not used or not references:
-            raise invalid(f"{parameter} must not be empty" if used else f"{parameter} can only be specified when using expressions")
-        for key, content in references.items():
+    names, values = (frozenset().union(*(getattr(expression, kind) for expression in used)) for kind in ("names", "values"))
+    return names, values, [check for expression in used for check in expression.checks]
+
+
+def _check_given(parameter: str, key: str, check: Callable[[Any], Any], content: Any) -> None:
+    try:
+        check(content)
+    except ApiError as error:
+        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
+
+
+def _check_references(request: dict[str, Any], expressions: list[Expression]) -> None:
+    """Raise ApiError for the first reference that is unused, undefined or malformed."""
+    for kind, sign, use in (("name", "#", "the document path"), ("value", ":", "expression")):
+        parameter = f"ExpressionAttribute{kind.capitalize()}s"
+        given = request.get(parameter) or {}
+        if parameter in request and not (expressions and given):
+            raise invalid(f"{parameter} must not be empty" if expressions else f"{parameter} can only be specified when using expressions")
+        for key in given:
             if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum():
                 raise invalid(f'{parameter} contains invalid key: Syntax error; key: "{key}"')
-            try:
-                check_name(content) if sign == "#" else check_value(content)
-            except ApiError as error:
-                raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
-    for expression in used:
-        for reference in expression.names:
-            if reference not in names:
-                problem = "An expression attribute name used in the document path is not defined; attribute name"
-                raise invalid(f"Invalid {expression.parameter}: {problem}: {reference}")
-        for reference in expression.values:
-            if reference not in values:
-                problem = "An expression attribute value used in expression is not defined; attribute value"
-                raise invalid(f"Invalid {expression.parameter}: {problem}: {reference}")
-        for check in expression.checks:
-            check(names, values)
-    for kind, sign, references in given:
-        for key in references:
-            if not any(key in (expression.names if sign == "#" else expression.values) for expression in used):
-                raise invalid(f"Value provided in ExpressionAttribute{kind} unused in expressions: keys: {{{key}}}")
-    return names, values
+        used = [(expression, expression.names if kind == "name" else expression.values) for expression in expressions]
+        for expression, references in used:
+            if missing := references - given.keys():
+                problem = f"An expression attribute {kind} used in {use} is not defined; attribute {kind}: {min(missing)}"
+                raise invalid(f"Invalid {expression.parameter}: {problem}")
+        if unused := given.keys() - {reference for _, references in used for reference in references}:
+            raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")
 
 
 # Paths
 
 
 def resolve(path: Path, names: Names) -> Path:
-    return tuple(names[part] if type(part) is str and part[0] == "#" else part for part in path)
+    return path if not names else tuple(names[part] if type(part) is str and part[0] == "#" else part for part in path)
 
 
 def value_at(item: Item, path: Path) -> Value | None:
@@ -314,8 +330,8 @@ def path_text(path: Path) -> str:
     return "[" + ", ".join(f"[{part}]" if type(part) is int else str(part) for part in path) + "]"
 
 
-def check_overlaps(parameter: str, paths: list[Path]) -> Check:
-    """No path may be a part of another, and no value may be taken for both a map and a list."""
+def overlap_checks(parser: Parser, paths: list[Path]) -> list[Check]:
+    """Checks that no path is a part of another, and that no value is taken for both a map and a list."""
 
     def check(names: Names, _: Values) -> None:
         resolved = [resolve(path, names) for path in paths]
@@ -327,6 +343,9 @@ def check_overlaps(parameter: str, paths: list[Path]) -> Check:
                 if different is None or type(different[0]) is not type(different[1]):
                     problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
                     which = f"path one: {path_text(other)}, path two: {path_text(one)}"
-                    raise invalid(f"Invalid {parameter}: {problem}; must remove or rewrite one of these paths; {which}")
+                    raise invalid(f"Invalid {parser.parameter}: {problem}; must remove or rewrite one of these paths; {which}")
 
-    return check
+    if parser.names:
+        return [check]
+    check({}, {})  # once, since the paths are always the same
+    return []

@@ -383,7 +383,7 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition | None) 
     description, view = definition["description"], wanted.get("StreamViewType")
     name, is_present = description["TableName"], "stream" in definition
     if wanted["StreamEnabled"] == is_present and (is_present or name in engine.tables):
-        raise invalid_parameter(f"Table {name} {'already has an enabled' if is_present else 'has no'} stream")
+        raise invalid_parameter(f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}")
     if wanted["StreamEnabled"] != bool(view):
         raise invalid_parameter("StreamViewType must be specified if StreamEnabled is true, and only then")
     definition.pop("stream", None)
@@ -459,7 +459,7 @@ def update_table(engine: Any, request: Request) -> Request:
 
 
 def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
-    if any(len(update) != 1 for update in updates):
+    if any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates):
         raise invalid_parameter("Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
     if sum("Update" not in update for update in updates) > 1:
         raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
@@ -474,7 +474,7 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
         if kind == "Create":
             if name in indexes or name in local:
                 raise invalid(f"Attempting to create an index which already exists: Index with name {name} already exists")
-            indexes[name] = _new_index(description, wanted, types, "GlobalSecondaryIndexes")
+            indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
         elif name not in indexes:
             raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
         elif kind == "Delete":
@@ -519,6 +519,8 @@ def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
         if key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value):
             raise invalid(f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
         found[key] = value
+    if len(found) > _MAX_TAGS:
+        raise invalid(f"Too many tags: the limit is {_MAX_TAGS}")
     return found
 
 
@@ -561,10 +563,6 @@ def list_tags_of_resource(engine: Any, request: Request) -> Request:
 def describe_limits(_engine: Any, _request: Request) -> Request:
     limits = {"Account": 80_000, "Table": 40_000}
     return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
-
-
-def describe_endpoints(engine: Any, _request: Request) -> Request:
-    return {"Endpoints": [{"Address": f"dynamodb.{engine.region}.amazonaws.com", "CachePeriodInMinutes": 1440}]}
 
 
 def update_continuous_backups(engine: Any, request: Request) -> Request:

@@ -20,6 +20,7 @@ Item = dict[str, Value]
 KB = 1024
 MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
 SETS = {"SS": "string", "NS": "number", "BS": "binary"}
+_VALUE_TYPES = frozenset((*SETS, "S", "N", "B", "BOOL", "NULL", "M", "L"))
 _CACHE_SIZE = 4096
 
 encode_item: Callable[[Item], bytes] = msgspec.msgpack.Encoder().encode
@@ -70,12 +71,16 @@ def number_text(number: Decimal) -> str:
     """The canonical form. Raises ApiError for more than 38 digits and for what is too large or too small."""
     if not number:
         return "0"
-    if len("".join(map(str, number.as_tuple().digits)).strip("0")) > 38:
+    if _digit_count(number) > 38:
         raise invalid("Attempting to store more than 38 significant digits in a Number")
     if not -130 <= number.adjusted() <= 125:
         raise _out_of_range(number.adjusted() > 0)
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _digit_count(number: Decimal) -> int:
+    return len("".join(map(str, number.as_tuple().digits)).strip("0"))
 
 
 def _out_of_range(is_large: bool) -> ApiError:
@@ -85,7 +90,12 @@ def _out_of_range(is_large: bool) -> ApiError:
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
     """The sum, or with sign -1 the difference, of two canonical numbers."""
-    return number_text(_exact.fma(Decimal(sign), Decimal(second), Decimal(first)))
+    if len(first) < 38 and len(second) < 38 and "." not in first and "." not in second:
+        return str(int(first) + sign * int(second))
+    total = _exact.fma(Decimal(sign), Decimal(second), Decimal(first))
+    if _digit_count(total) > 38:
+        raise _out_of_range(True)
+    return number_text(total)
 
 
 @lru_cache(_CACHE_SIZE)
@@ -154,6 +164,8 @@ def _check_rare_value(value: Value, kind: str, content: Any) -> int:
     if kind == "B" and type(content) is str:
         value["B"], size = _canonical_binary(content)
         return size
+    if kind not in _VALUE_TYPES:
+        raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
     if kind not in SETS or type(content) is not list or any(type(member) is not str for member in content):
         raise malformed(f"Unexpected value type in payload: {kind}")
     if not content:
@@ -220,40 +232,50 @@ def request_check(operation: str) -> _Check:
 
 
 def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check:
-    if shape is None or shape.name == "AttributeValue":
-        return lambda _value, _path: None
+    """The function that checks a value of this shape."""
     if shape.name not in known:
         known[shape.name] = lambda value, path: known[shape.name](value, path)  # a shape may contain itself
-        known[shape.name] = _new_check(shape, known)
+        if shape.type_name == "structure":
+            known[shape.name] = _structure_check(shape, known)
+        else:
+            inner = getattr(shape, "member", getattr(shape, "value", None))
+            has_inner = inner is not None and inner.name != "AttributeValue"
+            known[shape.name] = _content_check(shape, _shape_check(inner, known) if has_inner else None)
     return known[shape.name]
 
 
-def _new_check(shape: Any, known: dict[str, _Check]) -> _Check:
+def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
+    members = {name: _shape_check(member, known) for name, member in shape.members.items() if member.name != "AttributeValue"}
+    required = frozenset(shape.required_members)
+
+    def check(value: Any, path: str) -> None:
+        if type(value) is not dict:
+            raise malformed(f"Unexpected value type in payload at '{path}'")
+        if not required <= value.keys():
+            raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
+        for name, content in value.items():
+            if name in members:
+                members[name](content, f"{path}.{name}" if path else name)
+
+    return check
+
+
+def _content_check(shape: Any, inner: _Check | None) -> _Check:
     expected, words = _TYPES.get(shape.type_name, object), shape.metadata.get("enum")
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 2**63)
-    inner = _shape_check(getattr(shape, "member", getattr(shape, "value", None)), known)
-    members = {name: _shape_check(member, known) for name, member in getattr(shape, "members", {}).items()}
-    required = frozenset(getattr(shape, "required_members", ()))
 
     def check(value: Any, path: str) -> None:
         if type(value) is not expected and expected is not object:
             raise malformed(f"Unexpected value type in payload at '{path}'")
-        if expected is dict and members:
-            if not required <= value.keys():
-                raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
-            for name, member in value.items():
-                if name in members:
-                    members[name](member, f"{path}.{name}" if path else name)
-            return
-        if expected is list or expected is dict:
-            for position, member in enumerate(value) if expected is list else value.items():
-                inner(member, f"{path}.{position}.member")
         if words is not None and value not in words:
             raise _constraint(f"'{value}'", path, f"satisfy enum value set: [{', '.join(words)}]")
-        size = int(value) if expected in (int, bool) else len(value) if expected is not object else low
+        size = value if expected in (int, bool) else len(value) if expected is not object else low
         if not low <= size <= high:
             limit = f"less than or equal to {high}" if size > high else f"greater than or equal to {low}"
             raise _constraint(f"'{str(value)[:1000]}'", path, f"have {'value' if expected is int else 'length'} {limit}")
+        if inner is not None:
+            for position, member in enumerate(value) if expected is list else value.items():
+                inner(member, f"{path}.{position}.member")
 
     return check
 
