@@ -393,7 +393,7 @@ def transact_write_items(engine: Any, request: Request) -> Response:
                     engine.tokens[token] = Token(digest, now, pending)
                     engine.forget_old_tokens(now)
             else:
-                pending = engine.last_pending
+                pending = engine.last_pending if "TransactionConflict" not in failure.message else None
     if is_repeated:
         capacity = Capacity(request, 2, "Read")
         for write in writes if capacity.level != "NONE" else ():
