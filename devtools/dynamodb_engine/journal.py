@@ -19,6 +19,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from devtools.dynamodb_engine.engine import Engine, Record, Waiter
+from devtools.dynamodb_engine.former_store import FORMER_FILE, read_former_store
 from devtools.dynamodb_engine.journal_files import (
     Frame,
     FrameFile,
@@ -125,7 +126,7 @@ class Journal(AbstractContextManager["Journal"]):
             last_entry, records = self._engine.dump(lambda: self.last)
             generation = self._file.end.generation
             with new_file(_path(self._folder, "snapshot", generation), Header("snapshot", generation, last_entry)) as snapshot:
-                self._write_snapshot(snapshot, records)
+                _write_snapshot(snapshot, records)
                 self.flush(last_entry)  # a snapshot must not be ahead of the journal
             snapshot.close()
             self._compaction_bytes = max(MIN_COMPACTION_BYTES, snapshot.end.offset)
@@ -189,20 +190,21 @@ class Journal(AbstractContextManager["Journal"]):
             self._compaction_bytes = 2 * self._size
             _log.warning("no snapshot could be written, so the journal keeps growing: %s", fault)
 
-    def _write_snapshot(self, snapshot: FrameFile, records: list[Record]) -> None:
-        synced = 0
-        for first in range(0, len(records), _RECORDS_PER_FRAME):
-            snapshot.add(encode([records[first : first + _RECORDS_PER_FRAME]]))
-            if snapshot.end.offset - synced > _SYNC_BYTES:
-                snapshot.sync()
-                synced = snapshot.end.offset
-        snapshot.add(encode([]))
-
     def _delete_before(self, generation: int) -> None:
         for kind in ("journal", "snapshot"):
             for old in _generations(self._folder, kind):
                 if old < generation:
                     _path(self._folder, kind, old).unlink()
+
+
+def _write_snapshot(snapshot: FrameFile, records: list[Record]) -> None:
+    synced = 0
+    for first in range(0, len(records), _RECORDS_PER_FRAME):
+        snapshot.add(encode([records[first : first + _RECORDS_PER_FRAME]]))
+        if snapshot.end.offset - synced > _SYNC_BYTES:
+            snapshot.sync()
+            synced = snapshot.end.offset
+    snapshot.add(encode([]))
 
 
 def _path(folder: Path, kind: str, generation: int) -> Path:
@@ -219,11 +221,19 @@ def _new_journal(folder: Path, generation: int, last_entry: int, previous: Posit
 
 
 def _create_files(folder: Path) -> None:
-    """Make an empty store. The mark comes first: after a crash in here there is the mark of an empty journal, and no journal."""
+    """Make the files of a store, which is empty unless the folder is a former engine's.
+
+    The mark comes first, the journal last: after a crash in here there is the mark of an empty journal, and no journal.
+    """
     mark, nothing = folder / "high-water-mark", Position(0, 0, b"")
     if mark.exists() and HighWaterMark.read(mark)[:2] != nothing[:2]:
         raise StoreDamaged(f"The journal in {folder} is missing.")
     HighWaterMark(mark, nothing).close()
+    if (folder / FORMER_FILE).exists():
+        with new_file(_path(folder, "snapshot", 1), Header("snapshot", 1, 0)) as snapshot:
+            _write_snapshot(snapshot, read_former_store(folder))
+        snapshot.close()
+        _log.warning("%s was converted. Its file %s is not read again: delete it, or keep it as a copy.", folder, FORMER_FILE)
     _new_journal(folder, 1, 0, nothing).close()
     sync_folder(folder)
 

@@ -132,10 +132,12 @@ class Server(AbstractContextManager["Server"]):
                 raise ApiError("UnknownOperationException", "", 404)
             if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
                 raise ApiError("UnknownOperationException", "")
-            response = self._engine.call(operation, _decoded(headers, body))
+            response = self._engine.call(operation, _decode(body))
             return HTTPStatus.OK, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
         except ApiError as error:
             return error.status, _error_body(error)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return HTTPStatus.BAD_REQUEST, _error_body(malformed(""))  # as DynamoDB, which gives no reason
         except Exception as fault:
             if not isinstance(fault, StoreFailed):
                 _log.exception("the engine failed in %s", headers.get(b"x-amz-target"))
@@ -285,26 +287,9 @@ class _Connection(asyncio.Protocol):
         if b"transfer-encoding" in headers:
             raise ApiError("SerializationException", "Send the length of the body; chunks are not supported.", 411)
         if int(length) > MAX_REQUEST_BYTES:
-            raise _too_large()
+            raise ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
         self._length = int(length)
         return headers
-
-
-def _decoded(headers: Headers, body: bytes) -> dict[str, Any]:
-    """The body of a request, whose size is limited before it is parsed."""
-    try:
-        if headers.get(b"content-encoding") == b"gzip":
-            stream = zlib.decompressobj(wbits=31)
-            body = stream.decompress(body, MAX_REQUEST_BYTES)
-            if stream.unconsumed_tail:
-                raise _too_large()
-        return _decode(body)
-    except (msgspec.DecodeError, zlib.error, RecursionError, UnicodeDecodeError):
-        raise malformed("") from None  # as DynamoDB, which gives no reason
-
-
-def _too_large() -> ApiError:
-    return ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
 
 
 def _error_body(error: ApiError) -> bytes:

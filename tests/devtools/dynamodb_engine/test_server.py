@@ -1,7 +1,6 @@
 """The HTTP server on loopback."""
 
 import errno
-import gzip
 import json
 import os
 import re
@@ -194,14 +193,6 @@ def test_a_large_response_to_a_client_that_reads_slowly(connection):
         assert connection.response()[0] == 200
     connection.send(request("Scan", b'{"TableName": "things"}') * 20)
     assert {len(connection.response()[2]) > 780_000 for _ in range(20)} == {True}
-
-
-def test_compressed_requests(connection):
-    body = gzip.compress(b'{"Limit": 1}')
-    assert connection.call("ListTables", body, Content_Encoding="gzip")[0] == 200
-    assert error(connection.call("ListTables", b"no gzip", Content_Encoding="gzip")) == (400, "SerializationException")
-    bomb = gzip.compress(b'{"Limit": 1' + b" " * MAX_REQUEST_BYTES + b"}")
-    assert error(connection.call("ListTables", bomb, Content_Encoding="gzip")) == (413, "SerializationException")
 
 
 def test_a_client_that_waits_for_a_continuation(connection):
