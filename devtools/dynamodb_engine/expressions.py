@@ -30,6 +30,8 @@ from devtools.dynamodb_engine.values import (
     check_value,
     invalid,
     invalid_parameter,
+    refuse_if,
+    refuse_parameter_if,
     sortable,
     type_of,
 )
@@ -101,10 +103,8 @@ at_most = _COMPARISONS["<="]
 
 def check_range(low: Value, high: Value) -> None:
     bounds = f"lower bound operand: AttributeValue: {low}, upper bound operand: AttributeValue: {high}"
-    if low.keys() != high.keys():
-        raise invalid(f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
-    if not at_most(low, high):
-        raise invalid(f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
+    refuse_if(low.keys() != high.keys(), f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
+    refuse_if(not at_most(low, high), f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
 
 
 # Conditions
@@ -475,8 +475,7 @@ def _expectation(name: str, condition: dict[str, Any]) -> Callable[[Item], bool]
         if value is not None or exists is not None:
             raise invalid_parameter(f"Value or Exists cannot be used with ComparisonOperator or AttributeValueList for Attribute: {name}")
         return _older_test(name, *older_comparison(comparison, operands or []))
-    if operands is not None:
-        raise invalid_parameter(f"AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}")
+    refuse_parameter_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}")
     if (value is None) == (exists is not False):
         problem = "Value cannot be used when Exists is set to false" if value is not None else "Value must be provided when Exists is true"
         raise invalid_parameter(f"{problem} or null for Attribute: {name}")
@@ -494,8 +493,7 @@ def older_comparison(comparison: str, operands: list[Value]) -> tuple[str, list[
         if type_of(value) not in _OLDER_OPERAND_TYPES.get(kind, _TYPES):
             raise invalid_parameter(f"ComparisonOperator {comparison} is not valid for {type_of(value)} AttributeValue type")
     wanted = {"null": 0, "not_null": 0, "between": 2, "in": max(1, len(operands))}.get(kind, 1)
-    if len(operands) != wanted:
-        raise invalid_parameter(f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
+    refuse_parameter_if(len(operands) != wanted, f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
     if kind == "between":
         check_range(*operands)
     if len({type_of(value) for value in operands}) > 1:
@@ -520,8 +518,7 @@ def attributes_to_get(request: dict[str, Any]) -> list[Path] | None:
         return None
     for name in names:
         check_name(name)
-        if names.count(name) > 1:
-            raise invalid_parameter(f"Duplicate value in attribute name: {name}")
+        refuse_parameter_if(names.count(name) > 1, f"Duplicate value in attribute name: {name}")
     return [(name,) for name in names]
 
 
@@ -530,15 +527,13 @@ def apply_attribute_updates(updates: dict[str, Any], new: Item) -> list[Path]:
     for name, update in updates.items():
         action, value = update.get("Action", "PUT"), update.get("Value")
         if value is None:
-            if action != "DELETE":
-                raise invalid_parameter(f"Only DELETE action is allowed when no attribute value is specified: {name}")
+            refuse_parameter_if(action != "DELETE", f"Only DELETE action is allowed when no attribute value is specified: {name}")
             new.pop(name, None)
             continue
         kind = type_of(value)
         if action != "PUT" and kind not in (SETS if action == "DELETE" else ("N", "L", *SETS)):
             raise invalid_parameter(f"{action} action is not supported for the type {kind}")
-        if action != "PUT" and name in new and kind not in new[name]:
-            raise invalid("Type mismatch for attribute to update")
+        refuse_if(action != "PUT" and name in new and kind not in new[name], "Type mismatch for attribute to update")
         if action == "PUT":
             new[name] = value
         elif kind == "L" and kind in new.get(name, ()):

@@ -34,8 +34,9 @@ from devtools.dynamodb_engine.values import (
     decode_item,
     encode_item,
     invalid,
-    invalid_parameter,
     item_size,
+    refuse_if,
+    refuse_parameter_if,
 )
 
 TOKEN_SECONDS = 600
@@ -80,8 +81,7 @@ class Write(msgspec.Struct):
 
 def _prepare_put(engine: Any, request: Request) -> Write:
     table, item, condition = engine.table(request["TableName"]), request["Item"], _condition(request)
-    if check_item(item) > MAX_ITEM_BYTES:
-        raise invalid("Item size has exceeded the maximum allowed size")
+    refuse_if(check_item(item) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
     key = table.key_of_item(item)
     table.check_index_keys(item)
     return Write(table, key, request, condition, lambda _: (item, []))
@@ -116,8 +116,7 @@ def _prepare_update(engine: Any, request: Request) -> Write:
             check_value(action["Value"])
     written = older.keys() if update is None else {resolve(path, names)[0] for path in update.paths}
     for name in table.key_names:
-        if name in written:
-            raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+        refuse_parameter_if(name in written, f"Cannot update attribute {name}. This attribute is part of the key")
     is_flat = update is None or all(len(path) == 1 for path in update.paths)
     creates = bool(update.sets or update.additions) if update else not older or any(_creates(action) for action in older.values())
 
@@ -195,8 +194,7 @@ def update_item(engine: Any, request: Request) -> Response:
 
 def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
     request, table, returns = write.request, write.table, write.request.get("ReturnValues", "NONE")
-    if allowed_returns is not None and returns not in allowed_returns:
-        raise invalid("ReturnValues can only be ALL_OLD or NONE")
+    refuse_if(allowed_returns is not None and returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
     failure = None
     with engine.lock:
         engine.check_no_conflict(table, write.key)
@@ -324,8 +322,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
 
 
 def _check_distinct(writes: list[Write], problem: str) -> None:
-    if len({(write.table.name, write.key) for write in writes}) < len(writes):
-        raise invalid(problem)
+    refuse_if(len({(write.table.name, write.key) for write in writes}) < len(writes), problem)
 
 
 def _add_capacities(response: Response, capacity: Capacity) -> None:
@@ -339,11 +336,9 @@ def batch_get_item(engine: Any, request: Request) -> Response:
     for name, wanted in request["RequestItems"].items():
         table, paths = engine.table(name), _projection(wanted)
         keys = [_key(table, {"Key": key}) for key in wanted["Keys"]]
-        if len(set(keys)) < len(keys):
-            raise invalid("Provided list of item keys contains duplicates")
+        refuse_if(len(set(keys)) < len(keys), "Provided list of item keys contains duplicates")
         reads += [(name, table, key, attributes, wanted, paths) for key, attributes in zip(keys, wanted["Keys"], strict=True)]
-    if len(reads) > _MAX_READS:
-        raise invalid("Too many items requested for the BatchGetItem call")
+    refuse_if(len(reads) > _MAX_READS, "Too many items requested for the BatchGetItem call")
     responses: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
     unprocessed: dict[str, Any] = {}
     capacity, total = Capacity(request), 0
@@ -427,8 +422,7 @@ def _prepared(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
     writes, size = [], 0
     for position, action in enumerate(actions):
         ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
-        if kind not in _PREPARE:
-            raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+        refuse_if(kind not in _PREPARE, "TransactItems can only contain one of Check, Put, Update or Delete")
         try:
             writes.append(_PREPARE[kind](engine, parameters))
         except KeyFault as fault:
@@ -436,8 +430,7 @@ def _prepared(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
             reasons[position] = {"Code": "ValidationError", "Message": fault.message}
             raise _canceled(reasons) from None
         size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
-    if size > _MAX_TRANSACTION_BYTES:
-        raise invalid("Transaction request size cannot exceed 4 MB")
+    refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
     _check_distinct(writes, "Transaction request cannot include multiple operations on one item")
     return writes
 
@@ -479,8 +472,7 @@ def transact_get_items(engine: Any, request: Request) -> Response:
         raise _canceled([{"Code": "TransactionConflict", "Message": _CONFLICT} if found else {"Code": "None"} for found in conflicts])
     engine.await_durable(pending)
     sizes = [_size(content) for content in encoded]
-    if sum(sizes) > _MAX_TRANSACTION_BYTES:
-        raise invalid("Transaction response size cannot exceed 4 MB")
+    refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")
     capacity = Capacity(request, 2, "Read")
     response: Response = {"Responses": []}
     for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):

@@ -27,6 +27,8 @@ from devtools.dynamodb_engine.values import (
     invalid,
     invalid_parameter,
     item_size,
+    refuse_if,
+    refuse_parameter_if,
     sortable,
     type_of,
 )
@@ -48,8 +50,7 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
     read.check_filtered_names()
     start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
     if start is not None:
-        if not read.range_names:
-            raise invalid(f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
+        refuse_if(not read.range_names, f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
         if start[0] != hash_key or start[1][: len(prefix)] != prefix:
             raise invalid("The provided starting key is outside query boundaries based on provided conditions")
 
@@ -155,15 +156,12 @@ class _Read:
             raise invalid("Conditions can be of length 1 or 2 only" if len(self.hash_names) == 1 else _NOT_SUPPORTED)
         for name in (*self.hash_names, *self.range_names):
             if name not in comparisons and (name in self.hash_names or len(comparisons) > len(self.hash_names) == 1):
-                if len(self.hash_names) > 1:
-                    raise invalid(f"{_NOT_SUPPORTED}: each HASH key attribute needs an equality condition")
+                refuse_if(len(self.hash_names) > 1, f"{_NOT_SUPPORTED}: each HASH key attribute needs an equality condition")
                 if name in self.hash_names or not comparisons.keys() & {*self.range_names}:
                     raise invalid(f"Query condition missed key schema element: {name}")
-        if comparisons.keys() - {*self.hash_names, *self.range_names}:
-            raise invalid(_NOT_SUPPORTED)
+        refuse_if(comparisons.keys() - {*self.hash_names, *self.range_names}, _NOT_SUPPORTED)
         for name, (kind, operands) in comparisons.items():
-            if name in self.hash_names and kind != "=":
-                raise invalid(f"{_NOT_SUPPORTED}: HASH key attributes need an equality condition")
+            refuse_if(name in self.hash_names and kind != "=", f"{_NOT_SUPPORTED}: HASH key attributes need an equality condition")
             self._check_operands(name, operands)
         hash_key = tuple(sortable(comparisons[name][1][0]) for name in self.hash_names)
         prefix: list[Any] = []
@@ -178,13 +176,11 @@ class _Read:
         return hash_key if self.index is not None else hash_key[0], tuple(prefix), comparison
 
     def _comparisons(self) -> dict[str, Comparison]:
-        older = self.request.get("KeyConditions")
+        older: Any = self.request.get("KeyConditions")
         if self.key_condition is not None:
-            if older:
-                raise invalid("Can not use both expression and non-expression parameters: KeyConditions and KeyConditionExpression")
+            refuse_if(older, "Can not use both expression and non-expression parameters: KeyConditions and KeyConditionExpression")
             return dict(_flattened(self.key_condition, self.names, self.values))
-        if not older:
-            raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+        refuse_if(not older, "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
         comparisons = {}
         for name, condition in older.items():
             comparisons[name] = older_comparison(condition["ComparisonOperator"], condition.get("AttributeValueList") or [])
@@ -196,8 +192,7 @@ class _Read:
 
     def _check_operands(self, name: str, operands: list[Value]) -> None:
         for value in operands:
-            if type_of(value) != self.table.types[name]:
-                raise invalid_parameter("Condition parameter type does not match schema type")
+            refuse_parameter_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
             if not value[type_of(value)]:
                 problem = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty"
                 raise invalid(f"{problem} {'string' if 'S' in value else 'binary'} value. Key: {name}")
@@ -277,8 +272,7 @@ def _flattened(condition: Condition, names: Names, values: Values) -> Iterator[t
         if kind == "and":
             nodes += reversed(operands)
             continue
-        if kind not in _RANGE_OPERATORS:
-            raise invalid(f"Invalid operator used in {condition.parameter}: {kind.upper()}")
+        refuse_if(kind not in _RANGE_OPERATORS, f"Invalid operator used in {condition.parameter}: {kind.upper()}")
         if operands[0][0] == "value" and kind in _MIRRORED:
             kind, operands = _MIRRORED[kind], operands[::-1]
         if operands[0][0] != "path" or any(operand[0] != "value" for operand in operands[1:]):

@@ -9,7 +9,7 @@ from zlib import crc32
 import msgspec
 
 from devtools.dynamodb_engine.tables import Key
-from devtools.dynamodb_engine.values import ApiError, Item, decode_item, invalid, item_size, sortable
+from devtools.dynamodb_engine.values import ApiError, Item, decode_item, invalid, item_size, refuse_if, sortable
 
 SHARD_COUNT = 4
 RECORD_SECONDS = 24 * 60 * 60
@@ -105,8 +105,7 @@ def sequence_number(text: str) -> int:
 
 
 def _stream(engine: Any, arn: str) -> Stream:
-    if not arn.startswith("arn:"):
-        raise invalid(f"Invalid StreamArn: {arn}")
+    refuse_if(not arn.startswith("arn:"), f"Invalid StreamArn: {arn}")
     stream: Stream | None = engine.streams.get(arn)
     if stream is None:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: Stream: {arn} not found")
@@ -115,15 +114,13 @@ def _stream(engine: Any, arn: str) -> Stream:
 
 def _limit(request: Request, highest: int) -> int:
     limit: int = request.get("Limit", highest)
-    if limit > highest:
-        raise invalid(f"Limit must be less than or equal to {highest}, not {limit}")
+    refuse_if(limit > highest, f"Limit must be less than or equal to {highest}, not {limit}")
     return limit
 
 
 def list_streams(engine: Any, request: Request) -> Request:
     limit, start = _limit(request, _MAX_LISTED), request.get("ExclusiveStartStreamArn", "")
-    if start and not start.startswith("arn:"):
-        raise invalid(f"Invalid StreamArn: {start}")
+    refuse_if(start and not start.startswith("arn:"), f"Invalid StreamArn: {start}")
     with engine.lock:
         engine.forget_closed_streams()
         streams = sorted((stream.arn, stream) for stream in engine.streams.values() if stream.arn > start)
@@ -137,8 +134,7 @@ def list_streams(engine: Any, request: Request) -> Request:
 def describe_stream(engine: Any, request: Request) -> Request:
     stream, limit = _stream(engine, request["StreamArn"]), _limit(request, _MAX_LISTED)
     wanted = request.get("ShardFilter")
-    if wanted is not None and not wanted.keys() >= {"Type", "ShardId"}:
-        raise invalid("ShardFilter must have a Type and a ShardId")
+    refuse_if(wanted is not None and not wanted.keys() >= {"Type", "ShardId"}, "ShardFilter must have a Type and a ShardId")
     # A shard has no children: shards last as long as their stream.
     start = request.get("ExclusiveStartShardId", "")
     shards = [shard for shard in stream.shards() if wanted is None and shard["ShardId"] > start]

@@ -6,13 +6,13 @@ compare as DynamoDB orders them.
 
 import uuid
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from re import fullmatch
 from typing import Any
 from zlib import crc32
 
-from devtools.dynamodb_engine.values import ApiError, Item, Value, decode_item, invalid, invalid_parameter, sortable, type_of
+from devtools.dynamodb_engine.values import ApiError, Item, Value, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
@@ -56,8 +56,8 @@ class Partitions:
         position: tuple[Any, ...] = (first,)
         if start is not None:
             position = _hash(start[0]), start[0]
-            if not first <= position[0] < end:
-                raise invalid("The provided starting key is invalid: Exclusive start key is not in the segment")
+            is_outside = not first <= position[0] < end
+            refuse_if(is_outside, "The provided starting key is invalid: Exclusive start key is not in the segment")
         order = self._sorted_order()
         for number, partition in order[bisect_left(order, position) :]:
             if number >= end:
@@ -104,17 +104,13 @@ class Index:
     def check(self, item: Item) -> None:
         """Raise ApiError if the item has a value that cannot be a key of this index."""
         for name, kind in self.types.items():
-            if (value := item.get(name)) is not None:
-                self._check_key_attribute(name, value, kind)
-
-    def _check_key_attribute(self, name: str, value: Value, kind: str) -> None:
-        if kind not in value:
-            raise KeyFault(
-                f"One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {kind} Actual: {type_of(value)} "
-                f"IndexName: {self.name}"
-            )
-        if kind != "N":
-            _check_key_size(value, kind, name, _MAX_HASH_BYTES if name in self.hash_names else _MAX_RANGE_BYTES, f" IndexName: {self.name}")
+            value = item.get(name)
+            if value is not None and kind not in value:
+                problem = f"Type mismatch for Index Key {name} Expected: {kind} Actual: {type_of(value)} IndexName: {self.name}"
+                raise KeyFault(f"One or more parameter values were invalid: {problem}")
+            if value is not None and kind != "N":
+                limit = _MAX_HASH_BYTES if name in self.hash_names else _MAX_RANGE_BYTES
+                _check_key_size(value, kind, name, limit, f" IndexName: {self.name}")
 
 
 class Table:
@@ -205,8 +201,7 @@ class Table:
                     index.partitions.add(*after)
 
     def index(self, name: str) -> Index:
-        if name not in self.indexes:
-            raise invalid(f"The table does not have the specified index: {name}")
+        refuse_if(name not in self.indexes, f"The table does not have the specified index: {name}")
         return self.indexes[name]
 
 
@@ -243,32 +238,24 @@ Definition = dict[str, Any]
 
 
 def check_table_name(name: str, parameter: str = "TableName") -> None:
-    if not 3 <= len(name) <= 255:
-        raise invalid(f"{parameter} must be at least 3 characters long and at most 255 characters long")
-    if not fullmatch(r"[a-zA-Z0-9_.-]+", name):
-        raise invalid(f"{parameter} '{name}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+    refuse_if(not 3 <= len(name) <= 255, f"{parameter} must be at least 3 characters long and at most 255 characters long")
+    pattern = "[a-zA-Z0-9_.-]+"
+    refuse_if(not fullmatch(pattern, name), f"{parameter} '{name}': Member must satisfy regular expression pattern: {pattern}")
 
 
 def create_table(engine: Any, request: Request) -> Request:
-    name, types = request["TableName"], _attribute_types(request.get("AttributeDefinitions") or [])
+    name, types, now = request["TableName"], _attribute_types(request), round(engine.clock(), 3)
     check_table_name(name)
-    description: Definition = {
-        "AttributeDefinitions": request.get("AttributeDefinitions") or [],
-        "TableName": name,
-        "KeySchema": request.get("KeySchema") or [],
-        "TableStatus": "ACTIVE",
-        "CreationDateTime": round(engine.clock(), 3),
-        "TableArn": f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}",
-        "TableId": str(uuid.uuid4()),
-        "DeletionProtectionEnabled": bool(request.get("DeletionProtectionEnabled")),
-        "TableClassSummary": {"TableClass": request.get("TableClass", "STANDARD")},
-    }
+    arn = f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}"
+    description: Definition = {"TableName": name, "TableArn": arn, "TableId": str(uuid.uuid4()), "TableStatus": "ACTIVE"}
+    description |= {"AttributeDefinitions": request.get("AttributeDefinitions") or [], "KeySchema": request.get("KeySchema") or []}
+    description |= {"CreationDateTime": now, "TableClassSummary": {"TableClass": request.get("TableClass", "STANDARD")}}
+    description["DeletionProtectionEnabled"] = bool(request.get("DeletionProtectionEnabled"))
     _check_key_schema(description["KeySchema"], types)
-    _set_billing(engine, description, request)
+    _set_billing(description, request, now)
     for kind in _MAX_COUNTS:
         if (wanted := request.get(kind)) is not None:
-            if not wanted:
-                raise invalid_parameter(f"List of {kind} is empty")
+            refuse_parameter_if(not wanted, f"List of {kind} is empty")
             description[kind] = [_new_index(description, index, types, kind) for index in wanted]
     _check_indexes(description, types)
     definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or []), "pitr": False}
@@ -281,47 +268,36 @@ def create_table(engine: Any, request: Request) -> Request:
     return {"TableDescription": {**description, "TableStatus": "CREATING", "ItemCount": 0, "TableSizeBytes": 0}}
 
 
-def _attribute_types(attributes: list[dict[str, str]]) -> dict[str, str]:
+def _attribute_types(request: Request) -> dict[str, str]:
     types: dict[str, str] = {}
-    for attribute in attributes:
+    for attribute in request.get("AttributeDefinitions") or ():
         name = attribute["AttributeName"]
-        if name in types:
-            raise invalid_parameter(f"Duplicate AttributeName in AttributeDefinitions: {name}")
-        if len(name) > 255:
-            raise invalid(f"AttributeName in AttributeDefinitions must have at most 255 characters, not {len(name)}")
+        refuse_parameter_if(name in types, f"Duplicate AttributeName in AttributeDefinitions: {name}")
+        refuse_if(len(name) > 255, f"AttributeName in AttributeDefinitions must have at most 255 characters, not {len(name)}")
         types[name] = attribute["AttributeType"]
     return types
 
 
 def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, is_global: bool = False) -> None:
     kinds, names = [element["KeyType"] for element in schema], [element["AttributeName"] for element in schema]
-    if not kinds or kinds[0] != "HASH":
-        raise invalid_parameter("Invalid KeySchema: The first KeySchemaElement is not a HASH key type; HASH must precede RANGE")
-    if is_global and (kinds != sorted(kinds) or kinds.count("HASH") > 4 or kinds.count("RANGE") > 4):
-        raise invalid_parameter("Invalid KeySchema: HASH key attributes must precede RANGE key attributes, at most 4 of each")
-    if not is_global and len(kinds) > 2:
-        raise invalid("Invalid KeySchema: Value at 'keySchema' must have length less than or equal to 2")
-    if not is_global and kinds[1:] not in ([], ["RANGE"]):
-        raise invalid_parameter("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
-    if len(set(names)) < len(names):
-        raise invalid_parameter("Both the Hash Key and the Range Key element in the KeySchema have the same name")
-    if missing := [name for name in names if name not in types]:
-        problem = "Some index key attributes are not defined in AttributeDefinitions"
-        raise invalid_parameter(f"{problem}. Keys: {missing}, AttributeDefinitions: {list(types)}")
+    order = "Invalid KeySchema: The first KeySchemaElement is not a HASH key type, or HASH does not precede RANGE"
+    refuse_parameter_if(not kinds or kinds[0] != "HASH" or (is_global and kinds != sorted(kinds)), order)
+    most = 4 if is_global else 1
+    refuse_parameter_if(kinds.count("HASH") > most or kinds.count("RANGE") > most, f"Invalid KeySchema: {order}; at most two (2) elements")
+    problem = "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+    refuse_parameter_if(len(set(names)) < len(names), problem)
+    missing = [name for name in names if name not in types]
+    problem = "Some index key attributes are not defined in AttributeDefinitions"
+    refuse_parameter_if(missing, f"{problem}. Keys: {missing}, AttributeDefinitions: {list(types)}")
 
 
-def _set_billing(engine: Any, description: Definition, request: Request) -> None:
-    throughput = request.get("ProvisionedThroughput")
-    if request.get("BillingMode") == "PAY_PER_REQUEST":
-        if throughput is not None:
-            raise invalid_parameter(_NO_UNITS)
-        description["BillingModeSummary"] = {
-            "BillingMode": "PAY_PER_REQUEST",
-            "LastUpdateToPayPerRequestDateTime": round(engine.clock(), 3),
-        }
-    elif throughput is None:
-        raise invalid("No provisioned throughput specified for the table")
+def _set_billing(description: Definition, request: Request, now: float) -> None:
+    throughput, mode = request.get("ProvisionedThroughput"), request.get("BillingMode")
+    if mode == "PAY_PER_REQUEST":
+        refuse_parameter_if(throughput is not None, _NO_UNITS)
+        description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
     else:
+        refuse_if(throughput is None, "No provisioned throughput specified for the table")
         description.pop("BillingModeSummary", None)
     description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
 
@@ -331,80 +307,75 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     check_table_name(name, "IndexName")
     _check_key_schema(schema, types, is_global=is_global)
     if not is_global:
-        if len(description["KeySchema"]) < 2:
-            raise invalid_parameter("Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
-        if schema[0] != description["KeySchema"][0]:
-            raise invalid_parameter(f"Index KeySchema does not have the same leading hash key as table KeySchema for index: {name}")
-        if len(schema) < 2:
-            raise invalid_parameter(f"Index KeySchema does not have a range key for index: {name}")
+        problem = "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
+        refuse_parameter_if(len(description["KeySchema"]) < 2, problem)
+        problem = f"Index KeySchema does not have the same leading hash key as table KeySchema, or no range key, for index: {name}"
+        refuse_parameter_if(schema[0] != description["KeySchema"][0] or len(schema) < 2, problem)
     projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
-    if projected is None:
-        raise invalid_parameter("Unknown ProjectionType: null")
-    if (projected == "INCLUDE") != bool(others) or (projected != "INCLUDE" and others is not None):
-        raise invalid_parameter(f"ProjectionType is {projected}, but NonKeyAttributes is {'not ' if not others else ''}specified")
+    refuse_parameter_if(projected is None, "Unknown ProjectionType: null")
+    problem = f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified"
+    refuse_parameter_if((projected == "INCLUDE") != bool(others) or others == [], problem)
     for attribute in others or ():
-        if not 1 <= len(attribute) <= 255 or others.count(attribute) > 1:
-            raise invalid_parameter(f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
+        is_wrong = not 1 <= len(attribute) <= 255 or others.count(attribute) > 1
+        refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     return _with_billing(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
 
 
 def _with_billing(description: Definition, index: Definition, wanted: Definition) -> Definition:
     throughput = wanted.get("ProvisionedThroughput")
-    if ("BillingModeSummary" in description) == (throughput is not None):
-        raise invalid_parameter(
-            f"ProvisionedThroughput must be specified for index {index['IndexName']} unless BillingMode is PAY_PER_REQUEST: {_NO_UNITS}"
-        )
+    problem = f"ProvisionedThroughput must be specified for index {index['IndexName']}, but not if BillingMode is PAY_PER_REQUEST"
+    refuse_parameter_if(("BillingModeSummary" in description) == (throughput is not None), problem)
     return {**index, "ProvisionedThroughput": {**_NO_THROUGHPUT, **(throughput or {})}}
 
 
 def _check_indexes(description: Definition, types: dict[str, str]) -> None:
-    """Check the indexes together, and keep the definitions of the attributes that are in keys."""
+    """Check the indexes together, and that all attributes that are defined are in keys."""
     indexes = [index for kind in _MAX_COUNTS for index in description.get(kind, ())]
     names = [index["IndexName"] for index in indexes]
     for name in names:
-        if names.count(name) > 1:
-            raise invalid_parameter(f"Duplicate index name: {name}")
+        refuse_parameter_if(names.count(name) > 1, f"Duplicate index name: {name}")
     for kind, limit in _MAX_COUNTS.items():
-        if len(description.get(kind, ())) > limit:
-            raise invalid_parameter(f"{kind} count exceeds the per-table limit of {limit}")
-    if sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in indexes) > _MAX_PROJECTED:
-        raise invalid_parameter(f"Aggregated number of attributes in NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
-    schemas = [description["KeySchema"], *(index["KeySchema"] for index in indexes)]
-    used = {element["AttributeName"] for schema in schemas for element in schema}
-    if types.keys() - used:
-        raise invalid_parameter(f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys used: {sorted(used)}")
+        refuse_parameter_if(len(description.get(kind, ())) > limit, f"{kind} count exceeds the per-table limit of {limit}")
+    total = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in indexes)
+    refuse_parameter_if(total > _MAX_PROJECTED, f"Aggregated number of NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
+    used = _key_attributes(description)
+    problem = f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys used: {sorted(used)}"
+    refuse_parameter_if(types.keys() - used, problem)
+
+
+def _key_attributes(description: Definition) -> set[str]:
+    schemas = [description["KeySchema"], *(index["KeySchema"] for kind in _MAX_COUNTS for index in description.get(kind, ()))]
+    return {element["AttributeName"] for schema in schemas for element in schema}
 
 
 def _set_stream(engine: Any, definition: Definition, wanted: Definition | None) -> None:
     """Switch the stream of a table on or off; called under the lock."""
     if wanted is None:
         return
-    description, view = definition["description"], wanted.get("StreamViewType")
+    description, view, is_wanted = definition["description"], wanted.get("StreamViewType"), wanted["StreamEnabled"]
     name, is_present = description["TableName"], "stream" in definition
-    if wanted["StreamEnabled"] == is_present and (is_present or name in engine.tables):
-        raise invalid_parameter(f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}")
-    if wanted["StreamEnabled"] != bool(view):
-        raise invalid_parameter("StreamViewType must be specified if StreamEnabled is true, and only then")
+    problem = f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}"
+    refuse_parameter_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
+    refuse_parameter_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
     definition.pop("stream", None)
     description.pop("StreamSpecification", None)
-    if not view:
-        return
-    engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
-    label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    stream = {"table": name, "label": label, "view": view, "created": engine.clock(), "sequence": engine.sequence}
-    definition["stream"] = {**stream, "key_schema": description["KeySchema"], "arn": f"{description['TableArn']}/stream/{label}"}
-    description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": definition["stream"]["arn"]}
+    if is_wanted:
+        engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
+        label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        arn = f"{description['TableArn']}/stream/{label}"
+        stream = {"table": name, "label": label, "view": view, "created": engine.clock(), "sequence": engine.sequence, "arn": arn}
+        definition["stream"] = {**stream, "key_schema": description["KeySchema"]}
+        description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": arn}
 
 
 def described(table: Table) -> Definition:
     """The table as DescribeTable returns it."""
-    sizes = {"TableSizeBytes": sum(map(len, table.items.values())), "ItemCount": len(table.items)}
-    description: Definition = {**table.description, **sizes}
+    size, count = sum(map(len, table.items.values())), len(table.items)
+    description: Definition = {**table.description, "TableSizeBytes": size, "ItemCount": count}
     for kind in _MAX_COUNTS:
         if kind in description:
-            of_index = {"IndexSizeBytes": sizes["TableSizeBytes"], "ItemCount": sizes["ItemCount"]}
-            description[kind] = [{**index, **of_index} for index in description[kind]]
+            description[kind] = [{**index, "IndexSizeBytes": size, "ItemCount": count} for index in description[kind]]
     return description
 
 
@@ -416,8 +387,7 @@ def describe_table(engine: Any, request: Request) -> Request:
 def delete_table(engine: Any, request: Request) -> Request:
     with engine.lock:
         table = engine.table(request["TableName"], names_it=True)
-        if table.description["DeletionProtectionEnabled"]:
-            raise invalid(f"Resource cannot be deleted as it is currently protected against deletion: {table.name}")
+        refuse_if(table.description["DeletionProtectionEnabled"], f"Table {table.name} is currently protected against deletion")
         description = {**described(table), "TableStatus": "DELETING"}
         pending = engine.define(table.name, None)
     engine.settle(pending)
@@ -433,25 +403,22 @@ def list_tables(engine: Any, request: Request) -> Request:
 
 
 def update_table(engine: Any, request: Request) -> Request:
-    if not any(value for name, value in request.items() if name not in ("TableName", "AttributeDefinitions")):
-        raise invalid(
-            "At least one of ProvisionedThroughput, BillingMode, GlobalSecondaryIndexUpdates or others must be given to UpdateTable"
-        )
+    changed = [name for name, value in request.items() if value and name not in ("TableName", "AttributeDefinitions")]
+    refuse_if(not changed, "At least one of ProvisionedThroughput, GlobalSecondaryIndexUpdates or others must be given to UpdateTable")
     with engine.lock:
         table = engine.table(request["TableName"], names_it=True)
         definition = {**table.definition, "description": dict(table.description)}
         description = definition["description"]
         if "BillingMode" in request or "ProvisionedThroughput" in request:
-            if "BillingMode" not in request and "BillingModeSummary" in description:
-                raise invalid_parameter(_NO_UNITS)
-            _set_billing(engine, description, request)
+            refuse_parameter_if("BillingMode" not in request and "BillingModeSummary" in description, _NO_UNITS)
+            _set_billing(description, request, round(engine.clock(), 3))
         if "DeletionProtectionEnabled" in request:
             description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
         if "TableClass" in request:
             description["TableClassSummary"] = {"TableClass": request["TableClass"]}
         _set_stream(engine, definition, request.get("StreamSpecification"))
         if updates := request.get("GlobalSecondaryIndexUpdates"):
-            _update_indexes(description, _attribute_types(request.get("AttributeDefinitions") or []), updates)
+            _update_indexes(description, _attribute_types(request), updates)
         pending = engine.define(table.name, definition)
         response = {"TableDescription": {**described(table), "TableStatus": "UPDATING"}}
     engine.settle(pending)
@@ -459,21 +426,20 @@ def update_table(engine: Any, request: Request) -> Request:
 
 
 def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
-    if any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates):
-        raise invalid_parameter("Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
+    is_wrong = any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates)
+    refuse_parameter_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
     if sum("Update" not in update for update in updates) > 1:
         raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
-    types = _attribute_types(description["AttributeDefinitions"])
-    if changed := [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]:
-        raise invalid_parameter(f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
+    types = _attribute_types(description)
+    changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
+    refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
     indexes = {index["IndexName"]: index for index in description.get("GlobalSecondaryIndexes", ())}
     local = {index["IndexName"] for index in description.get("LocalSecondaryIndexes", ())}
     for update in updates:
         ((kind, wanted),) = update.items()
         name = wanted["IndexName"]
         if kind == "Create":
-            if name in indexes or name in local:
-                raise invalid(f"Attempting to create an index which already exists: Index with name {name} already exists")
+            refuse_if(name in indexes or name in local, f"Attempting to create an index which already exists: {name} already exists")
             indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
         elif name not in indexes:
             raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
@@ -481,28 +447,33 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
             del indexes[name]
         else:
             indexes[name] = _with_billing(description, indexes[name], wanted)
-    description["GlobalSecondaryIndexes"] = list(indexes.values())
-    if not indexes:
-        del description["GlobalSecondaryIndexes"]
-    schemas = [description["KeySchema"], *(index["KeySchema"] for kind in _MAX_COUNTS for index in description.get(kind, ()))]
-    used = {element["AttributeName"] for schema in schemas for element in schema}
-    kept = {name: kind for name, kind in types.items() if name in used or name in new_types}
+    description.pop("GlobalSecondaryIndexes", None)
+    description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
+    kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
     _check_indexes(description, kept)
     description["AttributeDefinitions"] = [{"AttributeName": name, "AttributeType": kind} for name, kind in kept.items()]
+
+
+def _redefine(engine: Any, find: Callable[[], Table], change: Callable[[Table], Definition]) -> None:
+    """Change settings of a table; `change` returns them, under the lock."""
+    with engine.lock:
+        table = find()
+        pending = engine.define(table.name, {**table.definition, **change(table)})
+    engine.settle(pending)
 
 
 def update_time_to_live(engine: Any, request: Request) -> Request:
     wanted = request["TimeToLiveSpecification"]
     attribute = wanted["AttributeName"]
-    with engine.lock:
-        table = engine.table(request["TableName"])
+
+    def change(table: Table) -> Definition:
         present = table.ttl_attribute
-        if wanted["Enabled"] == (present is not None) and present in (attribute, None):
-            raise invalid(f"TimeToLive is already {'enabled' if present else 'disabled'}")
-        if present not in (attribute, None):
-            raise invalid(f"TimeToLive is active on a different AttributeName: current AttributeName is {present}")
-        pending = engine.define(table.name, {**table.definition, "ttl": attribute if wanted["Enabled"] else None})
-    engine.settle(pending)
+        problem = f"TimeToLive is active on a different AttributeName: current AttributeName is {present}"
+        refuse_if(present not in (attribute, None), problem)
+        refuse_if(wanted["Enabled"] == (present is not None), f"TimeToLive is already {'enabled' if present else 'disabled'}")
+        return {"ttl": attribute if wanted["Enabled"] else None}
+
+    _redefine(engine, lambda: engine.table(request["TableName"]), change)
     return {"TimeToLiveSpecification": wanted}
 
 
@@ -513,38 +484,32 @@ def describe_time_to_live(engine: Any, request: Request) -> Request:
 
 
 def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
-    found = {}
-    for tag in tags:
-        key, value = tag["Key"], tag["Value"]
-        if key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value):
-            raise invalid(f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
+    found: dict[str, str] = {}
+    for key, value in ((tag["Key"], tag["Value"]) for tag in tags):
+        is_wrong = key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value)
+        refuse_if(is_wrong, f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
         found[key] = value
-    if len(found) > _MAX_TAGS:
-        raise invalid(f"Too many tags: the limit is {_MAX_TAGS}")
+    refuse_if(len(found) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
     return found
 
 
 def _tagged_table(engine: Any, request: Request) -> Table:
     arn = request["ResourceArn"]
-    if not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn):
-        problem = "Invalid TableArn: Invalid ResourceArn provided as input" if arn.startswith("arn:") else "ResourceArn: ARNs must be valid"
-        raise invalid(f"{problem} {arn}")
-    table: Table | None = engine.tables.get(arn.rpartition("/")[2])
-    if table is None:
+    is_wrong = not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
+    refuse_if(is_wrong, f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
+    if (table := engine.tables.get(arn.rpartition("/")[2])) is None:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
-    return table
+    return table  # type: ignore[no-any-return]
 
 
 def _change_tags(engine: Any, request: Request, added: dict[str, str], removed: list[str]) -> Request:
-    if not added and not removed:
-        raise invalid("Atleast one Tag or Tag Key needs to be provided as Input.")
-    with engine.lock:
-        table = _tagged_table(engine, request)
+    def change(table: Table) -> Definition:
         tags = {key: value for key, value in (table.definition["tags"] | added).items() if key not in removed}
-        if len(tags) > _MAX_TAGS:
-            raise invalid(f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
-        pending = engine.define(table.name, {**table.definition, "tags": tags})
-    engine.settle(pending)
+        refuse_if(len(tags) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+        return {"tags": tags}
+
+    refuse_if(not added and not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    _redefine(engine, lambda: _tagged_table(engine, request), change)
     return {}
 
 
@@ -566,11 +531,8 @@ def describe_limits(_engine: Any, _request: Request) -> Request:
 
 
 def update_continuous_backups(engine: Any, request: Request) -> Request:
-    with engine.lock:
-        table = engine.table(request["TableName"])
-        is_enabled = request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-        pending = engine.define(table.name, {**table.definition, "pitr": is_enabled})
-    engine.settle(pending)
+    is_enabled = request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    _redefine(engine, lambda: engine.table(request["TableName"]), lambda _: {"pitr": is_enabled})
     return describe_continuous_backups(engine, request)
 
 

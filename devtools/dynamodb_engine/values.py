@@ -53,6 +53,16 @@ def malformed(message: str) -> ApiError:
     return ApiError("SerializationException", message)
 
 
+def refuse_if(problem: Any, message: str) -> None:
+    if problem:
+        raise invalid(message)
+
+
+def refuse_parameter_if(problem: Any, message: str) -> None:
+    if problem:
+        raise invalid_parameter(message)
+
+
 # Numbers
 
 
