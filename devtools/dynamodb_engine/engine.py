@@ -58,7 +58,6 @@ _encode = msgspec.json.Encoder().encode
 _parser = create_parser("json")
 _request_numbers = itertools.count(1)
 
-_EXPIRY_LIMIT_SECONDS = 5 * 365 * 24 * 60 * 60  # an item that expired longer ago is not deleted
 _NAMES = {
     items: "BatchGetItem BatchWriteItem DeleteItem GetItem PutItem TransactGetItems TransactWriteItems UpdateItem",
     queries: "Query Scan",
@@ -141,8 +140,9 @@ class Engine:
 
     def read(self, table: Table, key: Key) -> bytes | None:
         """The encoded item, when it is durable."""
-        if not table.pending:
-            return table.items.get(key)
+        encoded = table.items.get(key)
+        if not table.pending:  # looked at after the item, so that the item was durable
+            return encoded
         with self.lock:
             encoded, pending = table.items.get(key), table.pending.get(key)
         self.await_durable(pending)
@@ -332,28 +332,14 @@ class Engine:
 
     # Expiry
 
-    def delete_expired(self, limit: int = 1000) -> int:
-        """Delete up to `limit` items whose time to live is over; returns their number."""
-        now, deleted = self.clock(), 0
-        for table in list(self.tables.values()):
-            if table.ttl_attribute is None:
-                continue
-            with self.lock:
-                candidates = list(table.items.items())
-            for key, encoded in candidates:
-                if deleted == limit:
-                    return deleted
-                if self._is_expired(table, encoded, now) and self._delete_expired(table, key, encoded):
-                    deleted += 1
-        return deleted
-
-    def _is_expired(self, table: Table, encoded: bytes, now: float) -> bool:
-        value = decode_item(encoded).get(table.ttl_attribute or "", {}).get("N")
-        return value is not None and now - _EXPIRY_LIMIT_SECONDS <= float(value) <= now
+    def delete_expired(self) -> int:
+        """Delete all items whose time to live is over; returns their number. Other calls go on meanwhile."""
+        now = self.clock()
+        return sum(self._delete_expired(table, key, encoded) for table in list(self.tables.values()) for key, encoded in table.expired(now))
 
     def _delete_expired(self, table: Table, key: Key, encoded: bytes) -> bool:
         with self.lock:
-            if table.items.get(key) != encoded or key in table.pending:
+            if table.items.get(key) != encoded or key in table.pending or self.tables.get(table.name) is not table:
                 return False
             pending = self.write([(table, key, encoded, decode_item(encoded), None, None)], expired=True)
         self.settle(pending)
@@ -386,7 +372,8 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
         return error.status, _encode(error.body())
     try:
         return 200, _encode(engine.call(operation, request))
-    except ApiError as error:
+    except Exception as fault:
+        error = fault if isinstance(fault, ApiError) else ApiError("InternalServerError", str(fault), 500)
         return error.status, _encode(error.body())
 
 

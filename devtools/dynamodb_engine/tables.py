@@ -12,6 +12,8 @@ from re import fullmatch
 from typing import Any
 from zlib import crc32
 
+import msgspec
+
 from devtools.dynamodb_engine.values import ApiError, Item, Value, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
@@ -19,6 +21,7 @@ Entry = tuple[Any, ...]  # of an index: the values of its range key, then the ke
 
 MISMATCH = "The provided key element does not match the schema"
 _MAX_HASH_BYTES, _MAX_RANGE_BYTES = 2048, 1024
+_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
 
 class KeyFault(ApiError):
@@ -151,6 +154,15 @@ class Table:
             if (location := index.location(item, key)) is not None:
                 index.partitions.add(*location)
         return index
+
+    def expired(self, now: float) -> list[tuple[Key, bytes]]:
+        """The keys of the items whose time to live is over, but not by more than five years, and the encoded items."""
+        if self.ttl_attribute is None:
+            return []
+        fields: Any = [("value", dict[str, Any], msgspec.field(name=self.ttl_attribute, default_factory=dict))]
+        decode: Any = msgspec.msgpack.Decoder(msgspec.defstruct("Expiry", fields)).decode  # of this attribute only, which is quick
+        times = ((key, encoded, decode(encoded).value.get("N")) for key, encoded in list(self.items.items()))
+        return [(key, encoded) for key, encoded, time in times if time is not None and now - _EXPIRY_SECONDS <= float(time) <= now]
 
     def key_of(self, attributes: Item) -> Key:
         """The key of a request that gives exactly the key attributes. Raises ApiError."""

@@ -192,7 +192,7 @@ def test_expired_items(db, clock):
     assert [db.get(key) is None for key in ("old", "new", "ancient", "text")] == [True, False, False, False]
     assert db.records()[-1]["userIdentity"] == {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
     clock.now += 61
-    assert db.engine.delete_expired(limit=5) == 1
+    assert db.engine.delete_expired() == 1
 
 
 def test_unknown_operations(engine):
