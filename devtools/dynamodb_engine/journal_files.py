@@ -104,7 +104,7 @@ class FrameFile:
         self.end = self.end._replace(offset=self.end.offset + written)
 
     def sync(self) -> None:
-        os.fdatasync(self._descriptor)
+        getattr(os, "fdatasync", os.fsync)(self._descriptor)  # macOS has no fdatasync
 
     def close(self) -> None:
         os.close(self._descriptor)

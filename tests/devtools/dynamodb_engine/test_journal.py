@@ -12,8 +12,17 @@ from pathlib import Path
 import pytest
 
 from devtools.dynamodb_engine import journal as journal_module
+from devtools.dynamodb_engine.engine import Engine
 from devtools.dynamodb_engine.journal import Journal, open_journal
 from devtools.dynamodb_engine.journal_files import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+from tests.devtools.dynamodb_engine.conftest import Caller
+from tests.devtools.dynamodb_engine.test_engine import busy, state
+
+OWNERS = {
+    "IndexName": "owners",
+    "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
 
 
 class Numbers:
@@ -362,6 +371,52 @@ def test_entries_that_wait_together_are_synchronised_once(tmp_path, disk):
     disk.is_broken = False
     journal.close()
     assert values(tmp_path) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_an_engine_is_the_same_after_each_restart(tmp_path, clock):
+    expected = None
+    for start in range(4):
+        engine = Engine(clock)
+        with open_journal(tmp_path, engine) as journal:
+            caller = Caller(engine)
+            if start == 0:
+                caller.create_table("things", others=["owner"], GlobalSecondaryIndexes=[OWNERS])
+                caller.create_table("lines", "id:S at:N")
+                busy(caller)
+            else:
+                assert state(engine) == expected
+            caller.put({"id": f"owned-{start}", "owner": "ann"})
+            if start % 2:
+                journal.compact()
+                caller.put({"id": f"after-{start}", "owner": "ann"})
+            clock.now += 100
+            expected = state(engine)
+    owned = engine.call("Scan", {"TableName": "things", "IndexName": "owners"})["Items"]
+    assert {item["id"]["S"] for item in owned} == {"owned-0", "owned-1", "owned-2", "owned-3", "after-1", "after-3"}
+
+
+def test_snapshots_of_an_engine_that_is_written_to(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(journal_module, "MIN_COMPACTION_BYTES", 20_000)
+    engine = Engine(clock)
+    with open_journal(tmp_path, engine):
+        caller = Caller(engine)
+        caller.create_table("things")
+
+        def write(name: str) -> None:
+            for number in range(150):
+                caller.put({"id": f"{name}-{number % 40}", "number": number})
+                caller.update("sum", "ADD made :one", one=1)
+
+        writers = [threading.Thread(target=write, args=(name,)) for name in ("a", "b", "c", "d")]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+    again = Engine(clock)
+    open_journal(tmp_path, again).close()
+    assert list(tmp_path.glob("snapshot-*"))
+    assert state(again) == state(engine)
+    assert again.call("GetItem", {"TableName": "things", "Key": {"id": {"S": "sum"}}})["Item"]["made"] == {"N": "600"}
 
 
 def test_a_closed_journal_accepts_nothing(tmp_path):
