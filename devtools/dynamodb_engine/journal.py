@@ -8,6 +8,7 @@ writes the whole state as a snapshot, and the journal up to it is deleted; calls
 import gc
 import logging
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -37,7 +38,8 @@ from devtools.dynamodb_engine.journal_files import (
     sync_folder,
 )
 
-MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal; compaction begins when the journal is larger than this and than the snapshot
+MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal: compaction begins when it is larger than this, and than some snapshots
+_COMPACTION_RATIO = 4  # how many times as large as the snapshot, which is compressed
 _RECORDS_PER_FRAME = 500  # of a snapshot
 _SYNC_BYTES = 1024 * 1024  # of a snapshot, so that the disk is never busy for long when the journal needs it
 
@@ -88,7 +90,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._file.sync()  # what a killed process has written may not be on disk yet
         self._mark = HighWaterMark(folder / "high-water-mark", recovered.end)
         self._size = recovered.journal_bytes
-        self._compaction_bytes = max(MIN_COMPACTION_BYTES, recovered.snapshot_bytes)
+        self._compaction_bytes = max(MIN_COMPACTION_BYTES, _COMPACTION_RATIO * recovered.snapshot_bytes)
         self._delete_before(recovered.snapshot)
         engine.commit = self.append
 
@@ -129,7 +131,7 @@ class Journal(AbstractContextManager["Journal"]):
                 _write_snapshot(snapshot, records)
                 self.flush(last_entry)  # a snapshot must not be ahead of the journal
             snapshot.close()
-            self._compaction_bytes = max(MIN_COMPACTION_BYTES, snapshot.end.offset)
+            self._compaction_bytes = max(MIN_COMPACTION_BYTES, _COMPACTION_RATIO * snapshot.end.offset)
             sync_folder(self._folder)
             self._delete_before(generation)
 
@@ -200,11 +202,11 @@ class Journal(AbstractContextManager["Journal"]):
 def _write_snapshot(snapshot: FrameFile, records: list[Record]) -> None:
     synced = 0
     for first in range(0, len(records), _RECORDS_PER_FRAME):
-        snapshot.add(encode([records[first : first + _RECORDS_PER_FRAME]]))
+        snapshot.add(zlib.compress(encode([records[first : first + _RECORDS_PER_FRAME]]), 1))
         if snapshot.end.offset - synced > _SYNC_BYTES:
             snapshot.sync()
             synced = snapshot.end.offset
-    snapshot.add(encode([]))
+    snapshot.add(zlib.compress(encode([])))
 
 
 def _path(folder: Path, kind: str, generation: int) -> Path:
@@ -273,7 +275,7 @@ def _load_snapshot(path: Path, generation: int, engine: Engine) -> tuple[int, in
     header, end = next(frames)
     count = 1
     for frame in frames:
-        count, end = _apply(engine, frame, 0, path), frame.end
+        count, end = _apply(engine, frame._replace(content=zlib.decompress(frame.content)), 0, path), frame.end
     if count:  # the last frame has no entries
         raise StoreDamaged(f"{path} ends at byte {end.offset}: its end is lost.")
     return end.offset, decode_header(header).last_entry
