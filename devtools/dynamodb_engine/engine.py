@@ -148,7 +148,10 @@ class Engine:
         self.await_durable(pending)
         return encoded
 
-    def check_no_conflict(self, table: Table, key: Key) -> None:
+    def check_writable(self, table: Table, key: Key) -> None:
+        """Raise ApiError if the table was deleted meanwhile, or a transaction with the item is under way; called under the lock."""
+        if self.tables.get(table.name) is not table:
+            raise ApiError("ResourceNotFoundException", "Requested resource not found")
         pending = table.pending.get(key)
         if pending is not None and pending.is_transaction and self.has_conflicts:
             raise ApiError("TransactionConflictException", "Transaction is ongoing for the item")

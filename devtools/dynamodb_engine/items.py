@@ -69,6 +69,8 @@ class Write(msgspec.Struct):
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
         new, paths = self.change(old)
+        if new is not None:
+            self.table.check_index_keys(new)
         encoded = encode_item(new) if new is not None else None
         # An encoded value is never smaller than its size as DynamoDB counts it.
         if encoded is not None and len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
@@ -118,7 +120,9 @@ def _prepare_update(engine: Any, request: Request) -> Write:
     for name in table.key_names:
         refuse_parameter_if(name in written, f"Cannot update attribute {name}. This attribute is part of the key")
     is_flat = update is None or all(len(path) == 1 for path in update.paths)
-    creates = bool(update.sets or update.additions) if update else not older or any(_creates(action) for action in older.values())
+    creates = (
+        bool(update.sets or update.additions) if update else not older or any(action.get("Action") != "DELETE" for action in older.values())
+    )
 
     def change(old: Item | None) -> tuple[Item | None, list[Path]]:
         if old is None and not creates:
@@ -126,14 +130,9 @@ def _prepare_update(engine: Any, request: Request) -> Write:
         base = old if old is not None else request["Key"]
         new = dict(base) if is_flat else decode_item(encode_item(base))
         paths = apply_update(update, base, new, names, values) if update else apply_attribute_updates(older, new)
-        table.check_index_keys(new)
         return new, paths
 
     return Write(table, key, request, test, change)
-
-
-def _creates(action: dict[str, Any]) -> bool:
-    return bool(action.get("Action") != "DELETE")
 
 
 def _key(table: Table, request: Request) -> Key:
@@ -197,7 +196,7 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
     refuse_if(allowed_returns is not None and returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
     failure = None
     with engine.lock:
-        engine.check_no_conflict(table, write.key)
+        engine.check_writable(table, write.key)
         try:
             outcome, paths = write.attempt()
             pending = engine.write([outcome])
@@ -311,7 +310,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
     capacity, pending = Capacity(request), None
     for write in writes:
         with engine.lock:
-            engine.check_no_conflict(write.table, write.key)
+            engine.check_writable(write.table, write.key)
             outcome, _ = write.attempt()
             pending = engine.write([outcome]) or pending
         capacity.write(write.table, outcome[3], outcome[5])
@@ -441,7 +440,7 @@ def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiErro
     reasons: list[dict[str, Any]] = []
     for write in writes:
         try:
-            engine.check_no_conflict(write.table, write.key)
+            engine.check_writable(write.table, write.key)
             outcomes.append(write.attempt()[0])
             reasons.append({"Code": "None"})
         except ApiError as error:

@@ -228,8 +228,11 @@ class _Read:
         total, is_complete = 0, True
         with self.engine.lock:
             for partition, entry in entries:
-                collected.append(self.table.items[(partition, *entry) if self.index is None else entry[-1]])
-                total += len(collected[-1])
+                encoded = self.table.items.get((partition, *entry) if self.index is None else entry[-1])
+                if encoded is None:  # the index was deleted meanwhile
+                    continue
+                collected.append(encoded)
+                total += len(encoded)
                 if total > _MAX_ENCODED_BYTES or len(collected) == limit:
                     is_complete = False
                     break

@@ -48,10 +48,13 @@ class Partitions:
             insort(entries, entry)
 
     def remove(self, partition: Any, entry: Entry) -> None:
-        entries = self.entries[partition]
-        del entries[bisect_left(entries, entry)]
-        if not entries:
-            del self.entries[partition]
+        """Remove an entry, if it is there: items with oversized keys are not, when they are older than the index."""
+        entries = self.entries.get(partition, [])
+        position = bisect_left(entries, entry)
+        if entries[position : position + 1] == [entry]:
+            del entries[position]
+            if not entries:
+                del self.entries[partition]
 
     def scan(self, start: tuple[Any, Entry] | None, segment: int, segments: int) -> Iterator[tuple[Any, Entry]]:
         """All entries of a segment after `start`, a partition and an entry. Raises ApiError if `start` is in another segment."""
@@ -99,8 +102,8 @@ class Index:
         self.partitions = Partitions()
 
     def location(self, item: Item, key: Key) -> tuple[Key, Entry] | None:
-        """The partition and the entry of an item; None if it lacks a key attribute of the index."""
-        if any(name not in item for name in self.types):
+        """The partition and the entry of an item; None if it lacks a key attribute of the index, or has one of another type."""
+        if any(kind not in item.get(name, ()) for name, kind in self.types.items()):
             return None
         return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
 

@@ -9,6 +9,7 @@ import random
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -146,3 +147,44 @@ def test_histories_of_many_threads(is_fresh, has_conflicts):
     for records in commit.commits:
         rebuilt.apply(records)
     assert rebuilt.tables["things"].items == engine.tables["things"].items
+
+
+@pytest.mark.parametrize("seed", [seeds.first])
+def test_tables_come_and_go_while_threads_write(seed):
+    """A write to a table that was deleted meanwhile is refused, and what was committed still rebuilds the state."""
+    commit = Commit()
+    engine = Engine(Clock(), commit=commit)
+    db, usual = Caller(engine), sys.getswitchinterval()
+    index = {"IndexName": "kinds", "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}
+    add_index = {
+        "GlobalSecondaryIndexUpdates": [{"Create": index}],
+        "AttributeDefinitions": [{"AttributeName": "kind", "AttributeType": "S"}],
+    }
+
+    def attempt(operation, request):
+        with suppress(ApiError):
+            engine.call(operation, {"TableName": "things", **request})
+
+    def work(thread):
+        chance = random.Random(seed * THREADS + thread)
+        for step in range(STEPS):
+            if chance.random() < 0.1:
+                with suppress(ApiError):
+                    db.create_table("things")
+                attempt("UpdateTable", add_index)
+            elif chance.random() < 0.05:
+                attempt("DeleteTable", {})
+            kind = {"S": "cat"} if chance.random() < 0.7 else {"N": "1"}
+            attempt("PutItem", {"Item": {"id": {"S": str(chance.randrange(20))}, "kind": kind, "n": {"N": str(step)}}})
+            attempt("Scan", {"IndexName": "kinds"})
+
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(work, range(THREADS)))
+    finally:
+        sys.setswitchinterval(usual)
+    rebuilt = Engine(Clock())
+    for records in commit.commits:
+        rebuilt.apply(records)
+    assert {name: table.items for name, table in rebuilt.tables.items()} == {name: table.items for name, table in engine.tables.items()}

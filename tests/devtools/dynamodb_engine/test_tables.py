@@ -57,9 +57,13 @@ def test_indexes_follow_their_items(db):
 def test_a_new_index_is_filled(db):
     db.put({"id": "a", "kind": "cat"})
     db.put({"id": "b", "kind": 5})
+    db.put({"id": "c", "kind": "x" * 3000})
     update = {"AttributeDefinitions": [{"AttributeName": "kind", "AttributeType": "S"}], "GlobalSecondaryIndexUpdates": [{"Create": GSI}]}
     db.engine.call("UpdateTable", {"TableName": "things", **update})
     assert db.pages("Scan", {"TableName": "things", "IndexName": "by-kind"}) == [[{"id": "a", "kind": "cat"}]]
+    for key in ("a", "b", "c"):
+        db.delete(key)
+    assert db.pages("Scan", {"TableName": "things", "IndexName": "by-kind"}) == [[]]
 
 
 @pytest.mark.parametrize(
