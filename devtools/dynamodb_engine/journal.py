@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -49,7 +50,6 @@ _log = logging.getLogger(__name__)
 class _Recovered(NamedTuple):
     snapshot: int  # its generation; 0: there is none
     snapshot_bytes: int
-    journal_bytes: int
     last_entry: int
     end: Position
 
@@ -82,14 +82,14 @@ class Journal(AbstractContextManager["Journal"]):
         self.durable = self.last = recovered.last_entry
         self.failure: str | None = None  # why it cannot go on, and what to do
         self._pending: deque[bytes] = deque()
-        self._turn = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()
         self._is_writing = False
+        self._waiting: list[tuple[float, threading.Lock]] = []
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
         self._file = FrameFile(_path(folder, "journal", recovered.end.generation), recovered.end)
         self._file.sync()  # what a killed process has written may not be on disk yet
         self._mark = HighWaterMark(folder / "high-water-mark", recovered.end)
-        self._size = recovered.journal_bytes
         self._compaction_bytes = max(MIN_COMPACTION_BYTES, _COMPACTION_RATIO * recovered.snapshot_bytes)
         self._delete_before(recovered.snapshot)
         engine.commit = self.append
@@ -105,21 +105,31 @@ class Journal(AbstractContextManager["Journal"]):
         """Return when all entries that have come are on disk, or the one with this number. Raises StoreFailed."""
         self._alone(self._write_pending, self.last if number is None else number)
 
-    def _alone(self, write: Callable[[], None], number: int | None = None) -> None:
+    def _alone(self, write: Callable[[], None], number: float = inf) -> None:
         """Call the function when no other thread writes, unless the entry with this number is on disk by then."""
-        with self._turn:
-            self._turn.wait_for(lambda: not self._is_writing or (number is not None and self.durable >= number))
-            if number is not None and self.durable >= number:
+        gate = threading.Lock()
+        with self._mutex:
+            if self._is_writing and self.durable < number:
+                gate.acquire()
+                self._waiting.append((number, gate))
+            elif self.durable < number:
+                self._is_writing = True
+        with gate:  # opened when the entry is on disk, or when it is this thread's turn to write
+            if self.durable >= number:
                 return
+        try:
             if self.failure is not None:
                 raise StoreFailed(self.failure)
-            self._is_writing = True
-        try:
             write()
         finally:
-            with self._turn:
-                self._is_writing = False
-                self._turn.notify_all()
+            with self._mutex:
+                done = [gate for waiting, gate in self._waiting if waiting <= self.durable]
+                self._waiting = [waiter for waiter in self._waiting if waiter[0] > self.durable]
+                self._is_writing = bool(self._waiting)
+                if self._waiting:
+                    done.append(self._waiting.pop(0)[1])
+            for gate in done:
+                gate.release()
 
     def compact(self) -> None:
         """Write the whole state as a snapshot, and delete the journal up to it. Other calls go on meanwhile."""
@@ -140,9 +150,8 @@ class Journal(AbstractContextManager["Journal"]):
             self.flush()
         if self._compaction is not None:
             self._compaction.join()
-        with self._turn:
-            self._turn.wait_for(lambda: not self._is_writing)
-            self.failure = self.failure or "The store is closed."
+        with suppress(StoreFailed):
+            self._alone(partial(setattr, self, "failure", "The store is closed."))
         self._file.close()
         self._mark.close()
         self._lock_file.close()
@@ -164,15 +173,13 @@ class Journal(AbstractContextManager["Journal"]):
     def _write_pending(self) -> None:
         if not self._pending:
             return
-        start = self._file.end.offset
         with self._never_tried_again():
             group = [self._pending.popleft() for _ in range(len(self._pending))]
             self._file.add(b"\xdd" + len(group).to_bytes(4, "big") + b"".join(group))  # an array in MessagePack
             self._file.sync()
         self._mark.write(self._file.end)
         self.durable += len(group)
-        self._size += self._file.end.offset - start
-        if self._size > self._compaction_bytes and (self._compaction is None or not self._compaction.is_alive()):
+        if self._file.end.offset > self._compaction_bytes and (self._compaction is None or not self._compaction.is_alive()):
             self._compaction = threading.Thread(target=self._try_to_compact, name="journal-compaction", daemon=True)
             self._compaction.start()
 
@@ -181,7 +188,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._write_pending()
         file = _new_journal(self._folder, self._file.end.generation + 1, self.durable, self._file.end)
         self._file.close()
-        self._file, self._size = file, 0
+        self._file = file
         with self._never_tried_again():
             sync_folder(self._folder)
 
@@ -189,7 +196,7 @@ class Journal(AbstractContextManager["Journal"]):
         try:
             self.compact()
         except (StoreFailed, OSError) as fault:
-            self._compaction_bytes = 2 * self._size
+            self._compaction_bytes = 2 * max(self._compaction_bytes, self._file.end.offset)
             _log.warning("no snapshot could be written, so the journal keeps growing: %s", fault)
 
     def _delete_before(self, generation: int) -> None:
@@ -250,7 +257,7 @@ def _load(folder: Path, engine: Engine) -> _Recovered:
     if missing := sorted(set(range(first, last + 1)) - set(journals)):
         raise StoreDamaged(f"{_path(folder, 'journal', missing[0])} is missing.")
     snapshot_bytes, snapshot_entry = _load_snapshot(_path(folder, "snapshot", snapshot), snapshot, engine) if snapshot else (0, 0)
-    number, end, size, reaches_mark = 0, Position(0, 0, b""), 0, mark.generation < first
+    number, end, reaches_mark = 0, Position(0, 0, b""), mark.generation < first
     for generation in journals:
         path, previous = _path(folder, "journal", generation), end
         for frame in read_frames(path, "journal", generation, mark if generation == last else None):
@@ -263,10 +270,9 @@ def _load(folder: Path, engine: Engine) -> _Recovered:
                 number += _apply(engine, frame, max(0, snapshot_entry - number), path)
             end = frame.end
             reaches_mark = reaches_mark or end == mark
-        size += end.offset
     if not reaches_mark or number < snapshot_entry:
         raise StoreDamaged(f"{path} ends at byte {end.offset}, but more was acknowledged: its end is lost.")
-    return _Recovered(snapshot, snapshot_bytes, size, number, end)
+    return _Recovered(snapshot, snapshot_bytes, number, end)
 
 
 def _load_snapshot(path: Path, generation: int, engine: Engine) -> tuple[int, int]:

@@ -158,11 +158,9 @@ class Server(AbstractContextManager["Server"]):
     def _flush(self) -> None:
         """The flusher's thread: write the journal when it is asked to, until the server is closed."""
         while self._start_flush.acquire() and not self._is_closed.is_set():
-            try:
+            with suppress(StoreFailed):  # the responses report it
                 assert self._journal is not None
                 self._journal.flush()
-            except StoreFailed as failure:
-                _log.error("%s", failure)
             self._loop.call_soon_threadsafe(self._release)
 
     def _release(self) -> None:
