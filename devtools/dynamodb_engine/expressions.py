@@ -62,6 +62,8 @@ class Update(Expression):
     additions: list[tuple[Path, str]] = []
     deletions: list[tuple[Path, str]] = []
     paths: list[Path] = []
+    roots: frozenset[Any] = frozenset()  # the first parts of the paths
+    is_flat: bool = True
 
 
 # Comparisons of values
@@ -302,6 +304,7 @@ def compile_update(text: str) -> Update:
     # New elements are appended to a list in the order of their indexes.
     update.sets.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
     update.names, update.values = frozenset(parser.names), frozenset(parser.values)
+    update.roots, update.is_flat = frozenset(path[0] for path in update.paths), all(len(path) == 1 for path in update.paths)
     parser.checks += overlap_checks(parser, update.paths)
     return update
 
@@ -388,7 +391,7 @@ def apply_update(update: Update, old: Item, new: Item, names: Names, values: Val
             parent.pop(part, None)
         elif int(part) < len(parent):
             del parent[part]
-    return [resolve(path, names) for path in update.paths]
+    return [resolve(path, names) for path in update.paths] if names else update.paths
 
 
 def _parent(item: Item, path: Path) -> Any:
@@ -459,13 +462,14 @@ def check_mixing(request: dict[str, Any]) -> None:
         raise invalid("ConditionalOperator cannot be used without Filter or Expected")
 
 
-def expectation(request: dict[str, Any], parameter: str = "Expected") -> Callable[[Item], bool] | None:
+def expectation(request: dict[str, Any], parameter: str = "Expected") -> Test | None:
     """The test that Expected, QueryFilter or ScanFilter makes; None if the request does not have it."""
-    tests = [_expectation(name, condition) for name, condition in (request.get(parameter) or {}).items()]
-    if not tests:
+    conditions = request.get(parameter)
+    if not conditions:
         return None
+    tests = [_expectation(name, condition) for name, condition in conditions.items()]
     combine = any if request.get("ConditionalOperator") == "OR" else all
-    return lambda item: combine(test(item) for test in tests)
+    return lambda item, _names, _values: combine(test(item) for test in tests)
 
 
 def _expectation(name: str, condition: dict[str, Any]) -> Callable[[Item], bool]:

@@ -1,16 +1,17 @@
 """Items: GetItem, PutItem, UpdateItem, DeleteItem, batches and transactions.
 
 Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is. A
-transaction is a list of the same writes.
+transaction is a list of writes.
 """
 
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from devtools.dynamodb_engine.expressions import (
+    Test,
+    Update,
     apply_attribute_updates,
     apply_update,
     attributes_to_get,
@@ -21,7 +22,7 @@ from devtools.dynamodb_engine.expressions import (
     expectation,
     project,
 )
-from devtools.dynamodb_engine.syntax import Path, names_and_values, resolve, value_at
+from devtools.dynamodb_engine.syntax import Names, Path, Values, names_and_values, resolve, value_at
 from devtools.dynamodb_engine.tables import Index, Key, KeyFault, Table
 from devtools.dynamodb_engine.values import (
     KB,
@@ -34,9 +35,9 @@ from devtools.dynamodb_engine.values import (
     decode_item,
     encode_item,
     invalid,
+    invalid_parameter,
     item_size,
     refuse_if,
-    refuse_parameter_if,
 )
 
 TOKEN_SECONDS = 600
@@ -52,30 +53,69 @@ Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None
 
 
 class Write(msgspec.Struct):
-    """`change` makes the new item of the old one: None deletes it. It also returns the paths that it wrote to."""
+    """A write that is to be made: it has a class of its own for each kind, since functions made for each request are slow to call."""
 
     table: Table
     key: Key
     request: Request
-    condition: Callable[[Item], bool] | None
-    change: Callable[[Item | None], tuple[Item | None, list[Path]]]
+    test: Test | None
+    names: Names
+    values: Values
+
+    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
+        """The new item, None if it is deleted, and the paths that were written to."""
+        raise NotImplementedError
 
     def attempt(self) -> tuple[Outcome, list[Path]]:
         """What the write would do now, called under the lock. Raises ApiError if it may not be done."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
-        if self.condition is not None and not self.condition(old or {}):
+        if self.test is not None and not self.test(old or {}, self.names, self.values):
             returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
         new, paths = self.change(old)
-        if new is not None:
-            self.table.check_index_keys(new)
-        encoded = encode_item(new) if new is not None else None
+        if new is None:
+            return (self.table, self.key, old_encoded, old, None, None), paths
+        self.table.check_index_keys(new)
+        encoded = encode_item(new)
         # An encoded value is never smaller than its size as DynamoDB counts it.
-        if encoded is not None and len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
+        if len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
             raise invalid("Item size to update has exceeded the maximum allowed size")
         return (self.table, self.key, old_encoded, old, encoded, new), paths
+
+
+class _Put(Write):
+    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:  # noqa: ARG002
+        return self.request["Item"], []
+
+
+class _Delete(Write):
+    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:  # noqa: ARG002
+        return None, []
+
+
+class _Check(Write):
+    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
+        return old, []
+
+
+class _Update(Write):
+    update: Update | None
+    older: dict[str, Any]
+
+    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
+        update, older = self.update, self.older
+        if old is None:
+            only_deletes = older and all(action.get("Action") == "DELETE" for action in older.values())
+            if only_deletes or (update is not None and not update.sets and not update.additions):
+                return None, []
+        base = old if old is not None else self.request["Key"]
+        if update is None:
+            new = dict(base)
+            return new, apply_attribute_updates(older, new)
+        new = dict(base) if update.is_flat else decode_item(encode_item(base))
+        return new, apply_update(update, base, new, self.names, self.values)
 
 
 # Preparation
@@ -86,70 +126,48 @@ def _prepare_put(engine: Any, request: Request) -> Write:
     refuse_if(check_item(item) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
     key = table.key_of_item(item)
     table.check_index_keys(item)
-    return Write(table, key, request, condition, lambda _: (item, []))
+    return _Put(table, key, request, *condition)
 
 
 def _prepare_delete(engine: Any, request: Request) -> Write:
     table, condition = engine.table(request["TableName"]), _condition(request)
-    return Write(table, _key(table, request), request, condition, lambda _: (None, []))
+    return _Delete(table, _key(table, request), request, *condition)
 
 
 def _prepare_check(engine: Any, request: Request) -> Write:
     table, condition = engine.table(request["TableName"]), _condition(request)
-    return Write(table, _key(table, request), request, condition, lambda old: (old, []))
+    return _Check(table, _key(table, request), request, *condition)
 
 
 def _prepare_update(engine: Any, request: Request) -> Write:
-    table = engine.table(request["TableName"])
-    check_mixing(request)
-    text, condition_text = request.get("UpdateExpression"), request.get("ConditionExpression")
+    table, text = engine.table(request["TableName"]), request.get("UpdateExpression")
     update = compile_update(text) if text is not None else None
-    condition = compile_condition(condition_text) if condition_text is not None else None
-    names, values = names_and_values(request, update, condition)
+    test, names, values = _condition(request, update)
     key = _key(table, request)
-    test = expectation(request)
-    if condition is not None:
-        holds = condition.test
-        test = lambda item: holds(item, names, values)  # noqa: E731
     older: dict[str, Any] = request.get("AttributeUpdates") or {}
     for name, action in older.items():
         check_name(name)
         if "Value" in action:
             check_value(action["Value"])
-    written = older.keys() if update is None else {resolve(path, names)[0] for path in update.paths}
+    written = older.keys() if update is None else {names.get(name, name) for name in update.roots} if names else update.roots
     for name in table.key_names:
-        refuse_parameter_if(name in written, f"Cannot update attribute {name}. This attribute is part of the key")
-    is_flat = update is None or all(len(path) == 1 for path in update.paths)
-    creates = (
-        bool(update.sets or update.additions) if update else not older or any(action.get("Action") != "DELETE" for action in older.values())
-    )
+        if name in written:
+            raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+    return _Update(table, key, request, test, names, values, update, older)
 
-    def change(old: Item | None) -> tuple[Item | None, list[Path]]:
-        if old is None and not creates:
-            return None, []
-        base = old if old is not None else request["Key"]
-        new = dict(base) if is_flat else decode_item(encode_item(base))
-        paths = apply_update(update, base, new, names, values) if update else apply_attribute_updates(older, new)
-        return new, paths
 
-    return Write(table, key, request, test, change)
+def _condition(request: Request, update: Update | None = None) -> tuple[Test | None, Names, Values]:
+    """The condition of a write with the names and values of all its expressions."""
+    check_mixing(request)
+    text = request.get("ConditionExpression")
+    condition = compile_condition(text) if text is not None else None
+    names, values = names_and_values(request, update, condition)
+    return condition.test if condition is not None else expectation(request), names, values
 
 
 def _key(table: Table, request: Request) -> Key:
     check_item(request["Key"])
     return table.key_of(request["Key"])
-
-
-def _condition(request: Request) -> Callable[[Item], bool] | None:
-    check_mixing(request)
-    text = request.get("ConditionExpression")
-    if text is None:
-        names_and_values(request)
-        return expectation(request)
-    condition = compile_condition(text)
-    names, values = names_and_values(request, condition)
-    test = condition.test
-    return lambda item: test(item, names, values)
 
 
 def _projection(request: Request) -> list[Path] | None:

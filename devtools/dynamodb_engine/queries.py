@@ -122,10 +122,7 @@ class _Read:
         self.filter = compile_condition(filter_text, "FilterExpression") if filter_text is not None else None
         projection = compile_projection(projection_text) if projection_text is not None else None
         self.names, self.values = names_and_values(request, self.key_condition, self.filter, projection)
-        self.test = expectation(request, older_filter)
-        if self.filter is not None:
-            test = self.filter.test
-            self.test = lambda item: test(item, self.names, self.values)
+        self.test = self.filter.test if self.filter is not None else expectation(request, older_filter)
         self.paths = attributes_to_get(request)
         if projection is not None:
             self.paths = [resolve(path, self.names) for path in projection.paths]
@@ -244,7 +241,7 @@ class _Read:
             item = decode_item(encoded)
             seen = self._seen(item)
             size, scanned = size + item_size(seen), scanned + 1
-            if self.test is None or self.test(seen):
+            if self.test is None or self.test(seen, self.names, self.values):
                 found.append(seen if self.paths is None else project(item, self.paths))
             if size >= _MAX_PAGE_BYTES:
                 is_complete = False

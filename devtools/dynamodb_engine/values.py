@@ -238,24 +238,26 @@ def request_check(operation: str) -> _Check:
     session = botocore.session.get_session()
     services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
     service = next(service for service in services if operation in service.operation_names)
-    return _shape_check(service.operation_model(operation).input_shape, {})
+    return _structure_check(service.operation_model(operation).input_shape, {})
 
 
-def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check:
-    """The function that checks a value of this shape."""
+def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check | None:
+    """The function that checks a value of this shape; None if nothing but its type is to be checked."""
+    inner = getattr(shape, "member", getattr(shape, "value", None))
+    is_free = shape.type_name != "structure" and not {"enum", "min", "max"} & shape.metadata.keys()
+    if shape.name == "AttributeValue" or (is_free and (inner is None or _shape_check(inner, known) is None)):
+        return None
     if shape.name not in known:
         known[shape.name] = lambda value, path: known[shape.name](value, path)  # a shape may contain itself
         if shape.type_name == "structure":
             known[shape.name] = _structure_check(shape, known)
         else:
-            inner = getattr(shape, "member", getattr(shape, "value", None))
-            has_inner = inner is not None and inner.name != "AttributeValue"
-            known[shape.name] = _content_check(shape, _shape_check(inner, known) if has_inner else None)
+            known[shape.name] = _content_check(shape, _shape_check(inner, known) if inner is not None else None)
     return known[shape.name]
 
 
 def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
-    members = {name: _shape_check(member, known) for name, member in shape.members.items() if member.name != "AttributeValue"}
+    members = {name: (_TYPES.get(member.type_name, object), _shape_check(member, known)) for name, member in shape.members.items()}
     required = frozenset(shape.required_members)
 
     def check(value: Any, path: str) -> None:
@@ -264,8 +266,11 @@ def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
         if not required <= value.keys():
             raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
         for name, content in value.items():
-            if name in members:
-                members[name](content, f"{path}.{name}" if path else name)
+            expected, inner = members.get(name, (None, None))
+            if inner is not None:
+                inner(content, f"{path}.{name}" if path else name)
+            elif expected is not None and type(content) is not expected and expected is not object:
+                raise malformed(f"Unexpected value type in payload at '{path}.{name}'")
 
     return check
 
