@@ -53,28 +53,26 @@ Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None
 
 
 class Write(msgspec.Struct):
-    """A write that is to be made: it has a class of its own for each kind, since functions made for each request are slow to call."""
+    """A write that is to be made: a Put, an Update, a Delete or a ConditionCheck."""
 
+    kind: str
     table: Table
     key: Key
     request: Request
     test: Test | None
     names: Names
     values: Values
-
-    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
-        """The new item, None if it is deleted, and the paths that were written to."""
-        raise NotImplementedError
+    update: Update | None = None
 
     def attempt(self) -> tuple[Outcome, list[Path]]:
-        """What the write would do now, called under the lock. Raises ApiError if it may not be done."""
+        """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
         if self.test is not None and not self.test(old or {}, self.names, self.values):
             returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
-        new, paths = self.change(old)
+        new, paths = self._change(old)
         if new is None:
             return (self.table, self.key, old_encoded, old, None, None), paths
         self.table.check_index_keys(new)
@@ -84,65 +82,37 @@ class Write(msgspec.Struct):
             raise invalid("Item size to update has exceeded the maximum allowed size")
         return (self.table, self.key, old_encoded, old, encoded, new), paths
 
-
-class _Put(Write):
-    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:  # noqa: ARG002
-        return self.request["Item"], []
-
-
-class _Delete(Write):
-    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:  # noqa: ARG002
-        return None, []
-
-
-class _Check(Write):
-    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
-        return old, []
-
-
-class _Update(Write):
-    update: Update | None
-    older: dict[str, Any]
-
-    def change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
-        update, older = self.update, self.older
-        if old is None:
-            only_deletes = older and all(action.get("Action") == "DELETE" for action in older.values())
-            if only_deletes or (update is not None and not update.sets and not update.additions):
-                return None, []
-        base = old if old is not None else self.request["Key"]
+    def _change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
+        """The new item, None if there is none afterwards, and the paths that are written to."""
+        if self.kind != "Update":
+            return {"Put": self.request.get("Item"), "ConditionCheck": old}.get(self.kind), []
+        update, base = self.update, old if old is not None else self.request["Key"]
         if update is None:
+            older: dict[str, Any] = self.request.get("AttributeUpdates") or {}
+            if old is None and older and all(action.get("Action") == "DELETE" for action in older.values()):
+                return None, []
             new = dict(base)
             return new, apply_attribute_updates(older, new)
+        if old is None and not update.sets and not update.additions:
+            return None, []
         new = dict(base) if update.is_flat else decode_item(encode_item(base))
         return new, apply_update(update, base, new, self.names, self.values)
 
 
-# Preparation
-
-
-def _prepare_put(engine: Any, request: Request) -> Write:
-    table, item, condition = engine.table(request["TableName"]), request["Item"], _condition(request)
-    refuse_if(check_item(item) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
-    key = table.key_of_item(item)
-    table.check_index_keys(item)
-    return _Put(table, key, request, *condition)
-
-
-def _prepare_delete(engine: Any, request: Request) -> Write:
-    table, condition = engine.table(request["TableName"]), _condition(request)
-    return _Delete(table, _key(table, request), request, *condition)
-
-
-def _prepare_check(engine: Any, request: Request) -> Write:
-    table, condition = engine.table(request["TableName"]), _condition(request)
-    return _Check(table, _key(table, request), request, *condition)
-
-
-def _prepare_update(engine: Any, request: Request) -> Write:
-    table, text = engine.table(request["TableName"]), request.get("UpdateExpression")
-    update = compile_update(text) if text is not None else None
-    test, names, values = _condition(request, update)
+def _prepared(engine: Any, kind: str, request: Request) -> Write:
+    """A write whose request is valid. Raises ApiError."""
+    table: Table = engine.table(request["TableName"])
+    check_mixing(request)
+    text, update_text = request.get("ConditionExpression"), request.get("UpdateExpression")
+    condition = compile_condition(text) if text is not None else None
+    update = compile_update(update_text) if update_text is not None else None
+    names, values = names_and_values(request, update, condition)
+    test = condition.test if condition is not None else expectation(request)
+    if kind == "Put":
+        refuse_if(check_item(request["Item"]) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
+        key = table.key_of_item(request["Item"])
+        table.check_index_keys(request["Item"])
+        return Write(kind, table, key, request, test, names, values)
     key = _key(table, request)
     older: dict[str, Any] = request.get("AttributeUpdates") or {}
     for name, action in older.items():
@@ -153,16 +123,7 @@ def _prepare_update(engine: Any, request: Request) -> Write:
     for name in table.key_names:
         if name in written:
             raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
-    return _Update(table, key, request, test, names, values, update, older)
-
-
-def _condition(request: Request, update: Update | None = None) -> tuple[Test | None, Names, Values]:
-    """The condition of a write with the names and values of all its expressions."""
-    check_mixing(request)
-    text = request.get("ConditionExpression")
-    condition = compile_condition(text) if text is not None else None
-    names, values = names_and_values(request, update, condition)
-    return condition.test if condition is not None else expectation(request), names, values
+    return Write(kind, table, key, request, test, names, values, update)
 
 
 def _key(table: Table, request: Request) -> Key:
@@ -198,15 +159,15 @@ def get_item(engine: Any, request: Request) -> Response:
 
 
 def put_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepare_put(engine, request), ("NONE", "ALL_OLD"))
+    return _execute(engine, _prepared(engine, "Put", request), ("NONE", "ALL_OLD"))
 
 
 def delete_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepare_delete(engine, request), ("NONE", "ALL_OLD"))
+    return _execute(engine, _prepared(engine, "Delete", request), ("NONE", "ALL_OLD"))
 
 
 def update_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepare_update(engine, request))
+    return _execute(engine, _prepared(engine, "Update", request))
 
 
 def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
@@ -322,8 +283,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
             ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
             if kind not in ("PutRequest", "DeleteRequest"):
                 raise invalid("Supplied AttributeValue has more than one datatypes set, or a write request is not one of Put and Delete")
-            prepare = _prepare_put if kind == "PutRequest" else _prepare_delete
-            writes.append(prepare(engine, {**parameters, "TableName": name}))
+            writes.append(_prepared(engine, kind.removesuffix("Request"), {**parameters, "TableName": name}))
     _check_distinct(writes, "Provided list of item keys contains duplicates")
     capacity, pending = Capacity(request), None
     for write in writes:
@@ -377,7 +337,7 @@ def batch_get_item(engine: Any, request: Request) -> Response:
 
 # Transactions
 
-_PREPARE = {"Put": _prepare_put, "Update": _prepare_update, "Delete": _prepare_delete, "ConditionCheck": _prepare_check}
+_KINDS = ("Put", "Update", "Delete", "ConditionCheck")
 
 
 class Token(msgspec.Struct):
@@ -391,7 +351,7 @@ class Token(msgspec.Struct):
 def transact_write_items(engine: Any, request: Request) -> Response:
     actions, token = request["TransactItems"], request.get("ClientRequestToken")
     digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
-    writes = _prepared(engine, actions)
+    writes = _prepared_actions(engine, actions)
     response: Response = {}
     with engine.lock:
         is_repeated = token is not None and _is_known(engine, token, digest)
@@ -435,13 +395,13 @@ def _is_known(engine: Any, token: str, digest: bytes) -> bool:
     return True
 
 
-def _prepared(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
+def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
     writes, size = [], 0
     for position, action in enumerate(actions):
         ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
-        refuse_if(kind not in _PREPARE, "TransactItems can only contain one of Check, Put, Update or Delete")
+        refuse_if(kind not in _KINDS, "TransactItems can only contain one of Check, Put, Update or Delete")
         try:
-            writes.append(_PREPARE[kind](engine, parameters))
+            writes.append(_prepared(engine, kind, parameters))
         except KeyFault as fault:
             reasons = [{"Code": "None"} for _ in actions]
             reasons[position] = {"Code": "ValidationError", "Message": fault.message}
