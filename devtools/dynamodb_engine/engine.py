@@ -277,6 +277,7 @@ class Engine:
             table.define(definition)
         if stream_definition is not None and table.stream is None:
             table.stream = self.streams[stream_definition["arn"]] = Stream(stream_definition)
+            self.last_label = max(self.last_label, round(stream_definition["created"] * 1000))
 
     def dump(self, mark: Callable[[], T]) -> tuple[T, list[Record]]:
         """Records that rebuild the state, and what `mark` returned at the same moment, under the lock: where the journal ends."""

@@ -379,7 +379,7 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition | None) 
         engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
         label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         arn = f"{description['TableArn']}/stream/{label}"
-        stream = {"table": name, "label": label, "view": view, "created": engine.clock(), "sequence": engine.sequence, "arn": arn}
+        stream = {"table": name, "label": label, "view": view, "created": engine.last_label / 1000, "sequence": engine.sequence, "arn": arn}
         definition["stream"] = {**stream, "key_schema": description["KeySchema"]}
         description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": arn}
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from devtools.dynamodb_engine.engine import Engine
 from devtools.dynamodb_engine.streams import RECORD_SECONDS, SHARD_COUNT
 
 HOUR = 3600
@@ -63,6 +64,19 @@ def test_records_are_kept_for_a_consumer_that_has_not_read_them(db, clock):
     assert (record["eventName"], record["eventSourceARN"]) == ("INSERT", arn)
     db.engine.save_stream_position("consumer", arn, record["dynamodb"]["SequenceNumber"])
     assert db.records() == []
+
+
+def test_a_stream_that_is_switched_on_again_is_another_one(db, clock):
+    """Also at the same time, and after the state was rebuilt."""
+    first = arn_of(db)
+    db.engine.call("UpdateTable", {"TableName": "things", "StreamSpecification": {"StreamEnabled": False}})
+    rebuilt = Engine(clock)
+    rebuilt.apply(db.engine.dump(lambda: None)[1])
+    view = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    for engine in (db.engine, rebuilt):
+        engine.call("UpdateTable", {"TableName": "things", "StreamSpecification": view})
+        assert len({first, *engine.stream_arns().values()}) == 3
+        assert engine.call("DescribeStream", {"StreamArn": first})["StreamDescription"]["StreamStatus"] == "DISABLED"
 
 
 def test_iterators_expire(db, clock):
