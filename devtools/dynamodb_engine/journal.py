@@ -142,7 +142,6 @@ class Journal(AbstractContextManager["Journal"]):
                 self.flush(last_entry)  # a snapshot must not be ahead of the journal
             snapshot.close()
             self._compaction_bytes = max(MIN_COMPACTION_BYTES, _COMPACTION_RATIO * snapshot.end.offset)
-            sync_folder(self._folder)
             self._delete_before(generation)
 
     def close(self) -> None:
@@ -200,6 +199,7 @@ class Journal(AbstractContextManager["Journal"]):
             _log.warning("no snapshot could be written, so the journal keeps growing: %s", fault)
 
     def _delete_before(self, generation: int) -> None:
+        sync_folder(self._folder)  # the snapshot must have its name before others are deleted
         for kind in ("journal", "snapshot"):
             for old in _generations(self._folder, kind):
                 if old < generation:
