@@ -63,8 +63,8 @@ _NAMES = {
     queries: "Query Scan",
     streams: "DescribeStream GetRecords GetShardIterator ListStreams",
     tables: (
-        "CreateTable DeleteTable DescribeContinuousBackups DescribeLimits DescribeTable DescribeTimeToLive ListTables "
-        "ListTagsOfResource TagResource UntagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive"
+        "CreateTable DeleteTable DescribeLimits DescribeTable DescribeTimeToLive ListTables "
+        "ListTagsOfResource TagResource UntagResource UpdateTable UpdateTimeToLive"
     ),
 }
 

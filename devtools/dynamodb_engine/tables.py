@@ -273,7 +273,7 @@ def create_table(engine: Any, request: Request) -> Request:
             refuse_parameter_if(not wanted, f"List of {kind} is empty")
             description[kind] = [_new_index(description, index, types, kind) for index in wanted]
     _check_indexes(description, types)
-    definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or []), "pitr": False}
+    definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or [])}
     with engine.lock:
         if name in engine.tables:
             raise ApiError("ResourceInUseException", f"Table already exists: {name}")
@@ -543,14 +543,3 @@ def list_tags_of_resource(engine: Any, request: Request) -> Request:
 def describe_limits(_engine: Any, _request: Request) -> Request:
     limits = {"Account": 80_000, "Table": 40_000}
     return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
-
-
-def update_continuous_backups(engine: Any, request: Request) -> Request:
-    is_enabled = request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-    _redefine(engine, lambda: engine.table(request["TableName"]), lambda _: {"pitr": is_enabled})
-    return describe_continuous_backups(engine, request)
-
-
-def describe_continuous_backups(engine: Any, request: Request) -> Request:
-    status = {"PointInTimeRecoveryStatus": "ENABLED" if engine.table(request["TableName"]).definition["pitr"] else "DISABLED"}
-    return {"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": status}}
