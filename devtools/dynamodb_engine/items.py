@@ -1,0 +1,460 @@
+"""Items: GetItem, PutItem, UpdateItem, DeleteItem, batches and transactions.
+
+Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is. A
+transaction is a list of writes.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from devtools.dynamodb_engine.expressions import (
+    Test,
+    Update,
+    apply_attribute_updates,
+    apply_update,
+    attributes_to_get,
+    check_mixing,
+    compile_condition,
+    compile_projection,
+    compile_update,
+    expectation,
+    project,
+)
+from devtools.dynamodb_engine.syntax import Names, Path, Values, names_and_values, resolve, value_at
+from devtools.dynamodb_engine.tables import Index, Key, KeyFault, Table
+from devtools.dynamodb_engine.values import (
+    KB,
+    MAX_ITEM_BYTES,
+    ApiError,
+    Item,
+    check_item,
+    check_name,
+    check_value,
+    decode_item,
+    encode_item,
+    invalid,
+    invalid_parameter,
+    item_size,
+    refuse_if,
+)
+
+TOKEN_SECONDS = 600
+_MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
+_MAX_WRITES, _MAX_READS = 25, 100
+_CONDITION_FAILED = "The conditional request failed"
+_CONFLICT = "Transaction is ongoing for the item"
+_encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
+
+Request = dict[str, Any]
+Response = dict[str, Any]
+Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # the old item, encoded and decoded, and the new one
+
+
+class Write(msgspec.Struct):
+    """A write that is to be made: a Put, an Update, a Delete or a ConditionCheck."""
+
+    kind: str
+    table: Table
+    key: Key
+    request: Request
+    test: Test | None
+    names: Names
+    values: Values
+    update: Update | None = None
+
+    def attempt(self) -> tuple[Outcome, list[Path]]:
+        """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
+        old_encoded = self.table.items.get(self.key)
+        old = decode_item(old_encoded) if old_encoded is not None else None
+        if self.test is not None and not self.test(old or {}, self.names, self.values):
+            returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            members: dict[str, Any] = {"Item": old} if returns_item else {}
+            raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
+        new, paths = self._change(old)
+        if new is None:
+            return (self.table, self.key, old_encoded, old, None, None), paths
+        self.table.check_index_keys(new)
+        encoded = encode_item(new)
+        # An encoded value is never smaller than its size as DynamoDB counts it.
+        if len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
+            raise invalid("Item size to update has exceeded the maximum allowed size")
+        return (self.table, self.key, old_encoded, old, encoded, new), paths
+
+    def _change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
+        """The new item, None if there is none afterwards, and the paths that are written to."""
+        if self.kind != "Update":
+            return {"Put": self.request.get("Item"), "ConditionCheck": old}.get(self.kind), []
+        update, base = self.update, old if old is not None else self.request["Key"]
+        if update is None:
+            older: dict[str, Any] = self.request.get("AttributeUpdates") or {}
+            if old is None and older and all(action.get("Action") == "DELETE" for action in older.values()):
+                return None, []
+            new = dict(base)
+            return new, apply_attribute_updates(older, new)
+        if old is None and not update.sets and not update.additions:
+            return None, []
+        new = dict(base) if update.is_flat else decode_item(encode_item(base))
+        return new, apply_update(update, base, new, self.names, self.values)
+
+
+def _prepared(engine: Any, kind: str, request: Request) -> Write:
+    """A write whose request is valid. Raises ApiError."""
+    table: Table = engine.table(request["TableName"])
+    check_mixing(request)
+    text, update_text = request.get("ConditionExpression"), request.get("UpdateExpression")
+    condition = compile_condition(text) if text is not None else None
+    update = compile_update(update_text) if update_text is not None else None
+    names, values = names_and_values(request, update, condition)
+    test = condition.test if condition is not None else expectation(request)
+    if kind == "Put":
+        refuse_if(check_item(request["Item"]) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
+        key = table.key_of_item(request["Item"])
+        table.check_index_keys(request["Item"])
+        return Write(kind, table, key, request, test, names, values)
+    key = _key(table, request)
+    older: dict[str, Any] = request.get("AttributeUpdates") or {}
+    for name, action in older.items():
+        check_name(name)
+        if "Value" in action:
+            check_value(action["Value"])
+    written = older.keys() if update is None else {names.get(name, name) for name in update.roots} if names else update.roots
+    for name in table.key_names:
+        if name in written:
+            raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+    return Write(kind, table, key, request, test, names, values, update)
+
+
+def _key(table: Table, request: Request) -> Key:
+    check_item(request["Key"])
+    return table.key_of(request["Key"])
+
+
+def _projection(request: Request) -> list[Path] | None:
+    """The paths that a read returns; None for whole items."""
+    check_mixing(request)
+    text = request.get("ProjectionExpression")
+    if text is None:
+        names_and_values(request)
+        return attributes_to_get(request)
+    projection = compile_projection(text)
+    names, _ = names_and_values(request, projection)
+    return [resolve(path, names) for path in projection.paths]
+
+
+# Single items
+
+
+def get_item(engine: Any, request: Request) -> Response:
+    table, paths = engine.table(request["TableName"]), _projection(request)
+    encoded = engine.read(table, _key(table, request))
+    response: Response = {}
+    if encoded is not None:
+        item = decode_item(encoded)
+        response["Item"] = item if paths is None else project(item, paths)
+    if "ReturnConsumedCapacity" in request:
+        _add_capacity(response, request, Capacity(request).read(table, _size(encoded), request))
+    return response
+
+
+def put_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepared(engine, "Put", request), ("NONE", "ALL_OLD"))
+
+
+def delete_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepared(engine, "Delete", request), ("NONE", "ALL_OLD"))
+
+
+def update_item(engine: Any, request: Request) -> Response:
+    return _execute(engine, _prepared(engine, "Update", request))
+
+
+def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
+    request, table, returns = write.request, write.table, write.request.get("ReturnValues", "NONE")
+    refuse_if(allowed_returns is not None and returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
+    failure = None
+    with engine.lock:
+        engine.check_writable(table, write.key)
+        try:
+            outcome, paths = write.attempt()
+            pending = engine.write([outcome])
+        except ApiError as error:
+            failure, pending = error, table.pending.get(write.key)
+    engine.settle(pending)
+    if failure is not None:
+        raise failure
+    _, _, _, old, _, new = outcome
+    response: Response = {}
+    if returns != "NONE":
+        attributes = old if returns.endswith("_OLD") else new
+        if attributes and returns.startswith("UPDATED"):
+            attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
+        if attributes:
+            response["Attributes"] = attributes
+    if "ReturnConsumedCapacity" in request:
+        _add_capacity(response, request, Capacity(request).write(table, old, new))
+    if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
+        name = table.key_names[0]
+        key = {name: (request.get("Item") or request["Key"])[name]}
+        response["ItemCollectionMetrics"] = {"ItemCollectionKey": key, "SizeEstimateRangeGB": [0.0, 1.0]}
+    return response
+
+
+# Capacity
+
+
+class Capacity:
+    """What a request consumed, by table: one unit for each KB written, one for each 4 KB read, half if eventually consistent."""
+
+    def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
+        self.level = request.get("ReturnConsumedCapacity", "NONE")
+        self.factor, self.kind = factor, kind
+        self.units: dict[str, dict[Index | None, float]] = {}
+
+    def add(self, table: Table, units: float, index: Index | None = None) -> "Capacity":
+        of_table = self.units.setdefault(table.name, {})
+        of_table[index] = of_table.get(index, 0) + units * self.factor
+        return self
+
+    def read(self, table: Table, size: int, request: Request, index: Index | None = None) -> "Capacity":
+        is_whole = request.get("ConsistentRead") or self.factor > 1
+        return self.add(table, max(1, -(-size // (4 * KB))) / (1 if is_whole else 2), index)
+
+    def write(self, table: Table, old: Item | None, new: Item | None) -> "Capacity":
+        if self.level != "NONE":
+            self.add(table, _write_units(old, new))
+            for index in table.indexes.values():
+                before, after = (_indexed(index, item) for item in (old, new))
+                if before and after and any(before[name] != after[name] for name in index.types):
+                    self.add(table, _write_units(before, None) + _write_units(None, after), index)
+                elif before != after:
+                    self.add(table, _write_units(before, after), index)
+        return self
+
+    def described(self) -> list[dict[str, Any]]:
+        """As responses have it, one for each table."""
+        described = []
+        for name, units in self.units.items():
+            consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
+            if self.level == "INDEXES":
+                for index, amount in units.items():
+                    if index is None:
+                        consumed["Table"] = self._described(amount)
+                    else:
+                        group = "LocalSecondaryIndexes" if index.is_local else "GlobalSecondaryIndexes"
+                        consumed.setdefault(group, {})[index.name] = self._described(amount)
+            described.append(consumed)
+        return described
+
+    def _described(self, units: float) -> dict[str, float]:
+        return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
+
+
+def _add_capacity(response: Response, request: Request, capacity: Capacity) -> None:
+    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+        response["ConsumedCapacity"] = capacity.described()[0]
+
+
+def _size(encoded: bytes | None) -> int:
+    return item_size(decode_item(encoded)) if encoded is not None else 0
+
+
+def _write_units(old: Item | None, new: Item | None) -> int:
+    return max(1, -(-max(item_size(old or {}), item_size(new or {})) // KB))
+
+
+def _indexed(index: Index, item: Item | None) -> Item | None:
+    if item is None or any(name not in item for name in index.types):
+        return None
+    return {name: value for name, value in item.items() if index.projected is None or name in index.projected}
+
+
+# Batches
+
+
+def batch_write_item(engine: Any, request: Request) -> Response:
+    """Each write is a unit of its own; the batch is refused as a whole if one of them is invalid."""
+    writes = []
+    if sum(map(len, request["RequestItems"].values())) > _MAX_WRITES:
+        raise invalid(f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
+    for name, actions in request["RequestItems"].items():
+        for action in actions:
+            ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
+            if kind not in ("PutRequest", "DeleteRequest"):
+                raise invalid("Supplied AttributeValue has more than one datatypes set, or a write request is not one of Put and Delete")
+            writes.append(_prepared(engine, kind.removesuffix("Request"), {**parameters, "TableName": name}))
+    _check_distinct(writes, "Provided list of item keys contains duplicates")
+    capacity, pending = Capacity(request), None
+    for write in writes:
+        with engine.lock:
+            engine.check_writable(write.table, write.key)
+            outcome, _ = write.attempt()
+            pending = engine.write([outcome]) or pending
+        capacity.write(write.table, outcome[3], outcome[5])
+    engine.settle(pending)
+    response: Response = {"UnprocessedItems": {}}
+    _add_capacities(response, capacity)
+    return response
+
+
+def _check_distinct(writes: list[Write], problem: str) -> None:
+    refuse_if(len({(write.table.name, write.key) for write in writes}) < len(writes), problem)
+
+
+def _add_capacities(response: Response, capacity: Capacity) -> None:
+    if capacity.level != "NONE":
+        response["ConsumedCapacity"] = capacity.described()
+
+
+def batch_get_item(engine: Any, request: Request) -> Response:
+    """Reads each key by itself; what is beyond 16 MB comes back as unprocessed keys."""
+    reads = []
+    for name, wanted in request["RequestItems"].items():
+        table, paths = engine.table(name), _projection(wanted)
+        keys = [_key(table, {"Key": key}) for key in wanted["Keys"]]
+        refuse_if(len(set(keys)) < len(keys), "Provided list of item keys contains duplicates")
+        reads += [(name, table, key, attributes, wanted, paths) for key, attributes in zip(keys, wanted["Keys"], strict=True)]
+    refuse_if(len(reads) > _MAX_READS, "Too many items requested for the BatchGetItem call")
+    responses: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
+    unprocessed: dict[str, Any] = {}
+    capacity, total = Capacity(request), 0
+    for name, table, key, attributes, wanted, paths in reads:
+        encoded = engine.read(table, key)
+        size = _size(encoded)
+        if total + size > _MAX_BATCH_BYTES:
+            unprocessed.setdefault(name, {**wanted, "Keys": []})["Keys"].append(attributes)
+            continue
+        total += size
+        capacity.read(table, size, wanted)
+        if encoded is not None:
+            item = decode_item(encoded)
+            responses[name].append(item if paths is None else project(item, paths))
+    response: Response = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    _add_capacities(response, capacity)
+    return response
+
+
+# Transactions
+
+_KINDS = ("Put", "Update", "Delete", "ConditionCheck")
+
+
+class Token(msgspec.Struct):
+    """A ClientRequestToken: the digest of its request, its time, and the write that may not be durable yet."""
+
+    digest: bytes
+    at: float
+    pending: Any = None
+
+
+def transact_write_items(engine: Any, request: Request) -> Response:
+    actions, token = request["TransactItems"], request.get("ClientRequestToken")
+    digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
+    writes = _prepared_actions(engine, actions)
+    response: Response = {}
+    with engine.lock:
+        is_repeated = token is not None and _is_known(engine, token, digest)
+        if not is_repeated:
+            outcomes, failure = _attempted(engine, writes)
+            if failure is None:
+                now = engine.clock()
+                records = [("k", token, digest, now)] if token is not None else []
+                pending = engine.write(outcomes, records, is_transaction=True)
+                if token is not None:
+                    engine.tokens[token] = Token(digest, now, pending)
+                    engine.forget_old_tokens(now)
+            else:
+                pending = engine.last_pending if "TransactionConflict" not in failure.message else None
+    if is_repeated:
+        capacity = Capacity(request, 2, "Read")
+        for write in writes if capacity.level != "NONE" else ():
+            capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
+        _add_capacities(response, capacity)
+        return response
+    engine.settle(pending) if failure is None else engine.await_durable(pending)
+    if failure is not None:
+        raise failure
+    capacity = Capacity(request, 2, "Write")
+    for table, _, _, old, _, new in outcomes:
+        capacity.write(table, old, new)
+    _add_capacities(response, capacity)
+    return response
+
+
+def _is_known(engine: Any, token: str, digest: bytes) -> bool:
+    """Whether the same transaction was made with this token. Raises ApiError if it was another one, or is not finished."""
+    known: Token | None = engine.tokens.get(token)
+    if known is None or engine.clock() - known.at >= TOKEN_SECONDS:
+        return False
+    if known.digest != digest:
+        problem = "The request uses the same client token as a previous, but non-identical request."
+        raise ApiError("IdempotentParameterMismatchException", problem)
+    if known.pending is not None and not known.pending.is_settled:
+        raise ApiError("TransactionInProgressException", "The transaction with the given request token is already in progress.")
+    return True
+
+
+def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
+    writes, size = [], 0
+    for position, action in enumerate(actions):
+        ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
+        refuse_if(kind not in _KINDS, "TransactItems can only contain one of Check, Put, Update or Delete")
+        try:
+            writes.append(_prepared(engine, kind, parameters))
+        except KeyFault as fault:
+            reasons = [{"Code": "None"} for _ in actions]
+            reasons[position] = {"Code": "ValidationError", "Message": fault.message}
+            raise _canceled(reasons) from None
+        size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
+    refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
+    _check_distinct(writes, "Transaction request cannot include multiple operations on one item")
+    return writes
+
+
+def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiError | None]:
+    """What the writes would do, and the error if one of them cannot be done; called under the lock."""
+    outcomes: list[Outcome] = []
+    reasons: list[dict[str, Any]] = []
+    for write in writes:
+        try:
+            engine.check_writable(write.table, write.key)
+            outcomes.append(write.attempt()[0])
+            reasons.append({"Code": "None"})
+        except ApiError as error:
+            code = error.code.removesuffix("Exception")
+            reasons.append({"Code": "ValidationError" if code == "Validation" else code, "Message": error.message, **error.members})
+    return outcomes, _canceled(reasons) if len(outcomes) < len(writes) else None
+
+
+def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    return ApiError("TransactionCanceledException", message, Message=message, CancellationReasons=reasons)
+
+
+def transact_get_items(engine: Any, request: Request) -> Response:
+    reads = []
+    for action in request["TransactItems"]:
+        get = action["Get"]
+        table, paths = engine.table(get["TableName"]), _projection(get)
+        reads.append((table, _key(table, get), paths))
+    if len({(table.name, key) for table, key, _ in reads}) < len(reads):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    with engine.lock:
+        conflicts = [engine.has_conflicts and key in table.pending for table, key, _ in reads]
+        encoded = [table.items.get(key) for table, key, _ in reads]
+        pending = engine.last_pending
+    if any(conflicts):
+        raise _canceled([{"Code": "TransactionConflict", "Message": _CONFLICT} if found else {"Code": "None"} for found in conflicts])
+    engine.await_durable(pending)
+    sizes = [_size(content) for content in encoded]
+    refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")
+    capacity = Capacity(request, 2, "Read")
+    response: Response = {"Responses": []}
+    for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):
+        capacity.read(table, size, request)
+        item = decode_item(content) if content is not None else None
+        response["Responses"].append({} if item is None else {"Item": item if paths is None else project(item, paths)})
+    _add_capacities(response, capacity)
+    return response

@@ -1,0 +1,300 @@
+"""Attribute values: which are valid, their one canonical form, their sizes, their order; and the errors and checks of requests.
+
+Values keep the form that they have in JSON: `{"N": "1.5"}`, with binaries as base64 text. In canonical form, numbers are written in one way
+and the members of a set are in one order, so values are equal exactly when their dictionaries are.
+"""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from decimal import Context, Decimal, DecimalException
+from functools import cache, lru_cache
+from typing import Any
+
+import botocore.session
+import msgspec
+
+Value = dict[str, Any]  # {"S": "text"}
+Item = dict[str, Value]
+
+KB = 1024
+MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
+SETS = {"SS": "string", "NS": "number", "BS": "binary"}
+_VALUE_TYPES = frozenset((*SETS, "S", "N", "B", "BOOL", "NULL", "M", "L"))
+_CACHE_SIZE = 4096
+
+encode_item: Callable[[Item], bytes] = msgspec.msgpack.Encoder().encode
+decode_item: Callable[[bytes], Item] = msgspec.msgpack.Decoder(dict[str, Any]).decode
+
+_exact = Context(prec=300)  # enough for the sum of any two numbers
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+class ApiError(Exception):
+    """An error as DynamoDB reports it: its code, its message, the HTTP status and further members of the body."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.status, self.members = code, message, status, members
+
+    def body(self) -> dict[str, Any]:
+        return {"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": self.message, **self.members}
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
+
+
+def invalid_parameter(message: str) -> ApiError:
+    return invalid(f"One or more parameter values were invalid: {message}")
+
+
+def malformed(message: str) -> ApiError:
+    return ApiError("SerializationException", message)
+
+
+def refuse_if(problem: Any, message: str) -> None:
+    if problem:
+        raise invalid(message)
+
+
+def refuse_parameter_if(problem: Any, message: str) -> None:
+    if problem:
+        raise invalid_parameter(message)
+
+
+# Numbers
+
+
+@lru_cache(_CACHE_SIZE)
+def canonical_number(text: str) -> str:
+    """The number in its one form, without an exponent. Raises ApiError if it is not a number that DynamoDB can store."""
+    if not _NUMBER.fullmatch(text):
+        raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
+    try:
+        return number_text(Decimal(text))
+    except DecimalException:  # an exponent with too many digits
+        raise _out_of_range("-" not in text.lower().partition("e")[2]) from None
+
+
+def number_text(number: Decimal) -> str:
+    """The canonical form. Raises ApiError for more than 38 digits and for what is too large or too small."""
+    if not number:
+        return "0"
+    if _digit_count(number) > 38:
+        raise invalid("Attempting to store more than 38 significant digits in a Number")
+    if not -130 <= number.adjusted() <= 125:
+        raise _out_of_range(number.adjusted() > 0)
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _digit_count(number: Decimal) -> int:
+    return len("".join(map(str, number.as_tuple().digits)).strip("0"))
+
+
+def _out_of_range(is_large: bool) -> ApiError:
+    problem, size = ("overflow", "larger") if is_large else ("underflow", "smaller")
+    return invalid(f"Number {problem}. Attempting to store a number with magnitude {size} than supported range")
+
+
+def add_numbers(first: str, second: str, sign: int = 1) -> str:
+    """The sum, or with sign -1 the difference, of two canonical numbers."""
+    if len(first) < 38 and len(second) < 38 and "." not in first and "." not in second:
+        return str(int(first) + sign * int(second))
+    total = _exact.fma(Decimal(sign), Decimal(second), Decimal(first))
+    if _digit_count(total) > 38:
+        raise _out_of_range(True)
+    return number_text(total)
+
+
+@lru_cache(_CACHE_SIZE)
+def _number_size(text: str) -> int:
+    return (len(text.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + text.startswith("-")
+
+
+# Values
+
+
+def check_item(item: Any) -> int:
+    """Bring an item's values into canonical form; returns the item's size. Raises ApiError if one of them is invalid."""
+    if type(item) is not dict:
+        raise malformed("Unexpected value type in payload")
+    size = 0
+    for name, value in item.items():
+        size += check_name(name) + check_value(value)
+    return size
+
+
+item_size = check_item  # of an item whose values are valid
+
+
+def check_name(name: str) -> int:
+    """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
+    if not name:
+        raise invalid("Empty attribute name is not allowed: an attribute name must have at least one character")
+    size = text_size(name)
+    if size > MAX_NAME_BYTES:
+        raise invalid(f"Attribute name is too large, must be less than or equal to {MAX_NAME_BYTES} bytes")
+    return size
+
+
+def check_value(value: Any, depth: int = 1) -> int:
+    """Bring a value into canonical form; returns its size in bytes. Raises ApiError if it is invalid."""
+    if type(value) is not dict:
+        raise malformed("Unexpected value type in payload")
+    if len(value) != 1:
+        problem = "has more than one datatypes set" if value else "is empty"
+        raise invalid(f"Supplied AttributeValue {problem}, must contain exactly one of the supported datatypes")
+    if depth > MAX_DEPTH:
+        raise invalid("Nesting Levels have exceeded supported limits: attributes can be nested in 32 levels")
+    ((kind, content),) = value.items()
+    size = 3
+    if kind == "S" and type(content) is str:
+        return text_size(content)
+    if kind == "N" and type(content) is str:
+        value["N"] = canonical = canonical_number(content)
+        return _number_size(canonical)
+    if kind == "M" and type(content) is dict:
+        for name, member in content.items():
+            size += 1 + text_size(name) + check_value(member, depth + 1)
+        return size
+    if kind == "L" and type(content) is list:
+        for member in content:
+            size += 1 + check_value(member, depth + 1)
+        return size
+    return _check_rare_value(value, kind, content)
+
+
+def _check_rare_value(value: Value, kind: str, content: Any) -> int:
+    if kind in ("BOOL", "NULL") and type(content) is bool:
+        if kind == "NULL" and not content:
+            raise invalid_parameter("Null attribute value types must have the value of true")
+        return 1
+    if kind == "B" and type(content) is str:
+        value["B"], size = _canonical_binary(content)
+        return size
+    if kind not in _VALUE_TYPES:
+        raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    if kind not in SETS or type(content) is not list or any(type(member) is not str for member in content):
+        raise malformed(f"Unexpected value type in payload: {kind}")
+    if not content:
+        raise invalid_parameter(f"An {SETS[kind]} set  may not be empty")
+    check = {"SS": lambda text: (text, text_size(text)), "NS": _sized_number, "BS": _canonical_binary}[kind]
+    sizes = dict(map(check, content))
+    if len(sizes) < len(content):
+        raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
+    value[kind] = sorted(sizes)
+    return sum(sizes.values())
+
+
+def text_size(text: str) -> int:
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise malformed("Text is not valid Unicode") from None
+
+
+def _sized_number(text: str) -> tuple[str, int]:
+    canonical = canonical_number(text)
+    return canonical, _number_size(canonical)
+
+
+def _canonical_binary(text: str) -> tuple[str, int]:
+    try:
+        binary = b64decode(text, validate=True)
+    except ValueError:
+        raise malformed("Binaries must be base64 text") from None
+    return b64encode(binary).decode(), len(binary)
+
+
+def type_of(value: Value) -> str:
+    return next(iter(value))
+
+
+# Order
+
+_decimal = lru_cache(_CACHE_SIZE)(Decimal)
+_binary = lru_cache(_CACHE_SIZE)(b64decode)
+
+
+def sortable(value: Value) -> Any:
+    """What to compare a text, a number or a binary by; None for other types. Text is ordered as its UTF-8 bytes are."""
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return content
+    return _decimal(content) if kind == "N" else _binary(content) if kind == "B" else None
+
+
+# Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
+
+_Check = Callable[[Any, str], None]
+_TYPES: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "long": int, "map": dict, "structure": dict, "list": list}
+
+
+@cache
+def request_check(operation: str) -> _Check:
+    """The function that raises ApiError if a request of this operation lacks something, or has a wrong type, length or word."""
+    session = botocore.session.get_session()
+    services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
+    service = next(service for service in services if operation in service.operation_names)
+    return _structure_check(service.operation_model(operation).input_shape, {})
+
+
+def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check | None:
+    """The function that checks a value of this shape; None if nothing but its type is to be checked."""
+    inner = getattr(shape, "member", getattr(shape, "value", None))
+    is_free = shape.type_name != "structure" and not {"enum", "min", "max"} & shape.metadata.keys()
+    if shape.name == "AttributeValue" or (is_free and (inner is None or _shape_check(inner, known) is None)):
+        return None
+    if shape.name not in known:
+        known[shape.name] = lambda value, path: known[shape.name](value, path)  # a shape may contain itself
+        if shape.type_name == "structure":
+            known[shape.name] = _structure_check(shape, known)
+        else:
+            known[shape.name] = _content_check(shape, _shape_check(inner, known) if inner is not None else None)
+    return known[shape.name]
+
+
+def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
+    members = {name: (_TYPES.get(member.type_name, object), _shape_check(member, known)) for name, member in shape.members.items()}
+    required = frozenset(shape.required_members)
+
+    def check(value: Any, path: str) -> None:
+        if type(value) is not dict:
+            raise malformed(f"Unexpected value type in payload at '{path}'")
+        if not required <= value.keys():
+            raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
+        for name, content in value.items():
+            expected, inner = members.get(name, (None, None))
+            if inner is not None:
+                inner(content, f"{path}.{name}" if path else name)
+            elif expected is not None and type(content) is not expected and expected is not object:
+                raise malformed(f"Unexpected value type in payload at '{path}.{name}'")
+
+    return check
+
+
+def _content_check(shape: Any, inner: _Check | None) -> _Check:
+    expected, words = _TYPES.get(shape.type_name, object), shape.metadata.get("enum")
+    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 2**63)
+
+    def check(value: Any, path: str) -> None:
+        if type(value) is not expected and expected is not object:
+            raise malformed(f"Unexpected value type in payload at '{path}'")
+        if words is not None and value not in words:
+            raise _constraint(f"'{value}'", path, f"satisfy enum value set: [{', '.join(words)}]")
+        size = value if expected in (int, bool) else len(value) if expected is not object else low
+        if not low <= size <= high:
+            limit = f"less than or equal to {high}" if size > high else f"greater than or equal to {low}"
+            raise _constraint(f"'{str(value)[:1000]}'", path, f"have {'value' if expected is int else 'length'} {limit}")
+        if inner is not None:
+            for position, member in enumerate(value) if expected is list else value.items():
+                inner(member, f"{path}.{position}.member")
+
+    return check
+
+
+def _constraint(value: str, path: str, constraint: str) -> ApiError:
+    path = ".".join(name[:1].lower() + name[1:] for name in path.split(".") if name)
+    return invalid(f"1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}")
