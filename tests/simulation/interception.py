@@ -1,4 +1,4 @@
-"""Intercepts every attempt of every store call at botocore's events. This works for any engine, and for both boto3 and PynamoDB."""
+"""Intercepts every attempt of every store call at botocore's events. This works for any engine."""
 
 import json
 import re
