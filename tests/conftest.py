@@ -50,7 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers of pytest-xdist get the options
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give the seed to a worker of pytest-xdist, which reads the options again."""
+    node.workerinput["seed"] = seeds.first
+
+
 def pytest_configure(config: pytest.Config) -> None:
     seeds.choose(config)
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:

@@ -22,11 +22,10 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def choose(config: pytest.Config) -> None:
-    """Apply the options. A fresh seed is chosen once, before the workers of pytest-xdist get the options."""
+    """Apply the options. A fresh seed is chosen once, and the workers of pytest-xdist get it from the process that started them."""
     global first, _count
-    if config.option.seed == FRESH:
-        config.option.seed = str(random.SystemRandom().randrange(1_000_000))
-    first, _count = int(config.option.seed or 0), config.option.seeds
+    chosen = getattr(config, "workerinput", {}).get("seed", config.option.seed)
+    first, _count = random.SystemRandom().randrange(1_000_000) if chosen == FRESH else int(chosen or 0), config.option.seeds
     hypothesis.core.global_force_seed = first
     hypothesis.settings.register_profile("tests", hypothesis.settings.get_profile("tests"), max_examples=examples(100))
     hypothesis.settings.load_profile("tests")

@@ -117,15 +117,9 @@ def check_accounts(history, db):
     assert sum(balances.values()) == ACCOUNTS * START
 
 
-def fresh_seed():
-    return random.SystemRandom().randrange(1_000_000)
-
-
 @pytest.mark.parametrize("has_conflicts", [True, False])
-@pytest.mark.parametrize("is_fresh", [False, True])
-def test_histories_of_many_threads(is_fresh, has_conflicts):
-    seed = fresh_seed() if is_fresh else seeds.first
-    print(f"seed: {seed}")  # noqa: T201
+def test_histories_of_many_threads(has_conflicts):
+    seed = seeds.first
     commit = Commit()
     engine = Engine(Clock(), has_conflicts=has_conflicts, commit=commit)
     db = Caller(engine)
@@ -149,9 +143,9 @@ def test_histories_of_many_threads(is_fresh, has_conflicts):
     assert rebuilt.tables["things"].items == engine.tables["things"].items
 
 
-@pytest.mark.parametrize("seed", [seeds.first])
-def test_tables_come_and_go_while_threads_write(seed):
+def test_tables_come_and_go_while_threads_write():
     """A write to a table that was deleted meanwhile is refused, and what was committed still rebuilds the state."""
+    seed = seeds.first
     commit = Commit()
     engine = Engine(Clock(), commit=commit)
     db, usual = Caller(engine), sys.getswitchinterval()
