@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 from botocore.exceptions import ConnectionError as NoConnection
 from msgspec import Struct
 from pynamodb.attributes import Attribute
-from pynamodb.exceptions import AttributeNullError, PynamoDBException
+from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action, RemoveAction, SetAction, Update
 from pynamodb.indexes import Index
@@ -121,7 +121,7 @@ class StoreUnavailable(Exception):
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 # Every exception that a call to the store can raise. `is_unavailable` tells whether the store caused it.
-STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
+STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, StoreUnavailable, DeadlineExceeded)
 
 
 class PersonalData(Struct, frozen=True):
@@ -547,17 +547,12 @@ def _wait_for_capacity(stalled_rounds: int) -> None:
 
 def error_code(error: Exception) -> str:
     """Return DynamoDB's error code, or an empty string if the error has none."""
-    # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore's timeout has a `response` of None.
-    cause = error.cause if isinstance(error, PynamoDBException) else error
-    if isinstance(cause, ClientError):
-        return str(cause.response.get("Error", {}).get("Code", ""))
-    return ""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def is_unavailable(error: Exception) -> bool:
     """Return whether the store, not the request, caused the error: it throttles, is overloaded, was too slow or cannot be reached."""
-    cause = error.cause if isinstance(error, PynamoDBException) else error
-    return isinstance(cause, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
+    return isinstance(error, (StoreUnavailable, DeadlineExceeded, *_TRANSPORT_ERRORS)) or error_code(error) in _UNAVAILABLE
 
 
 def is_refused(error: Exception) -> bool:
@@ -567,7 +562,6 @@ def is_refused(error: Exception) -> bool:
 
 def find_setup_error(error: Exception) -> str | None:
     """Return the name or code of an error that lasts until the setup is corrected, such as `NoCredentialsError`; None for other errors."""
-    cause = error.cause if isinstance(error, PynamoDBException) else error
-    if isinstance(cause, BotoCoreError) and not isinstance(cause, _TRANSPORT_ERRORS):
-        return type(cause).__name__
+    if isinstance(error, BotoCoreError) and not isinstance(error, _TRANSPORT_ERRORS):
+        return type(error).__name__
     return code if (code := error_code(error)) in _SETUP_CODES else None

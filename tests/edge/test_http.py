@@ -10,7 +10,6 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
-from pynamodb.exceptions import GetError, PutError
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import error_replies, routes
@@ -270,9 +269,8 @@ SETUP_ERRORS = [
     (NoCredentialsError(), "NoCredentialsError"),
     (NoRegionError(), "NoRegionError"),
     (ParamValidationError(report="Unknown parameter"), "ParamValidationError"),
-    (GetError(cause=NoCredentialsError()), "NoCredentialsError"),
     (_client_error("AccessDeniedException"), "AccessDeniedException"),
-    (PutError(cause=_client_error("UnrecognizedClientException")), "UnrecognizedClientException"),
+    (_client_error("UnrecognizedClientException"), "UnrecognizedClientException"),
     (_client_error("NoSuchBucket"), "NoSuchBucket"),
 ]
 
