@@ -1,7 +1,7 @@
 """AWS SDK clients whose calls respect the request's deadline and report to `effects` whether a write may have taken effect.
 
-This module uses botocore's events. The events mark the start and end of a call,
-each attempt and its response, and the decision whether to retry.
+This module uses botocore's events, which mark the start and end of a call, each attempt and its response, and the decision whether to
+retry.
 """
 
 from functools import lru_cache
