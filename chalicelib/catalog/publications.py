@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, log
+from chalicelib.foundation import clock, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
@@ -66,7 +66,7 @@ def open_publication(now: int) -> Iterator[Publication]:
     try:
         yield publication
     except Exception:
-        with suppress(*dynamo.STORE_ERRORS, deadline.DeadlineExceeded):  # the block's own error is more informative
+        with suppress(*dynamo.STORE_ERRORS):  # the block's own error is more informative
             publication.discard()
         raise
 

@@ -29,6 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 from botocore.exceptions import ConnectionError as NoConnection
 from msgspec import Struct
 from pynamodb.attributes import Attribute
+from pynamodb.constants import NUMBER
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action, RemoveAction, SetAction, Update
@@ -109,7 +110,7 @@ class TransactionCanceled(Exception):
         return self.reasons[index].code == "ConditionalCheckFailed"
 
     def row(self, index: int, table: type[Row]) -> Row | None:
-        """Return the row in the table whose condition at `index` failed. Returns None if it did not fail, or if there is no such row."""
+        """Return the stored row of the item at `index` if its condition failed. Returns None if it held, or if there is no such row."""
         reason = self.reasons[index]
         return table.from_raw_data(reason.item) if self.failed(index) and reason.item else None
 
@@ -120,7 +121,7 @@ class StoreUnavailable(Exception):
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
-# Every exception that a call to the store can raise. `is_unavailable` tells whether the store caused it.
+# Every error of a call to the store, other than a condition that failed. `is_unavailable` tells whether the store caused it.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, StoreUnavailable, DeadlineExceeded)
 
 
@@ -140,6 +141,9 @@ class Table(Model):
 
     For the documentation, the first model of a table also describes the table's contents (`contents`) and its personal data
     (`personal_data`). A table with `has_stream` has a stream of changes, each with the old and the new item (docs/changes.md).
+
+    Not supported: other names of attributes (`attr_name`), defaults, discriminators, and inherited methods that call DynamoDB, such as
+    `get`, `update` and `count`. These methods raise AttributeError, because a `Table` has no `Meta`.
     """
 
     feature: str
@@ -163,7 +167,7 @@ class Table(Model):
     def find_all(cls, keys: Iterable[Any], *, consistent: bool = False) -> list[Self]:
         """Return the rows that exist for these keys, in no particular order.
 
-        `keys` are hash keys, or pairs of a hash key and a range key. Raises StoreUnavailable if keys stay unprocessed for too long.
+        `keys` are distinct hash keys, or pairs of a hash key and a range key. Raises StoreUnavailable if keys stay unprocessed too long.
         """
         wire_keys = (_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in keys)
         return [cls.from_raw_data(item) for item in batch_get(cls.name(), wire_keys, consistent=consistent)]
@@ -180,13 +184,15 @@ class Table(Model):
         limit: int | None = None,
         page_size: int | None = None,
         attributes_to_get: Sequence[str] | None = None,
-        **_unused: None,
+        **unsupported: Any,
     ) -> Iterator[Self]:
         """Iterate over the rows with this hash key, in the order of their range keys.
 
         `limit` is the largest number of rows. Each call to DynamoDB reads `page_size` items (default: `limit`). An index calls this method
-        with all arguments of PynamoDB's `Model.query`; those in `_unused` are None.
+        with all arguments of PynamoDB's `Model.query`; those in `unsupported` must be None.
         """
+        if any(value is not None for value in unsupported.values()):
+            raise TypeError(f"Table.query does not support {', '.join(unsupported)}")
         condition = _hash_key(cls, index_name) == hash_key
         names: dict[str, str] = {}
         values: dict[str, Any] = {}
@@ -236,7 +242,10 @@ class Table(Model):
         row, attributes = cls(), cls.get_attributes()
         values = row.attribute_values
         for name, typed in data.items():
-            if (attribute := attributes.get(name)) is not None and "NULL" not in typed:
+            if (number := typed.get("N")) is not None and number.isdecimal():
+                if name in attributes:
+                    values[name] = int(number)  # PynamoDB would decode JSON
+            elif (attribute := attributes.get(name)) is not None and "NULL" not in typed:
                 values[name] = attribute.deserialize(attribute.get_value(typed))
         return row
 
@@ -244,8 +253,8 @@ class Table(Model):
         """Return the item in wire format. Raises AttributeNullError if an attribute is missing and `null_check` is true."""
         item, values = {}, self.attribute_values
         for name, attribute in self.get_attributes().items():
-            if (value := values.get(name)) is not None and (serialized := attribute.serialize(value)) is not None:
-                item[name] = {attribute.attr_type: serialized}
+            if (value := values.get(name)) is not None and (typed := _wire(attribute, value))[attribute.attr_type] is not None:
+                item[name] = typed
             elif null_check and not attribute.null:
                 raise AttributeNullError(name)
         return item
@@ -256,7 +265,7 @@ class Table(Model):
 
     def delete(self) -> None:  # type: ignore[override]
         """Delete the row without a condition."""
-        _delete_item(**_arguments(self, None), Key=_key_of(self))
+        _delete_item(TableName=self.name(), Key=_key_of(self))
 
 
 class _Set(SetAction):
@@ -360,7 +369,8 @@ def _key(table: type[Table], *values: Any) -> dict[str, Any]:
 
 
 def _wire(attribute: Attribute[Any], value: Any) -> dict[str, Any]:
-    return {attribute.attr_type: attribute.serialize(value)}
+    kind = attribute.attr_type
+    return {kind: str(value) if kind == NUMBER and type(value) is int else attribute.serialize(value)}
 
 
 @cache

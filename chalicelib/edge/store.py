@@ -1,6 +1,6 @@
 """The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs.
 
-`effects` does not count these writes, because no caller requested them.
+`foundation.effects` does not count these writes, because the caller did not request them.
 
 | table | id | content |
 | --- | --- | --- |
@@ -114,6 +114,7 @@ def delete_key(row: IdempotencyRow) -> None:
         return
 
 
+@effects.uncounted()
 def forget_reply(row: IdempotencyRow) -> None:
     """Make the key of a finished request unused again, unless another request has claimed it in the meantime."""
     dynamo.delete_if(row, IdempotencyRow.resource_id == row.resource_id)

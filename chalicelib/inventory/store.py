@@ -1,4 +1,4 @@
-"""The shards in DynamoDB: every change to stock is ONE conditional UpdateItem of ONE item.
+"""The shards in DynamoDB: every change to a shard is one conditional write of its item, alone or in a transaction.
 
 Every update preserves `available + sum(holds) + sold = capacity`. A refused update returns the item in the table, so the next attempt
 needs no read.
@@ -49,7 +49,11 @@ class ShardRow(dynamo.Table):
 
 
 _ABSENT, _EXISTS = ShardRow.id.does_not_exist(), ShardRow.id.exists()
+_IS_OPEN = ShardRow.open == True  # noqa: E712
+_HAS_ROOM = size(ShardRow.holds) < MAX_HOLDS
 _IS_KEPT = ShardRow.kept.exists()
+_IS_NOT_KEPT = ShardRow.kept.does_not_exist() | (ShardRow.available <= ShardRow.kept_above)
+_IS_POOLED, _IS_NOT_POOLED = ShardRow.pooled.exists(), ShardRow.pooled.does_not_exist()
 _NEXT_VERSION = ShardRow.version.set(ShardRow.version + 1)
 _NOTHING_HELD = size(ShardRow.holds) == 0
 
@@ -93,21 +97,21 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     actions = [entry.set([hold.quantity, expires_at]), ShardRow.available.set(ShardRow.available - hold.quantity), _NEXT_VERSION]
     condition = (
         # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
-        (ShardRow.open == True)  # noqa: E712
+        _IS_OPEN
         # available: the condition that makes overselling impossible.
         & (ShardRow.available >= hold.quantity)
         # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
-        & (size(ShardRow.holds) < MAX_HOLDS)
+        & _HAS_ROOM
         # entry absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
         & entry.does_not_exist()
         & _pool_is(is_pooled)
     )
     if keeps_tickets() and not takes_kept:
         # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
-        condition &= ShardRow.kept.does_not_exist() | (ShardRow.available <= ShardRow.kept_above)
+        condition &= _IS_NOT_KEPT
     try:
         arguments = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
-        response = dynamo.update_item(**arguments, ReturnValues="UPDATED_NEW")
+        response = dynamo.update_item(**arguments, ReturnValues="UPDATED_NEW")  # without up to 80 other holds
     except ClientError as error:
         item = dynamo.refused_item(error)
         shard = _shard(ShardRow.from_raw_data(item)) if item else None
@@ -179,7 +183,7 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
 
 
 def mark_pooled(shard_id: str) -> bool:
-    """Let only callers who also take tickets from the event's pool hold tickets of a shard.
+    """Restrict a shard to callers who also take the tickets from the event's pool.
 
     Returns False if the shard does not exist, or has sold or held tickets that the pool does not count.
     """
@@ -200,7 +204,7 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
 
 def keep_above(shard_id: str, available: int) -> bool:
-    """Let everybody buy the tickets of a kept shard while it has at most `available`. If more come back, the shard keeps them all.
+    """Let everybody buy a kept shard's tickets while at most `available` of them are free. Once more come back, it keeps all of them.
 
     Returns False if the shard does not exist or is not kept.
     """
@@ -246,7 +250,7 @@ def scan_shards() -> Iterator[Shard]:
 
 def _pool_is(is_pooled: bool) -> Condition:
     """Return the condition on a shard's pool. A caller with an outdated catalog must not take tickets that the pool does not count."""
-    return ShardRow.pooled.exists() if is_pooled else ShardRow.pooled.does_not_exist()
+    return _IS_POOLED if is_pooled else _IS_NOT_POOLED
 
 
 def _remove_hold(hold: Hold, gaining: NumberAttribute) -> bool:

@@ -5,7 +5,7 @@ Every change to a purchase is a compare-and-set on its version, and updates the 
 transaction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -354,13 +354,13 @@ def save(
     return after
 
 
-def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
+def move(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
     """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
 
     The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also keep counting in the guest's
     record. Otherwise, the guest could buy with one pass as often as the orders move. `received` are tickets of the purchase that the guest
     gave away and got back. Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of
-    `items` fails, and if both users have an active purchase.
+    `items` fails, or if both users have an active purchase.
     """
     after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
     is_active = before.state in ACTIVE_STATES
@@ -592,7 +592,9 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
     if row.user_id is None:
         return None
     values = {name: value for name, value in row.attribute_values.items() if name != "ttl"}
-    return Purchase(**values | {name: msgspec.json.decode(values[name], type=shape) for name, shape in _JSON.items() if name in values})
+    for name in _JSON.keys() & values.keys():
+        values[name] = msgspec.json.decode(values[name], type=_JSON[name])
+    return Purchase(**values)
 
 
 def _buyer_record(row: BuyerRow) -> BuyerRecord:

@@ -235,7 +235,7 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
     existing = dynamo.put_if(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == _json(replacing))
     # If the stored arrival is the same, this write has succeeded: its response was lost, and only the retry was refused.
-    if existing is not None and _arrival(existing) != arrival:
+    if existing is not None and (existing.arrival is None or _arrival(existing) != arrival):
         raise EntryConflict
 
 

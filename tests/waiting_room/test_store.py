@@ -75,3 +75,8 @@ def test_an_entry_is_replaced_only_if_it_is_the_one_that_was_read(room):
     with pytest.raises(store.EntryConflict):
         store.put_entry(arrival(3), arrival(1), TTL)
     assert store.find_entry(room, "ada") == arrival(2)
+
+
+def test_an_arrival_that_dynamodb_has_deleted_meanwhile_is_not_replaced(room):
+    with pytest.raises(store.EntryConflict):
+        store.put_entry(arrival(2), arrival(1), TTL)
