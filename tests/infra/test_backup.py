@@ -172,16 +172,16 @@ def test_items_that_expire_do_not_make_a_backup_worthless(tmp_path, monkeypatch)
 @pytest.mark.usefixtures("with_an_expired_purchase")
 def test_items_that_expire_do_not_make_a_load_fail(tmp_path, monkeypatch, feature, status):
     assert main(["save", str(tmp_path / "backup")]) == 0
-    batch_put = dynamo.batch_put
+    batch_write = dynamo.batch_write
 
-    def put_and_delete(table, items):
-        batch_put(table, items)
+    def put_and_delete(table, requests):
+        batch_write(table, requests)
         if table == dynamo.table_name(feature):
             delete_all(feature)
 
     with settings.override(stage="restored"):
         tables.create_all(dynamo.client())
-        monkeypatch.setattr(dynamo, "batch_put", put_and_delete)
+        monkeypatch.setattr(dynamo, "batch_write", put_and_delete)
         assert main(["load", str(tmp_path / "backup")]) == status
 
 

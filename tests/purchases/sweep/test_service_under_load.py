@@ -299,7 +299,7 @@ def test_a_paid_checkout_that_contradicts_its_tickets_is_tried_again_only_later(
 
     def restore(rows):
         for feature, items in rows.items():
-            dynamo.batch_put(dynamo.table_name(feature), items)
+            dynamo.batch_write(dynamo.table_name(feature), [{"PutRequest": {"Item": item}} for item in items])
 
     before = read_rows()
     assert shop.confirm(session).status == 201
