@@ -194,10 +194,9 @@ def test_a_join_takes_a_read_and_two_writes(api, time):
 def test_the_units_of_a_hold_until_a_shard_is_sold_out(tickets_per_hold, largest, mean_units):
     """All tickets of a shard are held before the first is paid, in purchases of one, two or four tickets."""
     shard = stock.new_shard("01J0000000000000000000000A#1249", capacity=MAX_HOLDS, sold=0, is_open=True)
-    entry = {"L": [{"N": str(tickets_per_hold)}, {"N": "1780315380"}]}
     sizes = []
     for number in range(MAX_HOLDS // tickets_per_hold):
-        shard["holds"]["M"][f"01J00000000000000000000{number:03}.0123abcd"] = entry
-        sizes.append(capacity.item_size(shard))
+        shard.holds[f"01J00000000000000000000{number:03}.0123abcd"] = tickets_per_hold, 1780315380
+        sizes.append(capacity.item_size(shard.serialize()))
     assert sizes[-1] == largest
     assert sum(-(-size // 1024) for size in sizes) / len(sizes) == mean_units

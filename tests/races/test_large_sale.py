@@ -4,6 +4,7 @@ Shards share nothing, so a sale with a part of the tickets at that part of the r
 """
 
 import pytest
+from pynamodb.expressions.condition import size
 
 from chalicelib.inventory import store
 from chalicelib.inventory.availability import read_stock
@@ -42,7 +43,7 @@ def test_smaller_tiers_sell_out_in_a_second_and_no_shard_is_throttled(capacity):
 
 def test_without_the_limit_of_holds_an_item_outgrows_4_kb(monkeypatch):
     """The counter-test: a quarter of the tickets that each of 32 shards for 100,000 would have."""
-    monkeypatch.setattr(store, "MAX_HOLDS", CAPACITY)
+    monkeypatch.setattr(store, "_HAS_ROOM", size(store.ShardRow.holds) < CAPACITY)
     report = sell_out(800, rate=10, quantity=2, shard_count=1)
     assert report.largest_item > 19 * KB
     assert report.units_per_hold > 9
