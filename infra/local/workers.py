@@ -60,9 +60,7 @@ class Workers(Generic[Task, Result]):
     ) -> None:
         self._receive, self._process, self._finish, self._wake = receive, process, finish, wake
         self._engine: Engine | None = None
-        self._held = SimpleQueue[
-            tuple[list[Pending], Task, Result] | None
-        ]()  # results, with the changes that must be on disk before they leave
+        self._held = SimpleQueue[Any]()  # results that wait: their changes, task and result; None at the end
         self._saved = deque[tuple[Task, Result | None]]()  # results that may leave
         self._mutex = threading.Lock()  # protects the attributes below
         self._turn: _Worker | None = None
