@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb_engine.engine import Record
-from devtools.dynamodb_engine.journal_files import StoreDamaged
+from devtools.dynamodb_engine.journal import StoreDamaged
 from devtools.dynamodb_engine.streams import sequence_number
 from devtools.dynamodb_engine.values import encode_item
 

@@ -23,8 +23,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb_engine.engine import Engine, Pending
-from devtools.dynamodb_engine.journal import Journal
-from devtools.dynamodb_engine.journal_files import StoreFailed
+from devtools.dynamodb_engine.journal import Journal, StoreFailed
 from devtools.dynamodb_engine.values import ApiError, malformed
 
 HOST = "127.0.0.1"
