@@ -8,23 +8,34 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from devtools.dynamodb_engine.syntax import (
-    Check,
-    Expression,
-    Names,
-    Node,
-    Parser,
-    Path,
-    Values,
-    check_overlap,
-    path_text,
-    resolve,
-    value_at,
-)
-from devtools.dynamodb_engine.values import SETS, Item, Value, add_numbers, check_value, invalid, refuse_if, sortable, type_of
+import msgspec
 
-Test = Callable[[Item, Names, Values], bool]
-Operand = Callable[[Item, Names, Values], Value | None]
+from devtools.dynamodb_engine.syntax import Check, Node, Parser, Path, Request, Values, check_overlap, path_text, value_at
+from devtools.dynamodb_engine.values import (
+    SETS,
+    ApiError,
+    Item,
+    Value,
+    add_numbers,
+    check_name,
+    check_value,
+    invalid,
+    refuse_if,
+    sortable,
+    type_of,
+)
+
+Test = Callable[[Item, Values], bool]
+Operand = Callable[[Item, Values], Value | None]
+
+
+class Expression(msgspec.Struct, eq=False):
+    """A compiled expression: its parameter, the references that it uses, and the checks that need the values of the request."""
+
+    parameter: str
+    names: frozenset[str]
+    values: frozenset[str]
+    checks: list[Check]
 
 
 class Condition(Expression):
@@ -44,7 +55,7 @@ class Update(Expression):
 
 
 def _parts(parser: Parser) -> tuple[str, frozenset[str], frozenset[str], list[Check]]:
-    return parser.parameter, frozenset(parser.names), frozenset(parser.values), parser.checks
+    return parser.parameter, frozenset(parser.used_names), frozenset(parser.used_values), parser.checks
 
 
 # Operands
@@ -75,7 +86,7 @@ def _restrict(parser: Parser, kind: str, nodes: Iterable[Node]) -> None:
             parser.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
 
     def check_reference(reference: str) -> Check:
-        return lambda _, values: check(type_of(values[reference]))
+        return lambda values: check(type_of(values[reference]))
 
     for node in nodes:
         if node[0] == "value":
@@ -92,17 +103,17 @@ def _require_path(parser: Parser, kind: str, node: Node) -> None:
 def _compile_operand(parser: Parser, node: Node) -> Operand:
     kind, content = node[:2]
     if kind == "value":
-        return lambda _item, _names, values: values[content]
+        return lambda _item, values: values[content]
     if kind == "size":
         inner = _compile_operand(parser, content)
         _restrict(parser, "size", [content])
-        return lambda item, names, values: _size(inner(item, names, values))
+        return lambda item, values: _size(inner(item, values))
     if kind != "path":
         parser.fail_use(kind)
     if len(content) == 1:
         name = content[0]
-        return (lambda item, names, _: item.get(names[name])) if name[0] == "#" else (lambda item, _names, _values: item.get(name))
-    return lambda item, names, _: value_at(item, resolve(content, names))
+        return lambda item, _: item.get(name)
+    return lambda item, _: value_at(item, content)
 
 
 def _size(value: Value | None) -> Value | None:
@@ -165,10 +176,8 @@ _PREDICATES: dict[str, Callable[..., bool]] = {
 }
 
 
-@lru_cache(2048)
-def compile_condition(text: str, parameter: str = "ConditionExpression") -> Condition:
-    """Compile a condition, filter or key condition. Raises ApiError."""
-    parser = Parser(parameter, text)
+def _compile_condition(parameter: str, text: str, names: dict[str, str]) -> Condition:
+    parser = Parser(parameter, text, names)
     try:
         tree = parser.condition()
         parser.end()
@@ -183,46 +192,41 @@ def _compile_test(parser: Parser, node: Node) -> Test:
     if kind in ("and", "or", "not"):
         left, *others = [_compile_test(parser, inner) for inner in nodes]
         if kind == "not":
-            return lambda item, names, values: not left(item, names, values)
+            return lambda item, values: not left(item, values)
         right = others[0]
         if kind == "and":
-            return lambda item, names, values: left(item, names, values) and right(item, names, values)
-        return lambda item, names, values: left(item, names, values) or right(item, names, values)
+            return lambda item, values: left(item, values) and right(item, values)
+        return lambda item, values: left(item, values) or right(item, values)
     _check_predicate(parser, kind, nodes)
     predicate = _PREDICATES[kind]
     first, *rest = [_compile_operand(parser, operand) for operand in nodes]
     if not rest:
-        return lambda item, names, values: predicate(first(item, names, values))
+        return lambda item, values: predicate(first(item, values))
     if len(rest) == 1:
         second = rest[0]
-        return lambda item, names, values: predicate(first(item, names, values), second(item, names, values))
-    return lambda item, names, values: predicate(first(item, names, values), *(other(item, names, values) for other in rest))
+        return lambda item, values: predicate(first(item, values), second(item, values))
+    return lambda item, values: predicate(first(item, values), *(other(item, values) for other in rest))
 
 
 def _check_predicate(parser: Parser, kind: str, nodes: list[Node]) -> None:
-    """Check what the operands must be. Checks that need names and values are left to the parser."""
+    """Check what the operands must be. Checks that need values are left to the parser."""
 
-    def check_distinct(names: Names, _: Values) -> None:
-        paths = [resolve(node[1], names) for node in nodes]
-        if paths[0] == paths[1]:
-            problem = "The first operand must be distinct from the remaining operands for this operator or function"
-            parser.fail(f"{problem}; operator: {kind}, first operand: {path_text(paths[0])}")
-
-    def check_type_name(_: Names, values: Values) -> None:
+    def check_type_name(values: Values) -> None:
         if (name := values[nodes[1][1]]["S"]) not in _TYPES:
             parser.fail(f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
 
     if kind in ("attribute_exists", "attribute_not_exists"):
         _require_path(parser, kind, nodes[0])
-    if len(nodes) == 2 and nodes[0][0] == nodes[1][0] == "path":
-        parser.checks.append(check_distinct)
+    if len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]:
+        problem = "The first operand must be distinct from the remaining operands for this operator or function"
+        parser.fail(f"{problem}; operator: {kind}, first operand: {path_text(nodes[0][1])}")
     if kind == "attribute_type" and nodes[1][0] != "value":
         parser.fail("Incorrect operand type for operator or function; operator or function: attribute_type, operand type: a path")
     _restrict(parser, kind, nodes[1:] if kind == "attribute_type" else nodes)
     if kind == "attribute_type":
         parser.checks.append(check_type_name)
     if kind == "between" and nodes[1][0] == nodes[2][0] == "value":
-        parser.checks.append(lambda _, values: _check_range(*(values[node[1]] for node in nodes[1:])))
+        parser.checks.append(lambda values: _check_range(*(values[node[1]] for node in nodes[1:])))
 
 
 def _check_range(low: Value, high: Value) -> None:
@@ -243,10 +247,8 @@ def paths_of(node: Node) -> Iterator[Path]:
 # Projections
 
 
-@lru_cache(512)
-def compile_projection(text: str) -> Projection:
-    """Compile a projection. Raises ApiError."""
-    parser = Parser("ProjectionExpression", text)
+def _compile_projection(parameter: str, text: str, names: dict[str, str]) -> Projection:
+    parser = Parser(parameter, text, names)
     paths = parser.list_of(parser.path)
     parser.end()
     check_overlap(parser, paths)
@@ -283,18 +285,13 @@ def _projected(value: Value, tree: dict[Any, Any] | None) -> Value:
 
 # Updates
 
-_WRONG_TYPES = {
-    "UpdateExpression": invalid("An operand in the update expression has an incorrect data type"),
-    "AttributeUpdates": invalid("Type mismatch for attribute to update"),
-}
+WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
 _WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
 _MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
 
 
-@lru_cache(2048)
-def compile_update(text: str, parameter: str = "UpdateExpression") -> Update:
-    """Compile an update. Raises ApiError."""
-    parser = Parser(parameter, text)
+def _compile_update(parameter: str, text: str, names: dict[str, str]) -> Update:
+    parser = Parser(parameter, text, names)
     actions: list[tuple[str, Path, Operand]] = []
     seen: set[str] = set()
     while parser.token:
@@ -319,7 +316,7 @@ def _parse_action(parser: Parser, clause: str) -> tuple[str, Path, Operand]:
         parser.take("=")
         return clause, path, _compile_set(parser, _parse_sum(parser))
     if clause == "REMOVE":
-        return clause, path, lambda _item, _names, _values: None
+        return clause, path, lambda _item, _values: None
     node = parser.value()
     _restrict(parser, clause, [node])
     return clause, path, _compile_operand(parser, node)
@@ -345,21 +342,21 @@ def _compile_set(parser: Parser, node: Node) -> Operand:
         return _compile_operand(parser, node)
     if kind == "path":
         existing = _compile_operand(parser, node)
-        return lambda item, names, values: existing(item, names, values) or _fail(_MISSING)
+        return lambda item, values: existing(item, values) or _fail(_MISSING)
     if kind == "if_not_exists":
         _require_path(parser, kind, nodes[0])
         existing, default = _compile_operand(parser, nodes[0]), _compile_set(parser, nodes[1])
-        return lambda item, names, values: existing(item, names, values) or default(item, names, values)
+        return lambda item, values: existing(item, values) or default(item, values)
     if kind not in ("list_append", "+", "-") or any(operand[0] == "list_append" for operand in nodes):
         parser.fail_use(kind)
     left, right = (_compile_set(parser, operand) for operand in nodes)
     _restrict(parser, kind, nodes)
 
-    def combine(item: Item, names: Names, values: Values) -> Value:
-        one, other = left(item, names, values) or {}, right(item, names, values) or {}
+    def combine(item: Item, values: Values) -> Value:
+        one, other = left(item, values) or {}, right(item, values) or {}
         wanted = "L" if kind == "list_append" else "N"
         if wanted not in one or wanted not in other:
-            raise _WRONG_TYPES[parser.parameter]
+            raise WRONG_TYPE
         return {"L": one["L"] + other["L"]} if wanted == "L" else {"N": add_numbers(one["N"], other["N"], -1 if kind == "-" else 1)}
 
     return combine
@@ -369,14 +366,14 @@ def _fail(error: Exception) -> NoReturn:
     raise error
 
 
-def apply_update(update: Update, old: Item, new: Item, names: Names, values: Values) -> list[Path]:
+def apply_update(update: Update, old: Item, new: Item, values: Values) -> list[Path]:
     """Apply the update to `new`, a copy of `old` that shares nothing nested with it; returns the paths. Raises ApiError."""
-    actions = [(clause, resolve(path, names), operand(old, names, values)) for clause, path, operand in update.actions]
+    actions = [(clause, path, operand(old, values)) for clause, path, operand in update.actions]
     removed = []
     for clause, path, value in actions:
         parent, part = _parent(new, path), path[-1]
         if clause in ("ADD", "DELETE"):
-            value = _combined(update, clause, value_at(new, path), value or {})
+            value = _combined(clause, value_at(new, path), value or {})
         elif value is not None and len(path) > 1:
             check_value(value, len(path))
         if value is None:
@@ -401,14 +398,86 @@ def _parent(item: Item, path: Path) -> Any:
     return parent if parent is not None else _fail(_WRONG_PATH)
 
 
-def _combined(update: Update, clause: str, existing: Value | None, operand: Value) -> Value | None:
+def _combined(clause: str, existing: Value | None, operand: Value) -> Value | None:
     """Return the value after ADD or DELETE; None if nothing remains."""
     if existing is None:
         return operand if clause == "ADD" else None
     ((kind, content),) = operand.items()
     if kind not in existing:
-        raise _WRONG_TYPES[update.parameter]
+        raise WRONG_TYPE
     if kind == "N":
         return {"N": add_numbers(existing["N"], content)}
     members = {*existing[kind], *content} if clause == "ADD" else set(existing[kind]) - set(content)
     return {kind: sorted(members)} if members else None
+
+
+# All expressions of a request
+
+_COMPILERS: dict[str, Callable[[str, str, dict[str, str]], Expression]] = {
+    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _compile_condition),
+    "ProjectionExpression": _compile_projection,
+    "UpdateExpression": _compile_update,
+}
+
+
+def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, ...], Values]:
+    """Compile the expressions in these parameters; returns them, with None for missing ones, and the values of the request.
+
+    The names and values of the request are checked together with its expressions. Raises ApiError.
+    """
+    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    texts = tuple([request.get(parameter) for parameter in parameters])
+    if names is values is None and texts.count(None) == len(texts):
+        return texts, {}
+    compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(names.items()))
+    if values is not None:
+        _check_contents("ExpressionAttributeValues", values, check_value)
+    if values is None or not values or values.keys() != used:
+        for expression in filter(None, compiled):
+            if missing := expression.values - (values or {}).keys():
+                problem = f"An expression attribute value used in expression is not defined; attribute value: {min(missing)}"
+                raise invalid(f"Invalid {expression.parameter}: {problem}")
+        _check_references("ExpressionAttributeValues", ":", values, used, any(compiled))
+    for check in checks:
+        check(values or {})
+    return compiled, values or {}
+
+
+@lru_cache(2048)
+def _compiled(
+    parameters: tuple[str, ...], texts: tuple[str | None, ...], given: tuple[tuple[str, str], ...] | None
+) -> tuple[tuple[Any, ...], frozenset[str], list[Check]]:
+    """Compile expressions with these names; returns them, the values that they use, and all their checks."""
+    names = dict(given or ())
+    _check_contents("ExpressionAttributeNames", names, check_name)
+    compiled = [
+        _COMPILERS[parameter](parameter, text, names) if text is not None else None
+        for parameter, text in zip(parameters, texts, strict=True)
+    ]
+    expressions = [expression for expression in compiled if expression is not None]
+    used_names, used_values = (
+        frozenset().union(*(getattr(expression, kind) for expression in expressions)) for kind in ("names", "values")
+    )
+    _check_references("ExpressionAttributeNames", "#", None if given is None else names, used_names, bool(expressions))
+    return tuple(compiled), used_values, [check for expression in expressions for check in expression.checks]
+
+
+def _check_contents(parameter: str, given: dict[str, Any], check: Callable[[Any], Any]) -> None:
+    for key, content in given.items():
+        try:
+            check(content)
+        except ApiError as error:
+            raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
+
+
+def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: frozenset[str], has_expressions: bool) -> None:
+    """Raise ApiError for the first reference that is malformed or unused."""
+    if given is None:
+        return
+    refuse_if(not has_expressions, f"{parameter} can only be specified when using expressions")
+    refuse_if(not given, f"{parameter} must not be empty")
+    for key in given:
+        is_wrong = key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum()
+        refuse_if(is_wrong, f'{parameter} contains invalid key: Syntax error; key: "{key}"')
+    if unused := given.keys() - used:
+        raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")

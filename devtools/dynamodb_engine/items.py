@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb_engine.expressions import Test, Update, apply_update, compile_condition, compile_projection, compile_update, project
-from devtools.dynamodb_engine.syntax import Names, Path, Values, names_and_values, resolve, translate_older_parameters, value_at
+from devtools.dynamodb_engine.expressions import WRONG_TYPE, Test, Update, apply_update, compile_expressions, project
+from devtools.dynamodb_engine.syntax import Path, Values, translate_older_parameters, value_at
 from devtools.dynamodb_engine.tables import Index, Key, KeyFault, Table
 from devtools.dynamodb_engine.values import (
     KB,
@@ -46,7 +46,6 @@ class Write(msgspec.Struct):
     key: Key
     request: Request
     test: Test | None
-    names: Names
     values: Values
     update: Update | None = None
 
@@ -54,7 +53,7 @@ class Write(msgspec.Struct):
         """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
-        if self.test is not None and not self.test(old or {}, self.names, self.values):
+        if self.test is not None and not self.test(old or {}, self.values):
             returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
@@ -78,18 +77,19 @@ class Write(msgspec.Struct):
         if old is None and not update.creates_item:
             return None, []
         new = dict(base) if update.is_flat else decode_item(encode_item(base))
-        return new, apply_update(update, base, new, self.names, self.values)
+        try:
+            return new, apply_update(update, base, new, self.values)
+        except ApiError as error:
+            if error is WRONG_TYPE and "AttributeUpdates" in self.request:
+                raise invalid("Type mismatch for attribute to update") from None
+            raise
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:
     """Return the write of a request after checking the request. Raises ApiError."""
     table: Table = engine.table(request["TableName"])
     translate_older_parameters(request)
-    text, update_text = request.get("ConditionExpression"), request.get("UpdateExpression")
-    condition = compile_condition(text) if text is not None else None
-    update_parameter = "AttributeUpdates" if "AttributeUpdates" in request else "UpdateExpression"
-    update = compile_update(update_text, update_parameter) if update_text is not None else None
-    names, values = names_and_values(request, update, condition)
+    (condition, update), values = compile_expressions(request, "ConditionExpression", "UpdateExpression")
     if kind == "Put":
         refuse_if(check_item(request["Item"]) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
         key = table.key_of_item(request["Item"])
@@ -97,10 +97,9 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
     else:
         key = _key(table, request)
     if update is not None:
-        written = {names.get(name, name) for name in update.roots} if names else update.roots
         for name in table.key_names:
-            refuse_parameter_if(name in written, f"Cannot update attribute {name}. This attribute is part of the key")
-    return Write(kind, table, key, request, condition.test if condition is not None else None, names, values, update)
+            refuse_parameter_if(name in update.roots, f"Cannot update attribute {name}. This attribute is part of the key")
+    return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
 
 
 def _key(table: Table, request: Request) -> Key:
@@ -111,10 +110,8 @@ def _key(table: Table, request: Request) -> Key:
 def _projection(request: Request) -> list[Path] | None:
     """Return the paths that a read returns; None for whole items."""
     translate_older_parameters(request)
-    text = request.get("ProjectionExpression")
-    projection = compile_projection(text) if text is not None else None
-    names, _ = names_and_values(request, projection)
-    return [resolve(path, names) for path in projection.paths] if projection is not None else None
+    (projection,), _ = compile_expressions(request, "ProjectionExpression")
+    return projection.paths if projection is not None else None
 
 
 # Single items

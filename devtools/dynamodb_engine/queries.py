@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from devtools.dynamodb_engine.expressions import Condition, compile_condition, compile_projection, paths_of, project
+from devtools.dynamodb_engine.expressions import Condition, compile_expressions, paths_of, project
 from devtools.dynamodb_engine.items import Capacity
-from devtools.dynamodb_engine.syntax import Names, Node, Path, Values, names_and_values, resolve, translate_older_parameters
+from devtools.dynamodb_engine.syntax import Node, Path, Values, translate_older_parameters
 from devtools.dynamodb_engine.tables import Entry, Index, Table
 from devtools.dynamodb_engine.values import (
     KB,
@@ -94,7 +94,7 @@ def _bounds(entries: list[Entry], prefix: Entry, comparison: Comparison | None) 
 class _Read:
     """What Query and Scan have in common: the index, the filter, the projection and the page."""
 
-    def __init__(self, engine: Any, request: Request, key_parameter: str = "") -> None:
+    def __init__(self, engine: Any, request: Request, *key_parameters: str) -> None:
         self.engine, self.request = engine, request
         self.table: Table = engine.table(request["TableName"])
         translate_older_parameters(request)
@@ -106,13 +106,9 @@ class _Read:
             self.hash_names, self.range_names = self.index.hash_names, self.index.range_names
             if request.get("ConsistentRead") and not self.index.is_local:
                 raise invalid("Consistent reads are not supported on global secondary indexes")
-        key_text, filter_text = request.get(key_parameter), request.get("FilterExpression")
-        projection_text = request.get("ProjectionExpression")
-        self.key_condition = compile_condition(key_text, key_parameter) if key_text is not None else None
-        self.filter = compile_condition(filter_text, "FilterExpression") if filter_text is not None else None
-        projection = compile_projection(projection_text) if projection_text is not None else None
-        self.names, self.values = names_and_values(request, self.key_condition, self.filter, projection)
-        self.paths = [resolve(path, self.names) for path in projection.paths] if projection is not None else None
+        expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
+        self.filter, projection, *self.key_conditions = expressions
+        self.paths: list[Path] | None = projection.paths if projection is not None else None
         self._check_select(request.get("Select"))
 
     def _check_select(self, select: str | None) -> None:
@@ -135,9 +131,9 @@ class _Read:
 
     def range(self) -> tuple[Any, Entry, Comparison | None]:
         """The hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
-        if self.key_condition is None:
+        if self.key_conditions == [None]:
             raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-        comparisons = dict(_flattened(self.key_condition, self.names, self.values))
+        comparisons = dict(_flattened(self.key_conditions[0], self.values))
         if len(comparisons) > max(2, len(self.hash_names) + len(self.range_names)):
             raise invalid("Conditions can be of length 1 or 2 only" if len(self.hash_names) == 1 else _NOT_SUPPORTED)
         for name in (*self.hash_names, *self.range_names):
@@ -170,7 +166,7 @@ class _Read:
 
     def check_filtered_names(self) -> None:
         """A query's filter must not contain key attributes."""
-        used = {str(resolve(path, self.names)[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
+        used = {str(path[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
         if keys := used & {*self.hash_names, *self.range_names}:
             raise invalid(f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
 
@@ -213,7 +209,7 @@ class _Read:
             item = decode_item(encoded)
             seen = self._seen(item)
             size, scanned = size + (item_size(seen) if is_measured else 0), scanned + 1
-            if self.filter is None or self.filter.test(seen, self.names, self.values):
+            if self.filter is None or self.filter.test(seen, self.values):
                 found.append(seen if self.paths is None else project(item, self.paths))
             if size >= _MAX_PAGE_BYTES:
                 is_complete = False
@@ -235,7 +231,7 @@ class _Read:
         return {name: value for name, value in item.items() if name in index.projected}
 
 
-def _flattened(condition: Condition, names: Names, values: Values) -> Iterator[tuple[str, Comparison]]:
+def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:
     """The comparisons that a key condition consists of. Raises ApiError if it has anything else."""
     seen: set[Path] = set()
     nodes: list[Node] = [condition.tree]
@@ -249,7 +245,7 @@ def _flattened(condition: Condition, names: Names, values: Values) -> Iterator[t
             kind, operands = _MIRRORED[kind], operands[::-1]
         if operands[0][0] != "path" or any(operand[0] != "value" for operand in operands[1:]):
             raise invalid(f"Invalid {condition.parameter}: {_NOT_SUPPORTED}")
-        path = resolve(operands[0][1], names)
+        path = operands[0][1]
         if len(path) > 1 or path in seen:
             problem = "must only contain one condition per key" if path in seen else "cannot have conditions on nested attributes"
             raise invalid(f"Invalid {condition.parameter}: KeyConditionExpressions {problem}")

@@ -1,32 +1,26 @@
-"""The syntax of expressions, the names and values that a request gives them, and the parameters that came before expressions."""
+"""The syntax of expressions, and the parameters that came before expressions."""
 
 import pathlib
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NoReturn
-
-import msgspec
 
 from devtools.dynamodb_engine.values import (
     SETS,
-    ApiError,
     Item,
     Value,
     check_name,
     check_value,
     invalid,
-    malformed,
     refuse_parameter_if,
     type_of,
 )
 
-Names = dict[str, str]
 Values = dict[str, Value]
 Part = str | int
-Path = tuple[Part, ...]  # attribute names, `#references`, and indexes of lists
+Path = tuple[Part, ...]  # attribute names and indexes of lists
 Node = tuple[Any, ...]  # an operator or function and its operands, ("path", path) or ("value", reference)
-Check = Callable[[Names, Values], None]
+Check = Callable[[Values], None]
 Request = dict[str, Any]
 
 _MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN, _MAX_REFERENCE_LENGTH = 4096, 300, 32, 100, 255
@@ -39,10 +33,10 @@ _RESERVED = frozenset(pathlib.Path(__file__).with_name("reserved_words.txt").rea
 
 
 class Parser:
-    def __init__(self, parameter: str, text: Any) -> None:
-        self.parameter = parameter
-        if type(text) is not str:
-            raise malformed(f"{parameter} must be text")
+    """Parses an expression, in which references to names stand for these names. `checks` need the values of the request."""
+
+    def __init__(self, parameter: str, text: str, names: dict[str, str]) -> None:
+        self.parameter, self.names = parameter, names
         if not text.strip():
             self.fail("The expression can not be empty;")
         if (size := len(text.encode())) > _MAX_BYTES:
@@ -55,8 +49,8 @@ class Parser:
         self.tokens.append("")
         self.at = self.operator_count = 0
         self.enclosed: Node | None = None  # the last condition in parentheses
-        self.names: set[str] = set()
-        self.values: set[str] = set()
+        self.used_names: set[str] = set()
+        self.used_values: set[str] = set()
         self.checks: list[Check] = []
 
     def fail(self, message: str) -> NoReturn:
@@ -114,7 +108,10 @@ class Parser:
 
     def name(self) -> str:
         if self.token[:1] == "#":
-            return self.reference("#", self.names)
+            reference = self.reference("#", self.used_names)
+            if reference not in self.names:
+                self.fail(f"An expression attribute name used in the document path is not defined; attribute name: {reference}")
+            return self.names[reference]
         token = self.take()
         if not token[:1].isalpha():
             self.fail_at(token)
@@ -123,7 +120,7 @@ class Parser:
         return token
 
     def value(self) -> Node:
-        return ("value", self.reference(":", self.values))
+        return ("value", self.reference(":", self.used_values))
 
     def reference(self, sign: str, used: set[str]) -> str:
         token = self.take()
@@ -212,10 +209,6 @@ class Parser:
 # Paths
 
 
-def resolve(path: Path, names: Names) -> Path:
-    return path if not names else tuple(names[part] if type(part) is str and part[0] == "#" else part for part in path)
-
-
 def value_at(item: Item, path: Path) -> Value | None:
     value: Any = item.get(path[0])  # type: ignore[arg-type]
     for part in path[1:]:
@@ -234,88 +227,14 @@ def path_text(path: Path) -> str:
 
 
 def check_overlap(parser: Parser, paths: list[Path]) -> None:
-    """Check that no path is part of another, and that no value is used both as a map and as a list."""
-
-    def check(names: Names, _: Values) -> None:
-        resolved = [resolve(path, names) for path in paths]
-        if all(len(path) == 1 for path in resolved) and len(set(resolved)) == len(resolved):
-            return
-        for position, one in enumerate(resolved):
-            for other in resolved[:position]:
-                different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
-                if different is None or type(different[0]) is not type(different[1]):
-                    problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
-                    which = f"path one: {path_text(other)}, path two: {path_text(one)}"
-                    parser.fail(f"{problem}; must remove or rewrite one of these paths; {which}")
-
-    if parser.names:
-        parser.checks.append(check)
-    else:
-        check({}, {})  # once, because the paths never change
-
-
-# Names and values
-
-
-class Expression(msgspec.Struct, eq=False):
-    """A compiled expression: its parameter, its references, and the checks that need names and values."""
-
-    parameter: str
-    names: frozenset[str]
-    values: frozenset[str]
-    checks: list[Check]
-
-
-def names_and_values(request: Request, *expressions: Expression | None) -> tuple[Names, Values]:
-    """Return the names and values of a request, checked together with all its expressions. Raises ApiError."""
-    names: Names = request.get("ExpressionAttributeNames") or {}
-    values: Values = request.get("ExpressionAttributeValues") or {}
-    used_names, used_values, checks = _together(expressions)
-    is_plain = names.keys() == used_names and values.keys() == used_values
-    if not is_plain or "ExpressionAttributeNames" in request or "ExpressionAttributeValues" in request:
-        for key, name in names.items():
-            _check_given("ExpressionAttributeNames", key, check_name, name)
-        for key, value in values.items():
-            _check_given("ExpressionAttributeValues", key, check_value, value)
-        if not is_plain or not (names or values):
-            _check_references(request, [expression for expression in expressions if expression is not None])
-    for check in checks:
-        check(names, values)
-    return names, values
-
-
-@lru_cache(4096)
-def _together(expressions: tuple[Expression | None, ...]) -> tuple[frozenset[str], frozenset[str], list[Check]]:
-    """Return the names, the values and the checks of all expressions."""
-    used = [expression for expression in expressions if expression is not None]
-    names, values = (frozenset().union(*(getattr(expression, kind) for expression in used)) for kind in ("names", "values"))
-    return names, values, [check for expression in used for check in expression.checks]
-
-
-def _check_given(parameter: str, key: str, check: Callable[[Any], Any], content: Any) -> None:
-    try:
-        check(content)
-    except ApiError as error:
-        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
-
-
-def _check_references(request: Request, expressions: list[Expression]) -> None:
-    """Raise ApiError for the first reference that is unused, undefined or malformed."""
-    for kind, sign, use in (("name", "#", "the document path"), ("value", ":", "expression")):
-        parameter = f"ExpressionAttribute{kind.capitalize()}s"
-        given = request.get(parameter) or {}
-        if parameter in request and not (expressions and given):
-            raise invalid(f"{parameter} must not be empty" if expressions else f"{parameter} can only be specified when using expressions")
-        for key in given:
-            if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum():
-                raise invalid(f'{parameter} contains invalid key: Syntax error; key: "{key}"')
-        used = [(expression, expression.names if kind == "name" else expression.values) for expression in expressions]
-        for expression, references in used:
-            if missing := references - given.keys():
-                problem = f"An expression attribute {kind} used in {use} is not defined; attribute {kind}: {min(missing)}"
-                raise invalid(f"Invalid {expression.parameter}: {problem}")
-        if unused := given.keys() - {reference for _, references in used for reference in references}:
-            raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")
+    """Refuse paths of which one is part of another, and a value that is used both as a map and as a list."""
+    for position, one in enumerate(paths):
+        for other in paths[:position]:
+            different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
+            if different is None or type(different[0]) is not type(different[1]):
+                problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
+                which = f"path one: {path_text(other)}, path two: {path_text(one)}"
+                parser.fail(f"{problem}; must remove or rewrite one of these paths; {which}")
 
 
 # Parameters that came before expressions: they are translated into expressions
@@ -347,8 +266,9 @@ def translate_older_parameters(request: Request) -> None:
     if expressions and mixed:
         which = f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(expressions)}}}"
         raise invalid(f"Can not use both expression and non-expression parameters in the same request: {which}")
-    if not expressions:
-        _check_references(request, [])
+    for parameter in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        if parameter in request and not expressions:
+            raise invalid(f"{parameter} can only be specified when using expressions")
     if "ConditionalOperator" in request and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter")):
         raise invalid("ConditionalOperator cannot be used without Filter or Expected")
     references = _References(request)
