@@ -333,6 +333,7 @@ class Engine:
         self.positions[consumer] = stream_arn, sequence
         if stream_arn in self.streams:
             self.streams[stream_arn].processed[consumer] = sequence_number(sequence)
+            self.streams[stream_arn].trim(self.clock())
 
     # Expiry
 
