@@ -259,14 +259,14 @@ def check_table_name(name: str, parameter: str = "TableName") -> None:
 
 
 def create_table(engine: Any, request: Request) -> Request:
-    name, types = request["TableName"], _attribute_types(request)
+    name, types, now = request["TableName"], _attribute_types(request), round(engine.clock(), 3)
     check_table_name(name)
     description: Definition = {
         "TableName": name,
         "TableArn": f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}",
         "TableId": str(uuid.uuid4()),
         "TableStatus": "ACTIVE",
-        "CreationDateTime": round(engine.clock(), 3),
+        "CreationDateTime": now,
         "AttributeDefinitions": request.get("AttributeDefinitions") or [],
         "KeySchema": request.get("KeySchema") or [],
     }
@@ -278,7 +278,7 @@ def create_table(engine: Any, request: Request) -> Request:
     with engine.lock:
         if name in engine.tables:
             raise ApiError("ResourceInUseException", f"Table already exists: {name}")
-        _set(engine, definition, settings)
+        _set(engine, definition, settings, now)
         for kind in _MAX_COUNTS.keys() & request.keys():
             description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
         _check_indexes(description, types)
@@ -291,13 +291,13 @@ def update_table(engine: Any, request: Request) -> Request:
     changed = [name for name, value in request.items() if value and name not in ("TableName", "AttributeDefinitions")]
     refuse_if(not changed, "At least one of ProvisionedThroughput, GlobalSecondaryIndexUpdates or others must be given to UpdateTable")
     with _redefinition(engine, request["TableName"]) as definition:
-        _set(engine, definition, request)
+        _set(engine, definition, request, round(engine.clock(), 3))
         if updates := request.get("GlobalSecondaryIndexUpdates"):
             _update_indexes(definition["description"], _attribute_types(request), updates)
     return {"TableDescription": {**described(engine.table(request["TableName"])), "TableStatus": "UPDATING"}}
 
 
-def _set(engine: Any, definition: Definition, request: Request) -> None:
+def _set(engine: Any, definition: Definition, request: Request, now: float) -> None:
     """Set what CreateTable and UpdateTable have in common; called under the lock."""
     description, throughput = definition["description"], request.get("ProvisionedThroughput")
     mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
@@ -309,7 +309,6 @@ def _set(engine: Any, definition: Definition, request: Request) -> None:
         description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
         description.pop("BillingModeSummary", None)
         if mode == "PAY_PER_REQUEST":
-            now = round(engine.clock(), 3)
             description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
     if "DeletionProtectionEnabled" in request:
         description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
