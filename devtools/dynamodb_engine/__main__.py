@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import open_journal
-from devtools.dynamodb_engine.journal_files import StoreDamaged, StoreInUse, StoreTooNew
+from devtools.dynamodb_engine.journal import StoreDamaged, StoreInUse, StoreTooNew, open_journal
 from devtools.dynamodb_engine.server import Server
 
 _STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}

@@ -1,24 +1,25 @@
 """`python -m devtools.dynamodb_engine.conformance FOLDER` judges the engine by ScyllaDB's tests of DynamoDB's interface.
 
 FOLDER is a checkout of github.com/scylladb/scylladb, which is not part of this repository (its licence is the AGPL). Its tests in
-test/alternator are written to run against any implementation, AWS included. They run here as they run against AWS: what they only expect
-of Scylla is left out, and what they know to fail on Scylla counts. `--url` names another server to judge.
+test/alternator are written to run against any implementation, AWS included. They run here as they run against AWS: tests that only expect
+something of Scylla are left out, and tests that are known to fail on Scylla count. `--url` names another server to judge.
 """
 
 import argparse
 import collections
 import importlib
 import os
-import subprocess
 import sys
 import time
-import types
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+
+from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.server import Server
 
 _ITEMS = """item condition_expression update_expression query key_condition_expression filter_expression projection_expression batch gsi
 returnvalues number nested limits scan transact returnconsumedcapacity"""
@@ -26,26 +27,28 @@ _OTHERS = """streams expected query_filter key_conditions table describe_table t
 provisioned_throughput manual_requests"""
 CORE, OTHERS = _ITEMS.split(), _OTHERS.split()
 
-# Tests that do not judge an implementation of DynamoDB, with the reason.
-NOT_JUDGED = {
+# Tests, markers and fixtures that do not judge an implementation of DynamoDB, with the reason.
+LEFT_OUT = {
     "test_gsi.py::test_gsi_limit_partition_key_len": "finds what test_gsi_limit_partition_key_len_2048 put under the same key",
     "test_gsi_composite_keys.py::test_gsi_composite_keyconditions_blocked": "of Scylla's own: expects a limit of Alternator's",
     "test_gsi_composite_keys.py::test_gsi_composite_base_pk_ck_as_range": "expects an index without the attribute a3 that it gave it",
-}
-_SCYLLA_FIXTURES = {
     "scylla_only": "of Scylla's own: expects what AWS does not have",
     "dynamodb_bug": "expects what AWS does otherwise",
     "cql": "reads Scylla's tables through CQL",
     "rest_api": "calls Scylla's REST interface",
+    "veryslow": "takes minutes: marked as very slow",
 }
+_SCYLLA_MODULES = ("cassandra", "cassandra.auth", "cassandra.cluster", "cassandra.query", "test.cqlpy", "test.cqlpy.conftest")
 _MAX_SLEEP_SECONDS = 0.1  # AWS takes minutes to make a table or a change record; the engine has them at once
+
+Results = dict[str, tuple[str, str]]  # test -> passed, failed or left out, and the reason
 
 
 class Report:
     """A plugin of pytest that chooses the tests and collects their results."""
 
     def __init__(self) -> None:
-        self.results: dict[str, tuple[str, str]] = {}  # test -> passed, failed or left out, and the reason
+        self.results: Results = {}
 
     def pytest_configure(self, config: Any) -> None:
         vars(importlib.import_module("test.alternator.util"))["is_aws"] = lambda _: True
@@ -56,16 +59,12 @@ class Report:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
-        left_out = {}
-        for item in items:
-            reasons = [reason for fixture, reason in _SCYLLA_FIXTURES.items() if fixture in item.fixturenames]
-            if "veryslow" in item.keywords:
-                reasons.append("takes minutes: marked as very slow")
-            if reason := NOT_JUDGED.get(_name(item.nodeid).partition("[")[0]) or next(iter(reasons), None):
-                left_out[item] = reason
-        self.results |= {_name(item.nodeid): ("left out", reason) for item, reason in left_out.items()}
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+        for item in list(items):
+            name = _name(item.nodeid)
+            if causes := {name.partition("[")[0], *item.keywords, *item.fixturenames} & LEFT_OUT.keys():
+                self.results[name] = "left out", LEFT_OUT[min(causes)]
+                items.remove(item)
+                config.hook.pytest_deselected(items=[item])
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         name = _name(report.nodeid)
@@ -79,62 +78,24 @@ class Report:
 
 
 def _name(node: str) -> str:
-    """The file and the name of a test."""
+    """Return the file and the name of a test."""
     return node[node.rfind("/", 0, node.find("::")) + 1 :]
 
 
-def run(folder: Path, url: str, files: list[str], arguments: list[str]) -> dict[str, tuple[str, str]]:
-    """Run tests of the suite against the server at `url`; returns test -> result and reason."""
-    for name, stub in _stubs().items():
-        sys.modules[name] = stub
+def run(folder: Path, url: str, files: list[str], arguments: list[str]) -> Results:
+    """Run tests of the suite against the server at `url`."""
+    sys.modules.update({name: MagicMock() for name in (*_SCYLLA_MODULES, "test.pylib.driver_utils")})
+    sys.modules["test.conftest"] = MagicMock(dynamic_scope=lambda: "session")
     sys.path.insert(0, str(folder))
     os.environ |= {"SCYLLA_TEST_RUNNER": "runpy", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-"}
-    tests = folder / "test" / "alternator"
-    report = Report()
+    tests, report = folder / "test" / "alternator", Report()
     paths = [str(tests / f"test_{name}.py") for name in files]
     options = ["-q", "--no-header", "--tb=short", "--show-capture=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull]
     pytest.main([*options, f"--rootdir={folder}", f"--confcutdir={tests}", "--runxfail", "--url", url, *arguments, *paths], [report])
     return report.results
 
 
-def _stubs() -> dict[str, types.ModuleType]:
-    """Modules that the suite imports, but needs for Scylla only."""
-
-    class NoHostAvailable(Exception):
-        pass
-
-    def no_cluster(*_: Any, **__: Any) -> Any:
-        raise NoHostAvailable
-
-    contents: dict[str, dict[str, Any]] = {
-        "cassandra": {},
-        "cassandra.auth": {"PlainTextAuthProvider": lambda **_: None},
-        "cassandra.cluster": {"Cluster": no_cluster, "NoHostAvailable": NoHostAvailable},
-        "cassandra.query": {},
-        "test.conftest": {"dynamic_scope": lambda: "session"},
-        "test.cqlpy": {},
-        "test.cqlpy.conftest": {"host": None},
-        "test.pylib.driver_utils": {"safe_driver_shutdown": None},
-    }
-    stubs = {name: types.ModuleType(name) for name in contents}
-    for name, stub in stubs.items():
-        vars(stub).update(contents[name])
-    return stubs
-
-
-@contextmanager
-def served_engine() -> Iterator[str]:
-    """The URL of an engine that a process of its own serves."""
-    command = [sys.executable, "-m", "devtools.dynamodb_engine", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield next(word for word in process.stdout.readline().split() if word.startswith("http://"))
-        finally:
-            process.terminate()
-
-
-def print_results(results: dict[str, tuple[str, str]], files: list[str]) -> None:
+def print_results(results: Results, files: list[str]) -> None:
     for kind in ("left out", "failed"):
         reasons = collections.defaultdict(list)
         for name, (result, reason) in sorted(results.items()):
@@ -142,16 +103,13 @@ def print_results(results: dict[str, tuple[str, str]], files: list[str]) -> None
                 reasons[reason].append(name)
         print(f"\n{kind.capitalize()}:")
         for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
-            print(f"  {reason[:300]}\n" + "".join(f"    {name}\n" for name in names), end="")
+            print(f"  {reason[:300]}", *names, sep="\n    ")
     print(f"\n{'file':28} {'passed':>7} {'failed':>7} {'left out':>9}")
-    groups = {name: [name] for name in files}
-    groups |= {f"{len(CORE)} files of items": CORE, f"all {len(files)} files": files}
-    for title, group in groups.items():
+    for title, group in {**{name: [name] for name in files}, "16 files of items": CORE, f"all {len(files)} files": files}.items():
         prefixes = tuple(f"test_{name}.py::" for name in group)
         counts = collections.Counter(result for name, (result, _) in results.items() if name.startswith(prefixes))
-        judged = counts["passed"] + counts["failed"]
-        share = f"{100 * counts['passed'] / judged:6.1f} %" if judged else ""
-        print(f"{title:28} {counts['passed']:7} {counts['failed']:7} {counts['left out']:9}  {share}")
+        share = 100 * counts["passed"] / max(1, counts["passed"] + counts["failed"])
+        print(f"{title:28} {counts['passed']:7} {counts['failed']:7} {counts['left out']:9}  {share:6.1f} %")
 
 
 def main() -> int:
@@ -161,12 +119,9 @@ def main() -> int:
     parser.add_argument("--files", nargs="+", default=[*CORE, *OTHERS], help="the files to run, such as: item streams")
     parser.add_argument("-k", help="run the tests with this name only")
     options = parser.parse_args()
-    arguments = ["-k", options.k] if options.k else []
-    if options.url:
-        results = run(options.folder, options.url, options.files, arguments)
-    else:
-        with served_engine() as url:
-            results = run(options.folder, url, options.files, arguments)
+    with ExitStack() as on_exit:
+        url = options.url or on_exit.enter_context(Server(Engine())).url
+        results = run(options.folder, url, options.files, ["-k", options.k] if options.k else [])
     print_results(results, options.files)
     return any(result == "failed" for result, _ in results.values())
 

@@ -286,13 +286,13 @@ class Engine:
             self.forget_closed_streams()
             records: list[Record] = [("t", table.name, table.definition, now) for table in self.tables.values()]
             records += [("p", table.name, encoded, 0, now) for table in self.tables.values() for encoded in table.items.values()]
+            records += [("s", stream.arn, stream.definition) for stream in self.streams.values() if stream.closed_at is not None]
+            # Positions come before change records, because records that all consumers have read are forgotten.
+            records += [("h", consumer, *position) for consumer, position in self.positions.items()]
             for stream in self.streams.values():
                 stream.trim(now)
-                if stream.closed_at is not None:
-                    records.append(("s", stream.arn, stream.definition))
-                records += [("c", stream.arn, sequence, *record) for sequence, at, _, *rest in stream.records for record in [(at, *rest)]]
+                records += [("c", stream.arn, sequence, at, *rest) for sequence, at, _, *rest in stream.records]
             records += [("k", token, known.digest, known.at) for token, known in self.tokens.items() if now - known.at < TOKEN_SECONDS]
-            records += [("h", consumer, *position) for consumer, position in self.positions.items()]
             records.append(("n", self.sequence))
             return mark(), records
 
@@ -333,6 +333,7 @@ class Engine:
         self.positions[consumer] = stream_arn, sequence
         if stream_arn in self.streams:
             self.streams[stream_arn].processed[consumer] = sequence_number(sequence)
+            self.streams[stream_arn].trim(self.clock())
 
     # Expiry
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb_engine.engine import Record
-from devtools.dynamodb_engine.journal_files import StoreDamaged
+from devtools.dynamodb_engine.journal import StoreDamaged
 from devtools.dynamodb_engine.streams import sequence_number
 from devtools.dynamodb_engine.values import encode_item
 
@@ -80,13 +80,16 @@ def _records(changes: list[Any]) -> list[Record]:
             sequence = max(sequence, values[0])
     records: list[Record] = []
     for name, (former, *settings) in definitions.items():
-        definition = _definition(name, former, *settings)
-        records.append(("t", name, definition, 0.0))
+        records.append(("t", name, _definition(name, former, *settings), 0.0))
         records += [("p", name, encode_item(item), 0, 0.0) for item in items[name].values()]
-        if "stream" in definition:
-            arn = former["LatestStreamArn"]
-            records += [("c", arn, *_change_record(record)) for record in change_records.get(arn, ())]
-    return [*records, *(("h", consumer, *position) for consumer, position in positions.items()), ("n", sequence)]
+    records += [("h", consumer, *position) for consumer, position in positions.items()]
+    arns = [former["LatestStreamArn"] for former, *_ in definitions.values() if _has_stream(former)]
+    records += [("c", arn, *_change_record(record)) for arn in arns for record in change_records.get(arn, ())]
+    return [*records, ("n", sequence)]
+
+
+def _has_stream(description: Any) -> bool:
+    return bool((description.get("StreamSpecification") or {}).get("StreamEnabled"))
 
 
 def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[str, Any]:
@@ -97,13 +100,12 @@ def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[
         "tags": {tag["Key"]: tag["Value"] for tag in tags or ()},
         "pitr": bool(pitr),
     }
-    specification = description.get("StreamSpecification") or {}
-    if specification.get("StreamEnabled"):
+    if _has_stream(former):
         definition["stream"] = {
             "table": name,
             "arn": former["LatestStreamArn"],
             "label": former["LatestStreamLabel"],
-            "view": specification["StreamViewType"],
+            "view": former["StreamSpecification"]["StreamViewType"],
             "created": former["CreationDateTime"],
             "sequence": 0,
             "key_schema": former["KeySchema"],

@@ -9,20 +9,8 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb_engine.expressions import (
-    Test,
-    Update,
-    apply_attribute_updates,
-    apply_update,
-    attributes_to_get,
-    check_mixing,
-    compile_condition,
-    compile_projection,
-    compile_update,
-    expectation,
-    project,
-)
-from devtools.dynamodb_engine.syntax import Names, Path, Values, names_and_values, resolve, value_at
+from devtools.dynamodb_engine.expressions import WRONG_TYPE, Test, Update, apply_update, compile_expressions, project
+from devtools.dynamodb_engine.syntax import Path, Values, translate_older_parameters, value_at
 from devtools.dynamodb_engine.tables import Index, Key, KeyFault, Table
 from devtools.dynamodb_engine.values import (
     KB,
@@ -30,14 +18,12 @@ from devtools.dynamodb_engine.values import (
     ApiError,
     Item,
     check_item,
-    check_name,
-    check_value,
     decode_item,
     encode_item,
     invalid,
-    invalid_parameter,
     item_size,
     refuse_if,
+    refuse_parameter_if,
 )
 
 TOKEN_SECONDS = 600
@@ -60,7 +46,6 @@ class Write(msgspec.Struct):
     key: Key
     request: Request
     test: Test | None
-    names: Names
     values: Values
     update: Update | None = None
 
@@ -68,7 +53,7 @@ class Write(msgspec.Struct):
         """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
-        if self.test is not None and not self.test(old or {}, self.names, self.values):
+        if self.test is not None and not self.test(old or {}, self.values):
             returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             members: dict[str, Any] = {"Item": old} if returns_item else {}
             raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
@@ -83,47 +68,38 @@ class Write(msgspec.Struct):
         return (self.table, self.key, old_encoded, old, encoded, new), paths
 
     def _change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
-        """The new item, None if there is none afterwards, and the paths that are written to."""
+        """Return the item after the write, None for no item, and the paths that the write changes."""
         if self.kind != "Update":
             return {"Put": self.request.get("Item"), "ConditionCheck": old}.get(self.kind), []
         update, base = self.update, old if old is not None else self.request["Key"]
         if update is None:
-            older: dict[str, Any] = self.request.get("AttributeUpdates") or {}
-            if old is None and older and all(action.get("Action") == "DELETE" for action in older.values()):
-                return None, []
-            new = dict(base)
-            return new, apply_attribute_updates(older, new)
-        if old is None and not update.sets and not update.additions:
+            return dict(base), []
+        if old is None and not update.creates_item:
             return None, []
         new = dict(base) if update.is_flat else decode_item(encode_item(base))
-        return new, apply_update(update, base, new, self.names, self.values)
+        try:
+            return new, apply_update(update, base, new, self.values)
+        except ApiError as error:
+            if error is WRONG_TYPE and "AttributeUpdates" in self.request:
+                raise invalid("Type mismatch for attribute to update") from None
+            raise
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:
-    """A write whose request is valid. Raises ApiError."""
+    """Return the write of a request after checking the request. Raises ApiError."""
     table: Table = engine.table(request["TableName"])
-    check_mixing(request)
-    text, update_text = request.get("ConditionExpression"), request.get("UpdateExpression")
-    condition = compile_condition(text) if text is not None else None
-    update = compile_update(update_text) if update_text is not None else None
-    names, values = names_and_values(request, update, condition)
-    test = condition.test if condition is not None else expectation(request)
+    translate_older_parameters(request)
+    (condition, update), values = compile_expressions(request, "ConditionExpression", "UpdateExpression")
     if kind == "Put":
         refuse_if(check_item(request["Item"]) > MAX_ITEM_BYTES, "Item size has exceeded the maximum allowed size")
         key = table.key_of_item(request["Item"])
         table.check_index_keys(request["Item"])
-        return Write(kind, table, key, request, test, names, values)
-    key = _key(table, request)
-    older: dict[str, Any] = request.get("AttributeUpdates") or {}
-    for name, action in older.items():
-        check_name(name)
-        if "Value" in action:
-            check_value(action["Value"])
-    written = older.keys() if update is None else {names.get(name, name) for name in update.roots} if names else update.roots
-    for name in table.key_names:
-        if name in written:
-            raise invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
-    return Write(kind, table, key, request, test, names, values, update)
+    else:
+        key = _key(table, request)
+    if update is not None:
+        for name in table.key_names:
+            refuse_parameter_if(name in update.roots, f"Cannot update attribute {name}. This attribute is part of the key")
+    return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
 
 
 def _key(table: Table, request: Request) -> Key:
@@ -132,15 +108,10 @@ def _key(table: Table, request: Request) -> Key:
 
 
 def _projection(request: Request) -> list[Path] | None:
-    """The paths that a read returns; None for whole items."""
-    check_mixing(request)
-    text = request.get("ProjectionExpression")
-    if text is None:
-        names_and_values(request)
-        return attributes_to_get(request)
-    projection = compile_projection(text)
-    names, _ = names_and_values(request, projection)
-    return [resolve(path, names) for path in projection.paths]
+    """Return the paths that a read returns; None for whole items."""
+    translate_older_parameters(request)
+    (projection,), _ = compile_expressions(request, "ProjectionExpression")
+    return projection.paths if projection is not None else None
 
 
 # Single items
@@ -311,7 +282,7 @@ def batch_get_item(engine: Any, request: Request) -> Response:
     """Reads each key by itself; what is beyond 16 MB comes back as unprocessed keys."""
     reads = []
     for name, wanted in request["RequestItems"].items():
-        table, paths = engine.table(name), _projection(wanted)
+        table, paths = engine.table(name), _projection(dict(wanted))
         keys = [_key(table, {"Key": key}) for key in wanted["Keys"]]
         refuse_if(len(set(keys)) < len(keys), "Provided list of item keys contains duplicates")
         reads += [(name, table, key, attributes, wanted, paths) for key, attributes in zip(keys, wanted["Keys"], strict=True)]

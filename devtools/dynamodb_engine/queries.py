@@ -4,19 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from devtools.dynamodb_engine.expressions import (
-    Condition,
-    attributes_to_get,
-    check_mixing,
-    compile_condition,
-    compile_projection,
-    expectation,
-    older_comparison,
-    paths_of,
-    project,
-)
+from devtools.dynamodb_engine.expressions import Condition, compile_expressions, paths_of, project
 from devtools.dynamodb_engine.items import Capacity
-from devtools.dynamodb_engine.syntax import Names, Node, Path, Values, names_and_values, resolve
+from devtools.dynamodb_engine.syntax import Node, Path, Values, translate_older_parameters
 from devtools.dynamodb_engine.tables import Entry, Index, Table
 from devtools.dynamodb_engine.values import (
     KB,
@@ -45,7 +35,7 @@ Comparison = tuple[str, list[Any]]  # and its operands
 
 
 def query(engine: Any, request: Request) -> dict[str, Any]:
-    read = _Read(engine, request, "QueryFilter")
+    read = _Read(engine, request, "KeyConditionExpression")
     hash_key, prefix, comparison = read.range()
     read.check_filtered_names()
     start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
@@ -76,7 +66,7 @@ def scan(engine: Any, request: Request) -> dict[str, Any]:
     if segment >= segments:
         problem = "The Segment parameter is zero-based and must be less than parameter TotalSegments"
         raise invalid(f"{problem}: Segment: {segment} is not less than TotalSegments: {segments}")
-    read = _Read(engine, request, "ScanFilter")
+    read = _Read(engine, request)
     return read.page(read.partitions.scan(read.start_key(), segment, segments))
 
 
@@ -104,10 +94,10 @@ def _bounds(entries: list[Entry], prefix: Entry, comparison: Comparison | None) 
 class _Read:
     """What Query and Scan have in common: the index, the filter, the projection and the page."""
 
-    def __init__(self, engine: Any, request: Request, older_filter: str) -> None:
+    def __init__(self, engine: Any, request: Request, *key_parameters: str) -> None:
         self.engine, self.request = engine, request
         self.table: Table = engine.table(request["TableName"])
-        check_mixing(request)
+        translate_older_parameters(request)
         name = request.get("IndexName")
         self.index: Index | None = self.table.index(name) if name is not None else None
         of_keys = self.index or self.table
@@ -116,16 +106,9 @@ class _Read:
             self.hash_names, self.range_names = self.index.hash_names, self.index.range_names
             if request.get("ConsistentRead") and not self.index.is_local:
                 raise invalid("Consistent reads are not supported on global secondary indexes")
-        texts = [request.get(f"{kind}Expression") for kind in ("KeyCondition", "Filter", "Projection")]
-        key_text, filter_text, projection_text = texts if older_filter == "QueryFilter" else (None, *texts[1:])
-        self.key_condition = compile_condition(key_text, "KeyConditionExpression") if key_text is not None else None
-        self.filter = compile_condition(filter_text, "FilterExpression") if filter_text is not None else None
-        projection = compile_projection(projection_text) if projection_text is not None else None
-        self.names, self.values = names_and_values(request, self.key_condition, self.filter, projection)
-        self.test = self.filter.test if self.filter is not None else expectation(request, older_filter)
-        self.paths = attributes_to_get(request)
-        if projection is not None:
-            self.paths = [resolve(path, self.names) for path in projection.paths]
+        expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
+        self.filter, projection, *self.key_conditions = expressions
+        self.paths: list[Path] | None = projection.paths if projection is not None else None
         self._check_select(request.get("Select"))
 
     def _check_select(self, select: str | None) -> None:
@@ -148,7 +131,9 @@ class _Read:
 
     def range(self) -> tuple[Any, Entry, Comparison | None]:
         """The hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
-        comparisons = self._comparisons()
+        if self.key_conditions == [None]:
+            raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+        comparisons = dict(_flattened(self.key_conditions[0], self.values))
         if len(comparisons) > max(2, len(self.hash_names) + len(self.range_names)):
             raise invalid("Conditions can be of length 1 or 2 only" if len(self.hash_names) == 1 else _NOT_SUPPORTED)
         for name in (*self.hash_names, *self.range_names):
@@ -172,21 +157,6 @@ class _Read:
         comparison = (given[0][0], [sortable(operand) for operand in given[0][1]]) if given and given[0] is not None else None
         return hash_key if self.index is not None else hash_key[0], tuple(prefix), comparison
 
-    def _comparisons(self) -> dict[str, Comparison]:
-        older: Any = self.request.get("KeyConditions")
-        if self.key_condition is not None:
-            refuse_if(older, "Can not use both expression and non-expression parameters: KeyConditions and KeyConditionExpression")
-            return dict(_flattened(self.key_condition, self.names, self.values))
-        refuse_if(not older, "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-        comparisons = {}
-        for name, condition in older.items():
-            comparisons[name] = older_comparison(condition["ComparisonOperator"], condition.get("AttributeValueList") or [])
-            if comparisons[name][0] not in _RANGE_OPERATORS:
-                raise invalid_parameter(
-                    f"Attempted conditional constraint is not an indexable operation: {condition['ComparisonOperator']}"
-                )
-        return comparisons
-
     def _check_operands(self, name: str, operands: list[Value]) -> None:
         for value in operands:
             refuse_parameter_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
@@ -196,12 +166,9 @@ class _Read:
 
     def check_filtered_names(self) -> None:
         """A query's filter must not contain key attributes."""
-        used = set(self.request.get("QueryFilter") or ())
-        if self.filter is not None:
-            used = {str(resolve(path, self.names)[0]) for path in paths_of(self.filter.tree)}
+        used = {str(path[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
         if keys := used & {*self.hash_names, *self.range_names}:
-            kind = "QueryFilter" if self.filter is None else "Filter Expression"
-            raise invalid(f"{kind} can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
+            raise invalid(f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
 
     def start_key(self) -> tuple[Any, Entry] | None:
         """The position of ExclusiveStartKey: a partition and an entry."""
@@ -242,7 +209,7 @@ class _Read:
             item = decode_item(encoded)
             seen = self._seen(item)
             size, scanned = size + (item_size(seen) if is_measured else 0), scanned + 1
-            if self.test is None or self.test(seen, self.names, self.values):
+            if self.filter is None or self.filter.test(seen, self.values):
                 found.append(seen if self.paths is None else project(item, self.paths))
             if size >= _MAX_PAGE_BYTES:
                 is_complete = False
@@ -264,7 +231,7 @@ class _Read:
         return {name: value for name, value in item.items() if name in index.projected}
 
 
-def _flattened(condition: Condition, names: Names, values: Values) -> Iterator[tuple[str, Comparison]]:
+def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:
     """The comparisons that a key condition consists of. Raises ApiError if it has anything else."""
     seen: set[Path] = set()
     nodes: list[Node] = [condition.tree]
@@ -278,7 +245,7 @@ def _flattened(condition: Condition, names: Names, values: Values) -> Iterator[t
             kind, operands = _MIRRORED[kind], operands[::-1]
         if operands[0][0] != "path" or any(operand[0] != "value" for operand in operands[1:]):
             raise invalid(f"Invalid {condition.parameter}: {_NOT_SUPPORTED}")
-        path = resolve(operands[0][1], names)
+        path = operands[0][1]
         if len(path) > 1 or path in seen:
             problem = "must only contain one condition per key" if path in seen else "cannot have conditions on nested attributes"
             raise invalid(f"Invalid {condition.parameter}: KeyConditionExpressions {problem}")

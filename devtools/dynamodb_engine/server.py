@@ -14,17 +14,18 @@ import re
 import threading
 import time
 import zlib
+from collections import deque
 from contextlib import AbstractContextManager, suppress
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 import msgspec
 
 from devtools.dynamodb_engine.engine import Engine, Pending
-from devtools.dynamodb_engine.journal import Journal
-from devtools.dynamodb_engine.journal_files import StoreFailed
+from devtools.dynamodb_engine.journal import Journal, StoreFailed
 from devtools.dynamodb_engine.values import ApiError, malformed
 
 HOST = "127.0.0.1"
@@ -44,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-Headers = dict[bytes, bytes]  # of a request, by names in lower case; the request line is under the empty name
+Headers = dict[bytes, bytes]  # of a request, by names in lower case; the empty name has the method and the target
 _Held = tuple[int, list[Pending], "_Connection", bytes]  # a response, with the changes that it rests on, until the entry is on disk
 
 
@@ -94,7 +95,7 @@ class Server(AbstractContextManager["Server"]):
         """Call the engine, and send the response through the connection, now or when the journal allows it."""
         changes: list[Pending] = []
         self._resting_on = changes
-        if headers[b""].startswith(b"GET / "):
+        if headers[b""] == b"GET /":
             response = self.response(HTTPStatus.OK, f"healthy: dynamodb.{self._engine.region}.amazonaws.com ".encode(), b"text/plain")
         else:
             response = self.response(*self._call(headers, body))
@@ -128,7 +129,7 @@ class Server(AbstractContextManager["Server"]):
             if not _is_allowed_host(headers.get(b"host", b"")):
                 raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
             service, _, operation = headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
-            if not headers[b""].startswith(b"POST / "):
+            if headers[b""] != b"POST /":
                 raise ApiError("UnknownOperationException", "", 404)
             if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
                 raise ApiError("UnknownOperationException", "")
@@ -201,16 +202,19 @@ class Server(AbstractContextManager["Server"]):
 
 
 class _Connection(asyncio.Protocol):
-    """Processes one request after the other. `is_waiting`: a response is held back, or the client does not read what was sent."""
+    """Processes one request after the other. The parser calls the methods whose names begin with `on_`.
+
+    `is_waiting`: a response is held back, or the client does not read what was sent.
+    """
 
     def __init__(self, server: Server) -> None:
         self.is_waiting = False
-        self._server = server
         self.transport: Any = None
-        self._received = bytearray()
-        self._headers: Headers | None = None  # of a request whose body has not come yet
-        self._length = 0  # of that body
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._requests: deque[tuple[Headers, bytes] | ApiError] = deque()  # not processed yet
         self._is_ended = False
+        self.on_message_begin()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -221,22 +225,73 @@ class _Connection(asyncio.Protocol):
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_ended:
-            return
-        self._received += data
-        if not self.is_waiting:
-            self._process()
-        elif len(self._received) > MAX_HEADER_BYTES:
+        self._header_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            if not self._has_headers and self._header_bytes > MAX_HEADER_BYTES:
+                raise malformed("The headers are too long.")
+        except (httptools.HttpParserError, ApiError) as fault:
+            error = fault if isinstance(fault, ApiError) else fault.__context__
+            self._requests.append(error if isinstance(error, ApiError) else malformed("The request is not valid HTTP."))
+        if self.is_waiting:
             self.transport.pause_reading()
+        else:
+            self._process()
+
+    def on_message_begin(self) -> None:
+        self._headers: Headers = {}
+        self._target, self._body = b"", bytearray()
+        self._header_bytes, self._has_headers = 0, False
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._has_headers = True
+        if len(self._target) + sum(map(len, self._headers.values())) > MAX_HEADER_BYTES:
+            raise malformed("The headers are too long.")
+        self._check_size(int(self._headers.get(b"content-length", 0)))
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        self._check_size(len(self._body))
+
+    def on_message_complete(self) -> None:
+        self._headers[b""] = self._parser.get_method() + b" " + self._target
+        if not self._parser.should_keep_alive():
+            self._headers[b"connection"] = b"close"
+        self._requests.append((self._headers, bytes(self._body)))
+
+    def _check_size(self, size: int) -> None:
+        if size > MAX_REQUEST_BYTES:
+            raise ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
+
+    def _process(self) -> None:
+        """Process the complete requests, until one must wait."""
+        while self._requests and not self.is_waiting and not self._is_ended:
+            request = self._requests.popleft()
+            if isinstance(request, ApiError):
+                self._is_ended = True
+                self.send(self._server.response(request.status, _error_body(request)))
+            else:
+                self._is_ended = request[0].get(b"connection") == b"close"
+                self._server.process(self, *request)
 
     def send(self, response: bytes) -> None:
-        self.transport.write(response)
-        if self._is_ended:  # what still comes is discarded: a client that is sending would not see the response if its data were refused
+        if not self._is_ended:
+            self.transport.write(response)
+        else:  # later data is discarded: a client that is sending would not see the response if its data were refused
+            self.transport.write(response.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             self.transport.write_eof()
             asyncio.get_running_loop().call_later(STOP_SECONDS, self.transport.abort)
 
     def release(self, response: bytes) -> None:
-        """Send a response that was held back, and process what came meanwhile."""
+        """Send a response that was held back, and process the requests that came meanwhile."""
         if not self.transport.is_closing():
             self.is_waiting = False
             self.send(response)
@@ -250,44 +305,6 @@ class _Connection(asyncio.Protocol):
         self.is_waiting = False
         self.transport.resume_reading()
         self._process()
-
-    def _process(self) -> None:
-        """Process the requests that have come as a whole, until one must wait."""
-        try:
-            while not self.is_waiting and not self._is_ended:
-                headers = self._headers = self._headers or self._next_headers()
-                if headers is None or len(self._received) < self._length:
-                    if headers and headers.pop(b"expect", b"").lower() == b"100-continue":
-                        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    return
-                body = bytes(self._received[: self._length])
-                del self._received[: self._length]
-                self._headers = None
-                self._is_ended = headers[b""].endswith(b"HTTP/1.0") or headers.get(b"connection", b"").lower() == b"close"
-                self._server.process(self, headers, body)
-        except ApiError as error:
-            self._is_ended = True
-            self.send(self._server.response(error.status, _error_body(error)))
-
-    def _next_headers(self) -> Headers | None:
-        """Take the headers of the next request; None if they have not come as a whole. Raises ApiError; the connection then ends."""
-        end = self._received.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
-        if end < 0:
-            if len(self._received) >= MAX_HEADER_BYTES:
-                raise malformed("The headers are too long.")
-            return None
-        first, *lines = bytes(self._received[:end]).split(b"\r\n")
-        del self._received[: end + 4]
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)} | {b"": first}
-        length = headers.get(b"content-length", b"0")
-        if first.count(b" ") != 2 or not length.isdigit():
-            raise malformed("The request is not valid HTTP.")
-        if b"transfer-encoding" in headers:
-            raise ApiError("SerializationException", "Send the length of the body; chunks are not supported.", 411)
-        if int(length) > MAX_REQUEST_BYTES:
-            raise ApiError("SerializationException", f"A request may have {MAX_REQUEST_BYTES} bytes at most.", 413)
-        self._length = int(length)
-        return headers
 
 
 def _error_body(error: ApiError) -> bytes:

@@ -44,11 +44,12 @@ class Stream:
             self.trim(at)
 
     def trim(self, now: float) -> None:
-        """Forget the records that are older than 24 hours, unless a consumer is waiting for them."""
-        unprocessed = min(self.processed.values(), default=2**63)
+        """Forget the records that all consumers with a saved position have read, and those that are too old."""
+        read = min(self.processed.values(), default=0)
+        max_seconds = UNPROCESSED_RECORD_SECONDS if self.processed else RECORD_SECONDS
         count = 0
         for sequence, at, *_ in self.records:
-            if now - at <= (RECORD_SECONDS if sequence <= unprocessed else UNPROCESSED_RECORD_SECONDS):
+            if sequence > read and now - at <= max_seconds:
                 break
             count += 1
         del self.records[:count]

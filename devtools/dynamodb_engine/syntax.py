@@ -1,46 +1,42 @@
-"""The syntax of expressions: tokens, trees and document paths; and the names and values that a request gives them."""
+"""The syntax of expressions, and the parameters that came before expressions."""
 
 import pathlib
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NoReturn
 
-import msgspec
+from devtools.dynamodb_engine.values import (
+    SETS,
+    Item,
+    Value,
+    check_name,
+    check_value,
+    invalid,
+    refuse_parameter_if,
+    type_of,
+)
 
-from devtools.dynamodb_engine.values import ApiError, Item, Value, check_name, check_value, invalid, malformed
-
-Names = dict[str, str]
 Values = dict[str, Value]
 Part = str | int
-Path = tuple[Part, ...]  # of attribute names, `#references` and indexes of lists
-Node = tuple[Any, ...]
-Check = Callable[[Names, Values], None]
+Path = tuple[Part, ...]  # attribute names and indexes of lists
+Node = tuple[Any, ...]  # an operator or function and its operands, ("path", path) or ("value", reference)
+Check = Callable[[Values], None]
+Request = dict[str, Any]
 
-_MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN = 4096, 300, 32, 100
+_MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN, _MAX_REFERENCE_LENGTH = 4096, 300, 32, 100, 255
 _TOKEN = re.compile(r"\s*(?:([#:]?[A-Za-z0-9_]+)|(<=|>=|<>|[=<>()\[\],.+-])|(\S))", re.ASCII)
-COMPARATORS = ("=", "<>", "<", "<=", ">", ">=")
-_OPERAND_COUNTS = {"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}
-_PREDICATES = frozenset(_OPERAND_COUNTS)
+_COMPARATORS = ("=", "<>", "<", "<=", ">", ">=")
+_PREDICATE_OPERANDS = {"attribute_exists": 1, "attribute_not_exists": 1, "attribute_type": 2, "begins_with": 2, "contains": 2}
 _UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
-_OPERAND_COUNTS |= {**_UPDATE_FUNCTIONS, "size": 1}
+_OPERAND_COUNTS = {**_PREDICATE_OPERANDS, **_UPDATE_FUNCTIONS, "size": 1}
 _RESERVED = frozenset(pathlib.Path(__file__).with_name("reserved_words.txt").read_text().split())
 
 
-class Expression(msgspec.Struct, eq=False):
-    """What all compiled expressions have: the parameter, the references, and the checks that need names and values."""
-
-    parameter: str
-    names: frozenset[str]
-    values: frozenset[str]
-    checks: list[Check]
-
-
 class Parser:
-    def __init__(self, parameter: str, text: Any) -> None:
-        self.parameter = parameter
-        if type(text) is not str:
-            raise malformed(f"{parameter} must be text")
+    """Parses an expression, in which references to names stand for these names. `checks` need the values of the request."""
+
+    def __init__(self, parameter: str, text: str, names: dict[str, str]) -> None:
+        self.parameter, self.names = parameter, names
         if not text.strip():
             self.fail("The expression can not be empty;")
         if (size := len(text.encode())) > _MAX_BYTES:
@@ -52,8 +48,9 @@ class Parser:
             self.tokens.append(match[1] or match[2])
         self.tokens.append("")
         self.at = self.operator_count = 0
-        self.names: set[str] = set()
-        self.values: set[str] = set()
+        self.enclosed: Node | None = None  # the last condition in parentheses
+        self.used_names: set[str] = set()
+        self.used_values: set[str] = set()
         self.checks: list[Check] = []
 
     def fail(self, message: str) -> NoReturn:
@@ -69,11 +66,6 @@ class Parser:
     def token(self) -> str:
         return self.tokens[self.at]
 
-    @property
-    def function_name(self) -> str:
-        """The name of the function whose call begins here, or an empty text."""
-        return self.token if self.token[:1].isalpha() and self.tokens[self.at + 1] == "(" else ""
-
     def take(self, expected: str = "") -> str:
         token = self.token
         if expected and token != expected:
@@ -82,10 +74,10 @@ class Parser:
         return token
 
     def take_if(self, expected: str) -> bool:
-        """Skip a sign, or a word in whatever letters, if it comes next."""
-        found = self.token.upper() == expected
-        self.at += found
-        return found
+        """Skip the next token if it is this sign, or this word in any mixture of cases."""
+        is_found = self.token.upper() == expected
+        self.at += is_found
+        return is_found
 
     def list_of(self, element: Callable[[], Any]) -> list[Any]:
         elements = [element()]
@@ -115,33 +107,38 @@ class Parser:
         return tuple(parts)
 
     def name(self) -> str:
+        if self.token[:1] == "#":
+            reference = self.reference("#", self.used_names)
+            if reference not in self.names:
+                self.fail(f"An expression attribute name used in the document path is not defined; attribute name: {reference}")
+            return self.names[reference]
         token = self.take()
-        if token[:1] == "#" and len(token) > 1:
-            self.check_length(token)
-            self.names.add(token)
-        elif not token[:1].isalpha():
+        if not token[:1].isalpha():
             self.fail_at(token)
-        elif token.upper() in _RESERVED:
+        if token.upper() in _RESERVED:
             self.fail(f"Attribute name is a reserved keyword; reserved keyword: {token}")
         return token
 
     def value(self) -> Node:
-        token = self.take()
-        if token[:1] != ":" or len(token) < 2:
-            self.fail_at(token)
-        self.check_length(token)
-        self.values.add(token)
-        return ("value", token)
+        return ("value", self.reference(":", self.used_values))
 
-    def check_length(self, reference: str) -> None:
-        if len(reference) > 255:
-            self.fail("A reference to a name or a value exceeds the size limit of 255 characters")
+    def reference(self, sign: str, used: set[str]) -> str:
+        token = self.take()
+        if token[:1] != sign or len(token) < 2:
+            self.fail_at(token)
+        if len(token) > _MAX_REFERENCE_LENGTH:
+            self.fail(f"A reference to a name or a value exceeds the size limit of {_MAX_REFERENCE_LENGTH} characters")
+        used.add(token)
+        return token
 
     def operand(self) -> Node:
-        """A path, a reference to a value, or a function of them."""
+        """Parse a path, a reference to a value, or a function of them."""
         if self.token[:1] == ":":
             return self.value()
-        return self.function() if self.function_name else ("path", self.path())
+        return self.function() if self.is_at_function() else ("path", self.path())
+
+    def is_at_function(self) -> bool:
+        return self.token[:1].isalpha() and self.tokens[self.at + 1] == "("
 
     def function(self) -> Node:
         name = self.take()
@@ -155,14 +152,13 @@ class Parser:
             self.fail(f"{problem}; operator or function: {name}, number of operands: {count}")
         return (name, *operands)
 
-    # Conditions: NOT binds more strongly than AND, AND than OR.
-
     def count_operator(self) -> None:
         self.operator_count += 1
         if self.operator_count > _MAX_OPERATORS:
             self.fail(f"The expression contains too many operators; operator count: {self.operator_count}")
 
     def condition(self, strength: int = 0) -> Node:
+        """Parse a condition. NOT binds more strongly than AND, and AND more strongly than OR."""
         if self.take_if("NOT"):
             self.count_operator()
             left: Node = ("not", self.condition(2))
@@ -176,33 +172,24 @@ class Parser:
 
     def parenthesized(self) -> Node:
         self.take("(")
-        start = self.at
         inner = self.condition()
         self.take(")")
-        if self.tokens[start] == "(" and self._closing(start) == self.at - 2:
+        if inner is self.enclosed:
             self.fail("The expression has redundant parentheses;")
+        self.enclosed = inner
         return inner
 
-    def _closing(self, start: int) -> int:
-        depth = 0
-        for at in range(start, self.at):
-            depth += {"(": 1, ")": -1}.get(self.tokens[at], 0)
-            if not depth:
-                return at
-        return -1
-
     def comparison(self) -> Node:
-        name = self.function_name
+        name = self.token if self.is_at_function() else ""
         if name in _UPDATE_FUNCTIONS:
             self.fail_use(name)
-        if name in _PREDICATES:
-            node = self.function()
-            if self.token in COMPARATORS:
-                self.fail_use(name)
-            return node
         left = self.operand()
+        if name in _PREDICATE_OPERANDS:
+            if self.token in _COMPARATORS:
+                self.fail_use(name)
+            return left
         self.count_operator()
-        if self.token in COMPARATORS:
+        if self.token in _COMPARATORS:
             return (self.take(), left, self.operand())
         if self.take_if("BETWEEN"):
             low = self.operand()
@@ -210,7 +197,7 @@ class Parser:
                 self.fail_at(self.token)
             return ("between", left, low, self.operand())
         if not self.take_if("IN"):
-            self.fail_use("size") if left[0] == "size" else self.fail_at(self.token)
+            self.fail_use("size") if name == "size" else self.fail_at(self.token)
         self.take("(")
         operands = self.list_of(self.operand)
         self.take(")")
@@ -219,66 +206,7 @@ class Parser:
         return ("in", left, *operands)
 
 
-# Names and values
-
-
-def names_and_values(request: dict[str, Any], *expressions: Expression | None) -> tuple[Names, Values]:
-    """The names and values of a request, checked together with all its expressions. Raises ApiError."""
-    names: Names = request.get("ExpressionAttributeNames") or {}
-    values: Values = request.get("ExpressionAttributeValues") or {}
-    used_names, used_values, checks = _together(expressions)
-    is_plain = names.keys() == used_names and values.keys() == used_values
-    if not is_plain or "ExpressionAttributeNames" in request or "ExpressionAttributeValues" in request:
-        for key, name in names.items():
-            _check_given("ExpressionAttributeNames", key, check_name, name)
-        for key, value in values.items():
-            _check_given("ExpressionAttributeValues", key, check_value, value)
-        if not is_plain or not (names or values):
-            _check_references(request, [expression for expression in expressions if expression is not None])
-    for check in checks:
-        check(names, values)
-    return names, values
-
-
-@lru_cache(4096)
-def _together(expressions: tuple[Expression | None, ...]) -> tuple[frozenset[str], frozenset[str], list[Check]]:
-    """The names, the values and the checks of all expressions."""
-    used = [expression for expression in expressions if expression is not None]
-    names, values = (frozenset().union(*(getattr(expression, kind) for expression in used)) for kind in ("names", "values"))
-    return names, values, [check for expression in used for check in expression.checks]
-
-
-def _check_given(parameter: str, key: str, check: Callable[[Any], Any], content: Any) -> None:
-    try:
-        check(content)
-    except ApiError as error:
-        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
-
-
-def _check_references(request: dict[str, Any], expressions: list[Expression]) -> None:
-    """Raise ApiError for the first reference that is unused, undefined or malformed."""
-    for kind, sign, use in (("name", "#", "the document path"), ("value", ":", "expression")):
-        parameter = f"ExpressionAttribute{kind.capitalize()}s"
-        given = request.get(parameter) or {}
-        if parameter in request and not (expressions and given):
-            raise invalid(f"{parameter} must not be empty" if expressions else f"{parameter} can only be specified when using expressions")
-        for key in given:
-            if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum():
-                raise invalid(f'{parameter} contains invalid key: Syntax error; key: "{key}"')
-        used = [(expression, expression.names if kind == "name" else expression.values) for expression in expressions]
-        for expression, references in used:
-            if missing := references - given.keys():
-                problem = f"An expression attribute {kind} used in {use} is not defined; attribute {kind}: {min(missing)}"
-                raise invalid(f"Invalid {expression.parameter}: {problem}")
-        if unused := given.keys() - {reference for _, references in used for reference in references}:
-            raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")
-
-
 # Paths
-
-
-def resolve(path: Path, names: Names) -> Path:
-    return path if not names else tuple(names[part] if type(part) is str and part[0] == "#" else part for part in path)
 
 
 def value_at(item: Item, path: Path) -> Value | None:
@@ -298,22 +226,132 @@ def path_text(path: Path) -> str:
     return "[" + ", ".join(f"[{part}]" if type(part) is int else str(part) for part in path) + "]"
 
 
-def overlap_checks(parser: Parser, paths: list[Path]) -> list[Check]:
-    """Checks that no path is a part of another, and that no value is taken for both a map and a list."""
+def check_overlap(parser: Parser, paths: list[Path]) -> None:
+    """Refuse paths of which one is part of another, and a value that is used both as a map and as a list."""
+    for position, one in enumerate(paths):
+        for other in paths[:position]:
+            different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
+            if different is None or type(different[0]) is not type(different[1]):
+                problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
+                which = f"path one: {path_text(other)}, path two: {path_text(one)}"
+                parser.fail(f"{problem}; must remove or rewrite one of these paths; {which}")
 
-    def check(names: Names, _: Values) -> None:
-        resolved = [resolve(path, names) for path in paths]
-        if all(len(path) == 1 for path in resolved) and len(set(resolved)) == len(resolved):
-            return
-        for position, one in enumerate(resolved):
-            for other in resolved[:position]:
-                different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
-                if different is None or type(different[0]) is not type(different[1]):
-                    problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
-                    which = f"path one: {path_text(other)}, path two: {path_text(one)}"
-                    raise invalid(f"Invalid {parser.parameter}: {problem}; must remove or rewrite one of these paths; {which}")
 
-    if parser.names:
-        return [check]
-    check({}, {})  # once, since the paths are always the same
-    return []
+# Parameters that came before expressions: they are translated into expressions
+
+_TRANSLATIONS = {
+    "Expected": "ConditionExpression",
+    "QueryFilter": "FilterExpression",
+    "ScanFilter": "FilterExpression",
+    "KeyConditions": "KeyConditionExpression",
+    "AttributeUpdates": "UpdateExpression",
+    "AttributesToGet": "ProjectionExpression",
+}
+_COMPARISONS = {word: f"{{}} {sign} {{}}" for word, sign in zip(("EQ", "NE", "LT", "LE", "GT", "GE"), _COMPARATORS, strict=True)}
+_COMPARISONS |= {"BEGINS_WITH": "begins_with({}, {})", "BETWEEN": "{} BETWEEN {} AND {}", "IN": "{} IN ({})"}
+_COMPARISONS |= {"CONTAINS": "contains({}, {})", "NOT_CONTAINS": "attribute_exists({0}) AND NOT contains({0}, {1})"}
+_COMPARISONS |= {"NULL": "attribute_not_exists({})", "NOT_NULL": "attribute_exists({})"}
+_KEY_COMPARISONS = frozenset(("EQ", "LT", "LE", "GT", "GE", "BEGINS_WITH", "BETWEEN"))
+
+
+def translate_older_parameters(request: Request) -> None:
+    """Add expressions that mean the same as the parameters that came before expressions. Raises ApiError."""
+    older = [parameter for parameter in _TRANSLATIONS if parameter in request]
+    if not older and "ConditionalOperator" not in request:
+        return
+    expressions = [expression for expression in dict.fromkeys(_TRANSLATIONS.values()) if expression in request]
+    mixed = [parameter for parameter in (*older, "ConditionalOperator") if parameter in request and parameter != "KeyConditions"]
+    if "KeyConditionExpression" in expressions and "KeyConditions" in older:
+        mixed.append("KeyConditions")
+    if expressions and mixed:
+        which = f"Non-expression parameters: {{{', '.join(mixed)}}} Expression parameters: {{{', '.join(expressions)}}}"
+        raise invalid(f"Can not use both expression and non-expression parameters in the same request: {which}")
+    for parameter in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        if parameter in request and not expressions:
+            raise invalid(f"{parameter} can only be specified when using expressions")
+    if "ConditionalOperator" in request and not any(request.get(name) for name in ("Expected", "QueryFilter", "ScanFilter")):
+        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+    references = _References(request)
+    for parameter in older:
+        if content := request[parameter]:
+            request[_TRANSLATIONS[parameter]] = references.expression(parameter, content, request.get("ConditionalOperator", "AND"))
+    request |= {name: given for name, given in references.given.items() if given}
+
+
+class _References:
+    """The names and values of a request, to which translations add their own."""
+
+    def __init__(self, request: Request) -> None:
+        self.given = {name: dict(request.get(name) or {}) for name in ("ExpressionAttributeNames", "ExpressionAttributeValues")}
+
+    def _add(self, parameter: str, sign: str, content: Any) -> str:
+        given = self.given[parameter]
+        number = len(given)
+        while (reference := f"{sign}{number}") in given:
+            number += 1
+        given[reference] = content
+        return reference
+
+    def name(self, name: str) -> str:
+        check_name(name)
+        return self._add("ExpressionAttributeNames", "#", name)
+
+    def value(self, value: Value) -> str:
+        check_value(value)
+        return self._add("ExpressionAttributeValues", ":", value)
+
+    def expression(self, parameter: str, content: Any, operator: str) -> str:
+        if parameter == "AttributesToGet":
+            for name in content:
+                refuse_parameter_if(content.count(name) > 1, f"Duplicate value in attribute name: {name}")
+            return ", ".join(map(self.name, content))
+        if parameter == "AttributeUpdates":
+            actions = [self._action(name, update) for name, update in content.items()]
+            clauses = {clause: [text for kind, text in actions if kind == clause] for clause, _ in actions}
+            return " ".join(f"{clause} {', '.join(texts)}" for clause, texts in clauses.items())
+        if parameter == "KeyConditions":
+            for comparison in (condition["ComparisonOperator"] for condition in content.values()):
+                problem = f"Attempted conditional constraint is not an indexable operation: {comparison}"
+                refuse_parameter_if(comparison not in _KEY_COMPARISONS, problem)
+        return f" {operator} ".join(self._condition(name, condition) for name, condition in content.items())
+
+    def _condition(self, name: str, condition: Request) -> str:
+        comparison, operands, exists = (condition.get(key) for key in ("ComparisonOperator", "AttributeValueList", "Exists"))
+        if comparison is not None:
+            problem = f"Value or Exists cannot be used with ComparisonOperator or AttributeValueList for Attribute: {name}"
+            refuse_parameter_if("Value" in condition or exists is not None, problem)
+            return self._comparison(name, comparison, operands or [])
+        refuse_parameter_if(operands is not None, f"AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}")
+        problem = "Value must be provided when Exists is true or null"
+        if exists is False:
+            problem = "Value cannot be used when Exists is set to false"
+        refuse_parameter_if(("Value" in condition) == (exists is False), f"{problem} for Attribute: {name}")
+        return self._comparison(name, *(("NULL", []) if exists is False else ("EQ", [condition["Value"]])))
+
+    def _comparison(self, name: str, comparison: str, operands: list[Value]) -> str:
+        references, types = [self.value(operand) for operand in operands], [type_of(operand) for operand in operands]
+        for kind in types if comparison not in ("EQ", "NE") else ():
+            is_wrong = kind not in (("S", "B") if comparison == "BEGINS_WITH" else ("S", "N", "B"))
+            refuse_parameter_if(is_wrong, f"ComparisonOperator {comparison} is not valid for {kind} AttributeValue type")
+        wanted = {"NULL": 0, "NOT_NULL": 0, "BETWEEN": 2, "IN": max(1, len(types))}.get(comparison, 1)
+        refuse_parameter_if(len(types) != wanted, f"Invalid number of argument(s) for the {comparison} ComparisonOperator")
+        refuse_parameter_if(len(set(types)) > 1, "AttributeValues inside AttributeValueList must all be of the same type")
+        if comparison == "IN":
+            references = [", ".join(references)]
+        return _COMPARISONS[comparison].format(self.name(name), *references)
+
+    def _action(self, name: str, update: Request) -> tuple[str, str]:
+        """Return the clause and the text of an action of AttributeUpdates."""
+        action, reference = update.get("Action", "PUT"), self.name(name)
+        if "Value" not in update:
+            refuse_parameter_if(action != "DELETE", f"Only DELETE action is allowed when no attribute value is specified: {name}")
+            return "REMOVE", reference
+        value = self.value(update["Value"])
+        kind = type_of(update["Value"])
+        if action == "PUT":
+            return "SET", f"{reference} = {value}"
+        if action == "ADD" and kind == "L":
+            return "SET", f"{reference} = list_append(if_not_exists({reference}, {self.value({'L': []})}), {value})"
+        is_wrong = kind not in SETS and (action, kind) != ("ADD", "N")
+        refuse_parameter_if(is_wrong, f"{action} action is not supported for the type {kind}")
+        return action, f"{reference} {value}"

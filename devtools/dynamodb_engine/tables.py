@@ -6,7 +6,8 @@ compare as DynamoDB orders them.
 
 import uuid
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from re import fullmatch
 from typing import Any
@@ -246,7 +247,6 @@ ACCOUNT = "000000000000"
 _MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
 _MAX_TAGS, _MAX_PROJECTED = 50, 100
 _NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
-_NO_UNITS = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
 
 Request = dict[str, Any]
 Definition = dict[str, Any]
@@ -261,26 +261,78 @@ def check_table_name(name: str, parameter: str = "TableName") -> None:
 def create_table(engine: Any, request: Request) -> Request:
     name, types, now = request["TableName"], _attribute_types(request), round(engine.clock(), 3)
     check_table_name(name)
-    arn = f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}"
-    description: Definition = {"TableName": name, "TableArn": arn, "TableId": str(uuid.uuid4()), "TableStatus": "ACTIVE"}
-    description |= {"AttributeDefinitions": request.get("AttributeDefinitions") or [], "KeySchema": request.get("KeySchema") or []}
-    description |= {"CreationDateTime": now, "TableClassSummary": {"TableClass": request.get("TableClass", "STANDARD")}}
-    description["DeletionProtectionEnabled"] = bool(request.get("DeletionProtectionEnabled"))
+    description: Definition = {
+        "TableName": name,
+        "TableArn": f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}",
+        "TableId": str(uuid.uuid4()),
+        "TableStatus": "ACTIVE",
+        "CreationDateTime": now,
+        "AttributeDefinitions": request.get("AttributeDefinitions") or [],
+        "KeySchema": request.get("KeySchema") or [],
+    }
     _check_key_schema(description["KeySchema"], types)
-    _set_billing(description, request, now)
     for kind in _MAX_COUNTS:
-        if (wanted := request.get(kind)) is not None:
-            refuse_parameter_if(not wanted, f"List of {kind} is empty")
-            description[kind] = [_new_index(description, index, types, kind) for index in wanted]
-    _check_indexes(description, types)
+        refuse_parameter_if(request.get(kind) == [], f"List of {kind} is empty")
     definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or [])}
+    settings = {"BillingMode": "PROVISIONED", "TableClass": "STANDARD", "DeletionProtectionEnabled": False, **request}
     with engine.lock:
         if name in engine.tables:
             raise ApiError("ResourceInUseException", f"Table already exists: {name}")
-        _set_stream(engine, definition, request.get("StreamSpecification"))
+        _set(engine, definition, settings, now)
+        for kind in _MAX_COUNTS.keys() & request.keys():
+            description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
+        _check_indexes(description, types)
         pending = engine.define(name, definition)
     engine.settle(pending)
     return {"TableDescription": {**description, "TableStatus": "CREATING", "ItemCount": 0, "TableSizeBytes": 0}}
+
+
+def update_table(engine: Any, request: Request) -> Request:
+    changed = [name for name, value in request.items() if value and name not in ("TableName", "AttributeDefinitions")]
+    refuse_if(not changed, "At least one of ProvisionedThroughput, GlobalSecondaryIndexUpdates or others must be given to UpdateTable")
+    with _redefinition(engine, request["TableName"]) as definition:
+        _set(engine, definition, request, round(engine.clock(), 3))
+        if updates := request.get("GlobalSecondaryIndexUpdates"):
+            _update_indexes(definition["description"], _attribute_types(request), updates)
+    return {"TableDescription": {**described(engine.table(request["TableName"])), "TableStatus": "UPDATING"}}
+
+
+def _set(engine: Any, definition: Definition, request: Request, now: float) -> None:
+    """Set what CreateTable and UpdateTable have in common; called under the lock."""
+    description, throughput = definition["description"], request.get("ProvisionedThroughput")
+    mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
+    if mode == "PAY_PER_REQUEST":
+        problem = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        refuse_parameter_if(throughput is not None, problem)
+    if "BillingMode" in request or throughput is not None:
+        refuse_if(mode == "PROVISIONED" and throughput is None, "No provisioned throughput specified for the table")
+        description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
+        description.pop("BillingModeSummary", None)
+        if mode == "PAY_PER_REQUEST":
+            description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
+    if "DeletionProtectionEnabled" in request:
+        description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
+    if "TableClass" in request:
+        description["TableClassSummary"] = {"TableClass": request["TableClass"]}
+    if "StreamSpecification" in request:
+        _set_stream(engine, definition, request["StreamSpecification"])
+
+
+def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None:
+    description, view, is_wanted = definition["description"], wanted.get("StreamViewType"), wanted["StreamEnabled"]
+    name, is_present = description["TableName"], "stream" in definition
+    problem = f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}"
+    refuse_parameter_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
+    refuse_parameter_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
+    definition.pop("stream", None)
+    description.pop("StreamSpecification", None)
+    if is_wanted:
+        engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
+        label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        arn = f"{description['TableArn']}/stream/{label}"
+        stream = {"table": name, "label": label, "view": view, "created": engine.last_label / 1000, "sequence": engine.sequence, "arn": arn}
+        definition["stream"] = {**stream, "key_schema": description["KeySchema"]}
+        description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": arn}
 
 
 def _attribute_types(request: Request) -> dict[str, str]:
@@ -295,26 +347,16 @@ def _attribute_types(request: Request) -> dict[str, str]:
 
 def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, is_global: bool = False) -> None:
     kinds, names = [element["KeyType"] for element in schema], [element["AttributeName"] for element in schema]
+    limit = 4 if is_global else 1
     order = "Invalid KeySchema: The first KeySchemaElement is not a HASH key type, or HASH does not precede RANGE"
     refuse_parameter_if(not kinds or kinds[0] != "HASH" or (is_global and kinds != sorted(kinds)), order)
-    most = 4 if is_global else 1
-    refuse_parameter_if(kinds.count("HASH") > most or kinds.count("RANGE") > most, f"Invalid KeySchema: {order}; at most two (2) elements")
+    is_long = kinds.count("HASH") > limit or kinds.count("RANGE") > limit
+    refuse_parameter_if(is_long, f"Invalid KeySchema: {order}; at most two (2) elements")
     problem = "Both the Hash Key and the Range Key element in the KeySchema have the same name"
     refuse_parameter_if(len(set(names)) < len(names), problem)
     missing = [name for name in names if name not in types]
     problem = "Some index key attributes are not defined in AttributeDefinitions"
     refuse_parameter_if(missing, f"{problem}. Keys: {missing}, AttributeDefinitions: {list(types)}")
-
-
-def _set_billing(description: Definition, request: Request, now: float) -> None:
-    throughput, mode = request.get("ProvisionedThroughput"), request.get("BillingMode")
-    if mode == "PAY_PER_REQUEST":
-        refuse_parameter_if(throughput is not None, _NO_UNITS)
-        description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
-    else:
-        refuse_if(throughput is None, "No provisioned throughput specified for the table")
-        description.pop("BillingModeSummary", None)
-    description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
 
 
 def _new_index(description: Definition, wanted: Definition, types: dict[str, str], kind: str) -> Definition:
@@ -334,18 +376,46 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
         is_wrong = not 1 <= len(attribute) <= 255 or others.count(attribute) > 1
         refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
-    return _with_billing(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
+    return _with_throughput(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
 
 
-def _with_billing(description: Definition, index: Definition, wanted: Definition) -> Definition:
+def _with_throughput(description: Definition, index: Definition, wanted: Definition) -> Definition:
     throughput = wanted.get("ProvisionedThroughput")
     problem = f"ProvisionedThroughput must be specified for index {index['IndexName']}, but not if BillingMode is PAY_PER_REQUEST"
     refuse_parameter_if(("BillingModeSummary" in description) == (throughput is not None), problem)
     return {**index, "ProvisionedThroughput": {**_NO_THROUGHPUT, **(throughput or {})}}
 
 
+def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
+    is_wrong = any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates)
+    refuse_parameter_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
+    if sum("Update" not in update for update in updates) > 1:
+        raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
+    types = _attribute_types(description)
+    changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
+    refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
+    indexes = {index["IndexName"]: index for index in description.pop("GlobalSecondaryIndexes", ())}
+    local = [index["IndexName"] for index in description.get("LocalSecondaryIndexes", ())]
+    for update in updates:
+        ((kind, wanted),) = update.items()
+        name = wanted["IndexName"]
+        if kind == "Create":
+            refuse_if(name in (*indexes, *local), f"Attempting to create an index which already exists: {name} already exists")
+            indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
+        elif name not in indexes:
+            raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
+        elif kind == "Delete":
+            del indexes[name]
+        else:
+            indexes[name] = _with_throughput(description, indexes[name], wanted)
+    description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
+    kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
+    _check_indexes(description, kept)
+    description["AttributeDefinitions"] = [{"AttributeName": name, "AttributeType": kind} for name, kind in kept.items()]
+
+
 def _check_indexes(description: Definition, types: dict[str, str]) -> None:
-    """Check the indexes together, and that all attributes that are defined are in keys."""
+    """Check the indexes together, and that each defined attribute is part of a key."""
     indexes = [index for kind in _MAX_COUNTS for index in description.get(kind, ())]
     names = [index["IndexName"] for index in indexes]
     for name in names:
@@ -364,33 +434,12 @@ def _key_attributes(description: Definition) -> set[str]:
     return {element["AttributeName"] for schema in schemas for element in schema}
 
 
-def _set_stream(engine: Any, definition: Definition, wanted: Definition | None) -> None:
-    """Switch the stream of a table on or off; called under the lock."""
-    if wanted is None:
-        return
-    description, view, is_wanted = definition["description"], wanted.get("StreamViewType"), wanted["StreamEnabled"]
-    name, is_present = description["TableName"], "stream" in definition
-    problem = f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}"
-    refuse_parameter_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
-    refuse_parameter_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
-    definition.pop("stream", None)
-    description.pop("StreamSpecification", None)
-    if is_wanted:
-        engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
-        label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        arn = f"{description['TableArn']}/stream/{label}"
-        stream = {"table": name, "label": label, "view": view, "created": engine.last_label / 1000, "sequence": engine.sequence, "arn": arn}
-        definition["stream"] = {**stream, "key_schema": description["KeySchema"]}
-        description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": arn}
-
-
 def described(table: Table) -> Definition:
-    """The table as DescribeTable returns it."""
+    """Return the table as DescribeTable does."""
     size, count = sum(map(len, table.items.values())), len(table.items)
     description: Definition = {**table.description, "TableSizeBytes": size, "ItemCount": count}
-    for kind in _MAX_COUNTS:
-        if kind in description:
-            description[kind] = [{**index, "IndexSizeBytes": size, "ItemCount": count} for index in description[kind]]
+    for kind in _MAX_COUNTS.keys() & description.keys():
+        description[kind] = [{**index, "IndexSizeBytes": size, "ItemCount": count} for index in description[kind]]
     return description
 
 
@@ -417,78 +466,34 @@ def list_tables(engine: Any, request: Request) -> Request:
     return {"TableNames": names[:limit], **({"LastEvaluatedTableName": names[limit - 1]} if len(names) > limit else {})}
 
 
-def update_table(engine: Any, request: Request) -> Request:
-    changed = [name for name, value in request.items() if value and name not in ("TableName", "AttributeDefinitions")]
-    refuse_if(not changed, "At least one of ProvisionedThroughput, GlobalSecondaryIndexUpdates or others must be given to UpdateTable")
+def describe_limits(_engine: Any, _request: Request) -> Request:
+    limits = {"Account": 80_000, "Table": 40_000}
+    return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
+
+
+# Settings beside the description
+
+
+@contextmanager
+def _redefinition(engine: Any, name: str) -> Iterator[Definition]:
+    """Yield the definition of a table, to be changed in the block, under the lock. The change is durable afterwards."""
     with engine.lock:
-        table = engine.table(request["TableName"], names_it=True)
+        table = engine.table(name, names_it=True)
         definition = {**table.definition, "description": dict(table.description)}
-        description = definition["description"]
-        if "BillingMode" in request or "ProvisionedThroughput" in request:
-            refuse_parameter_if("BillingMode" not in request and "BillingModeSummary" in description, _NO_UNITS)
-            _set_billing(description, request, round(engine.clock(), 3))
-        if "DeletionProtectionEnabled" in request:
-            description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
-        if "TableClass" in request:
-            description["TableClassSummary"] = {"TableClass": request["TableClass"]}
-        _set_stream(engine, definition, request.get("StreamSpecification"))
-        if updates := request.get("GlobalSecondaryIndexUpdates"):
-            _update_indexes(description, _attribute_types(request), updates)
+        yield definition
         pending = engine.define(table.name, definition)
-        response = {"TableDescription": {**described(table), "TableStatus": "UPDATING"}}
-    engine.settle(pending)
-    return response
-
-
-def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
-    is_wrong = any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates)
-    refuse_parameter_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
-    if sum("Update" not in update for update in updates) > 1:
-        raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
-    types = _attribute_types(description)
-    changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
-    refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
-    indexes = {index["IndexName"]: index for index in description.get("GlobalSecondaryIndexes", ())}
-    local = {index["IndexName"] for index in description.get("LocalSecondaryIndexes", ())}
-    for update in updates:
-        ((kind, wanted),) = update.items()
-        name = wanted["IndexName"]
-        if kind == "Create":
-            refuse_if(name in indexes or name in local, f"Attempting to create an index which already exists: {name} already exists")
-            indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
-        elif name not in indexes:
-            raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
-        elif kind == "Delete":
-            del indexes[name]
-        else:
-            indexes[name] = _with_billing(description, indexes[name], wanted)
-    description.pop("GlobalSecondaryIndexes", None)
-    description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
-    kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
-    _check_indexes(description, kept)
-    description["AttributeDefinitions"] = [{"AttributeName": name, "AttributeType": kind} for name, kind in kept.items()]
-
-
-def _redefine(engine: Any, find: Callable[[], Table], change: Callable[[Table], Definition]) -> None:
-    """Change settings of a table; `change` returns them, under the lock."""
-    with engine.lock:
-        table = find()
-        pending = engine.define(table.name, {**table.definition, **change(table)})
     engine.settle(pending)
 
 
 def update_time_to_live(engine: Any, request: Request) -> Request:
     wanted = request["TimeToLiveSpecification"]
-    attribute = wanted["AttributeName"]
-
-    def change(table: Table) -> Definition:
-        present = table.ttl_attribute
+    attribute, is_enabled = wanted["AttributeName"], wanted["Enabled"]
+    with _redefinition(engine, request["TableName"]) as definition:
+        present = definition["ttl"]
         problem = f"TimeToLive is active on a different AttributeName: current AttributeName is {present}"
         refuse_if(present not in (attribute, None), problem)
-        refuse_if(wanted["Enabled"] == (present is not None), f"TimeToLive is already {'enabled' if present else 'disabled'}")
-        return {"ttl": attribute if wanted["Enabled"] else None}
-
-    _redefine(engine, lambda: engine.table(request["TableName"]), change)
+        refuse_if(is_enabled == (present is not None), f"TimeToLive is already {'enabled' if present else 'disabled'}")
+        definition["ttl"] = attribute if is_enabled else None
     return {"TimeToLiveSpecification": wanted}
 
 
@@ -508,38 +513,32 @@ def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
     return found
 
 
-def _tagged_table(engine: Any, request: Request) -> Table:
-    arn = request["ResourceArn"]
+def _tagged_table(engine: Any, arn: str) -> str:
+    """Return the name of the table with this ARN. Raises ApiError."""
     is_wrong = not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
     refuse_if(is_wrong, f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
-    if (table := engine.tables.get(arn.rpartition("/")[2])) is None:
+    if (name := arn.rpartition("/")[2]) not in engine.tables:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
-    return table  # type: ignore[no-any-return]
-
-
-def _change_tags(engine: Any, request: Request, added: dict[str, str], removed: list[str]) -> Request:
-    def change(table: Table) -> Definition:
-        tags = {key: value for key, value in (table.definition["tags"] | added).items() if key not in removed}
-        refuse_if(len(tags) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
-        return {"tags": tags}
-
-    refuse_if(not added and not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    _redefine(engine, lambda: _tagged_table(engine, request), change)
-    return {}
+    return name
 
 
 def tag_resource(engine: Any, request: Request) -> Request:
-    return _change_tags(engine, request, _valid_tags(request["Tags"]), [])
+    added = _valid_tags(request["Tags"])
+    refuse_if(not added, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
+        definition["tags"] = definition["tags"] | added
+        refuse_if(len(definition["tags"]) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+    return {}
 
 
 def untag_resource(engine: Any, request: Request) -> Request:
-    return _change_tags(engine, request, {}, request["TagKeys"])
+    removed = request["TagKeys"]
+    refuse_if(not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
+        definition["tags"] = {key: value for key, value in definition["tags"].items() if key not in removed}
+    return {}
 
 
 def list_tags_of_resource(engine: Any, request: Request) -> Request:
-    return {"Tags": [{"Key": key, "Value": value} for key, value in _tagged_table(engine, request).definition["tags"].items()]}
-
-
-def describe_limits(_engine: Any, _request: Request) -> Request:
-    limits = {"Account": 80_000, "Table": 40_000}
-    return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
+    tags = engine.table(_tagged_table(engine, request["ResourceArn"])).definition["tags"]
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

@@ -229,35 +229,37 @@ def sortable(value: Value) -> Any:
 # Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
 
 _Check = Callable[[Any, str], None]
-_TYPES: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "long": int, "map": dict, "structure": dict, "list": list}
+_JSON_TYPES: dict[str, type[Any]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "map": dict,
+    "structure": dict,
+    "list": list,
+}
 
 
 @cache
 def request_check(operation: str) -> _Check:
-    """The function that raises ApiError if a request of this operation lacks something, or has a wrong type, length or word."""
+    """Return the function that raises ApiError for a request of this operation that violates the model of the service."""
     session = botocore.session.get_session()
     services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
     service = next(service for service in services if operation in service.operation_names)
-    return _structure_check(service.operation_model(operation).input_shape, {})
+    return _structure_check(service.operation_model(operation).input_shape)
 
 
-def _shape_check(shape: Any, known: dict[str, _Check]) -> _Check | None:
-    """The function that checks a value of this shape; None if nothing but its type is to be checked."""
+def _shape_check(shape: Any) -> _Check | None:
+    """Return the check of a shape's contents; None if only its type is limited."""
+    if shape.name == "AttributeValue" or shape.type_name == "structure":
+        return _structure_check(shape) if shape.name != "AttributeValue" else None
     inner = getattr(shape, "member", getattr(shape, "value", None))
-    is_free = shape.type_name != "structure" and not {"enum", "min", "max"} & shape.metadata.keys()
-    if shape.name == "AttributeValue" or (is_free and (inner is None or _shape_check(inner, known) is None)):
-        return None
-    if shape.name not in known:
-        known[shape.name] = lambda value, path: known[shape.name](value, path)  # a shape may contain itself
-        if shape.type_name == "structure":
-            known[shape.name] = _structure_check(shape, known)
-        else:
-            known[shape.name] = _content_check(shape, _shape_check(inner, known) if inner is not None else None)
-    return known[shape.name]
+    check = _shape_check(inner) if inner is not None else None
+    return _content_check(shape, check) if check is not None or {"enum", "min", "max"} & shape.metadata.keys() else None
 
 
-def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
-    members = {name: (_TYPES.get(member.type_name, object), _shape_check(member, known)) for name, member in shape.members.items()}
+def _structure_check(shape: Any) -> _Check:
+    members = {name: (_JSON_TYPES.get(member.type_name), _shape_check(member)) for name, member in shape.members.items()}
     required = frozenset(shape.required_members)
 
     def check(value: Any, path: str) -> None:
@@ -267,24 +269,24 @@ def _structure_check(shape: Any, known: dict[str, _Check]) -> _Check:
             raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
         for name, content in value.items():
             expected, inner = members.get(name, (None, None))
-            if inner is not None:
-                inner(content, f"{path}.{name}" if path else name)
-            elif expected is not None and type(content) is not expected and expected is not object:
+            if expected is not None and type(content) is not expected:
                 raise malformed(f"Unexpected value type in payload at '{path}.{name}'")
+            if inner is not None:
+                inner(content, f"{path}.{name}")
 
     return check
 
 
 def _content_check(shape: Any, inner: _Check | None) -> _Check:
-    expected, words = _TYPES.get(shape.type_name, object), shape.metadata.get("enum")
-    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 2**63)
+    expected: type[Any] = _JSON_TYPES[shape.type_name]
+    words, low, high = (shape.metadata.get(key, default) for key, default in (("enum", None), ("min", 0), ("max", 2**63)))
 
     def check(value: Any, path: str) -> None:
-        if type(value) is not expected and expected is not object:
+        if not isinstance(value, expected):
             raise malformed(f"Unexpected value type in payload at '{path}'")
         if words is not None and value not in words:
             raise _constraint(f"'{value}'", path, f"satisfy enum value set: [{', '.join(words)}]")
-        size = value if expected in (int, bool) else len(value) if expected is not object else low
+        size = value if expected is int else len(value)
         if not low <= size <= high:
             limit = f"less than or equal to {high}" if size > high else f"greater than or equal to {low}"
             raise _constraint(f"'{str(value)[:1000]}'", path, f"have {'value' if expected is int else 'length'} {limit}")

@@ -2,24 +2,37 @@
 
 import pytest
 
-from devtools.dynamodb_engine.expressions import apply_update, compile_condition, compile_projection, compile_update, project
+from devtools.dynamodb_engine.expressions import apply_update, compile_expressions, project
 from devtools.dynamodb_engine.values import ApiError
 from tests.contract.wire_values import plain_item, wire_item
 
 ITEM = {"n": 5, "letters": "abc", "tags": {"a", "b"}, "series": [1, 2, 3], "tree": {"a": {"b": 1}, "list": [{"x": 1}, {"y": 2}]}}
 
 
+NAMES = {"#dotted": "a.b", "#hash": "#"}
+
+
 def wire(values):
     return wire_item({f":{name}": value for name, value in values.items()})
 
 
+def compiled(parameter, text, names=None, **values):
+    """The expression, and the values."""
+    given = {"ExpressionAttributeNames": names} if names else {}
+    given |= {"ExpressionAttributeValues": wire(values)} if values else {}
+    (expression,), values = compile_expressions({parameter: text, **given}, parameter)
+    return expression, values
+
+
 def holds(text, **values):
-    return compile_condition(text).test(wire_item(ITEM), {}, wire(values))
+    condition, values = compiled("ConditionExpression", text, **values)
+    return condition.test(wire_item(ITEM), values)
 
 
 def updated(text, item=ITEM, **values):
     old, new = wire_item(item), wire_item(item)
-    apply_update(compile_update(text), old, new, {}, wire(values))
+    update, values = compiled("UpdateExpression", text, **values)
+    apply_update(update, old, new, values)
     return plain_item(new)
 
 
@@ -37,7 +50,20 @@ def test_values_of_other_types_are_not_comparable():
 
 
 def test_texts_are_compiled_once():
-    assert compile_condition("n = :five") is compile_condition("n = :five")
+    assert compiled("FilterExpression", "n = :five", five=5)[0] is compiled("FilterExpression", "n = :five", five=6)[0]
+
+
+def test_names_and_values_are_used_and_defined():
+    condition, values = compiled("FilterExpression", "#a = :v", {"#a": "n"}, v=5)
+    assert condition.test(wire_item(ITEM), values)
+    for names, values in (({}, {"v": 1}), ({"#a": "n", "#c": "d"}, {"v": 1}), ({"#a": "n"}, {"w": 1}), ({"#a": ""}, {"v": 1})):
+        with pytest.raises(ApiError):
+            compiled("FilterExpression", "#a = :v", names, **values)
+
+
+def test_a_name_may_have_any_letters():
+    condition, values = compiled("ConditionExpression", "#dotted = :v AND NOT attribute_exists(#hash.#dotted)", NAMES, v=1)
+    assert condition.test(wire_item({"a.b": 1, "#": {"c": 2}}), values)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +94,8 @@ def test_updates(text, changes):
 
 def test_an_update_does_not_change_the_old_item():
     old, new = wire_item(ITEM), wire_item(ITEM)
-    apply_update(compile_update("SET twin = tree, tree.a.b = :v ADD tags :set"), old, new, {}, wire({"v": 9, "set": {"c"}}))
+    update, values = compiled("UpdateExpression", "SET twin = tree, tree.a.b = :v ADD tags :set", v=9, set={"c"})
+    apply_update(update, old, new, values)
     assert old == wire_item(ITEM)
     assert plain_item(new)["twin"] == ITEM["tree"]
 
@@ -76,9 +103,9 @@ def test_an_update_does_not_change_the_old_item():
 @pytest.mark.parametrize("text", ["SET a = :v, a.b = :v", "SET a.b = :v REMOVE a.b", "SET a[1] = :v, a.b = :v", "SET a = :v SET b = :v"])
 def test_overlapping_and_repeated_actions(text):
     with pytest.raises(ApiError):
-        compile_update(text)
+        compiled("UpdateExpression", text, **({"v": 1} if ":v" in text else {}))
 
 
 def test_projections():
-    paths = compile_projection("series[2], series[0], tree.a, tree.absent, absent").paths
-    assert plain_item(project(wire_item(ITEM), paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
+    projection, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
+    assert plain_item(project(wire_item(ITEM), projection.paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import open_journal
-from devtools.dynamodb_engine.journal_files import StoreDamaged
+from devtools.dynamodb_engine.journal import StoreDamaged, open_journal
 
 SQL = Path(__file__).with_name("former_store.sql")
 SLOTS = (

@@ -14,8 +14,7 @@ import pytest
 
 from devtools.dynamodb_engine import journal as journal_module
 from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import Journal, open_journal
-from devtools.dynamodb_engine.journal_files import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+from devtools.dynamodb_engine.journal import Journal, StoreDamaged, StoreFailed, StoreInUse, StoreTooNew, open_journal
 from tests.devtools.dynamodb_engine.conftest import Caller
 from tests.devtools.dynamodb_engine.test_engine import busy, state
 

@@ -29,6 +29,9 @@ TABLE = {
 }
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: DynamoDB_20120810.%s\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 @pytest.fixture
 def server():
     with Server(Engine()) as server:
@@ -203,12 +206,18 @@ def test_a_client_that_waits_for_a_continuation(connection):
     assert connection.response()[0] == 200
 
 
+def test_a_body_in_chunks(connection):
+    connection.send(CHUNKED % b"ListTables" + b"1\r\n{\r\n" + b"1\r\n}\r\n0\r\n\r\n")
+    assert connection.response()[0] == 200
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (request("ListTables", Content_Length=str(MAX_REQUEST_BYTES + 1)), 413),
         (request("ListTables", Content_Length="-1"), 400),
-        (request("ListTables", Transfer_Encoding="chunked"), 411),
+        (request("ListTables", Transfer_Encoding="chunked"), 400),  # with a length too
+        (CHUNKED % b"ListTables" + b"%x\r\n" % (MAX_REQUEST_BYTES + 1) + b"x" * (MAX_REQUEST_BYTES + 1), 413),
         (request("ListTables", Filling="x" * MAX_HEADER_BYTES), 400),
         (b"x" * MAX_HEADER_BYTES, 400),
         (b"nonsense\r\n\r\n", 400),
@@ -224,7 +233,8 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(connection, data,
 @pytest.mark.parametrize("data", [request("ListTables", Connection="close"), request("ListTables").replace(b"HTTP/1.1", b"HTTP/1.0")])
 def test_connections_that_the_client_does_not_keep(connection, data):
     connection.send(data)
-    assert connection.response()[0] == 200
+    status, headers, _ = connection.response()
+    assert (status, headers["connection"]) == (200, "close")
     assert connection.is_closed()
 
 

@@ -66,6 +66,22 @@ def test_records_are_kept_for_a_consumer_that_has_not_read_them(db, clock):
     assert db.records() == []
 
 
+def test_records_are_forgotten_when_every_consumer_has_read_them(db, clock):
+    arn = arn_of(db)
+    for consumer in ("one", "other"):
+        db.engine.save_stream_position(consumer, arn, "")
+    for key in "abc":
+        db.put({"id": key})
+    first, second, _ = (record["dynamodb"]["SequenceNumber"] for record in db.engine.stream_records(arn, "", 10))
+    db.engine.save_stream_position("one", arn, second)
+    assert len(db.records()) == 3
+    db.engine.save_stream_position("other", arn, first)
+    assert [record["dynamodb"]["Keys"]["id"]["S"] for record in db.records()] == ["b", "c"]
+    rebuilt = Engine(clock)
+    rebuilt.apply(db.engine.dump(lambda: None)[1])
+    assert len(rebuilt.streams[arn].records) == 2
+
+
 def test_a_stream_that_is_switched_on_again_is_another_one(db, clock):
     """Also at the same time, and after the state was rebuilt."""
     first = arn_of(db)

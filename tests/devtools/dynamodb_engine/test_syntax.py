@@ -2,12 +2,12 @@
 
 import pytest
 
-from devtools.dynamodb_engine.syntax import Expression, Parser, names_and_values, resolve, value_at
+from devtools.dynamodb_engine.syntax import Parser, value_at
 from devtools.dynamodb_engine.values import ApiError
 
 
-def tree(text):
-    parser = Parser("ConditionExpression", text)
+def tree(text, names=None):
+    parser = Parser("ConditionExpression", text, names or {})
     node = parser.condition()
     parser.end()
     return node
@@ -20,8 +20,7 @@ def test_not_binds_before_and_and_before_or():
 
 
 def test_paths():
-    assert tree("#a.b[3].#c = :v") == ("=", ("path", ("#a", "b", 3, "#c")), ("value", ":v"))
-    assert resolve(("#a", "b", 3), {"#a": "name"}) == ("name", "b", 3)
+    assert tree("#a.b[3].#c = :v", {"#a": "name", "#c": "x y"}) == ("=", ("path", ("name", "b", 3, "x y")), ("value", ":v"))
     item = {"name": {"M": {"b": {"L": [{"N": "1"}, {"N": "2"}]}}}}
     assert value_at(item, ("name", "b", 1)) == {"N": "2"}
     assert value_at(item, ("name", "b", 9)) is None
@@ -47,6 +46,7 @@ def test_paths():
         "a BETWEEN :v OR :w",
         "a IN :v",
         "status = :v",
+        "#undefined = :v",
         "list_append(a, b) = :v",
         "NOT " * 301 + "a = :v",
         "(" * 4096,
@@ -56,19 +56,3 @@ def test_paths():
 def test_refused_texts(text):
     with pytest.raises((ApiError, RecursionError)):
         tree(text)
-
-
-def test_names_and_values_are_used_and_defined():
-    parser = Parser("FilterExpression", "#a = :v")
-    parser.condition()
-    expression = Expression("FilterExpression", frozenset(parser.names), frozenset(parser.values), [])
-    names, values = {"#a": "b"}, {":v": {"N": "1.0"}}
-    given = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
-    assert names_and_values(given, expression) == (names, {":v": {"N": "1"}})
-    for wrong in (
-        {},
-        {**given, "ExpressionAttributeNames": {**names, "#c": "d"}},
-        {**given, "ExpressionAttributeValues": {":w": {"N": "1"}}},
-    ):
-        with pytest.raises(ApiError):
-            names_and_values(wrong, expression)

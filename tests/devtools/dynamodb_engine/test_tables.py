@@ -1,5 +1,6 @@
 """Tables, their keys and their indexes."""
 
+import itertools
 import random
 
 import pytest
@@ -100,3 +101,11 @@ def test_tags(db):
     db.engine.call("UntagResource", {**arn, "TagKeys": ["a", "c"]})
     assert db.engine.call("ListTagsOfResource", arn) == {"Tags": [{"Key": "b", "Value": "2"}]}
     assert db.error("ListTagsOfResource", ResourceArn=arn["ResourceArn"] + "s") == "ResourceNotFoundException"
+
+
+def test_a_table_that_is_paid_per_request_has_been_so_since_it_was_made(db, clock):
+    times = itertools.count(clock.now)
+    db.engine.clock = lambda: float(next(times))
+    db.create_table("more")
+    table = db.engine.call("DescribeTable", {"TableName": "more"})["Table"]
+    assert table["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] == table["CreationDateTime"]
