@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal_files import StoreFailed
+from devtools.dynamodb_engine.journal import StoreFailed
 
 POLL_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 1.0

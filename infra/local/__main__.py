@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from bootstrap import env_file
 from chalicelib.foundation import addons, secret_settings, settings
-from devtools.dynamodb_engine.journal_files import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse

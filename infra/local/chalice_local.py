@@ -26,8 +26,7 @@ def prepare() -> None:
 def _open_store() -> None:
     from chalicelib.foundation.settings import SettingsError
     from devtools.dynamodb_engine.engine import Engine
-    from devtools.dynamodb_engine.journal import open_journal
-    from devtools.dynamodb_engine.journal_files import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+    from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew, open_journal
     from devtools.dynamodb_engine.server import Server
     from infra.local import initial_data
     from infra.local.data_folder import DataFolder, DataFolderError

@@ -7,8 +7,7 @@ import pytest
 
 from devtools.dynamodb_engine.engine import Engine
 from devtools.dynamodb_engine.event_source_mapping import FIRST_PAUSE_SECONDS, EventSourceMapping, StreamPoller
-from devtools.dynamodb_engine.journal import open_journal
-from devtools.dynamodb_engine.journal_files import StoreFailed
+from devtools.dynamodb_engine.journal import StoreFailed, open_journal
 from devtools.dynamodb_engine.streams import RECORD_SECONDS
 from tests.devtools.dynamodb_engine.conftest import Caller, Clock
 from tests.devtools.dynamodb_engine.recording_handler import RecordingHandler, create_poller, failed_records

@@ -12,8 +12,7 @@ from chalice.app import Blueprint, Chalice
 
 from chalicelib.edge.routes import Reply, RequestContext, route
 from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import Journal, open_journal
-from devtools.dynamodb_engine.journal_files import FrameFile
+from devtools.dynamodb_engine.journal import FrameFile, Journal, open_journal
 from infra.local.gateway import Gateway
 from infra.local.server import HOST, LocalServer
 from tests.devtools.dynamodb_engine import write_load

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from devtools.dynamodb_engine.engine import Engine, Pending
-from devtools.dynamodb_engine.journal_files import StoreFailed
+from devtools.dynamodb_engine.journal import StoreFailed
 from infra.local.workers import Workers
 
 SECONDS = 60
