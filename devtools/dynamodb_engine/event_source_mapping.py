@@ -73,6 +73,9 @@ class StreamPoller:
 
         Raises StoreFailed when the engine's changes can no longer be made durable.
         """
+        for mapping in self.mappings:  # all begin before the first reads, because records that all have read are forgotten
+            if self._engine.stream_position(mapping.name) is None:
+                self._move_on(mapping)
         return sum(self._poll(mapping, self._progress[mapping.name]) for mapping in self.mappings)
 
     def drain(self) -> int:
@@ -105,20 +108,20 @@ class StreamPoller:
     def _poll(self, mapping: EventSourceMapping, progress: _Progress) -> int:
         if self._clock() < progress.not_before:
             return 0
-        stream, after = self._engine.stream_position(mapping.name) or self._move_on(mapping)
-        if stream is None:
+        position = self._engine.stream_position(mapping.name)
+        if position is None:  # the table has no stream
             return 0
+        stream, after = position
         batch = self._engine.stream_records(stream, after, progress.batch_size or mapping.batch_size)
         if batch is None:  # the stream was switched off and is read to its end
             self._move_on(mapping)
         return self._process(mapping, progress, stream, after, batch) if batch else 0
 
-    def _move_on(self, mapping: EventSourceMapping) -> tuple[str | None, str]:
+    def _move_on(self, mapping: EventSourceMapping) -> None:
         """Begin with the table's present stream, if it has one: from now on, its records are kept for this mapping."""
         stream = self._engine.stream_arns().get(mapping.table)
         if stream is not None:
             self._engine.save_stream_position(mapping.name, stream, "")
-        return stream, ""
 
     def _process(self, mapping: EventSourceMapping, progress: _Progress, stream: str, after: str, batch: Records) -> int:
         succeeded = self._invoke(mapping, stream, after, batch)
