@@ -7,7 +7,7 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -176,9 +176,10 @@ def _begin_census(event_id: str, now: int) -> Census:
 class _Pass:
     """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
-    `left` has the numbers of tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers that people wait
-    for, ignoring people who are known to be at their limit. `smallest` has the smallest quantity that somebody wants, by tier id, ignoring
-    everybody who is known to be unable to get an offer now.
+    `left` has the numbers of tickets that the rest of the line may get, by stock id, and `claimed` has the ids of the stocks for which a
+    large party ahead takes turns. `wanted` has the ids of the tiers that people wait for, ignoring people who are known to be at their
+    limit. `smallest` has the smallest quantity that somebody wants, by tier id, ignoring everybody who is known to be unable to get an
+    offer now.
     """
 
     def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
@@ -187,6 +188,7 @@ class _Pass:
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
+        self.claimed: Set[str] = frozenset()
         self.turns = TURNS if event.last_sale_at - now > LAST_DAY_SECONDS else None
         self.wanted, self.smallest = set[str](), dict[str, int]()
         census = None if is_following else store.find_census(event.id)
@@ -278,12 +280,12 @@ class _Pass:
         while not self.is_stopped:
             places = [place for place in places if place.entry.id not in self.gone]
             self.upcoming = [place.entry for place in places]
-            plan = plan_offers(places, self.supplies, self.left, self.now, self.turns, self._is_blocked)
+            plan = plan_offers(places, self.supplies, self.left, self.now, self.turns, self._is_blocked, self.claimed)
             if self._make_offers(plan.offers):
                 for entry in plan.passed[: MAX_NOTES - self.notes]:
                     store.note_passed(entry, self.now)
                     self.notes += 1
-                self.left = plan.left
+                self.left, self.claimed = plan.left, plan.claimed
                 return
 
     def _make_offers(self, planned: list[PlannedOffer]) -> bool:

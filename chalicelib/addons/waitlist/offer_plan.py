@@ -2,12 +2,13 @@
 
 The parties are considered in order of arrival. A party that wants no more tickets than are free gets an offer. A larger party is passed
 over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
-`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. So a
-smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn
-is long enough. On the last day of the sale, nothing is kept back.
+`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. Of several
+large parties that want the same tickets, only the first takes turns: otherwise, the turns of one party could fill the pauses of another. So
+a smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some
+turn is long enough. On the last day of the sale, nothing is kept back.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from msgspec import Struct
 
@@ -48,12 +49,14 @@ class PlannedOffer(Struct, frozen=True):
 class OfferPlan(Struct, frozen=True):
     """The `offers` in order, the entries that are `passed` over for the first time, and the tickets `left` for later places by stock id.
 
-    Tickets that are kept back for a large party are not left for later places.
+    Tickets that are kept back for a large party are not left for later places. `claimed` has the ids of the stocks for which a large party
+    takes turns, so later places do not.
     """
 
     offers: list[PlannedOffer]
     passed: list[Entry]
     left: dict[str, int]
+    claimed: Set[str] = frozenset()
 
 
 def _is_never_blocked(_: Entry) -> bool:
@@ -67,13 +70,15 @@ def plan_offers(
     now: int,
     turns: Turns | None,
     is_blocked: Callable[[Entry], bool] = _is_never_blocked,
+    claimed: Set[str] = frozenset(),
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by tier id) and the free tickets (by stock id).
 
     Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an offer now, for instance because the buyer is
-    paying for something else. It is called only for entries that would get tickets or keep tickets back.
+    paying for something else. It is called only for entries that would get tickets or take turns. `claimed` comes from the plan of the
+    places ahead of these places.
     """
-    left, offers, passed = dict(free), list[PlannedOffer](), list[Entry]()
+    left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     for place in places:
         wanted = [
             supplies[tier_id] for tier_id in place.entry.tier_ids if tier_id in supplies and place.entry.accepts(supplies[tier_id].tier)
@@ -87,12 +92,18 @@ def plan_offers(
                 take(fitting, place.entry.quantity, left)
             continue
         largest = max(wanted, key=lambda supply: free_tickets(supply, left))
-        if free_tickets(largest, left) > 0:
-            if place.passed_at is None:
-                passed.append(place.entry)
-            elif turns is not None and turns.keeps_back(place.passed_at, now) and not is_blocked(place.entry):
-                take(largest, free_tickets(largest, left), left)
-    return OfferPlan(offers, passed, left)
+        too_few = free_tickets(largest, left)
+        if too_few == 0:
+            continue
+        if place.passed_at is None:
+            passed.append(place.entry)
+            continue
+        scarce = {stock_id for stock_id in largest.stock_ids if left.get(stock_id, 0) == too_few}
+        if turns is not None and claimed.isdisjoint(scarce) and not is_blocked(place.entry):
+            claimed |= scarce
+            if turns.keeps_back(place.passed_at, now):
+                take(largest, too_few, left)
+    return OfferPlan(offers, passed, left, claimed)
 
 
 def free_tickets(supply: TierSupply, left: Mapping[str, int]) -> int:

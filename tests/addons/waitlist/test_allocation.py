@@ -26,9 +26,9 @@ def place(number: int, quantity: int, *tier_ids: str, passed_at: int | None = No
     return Place(Entry(id=f"e.{number:04}", user_id=f"u{number}", event_id="e", tier_ids=tiers, quantity=quantity, **shape), passed_at)
 
 
-def plan(places, free, *, now=NOW, turns=TURNS, supplies=None, skipped=()) -> OfferPlan:
+def plan(places, free, *, now=NOW, turns=TURNS, supplies=None, skipped=(), claimed=frozenset()) -> OfferPlan:
     supplies = supplies or {tier_id: TierSupply(tier(tier_id), (tier_id,)) for tier_id in ("a", "b")}
-    return plan_offers(places, supplies, free, now, turns, lambda entry: entry.id in skipped)
+    return plan_offers(places, supplies, free, now, turns, lambda entry: entry.id in skipped, claimed)
 
 
 def offered(made: OfferPlan) -> list[tuple[int, str]]:
@@ -97,6 +97,35 @@ def test_kept_tickets_go_to_nobody_behind_the_party_they_are_kept_for():
     assert offered(plan([waited, place(3, 1)], {"a": 3}, turns=None)) == [(3, "a")]  # in the last day
 
 
+# A party in a pause between its turns, and a party behind it in a turn of its own.
+PAUSING, KEEPING = NOW - 7200, NOW - 3600
+
+
+def test_only_the_first_large_party_takes_turns():
+    first, second = place(1, 4, passed_at=PAUSING), place(2, 4, passed_at=KEEPING)
+    made = plan([first, second, place(3, 1)], {"a": 1})
+    assert offered(made) == [(3, "a")]
+    assert made.claimed == {"a"}
+    assert offered(plan([second, place(3, 1)], {"a": 1}, claimed=made.claimed)) == [(3, "a")]  # on the next page of the line
+    assert offered(plan([second, place(3, 1)], {"a": 1})) == []
+
+
+def test_a_large_party_that_can_have_no_offer_takes_no_turns():
+    assert offered(plan([place(1, 4, passed_at=PAUSING), place(2, 4, passed_at=KEEPING), place(3, 1)], {"a": 1}, skipped={"e.0001"})) == []
+
+
+def test_a_large_party_of_each_tier_takes_turns():
+    places = [place(1, 4, "a", passed_at=PAUSING), place(2, 4, "b", passed_at=KEEPING), place(3, 1, "b"), place(4, 1, "a")]
+    assert offered(plan(places, {"a": 1, "b": 1})) == [(4, "a")]
+
+
+@pytest.mark.parametrize(("pool", "expected"), [(1, [(3, "b")]), (5, [(4, "a")])])
+def test_tiers_whose_pool_is_short_have_one_large_party_that_takes_turns(pool, expected):
+    supplies = {tier_id: TierSupply(tier(tier_id), (tier_id, "pool")) for tier_id in ("a", "b")}
+    places = [place(1, 4, "a", passed_at=PAUSING), place(2, 4, "b", passed_at=KEEPING), place(3, 1, "b"), place(4, 1, "a")]
+    assert offered(plan(places, {"a": 2, "b": 2, "pool": pool}, supplies=supplies)) == expected
+
+
 def test_tickets_are_kept_back_in_one_tier_only():
     waited = place(1, 4, "a", "b", passed_at=NOW - 3600)
     assert offered(plan([waited, place(2, 1, "a"), place(3, 1, "b")], {"a": 1, "b": 2})) == [(2, "a")]
@@ -134,7 +163,8 @@ def test_in_a_long_line_no_party_starves_and_no_ticket_lies_idle(seed):
         waits += [now - known.passed_at for known in line if known.entry.id in granted and known.passed_at is not None]
         line = [Place(known.entry, now if known.entry.id in passed else known.passed_at) for known in line if known.entry.id not in granted]
         if any(known.entry.quantity <= free for known in line):  # then it is kept back, and only for one
-            assert any(known.passed_at is not None and TURNS.keeps_back(known.passed_at, now) for known in line)
+            first = next(known for known in line if known.passed_at is not None)
+            assert TURNS.keeps_back(first.passed_at, now)
             assert free < largest
         now += 600
         assert now < NOW + 600 * 500 * 6 * 2

@@ -339,6 +339,28 @@ def test_a_person_who_leaves_during_a_run_passes_the_tickets_on(api, sold_out, m
     assert statuses(api, "w1", "w2", "w3") == ["left", "offered", "offered"]
 
 
+def test_two_large_parties_do_not_keep_tickets_from_the_others_for_good(api, sold_out, time):
+    """The second party is first passed over while nothing is kept back for the first. Its own turns would fill the gaps between them."""
+    event_id, _, orders = sold_out
+    for user, quantity in (("w1", 3), ("w2", 1)):
+        lines.join(api, user, event_id, quantity)
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator()["offered"] == 1  # to w2: w1 is passed over
+    for user, quantity in (("w3", 3), ("w4", 1), ("w5", 1)):
+        lines.join(api, user, event_id, quantity)
+    time.advance(2 * 3600)
+    lines.give_back(api, orders[1])
+    assert lines.run_allocator()["offered"] == 1  # to w4: w3 is passed over
+    time.advance(3600)
+    lines.give_back(api, orders[2])
+    hours = 0
+    while hours < 100 and lines.run_allocator()["offered"] == 0:
+        hours += 1
+        time.advance(3600)
+    assert hours == 2  # the length of the second turn of w1
+    assert statuses(api, "w1", "w3", "w5") == ["waiting", "waiting", "offered"]
+
+
 def test_each_line_gets_its_turn_if_a_run_ends_early(api, time, monkeypatch):
     """A run has time for one line; the next run begins with the other."""
     orders = {}

@@ -88,9 +88,9 @@ class Sale:
 
 
 def judge(sale, before, free, turns):
-    """Nobody is overtaken against the rule. No ticket is unused while a fitting party waits, unless kept back for an earlier party."""
+    """Nobody is overtaken against the rule. No ticket is unused while a fitting party waits, unless kept back for the first large party."""
     after = {place.entry.id: place for place in store.list_places(sale.event_id)}
-    left = free
+    left, is_first = free, True
     for place in before:
         quantity = place.entry.quantity
         if place.entry.id not in after:
@@ -98,7 +98,8 @@ def judge(sale, before, free, turns):
             assert left >= 0, f"{place.entry.id} got {quantity}, and those before were to have them"
             continue
         since = after[place.entry.id].passed_at
-        keeps = place.passed_at is not None and turns.keeps_back(place.passed_at, sale.time.now)
+        keeps = place.passed_at is not None and is_first and turns.keeps_back(place.passed_at, sale.time.now)
+        is_first = is_first and (left == 0 or place.passed_at is None)
         assert quantity > left, f"{place.entry.id} asks for {quantity} of {left} and got nothing"
         if left > 0:
             assert since is not None
@@ -202,8 +203,8 @@ def to_who_asks_for_least(places, *arguments):
     return plan_offers(sorted(places, key=lambda place: place.entry.quantity), *arguments)
 
 
-def without_keeping(places, supplies, free, now, turns, is_blocked):
-    return plan_offers(places, supplies, free, now, None, is_blocked)
+def without_keeping(places, supplies, free, now, turns, *more):
+    return plan_offers(places, supplies, free, now, None, *more)
 
 
 def strictly_in_order(places, *arguments):
