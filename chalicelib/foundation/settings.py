@@ -346,8 +346,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_catalog: Annotated[
         Rate,
         _says(
-            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, upload pictures, "
-            "change a promoter's profile or the names on tickets, or resume a sale."
+            "How often a promoter or coordinator may create, change, publish or cancel events, ticket types and promo codes, upload "
+            "pictures, change a promoter's profile or the names on tickets, or resume a sale."
         ),
     ] = "120/60"
     limit_webhook: Annotated[

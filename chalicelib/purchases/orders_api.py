@@ -17,7 +17,7 @@ from chalicelib.catalog.fields import Reason
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
+from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
@@ -461,7 +461,8 @@ class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
 _NO_REASON = CancellationBody()
 
 
-@route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap))
+@route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap, RateLimited))
+@limited_for_caller(CATALOG)  # a pause, which stops the sale at once, has no limit
 def cancel_event(request: RequestContext, event_id: str, body: CancellationBody = _NO_REASON) -> Reply[CancellationView]:
     """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
     caller = request.require_user()

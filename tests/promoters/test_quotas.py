@@ -201,6 +201,18 @@ def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
     assert api.post(f"/events/{kept}/tiers", json=TIER | {"name": "B"}, **by).status == 201
 
 
+def test_new_reasons_for_a_cancellation_count_as_changes(api):
+    """Each reason is a version of the catalog, which every instance reads. A cancelled draft takes any number of them."""
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    with settings.override(rate_limits="on", limit_catalog="3/60"):
+        before = catalog.load_current().revision
+        replies = [api.post(f"/events/{event_id}/cancel", json={"reason": f"Reason {number}"}, **by) for number in range(5)]
+        assert [reply.status for reply in replies] == [200] * 3 + [429] * 2
+        assert catalog.load_current().revision == before + 3
+        assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
+
+
 def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):
     _, by = sign_up_promoter(api)
     event_id = create_draft(api, by)
