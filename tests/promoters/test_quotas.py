@@ -183,6 +183,27 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api)
         assert api.post("/events", json=DRAFT, **other).status == 201
 
 
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(api):
+    """What is deleted stays in the memory too, and the quotas of a promoter do not limit the number of promoters."""
+    _, by = sign_up_promoter(api, "one@example.com")
+    promoter_id, other = sign_up_promoter(api, "two@example.com")
+    filled, draft, deleted = (create_draft(api, each) for each in (by, other, by))
+    for number in range(8):
+        tier_id = api.post(f"/events/{filled}/tiers", json=TIER | {"name": f"Tier {number}"}, **by).json["id"]
+        assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+    with settings.override(unverified_drafts=3):
+        assert api.delete(f"/events/{deleted}", **by).status == 200  # with its tier: ten deleted entries count as a draft
+        refused = api.post("/events", json=DRAFT, **other)
+        assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 3)
+        assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "A"}, **other).status == 201
+    with settings.override(unverified_drafts=1):
+        refused = api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other)
+        assert (refused.status, refused.json["error"]) == (409, "too_many_tiers")
+        verify(api, promoter_id)
+        assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other).status == 201
+        assert api.post("/events", json=DRAFT, **other).status == 201
+
+
 def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
     promoter_id, by = sign_up_promoter(api)
     long = {"description": "x" * 10_000, "metadata": {"text": "y" * 5_000}}
