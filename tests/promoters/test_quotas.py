@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import tier_management
-from chalicelib.edge import rate_limits
+from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
 from tests import builders
@@ -177,7 +177,7 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api)
         drafts = [api.post("/events", json=DRAFT, **each).json["id"] for each in (by, other)]
         refused = api.post("/events", json=DRAFT, **other)
         assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 2)
-        assert api.post(f"/events/{drafts[0]}/cancel", **by).status == 200
+        assert api.post(f"/events/{drafts[0]}/cancel", token=builders.admin_token()).status == 200
         assert api.post("/events", json=DRAFT, **other).status == 409
         verify(api, promoter_id)
         assert api.post("/events", json=DRAFT, **other).status == 201
@@ -222,10 +222,31 @@ def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
     assert api.post(f"/events/{kept}/tiers", json=TIER | {"name": "B"}, **by).status == 201
 
 
-def test_new_reasons_for_a_cancellation_count_as_changes(api):
-    """Each reason is a version of the catalog, which every instance reads. A cancelled draft takes any number of them."""
+def test_nobody_puts_a_draft_on_the_start_page_by_cancelling_it(api):
+    """Everybody sees cancelled events: their names, descriptions and reasons."""
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by, description="Call +1 555 0100")
+    for caller in (by, {"token": auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})}):
+        refused = api.post(f"/events/{event_id}/cancel", json={"reason": "Call +1 555 0100"}, **caller)
+        assert (refused.status, refused.json["error"]) == (403, "promoter_not_verified")
+    assert api.get("/events").json == []
+    assert [api.get(path).status for path in (f"/events/{event_id}", f"/events/{event_id}/preview")] == [404, 404]
+    verify(api, promoter_id)
+    assert api.post(f"/events/{event_id}/cancel", **by).status == 200
+
+
+def test_an_unverified_promoter_cancels_an_event_that_an_admin_has_published(api):
     _, by = sign_up_promoter(api)
     event_id = create_draft(api, by)
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    assert api.post(f"/events/{event_id}/cancel", **by).status == 200
+
+
+def test_new_reasons_for_a_cancellation_count_as_changes(api):
+    """Each reason is a version of the catalog, which every instance reads. A cancelled event takes any number of them."""
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
     with settings.override(rate_limits="on", limit_catalog="3/60"):
         before = catalog.load_current().revision
         replies = [api.post(f"/events/{event_id}/cancel", json={"reason": f"Reason {number}"}, **by) for number in range(5)]
