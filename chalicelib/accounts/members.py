@@ -6,6 +6,7 @@ This module knows only the ids of events; `promoters` decides who may invite peo
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -83,14 +84,17 @@ def list_members(event_id: str, limit: int, after: str | None) -> list[Membershi
 
 
 def list_memberships(email: str) -> Sequence[Membership]:
-    """Return the memberships of the person with this address. May miss writes from the last second."""
-    rows = MembershipRow.email_index.query(email_key(email), limit=MAX_EVENTS)
-    return [_membership(row) for row in rows]
+    """Return all memberships of the person with this address, sorted by event id. May miss writes from the last second.
+
+    Simultaneous invitations can give a person a few more than MAX_EVENTS.
+    """
+    return [_membership(row) for row in MembershipRow.email_index.query(email_key(email))]
 
 
 def event_roles(email: str) -> dict[str, EventRole]:
-    """Return the roles of the person with this address, by event id."""
-    return {membership.event_id: membership.role for membership in list_memberships(email)}
+    """Return the oldest MAX_EVENTS roles of the person with this address, by event id, so that strangers' invitations end no role."""
+    oldest = sorted(list_memberships(email), key=attrgetter("invited_at"))[:MAX_EVENTS]
+    return {membership.event_id: membership.role for membership in oldest}
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
@@ -98,7 +102,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
     before = _load_membership(event_id, member_id(email))
     if before is not None and before.role == role:
         return before
-    if before is None and len(list_memberships(email)) == MAX_EVENTS:
+    if before is None and len(list_memberships(email)) >= MAX_EVENTS:
         raise TooManyEvents()
     membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}

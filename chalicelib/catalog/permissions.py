@@ -95,6 +95,19 @@ def strict_count(kept: int, total: int) -> int:
     return kept + (total - kept) // DELETED_PER_ENTRY
 
 
+def deleted_drafts(catalog: Catalog) -> int:
+    """Return how many drafts the deleted events and ticket types of all promoters count as.
+
+    They stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many promoters.
+    """
+    deleted = 0
+    for event in catalog.events.values():
+        if event.promoter_id is not None:
+            tiers = catalog.event_tiers(event.id)
+            deleted += len(tiers) - len(catalog.listed_tiers(event.id)) if event.deleted_at is None else 1 + len(tiers)
+    return deleted // DELETED_PER_ENTRY
+
+
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     """Raise EventQuotaReached or EventLimitReached if a promoter may not have one more event.
 
@@ -104,7 +117,7 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
     own = [event for event in total if event.deleted_at is None]
-    unpublished = sum(
+    unpublished = deleted_drafts(catalog) + sum(
         event.status in ("draft", "cancelled") and event.promoter_id is not None and event.deleted_at is None
         for event in catalog.events.values()
     )

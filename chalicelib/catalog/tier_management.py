@@ -14,7 +14,7 @@ from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Tier, in_display_order
-from chalicelib.catalog.permissions import find_event, strict_count
+from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
@@ -197,7 +197,7 @@ def _commit_tier(
             return CatalogChange(catalog.tiers[new.id], [])
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
-        _check_tier_count(event, len(catalog.listed_tiers(event.id)), len(catalog.event_tiers(event.id)))
+        _check_tier_count(catalog, event)
         _check_ticket_count(catalog, tier)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
@@ -210,14 +210,17 @@ def _commit_tier(
     return commit(build)[1]
 
 
-def _check_tier_count(event: Event, listed: int, total: int) -> None:
-    """Raise TooManyTiers if an event with `listed` tiers, or `total` including deleted tiers, may not have one more."""
-    limit = min(settings.current().unverified_tiers, MAX_TIERS)
-    count = strict_count(listed, total)
-    if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
-        limit, count = MAX_TIERS, listed
-    if count >= limit:
-        raise TooManyTiers(event_id=event.id, limit=limit)
+def _check_tier_count(catalog: Catalog, event: Event) -> None:
+    """Raise TooManyTiers if an event may not have one more tier."""
+    listed, limit = len(catalog.listed_tiers(event.id)), min(settings.current().unverified_tiers, MAX_TIERS)
+    is_crowded = event.promoter_id is not None and deleted_drafts(catalog) >= settings.current().unverified_drafts
+    if not is_crowded and strict_count(listed, len(catalog.event_tiers(event.id))) < limit:
+        return
+    if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):
+        message = "The shop accepts no more ticket types now. Ask the shop to verify you." if is_crowded else None
+        raise TooManyTiers(message, event_id=event.id, limit=limit)
+    if listed >= MAX_TIERS:
+        raise TooManyTiers(event_id=event.id, limit=MAX_TIERS)
 
 
 def _check_ticket_count(catalog: Catalog, after: Tier) -> None:

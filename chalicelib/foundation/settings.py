@@ -278,7 +278,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=100_000),
         _says(
             "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
-            "create events."
+            "create events. Ten deleted events or ticket types count as one, and that many deleted ones alone stop new ticket types too."
         ),
     ] = 1000
     unverified_kilobytes: Annotated[
@@ -346,8 +346,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_catalog: Annotated[
         Rate,
         _says(
-            "How often a promoter or coordinator may create, change or publish events, ticket types and promo codes, upload pictures, "
-            "change a promoter's profile or the names on tickets, or resume a sale."
+            "How often a promoter or coordinator may create, change, publish or cancel events, ticket types and promo codes, upload "
+            "pictures, change a promoter's profile or the names on tickets, or resume a sale."
         ),
     ] = "120/60"
     limit_webhook: Annotated[

@@ -14,10 +14,11 @@ from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.fields import Reason
+from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
+from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
@@ -461,11 +462,19 @@ class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
 _NO_REASON = CancellationBody()
 
 
-@route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap))
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/cancel",
+    access="manager",
+    errors=(CatalogChanging, ManagedByBootstrap, PromoterUnverified, RateLimited),
+)
+@limited_for_caller(CATALOG)  # a pause, which stops the sale at once, has no limit
 def cancel_event(request: RequestContext, event_id: str, body: CancellationBody = _NO_REASON) -> Reply[CancellationView]:
     """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
     caller = request.require_user()
-    permissions.require_manager(caller, event_id)
+    if permissions.require_manager(caller, event_id).status == "draft":
+        permissions.require_publisher(caller, event_id)  # everybody sees a cancelled event, even if it was never published
     cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason)
     forget_room(event_id)
     return Reply(

@@ -1,10 +1,11 @@
 """Queries for purchases: a buyer's own purchases, any order for admins and promoters, and purchases by id for other parts of the code."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import parallel
+from chalicelib.foundation import deadline, parallel
+from chalicelib.foundation.log import logger
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
 from chalicelib.purchases.model import Buyer, BuyerRecord, CheckoutDetails, Purchase
@@ -57,7 +58,8 @@ __all__ = [
 
 
 MAX_OF_ADDRESS = 100  # tickets
-MAX_IDS_OF_ADDRESS = 1000  # purchases and received tickets, including unpaid checkouts
+MAX_IDS_OF_ADDRESS = 1000  # purchases and received tickets, including unpaid checkouts, that are read at once
+SECONDS_RESERVED = 5  # for the rest of a request that has read some of the tickets of an address
 
 
 def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
@@ -133,17 +135,31 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
     """Return the valid and frozen tickets that were bought or accepted with an address, except transferred tickets, newest order first.
 
     Returns at most MAX_OF_ADDRESS tickets. Unpaid checkouts do not count. If there are more tickets, free tickets are the first to be left
-    out: anybody can enter somebody else's address at a checkout, and a stranger's free orders must not hide tickets that the owner has paid
-    for.
+    out: anybody can enter somebody else's address at a checkout, and a stranger's checkouts must not hide tickets that the owner has paid
+    for. So only the request's time limits how many checkouts are read. The newest are always read.
     """
-    ids, found = store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS), list[Ticket]()
-    for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
-        found += list_tickets_of_ids(ids[begin : begin + dynamo.MAX_BATCH_GET])
+    found = list[Ticket]()
+    for ids in _portions_of_address(email):
+        found += list_tickets_of_ids(ids)
         found.sort(key=lambda ticket: ticket.price_cents == 0)  # a stable sort, so the newest order still comes first among equals
         found = found[:MAX_OF_ADDRESS]
         if len(found) == MAX_OF_ADDRESS and found[-1].price_cents > 0:
             break
+        if deadline.remaining() < SECONDS_RESERVED:
+            logger.warning("tickets.not_all_found", tickets=len(found))
+            break
     return sorted(found, key=lambda ticket: _page_order(ticket.id))
+
+
+def _portions_of_address(email: str) -> Iterator[list[str]]:
+    """Yield the ids of purchases and received tickets with an address, newest purchase first, as many at once as one batch reads."""
+    before = None
+    while ids := store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS, before):
+        for begin in range(0, len(ids), dynamo.MAX_BATCH_GET):
+            yield ids[begin : begin + dynamo.MAX_BATCH_GET]
+        if len(ids) < MAX_IDS_OF_ADDRESS:
+            return
+        before = ids[-1]
 
 
 def has_paid_order(email: str) -> bool:
@@ -156,8 +172,17 @@ def has_paid_order(email: str) -> bool:
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of purchases made with this address or whose tickets were accepted with it, newest first. Reads `limit` items."""
-    return [found.partition("-")[0] for found in store.list_ids_of_address(email, limit)]
+    """Return the ids of at most `limit` purchases made with this address or whose tickets were accepted with it.
+
+    Orders that cost money come first, then free orders, then unpaid checkouts, because anybody can enter somebody else's address at a
+    checkout. Among equals, the newest come first. Reads at most MAX_IDS_OF_ADDRESS purchases.
+    """
+    found = list(dict.fromkeys(row_id.partition("-")[0] for row_id in store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS)))
+    if len(found) > limit:
+        loaded, _ = store.load_readable(found)
+        orders = {order.id: order.total_cents for order in loaded.values() if order is not None and order.was_order}
+        found.sort(key=lambda order_id: (order_id not in orders, orders.get(order_id) == 0))
+    return found[:limit]
 
 
 def get_order_of_address(email: str, order_id: str) -> Purchase:

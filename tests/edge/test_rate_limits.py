@@ -393,7 +393,6 @@ WITHOUT_LIMIT = {
     "POST /admin/events/{event_id}/waiting-room/rate": BOUNDED,
     "POST /admin/events/{event_id}/waiting-room/let-in": BOUNDED,
     "POST /admin/events/{event_id}/pause": URGENT,
-    "POST /events/{event_id}/cancel": URGENT,
     "POST /admin/orders/{order_id}/refunds": MONEY,
     "POST /admin/orders/{order_id}/refunds/preview": MONEY,
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": MONEY,

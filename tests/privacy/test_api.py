@@ -183,6 +183,16 @@ def test_event_roles_of_an_address_stay_with_its_owner_until_it_is_verified(api,
     assert [membership.event_id for membership in members.list_memberships(EMAIL)] == [event_id]
 
 
+def test_an_erasure_deletes_more_roles_than_a_token_can_name(api, buyer, time, monkeypatch):
+    for number in range(3):
+        members.invite(f"event-{number}", EMAIL, "staff", "nora", time.now)
+    monkeypatch.setattr(members, "MAX_EVENTS", 2)
+    exported = api.get("/me/export", token=buyer["access_token"]).json["memberships"]
+    assert [membership["event_id"] for membership in exported] == ["event-0", "event-1", "event-2", "fest"]
+    assert erase(api, buyer).status == 200
+    assert list(members.list_memberships(EMAIL)) == []
+
+
 @pytest.mark.parametrize("password", [None, "not the password"])
 def test_an_erasure_needs_the_password(api, buyer, password):
     reply = erase(api, buyer, password)

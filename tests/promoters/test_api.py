@@ -418,6 +418,20 @@ def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, m
     assert len(log_in(api, "door@example.com").json["user"]["events"]) == 3
 
 
+def test_invitations_to_too_many_events_at_once_end_no_earlier_role(api, shop, mailbox, time, monkeypatch):  # noqa: F811
+    """Each invitation counts the roles in an index that lags, so strangers can invite somebody to a few events more than a token names."""
+    assert invite(api).status == 201
+    for number in range(3):
+        members.invite(f"event-{number}", "door@example.com", "staff", "stranger", time.now + 1)
+    monkeypatch.setattr(members, "MAX_EVENTS", 3)
+    register(api, "door@example.com")
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
+    events = log_in(api, "door@example.com").json["user"]["events"]
+    assert (len(events), events.get("fest")) == (3, "staff")
+    assert invite(api, "door@example.com", "coordinator").status == 201  # of a role that they have
+    assert api.delete("/events/event-0/members/me", token=log_in(api, "door@example.com").json["access_token"]).status == 200
+
+
 def test_people_leave_events_that_they_were_invited_to_and_only_these(api, shop, mailbox):  # noqa: F811
     own, other = invite(api).json["id"], invite(api, "other@example.com").json["id"]
     register(api, "door@example.com")

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import tier_management
-from chalicelib.edge import rate_limits
+from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
 from tests import builders
@@ -177,9 +177,30 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api)
         drafts = [api.post("/events", json=DRAFT, **each).json["id"] for each in (by, other)]
         refused = api.post("/events", json=DRAFT, **other)
         assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 2)
-        assert api.post(f"/events/{drafts[0]}/cancel", **by).status == 200
+        assert api.post(f"/events/{drafts[0]}/cancel", token=builders.admin_token()).status == 200
         assert api.post("/events", json=DRAFT, **other).status == 409
         verify(api, promoter_id)
+        assert api.post("/events", json=DRAFT, **other).status == 201
+
+
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(api):
+    """What is deleted stays in the memory too, and the quotas of a promoter do not limit the number of promoters."""
+    _, by = sign_up_promoter(api, "one@example.com")
+    promoter_id, other = sign_up_promoter(api, "two@example.com")
+    filled, draft, deleted = (create_draft(api, each) for each in (by, other, by))
+    for number in range(8):
+        tier_id = api.post(f"/events/{filled}/tiers", json=TIER | {"name": f"Tier {number}"}, **by).json["id"]
+        assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+    with settings.override(unverified_drafts=3):
+        assert api.delete(f"/events/{deleted}", **by).status == 200  # with its tier: ten deleted entries count as a draft
+        refused = api.post("/events", json=DRAFT, **other)
+        assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 3)
+        assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "A"}, **other).status == 201
+    with settings.override(unverified_drafts=1):
+        refused = api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other)
+        assert (refused.status, refused.json["error"]) == (409, "too_many_tiers")
+        verify(api, promoter_id)
+        assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other).status == 201
         assert api.post("/events", json=DRAFT, **other).status == 201
 
 
@@ -199,6 +220,39 @@ def test_nobody_creates_and_deletes_without_end_before_the_verification(api):
     verify(api, promoter_id)
     assert api.post("/events", json=DRAFT, **by).status == 201
     assert api.post(f"/events/{kept}/tiers", json=TIER | {"name": "B"}, **by).status == 201
+
+
+def test_nobody_puts_a_draft_on_the_start_page_by_cancelling_it(api):
+    """Everybody sees cancelled events: their names, descriptions and reasons."""
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by, description="Call +1 555 0100")
+    for caller in (by, {"token": auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})}):
+        refused = api.post(f"/events/{event_id}/cancel", json={"reason": "Call +1 555 0100"}, **caller)
+        assert (refused.status, refused.json["error"]) == (403, "promoter_not_verified")
+    assert api.get("/events").json == []
+    assert [api.get(path).status for path in (f"/events/{event_id}", f"/events/{event_id}/preview")] == [404, 404]
+    verify(api, promoter_id)
+    assert api.post(f"/events/{event_id}/cancel", **by).status == 200
+
+
+def test_an_unverified_promoter_cancels_an_event_that_an_admin_has_published(api):
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    assert api.post(f"/events/{event_id}/cancel", **by).status == 200
+
+
+def test_new_reasons_for_a_cancellation_count_as_changes(api):
+    """Each reason is a version of the catalog, which every instance reads. A cancelled event takes any number of them."""
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
+    with settings.override(rate_limits="on", limit_catalog="3/60"):
+        before = catalog.load_current().revision
+        replies = [api.post(f"/events/{event_id}/cancel", json={"reason": f"Reason {number}"}, **by) for number in range(5)]
+        assert [reply.status for reply in replies] == [200] * 3 + [429] * 2
+        assert catalog.load_current().revision == before + 3
+        assert api.post(f"/events/{event_id}/cancel", token=builders.admin_token()).status == 200
 
 
 def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):

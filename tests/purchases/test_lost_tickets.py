@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from chalicelib.foundation import clock, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids, settings
 from chalicelib.purchases import queries, store
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
@@ -63,6 +64,24 @@ def test_unpaid_checkouts_with_an_address_hide_no_tickets_of_its_owner(api, shop
         builders.start_checkout(api, f"stranger-{number}", reserved.json["id"], customer_email=EMAIL)
         assert api.delete(f"/reservations/{reserved.json['id']}", user=f"stranger-{number}").status == 200
     assert find(api, mailbox) == [f"{paid}-1"]
+
+
+@pytest.mark.not_on_moto
+def test_not_even_thousands_of_unpaid_checkouts_hide_tickets(api, shop, time, mailbox):  # noqa: F811
+    paid = buy(api, shop, "guest-1")
+    time.advance(1)
+    dynamo.batch_put(store.CheckoutDetailsRow(ids.new_id(), email_key=EMAIL) for _ in range(2500))  # what strangers typed
+    assert find(api, mailbox) == [f"{paid}-1"]
+
+
+def test_a_link_shows_what_it_found_when_too_many_unpaid_checkouts_take_too_long(api, shop, time, mailbox, monkeypatch):  # noqa: F811
+    older = buy(api, shop, "guest-1")
+    time.advance(1)
+    newer = buy(api, shop, "guest-2")
+    monkeypatch.setattr(dynamo, "MAX_BATCH_GET", 1)
+    assert find(api, mailbox) == [f"{newer}-1", f"{older}-1"]
+    monkeypatch.setattr(queries, "SECONDS_RESERVED", settings.current().request_seconds + 1)
+    assert find(api, mailbox) == [f"{newer}-1"]
 
 
 def test_free_tickets_with_an_address_hide_no_tickets_that_its_owner_paid_for(api, shop, mailbox):  # noqa: F811

@@ -62,11 +62,7 @@ def create_endpoint(
     existing = store.list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
-    limit = settings.current().unverified_endpoints
-    if len(existing) >= limit and profiles.is_verified(promoter_id):
-        limit = MAX_ENDPOINTS
-    if len(existing) >= limit:
-        raise TooManyEndpoints(limit=limit)
+    _check_count(promoter_id, len(existing) + 1)
     _check_url(url)
     new = Endpoint(
         promoter_id=promoter_id,
@@ -79,6 +75,11 @@ def create_endpoint(
         event_types=event_types,
     )
     dynamo.transact([store.create_endpoint_item(new), _audit_item(new, "webhook_endpoint.created", actor, now, _shown(new))])
+    try:  # again: simultaneous requests count before any of them writes, and at least the last of them sees all endpoints now
+        _check_count(promoter_id, len(store.list_endpoints(promoter_id)))
+    except TooManyEndpoints:
+        _try_delete(new, actor, now)
+        raise
     return new
 
 
@@ -203,6 +204,15 @@ def _change(
         except dynamo.TransactionCanceled:
             continue
     raise EndpointChanging(retry_after_seconds=1)
+
+
+def _check_count(promoter_id: str, count: int) -> None:
+    """Raise TooManyEndpoints if the promoter may not have this many endpoints. Reads the profile only above the lower limit."""
+    limit = settings.current().unverified_endpoints
+    if count > limit and profiles.is_verified(promoter_id):
+        limit = MAX_ENDPOINTS
+    if count > limit:
+        raise TooManyEndpoints(limit=limit)
 
 
 def _check_url(url: str) -> None:

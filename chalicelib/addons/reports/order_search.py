@@ -195,7 +195,7 @@ def find_in_all_events(text: str, limit: int) -> list[str]:
     if number is not None:
         return [number[1]]
     found = _find_all_by_address(text.strip(), limit) if "@" in text else _find_all_by_number(text) + _find_by_code(text.strip())
-    return sorted(set(found), reverse=True)[:limit]
+    return sorted(list(dict.fromkeys(found))[:limit], reverse=True)
 
 
 def _find_all_by_address(address: str, limit: int) -> list[str]:
@@ -205,7 +205,7 @@ def _find_all_by_address(address: str, limit: int) -> list[str]:
     for account in own:
         if email_key(account.email) == email_key(address):
             orders, _ = queries.list_own_orders(account.user_id, limit, None)
-            known += [order.id for order in orders]
+            return [*(order.id for order in orders), *known]
     return known
 
 

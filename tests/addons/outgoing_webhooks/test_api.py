@@ -137,6 +137,22 @@ def test_an_unverified_promoter_has_fewer_endpoints(promoter, receiver):
         promoter.create(receiver)
 
 
+def test_simultaneous_requests_get_no_more_endpoints(promoter, receiver, monkeypatch):
+    """Each of them counts the endpoints before the others have created theirs."""
+    begun, statuses = iter(range(3)), []
+
+    def resolve(_destination):
+        if next(begun, None) is not None:
+            statuses.append(promoter.send("POST", url=receiver.url).status)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(outbound_http, "resolve", resolve)
+    with settings.override(unverified_endpoints=2):
+        statuses.append(promoter.send("POST", url=receiver.url).status)
+    assert statuses == [201, 201, 409, 409]
+    assert len(promoter.send("GET").json["webhook_endpoints"]) == 2
+
+
 def test_deliveries_have_pages_and_are_found_by_their_state(promoter, poller, receiver, time):
     endpoint = promoter.create(receiver)
     for _ in range(5):

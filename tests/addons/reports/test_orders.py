@@ -112,6 +112,18 @@ def test_admins_find_orders_of_all_events(api, poller, time, mailbox):  # noqa: 
     assert search(api, bought[0], status="refunded") == []
 
 
+def test_strangers_checkouts_with_an_address_hide_no_order_from_admins(api, time):
+    paid = builders.buy(api, "guest-1", *builders.create_shop(api), 1, customer_email="erin@example.com").json["order"]["id"]
+    free = builders.create_shop(api, price_cents=0)
+    given = builders.buy(api, "stranger", *free, 1, customer_email="erin@example.com").json["order"]["id"]
+    unpaid = [builders.reserve(api, f"stranger-{number}", *free).json["id"] for number in range(3)]
+    for number, order in enumerate(unpaid):
+        builders.start_checkout(api, f"stranger-{number}", order, customer_email="erin@example.com")
+    assert search(api, "erin@example.com", limit=1) == [paid]
+    assert search(api, "erin@example.com", limit=2) == [given, paid]
+    assert search(api, "erin@example.com") == [*reversed(unpaid), given, paid]
+
+
 def search(api, text, **query):
     reply = api.get("/orders", query={"search": text, **query}, token=builders.admin_token())
     assert (reply.status, reply.json["next_cursor"]) == (200, None)
