@@ -45,7 +45,7 @@ def move_guest(order_id):
 def change_uses(expression):
     """Change the shard that counts the uses of the promo code."""
     [promo_code] = promotions.scan_codes()
-    dynamo.update_item(
+    dynamo.client().update_item(
         TableName=ShardRow.name(),
         Key={"id": {"S": f"{promo_code.stock_id}#0"}},
         UpdateExpression=expression,

@@ -116,7 +116,7 @@ def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry,
 
 def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -> Iterator[AuditRow]:
     if wanted.subject is not None:
-        return AuditRow.query(wanted.subject, within, consistent_read=True, scan_index_forward=False, page_size=PAGE_ROWS)
+        return AuditRow.query(wanted.subject, within, scan_index_forward=False, page_size=PAGE_ROWS)
     if wanted.event_id is not None:
         return AuditRow.event_index.query(wanted.event_id, within, scan_index_forward=False, page_size=PAGE_ROWS)
     if wanted.actor is not None:

@@ -214,7 +214,7 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
     """
     ids = list(group_ids)
     displays = {group_id: Display(group_id) for group_id in ids}
-    return displays | {row.id: _display(row) for row in DisplayRow.find_all(ids)}
+    return displays | {row.id: _display(row) for row in DisplayRow.find_all(ids, consistent_read=False)}
 
 
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:

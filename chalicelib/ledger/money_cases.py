@@ -82,7 +82,7 @@ def list_cases(limit: int, after: str | None) -> tuple[list[Case], str | None]:
     """
     beyond = CaseRow.position > after if after is not None else None
     rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
-    found = CaseRow.find_all([(row.purchase_id, row.case_key) for row in rows[:limit]], consistent=True)
+    found = CaseRow.find_all([(row.purchase_id, row.case_key) for row in rows[:limit]])
     return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
 
 
@@ -92,7 +92,7 @@ def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str,
     Returns False, and writes nothing, if the finding is already open.
     """
     row = _row(Case(purchase_id, "finding", finding_id, now, None, details))
-    return dynamo.put_if(row, CaseRow.purchase_id.does_not_exist()) is None
+    return dynamo.put_if(row, CaseRow.purchase_id.does_not_exist())
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
@@ -102,13 +102,13 @@ def close_finding(purchase_id: str, finding_id: str) -> None:
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
     """Return the open case with this id. Returns None if there is no such case, or if it does not need a person."""
-    cases = map(_case, CaseRow.query(purchase_id, consistent_read=True))
+    cases = map(_case, CaseRow.query(purchase_id))
     return next((case for case in cases if case.id == case_id and case.needs_person), None)
 
 
 def list_open_cases() -> list[Case]:
     """Return all open cases, oldest first, with a strongly consistent read of the whole table. Requests must not call it."""
-    cases = map(_case, CaseRow.scan(consistent_read=True))
+    cases = map(_case, CaseRow.scan())
     return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
 
 

@@ -46,7 +46,7 @@ def record_entry(**fields: Unpack[EntryFields]) -> bool:
     Returns False, and writes nothing, if the ledger already has the entry. Also returns False if this call wrote the entry but the
     store's reply was lost and the SDK repeated the call.
     """
-    return dynamo.put_if(_row(**fields), store.ABSENT) is None
+    return dynamo.put_if(_row(**fields), store.ABSENT)
 
 
 def list_purchase_entries(event_id: str, purchase_id: str) -> list[LedgerEntry]:

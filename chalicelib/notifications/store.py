@@ -131,7 +131,7 @@ class Due(msgspec.Struct, frozen=True):
 
 def put_new(notification: Notification) -> bool:
     """Queue a notification. Returns False and writes nothing if a notification with this id already exists, in any status."""
-    return dynamo.put_if(_row(notification), NotificationRow.id.does_not_exist()) is None
+    return dynamo.put_if(_row(notification), NotificationRow.id.does_not_exist())
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
@@ -152,7 +152,7 @@ def load_notifications(ids: Iterable[str]) -> list[Notification]:
     it can send it.
     """
     found = []
-    for row in NotificationRow.find_all(ids, consistent=True):
+    for row in NotificationRow.find_all(ids):
         try:
             found.append(_notification(row))
         except (msgspec.MsgspecError, ValueError):

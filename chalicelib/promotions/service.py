@@ -42,17 +42,17 @@ def find_typed_code(event_id: str, text: str) -> PromoCode | None:
 def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, read with strong consistency."""
     condition = PromoCodeRow.code > after if after is not None else None
-    return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
+    return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, limit=limit)]
 
 
 def count_codes(event_id: str, limit: int) -> int:
     """Return the number of codes of an event, but at most `limit`."""
-    return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit))
+    return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit, consistent_read=False))
 
 
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
-    return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
+    return (_promo_code(row) for row in PromoCodeRow.scan())
 
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:

@@ -191,7 +191,7 @@ def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[s
 
 
 def _load_rows(ids: Iterable[str]) -> list[PurchaseRow]:
-    return PurchaseRow.find_all(ids, consistent=True)
+    return PurchaseRow.find_all(ids)
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:
@@ -225,7 +225,7 @@ def load_owner_emails(ticket_ids: Iterable[str]) -> dict[str, str]:
 
 
 def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
-    rows = CheckoutDetailsRow.find_all(ids)
+    rows = CheckoutDetailsRow.find_all(ids, consistent_read=False)
     return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
 
 
@@ -258,12 +258,12 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
 
 def load_buyers(user_ids: Iterable[str], event_id: str) -> list[BuyerRecord]:
     """Load the records of several users for an event, with strongly consistent reads. Takes one round trip per 100 users."""
-    return list(map(_buyer_record, BuyerRow.find_all([(user_id, event_id) for user_id in user_ids], consistent=True)))
+    return list(map(_buyer_record, BuyerRow.find_all([(user_id, event_id) for user_id in user_ids])))
 
 
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
     """List the user's records, one for each event, with a strongly consistent read."""
-    return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
+    return [_buyer_record(row) for row in BuyerRow.query(user_id)]
 
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
@@ -413,19 +413,19 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
 def put_tombstone(purchase_id: str, now: int) -> None:
     """Take the id of an unwritten purchase, so that the purchase can never be written. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
-    if dynamo.put_if(row, _ABSENT) is not None:
+    if not dynamo.put_if(row, _ABSENT):
         raise Conflict
 
 
 def scan_purchases() -> Iterable[Purchase]:
     """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests."""
-    found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
+    found = (_purchase(row) for row in PurchaseRow.scan())
     return (purchase for purchase in found if purchase is not None)
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
     """Yield all buyers' records. Reads the whole table, like `scan_purchases`."""
-    return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
+    return (_buyer_record(row) for row in BuyerRow.scan())
 
 
 # Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.

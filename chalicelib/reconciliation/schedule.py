@@ -90,4 +90,4 @@ def save_progress(reached: int | None, report: ReconciliationReport, now: int) -
     """Save the time up to which the books are compared. Returns False and writes nothing if another run has changed `reached`."""
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
     condition = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
-    return dynamo.put_if(row, condition) is None
+    return dynamo.put_if(row, condition)

@@ -87,7 +87,7 @@ def find_details(seat_id: str) -> GuestDetails | None:
 
 def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
     """Load guest details by seat id. The reads are strongly consistent. Seats without details are left out."""
-    return {row.id: _details(row) for row in GuestRow.find_all(seat_ids, consistent=True)}
+    return {row.id: _details(row) for row in GuestRow.find_all(seat_ids)}
 
 
 def find_seat_id(code: str) -> str | None:

@@ -283,7 +283,7 @@ def find_ticket_id(code: str) -> str | None:
 
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load tickets in no particular order. The reads are strongly consistent. Missing tickets are left out."""
-    return [_ticket(row) for row in TicketRow.find_all(ticket_ids, consistent=True)]
+    return [_ticket(row) for row in TicketRow.find_all(ticket_ids)]
 
 
 def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
@@ -307,7 +307,7 @@ def change_position(at: int) -> str:
 
 def scan_tickets() -> Iterator[Ticket]:
     """Iterate over all tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
-    return map(_ticket, TicketRow.scan(consistent_read=True))
+    return map(_ticket, TicketRow.scan())
 
 
 def decode_ticket(item: dict[str, Any]) -> Ticket:

@@ -125,7 +125,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     late = [_counter_id(room, LATE - place) for place in range(room.late_counters)]
     # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if room.n is None else []
-    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late])}
+    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late], consistent_read=False)}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if room.n is None else room.n
     return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
 
@@ -233,9 +233,10 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
     """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    existing = dynamo.put_if(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == _json(replacing))
-    # If the stored arrival is the same, this write has succeeded: its response was lost, and only the retry was refused.
-    if existing is not None and (existing.arrival is None or _arrival(existing) != arrival):
+    condition = _ABSENT if replacing is None else WaitingRoomRow.arrival == _json(replacing)
+    _, stored = dynamo.put_if_returning(row, condition)
+    # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
+    if stored is None or _arrival(stored) != arrival:
         raise EntryConflict
 
 

@@ -58,7 +58,7 @@ def find_notice(event_id: str) -> EventNotice | None:
 def list_open_notices() -> list[EventNotice]:
     """List the notices with emails to queue now or later. The read is strongly consistent. A notice that cannot be decoded is skipped."""
     notices = []
-    for row in EventNoticeRow.query(_NOTICES, consistent_read=True):
+    for row in EventNoticeRow.query(_NOTICES):
         try:
             notices.append(_notice(row))
         except msgspec.MsgspecError:
@@ -69,7 +69,7 @@ def list_open_notices() -> list[EventNotice]:
 def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.has_ended else None)
-    return dynamo.put_if(row, _ABSENT if before is None else EventNoticeRow.content == _text(before)) is None
+    return dynamo.put_if(row, _ABSENT if before is None else EventNoticeRow.content == _text(before))
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
@@ -80,13 +80,13 @@ def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
 
 def find_turn_notices(user_ids: Iterable[str], event_id: str) -> dict[str, TurnNotice]:
     """Find what these users asked for at an event, by user, with strongly consistent reads."""
-    rows = EventNoticeRow.find_all(((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids)), consistent=True)
+    rows = EventNoticeRow.find_all((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids))
     return {notice.user_id: notice for notice in map(_turn_notice, rows)}
 
 
 def list_turn_notices(user_id: str) -> list[TurnNotice]:
     """List what a user asked for at all events. The read is strongly consistent."""
-    return [_turn_notice(row) for row in EventNoticeRow.query(_user_key(user_id), consistent_read=True)]
+    return [_turn_notice(row) for row in EventNoticeRow.query(_user_key(user_id))]
 
 
 def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
@@ -110,7 +110,7 @@ def put_room(event_id: str, room: int, ttl: int) -> None:
 
 def list_rooms() -> list[tuple[str, int]]:
     """List the waiting rooms, as event and number, with users who have asked for emails. The read is strongly consistent."""
-    return [(row.event_id, int(row.content)) for row in EventNoticeRow.query(_ROOMS, consistent_read=True)]
+    return [(row.event_id, int(row.content)) for row in EventNoticeRow.query(_ROOMS)]
 
 
 def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:
@@ -120,7 +120,7 @@ def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:
 def list_places(event_id: str, room: int, lane: Lane, limit: int, until: str | None = None) -> list[Place]:
     """List the first places of a lane, up to the key `until` if given, with a strongly consistent read. Reads no other items."""
     condition = EventNoticeRow.event_id <= until if until is not None else None
-    rows = EventNoticeRow.query(_lane_key(event_id, room, lane), condition, limit=limit, consistent_read=True)
+    rows = EventNoticeRow.query(_lane_key(event_id, room, lane), condition, limit=limit)
     return [Place(row.event_id, row.content, int(row.ttl)) for row in rows]
 
 
@@ -137,7 +137,7 @@ def put_push(notification: Notification) -> None:
 def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
     """List the first notifications to be sent as push messages by now, with their keys. The read is strongly consistent."""
     due = []
-    for row in EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True):
+    for row in EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit):
         try:
             due.append((row.event_id, msgspec.json.decode(row.content, type=Notification)))
         except msgspec.DecodeError:  # another version wrote it; it must not hold up the others

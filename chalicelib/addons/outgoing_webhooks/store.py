@@ -83,12 +83,12 @@ def find_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint | None:
 
 def list_endpoints(promoter_id: str) -> list[Endpoint]:
     """List the endpoints of a promoter, oldest first. The read is strongly consistent."""
-    return [_endpoint(row) for row in EndpointRow.query(promoter_id, consistent_read=True)]
+    return [_endpoint(row) for row in EndpointRow.query(promoter_id)]
 
 
 def scan_endpoints() -> Iterator[Endpoint]:
     """Iterate over the endpoints of all promoters. Reads the whole table, which is small."""
-    return (_endpoint(row) for row in EndpointRow.scan())
+    return (_endpoint(row) for row in EndpointRow.scan(consistent_read=False))
 
 
 def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
@@ -128,7 +128,7 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
         next_attempt_at=now,
         ttl=now + KEPT_SECONDS,
     )
-    return dynamo.put_if(row, DeliveryRow.id.does_not_exist()) is None
+    return dynamo.put_if(row, DeliveryRow.id.does_not_exist())
 
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
@@ -149,7 +149,9 @@ def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]
 
 def _query_lanes(endpoint_id: str, condition: Any) -> Iterator[Delivery]:
     lanes = [
-        DeliveryRow.query(_lane_key(endpoint_id, lane), condition, scan_index_forward=False, page_size=PAGE_ROWS // LANES)
+        DeliveryRow.query(
+            _lane_key(endpoint_id, lane), condition, scan_index_forward=False, page_size=PAGE_ROWS // LANES, consistent_read=False
+        )
         for lane in range(LANES)
     ]
     return map(_delivery, dynamo.merge_lanes(lanes, attrgetter("id"), reverse=True))

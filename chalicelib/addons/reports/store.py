@@ -27,6 +27,7 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Literal, Self
 from zlib import crc32
@@ -185,7 +186,7 @@ def start_generations() -> Generations:
     row = ReportRow.find("state", "generation")
     if row is not None:
         return _generations(row)
-    is_empty = next(ReportRow.scan(limit=1, consistent_read=True), None) is None
+    is_empty = next(ReportRow.scan(limit=1), None) is None
     dynamo.put_if(ReportRow("state", "generation", current=FIRST_WIDE if is_empty else 1), _ABSENT)
     return load_generations()
 
@@ -195,12 +196,12 @@ def save_generations(before: Generations, after: Generations) -> bool:
     row = ReportRow("state", "generation", current=after.current, building=after.building)
     building = ReportRow.building.does_not_exist() if before.building is None else ReportRow.building == before.building
     is_unchanged = (ReportRow.current == before.current) & building
-    return dynamo.put_if(row, _ABSENT | is_unchanged if before == Generations() else is_unchanged) is None
+    return dynamo.put_if(row, _ABSENT | is_unchanged if before == Generations() else is_unchanged)
 
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
     """Load the counted states of these purchases and tickets, by key, with one strongly consistent read per 100 keys."""
-    rows = ReportRow.find_all(((_lane(generation, event_id, "keyed", key), key) for key in keys), consistent=True)
+    rows = ReportRow.find_all((_lane(generation, event_id, "keyed", key), key) for key in keys)
     return {row.key: _counted(event_id, row) for row in rows}
 
 
@@ -235,13 +236,13 @@ def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dy
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
     """Return the sales that are already listed, as (order id, kind, reference). The reads are strongly consistent."""
-    rows = ReportRow.find_all((_sale_key(generation, event_id, sale) for sale in sales), consistent=True)
+    rows = ReportRow.find_all(_sale_key(generation, event_id, sale) for sale in sales)
     return {(sale.order_id, sale.kind, sale.reference) for sale in map(_sale, rows)}
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
     """Load the search terms of the indexed orders among these, with one strongly consistent read per 100 orders."""
-    rows = ReportRow.find_all((_index_key(generation, event_id, order_id) for order_id in order_ids), consistent=True)
+    rows = ReportRow.find_all(_index_key(generation, event_id, order_id) for order_id in order_ids)
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
 
 
@@ -294,7 +295,7 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
     """
     keys, names = ReportRow.key.between(after or first, last), _lanes(generation, event_id, "terms")
     limit = PAGE_ROWS // len(names)
-    lanes = parallel.call_each(lambda lane: list(ReportRow.query(lane, keys, limit=limit)), names)
+    lanes = parallel.call_each(lambda lane: list(ReportRow.query(lane, keys, limit=limit, consistent_read=False)), names)
     # A full lane may have more rows after its last key, so the page ends at the smallest last key of all full lanes.
     ends = [rows[-1].key for rows in lanes if len(rows) == limit]
     page_end = min(ends, default=last)
@@ -353,7 +354,9 @@ def load_names(generation: int, event_id: str, part: str) -> set[str]:
 
 def _read_parts(generation: int, event_id: str, parts: Iterable[str]) -> list[FigureRow]:
     lanes = range(_lane_count(generation, "figures"))
-    return FigureRow.find_all(_figures_key(generation, event_id, part, number) for part in parts for number in lanes)
+    return FigureRow.find_all(
+        [_figures_key(generation, event_id, part, number) for part in parts for number in lanes], consistent_read=False
+    )
 
 
 def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
@@ -361,14 +364,16 @@ def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, 
     lanes = range(_lane_count(generation, "figures"))
     keys = [_figures_key(generation, event_id, TOTALS, number) for event_id in event_ids for number in lanes]
     pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
-    found = parallel.call_each(FigureRow.find_all, pages)
+    found = parallel.call_each(partial(FigureRow.find_all, consistent_read=False), pages)
     return total([{row.lane.split("#")[1]: row.numbers} for rows in found for row in rows])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
     """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part. Queries all lanes in parallel."""
     days = FigureRow.key.between(f"{DAY}{first_day}#", f"{DAY}{last_day}#~")
-    lanes = parallel.call_each(lambda lane: list(FigureRow.query(lane, days)), _lanes(generation, event_id, "figures"))
+    lanes = parallel.call_each(
+        lambda lane: list(FigureRow.query(lane, days, consistent_read=False)), _lanes(generation, event_id, "figures")
+    )
     return total([{row.part: row.numbers} for rows in lanes for row in rows])
 
 
@@ -395,7 +400,7 @@ def sale_position(at: int) -> str:
 
 def scan_counted(generation: int) -> Iterator[CountedState]:
     """Iterate over the counted states of all purchases and tickets in a generation. Reads the whole table: for rebuilds only."""
-    for row in ReportRow.scan(consistent_read=True):
+    for row in ReportRow.scan():
         number, _, rest = row.lane.partition("#")
         if number == str(generation) and row.position is not None:
             yield _counted(rest.rpartition("#")[0], row)
@@ -403,7 +408,7 @@ def scan_counted(generation: int) -> Iterator[CountedState]:
 
 def delete_other_generations(kept: int) -> int:
     """Delete the items of all generations except `kept`, in batches. Returns their number. Reads the whole table: for rebuilds only."""
-    others = (row for row in ReportRow.scan(consistent_read=True) if row.lane.partition("#")[0] not in ("state", str(kept)))
+    others = (row for row in ReportRow.scan() if row.lane.partition("#")[0] not in ("state", str(kept)))
     deleted = 0
     while batch := list(islice(others, dynamo.MAX_BATCH_WRITE)):
         dynamo.batch_delete(batch)
@@ -417,7 +422,7 @@ def _merge_lanes(generation: int, event_id: str, first: str, last: str, *, newes
     within, names = ReportRow.key.between(first, last), _lanes(generation, event_id, "list")
 
     def read_lane(lane: str) -> Iterator[ReportRow]:
-        rows = ReportRow.query(lane, within, scan_index_forward=not newest_first, page_size=PAGE_ROWS // len(names))
+        rows = ReportRow.query(lane, within, scan_index_forward=not newest_first, page_size=PAGE_ROWS // len(names), consistent_read=False)
         return chain(list(islice(rows, 1)), rows)  # reads the first page now, in parallel with the other lanes
 
     return heapq.merge(*parallel.call_each(read_lane, names), key=lambda row: row.key, reverse=newest_first)

@@ -75,7 +75,7 @@ def find_entry(user_id: str, event_id: str) -> Entry | None:
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line | None]:
     """Find the user's latest entry and the line of the event, if any, with one strongly consistent read."""
-    rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)], consistent=True)}
+    rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)])}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
     return _entry(entry) if entry is not None else None, _line(line) if line is not None else None
 
@@ -83,13 +83,13 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
     keys = {(_part_key(entry_id, parts), entry_id) for parts in (PARTS, WRITTEN_PARTS)}
-    found = WaitlistRow.find_all(keys, consistent=True)
+    found = WaitlistRow.find_all(keys)
     return _place(found[0]) if found else None
 
 
 def list_user_entries(user_id: str) -> list[Entry]:
     """List the latest entry of a user for each event. The read is strongly consistent."""
-    return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
+    return [_entry(row) for row in WaitlistRow.query(_user_key(user_id))]
 
 
 def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
@@ -104,7 +104,7 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
 
     def read(part: int) -> list[Place]:
         condition = None if position[part] is None else WaitlistRow.sk > position[part]
-        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, limit=size, consistent_read=True)]
+        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, limit=size)]
 
     while unread:
         parts = [part for part, places in unread.items() if len(places) <= size // 2]
@@ -137,12 +137,12 @@ def list_offered(event_id: str, after: str | None = None, limit: int | None = No
     Lists up to `limit` entries that follow the entry `after`.
     """
     condition = None if after is None else WaitlistRow.sk > after
-    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit, consistent_read=True)]
+    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit)]
 
 
 def list_lines() -> list[Line]:
     """List the lines of all events, even if nobody waits any more. The line whose last run was longest ago comes first."""
-    return sorted((_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True)), key=lambda line: line.last_run_at)
+    return sorted((_line(row) for row in WaitlistRow.query(_LINES)), key=lambda line: line.last_run_at)
 
 
 def find_line(event_id: str) -> Line | None:
@@ -153,7 +153,7 @@ def find_line(event_id: str) -> Line | None:
 
 def find_lines(event_ids: Iterable[str]) -> list[Line]:
     """Return the lines of these events, with strongly consistent reads of up to 100 lines. Events without a line are left out."""
-    found = WaitlistRow.find_all(((_LINES, event_id) for event_id in event_ids), consistent=True)
+    found = WaitlistRow.find_all((_LINES, event_id) for event_id in event_ids)
     return sorted(map(_line, found), key=lambda line: line.event_id)
 
 
@@ -162,13 +162,13 @@ def reopen_lines(events: Mapping[str, int]) -> None:
 
     A census outlives its line. Takes one round trip per 100 events, and one for each line.
     """
-    for row in WaitlistRow.find_all((f"census#{event_id}", event_id) for event_id in events):
+    for row in WaitlistRow.find_all([(f"census#{event_id}", event_id) for event_id in events], consistent_read=False):
         open_line(row.sk, events[row.sk])
 
 
 def scan_entries() -> Iterator[Entry]:
     """Iterate over the entries of all users. Reads the whole table: for checks, never for requests."""
-    return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))
+    return (_entry(row) for row in WaitlistRow.scan() if row.pk.startswith("user#"))
 
 
 def open_line(event_id: str, ttl: int) -> None:
@@ -176,7 +176,7 @@ def open_line(event_id: str, ttl: int) -> None:
 
     Lines of earlier versions have no census until an allocator counts them, so nobody sees a position that ignores people ahead.
     """
-    if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT) is None:
+    if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT):
         dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), _ABSENT)
 
 
@@ -225,20 +225,20 @@ def count_arrival(entry: Entry) -> Entry:
 
 def read_arrivals(event_id: str) -> tuple[int, int]:
     """Return how many people have ever joined the line of an event, and for how many tickets, with a strongly consistent read."""
-    rows = WaitlistRow.find_all(((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS)), consistent=True)
+    rows = WaitlistRow.find_all((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS))
     return sum(int(row.people) for row in rows), sum(int(row.tickets) for row in rows)
 
 
 def find_census(event_id: str) -> Census | None:
     """Return the last census of a line without using a copy, with a strongly consistent read."""
-    return _find_census(event_id, consistent=True)
+    return _find_census(event_id, consistent_read=True)
 
 
 def cached_census(event_id: str, now: int) -> Census | None:
     """Return this instance's copy of the last census of a line. Reads the store about once every CENSUS_SECONDS."""
     read_at, census = _censuses.entries.get(event_id, (-CENSUS_SECONDS, None))
     if not read_at <= now < read_at + CENSUS_SECONDS:
-        census = _find_census(event_id, consistent=False)
+        census = _find_census(event_id, consistent_read=False)
         _remember_census(event_id, census, now)
     return census
 
@@ -347,8 +347,8 @@ def _census_row(event_id: str, census: Census, ttl: int) -> WaitlistRow:
     return WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl)
 
 
-def _find_census(event_id: str, *, consistent: bool) -> Census | None:
-    row = WaitlistRow.find(f"census#{event_id}", event_id, consistent=consistent)
+def _find_census(event_id: str, *, consistent_read: bool) -> Census | None:
+    row = WaitlistRow.find(f"census#{event_id}", event_id, consistent_read=consistent_read)
     return None if row is None else msgspec.json.decode(zlib.decompress(row.body), type=Census)
 
 
