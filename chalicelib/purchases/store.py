@@ -354,7 +354,7 @@ def save(
     return after
 
 
-def move(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
+def move_to_user(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
     """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
 
     The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also keep counting in the guest's

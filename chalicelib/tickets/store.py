@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
@@ -106,14 +107,14 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     The transaction is cancelled if the ticket exists, because then the buyer already has its code.
     """
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
-    row.changed = _changed(ticket.id)["changed"]
+    row.changed = _changed(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
     return dynamo.put(row, TicketRow.id.does_not_exist())
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Return the item that changes a ticket's state. The transaction is cancelled if the ticket is not in the state `before`."""
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"state": after, **_changed(ticket_id)}), TicketRow.state == before)
+    return _change_item(ticket_id, {"state": after}, TicketRow.state == before)
 
 
 def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = None) -> dynamo.TransactItem:
@@ -122,8 +123,7 @@ def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = Non
     With `unused_by`, the transaction is also cancelled unless the ticket is valid and unused, and this user owns it.
     """
     condition = _EXISTS if unused_by is None else _UNUSED & _VALID & (TicketRow.owner_id == unused_by)
-    changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign(changes), condition)
+    return _change_item(ticket_id, {"state": "void", "void_reason": reason}, condition)
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
@@ -137,7 +137,7 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
     The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
     cancelled if the ticket is not valid or its code or guests have changed.
     """
-    changes: dict[str, Any] = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None, **_changed(before.id)}
+    changes: dict[str, Any] = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None}
     if after.undone != before.undone:
         changes["undone"] = _json(after.undone)
     # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
@@ -146,7 +146,7 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
         # new guest may have replaced them.
         condition &= _VALID & (TicketRow.code == before.code) & _same_guests(before)
-    return dynamo.update(TicketRow(before.id), [*TicketRow.assign(changes), TicketRow.checkin_version.add(1)], condition)
+    return _change_item(before.id, changes, condition, TicketRow.checkin_version.add(1))
 
 
 def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
@@ -169,7 +169,7 @@ def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.Tr
     The transaction is cancelled if the ticket has a new owner or is void, or if its owner's data has been erased.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & TicketRow.erased_at.does_not_exist()
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"attendee": _json(attendee), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"attendee": _json(attendee)}, condition)
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
@@ -177,9 +177,9 @@ def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
 
     Returns False and writes nothing if its owner or guests have changed.
     """
-    changes = {"attendee": None, "guests": _json(guests), "erased_at": clock.now(), **_changed(ticket.id)}
+    changes = {"attendee": None, "guests": _json(guests), "erased_at": clock.now()}
     condition = (TicketRow.owner_id == ticket.owner_id) & _same_guests(ticket)
-    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign(changes), condition)
+    return dynamo.update_if(TicketRow(ticket.id), _changes(ticket.id, changes), condition)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -189,7 +189,7 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
     guest who has come in keeps the seat.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & _same_guests(ticket) & _same_checkins(ticket)
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"guests": _json(guests)}, condition)
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -198,7 +198,7 @@ def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transact
     The transaction is cancelled if the ticket's guests or check-ins have changed.
     """
     condition = _same_guests(ticket) & _same_checkins(ticket)
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"guests": _json(guests)}, condition)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
@@ -226,10 +226,9 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "guests": _json(after.guests),
         "language": after.language,
         "erased_at": after.erased_at,
-        **_changed(before.id),
     }
     condition = _can_transfer(before) & _same_guests(before)
-    return dynamo.update(TicketRow(before.id), TicketRow.assign(changes), condition)
+    return _change_item(before.id, changes, condition)
 
 
 def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
@@ -315,9 +314,18 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
     return _ticket(TicketRow.from_raw_data(item))
 
 
-def _changed(ticket_id: str) -> dict[str, str]:
-    """Return the attribute that records when the ticket last changed. Every change that matters at the door writes this attribute."""
-    return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
+def _change_item(ticket_id: str, values: dict[str, Any], condition: Condition, *more: Action) -> dynamo.TransactItem:
+    """Return the item of a change that matters at the door: it gives attributes these values and makes `more` changes."""
+    return dynamo.update(TicketRow(ticket_id), [*_changes(ticket_id, values), *more], condition)
+
+
+def _changes(ticket_id: str, values: dict[str, Any]) -> list[Action]:
+    """Return the actions that give attributes these values and record when the ticket changed."""
+    return TicketRow.assign({**values, "changed": _changed(ticket_id)})
+
+
+def _changed(ticket_id: str) -> str:
+    return f"{change_position(clock.now())}#{ticket_id}"
 
 
 def _checkins(checkins: Sequence[CheckIn]) -> str | None:

@@ -262,10 +262,9 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
 def prolong_entry(entry: Entry, ttl: int) -> None:
     """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
     after = replace(entry, ttl=ttl)
-    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
     changes = [WaitlistRow.content.set(msgspec.json.encode(after).decode()), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
-        dynamo.transact([_change_item(entry, after), dynamo.update(place, changes, _EXISTS)])
+        dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), changes, _EXISTS)])
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
@@ -278,7 +277,7 @@ def end_waiting(entry: Entry, now: int) -> Entry | None:
     """End a waiting entry. Returns None if the entry no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id))])
+        dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry))])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -292,7 +291,7 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [
         _change_item(entry, after),
-        dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id)),
+        dynamo.delete(_place_key(entry)),
         dynamo.put(_offer_row(after)),
     ]
     if allocator is not None:
@@ -314,14 +313,13 @@ def end_offer(before: Entry, after: Entry) -> None:
 
 def note_passed(entry: Entry, now: int) -> None:
     """Record when a waiting entry was first passed over."""
-    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
-    dynamo.update_if(place, [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
+    dynamo.update_if(_place_key(entry), [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
 
 
 def delete_entries(entries: Iterable[Entry]) -> None:
     """Delete entries and their places. An open offer remains as a reservation; its record is deleted when it ends."""
     for entry in entries:
-        WaitlistRow(_part_key(entry.id, entry.parts), entry.id).delete()
+        _place_key(entry).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
@@ -336,7 +334,9 @@ def _entry_row(entry: Entry) -> WaitlistRow:
 
 
 def _place_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(_part_key(entry.id, entry.parts), entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+    row = _place_key(entry)
+    row.content, row.ttl = msgspec.json.encode(entry).decode(), entry.ttl
+    return row
 
 
 def _offer_row(entry: Entry) -> WaitlistRow:
@@ -360,6 +360,11 @@ def _remember_census(event_id: str, census: Census | None, now: int) -> None:
 
 def _user_key(user_id: str) -> str:
     return f"user#{user_id}"
+
+
+def _place_key(entry: Entry) -> WaitlistRow:
+    """Return the key of an entry's place in its line."""
+    return WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
 
 
 def _part_key(entry_id: str, parts: int) -> str:
