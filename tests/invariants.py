@@ -3,8 +3,6 @@
 from collections import Counter, defaultdict
 from itertools import accumulate
 
-from msgspec import json
-
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
@@ -21,7 +19,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket
-from chalicelib.waiting_room.model import LATE, Arrival
+from chalicelib.waiting_room.model import LATE
 
 
 def check(now: int, *, recovered: bool = False) -> None:
@@ -400,7 +398,7 @@ def _check_waiting_rooms() -> list[str]:
     for key, row in rows.items():
         kind, event_id, *rest = key.split("#")
         if kind == "entry":
-            arrival = json.decode(row.arrival, type=Arrival)
+            arrival = row.arrival
             counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
             arrivals[(counter, arrival.number)] += 1
             if not 1 <= arrival.number <= issued.get(counter, 0):

@@ -36,6 +36,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, Tier, VersionContent
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
@@ -61,7 +62,7 @@ class CatalogRow(dynamo.Table):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     body = BinaryAttribute(legacy_encoding=False, null=True)
-    text = UnicodeAttribute(null=True)
+    text = JsonAttribute(dict[str, Any], null=True)  # an event or a tier
     version = NumberAttribute(null=True)
     version_before = NumberAttribute(null=True)
     position = NumberAttribute(null=True)
@@ -288,9 +289,9 @@ def _item(row: CatalogRow) -> CatalogItem | None:
     kind, _, row_id = row.sk.partition("#")
     match row.pk, kind:
         case "live", "event":
-            return msgspec.json.decode(row.text, type=Event)
+            return msgspec.convert(row.text, Event)
         case "live", "tier":
-            return msgspec.json.decode(row.text, type=Tier)
+            return msgspec.convert(row.text, Tier)
         case "live", "pause":
             return PauseFlag(row_id, int(row.at or 0))
         case "head", _:
@@ -479,11 +480,11 @@ def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _ABSENT)
+    return dynamo.put(CatalogRow("live", sort_key, text=content), _ABSENT)
 
 
 def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _EXISTS)
+    return dynamo.put(CatalogRow("live", sort_key, text=content), _EXISTS)
 
 
 def _revision_is(revision: int) -> Condition:

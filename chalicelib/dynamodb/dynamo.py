@@ -38,6 +38,7 @@ from pynamodb.expressions.update import Action, SetAction, Update
 from pynamodb.indexes import Index
 from pynamodb.models import Model
 
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline, parallel, sdk_calls, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 
@@ -166,7 +167,7 @@ class Table(Model):
     @classmethod
     def find(cls, hash_key: Any, range_key: Any = None, *, consistent_read: bool = True) -> Self | None:
         """Return the row with this key. Returns None if it does not exist."""
-        item = client().get_item(TableName=cls.name(), Key=_key(cls(hash_key, range_key)), ConsistentRead=consistent_read).get("Item")
+        item = client().get_item(TableName=cls.name(), Key=_key(cls, hash_key, range_key), ConsistentRead=consistent_read).get("Item")
         return None if item is None else cls.from_raw_data(item)
 
     @classmethod
@@ -183,7 +184,7 @@ class Table(Model):
             unprocessed: list[dict[str, Any]] = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             return unprocessed
 
-        _send_batches((_key(cls(*(key if isinstance(key, tuple) else (key,)))) for key in keys), MAX_BATCH_GET, read)
+        _send_batches((_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in keys), MAX_BATCH_GET, read)
         return rows
 
     @classmethod
@@ -269,7 +270,7 @@ class Table(Model):
         """Return the item in wire format. Raises AttributeNullError if an attribute is missing and `null_check` is true."""
         item, values = {}, self.attribute_values
         for name, attribute in self.get_attributes().items():
-            if (value := values.get(name)) is not None and (typed := _wire(attribute, value))[attribute.attr_type] is not None:
+            if (value := values.get(name)) is not None and None not in (typed := _wire(attribute, value)).values():
                 item[name] = typed
             elif null_check and not attribute.null:
                 raise AttributeNullError(name)
@@ -281,7 +282,7 @@ class Table(Model):
 
     def delete(self) -> None:  # type: ignore[override]
         """Delete the row without a condition."""
-        _write("delete_item", TableName=self.name(), Key=_key(self))
+        _write("delete_item", TableName=self.name(), Key=_key_of(self))
 
 
 class _Set(SetAction):
@@ -331,17 +332,17 @@ def put(row: Table, condition: Condition | None = None) -> TransactItem:
 
 def update(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
     """Return a transaction item that updates the item with the key of `row`, and creates this item if the condition allows it."""
-    return {"Update": {**_arguments(row, condition, actions), "Key": _key(row), **_RETURNING_OLD_ITEM}}
+    return {"Update": {**_arguments(row, condition, actions), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
 
 def delete(row: Table, condition: Condition | None = None) -> TransactItem:
     """Return a transaction item that deletes the item with the key of `row`."""
-    return {"Delete": {**_arguments(row, condition), "Key": _key(row), **_RETURNING_OLD_ITEM}}
+    return {"Delete": {**_arguments(row, condition), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
 
 def check(row: Table, condition: Condition) -> TransactItem:
     """Return a transaction item that writes nothing, but requires that the condition holds for the item with the key of `row`."""
-    return {"ConditionCheck": {**_arguments(row, condition), "Key": _key(row), **_RETURNING_OLD_ITEM}}
+    return {"ConditionCheck": {**_arguments(row, condition), "Key": _key_of(row), **_RETURNING_OLD_ITEM}}
 
 
 def _arguments(row: Table, condition: Condition | None, actions: Sequence[Action] = ()) -> dict[str, Any]:
@@ -365,12 +366,18 @@ def _placeholders(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[s
     return arguments
 
 
-def _key(row: Table) -> dict[str, Any]:
-    """Return the key of a row in wire format."""
-    return {attribute.attr_name: _wire(attribute, getattr(row, name)) for name, attribute in _key_attributes(type(row))}
+def _key(table: type[Table], *values: Any) -> dict[str, Any]:
+    """Return a key in wire format. `values` are the hash key and the range key, which is ignored if the table has none."""
+    return {attribute.attr_name: _wire(attribute, value) for (_, attribute), value in zip(_key_attributes(table), values, strict=False)}
+
+
+def _key_of(row: Table) -> dict[str, Any]:
+    return _key(type(row), *(row.attribute_values[name] for name, _ in _key_attributes(type(row))))
 
 
 def _wire(attribute: Attribute[Any], value: Any) -> dict[str, Any]:
+    if isinstance(attribute, JsonAttribute):
+        return attribute.wire(value)
     kind = attribute.attr_type
     return {kind: str(value) if kind == NUMBER and type(value) is int else attribute.serialize(value)}
 
@@ -514,7 +521,7 @@ def batch_delete(rows: Iterable[Table]) -> None:
     """Delete the items of one table with the keys of `rows`, 25 at a time. The warnings of `batch_put` apply."""
     rows = list(rows)
     if rows:
-        batch_write(rows[0].name(), [{"DeleteRequest": {"Key": _key(row)}} for row in rows])
+        batch_write(rows[0].name(), [{"DeleteRequest": {"Key": _key_of(row)}} for row in rows])
 
 
 def batch_write(table: str, requests: Iterable[Any]) -> None:

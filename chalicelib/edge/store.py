@@ -17,6 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import effects
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.log import logger
@@ -55,7 +56,7 @@ class RateLimitRow(dynamo.Table):
 
 
 class JobRunRow(dynamo.Table):
-    """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` belong to the last success."""
+    """The last run of a scheduled job. `error` is absent after a success; `report` and `succeeded_at` belong to the last success."""
 
     feature = "job-runs"
     contents = "The last run of each scheduled job with its last report, and the progress of migrations."
@@ -66,7 +67,7 @@ class JobRunRow(dynamo.Table):
     milliseconds = NumberAttribute()
     error = UnicodeAttribute(null=True)
     succeeded_at = NumberAttribute(null=True)
-    report = UnicodeAttribute(null=True)
+    report = JsonAttribute(dict[str, Any], null=True)
 
 
 class CountResult(Struct, frozen=True):

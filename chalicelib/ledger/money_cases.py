@@ -13,6 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 
 CaseKind = Literal["refund", "dispute", "finding"]
@@ -152,7 +153,7 @@ class CaseRow(dynamo.Table):
     since = NumberAttribute()
     next_at = NumberAttribute(null=True)
     due_kind = UnicodeAttribute(null=True)
-    details = UnicodeAttribute()
+    details = JsonAttribute(dict[str, Any])
     listed_as = UnicodeAttribute()
     position = UnicodeAttribute()
     due_index = DueIndex()
@@ -164,9 +165,8 @@ def _key(kind: CaseKind, case_id: str) -> str:
 
 
 def _row(case: Case) -> CaseRow:
-    details = msgspec.json.encode(case.details).decode()
     key, due_kind = _key(case.kind, case.id), case.kind if case.next_at is not None else None
-    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
+    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=case.details)
     row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
     return row
 
@@ -174,4 +174,4 @@ def _row(case: Case) -> CaseRow:
 def _case(row: CaseRow) -> Case:
     kind, _, case_id = row.case_key.partition("#")
     next_at = int(row.next_at) if row.next_at is not None else None
-    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, msgspec.json.decode(row.details))
+    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, row.details)

@@ -129,7 +129,7 @@ def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
         currency=msgspec.convert(fields["currency"], Currency),
         provider=fields["provider"],
         at=fields["now"],
-        details=msgspec.json.encode(details).decode(),
+        details=details,
     )
 
 
@@ -144,5 +144,5 @@ def _entry(row: store.LedgerRow) -> LedgerEntry:
         currency=row.currency,
         provider=row.provider,
         at=int(row.at),
-        details=msgspec.json.decode(row.details),
+        details=row.details,
     )

@@ -9,12 +9,14 @@ at the end of their lane, where splitting the partition would not help, so an ev
 import heapq
 import re
 from collections.abc import Iterator
+from typing import Any
 from zlib import crc32
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 
 # 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would not be found.
 LANES = 4
@@ -36,7 +38,7 @@ class LedgerRow(dynamo.Table):
     currency = UnicodeAttribute()
     provider = UnicodeAttribute()
     at = NumberAttribute()
-    details = UnicodeAttribute()
+    details = JsonAttribute(dict[str, Any])
 
 
 # The condition of every write: entries are never overwritten.

@@ -18,6 +18,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.idempotency_key import KeyUse
@@ -29,21 +30,6 @@ from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetai
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-
-# Attributes of a purchase: `_JSON` maps the attributes that are stored as JSON to their types, `_TIMES` lists the times, and `_CHANGEABLE`
-# lists all attributes that a save may change.
-_JSON: dict[str, Any] = {
-    "checkout_key": KeyUse,
-    "lines": list[LineItem],
-    "pool_holds": list[Hold],
-    "promo_holds": list[Hold],
-    "payment": Payment,
-    "refunds": list[Refund],
-    "disputes": list[Dispute],
-    "resent_at": list[int],
-}
-_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
-_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
 
 
 class PurchaseRow(dynamo.Table):
@@ -59,28 +45,34 @@ class PurchaseRow(dynamo.Table):
     version = NumberAttribute()
     user_id = UnicodeAttribute(null=True)
     event_id = UnicodeAttribute(null=True)
-    lines = UnicodeAttribute(null=True)
+    lines = JsonAttribute(list[LineItem], null=True)
     currency = UnicodeAttribute(null=True)
     created_at = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
-    payment = UnicodeAttribute(null=True)
+    payment = JsonAttribute(Payment, null=True)
     checkout_at = NumberAttribute(null=True)
-    checkout_key = UnicodeAttribute(null=True)
+    checkout_key = JsonAttribute(KeyUse, null=True)
     ended_at = NumberAttribute(null=True)
     confirmed_at = NumberAttribute(null=True)
     has_details = BooleanAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
-    refunds = UnicodeAttribute(null=True)
-    disputes = UnicodeAttribute(null=True)
-    pool_holds = UnicodeAttribute(null=True)
+    refunds = JsonAttribute(list[Refund], null=True)
+    disputes = JsonAttribute(list[Dispute], null=True)
+    pool_holds = JsonAttribute(list[Hold], null=True)
     promo_code = UnicodeAttribute(null=True)
-    promo_holds = UnicodeAttribute(null=True)
+    promo_holds = JsonAttribute(list[Hold], null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
     moved_from = UnicodeAttribute(null=True)
-    resent_at = UnicodeAttribute(null=True)
+    resent_at = JsonAttribute(list[int], null=True)
     ttl = NumberAttribute(null=True)
+
+
+_JSON = [name for name, attribute in PurchaseRow.get_attributes().items() if isinstance(attribute, JsonAttribute)]
+_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
+# The attributes that a save may change.
+_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
 
 
 class BuyerRow(dynamo.Table):
@@ -124,7 +116,7 @@ class CheckoutDetailsRow(dynamo.Table):
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     id = UnicodeAttribute(hash_key=True)
-    details = UnicodeAttribute(null=True)
+    details = JsonAttribute(CheckoutDetails, null=True)
     email_key = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
     address_index = AddressIndex()
@@ -211,7 +203,7 @@ def find_owner_email(ticket_id: str) -> str | None:
 
 def _find_details(row_id: str) -> CheckoutDetails:
     row = CheckoutDetailsRow.find(row_id)
-    return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
+    return row.details if row is not None and row.details is not None else CheckoutDetails()
 
 
 def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
@@ -226,7 +218,7 @@ def load_owner_emails(ticket_ids: Iterable[str]) -> dict[str, str]:
 
 def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
     rows = CheckoutDetailsRow.find_all(ids, consistent_read=False)
-    return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
+    return {row.id: row.details for row in rows if row.details is not None}
 
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
@@ -477,13 +469,13 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         version=purchase.version,
         user_id=purchase.user_id,
         event_id=purchase.event_id,
-        lines=_json(purchase.lines),
-        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
+        lines=purchase.lines,
+        pool_holds=purchase.pool_holds or None,
         currency=purchase.currency,
         created_at=purchase.created_at,
         expires_at=purchase.expires_at,
         ended_at=purchase.ended_at,
-        payment=_json(purchase.payment) if purchase.payment else None,
+        payment=purchase.payment,
         pass_id=purchase.pass_id,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
@@ -496,7 +488,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
     for name in _CHANGEABLE:
         value = getattr(after, name)
         if value != getattr(before, name):
-            changes[name] = _json(value) if name in _JSON and value is not None else value
+            changes[name] = value
     if _ttl(after) != _ttl(before):
         changes["ttl"] = _ttl(after)
     return changes
@@ -581,19 +573,16 @@ def _ttl(purchase: Purchase) -> int | None:
 
 
 def _details_attributes(details: CheckoutDetails) -> dict[str, Any]:
-    return {"details": _json(details), "email_key": email_key(details.email) if details.email else None}
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return {"details": details, "email_key": email_key(details.email) if details.email else None}
 
 
 def _purchase(row: PurchaseRow) -> Purchase | None:
     if row.user_id is None:
         return None
     values = {name: value for name, value in row.attribute_values.items() if name != "ttl"}
-    for name in _JSON.keys() & values.keys():
-        values[name] = msgspec.json.decode(values[name], type=_JSON[name])
+    for name in _JSON:
+        if name in values:
+            values[name] = getattr(row, name)
     return Purchase(**values)
 
 

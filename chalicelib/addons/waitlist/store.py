@@ -16,6 +16,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 
 from chalicelib.addons.waitlist.model import Census, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 
@@ -45,7 +46,7 @@ class WaitlistRow(dynamo.Table):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    content = UnicodeAttribute(null=True)
+    content = JsonAttribute(Entry, null=True)
     entry_id = UnicodeAttribute(null=True)
     state = UnicodeAttribute(null=True)
     passed_at = NumberAttribute(null=True)
@@ -70,14 +71,14 @@ _censuses: Memory[str, tuple[int, Census | None]] = Memory()  # by event id, eac
 def find_entry(user_id: str, event_id: str) -> Entry | None:
     """Find the user's latest entry for an event, even if it has ended. The read is strongly consistent."""
     row = WaitlistRow.find(_user_key(user_id), event_id)
-    return None if row is None else _entry(row)
+    return None if row is None else row.content
 
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line | None]:
     """Find the user's latest entry and the line of the event, if any, with one strongly consistent read."""
     rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)])}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
-    return _entry(entry) if entry is not None else None, _line(line) if line is not None else None
+    return entry.content if entry is not None else None, _line(line) if line is not None else None
 
 
 def find_waiting(entry_id: str) -> Place | None:
@@ -89,7 +90,7 @@ def find_waiting(entry_id: str) -> Place | None:
 
 def list_user_entries(user_id: str) -> list[Entry]:
     """List the latest entry of a user for each event. The read is strongly consistent."""
-    return [_entry(row) for row in WaitlistRow.query(_user_key(user_id))]
+    return [row.content for row in WaitlistRow.query(_user_key(user_id))]
 
 
 def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
@@ -137,7 +138,7 @@ def list_offered(event_id: str, after: str | None = None, limit: int | None = No
     Lists up to `limit` entries that follow the entry `after`.
     """
     condition = None if after is None else WaitlistRow.sk > after
-    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit)]
+    return [row.content for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit)]
 
 
 def list_lines() -> list[Line]:
@@ -168,7 +169,7 @@ def reopen_lines(events: Mapping[str, int]) -> None:
 
 def scan_entries() -> Iterator[Entry]:
     """Iterate over the entries of all users. Reads the whole table: for checks, never for requests."""
-    return (_entry(row) for row in WaitlistRow.scan() if row.pk.startswith("user#"))
+    return (row.content for row in WaitlistRow.scan() if row.pk.startswith("user#"))
 
 
 def open_line(event_id: str, ttl: int) -> None:
@@ -262,7 +263,7 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
 def prolong_entry(entry: Entry, ttl: int) -> None:
     """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
     after = replace(entry, ttl=ttl)
-    changes = [WaitlistRow.content.set(msgspec.json.encode(after).decode()), WaitlistRow.ttl.set(ttl)]
+    changes = [WaitlistRow.content.set(after), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
         dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), changes, _EXISTS)])
 
@@ -329,18 +330,17 @@ def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
 
 
 def _entry_row(entry: Entry) -> WaitlistRow:
-    content = msgspec.json.encode(entry).decode()
-    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=content, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
+    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=entry, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
 
 
 def _place_row(entry: Entry) -> WaitlistRow:
     row = _place_key(entry)
-    row.content, row.ttl = msgspec.json.encode(entry).decode(), entry.ttl
+    row.content, row.ttl = entry, entry.ttl
     return row
 
 
 def _offer_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+    return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=entry, ttl=entry.ttl)
 
 
 def _census_row(event_id: str, census: Census, ttl: int) -> WaitlistRow:
@@ -375,12 +375,8 @@ def _arrival(place: Place) -> str:
     return place.entry.id
 
 
-def _entry(row: WaitlistRow) -> Entry:
-    return msgspec.json.decode(row.content, type=Entry)
-
-
 def _place(row: WaitlistRow) -> Place:
-    return Place(_entry(row), None if row.passed_at is None else int(row.passed_at))
+    return Place(row.content, None if row.passed_at is None else int(row.passed_at))
 
 
 def _line(row: WaitlistRow) -> Line:

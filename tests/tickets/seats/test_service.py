@@ -20,7 +20,7 @@ def refusal(reply):
 
 
 def stored_guests():
-    return {row.id: row.attribute_values for row in GuestRow.scan()}
+    return {row.id: row.serialize(null_check=False) for row in GuestRow.scan()}
 
 
 def test_a_ticket_has_a_seat_for_each_person_it_admits(table):
