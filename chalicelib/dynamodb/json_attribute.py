@@ -91,6 +91,10 @@ class JsonAttribute(Attribute[T]):
         native = self._native(other)
         return is_text if native is None else is_text | (Path(self) == native)
 
+    def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
+        is_other: Condition = ~(self == other)
+        return is_other
+
     def to_json(self, value: T) -> Any:
         """Return what is stored for a value. Override this to store a shorter value of the same meaning."""
         return value

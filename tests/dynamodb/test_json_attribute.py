@@ -128,6 +128,7 @@ def test_a_condition_compares_the_value_and_not_the_form(store, monkeypatch, fir
         "update": lambda condition: dynamo.update_if(Thing("a"), [Thing.parts.set(PARTS[:1])], condition),
     }[change]
     assert not write(Thing.parts == PARTS[1:])
+    assert not write(Thing.parts != known)
     assert write(Thing.parts == known)
     assert not write(Thing.parts == known)
     assert Thing.find("a").parts == PARTS[:1]
