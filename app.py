@@ -44,29 +44,26 @@ app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request m
 app.register_middleware(error_replies.reshape_errors, "http")  # Chalice's own errors look like ours
 app.register_middleware(cors.answer_preflights, "http")  # Chalice's own `cors` allows one origin, fixed by the deployment
 
-app.register_blueprint(edge_api.bp, url_prefix="/v1")
-app.register_blueprint(accounts_api.bp, url_prefix="/v1")
-app.register_blueprint(catalog_api.bp, url_prefix="/v1")
-app.register_blueprint(bootstrap_file_api.bp, url_prefix="/v1")
-app.register_blueprint(promoters_api.bp, url_prefix="/v1")
-app.register_blueprint(promotions_api.bp, url_prefix="/v1")
-app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
-app.register_blueprint(tickets_api.bp, url_prefix="/v1")
-app.register_blueprint(checkin_api.bp, url_prefix="/v1")
-app.register_blueprint(purchases_api.bp, url_prefix="/v1")
-app.register_blueprint(orders_api.bp, url_prefix="/v1")
-app.register_blueprint(privacy_api.bp, url_prefix="/v1")
-app.register_blueprint(notifications_api.bp, url_prefix="/v1")
-app.register_blueprint(admin_api.bp, url_prefix="/v1")
-
-app.register_blueprint(purchases_jobs.bp)
-app.register_blueprint(reconciliation_jobs.bp)
-app.register_blueprint(changes_jobs.bp)
-
 # FAIRGATE_ADDONS is the only setting that is read when the app is imported, because it decides which routes and functions the app has.
-for module in addons.routes():
+for module in (
+    edge_api,
+    accounts_api,
+    catalog_api,
+    bootstrap_file_api,
+    promoters_api,
+    promotions_api,
+    waiting_room_api,
+    tickets_api,
+    checkin_api,
+    purchases_api,
+    orders_api,
+    privacy_api,
+    notifications_api,
+    admin_api,
+    *addons.routes(),
+):
     app.register_blueprint(module.bp, url_prefix="/v1")
-for module in addons.jobs():
+for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
     app.register_blueprint(module.bp)
 
 operation.register_resolver("event_id", slugs.resolve_event_id)  # paths also take an event's slug

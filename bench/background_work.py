@@ -162,7 +162,7 @@ def measure_publication(events: int) -> Iterator[Bound]:
         began = time.process_time()
         elapsed = simulate({"follow_changes": (0.0, partial(jobs.pass_on, [portion]))}).elapsed
         seconds.append(elapsed + time.process_time() - began)
-        positions += [int(row.position) for row in CatalogRow.query("passing", consistent_read=True)]
+        positions += [int(row.position) for row in CatalogRow.query("passing")]
     load = f"a bootstrap file that changes {events:,} events"
     print(f"\n{load}: {len(seconds)} portions, which take {sum(seconds):,.1f} s together")
     yield Bound(f"{load}: longest portion of follow_changes", max(seconds), "s", FOLLOW_SECONDS / SHARE)

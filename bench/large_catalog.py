@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-import msgspec
 from msgspec.structs import replace
 
 from bench.app_in_process import app_in_process
@@ -63,11 +62,11 @@ def write_events(count: int) -> list[str]:
         event_ids.append(ids.new_id())
         name, description = " ".join(random.choices(words, k=3)), " ".join(random.choices(words, k=30))
         made = replace(event, id=event_ids[-1], name=f"{name} {number}", slug=f"event-{number}", city="Bern", description=description)
-        rows.append(store.CatalogRow("live", f"event#{made.id}", text=msgspec.json.encode(made).decode()))
+        rows.append(store.CatalogRow("live", f"event#{made.id}", text=made))
         for price in range(TIERS):
             tier_id = ids.new_id()
             made_tier = replace(tier, id=tier_id, event_id=made.id, stock_id=tier_id, price_cents=1000 * price)
-            rows.append(store.CatalogRow("live", f"tier#{tier_id}", text=msgspec.json.encode(made_tier).decode()))
+            rows.append(store.CatalogRow("live", f"tier#{tier_id}", text=made_tier))
     dynamo.batch_put(rows)
     dynamo.transact([store.increment_revision_item()])
     return event_ids

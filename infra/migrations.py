@@ -7,14 +7,13 @@ Numbers and names stay for as long as a stage may come from before the migration
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
+from pynamodb.expressions.operand import Path
 
 from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel, settings
 from chalicelib.notifications.store import NotificationRow
-from chalicelib.purchases.model import CheckoutDetails
 from chalicelib.purchases.store import CheckoutDetailsRow
 from infra import tables
 from infra.template.stages import addon_names
@@ -46,10 +45,10 @@ class Migration(Struct, frozen=True):
 def _find_by_address(item: Item) -> None:
     """Put what an earlier version stored with a checkout into the index `address`, so that its buyer finds the tickets."""
     row = CheckoutDetailsRow.from_raw_data(item)
-    email = msgspec.json.decode(row.details, type=CheckoutDetails).email if row.details else None
+    email = row.details.email if row.details is not None else None
     if email and row.email_key is None:
         # An erasure in between empties the details.
-        dynamo.update_if(row, [CheckoutDetailsRow.email_key.set(email_key(email))], CheckoutDetailsRow.details == row.details)
+        dynamo.update_if(row, [CheckoutDetailsRow.email_key.set(email_key(email))], Path("details") == item["details"])
 
 
 def _note_when_due(item: Item) -> None:

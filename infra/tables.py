@@ -6,6 +6,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pynamodb.attributes import Attribute
+from pynamodb.indexes import Projection
+
 import chalicelib
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
@@ -168,27 +171,37 @@ def _descendants(model: type[dynamo.Table]) -> Iterator[type[dynamo.Table]]:
 
 
 def _definition(model: type[dynamo.Table]) -> TableDefinition:
-    schema = model._get_schema()
-    definition: TableDefinition = {
-        "KeySchema": _keys(schema["key_schema"]),
-        "AttributeDefinitions": [
-            {"AttributeName": attribute["AttributeName"], "AttributeType": attribute["AttributeType"]}
-            for attribute in schema["attribute_definitions"]
-        ],
-    }
-    if schema["global_secondary_indexes"]:
+    keys, indexes = _key_attributes(model.get_attributes()), model.indexes()
+    definition: TableDefinition = {"KeySchema": _key_schema(keys), "AttributeDefinitions": []}
+    for attributes in (keys, *(_key_attributes(index.Meta.attributes) for index in indexes)):
+        _add_missing(
+            definition["AttributeDefinitions"], [{"AttributeName": key.attr_name, "AttributeType": key.attr_type} for key in attributes]
+        )
+    if indexes:
         definition["GlobalSecondaryIndexes"] = [
-            {"IndexName": index["index_name"], "KeySchema": _keys(index["key_schema"]), "Projection": index["projection"]}
-            for index in schema["global_secondary_indexes"]
+            {
+                "IndexName": index.Meta.index_name,
+                "KeySchema": _key_schema(_key_attributes(index.Meta.attributes)),
+                "Projection": _projection(index.Meta.projection),
+            }
+            for index in indexes
         ]
     return definition
 
 
-def _keys(key_schema: list[Any]) -> list[dict[str, str]]:
-    """Return the keys in DynamoDB's order, the hash key first."""
-    return sorted(
-        ({"AttributeName": key["AttributeName"], "KeyType": key["KeyType"]} for key in key_schema), key=lambda key: key["KeyType"]
-    )
+def _projection(projection: Projection) -> dict[str, Any]:
+    others = {"NonKeyAttributes": projection.non_key_attributes} if projection.non_key_attributes else {}
+    return {"ProjectionType": projection.projection_type, **others}
+
+
+def _key_attributes(attributes: Mapping[str, Attribute[Any]]) -> list[Attribute[Any]]:
+    """Return the attributes of a key in DynamoDB's order, the hash key first."""
+    keys = [attribute for attribute in attributes.values() if attribute.is_hash_key or attribute.is_range_key]
+    return sorted(keys, key=lambda attribute: attribute.is_range_key)
+
+
+def _key_schema(keys: Sequence[Attribute[Any]]) -> list[dict[str, str]]:
+    return [{"AttributeName": key.attr_name, "KeyType": "HASH" if key.is_hash_key else "RANGE"} for key in keys]
 
 
 def _add_missing(known: list[Any], more: list[Any]) -> None:

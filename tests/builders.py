@@ -1,11 +1,9 @@
 """Builders of tokens, events, tiers, purchases and refunds for tests. They call the API where it has a route."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 from botocore.exceptions import ClientError
 
 from chalicelib.bootstrap_file import rollout
@@ -157,7 +155,7 @@ def unreadable(purchase_id: str) -> Iterator[None]:
     from chalicelib.purchases.store import PurchaseRow
 
     dispute = {"id": "d", "status": "prevented", "amount_cents": 1, "currency": "USD", "reason": "x", "payment_intent_id": "pi", "at": 1}
-    dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.set(json.dumps([dispute]))], PurchaseRow.disputes.does_not_exist())
+    dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.set([dispute])], PurchaseRow.disputes.does_not_exist())
     yield
     dynamo.update_if(PurchaseRow(purchase_id), [PurchaseRow.disputes.remove()], PurchaseRow.disputes.exists())
 
@@ -165,7 +163,7 @@ def unreadable(purchase_id: str) -> Iterator[None]:
 def name_all_guests(ticket_id: str, number: int = 100) -> None:
     """Give the first seats of a ticket guests with names that are as long as the API allows."""
     guests = [Guest(seat, new_code(), "k1.signature", "\N{GRINNING FACE}" * 100) for seat in range(1, number + 1)]
-    dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(msgspec.json.encode(guests).decode())], TicketRow.id.exists())
+    dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(guests)], TicketRow.id.exists())
 
 
 def fill_ticket(ticket_id: str) -> None:
@@ -173,7 +171,7 @@ def fill_ticket(ticket_id: str) -> None:
     low, high = 0, 400 * 1024
     while low < high - 1:
         size = (low + high) // 2
-        guests = msgspec.json.encode([Guest(1, "code", "signature", "x" * size)]).decode()
+        guests = [Guest(1, "code", "signature", "x" * size)]
         try:
             dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(guests)], TicketRow.id.exists())
         except ClientError:

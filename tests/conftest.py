@@ -15,6 +15,7 @@ import pytest
 import stripe
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock, deadline, parallel, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
@@ -47,6 +48,7 @@ hypothesis.settings.load_profile("tests")
 def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
+    parser.addoption("--json", choices=["text", "maps"], default="text", help="maps: write what the next release writes (decision 182)")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
@@ -64,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
+    JsonAttribute.writes_maps = config.option.json == "maps"
     engines.cache_names_of_moto()
     store_calls.record()
 

@@ -3,8 +3,6 @@
 from collections import Counter, defaultdict
 from itertools import accumulate
 
-from msgspec import json
-
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
@@ -21,7 +19,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket
-from chalicelib.waiting_room.model import LATE, Arrival
+from chalicelib.waiting_room.model import LATE
 
 
 def check(now: int, *, recovered: bool = False) -> None:
@@ -29,7 +27,7 @@ def check(now: int, *, recovered: bool = False) -> None:
     purchases_by_id = {purchase.id: purchase for purchase in purchases.scan_purchases()}
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
     current, shards, buyers = catalog.load_current(), list(scan_shards()), list(purchases.scan_buyers())
-    rows = list(TicketRow.scan(consistent_read=True))
+    rows = list(TicketRow.scan())
     violations = [
         *_check_shards(shards, current, purchases_by_id, orders, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
@@ -155,7 +153,7 @@ def find_unpublished() -> list[str]:
     stock_ids = {*current.shard_counts(current.events), *(tier.stock_id for tier in current.tiers.values())}
     stock_ids |= {promo_code.stock_id for promo_code in promotions.scan_codes()}
     found = [f"{shard.id}: is not in the catalog" for shard in scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
-    rows = list(CatalogRow.scan(consistent_read=True))
+    rows = list(CatalogRow.scan())
     served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}
     found += [f"{row.pk} {row.sk}: was never served" for row in rows if row.pk.startswith("version#") and row.pk not in served]
     return found + [f"publication {row.sk} has not ended" for row in rows if row.pk == "publications" and not row.abandoned]
@@ -297,7 +295,7 @@ def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -
 
     Besides, tickets may have the address of an owner who accepted them, for good.
     """
-    rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan(consistent_read=True)}
+    rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan()}
     rows = {row_id: ttl for row_id, ttl in rows.items() if not (row_id in ticket_ids and ttl is None)}
     expected = {purchase.id: purchases._ttl(purchase) for purchase in purchases_by_id.values() if purchase.has_details}
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
@@ -369,7 +367,7 @@ def _check_numbers(rows: list[TicketRow]) -> list[str]:
     for ticket in map(_ticket, rows):
         if ticket.serial is not None:
             numbers.setdefault(ticket.event_id, []).extend(range(ticket.serial.first, ticket.serial.first + ticket.admits))
-    last = {row.id: int(row.last) for row in CounterRow.scan(consistent_read=True)}
+    last = {row.id: int(row.last) for row in CounterRow.scan()}
     return [
         f"{event_id}: the last number is {last.get(event_id)}, given were {sorted(given)}"
         for event_id, given in numbers.items()
@@ -394,13 +392,13 @@ def _check_waiting_rooms() -> list[str]:
     """Check that each arrival has a unique number issued by its counter, and that an opened room's N is the sum of its counters."""
     from chalicelib.waiting_room.store import WaitingRoomRow
 
-    rows = {row.id: row for row in WaitingRoomRow.scan(consistent_read=True)}
+    rows = {row.id: row for row in WaitingRoomRow.scan()}
     issued = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
     violations, arrivals = [], Counter()
     for key, row in rows.items():
         kind, event_id, *rest = key.split("#")
         if kind == "entry":
-            arrival = json.decode(row.arrival, type=Arrival)
+            arrival = row.arrival
             counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
             arrivals[(counter, arrival.number)] += 1
             if not 1 <= arrival.number <= issued.get(counter, 0):

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from msgspec import json
 from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
@@ -39,13 +38,13 @@ def repeat_code(order_id):
 def move_guest(order_id):
     """Move a guest to a seat that the ticket does not have."""
     [guest] = tickets.get_ticket(f"{order_id}-1").guests
-    change_ticket(order_id, guests=json.encode([replace(guest, seat=5)]).decode())
+    change_ticket(order_id, guests=[replace(guest, seat=5)])
 
 
 def change_uses(expression):
     """Change the shard that counts the uses of the promo code."""
     [promo_code] = promotions.scan_codes()
-    dynamo.update_item(
+    dynamo.client().update_item(
         TableName=ShardRow.name(),
         Key={"id": {"S": f"{promo_code.stock_id}#0"}},
         UpdateExpression=expression,
@@ -56,7 +55,7 @@ def change_uses(expression):
 def raise_max_uses(_):
     """Raise the maximum in the promo code only, not in the stock of its uses."""
     [promo_code] = promotions.scan_codes()
-    content = PromoCodeRow.find(promo_code.event_id, "SAVE").content.replace('"max_total_uses":5', '"max_total_uses":6')
+    content = replace(promo_code, max_total_uses=6)
     dynamo.update_if(PromoCodeRow(promo_code.event_id, "SAVE"), [PromoCodeRow.content.set(content)], PromoCodeRow.event_id.exists())
 
 

@@ -191,8 +191,8 @@ def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
     Returns None if the attempt was counted. Otherwise, returns the existing counter, which has not expired.
     """
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
-    existing = dynamo.put_if(row, AttemptsRow.id.does_not_exist() | (AttemptsRow.expires_at <= now))
-    return None if existing is None else _attempts(existing)
+    is_restarted, stored = dynamo.put_if_returning(row, AttemptsRow.id.does_not_exist() | (AttemptsRow.expires_at <= now))
+    return None if is_restarted or stored is None else _attempts(stored)
 
 
 @effects.uncounted()

@@ -80,7 +80,7 @@ def get_membership(event_id: str, member_id: str) -> Membership:
 def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
     """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`. Strongly consistent."""
     beyond = MembershipRow.member_id > after if after is not None else None
-    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
+    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit)]
 
 
 def list_memberships(email: str) -> Sequence[Membership]:
@@ -198,7 +198,7 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 
     `member_ids` maps keys to member ids. Each round trip reads up to 100 members.
     """
-    rows = MembershipRow.find_all((event_id, member_id) for member_id in set(member_ids.values()))
+    rows = MembershipRow.find_all([(event_id, member_id) for member_id in set(member_ids.values())], consistent_read=False)
     roles = {row.member_id: _membership(row).role for row in rows}
     return {key: roles[member_id] for key, member_id in member_ids.items() if member_id in roles}
 

@@ -81,7 +81,7 @@ def load_seller_names(promoter_ids: Iterable[str]) -> dict[str, str]:
 
     May miss writes from the last second. Makes one round trip per 100 promoters.
     """
-    promoters = map(_promoter, PromoterRow.find_all(promoter_ids))
+    promoters = map(_promoter, PromoterRow.find_all(promoter_ids, consistent_read=False))
     return {promoter.id: promoter.seller_name for promoter in promoters if promoter.state == "verified"}
 
 

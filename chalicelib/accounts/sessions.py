@@ -69,15 +69,20 @@ class SessionNotFound(NotFound):
 
 def begin_session(user_id: str, generation: int, device: Device, now: int) -> str:
     """Begin a session for a user. Returns the session's first refresh token."""
-    token, item = begin_session_item(user_id, generation, device, now)
-    dynamo.put_item(**item["Put"])
+    token, row = _new_session(user_id, generation, device, now)
+    row.save()
     return token
 
 
 def begin_session_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
     """Return the first refresh token of a new session, and the transaction item that begins the session."""
+    token, row = _new_session(user_id, generation, device, now)
+    return token, dynamo.put(row, SessionRow.id.does_not_exist())
+
+
+def _new_session(user_id: str, generation: int, device: Device, now: int) -> tuple[str, "SessionRow"]:
     token = _token(secrets.token_hex(16), secrets.token_bytes(16))
-    row = SessionRow(
+    return token, SessionRow(
         session_id(token),
         user_id=user_id,
         generation=generation,
@@ -90,7 +95,6 @@ def begin_session_item(user_id: str, generation: int, device: Device, now: int) 
         position=f"{now:011}#{session_id(token)}",
         ttl=now + REFRESH_SECONDS,
     )
-    return token, dynamo.put(row, SessionRow.id.does_not_exist())
 
 
 def get_session(token: str, now: int) -> Session:
@@ -122,7 +126,7 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
     """
     beyond = SessionRow.position < before if before is not None else None
     keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
-    rows = SessionRow.find_all((key.id for key in keys[:limit]), consistent=True)
+    rows = SessionRow.find_all(key.id for key in keys[:limit])
     rows.sort(key=lambda row: row.position, reverse=True)
     active = [_session(row) for row in rows if int(row.generation) == generation and int(row.expires_at) > now]
     return active, keys[limit - 1].position if len(keys) > limit else None

@@ -14,13 +14,13 @@ from operator import attrgetter
 from typing import Any
 from zlib import crc32
 
-import msgspec
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 
 MAX_DAYS = 31  # how far back one page reads if the filter names no subject, event or actor
@@ -58,7 +58,7 @@ class DayIndex(GlobalSecondaryIndex[Any]):
 
 
 class AuditRow(dynamo.Table):
-    """One entry. `details` and `changes` are JSON. `day` is the lane of the entry in the index of the same name."""
+    """One entry. `day` is the lane of the entry in the index of the same name."""
 
     feature = "audit"
     contents = "The audit log: who changed what, and when."
@@ -72,8 +72,8 @@ class AuditRow(dynamo.Table):
     event_id = UnicodeAttribute(null=True)
     request_id = UnicodeAttribute(null=True)
     address = UnicodeAttribute(null=True)
-    details = UnicodeAttribute()
-    changes = UnicodeAttribute(null=True)
+    details = JsonAttribute(dict[str, Any])
+    changes = JsonAttribute(dict[str, FieldChange], null=True)
     event_index = EventIndex()
     actor_index = ActorIndex()
     day_index = DayIndex()
@@ -90,8 +90,8 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
         event_id=entry.event_id,
         request_id=entry.request_id,
         address=entry.address,
-        details=msgspec.json.encode(entry.details).decode(),
-        changes=msgspec.json.encode(entry.changes).decode() if entry.changes else None,
+        details=entry.details,
+        changes=entry.changes or None,
     )
     # The condition ensures that no entry is overwritten. In practice it always holds, because the ULID makes every key unique.
     return dynamo.put(row, AuditRow.subject.does_not_exist())
@@ -116,7 +116,7 @@ def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry,
 
 def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -> Iterator[AuditRow]:
     if wanted.subject is not None:
-        return AuditRow.query(wanted.subject, within, consistent_read=True, scan_index_forward=False, page_size=PAGE_ROWS)
+        return AuditRow.query(wanted.subject, within, scan_index_forward=False, page_size=PAGE_ROWS)
     if wanted.event_id is not None:
         return AuditRow.event_index.query(wanted.event_id, within, scan_index_forward=False, page_size=PAGE_ROWS)
     if wanted.actor is not None:
@@ -158,6 +158,6 @@ def _entry(row: AuditRow) -> AuditEntry:
         event_id=row.event_id,
         request_id=row.request_id,
         address=row.address,
-        changes=msgspec.json.decode(row.changes, type=dict[str, FieldChange]) if row.changes else {},
-        details=msgspec.json.decode(row.details),
+        changes=row.changes or {},
+        details=row.details,
     )

@@ -36,6 +36,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, Tier, VersionContent
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
@@ -61,7 +62,7 @@ class CatalogRow(dynamo.Table):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     body = BinaryAttribute(legacy_encoding=False, null=True)
-    text = UnicodeAttribute(null=True)
+    text = JsonAttribute(dict[str, Any], null=True)  # an event or a tier
     version = NumberAttribute(null=True)
     version_before = NumberAttribute(null=True)
     position = NumberAttribute(null=True)
@@ -151,7 +152,7 @@ def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
     tiers: list[Tier] = []
     flags = set[str]()
     is_kind = CatalogRow.sk.startswith(f"{kind}#") if kind else None
-    for row in CatalogRow.query("live", is_kind, consistent_read=True):
+    for row in CatalogRow.query("live", is_kind):
         match _item(row):
             case PauseFlag(id=flag_id):
                 flags.add(flag_id)
@@ -219,10 +220,10 @@ def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None
     Reads that may be stale cost half as much; only the rows that they lack are read again with strong consistency.
     """
     found: dict[str, bytes] = {}
-    for consistent in (False, True):
+    for consistent_read in (False, True):
         keys = [(pk, sort_key) for pk in numbers if pk not in found]
         pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
-        rows = chain.from_iterable(parallel.call_each(partial(CatalogRow.find_all, consistent=consistent), pages))
+        rows = chain.from_iterable(parallel.call_each(partial(CatalogRow.find_all, consistent_read=consistent_read), pages))
         found |= {row.pk: row.body for row in rows if row.revision == numbers[row.pk]}
         if len(found) == len(numbers):
             return [found[pk] for pk in numbers]
@@ -288,9 +289,9 @@ def _item(row: CatalogRow) -> CatalogItem | None:
     kind, _, row_id = row.sk.partition("#")
     match row.pk, kind:
         case "live", "event":
-            return msgspec.json.decode(row.text, type=Event)
+            return msgspec.convert(row.text, Event)
         case "live", "tier":
-            return msgspec.json.decode(row.text, type=Tier)
+            return msgspec.convert(row.text, Tier)
         case "live", "pause":
             return PauseFlag(row_id, int(row.at or 0))
         case "head", _:
@@ -314,7 +315,7 @@ def load_document(version: int) -> bytes | None:
 def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
     """Return the heads of the latest versions, newest first. With `before`, return only versions with a lower number."""
     older = None if before is None else CatalogRow.sk < _sort_key(before)
-    rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit, consistent_read=True)
+    rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit)
     return [_head(row) for row in rows]
 
 
@@ -342,7 +343,7 @@ def delete_publication(number: int) -> None:
 
 def list_publications() -> list[PublicationRecord]:
     """Return the unfinished publications."""
-    rows = CatalogRow.query("publications", consistent_read=True)
+    rows = CatalogRow.query("publications")
     return [PublicationRecord(int(row.sk), int(row.at or 0), bool(row.abandoned)) for row in rows]
 
 
@@ -373,7 +374,7 @@ def write_version(version: int, content: VersionContent, document: bytes) -> int
 
 def delete_version(version: int) -> None:
     """Delete a version that was never served and can no longer be published."""
-    for part in CatalogRow.query(f"version#{_sort_key(version)}", consistent_read=True, attributes_to_get=["pk", "sk"]):
+    for part in CatalogRow.query(f"version#{_sort_key(version)}", attributes_to_get=["pk", "sk"]):
         part.delete()
 
 
@@ -479,11 +480,11 @@ def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _ABSENT)
+    return dynamo.put(CatalogRow("live", sort_key, text=content), _ABSENT)
 
 
 def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), _EXISTS)
+    return dynamo.put(CatalogRow("live", sort_key, text=content), _EXISTS)
 
 
 def _revision_is(revision: int) -> Condition:
@@ -558,5 +559,5 @@ def _load_parts(version: int, kind: str) -> bytes:
 
 
 def _load_packed_parts(version: int, kind: str) -> bytes:
-    parts = CatalogRow.query(f"version#{_sort_key(version)}", CatalogRow.sk.startswith(f"{kind}#"), consistent_read=True)
+    parts = CatalogRow.query(f"version#{_sort_key(version)}", CatalogRow.sk.startswith(f"{kind}#"))
     return b"".join(part.body for part in parts)

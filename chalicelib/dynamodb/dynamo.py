@@ -9,8 +9,10 @@ A row is an instance of a `Table`, which is a PynamoDB model. Conditions and cha
     dynamo.delete(CaseRow("p", "refund#r"), CaseRow.next_at.does_not_exist())
     dynamo.check(CatalogRow("head", "head"), CatalogRow.version == 7)
 
-`put`, `update`, `delete` and `check` return transaction items for `transact`, which writes them. `put_if`, `update_if`,
-`update_if_returning` and `delete_if` take the same arguments and make a single write at once.
+`put`, `update`, `delete` and `check` return transaction items for `transact`, which writes them. `put_if`, `update_if` and `delete_if`
+take the same arguments, make a single write at once, and return whether its condition held. `put_if_returning` and `update_if_returning`
+also return the row in the table after the call, so a refused caller need not read it. All reads of tables are strongly consistent by
+default; reads of indexes never are.
 
 PynamoDB describes the tables, and converts rows and expressions to DynamoDB's format. All calls go through one client of boto3:
 PynamoDB would create a client for each model, which takes about 50 ms each at cold start.
@@ -19,9 +21,9 @@ PynamoDB would create a client for each model, which takes about 50 ms each at c
 import heapq
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 from botocore.config import Config
@@ -32,10 +34,11 @@ from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action, RemoveAction, SetAction, Update
+from pynamodb.expressions.update import Action, SetAction, Update
 from pynamodb.indexes import Index
 from pynamodb.models import Model
 
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline, parallel, sdk_calls, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 
@@ -112,7 +115,7 @@ class TransactionCanceled(Exception):
     def row(self, index: int, table: type[Row]) -> Row | None:
         """Return the stored row of the item at `index` if its condition failed. Returns None if it held, or if there is no such row."""
         reason = self.reasons[index]
-        return table.from_raw_data(reason.item) if self.failed(index) and reason.item else None
+        return _row(table, reason.item) if self.failed(index) else None
 
 
 class StoreUnavailable(Exception):
@@ -157,20 +160,32 @@ class Table(Model):
         return table_name(cls.feature)
 
     @classmethod
-    def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
-        """Return the row with this key. Returns None if it does not exist. The read is strongly consistent by default."""
-        key: Any = _key(cls, hash_key, range_key)
-        item = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
+    def indexes(cls) -> list[Index[Any]]:
+        """Return the indexes of the model."""
+        return [value for parent in cls.__mro__ for value in vars(parent).values() if isinstance(value, Index)]
+
+    @classmethod
+    def find(cls, hash_key: Any, range_key: Any = None, *, consistent_read: bool = True) -> Self | None:
+        """Return the row with this key. Returns None if it does not exist."""
+        item = client().get_item(TableName=cls.name(), Key=_key(cls, hash_key, range_key), ConsistentRead=consistent_read).get("Item")
         return None if item is None else cls.from_raw_data(item)
 
     @classmethod
-    def find_all(cls, keys: Iterable[Any], *, consistent: bool = False) -> list[Self]:
-        """Return the rows that exist for these keys, in no particular order.
+    def find_all(cls, keys: Iterable[Any], *, consistent_read: bool = True) -> list[Self]:
+        """Return the rows that exist for these keys, in no particular order. Each round trip reads up to 100 keys.
 
         `keys` are distinct hash keys, or pairs of a hash key and a range key. Raises StoreUnavailable if keys stay unprocessed too long.
         """
-        wire_keys = (_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in keys)
-        return [cls.from_raw_data(item) for item in batch_get(cls.name(), wire_keys, consistent=consistent)]
+        table, rows = cls.name(), list[Self]()
+
+        def read(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            response: Any = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent_read}})
+            rows.extend(map(cls.from_raw_data, response["Responses"].get(table, [])))
+            unprocessed: list[dict[str, Any]] = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            return unprocessed
+
+        _send_batches((_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in keys), MAX_BATCH_GET, read)
+        return rows
 
     @classmethod
     def query(  # type: ignore[override]
@@ -178,7 +193,7 @@ class Table(Model):
         hash_key: Any,
         range_key_condition: Condition | None = None,
         *,
-        consistent_read: bool = False,
+        consistent_read: bool = True,
         index_name: str | None = None,
         scan_index_forward: bool | None = None,
         limit: int | None = None,
@@ -208,13 +223,15 @@ class Table(Model):
         return cls._pages("query", consistent_read, limit, page_size, arguments)
 
     @classmethod
-    def scan(cls, *, consistent_read: bool = False, limit: int | None = None) -> Iterator[Self]:  # type: ignore[override]
+    def scan(cls, *, consistent_read: bool = True, limit: int | None = None) -> Iterator[Self]:  # type: ignore[override]
         """Iterate over all rows of the table, in no particular order."""
         return cls._pages("scan", consistent_read, limit, None, {})
 
     @classmethod
-    def _pages(cls, operation: str, consistent: bool, limit: int | None, size: int | None, arguments: dict[str, Any]) -> Iterator[Self]:
-        arguments |= {"TableName": cls.name(), "ConsistentRead": consistent}
+    def _pages(
+        cls, operation: str, consistent_read: bool, limit: int | None, size: int | None, arguments: dict[str, Any]
+    ) -> Iterator[Self]:
+        arguments |= {"TableName": cls.name(), "ConsistentRead": consistent_read}
         if page_size := size or limit:
             arguments["Limit"] = page_size
 
@@ -232,7 +249,7 @@ class Table(Model):
     def assign(cls, values: Mapping[str, Any]) -> list[Action]:
         """Return the actions of an update that give attributes these values. None and an empty set remove an attribute."""
         attributes = cls.get_attributes()
-        return [_Remove(attributes[name]) if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
+        return [attributes[name].remove() if value in (None, set()) else _Set(attributes[name], value) for name, value in values.items()]
 
     # PynamoDB would look at all attributes of the model, and at their defaults, which our models do not have.
 
@@ -253,7 +270,7 @@ class Table(Model):
         """Return the item in wire format. Raises AttributeNullError if an attribute is missing and `null_check` is true."""
         item, values = {}, self.attribute_values
         for name, attribute in self.get_attributes().items():
-            if (value := values.get(name)) is not None and (typed := _wire(attribute, value))[attribute.attr_type] is not None:
+            if (value := values.get(name)) is not None and None not in (typed := _wire(attribute, value)).values():
                 item[name] = typed
             elif null_check and not attribute.null:
                 raise AttributeNullError(name)
@@ -261,11 +278,11 @@ class Table(Model):
 
     def save(self) -> None:  # type: ignore[override]
         """Write the row without a condition."""
-        put_item(TableName=self.name(), Item=self.serialize())
+        _write("put_item", TableName=self.name(), Item=self.serialize())
 
     def delete(self) -> None:  # type: ignore[override]
         """Delete the row without a condition."""
-        _delete_item(TableName=self.name(), Key=_key_of(self))
+        _write("delete_item", TableName=self.name(), Key=_key_of(self))
 
 
 class _Set(SetAction):
@@ -279,16 +296,6 @@ class _Set(SetAction):
         value = f":{len(expression_attribute_values)}"
         expression_attribute_values[value] = _wire(self._attribute, self._value)
         return f"{name} = {value}"
-
-
-class _Remove(RemoveAction):
-    """Removes an attribute, like `Attribute.remove` but cheaper."""
-
-    def __init__(self, attribute: Attribute[Any]) -> None:
-        self._attribute = attribute
-
-    def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, Any]) -> str:  # noqa: ARG002
-        return placeholder_names.setdefault(self._attribute.attr_name, f"#{len(placeholder_names)}")
 
 
 def client() -> "DynamoDBClient":
@@ -359,16 +366,18 @@ def _placeholders(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[s
     return arguments
 
 
-def _key_of(row: Table) -> dict[str, Any]:
-    return {attribute.attr_name: _wire(attribute, getattr(row, name)) for name, attribute in _key_attributes(type(row))}
-
-
 def _key(table: type[Table], *values: Any) -> dict[str, Any]:
     """Return a key in wire format. `values` are the hash key and the range key, which is ignored if the table has none."""
     return {attribute.attr_name: _wire(attribute, value) for (_, attribute), value in zip(_key_attributes(table), values, strict=False)}
 
 
+def _key_of(row: Table) -> dict[str, Any]:
+    return _key(type(row), *(row.attribute_values[name] for name, _ in _key_attributes(type(row))))
+
+
 def _wire(attribute: Attribute[Any], value: Any) -> dict[str, Any]:
+    if isinstance(attribute, JsonAttribute):
+        return attribute.wire(value)
     kind = attribute.attr_type
     return {kind: str(value) if kind == NUMBER and type(value) is int else attribute.serialize(value)}
 
@@ -385,9 +394,8 @@ def _hash_key(table: type[Table], index_name: str | None) -> Attribute[Any]:
     """Return the attribute that is the hash key of a table or of one of its indexes."""
     if index_name is None:
         return _key_attributes(table)[0][1]
-    indexes = (index for parent in table.__mro__ for index in vars(parent).values() if isinstance(index, Index))
-    attributes = next(index for index in indexes if index.Meta.index_name == index_name).Meta.attributes
-    return next(attribute for attribute in attributes.values() if attribute.is_hash_key)
+    index = next(index for index in table.indexes() if index.Meta.index_name == index_name)
+    return next(attribute for attribute in index.Meta.attributes.values() if attribute.is_hash_key)
 
 
 def transact(items: Sequence[TransactItem]) -> None:
@@ -435,82 +443,62 @@ def _write(operation: str, **arguments: Any) -> Any:
     return getattr(client(), operation)(**arguments)
 
 
-# boto3's operations of these names, with the same arguments. `_write` repeats them after a conflict.
-put_item, update_item, _delete_item = partial(_write, "put_item"), partial(_write, "update_item"), partial(_write, "delete_item")
+def put_if(row: Table, condition: Condition) -> bool:
+    """Write an item if the condition holds. Returns False and writes nothing if the condition does not hold."""
+    return _write_if("put_item", put(row, condition)["Put"])[0]
 
 
-def put_if(row: Row, condition: Condition) -> Row | None:
-    """Write an item if the condition holds. Returns None on success. If the condition fails, returns the row in the table.
-
-    That row has no attributes if the table has no item with the key.
-    """
-    try:
-        put_item(**put(row, condition)["Put"])
-    except ClientError as error:
-        return type(row).from_raw_data(refused_item(error))
-    return None
+def put_if_returning(row: Row, condition: Condition) -> tuple[bool, Row | None]:
+    """Write an item like `put_if`. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
+    is_written, stored = _write_if("put_item", put(row, condition)["Put"])
+    return is_written, row if is_written else _row(type(row), stored)
 
 
 def update_if(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> bool:
-    """Make a single update (see `update`). If the condition fails, changes nothing and returns False."""
-    try:
-        update_item(**update(row, actions, condition)["Update"])
-    except ClientError as error:
-        refused_item(error)
-        return False
-    return True
+    """Make a single update (see `update`). Returns False and changes nothing if the condition does not hold."""
+    return _write_if("update_item", update(row, actions, condition)["Update"])[0]
 
 
-def update_if_returning(row: Row, actions: Sequence[Action], condition: Condition | None = None) -> tuple[bool, Row | None]:
-    """Make a single update. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
-    try:
-        granted, item = True, update_item(**update(row, actions, condition)["Update"], ReturnValues="ALL_NEW")["Attributes"]
-    except ClientError as error:
-        granted, item = False, refused_item(error)
-    return granted, type(row).from_raw_data(item) if item else None
+def update_if_returning(
+    row: Row,
+    actions: Sequence[Action],
+    condition: Condition | None = None,
+    return_values: Literal["ALL_NEW", "UPDATED_NEW"] = "ALL_NEW",
+) -> tuple[bool, Row | None]:
+    """Update like `update_if`. Returns whether the condition held, and the row in the table after the call (None if there is none).
+
+    With the `return_values` UPDATED_NEW, the row after a granted update has only the attributes that the update changed.
+    """
+    is_written, stored = _write_if("update_item", update(row, actions, condition)["Update"], ReturnValues=return_values)
+    return is_written, _row(type(row), stored)
 
 
 def delete_if(row: Table, condition: Condition) -> bool:
-    """Delete an item if the condition holds. Returns False if the condition does not hold."""
+    """Delete an item if the condition holds. Returns False and deletes nothing if the condition does not hold."""
+    return _write_if("delete_item", delete(row, condition)["Delete"])[0]
+
+
+def _write_if(operation: str, item: dict[str, Any], **arguments: Any) -> tuple[bool, dict[str, Any]]:
+    """Make the write of a transaction item on its own.
+
+    Returns whether its condition held, and the attributes in DynamoDB's reply: if the condition failed, those of the item in the table.
+    """
     try:
-        _delete_item(**delete(row, condition)["Delete"])
-    except ClientError as error:
-        refused_item(error)
-        return False
-    return True
+        return True, _write(operation, **item, **arguments).get("Attributes", {})
+    except client().exceptions.ConditionalCheckFailedException as error:
+        response: Any = error.response
+        return False, response.get("Item", {})
+
+
+def _row(table: type[Row], item: dict[str, Any]) -> Row | None:
+    """Return the row of an item in wire format, or None if there is no item, which DynamoDB returns without attributes."""
+    return table.from_raw_data(item) if item else None
 
 
 def _is_conflict(error: Exception) -> bool:
     if error_code(error) == "TransactionCanceledException":
         return all(reason.code in _TEMPORARY_REASONS for reason in _cancellation_reasons(error))
     return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
-
-
-def refused_item(error: ClientError) -> dict[str, Any]:
-    """Return the item whose condition failed, or an empty dict if it does not exist. Raises `error` again if it is any other error."""
-    if error_code(error) != "ConditionalCheckFailedException":
-        raise error
-    response: Any = error.response
-    item: dict[str, Any] = response.get("Item", {})
-    return item
-
-
-def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
-    """Read the items of a table that exist for these keys, in no particular order. Each round trip reads up to 100 keys.
-
-    Raises StoreUnavailable if keys stay unprocessed for too long.
-    """
-    remaining, items, stalled_rounds = list(keys), [], 0
-    while remaining:
-        page, remaining = remaining[:MAX_BATCH_GET], remaining[MAX_BATCH_GET:]
-        response: Any = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
-        items += response["Responses"].get(table, [])
-        unprocessed = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-        stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
-        if unprocessed:
-            _wait_for_capacity(stalled_rounds)
-            remaining += unprocessed
-    return items
 
 
 def merge_lanes(lanes: Sequence[Iterator[T]], key: Callable[[T], Any], *, reverse: bool = False) -> Iterator[T]:
@@ -536,23 +524,30 @@ def batch_delete(rows: Iterable[Table]) -> None:
         batch_write(rows[0].name(), [{"DeleteRequest": {"Key": _key_of(row)}} for row in rows])
 
 
-def batch_write(table: str, requests: Sequence[Any]) -> None:
+def batch_write(table: str, requests: Iterable[Any]) -> None:
     """Send requests of BatchWriteItem, in wire format, for one table. The warnings of `batch_put` apply."""
-    remaining, stalled_rounds = list(requests), 0
+
+    def write(page: list[Any]) -> list[Any]:
+        return client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
+
+    _send_batches(requests, MAX_BATCH_WRITE, write)
+
+
+def _send_batches(entries: Iterable[T], size: int, send: Callable[[list[T]], list[T]]) -> None:
+    """Call `send` with up to `size` entries at a time. It returns the entries that stayed unprocessed, which are sent again later.
+
+    Raises StoreUnavailable after several calls in a row without a processed entry.
+    """
+    remaining, stalled_rounds = list(entries), 0
     while remaining:
-        page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
-        unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
+        page, remaining = remaining[:size], remaining[size:]
+        unprocessed = send(page)
         stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
+        if stalled_rounds >= _MAX_STALLED_ROUNDS:
+            raise StoreUnavailable("DynamoDB processed no item of several batches in a row")
         if unprocessed:
-            _wait_for_capacity(stalled_rounds)
+            deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
             remaining += unprocessed
-
-
-def _wait_for_capacity(stalled_rounds: int) -> None:
-    """Wait before unprocessed items are sent again. Raises StoreUnavailable after too many rounds without a processed item."""
-    if stalled_rounds >= _MAX_STALLED_ROUNDS:
-        raise StoreUnavailable("DynamoDB processed no item of several batches in a row")
-    deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
 
 
 def error_code(error: Exception) -> str:

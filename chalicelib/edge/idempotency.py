@@ -165,9 +165,7 @@ def _claim(use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
         ttl=now + seconds,
     )
     existing = store.claim_key(new, now)
-    if existing is None:
-        return new, False
-    if existing.resource_id == new.resource_id:  # our own write, repeated by botocore because its response was lost
+    if existing.resource_id == new.resource_id:  # also if botocore has repeated the write because its response was lost
         return new, False
     if existing.payload != new.payload:
         raise IdempotencyConflict()

@@ -31,8 +31,9 @@ def record_run(name: str, began_at: int, milliseconds: int, report: dict[str, An
     """Record how a run ended. An earlier run never overwrites a later one, and a failure of the store does not affect the job."""
     values: dict[str, Any] = {"began_at": began_at, "milliseconds": milliseconds, "error": None if error is None else type(error).__name__}
     if error is None:
-        encoded = msgspec.json.encode(report, enc_hook=str).decode()
-        values |= {"succeeded_at": began_at, "report": encoded if len(encoded) <= MAX_REPORT_CHARACTERS else "{}"}
+        content = msgspec.to_builtins(report or {}, enc_hook=str)
+        is_short = len(msgspec.json.encode(content)) <= MAX_REPORT_CHARACTERS
+        values |= {"succeeded_at": began_at, "report": content if is_short else {}}
     try:
         store.save_run(name, values, began_at)
     except dynamo.STORE_ERRORS as failure:
@@ -48,7 +49,7 @@ def load_runs(names: Sequence[str]) -> dict[str, JobRun]:
             milliseconds=int(row.milliseconds),
             error=row.error,
             succeeded_at=None if row.succeeded_at is None else int(row.succeeded_at),
-            report=msgspec.json.decode(row.report or "{}"),
+            report=row.report or {},
         )
         for row in store.load_runs(names)
     }

@@ -17,6 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import effects
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.log import logger
@@ -55,7 +56,7 @@ class RateLimitRow(dynamo.Table):
 
 
 class JobRunRow(dynamo.Table):
-    """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` belong to the last success."""
+    """The last run of a scheduled job. `error` is absent after a success; `report` and `succeeded_at` belong to the last success."""
 
     feature = "job-runs"
     contents = "The last run of each scheduled job with its last report, and the progress of migrations."
@@ -66,7 +67,7 @@ class JobRunRow(dynamo.Table):
     milliseconds = NumberAttribute()
     error = UnicodeAttribute(null=True)
     succeeded_at = NumberAttribute(null=True)
-    report = UnicodeAttribute(null=True)
+    report = JsonAttribute(dict[str, Any], null=True)
 
 
 class CountResult(Struct, frozen=True):
@@ -77,10 +78,12 @@ class CountResult(Struct, frozen=True):
 
 
 @effects.uncounted()
-def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
-    """Write the first use of a key. Returns None on success. Otherwise, returns the stored use, which has not expired."""
+def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow:
+    """Write the first use of a key, unless an earlier use has not expired. Returns the stored use: `row`, or the earlier use."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
-    return dynamo.put_if(row, IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now))
+    _, stored = dynamo.put_if_returning(row, IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now))
+    assert stored is not None  # the condition accepts a missing use
+    return stored
 
 
 @effects.uncounted()
@@ -136,9 +139,9 @@ def _same_lock(row: IdempotencyRow) -> Condition:
 
 @effects.uncounted()
 def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int) -> CountResult:
-    """Count a charge, unless the counter is too far in the future. `ttl` is epoch seconds.
+    """Count a charge if the limit has room for it. `ttl` is epoch seconds.
 
-    If `expected_tat` was wrong, the update is refused, and the result has the counter's actual `tat`.
+    If the limit has no room, or if `expected_tat` was wrong, nothing is counted, and the result has the counter's actual `tat`.
     """
     action, condition = charge.update(RateLimitRow.tat, expected_tat)
     granted, row = dynamo.update_if_returning(RateLimitRow(counter_id), [action, RateLimitRow.ttl.set(ttl)], condition)
@@ -154,4 +157,4 @@ def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
 
 def load_runs(names: Sequence[str]) -> list[JobRunRow]:
     """Return the last runs of these jobs, without jobs that never ran."""
-    return JobRunRow.find_all(names)
+    return JobRunRow.find_all(names, consistent_read=False)

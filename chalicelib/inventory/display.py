@@ -16,6 +16,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock, ids, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
@@ -189,11 +190,9 @@ def _select_expiring(shards: Sequence[Shard], now: int) -> tuple[tuple[int, int]
 
 # The table of display items: each group's figures, and the instance that refreshes them.
 
-_figures = msgspec.json.Decoder(dict[str, Figures])
-
 
 class DisplayRow(dynamo.Table):
-    """A display item. `figures` is JSON: stock id -> the fields of `Figures` as a list, which takes a third of the space of an object."""
+    """A display item. `figures` has the figures by stock id, each as a list, which takes a third of the space of an object."""
 
     feature = "stock-display"
     contents = "The stock figures of an event that all instances show."
@@ -203,7 +202,7 @@ class DisplayRow(dynamo.Table):
     version = NumberAttribute()
     holder = UnicodeAttribute()
     leased_until = NumberAttribute()
-    figures = UnicodeAttribute(null=True)
+    figures = JsonAttribute(dict[str, Figures], null=True, always_text=True)
 
 
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
@@ -214,7 +213,7 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
     """
     ids = list(group_ids)
     displays = {group_id: Display(group_id) for group_id in ids}
-    return displays | {row.id: _display(row) for row in DisplayRow.find_all(ids)}
+    return displays | {row.id: _display(row) for row in DisplayRow.find_all(ids, consistent_read=False)}
 
 
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:
@@ -232,8 +231,7 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
     If another instance has written the item in the meantime, its figures stay in the store, and only this instance uses the new figures.
     """
     after = display.with_figures(figures)
-    text = msgspec.json.encode(after.figures).decode()
-    changes = {"version": display.version + 1, "holder": instance, "leased_until": 0, "figures": text}
+    changes = {"version": display.version + 1, "holder": instance, "leased_until": 0, "figures": after.figures}
     if dynamo.update_if(DisplayRow(display.group_id), DisplayRow.assign(changes), _version_is(display.version)):
         return msgspec.structs.replace(after, version=display.version + 1, holder=instance, leased_until=0)
     return after
@@ -245,8 +243,7 @@ def _version_is(version: int) -> Condition:
 
 
 def _display(row: DisplayRow) -> Display:
-    figures = _figures.decode(row.figures) if row.figures else {}
-    return Display(row.id, int(row.version), row.holder, int(row.leased_until), figures)
+    return Display(row.id, int(row.version), row.holder, int(row.leased_until), row.figures or {})
 
 
 # This instance's copies of display items, and its own changes to stock that the items do not show yet.

@@ -7,7 +7,6 @@ needs no read.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
 from pynamodb.attributes import Attribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.constants import MAP
 from pynamodb.expressions.condition import Condition, size
@@ -84,7 +83,7 @@ def create_shard_item(row: ShardRow) -> dynamo.TransactItem:
 
 def create_shard(row: ShardRow) -> Shard | None:
     """Create a shard and return it. Returns None if the shard already exists."""
-    return _shard(row) if dynamo.put_if(row, _ABSENT) is None else None
+    return _shard(row) if dynamo.put_if(row, _ABSENT) else None
 
 
 def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes_kept: bool = False) -> int:
@@ -109,16 +108,11 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     if keeps_tickets() and not takes_kept:
         # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
         condition &= _IS_NOT_KEPT
-    try:
-        arguments = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
-        response = dynamo.update_item(**arguments, ReturnValues="UPDATED_NEW")  # without up to 80 other holds
-    except ClientError as error:
-        item = dynamo.refused_item(error)
-        shard = _shard(ShardRow.from_raw_data(item)) if item else None
-        if shard is not None and hold.hold_id in shard.holds:
-            return shard.available
-        raise HoldRefused(shard) from None
-    return int(response["Attributes"]["available"]["N"])
+    # UPDATED_NEW: without up to 80 other holds.
+    is_held, row = dynamo.update_if_returning(ShardRow(hold.shard_id), actions, condition, return_values="UPDATED_NEW")
+    if row is None or not (is_held or hold.hold_id in row.holds):
+        raise HoldRefused(_shard(row) if row is not None else None)
+    return int(row.available)
 
 
 def release_hold(hold: Hold) -> bool:
@@ -228,7 +222,7 @@ def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
     """Read shards by id with strong consistency. Missing shards are left out."""
-    return list(map(_shard, ShardRow.find_all(shard_ids, consistent=True)))
+    return list(map(_shard, ShardRow.find_all(shard_ids)))
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
@@ -245,7 +239,7 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
 
 def scan_shards() -> Iterator[Shard]:
     """Read all shards, page by page. Use this only for checks, never in requests or scheduled jobs."""
-    return map(_shard, ShardRow.scan(consistent_read=True))
+    return map(_shard, ShardRow.scan())
 
 
 def _pool_is(is_pooled: bool) -> Condition:

@@ -13,6 +13,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 
 CaseKind = Literal["refund", "dispute", "finding"]
@@ -82,7 +83,7 @@ def list_cases(limit: int, after: str | None) -> tuple[list[Case], str | None]:
     """
     beyond = CaseRow.position > after if after is not None else None
     rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
-    found = CaseRow.find_all([(row.purchase_id, row.case_key) for row in rows[:limit]], consistent=True)
+    found = CaseRow.find_all([(row.purchase_id, row.case_key) for row in rows[:limit]])
     return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
 
 
@@ -92,7 +93,7 @@ def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str,
     Returns False, and writes nothing, if the finding is already open.
     """
     row = _row(Case(purchase_id, "finding", finding_id, now, None, details))
-    return dynamo.put_if(row, CaseRow.purchase_id.does_not_exist()) is None
+    return dynamo.put_if(row, CaseRow.purchase_id.does_not_exist())
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
@@ -102,13 +103,13 @@ def close_finding(purchase_id: str, finding_id: str) -> None:
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
     """Return the open case with this id. Returns None if there is no such case, or if it does not need a person."""
-    cases = map(_case, CaseRow.query(purchase_id, consistent_read=True))
+    cases = map(_case, CaseRow.query(purchase_id))
     return next((case for case in cases if case.id == case_id and case.needs_person), None)
 
 
 def list_open_cases() -> list[Case]:
     """Return all open cases, oldest first, with a strongly consistent read of the whole table. Requests must not call it."""
-    cases = map(_case, CaseRow.scan(consistent_read=True))
+    cases = map(_case, CaseRow.scan())
     return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
 
 
@@ -152,7 +153,7 @@ class CaseRow(dynamo.Table):
     since = NumberAttribute()
     next_at = NumberAttribute(null=True)
     due_kind = UnicodeAttribute(null=True)
-    details = UnicodeAttribute()
+    details = JsonAttribute(dict[str, Any])
     listed_as = UnicodeAttribute()
     position = UnicodeAttribute()
     due_index = DueIndex()
@@ -164,9 +165,8 @@ def _key(kind: CaseKind, case_id: str) -> str:
 
 
 def _row(case: Case) -> CaseRow:
-    details = msgspec.json.encode(case.details).decode()
     key, due_kind = _key(case.kind, case.id), case.kind if case.next_at is not None else None
-    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
+    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=case.details)
     row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
     return row
 
@@ -174,4 +174,4 @@ def _row(case: Case) -> CaseRow:
 def _case(row: CaseRow) -> Case:
     kind, _, case_id = row.case_key.partition("#")
     next_at = int(row.next_at) if row.next_at is not None else None
-    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, msgspec.json.decode(row.details))
+    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, row.details)

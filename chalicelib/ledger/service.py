@@ -46,7 +46,7 @@ def record_entry(**fields: Unpack[EntryFields]) -> bool:
     Returns False, and writes nothing, if the ledger already has the entry. Also returns False if this call wrote the entry but the
     store's reply was lost and the SDK repeated the call.
     """
-    return dynamo.put_if(_row(**fields), store.ABSENT) is None
+    return dynamo.put_if(_row(**fields), store.ABSENT)
 
 
 def list_purchase_entries(event_id: str, purchase_id: str) -> list[LedgerEntry]:
@@ -129,7 +129,7 @@ def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
         currency=msgspec.convert(fields["currency"], Currency),
         provider=fields["provider"],
         at=fields["now"],
-        details=msgspec.json.encode(details).decode(),
+        details=details,
     )
 
 
@@ -144,5 +144,5 @@ def _entry(row: store.LedgerRow) -> LedgerEntry:
         currency=row.currency,
         provider=row.provider,
         at=int(row.at),
-        details=msgspec.json.decode(row.details),
+        details=row.details,
     )

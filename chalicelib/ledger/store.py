@@ -9,12 +9,14 @@ at the end of their lane, where splitting the partition would not help, so an ev
 import heapq
 import re
 from collections.abc import Iterator
+from typing import Any
 from zlib import crc32
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 
 # 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would not be found.
 LANES = 4
@@ -36,7 +38,7 @@ class LedgerRow(dynamo.Table):
     currency = UnicodeAttribute()
     provider = UnicodeAttribute()
     at = NumberAttribute()
-    details = UnicodeAttribute()
+    details = JsonAttribute(dict[str, Any])
 
 
 # The condition of every write: entries are never overwritten.
@@ -58,7 +60,7 @@ def entry_key_parts(row: LedgerRow) -> tuple[str, str, str, str]:
 
 def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
     """Return the entries of one purchase in order of the key, with a strongly consistent query."""
-    return LedgerRow.query(_lane(event_id, purchase_id), LedgerRow.entry.startswith(f"{purchase_id}#"), consistent_read=True)
+    return LedgerRow.query(_lane(event_id, purchase_id), LedgerRow.entry.startswith(f"{purchase_id}#"))
 
 
 def query_event(event_id: str) -> Iterator[LedgerRow]:
@@ -76,12 +78,12 @@ def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id:
 
 def scan() -> Iterator[LedgerRow]:
     """Yield all entries of all events in no particular order, with a strongly consistent read of the whole table."""
-    return LedgerRow.scan(consistent_read=True)
+    return LedgerRow.scan()
 
 
 def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:
     event_id = _checked_id(event_id)
-    lanes = [LedgerRow.query(f"{event_id}#{number}", within, consistent_read=True) for number in range(LANES)]
+    lanes = [LedgerRow.query(f"{event_id}#{number}", within) for number in range(LANES)]
     return heapq.merge(*lanes, key=lambda row: row.entry)
 
 

@@ -23,6 +23,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
@@ -93,7 +94,7 @@ class NotificationRow(dynamo.Table):
     event_lane = UnicodeAttribute(null=True)
     event_position = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
-    facts = UnicodeAttribute(null=True)
+    facts = JsonAttribute(dict[str, Fact], null=True)
     status = UnicodeAttribute()
     next_at = NumberAttribute(null=True)
     due_lane = UnicodeAttribute(null=True)
@@ -131,7 +132,7 @@ class Due(msgspec.Struct, frozen=True):
 
 def put_new(notification: Notification) -> bool:
     """Queue a notification. Returns False and writes nothing if a notification with this id already exists, in any status."""
-    return dynamo.put_if(_row(notification), NotificationRow.id.does_not_exist()) is None
+    return dynamo.put_if(_row(notification), NotificationRow.id.does_not_exist())
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
@@ -152,7 +153,7 @@ def load_notifications(ids: Iterable[str]) -> list[Notification]:
     it can send it.
     """
     found = []
-    for row in NotificationRow.find_all(ids, consistent=True):
+    for row in NotificationRow.find_all(ids):
         try:
             found.append(_notification(row))
         except (msgspec.MsgspecError, ValueError):
@@ -276,7 +277,7 @@ def _load_page(positions: Iterator[tuple[str, str]], limit: int) -> tuple[list[N
 
 def _row(notification: Notification) -> NotificationRow:
     row = NotificationRow(notification.id, **{name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)})
-    row.facts = msgspec.json.encode(notification.facts).decode() if notification.facts else None
+    row.facts = notification.facts or None
     row.event_lane, row.event_position = (
         f"{notification.event_id}#{_lane(notification)}",
         f"{notification.created_at:011}#{notification.id}",
@@ -290,8 +291,7 @@ def _notification(row: NotificationRow) -> Notification:
     values = {name: getattr(row, name) for name in (*_PLAIN, *_OPTIONAL)}
     for name in ("created_at", "due_at", "next_at", "attempts", "changed_at"):
         values[name] = int(values[name]) if values[name] is not None else None
-    facts = msgspec.json.decode(row.facts, type=dict[str, Fact]) if row.facts else {}
-    return Notification(id=row.id, facts=facts, **values)
+    return Notification(id=row.id, facts=row.facts or {}, **values)
 
 
 def _lane(notification: Notification) -> int:

@@ -8,12 +8,12 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import msgspec
 from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -30,7 +30,7 @@ T = TypeVar("T")
 def find_promo_code(event_id: str, code: str) -> PromoCode | None:
     """Return the code, read with strong consistency. Returns None if the event has no such code."""
     row = PromoCodeRow.find(event_id, code)
-    return None if row is None else _promo_code(row)
+    return None if row is None else row.content
 
 
 def find_typed_code(event_id: str, text: str) -> PromoCode | None:
@@ -42,17 +42,17 @@ def find_typed_code(event_id: str, text: str) -> PromoCode | None:
 def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, read with strong consistency."""
     condition = PromoCodeRow.code > after if after is not None else None
-    return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
+    return [row.content for row in PromoCodeRow.query(event_id, condition, limit=limit)]
 
 
 def count_codes(event_id: str, limit: int) -> int:
     """Return the number of codes of an event, but at most `limit`."""
-    return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit))
+    return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit, consistent_read=False))
 
 
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
-    return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
+    return (row.content for row in PromoCodeRow.scan())
 
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
@@ -132,7 +132,7 @@ def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before
 
 
 class PromoCodeRow(dynamo.Table):
-    """A promo code. `content` is the whole code as JSON; `version` is a separate attribute so that conditions can use it."""
+    """A promo code. `content` is the whole code; `version` is a separate attribute so that conditions can use it."""
 
     feature = "promotions"
     contents = "Promo codes."
@@ -141,7 +141,7 @@ class PromoCodeRow(dynamo.Table):
     event_id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
-    content = UnicodeAttribute()
+    content = JsonAttribute(PromoCode)
 
 
 def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
@@ -160,9 +160,4 @@ def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
 
 
 def _row(promo_code: PromoCode) -> PromoCodeRow:
-    content = msgspec.json.encode(promo_code).decode()
-    return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=content)
-
-
-def _promo_code(row: PromoCodeRow) -> PromoCode:
-    return msgspec.json.decode(row.content, type=PromoCode)
+    return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=promo_code)

@@ -101,7 +101,7 @@ def find_cancellation(event_id: str) -> Cancellation | None:
 
 def list_active_cancellations() -> Iterator[Cancellation]:
     """List the unfinished cancellations, with strongly consistent reads."""
-    return map(_cancellation, CancellationRow.query(_ACTIVE, consistent_read=True))
+    return map(_cancellation, CancellationRow.query(_ACTIVE))
 
 
 def save_cancellation(cancellation: Cancellation) -> None:

@@ -135,7 +135,7 @@ def _move_purchase(guest_id: str, user_id: str, purchase: Purchase, *, now: int)
     owned = [ticket for ticket in queries.load_tickets(purchase) if ticket.owner_id == guest_id]
     received = guest_record.received.intersection(ticket.id for ticket in owned) if guest_record is not None else frozenset()
     entry = _entry_item(f"order#{purchase.id}", "order.moved", guest_id, user_id, purchase.event_id, now)
-    store.move(purchase, user_id, received, [*(move_item(ticket, user_id) for ticket in owned), entry])
+    store.move_to_user(purchase, user_id, received, [*(move_item(ticket, user_id) for ticket in owned), entry])
     return sum(ticket.state != "void" for ticket in owned) if purchase.was_order else purchase.quantity
 
 

@@ -45,7 +45,7 @@ def is_processed(event_id: str) -> bool:
 
 def select_processed(event_ids: Iterable[str]) -> set[str]:
     """Return which of these events, at most 100, were processed. Takes one strongly consistent round trip."""
-    return {row.id for row in ProcessedEventRow.find_all(event_ids, consistent=True)}
+    return {row.id for row in ProcessedEventRow.find_all(event_ids)}
 
 
 def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:

@@ -18,6 +18,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import settings
 from chalicelib.foundation.gcra import Charge
 from chalicelib.foundation.idempotency_key import KeyUse
@@ -29,21 +30,6 @@ from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetai
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-
-# Attributes of a purchase: `_JSON` maps the attributes that are stored as JSON to their types, `_TIMES` lists the times, and `_CHANGEABLE`
-# lists all attributes that a save may change.
-_JSON: dict[str, Any] = {
-    "checkout_key": KeyUse,
-    "lines": list[LineItem],
-    "pool_holds": list[Hold],
-    "promo_holds": list[Hold],
-    "payment": Payment,
-    "refunds": list[Refund],
-    "disputes": list[Dispute],
-    "resent_at": list[int],
-}
-_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
-_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
 
 
 class PurchaseRow(dynamo.Table):
@@ -59,28 +45,34 @@ class PurchaseRow(dynamo.Table):
     version = NumberAttribute()
     user_id = UnicodeAttribute(null=True)
     event_id = UnicodeAttribute(null=True)
-    lines = UnicodeAttribute(null=True)
+    lines = JsonAttribute(list[LineItem], null=True)
     currency = UnicodeAttribute(null=True)
     created_at = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
-    payment = UnicodeAttribute(null=True)
+    payment = JsonAttribute(Payment, null=True)
     checkout_at = NumberAttribute(null=True)
-    checkout_key = UnicodeAttribute(null=True)
+    checkout_key = JsonAttribute(KeyUse, null=True)
     ended_at = NumberAttribute(null=True)
     confirmed_at = NumberAttribute(null=True)
     has_details = BooleanAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
-    refunds = UnicodeAttribute(null=True)
-    disputes = UnicodeAttribute(null=True)
-    pool_holds = UnicodeAttribute(null=True)
+    refunds = JsonAttribute(list[Refund], null=True)
+    disputes = JsonAttribute(list[Dispute], null=True)
+    pool_holds = JsonAttribute(list[Hold], null=True)
     promo_code = UnicodeAttribute(null=True)
-    promo_holds = UnicodeAttribute(null=True)
+    promo_holds = JsonAttribute(list[Hold], null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
     moved_from = UnicodeAttribute(null=True)
-    resent_at = UnicodeAttribute(null=True)
+    resent_at = JsonAttribute(list[int], null=True)
     ttl = NumberAttribute(null=True)
+
+
+_JSON = [name for name, attribute in PurchaseRow.get_attributes().items() if isinstance(attribute, JsonAttribute)]
+_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
+# The attributes that a save may change.
+_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
 
 
 class BuyerRow(dynamo.Table):
@@ -124,7 +116,7 @@ class CheckoutDetailsRow(dynamo.Table):
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     id = UnicodeAttribute(hash_key=True)
-    details = UnicodeAttribute(null=True)
+    details = JsonAttribute(CheckoutDetails, null=True)
     email_key = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
     address_index = AddressIndex()
@@ -191,7 +183,7 @@ def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[s
 
 
 def _load_rows(ids: Iterable[str]) -> list[PurchaseRow]:
-    return PurchaseRow.find_all(ids, consistent=True)
+    return PurchaseRow.find_all(ids)
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:
@@ -211,7 +203,7 @@ def find_owner_email(ticket_id: str) -> str | None:
 
 def _find_details(row_id: str) -> CheckoutDetails:
     row = CheckoutDetailsRow.find(row_id)
-    return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
+    return row.details if row is not None and row.details is not None else CheckoutDetails()
 
 
 def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
@@ -225,8 +217,8 @@ def load_owner_emails(ticket_ids: Iterable[str]) -> dict[str, str]:
 
 
 def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
-    rows = CheckoutDetailsRow.find_all(ids)
-    return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
+    rows = CheckoutDetailsRow.find_all(ids, consistent_read=False)
+    return {row.id: row.details for row in rows if row.details is not None}
 
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
@@ -258,12 +250,12 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
 
 def load_buyers(user_ids: Iterable[str], event_id: str) -> list[BuyerRecord]:
     """Load the records of several users for an event, with strongly consistent reads. Takes one round trip per 100 users."""
-    return list(map(_buyer_record, BuyerRow.find_all([(user_id, event_id) for user_id in user_ids], consistent=True)))
+    return list(map(_buyer_record, BuyerRow.find_all([(user_id, event_id) for user_id in user_ids])))
 
 
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
     """List the user's records, one for each event, with a strongly consistent read."""
-    return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
+    return [_buyer_record(row) for row in BuyerRow.query(user_id)]
 
 
 def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
@@ -354,7 +346,7 @@ def save(
     return after
 
 
-def move(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
+def move_to_user(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
     """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
 
     The user may then have more tickets than the limit. The tickets, pass and promo code of the purchase also keep counting in the guest's
@@ -413,19 +405,19 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
 def put_tombstone(purchase_id: str, now: int) -> None:
     """Take the id of an unwritten purchase, so that the purchase can never be written. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
-    if dynamo.put_if(row, _ABSENT) is not None:
+    if not dynamo.put_if(row, _ABSENT):
         raise Conflict
 
 
 def scan_purchases() -> Iterable[Purchase]:
     """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests."""
-    found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
+    found = (_purchase(row) for row in PurchaseRow.scan())
     return (purchase for purchase in found if purchase is not None)
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
     """Yield all buyers' records. Reads the whole table, like `scan_purchases`."""
-    return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
+    return (_buyer_record(row) for row in BuyerRow.scan())
 
 
 # Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.
@@ -477,13 +469,13 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         version=purchase.version,
         user_id=purchase.user_id,
         event_id=purchase.event_id,
-        lines=_json(purchase.lines),
-        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
+        lines=purchase.lines,
+        pool_holds=purchase.pool_holds or None,
         currency=purchase.currency,
         created_at=purchase.created_at,
         expires_at=purchase.expires_at,
         ended_at=purchase.ended_at,
-        payment=_json(purchase.payment) if purchase.payment else None,
+        payment=purchase.payment,
         pass_id=purchase.pass_id,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
@@ -496,7 +488,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
     for name in _CHANGEABLE:
         value = getattr(after, name)
         if value != getattr(before, name):
-            changes[name] = _json(value) if name in _JSON and value is not None else value
+            changes[name] = value
     if _ttl(after) != _ttl(before):
         changes["ttl"] = _ttl(after)
     return changes
@@ -581,19 +573,16 @@ def _ttl(purchase: Purchase) -> int | None:
 
 
 def _details_attributes(details: CheckoutDetails) -> dict[str, Any]:
-    return {"details": _json(details), "email_key": email_key(details.email) if details.email else None}
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return {"details": details, "email_key": email_key(details.email) if details.email else None}
 
 
 def _purchase(row: PurchaseRow) -> Purchase | None:
     if row.user_id is None:
         return None
     values = {name: value for name, value in row.attribute_values.items() if name != "ttl"}
-    for name in _JSON.keys() & values.keys():
-        values[name] = msgspec.json.decode(values[name], type=_JSON[name])
+    for name in _JSON:
+        if name in values:
+            values[name] = getattr(row, name)
     return Purchase(**values)
 
 

@@ -67,7 +67,7 @@ def load_state() -> SweepState:
     row = SweepRow.find(_ID)
     if row is None:
         return SweepState()
-    rows = [row, *SweepRow.find_all(map(_low_tiers_id, range(int(row.low_tiers_items or 0))), consistent=True)]
+    rows = [row, *SweepRow.find_all(map(_low_tiers_id, range(int(row.low_tiers_items or 0))))]
     low_tiers = frozenset(tier_id for each in rows for tier_id in each.low_tiers or ())
     due_minute, since = (None if value is None else int(value) for value in (row.due_minute, row.indexed_since))
     return SweepState(row.shard_id, low_tiers, due_minute, row.due_event, since, tuple(row.postponed or ()))
@@ -113,7 +113,7 @@ def mark_due(event_ids: Iterable[str], minute: int) -> None:
 def load_due(after: Mark, last: int) -> list[Mark]:
     """Return the marks that follow `after`, up to the minute `last`, in order. The reads are strongly consistent."""
     minutes = {_minute_id(minute, lane): minute for minute in range(after[0], last + 1) for lane in range(LANES)}
-    rows = SweepRow.find_all(minutes, consistent=True)
+    rows = SweepRow.find_all(minutes)
     marks = ((minutes[row.id], event_id) for row in rows for event_id in row.event_ids or ())
     return sorted(mark for mark in marks if mark > after)
 

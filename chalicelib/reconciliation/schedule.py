@@ -1,11 +1,11 @@
 """The scheduled comparison of our books with the provider's, span by span. Each run continues where the previous run stopped."""
 
-import msgspec
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import log, settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
@@ -75,7 +75,7 @@ class ReconciliationRow(dynamo.Table):
     id = UnicodeAttribute(hash_key=True)
     until = NumberAttribute()
     at = NumberAttribute()
-    report = UnicodeAttribute()
+    report = JsonAttribute(ReconciliationReport)
 
 
 def load_last_run() -> LastRun | None:
@@ -83,11 +83,11 @@ def load_last_run() -> LastRun | None:
     row = ReconciliationRow.find(_ID)
     if row is None:
         return None
-    return LastRun(int(row.at), int(row.until), msgspec.json.decode(row.report, type=ReconciliationReport))
+    return LastRun(int(row.at), int(row.until), row.report)
 
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
     """Save the time up to which the books are compared. Returns False and writes nothing if another run has changed `reached`."""
-    row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
+    row = ReconciliationRow(_ID, until=report.until, at=now, report=report)
     condition = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
-    return dynamo.put_if(row, condition) is None
+    return dynamo.put_if(row, condition)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.tickets.model import GuestAnswer, GuestDetails
 
 _PLAIN = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
@@ -36,8 +36,8 @@ class GuestRow(dynamo.Table):
     code = UnicodeAttribute()
     secret = UnicodeAttribute(null=True)
     email = UnicodeAttribute(null=True)
-    answers = UnicodeAttribute(null=True)
-    option_answers = UnicodeAttribute(null=True)
+    answers = JsonAttribute(dict[str, str], null=True)
+    option_answers = JsonAttribute(list[GuestAnswer], null=True)
     invited_at = NumberAttribute(null=True)
     ttl = NumberAttribute()
     code_index = GuestCodeIndex()
@@ -49,8 +49,7 @@ _PERSONAL = (GuestRow.secret, GuestRow.email, GuestRow.answers, GuestRow.option_
 def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     """Return the transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
-    row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
-    row.option_answers = msgspec.json.encode(details.option_answers).decode() if details.option_answers else None
+    row.answers, row.option_answers = details.answers or None, details.option_answers or None
     return dynamo.put(row)
 
 
@@ -87,7 +86,7 @@ def find_details(seat_id: str) -> GuestDetails | None:
 
 def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
     """Load guest details by seat id. The reads are strongly consistent. Seats without details are left out."""
-    return {row.id: _details(row) for row in GuestRow.find_all(seat_ids, consistent=True)}
+    return {row.id: _details(row) for row in GuestRow.find_all(seat_ids)}
 
 
 def find_seat_id(code: str) -> str | None:
@@ -97,8 +96,4 @@ def find_seat_id(code: str) -> str | None:
 
 def _details(row: GuestRow) -> GuestDetails:
     plain = {name: getattr(row, name) for name in _PLAIN}
-    return GuestDetails(
-        **plain,
-        answers=msgspec.json.decode(row.answers, type=dict[str, str]) if row.answers else {},
-        option_answers=msgspec.json.decode(row.option_answers, type=list[GuestAnswer]) if row.option_answers else [],
-    )
+    return GuestDetails(**plain, answers=row.answers or {}, option_answers=row.option_answers or [])

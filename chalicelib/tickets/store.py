@@ -6,30 +6,19 @@ from operator import attrgetter
 from typing import Any
 from zlib import crc32
 
-import msgspec
 from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, TicketState, Transfer, VoidReason
 
-# Attributes that are stored as JSON: their type, and their value if the attribute is missing.
-_ENCODED: dict[str, tuple[Any, Any]] = {
-    "attendee": (Attendee, None),
-    "transfer": (Transfer, None),
-    "serial": (Serial, None),
-    "guests": (list[Guest], []),
-    "checkins": (list[CheckIn], []),
-    "duplicates": (list[CheckIn], []),
-    "undone": (list[str], []),
-}
 # One key of an index accepts 1,000 writes a second. Never lower this number: existing tickets in the higher lanes would not be found.
 EVENT_LANES = 4
-
-_PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
 
 
 class CodeIndex(GlobalSecondaryIndex[Any]):
@@ -51,6 +40,14 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):
 
     event_lane = UnicodeAttribute(hash_key=True)
     changed = UnicodeAttribute(range_key=True)
+
+
+class CheckInsAttribute(JsonAttribute[list[CheckIn]]):
+    """Check-ins without empty last fields, because conditions compare the check-ins with what earlier versions stored."""
+
+    def to_json(self, value: list[CheckIn]) -> list[tuple[Any, ...]]:
+        lengths = (None if checkin.override_reason else -1 if checkin.seat else -2 for checkin in value)
+        return [astuple(checkin)[:length] for checkin, length in zip(value, lengths, strict=True)]
 
 
 class TicketRow(dynamo.Table):
@@ -77,15 +74,15 @@ class TicketRow(dynamo.Table):
     state = UnicodeAttribute()
     created_at = NumberAttribute()
     void_reason = UnicodeAttribute(null=True)
-    attendee = UnicodeAttribute(null=True)
-    transfer = UnicodeAttribute(null=True)
-    serial = UnicodeAttribute(null=True)
-    guests = UnicodeAttribute(null=True)
+    attendee = JsonAttribute(Attendee, null=True)
+    transfer = JsonAttribute(Transfer, null=True)
+    serial = JsonAttribute(Serial, null=True)
+    guests = JsonAttribute(list[Guest], null=True)
     admitted = NumberAttribute(null=True)
-    checkins = UnicodeAttribute(null=True)
+    checkins = CheckInsAttribute(list[CheckIn], null=True)
     checkin_version = NumberAttribute(null=True)
-    duplicates = UnicodeAttribute(null=True)
-    undone = UnicodeAttribute(null=True)
+    duplicates = CheckInsAttribute(list[CheckIn], null=True)
+    undone = JsonAttribute(list[str], null=True)
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
     event_lane = UnicodeAttribute()
@@ -94,6 +91,9 @@ class TicketRow(dynamo.Table):
     event_index = TicketChangeIndex()
 
 
+# The attributes with a JsonAttribute, and the value of each if it is missing.
+_EMPTY: dict[str, Any] = {"attendee": None, "transfer": None, "serial": None, "guests": [], "checkins": [], "duplicates": [], "undone": []}
+_PLAIN = [name for name in Ticket.__struct_fields__ if name not in _EMPTY]
 _EXISTS = TicketRow.id.exists()
 _UNUSED = TicketRow.checkins.does_not_exist()
 _VALID = TicketRow.state == "valid"
@@ -105,15 +105,15 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if the ticket exists, because then the buyer already has its code.
     """
-    row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
-    row.changed = _changed(ticket.id)["changed"]
+    row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=ticket.attendee)
+    row.changed = _changed(ticket.id)
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
     return dynamo.put(row, TicketRow.id.does_not_exist())
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Return the item that changes a ticket's state. The transaction is cancelled if the ticket is not in the state `before`."""
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"state": after, **_changed(ticket_id)}), TicketRow.state == before)
+    return _change_item(ticket_id, {"state": after}, TicketRow.state == before)
 
 
 def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = None) -> dynamo.TransactItem:
@@ -122,13 +122,12 @@ def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = Non
     With `unused_by`, the transaction is also cancelled unless the ticket is valid and unused, and this user owns it.
     """
     condition = _EXISTS if unused_by is None else _UNUSED & _VALID & (TicketRow.owner_id == unused_by)
-    changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign(changes), condition)
+    return _change_item(ticket_id, {"state": "void", "void_reason": reason}, condition)
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     """Return the item that numbers the seats of a ticket. The transaction is cancelled if the seats already have numbers."""
-    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"serial": _json(serial)}), _EXISTS & TicketRow.serial.does_not_exist())
+    return dynamo.update(TicketRow(ticket_id), TicketRow.assign({"serial": serial}), _EXISTS & TicketRow.serial.does_not_exist())
 
 
 def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dynamo.TransactItem:
@@ -137,16 +136,16 @@ def change_checkins_item(before: Ticket, after: Ticket, *, admits: bool) -> dyna
     The transaction is cancelled if they have changed since `before` was read. If the change `admits` somebody, the transaction is also
     cancelled if the ticket is not valid or its code or guests have changed.
     """
-    changes: dict[str, Any] = {"checkins": _checkins(after.checkins), "admitted": after.admitted or None, **_changed(before.id)}
+    changes: dict[str, Any] = {"checkins": after.checkins or None, "admitted": after.admitted or None}
     if after.undone != before.undone:
-        changes["undone"] = _json(after.undone)
+        changes["undone"] = after.undone or None
     # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
     condition = _same_scans(before)
     if admits:
         # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
         # new guest may have replaced them.
         condition &= _VALID & (TicketRow.code == before.code) & _same_guests(before)
-    return dynamo.update(TicketRow(before.id), [*TicketRow.assign(changes), TicketRow.checkin_version.add(1)], condition)
+    return _change_item(before.id, changes, condition, TicketRow.checkin_version.add(1))
 
 
 def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
@@ -154,13 +153,13 @@ def change_undone_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
     The transaction is cancelled if they or the check-ins have changed since `before` was read.
     """
-    return dynamo.update(TicketRow(before.id), TicketRow.assign({"undone": _json(after.undone)}), _same_scans(before))
+    return dynamo.update(TicketRow(before.id), TicketRow.assign({"undone": after.undone or None}), _same_scans(before))
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
     """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if they have changed in the meantime."""
-    condition = _EXISTS & _same(TicketRow.duplicates, _checkins(ticket.duplicates))
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"duplicates": _checkins([*ticket.duplicates, duplicate])}), condition)
+    condition = _EXISTS & _same(TicketRow.duplicates, ticket.duplicates)
+    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"duplicates": [*ticket.duplicates, duplicate]}), condition)
 
 
 def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.TransactItem:
@@ -169,7 +168,7 @@ def change_attendee_item(ticket: Ticket, attendee: Attendee | None) -> dynamo.Tr
     The transaction is cancelled if the ticket has a new owner or is void, or if its owner's data has been erased.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & TicketRow.erased_at.does_not_exist()
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"attendee": _json(attendee), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"attendee": attendee}, condition)
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
@@ -177,9 +176,9 @@ def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
 
     Returns False and writes nothing if its owner or guests have changed.
     """
-    changes = {"attendee": None, "guests": _json(guests), "erased_at": clock.now(), **_changed(ticket.id)}
+    changes = {"attendee": None, "guests": guests or None, "erased_at": clock.now()}
     condition = (TicketRow.owner_id == ticket.owner_id) & _same_guests(ticket)
-    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign(changes), condition)
+    return dynamo.update_if(TicketRow(ticket.id), _changes(ticket.id, changes), condition)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -189,7 +188,7 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
     guest who has come in keeps the seat.
     """
     condition = (TicketRow.owner_id == ticket.owner_id) & _NOT_VOID & _same_guests(ticket) & _same_checkins(ticket)
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"guests": guests or None}, condition)
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
@@ -198,17 +197,17 @@ def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transact
     The transaction is cancelled if the ticket's guests or check-ins have changed.
     """
     condition = _same_guests(ticket) & _same_checkins(ticket)
-    return dynamo.update(TicketRow(ticket.id), TicketRow.assign({"guests": _json(guests), **_changed(ticket.id)}), condition)
+    return _change_item(ticket.id, {"guests": guests or None}, condition)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
     """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if the ticket is not valid or was used."""
-    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign({"transfer": _json(transfer)}), _can_transfer(ticket))
+    return dynamo.update_if(TicketRow(ticket.id), TicketRow.assign({"transfer": transfer}), _can_transfer(ticket))
 
 
 def remove_transfer(ticket: Ticket) -> bool:
     """Withdraw the offer of a ticket in any state. Returns False and writes nothing if its transfer or owner has changed."""
-    condition = (TicketRow.owner_id == ticket.owner_id) & (TicketRow.transfer == _json(ticket.transfer))
+    condition = (TicketRow.owner_id == ticket.owner_id) & (TicketRow.transfer == ticket.transfer)
     return dynamo.update_if(TicketRow(ticket.id), [TicketRow.transfer.remove()], condition)
 
 
@@ -221,15 +220,14 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "owner_id": after.owner_id,
         "code": after.code,
         "qr_sig": after.qr_sig,
-        "attendee": _json(after.attendee),
-        "transfer": _json(after.transfer),
-        "guests": _json(after.guests),
+        "attendee": after.attendee,
+        "transfer": after.transfer,
+        "guests": after.guests or None,
         "language": after.language,
         "erased_at": after.erased_at,
-        **_changed(before.id),
     }
     condition = _can_transfer(before) & _same_guests(before)
-    return dynamo.update(TicketRow(before.id), TicketRow.assign(changes), condition)
+    return _change_item(before.id, changes, condition)
 
 
 def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
@@ -242,32 +240,30 @@ def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
 
 def _same_scans(ticket: Ticket) -> Condition:
     """Return the condition that neither the check-ins nor the undone scans have changed."""
-    condition: Condition = _same_checkins(ticket) & _same(TicketRow.undone, _json(ticket.undone))
+    condition: Condition = _same_checkins(ticket) & _same(TicketRow.undone, ticket.undone)
     return condition
 
 
 def _same_checkins(ticket: Ticket) -> Condition:
-    return _same(TicketRow.checkins, _checkins(ticket.checkins)) if ticket.checkins else _UNUSED
+    return _same(TicketRow.checkins, ticket.checkins)
 
 
 def _same_guests(ticket: Ticket) -> Condition:
-    return _same(TicketRow.guests, _json(ticket.guests))
+    return _same(TicketRow.guests, ticket.guests)
 
 
 def _can_transfer(ticket: Ticket) -> Condition:
     # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be the same, because
     # it may have been accepted or withdrawn.
-    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, _json(ticket.transfer))
+    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer)
     condition: Condition = _UNUSED & _VALID & same_offer
     return condition
 
 
-def _same(attribute: UnicodeAttribute, text: str | None) -> Condition:
-    """Return the condition that the attribute has this value. None means that the item does not have the attribute."""
-    if text is None:
-        return attribute.does_not_exist()
-    same: Condition = attribute == text
-    return same
+def _same(attribute: JsonAttribute[Any], value: Any) -> Condition:
+    """Return the condition that the attribute has this value. An empty value means that the item does not have the attribute."""
+    condition: Condition = attribute == value if value else attribute.does_not_exist()
+    return condition
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
@@ -283,7 +279,7 @@ def find_ticket_id(code: str) -> str | None:
 
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load tickets in no particular order. The reads are strongly consistent. Missing tickets are left out."""
-    return [_ticket(row) for row in TicketRow.find_all(ticket_ids, consistent=True)]
+    return [_ticket(row) for row in TicketRow.find_all(ticket_ids)]
 
 
 def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
@@ -307,7 +303,7 @@ def change_position(at: int) -> str:
 
 def scan_tickets() -> Iterator[Ticket]:
     """Iterate over all tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
-    return map(_ticket, TicketRow.scan(consistent_read=True))
+    return map(_ticket, TicketRow.scan())
 
 
 def decode_ticket(item: dict[str, Any]) -> Ticket:
@@ -315,26 +311,23 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
     return _ticket(TicketRow.from_raw_data(item))
 
 
-def _changed(ticket_id: str) -> dict[str, str]:
-    """Return the attribute that records when the ticket last changed. Every change that matters at the door writes this attribute."""
-    return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
+def _change_item(ticket_id: str, values: dict[str, Any], condition: Condition, *more: Action) -> dynamo.TransactItem:
+    """Return the item of a change that matters at the door: it gives attributes these values and makes `more` changes."""
+    return dynamo.update(TicketRow(ticket_id), [*_changes(ticket_id, values), *more], condition)
 
 
-def _checkins(checkins: Sequence[CheckIn]) -> str | None:
-    """Encode check-ins for the store. Empty last fields are left out, because conditions compare the text with earlier versions' text."""
-    lengths = (None if checkin.override_reason else -1 if checkin.seat else -2 for checkin in checkins)
-    return _json([astuple(checkin)[:length] for checkin, length in zip(checkins, lengths, strict=True)])
+def _changes(ticket_id: str, values: dict[str, Any]) -> list[Action]:
+    """Return the actions that give attributes these values and record when the ticket changed."""
+    return TicketRow.assign({**values, "changed": _changed(ticket_id)})
 
 
-def _json(value: Any) -> str | None:
-    """Encode a value for the store. Returns None for an empty value."""
-    return msgspec.json.encode(value).decode() if value else None
+def _changed(ticket_id: str) -> str:
+    return f"{change_position(clock.now())}#{ticket_id}"
 
 
 def _ticket(row: TicketRow) -> Ticket:
     found = row.attribute_values  # faster than getattr, which goes through PynamoDB's descriptors
     values: dict[str, Any] = {name: found.get(name) for name in _PLAIN}
-    for name, (shape, empty) in _ENCODED.items():
-        text = found.get(name)
-        values[name] = msgspec.json.decode(text, type=shape) if text else empty
+    for name, empty in _EMPTY.items():
+        values[name] = getattr(row, name) if name in found else empty
     return Ticket(**values)

@@ -12,13 +12,13 @@ and retries.
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
@@ -41,7 +41,7 @@ class EntryConflict(Exception):
 
 
 class WaitingRoomRow(dynamo.Table):
-    """A room, a counter or an entry; each uses some of the attributes. `offsets`, `segments` and `arrival` are JSON."""
+    """A room, a counter or an entry; each uses some of the attributes."""
 
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
@@ -55,15 +55,15 @@ class WaitingRoomRow(dynamo.Table):
     counters = NumberAttribute(null=True)
     late_counters = NumberAttribute(null=True)
     n = NumberAttribute(null=True)
-    offsets = UnicodeAttribute(null=True)
-    segments = UnicodeAttribute(null=True)
+    offsets = JsonAttribute(list[int], null=True)
+    segments = JsonAttribute(list[Segment], null=True)
     revision = NumberAttribute(null=True)  # for functions of earlier versions, which write revisions of another counter
     public_revision = NumberAttribute(null=True)
     sized_wave = NumberAttribute(null=True)
     opening_lease_ends_at = NumberAttribute(null=True)
     arrivals = NumberAttribute(null=True)
     closed = BooleanAttribute(null=True)
-    arrival = UnicodeAttribute(null=True)
+    arrival = JsonAttribute(Arrival, null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -125,7 +125,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     late = [_counter_id(room, LATE - place) for place in range(room.late_counters)]
     # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if room.n is None else []
-    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late])}
+    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late], consistent_read=False)}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if room.n is None else room.n
     return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
 
@@ -144,8 +144,8 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         commitment=commitment(key),
         counters=counters,
         late_counters=counters,
-        segments="[]",
-        offsets="[]",
+        segments=[],
+        offsets=[],
         revision=revision,
         public_revision=revision,
     )
@@ -182,8 +182,8 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
     """Write the final result of the draw. Raises RoomConflict if the room has changed since it was read."""
     changes = {
         "n": n,
-        "offsets": _json(offsets),
-        "segments": _json(segments),
+        "offsets": list(offsets),
+        "segments": list(segments),
         "revision": revision,
         "public_revision": revision,
         "version": room.version + 1,
@@ -194,7 +194,7 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Return a transaction item that sets the admission plan. It fails if the room has changed since it was read."""
-    actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
+    actions = [WaitingRoomRow.segments.set(list(segments)), WaitingRoomRow.version.set(room.version + 1)]
     return dynamo.update(_key(room), actions, _is_unchanged(room))
 
 
@@ -204,7 +204,7 @@ def save_plan(before: Room, after: Room) -> Room:
     Raises RoomConflict if the room has changed since `before` was read.
     """
     changes = {
-        "segments": _json(after.segments),
+        "segments": after.segments,
         "revision": after.revision,
         "public_revision": after.revision,
         "sized_wave": after.sized_wave,
@@ -226,16 +226,17 @@ def commit(*items: dynamo.TransactItem) -> None:
 def find_entry(room: Room, user: str) -> Arrival | None:
     """Read the user's arrival with strong consistency. Returns None if the user has not joined the room."""
     row = WaitingRoomRow.find(_entry_id(room.event_id, room.number, user))
-    return _arrival(row) if row is not None else None
+    return row.arrival if row is not None else None
 
 
 def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
     """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster."""
-    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
+    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=arrival, ttl=ttl)
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    existing = dynamo.put_if(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == _json(replacing))
-    # If the stored arrival is the same, this write has succeeded: its response was lost, and only the retry was refused.
-    if existing is not None and (existing.arrival is None or _arrival(existing) != arrival):
+    condition = _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
+    _, stored = dynamo.put_if_returning(row, condition)
+    # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
+    if stored is None or stored.arrival != arrival:
         raise EntryConflict
 
 
@@ -255,10 +256,6 @@ def _entry_id(event_id: str, room: int, user: str) -> str:
     return f"entry#{event_id}#{room}#{user}"
 
 
-def _arrival(row: WaitingRoomRow) -> Arrival:
-    return msgspec.json.decode(row.arrival, type=Arrival)
-
-
 def _room(event_id: str, row: WaitingRoomRow) -> Room:
     return Room(
         event_id=event_id,
@@ -268,14 +265,10 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         commitment=row.commitment,
         counters=int(row.counters),
         n=int(row.n) if row.n is not None else None,
-        offsets=msgspec.json.decode(row.offsets, type=list[int]),
-        segments=msgspec.json.decode(row.segments, type=list[Segment]),
+        offsets=row.offsets,
+        segments=row.segments,
         revision=int(row.public_revision or 0),
         sized_wave=int(row.sized_wave or 0),
         opening_lease_ends_at=int(row.opening_lease_ends_at or 0),
         late_counters=int(row.late_counters or 1),
     )
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

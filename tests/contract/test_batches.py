@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
 from tests.contract.outcomes import INVALID, completion, outcome
+from tests.contract.test_models import Thing
 from tests.contract.wire_values import plain_item, wire_item
 
 MEGABYTE = 1024 * 1024
@@ -91,13 +91,13 @@ def test_a_missing_table(db, assert_matches):
 
 
 def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches, monkeypatch):
-    """What is above them comes back as unprocessed keys, and `dynamo.batch_get` asks again."""
+    """What is above them comes back as unprocessed keys, and `find_all` asks again."""
     monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
     size, keys = 400_000, list(db.more_keys(44))
     for first in range(0, len(keys), 11):
         write(db, *(put(key, a="x" * size) for key in keys[first : first + 11]))
     items, unprocessed = read(db, *keys, ConsistentRead=True)
     left = unprocessed.get(db.things, {}).get("Keys", [])
-    everything = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in keys), consistent=True)
-    whole = (len(items) * size <= 16 * MEGABYTE, len(items) + len(left), {item["id"]["S"] for item in everything} == set(keys))
+    everything = Thing.find_all(keys)
+    whole = (len(items) * size <= 16 * MEGABYTE, len(items) + len(left), {row.id for row in everything} == set(keys))
     assert_matches(whole, (True, 44, True))

@@ -49,12 +49,20 @@ def test_find(db, assert_matches):
 def test_put_if(db, assert_matches):
     first = dynamo.put_if(Thing(db.id, version=1), Thing.id.does_not_exist())
     second = dynamo.put_if(Thing(db.id, version=2), Thing.id.does_not_exist())
-    assert_matches((first, second and second.version, db.get()), (None, 1, {"version": 1}))
+    assert_matches((first, second, db.get()), (True, False, {"version": 1}))
+
+
+def test_put_if_returning(db, assert_matches):
+    first = dynamo.put_if_returning(Thing(db.id, version=1), Thing.id.does_not_exist())
+    second = dynamo.put_if_returning(Thing(db.id, version=2), Thing.id.does_not_exist())
+    nothing = dynamo.put_if_returning(Thing(f"{db.id}-none", version=1), Thing.id.exists())
+    results = [(done, row and row.version) for done, row in (first, second, nothing)]
+    assert_matches((results, db.get()), ([(True, 1), (False, 1), (False, None)], {"version": 1}))
 
 
 def test_put_if_over_an_expired_item(db, assert_matches):
     absent = Thing.id.does_not_exist() | (Thing.ttl <= 100)
-    results = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
+    results = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) for ttl in (100, 101, 102)]
     assert_matches(results, [True, True, False])
 
 
@@ -74,7 +82,7 @@ def test_update_if_returning(db, assert_matches):
     paid_back, ahead = Thing.version.does_not_exist() | (Thing.version <= 5), (Thing.version > 5) & (Thing.version <= 10)
     first = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
-    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.add(3)], ahead)
+    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.add(3)], ahead, return_values="UPDATED_NEW")
     nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
     results = [(done, row and row.version) for done, row in (first, refused, moved, nothing)]
     assert_matches(results, [(True, 9), (False, 9), (True, 12), (False, None)])
@@ -119,19 +127,19 @@ def test_queries(db, assert_matches):
     for number in range(12):
         Line(db.id, f"part#{number:04d}", n=number).save()
     Line(db.id, "document#0000").save()
-    latest = [int(line.n) for line in Line.query(db.id, scan_index_forward=False, limit=3, consistent_read=True)]
-    parts = [line.at for line in Line.query(db.id, Line.at.startswith("part#"), consistent_read=True)]
+    latest = [int(line.n) for line in Line.query(db.id, scan_index_forward=False, limit=3)]
+    parts = [line.at for line in Line.query(db.id, Line.at.startswith("part#"))]
     assert_matches((latest, parts), ([11, 10, 9], [f"part#{number:04d}" for number in range(12)]))
 
 
 def test_a_scan(db, assert_matches):
     for key in db.more_keys(3):
         Line(key, "1", n=1).save()
-    ids = [line.id for line in Line.scan(consistent_read=True) if line.id.startswith(db.id)]
+    ids = [line.id for line in Line.scan() if line.id.startswith(db.id)]
     assert_matches(sorted(ids), list(db.more_keys(3)))
 
 
 def test_batches_of_any_size(db, assert_matches):
     keys = list(db.more_keys(230))
     dynamo.batch_put(map(Thing, keys))
-    assert_matches(sorted(row.id for row in Thing.find_all([*keys, f"{db.id}-none"], consistent=True)), keys)
+    assert_matches(sorted(row.id for row in Thing.find_all([*keys, f"{db.id}-none"])), keys)

@@ -45,10 +45,10 @@ def writes(store) -> Iterator[Writes]:
 
 WRITES = {
     "put_if": lambda: dynamo.put_if(Row("a", count=2), Row.id.exists()),
+    "put_if_returning": lambda: dynamo.put_if_returning(Row("a", count=2), Row.id.exists()),
     "update_if": lambda: dynamo.update_if(Row("a"), [Row.count.set(2)], Row.id.exists()),
     "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), [Row.count.set(2)], Row.id.exists()),
     "save": lambda: Row("a", count=2).save(),
-    "put": lambda: dynamo.put_item(TableName=Row.name(), Item={"id": {"S": "a"}, "count": {"N": "2"}}),
     "transaction": lambda: dynamo.transact([dynamo.put(Row("a", count=2))]),
 }
 HOLD = Hold("stock#0", "h1", 1)

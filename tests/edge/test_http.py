@@ -235,7 +235,7 @@ def fault(request, monkeypatch):
     def fail(*args, **options):
         raise FAULTS[request.param]
 
-    monkeypatch.setattr(dynamo, "put_if", fail)
+    monkeypatch.setattr(dynamo, "put_if_returning", fail)
 
 
 def post_once(edge):
@@ -258,7 +258,7 @@ def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplo
         raise settings.SettingsError("FAIRGATE_JWT_SECRET must be set")
 
     memory.forget_everything()
-    monkeypatch.setattr(dynamo, "put_if", fail)
+    monkeypatch.setattr(dynamo, "put_if_returning", fail)
     _assert_not_set_up(post_once(edge))
     (record,) = [record for record in caplog.records if record.message == "settings.wrong"]
     assert record.error == "FAIRGATE_JWT_SECRET must be set"
@@ -281,7 +281,7 @@ def test_an_error_that_lasts_until_somebody_acts_is_not_called_busy(edge, monkey
         raise error
 
     memory.forget_everything()
-    monkeypatch.setattr(dynamo, "put_if", fail)
+    monkeypatch.setattr(dynamo, "put_if_returning", fail)
     before = log.total("store_unavailable")
     _assert_not_set_up(post_once(edge))
     assert log.total("store_unavailable") == before

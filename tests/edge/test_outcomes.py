@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import error_replies
+from chalicelib.edge.store import RateLimitRow
 from chalicelib.foundation import sdk_calls
 from chalicelib.purchases import queries, store
 from tests import builders, invariants, shops
@@ -93,7 +94,7 @@ def test_an_error_after_a_write_is_not_reported_as_unchanged(shop):
 
 def test_a_read_only_request_changes_nothing(shop, api, monkeypatch):
     def fail(*_):
-        dynamo.put_item(TableName=dynamo.table_name("rate-limits"), Item={"id": {"S": "x"}})
+        RateLimitRow("x", tat=0, ttl=0).save()
         raise dynamo.StoreUnavailable
 
     monkeypatch.setattr(queries, "get_own_order", fail)
@@ -104,7 +105,7 @@ def test_a_read_only_request_changes_nothing(shop, api, monkeypatch):
 def test_an_error_of_ours_says_too_what_may_have_happened(shop, monkeypatch, writes, outcome):
     def fail(*_, **__):
         if writes:
-            dynamo.put_item(TableName=dynamo.table_name("rate-limits"), Item={"id": {"S": "x"}})
+            RateLimitRow("x", tat=0, ttl=0).save()
         raise ZeroDivisionError
 
     monkeypatch.setattr("chalicelib.purchases.reservations.reserve", fail)

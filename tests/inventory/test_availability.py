@@ -257,5 +257,5 @@ def test_figures_remain_while_the_store_leaves_keys_unprocessed(monkeypatch):
     def give_up(*_, **__):
         raise dynamo.StoreUnavailable("keys stay unprocessed")
 
-    monkeypatch.setattr(dynamo, "batch_get", give_up)
+    monkeypatch.setattr(display.DisplayRow, "find_all", give_up)
     assert instance.show(NOW + 5).available == 10

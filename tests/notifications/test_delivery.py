@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from msgspec.structs import replace
+from pynamodb.expressions.operand import Path
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
@@ -241,10 +242,10 @@ def test_a_mail_that_stops_its_run_again_and_again_is_given_up(store, time, prov
     assert len(crashes) == delivery.MAX_ATTEMPTS
 
 
-@pytest.mark.parametrize("broken", ["{", "[]"])
+@pytest.mark.parametrize("broken", [{"S": "{"}, {"S": "[]"}, {"L": []}, {"SS": ["a"]}])
 def test_a_mail_that_cannot_be_read_keeps_no_other_from_being_sent(store, time, provider, broken):
     queue(time.now, "ada", "bob")
-    dynamo.update_if(NotificationRow("order_confirmed.p-ada.1"), [NotificationRow.facts.set(broken)], NotificationRow.id.exists())
+    dynamo.update_if(NotificationRow("order_confirmed.p-ada.1"), [Path("facts").set(broken)], NotificationRow.id.exists())
     assert (send().sent, provider.ids) == (1, ["order_confirmed.p-bob.1"])
     assert query_queued(time.now, 10)[0].id == "order_confirmed.p-ada.1"  # it still counts as late
     found, _ = list_event_notifications("e", 10, None)

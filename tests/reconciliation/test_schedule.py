@@ -9,6 +9,7 @@ from chalicelib.foundation import settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
+from chalicelib.reconciliation.compare import ReconciliationReport
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
 from tests.reconciliation.comparing import recheck
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 
 def start_schedule(shop):
     """Make the next run go on from now, as if the schedule had always run."""
-    ReconciliationRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report='{"since":0,"until":0}').save()
+    ReconciliationRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report=ReconciliationReport(0, 0)).save()
 
 
 def pay_without_webhooks(shop, user="ada", quantity=1):

@@ -92,7 +92,7 @@ def transact(*items):
 
 
 def insert_existing():
-    assert dynamo.put_if(row(size=10), PurchaseRow.id.does_not_exist()) is not None
+    assert not dynamo.put_if(row(size=10), PurchaseRow.id.does_not_exist())
 
 
 def test_units_are_those_of_the_documentation():
@@ -100,13 +100,13 @@ def test_units_are_those_of_the_documentation():
     assert capacity_of(lambda: row(size=1100).save()) == (0, 2)
     assert capacity_of(insert_existing) == (0, 2), "the size of the existing item counts, also when the write is refused"
     assert capacity_of(lambda: purchases.load("p1")) == (1, 0)
-    assert capacity_of(lambda: PurchaseRow.find("p1", consistent=False)) == (0.5, 0)
+    assert capacity_of(lambda: PurchaseRow.find("p1", consistent_read=False)) == (0.5, 0)
     assert capacity_of(lambda: row(size=9000).save()) == (0, 9)
     assert capacity_of(lambda: purchases.load("p1")) == (3, 0)
     assert capacity_of(lambda: purchases.load_many(["p1", "p2"])) == (4, 0), "absent items cost a unit"
     assert capacity_of(transact(dynamo.put(row("p2")), dynamo.put(row("p3", 2100)))) == (0, 8)
     assert capacity_of(transact(dynamo.delete(row("p3")))) == (0, 6), "a delete costs the size of the deleted item"
-    assert capacity_of(lambda: list(PurchaseRow.scan(consistent_read=True))) == (3, 0)
+    assert capacity_of(lambda: list(PurchaseRow.scan())) == (3, 0)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def put(number=1):
 
 
 def stored_ids():
-    return sorted(row.id for row in PurchaseRow.scan(consistent_read=True))
+    return sorted(row.id for row in PurchaseRow.scan())
 
 
 def put_both(**conditions):
@@ -108,8 +108,9 @@ def test_a_lost_answer_took_effect():
 
 def test_a_call_repeated_after_a_lost_answer_finds_its_own_effect():
     with faults.record_calls() as calls, faults.lose_answer(1, repeated=True):
-        existing = dynamo.put_if(PurchaseRow("p1", state="held", version=1), PurchaseRow.id.does_not_exist())
-    assert existing is not None
+        is_written, stored = dynamo.put_if_returning(PurchaseRow("p1", state="held", version=1), PurchaseRow.id.does_not_exist())
+    assert not is_written
+    assert stored is not None
     assert calls.round_trips == 2
     assert calls.entries[0].outcome == "refused"
 

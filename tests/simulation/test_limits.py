@@ -100,7 +100,7 @@ def test_queries_are_throttled_by_partition_key():
         CatalogRow(f"other#{number}", "1").save()
 
     def queries(key):
-        return {f"q{n}": (0.0, lambda n=n: list(CatalogRow.query(key(n), consistent_read=True))) for n in range(10)}
+        return {f"q{n}": (0.0, lambda n=n: list(CatalogRow.query(key(n)))) for n in range(10)}
 
     assert simulate(queries(lambda n: f"other#{n % 3}"), limits=Limits(read_units=5)).throttles == {}
     report = simulate(queries(lambda _: "versions"), limits=Limits(read_units=5, attempts=9))

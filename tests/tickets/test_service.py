@@ -6,6 +6,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.errors import NotFound
 from chalicelib.tickets import service, signature
 from chalicelib.tickets.model import MAX_TICKETS, TicketLine
+from chalicelib.tickets.store import TicketRow
 from tests.simulation import faults
 
 NOW = 1_780_315_200
@@ -94,8 +95,8 @@ def test_the_tickets_of_an_owner_are_read_with_one_batch_per_hundred(store):
 
 def test_tickets_are_sorted_whatever_order_the_store_returns_them_in(store, monkeypatch):
     tickets = issue(lines=seats(12))
-    batch_get = dynamo.batch_get
-    monkeypatch.setattr(dynamo, "batch_get", lambda *args, **options: batch_get(*args, **options)[::-1])
+    find_all = TicketRow.find_all
+    monkeypatch.setattr(TicketRow, "find_all", lambda ids: find_all(ids)[::-1])
     assert load_owned(*tickets) == service.load_purchase_tickets(PURCHASE, 12) == tickets
 
 

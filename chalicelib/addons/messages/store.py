@@ -20,6 +20,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation.log import logger
 from chalicelib.notifications.model import Notification
 
@@ -32,7 +33,7 @@ Lane = Literal["before_draw", "place_mail_due", "turn_mail_due"]
 
 
 class EventNoticeRow(dynamo.Table):
-    """`content` is JSON, or, in a lane, a user's id. An event's notice is written only if the notice that was read is still stored."""
+    """A row of any kind. The models below have the `content` of each kind."""
 
     feature = "event-notices"
     contents = "Events that changed recently and what their ticket holders know, and the users who want messages about their turn."
@@ -42,8 +43,27 @@ class EventNoticeRow(dynamo.Table):
 
     pk = UnicodeAttribute(hash_key=True)
     event_id = UnicodeAttribute(range_key=True)
-    content = UnicodeAttribute()
     ttl = NumberAttribute(null=True)
+
+
+class NoticeRow(EventNoticeRow):
+    """The notice of an event. It is written only if the notice that was read is still stored."""
+
+    content = JsonAttribute(EventNotice)
+
+
+class TurnNoticeRow(EventNoticeRow):
+    content = JsonAttribute(TurnNotice)
+
+
+class PushRow(EventNoticeRow):
+    content = JsonAttribute(Notification)
+
+
+class RoomRow(EventNoticeRow):
+    """A row of a room or of a lane. Its `content` is the number of the room, or a user's id."""
+
+    content = UnicodeAttribute()
 
 
 _ABSENT = EventNoticeRow.pk.does_not_exist()
@@ -51,16 +71,16 @@ _ABSENT = EventNoticeRow.pk.does_not_exist()
 
 def find_notice(event_id: str) -> EventNotice | None:
     """Find the notice of an event with a strongly consistent read. Returns None if the event has not changed recently."""
-    row = EventNoticeRow.find(_NOTICES, event_id)
-    return None if row is None else _notice(row)
+    row = NoticeRow.find(_NOTICES, event_id)
+    return None if row is None else row.content
 
 
 def list_open_notices() -> list[EventNotice]:
     """List the notices with emails to queue now or later. The read is strongly consistent. A notice that cannot be decoded is skipped."""
     notices = []
-    for row in EventNoticeRow.query(_NOTICES, consistent_read=True):
+    for row in NoticeRow.query(_NOTICES):
         try:
-            notices.append(_notice(row))
+            notices.append(row.content)
         except msgspec.MsgspecError:
             logger.exception("event_notice.unreadable", event_id=row.event_id)
     return [notice for notice in notices if not notice.has_ended]
@@ -68,25 +88,25 @@ def list_open_notices() -> list[EventNotice]:
 
 def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
-    row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.has_ended else None)
-    return dynamo.put_if(row, _ABSENT if before is None else EventNoticeRow.content == _text(before)) is None
+    row = NoticeRow(_NOTICES, after.event_id, content=after, ttl=now + RETENTION_SECONDS if after.has_ended else None)
+    return dynamo.put_if(row, _ABSENT if before is None else NoticeRow.content == before)
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
     """Find what a user asked for at an event, with a strongly consistent read."""
-    row = EventNoticeRow.find(_user_key(user_id), event_id)
-    return None if row is None else _turn_notice(row)
+    row = TurnNoticeRow.find(_user_key(user_id), event_id)
+    return None if row is None else row.content
 
 
 def find_turn_notices(user_ids: Iterable[str], event_id: str) -> dict[str, TurnNotice]:
     """Find what these users asked for at an event, by user, with strongly consistent reads."""
-    rows = EventNoticeRow.find_all(((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids)), consistent=True)
-    return {notice.user_id: notice for notice in map(_turn_notice, rows)}
+    rows = TurnNoticeRow.find_all((_user_key(user_id), event_id) for user_id in dict.fromkeys(user_ids))
+    return {row.content.user_id: row.content for row in rows}
 
 
 def list_turn_notices(user_id: str) -> list[TurnNotice]:
     """List what a user asked for at all events. The read is strongly consistent."""
-    return [_turn_notice(row) for row in EventNoticeRow.query(_user_key(user_id), consistent_read=True)]
+    return [row.content for row in TurnNoticeRow.query(_user_key(user_id))]
 
 
 def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
@@ -95,7 +115,7 @@ def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
 
 def replace_turn_notice(before: TurnNotice, after: TurnNotice, ttl: int) -> None:
     """Write a turn notice in place of `before`, unless the user has changed it in the meantime."""
-    dynamo.put_if(_turn_notice_row(after, ttl), EventNoticeRow.content == msgspec.json.encode(before).decode())
+    dynamo.put_if(_turn_notice_row(after, ttl), TurnNoticeRow.content == before)
 
 
 def delete_turn_notice(user_id: str, event_id: str) -> None:
@@ -104,23 +124,23 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
 
 def put_room(event_id: str, room: int, ttl: int) -> None:
     """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have."""
-    row = EventNoticeRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
-    dynamo.put_if(row, _ABSENT | (EventNoticeRow.content <= row.content))
+    row = RoomRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
+    dynamo.put_if(row, _ABSENT | (RoomRow.content <= row.content))
 
 
 def list_rooms() -> list[tuple[str, int]]:
     """List the waiting rooms, as event and number, with users who have asked for emails. The read is strongly consistent."""
-    return [(row.event_id, int(row.content)) for row in EventNoticeRow.query(_ROOMS, consistent_read=True)]
+    return [(row.event_id, int(row.content)) for row in RoomRow.query(_ROOMS)]
 
 
 def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:
-    EventNoticeRow(_lane_key(event_id, room, lane), place.key, content=place.user_id, ttl=place.ttl).save()
+    RoomRow(_lane_key(event_id, room, lane), place.key, content=place.user_id, ttl=place.ttl).save()
 
 
 def list_places(event_id: str, room: int, lane: Lane, limit: int, until: str | None = None) -> list[Place]:
     """List the first places of a lane, up to the key `until` if given, with a strongly consistent read. Reads no other items."""
     condition = EventNoticeRow.event_id <= until if until is not None else None
-    rows = EventNoticeRow.query(_lane_key(event_id, room, lane), condition, limit=limit, consistent_read=True)
+    rows = RoomRow.query(_lane_key(event_id, room, lane), condition, limit=limit)
     return [Place(row.event_id, row.content, int(row.ttl)) for row in rows]
 
 
@@ -130,16 +150,16 @@ def delete_place(event_id: str, room: int, lane: Lane, key: str) -> None:
 
 def put_push(notification: Notification) -> None:
     """Queue a notification to be sent as a push message at its `next_at`."""
-    content, ttl = msgspec.json.encode(notification).decode(), notification.created_at + RETENTION_SECONDS
-    EventNoticeRow(_PUSHES, f"{notification.next_at:011}#{notification.id}", content=content, ttl=ttl).save()
+    ttl = notification.created_at + RETENTION_SECONDS
+    PushRow(_PUSHES, f"{notification.next_at:011}#{notification.id}", content=notification, ttl=ttl).save()
 
 
 def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
     """List the first notifications to be sent as push messages by now, with their keys. The read is strongly consistent."""
     due = []
-    for row in EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True):
+    for row in PushRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit):
         try:
-            due.append((row.event_id, msgspec.json.decode(row.content, type=Notification)))
+            due.append((row.event_id, row.content))
         except msgspec.DecodeError:  # another version wrote it; it must not hold up the others
             logger.exception("push.not_read", key=row.event_id)
             take_push(row.event_id)
@@ -159,17 +179,5 @@ def _lane_key(event_id: str, room: int, lane: Lane) -> str:
     return f"{lane}#{event_id}#{room}"
 
 
-def _turn_notice_row(notice: TurnNotice, ttl: int) -> EventNoticeRow:
-    return EventNoticeRow(_user_key(notice.user_id), notice.event_id, content=msgspec.json.encode(notice).decode(), ttl=ttl)
-
-
-def _turn_notice(row: EventNoticeRow) -> TurnNotice:
-    return msgspec.json.decode(row.content, type=TurnNotice)
-
-
-def _text(notice: EventNotice) -> str:
-    return msgspec.json.encode(notice).decode()
-
-
-def _notice(row: EventNoticeRow) -> EventNotice:
-    return msgspec.json.decode(row.content, type=EventNotice)
+def _turn_notice_row(notice: TurnNotice, ttl: int) -> TurnNoticeRow:
+    return TurnNoticeRow(_user_key(notice.user_id), notice.event_id, content=notice, ttl=ttl)

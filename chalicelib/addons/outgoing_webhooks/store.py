@@ -13,7 +13,6 @@ from operator import attrgetter
 from typing import Any
 from zlib import crc32
 
-import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.update import Action
@@ -21,13 +20,14 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, QueuedDelivery, SendAttempt
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 
 PAGE_ROWS = 100  # per page of deliveries
 LANES = 4  # per endpoint
 
 
 class EndpointRow(dynamo.Table):
-    """`content` is the endpoint as JSON, except for `failing_since`, which is an attribute of its own."""
+    """`content` is the endpoint, except for `failing_since`, which is an attribute of its own."""
 
     feature = "webhook-endpoints"
     contents = "The webhook endpoints of promoters, with their secrets."
@@ -37,7 +37,7 @@ class EndpointRow(dynamo.Table):
     id = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
     failing_since = NumberAttribute(null=True)
-    content = UnicodeAttribute()
+    content = JsonAttribute(Endpoint)
 
 
 class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):
@@ -50,7 +50,7 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how many times the delivery was queued.
+    """A delivery. `rounds` counts how many times the delivery was queued.
 
     `endpoint_id` contains the lane's number too. If a record in the stream changes `rounds`, the delivery must be sent now.
     """
@@ -64,11 +64,11 @@ class DeliveryRow(dynamo.Table):
     id = UnicodeAttribute(range_key=True)
     promoter_id = UnicodeAttribute()
     state = UnicodeAttribute()
-    message = UnicodeAttribute()
+    message = JsonAttribute(Message)
     rounds = NumberAttribute()
     attempts_made = NumberAttribute()
     round_start = NumberAttribute()
-    attempts = UnicodeAttribute(null=True)
+    attempts = JsonAttribute(list[SendAttempt], null=True)
     next_attempt_at = NumberAttribute(null=True)
     claimed_until = NumberAttribute(null=True)
     ttl = NumberAttribute()
@@ -83,12 +83,12 @@ def find_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint | None:
 
 def list_endpoints(promoter_id: str) -> list[Endpoint]:
     """List the endpoints of a promoter, oldest first. The read is strongly consistent."""
-    return [_endpoint(row) for row in EndpointRow.query(promoter_id, consistent_read=True)]
+    return [_endpoint(row) for row in EndpointRow.query(promoter_id)]
 
 
 def scan_endpoints() -> Iterator[Endpoint]:
     """Iterate over the endpoints of all promoters. Reads the whole table, which is small."""
-    return (_endpoint(row) for row in EndpointRow.scan())
+    return (_endpoint(row) for row in EndpointRow.scan(consistent_read=False))
 
 
 def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
@@ -121,14 +121,14 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
         message.id,
         promoter_id=promoter_id,
         state="pending",
-        message=msgspec.json.encode(message).decode(),
+        message=message,
         rounds=1,
         attempts_made=0,
         round_start=0,
         next_attempt_at=now,
         ttl=now + KEPT_SECONDS,
     )
-    return dynamo.put_if(row, DeliveryRow.id.does_not_exist()) is None
+    return dynamo.put_if(row, DeliveryRow.id.does_not_exist())
 
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
@@ -149,7 +149,9 @@ def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]
 
 def _query_lanes(endpoint_id: str, condition: Any) -> Iterator[Delivery]:
     lanes = [
-        DeliveryRow.query(_lane_key(endpoint_id, lane), condition, scan_index_forward=False, page_size=PAGE_ROWS // LANES)
+        DeliveryRow.query(
+            _lane_key(endpoint_id, lane), condition, scan_index_forward=False, page_size=PAGE_ROWS // LANES, consistent_read=False
+        )
         for lane in range(LANES)
     ]
     return map(_delivery, dynamo.merge_lanes(lanes, attrgetter("id"), reverse=True))
@@ -174,8 +176,7 @@ def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
     """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery in the meantime."""
     row = DeliveryRow(_lane_key(claimed.endpoint_id, claimed.lane), claimed.id)
-    content = msgspec.json.encode(attempts).decode()
-    changes = DeliveryRow.assign({"state": state, "attempts": content, "next_attempt_at": next_attempt_at, "claimed_until": None})
+    changes = DeliveryRow.assign({"state": state, "attempts": attempts, "next_attempt_at": next_attempt_at, "claimed_until": None})
     return dynamo.update_if(row, changes, DeliveryRow.attempts_made == claimed.attempts_made)
 
 
@@ -220,13 +221,12 @@ def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None)
 
 
 def _endpoint_row(endpoint: Endpoint) -> EndpointRow:
-    content = msgspec.json.encode(replace(endpoint, failing_since=None)).decode()
+    content = replace(endpoint, failing_since=None)
     return EndpointRow(endpoint.promoter_id, endpoint.id, version=endpoint.version, failing_since=endpoint.failing_since, content=content)
 
 
 def _endpoint(row: EndpointRow) -> Endpoint:
-    endpoint = msgspec.json.decode(row.content, type=Endpoint)
-    return replace(endpoint, failing_since=None if row.failing_since is None else int(row.failing_since))
+    return replace(row.content, failing_since=None if row.failing_since is None else int(row.failing_since))
 
 
 def _lane(delivery_id: str) -> int:
@@ -247,11 +247,11 @@ def _delivery(row: DeliveryRow) -> Delivery:
     return Delivery(
         endpoint_id=endpoint_id,
         lane=int(lane or 0),
-        message=msgspec.json.decode(row.message, type=Message),
+        message=row.message,
         state=row.state,  # type: ignore[arg-type]
         attempts_made=int(row.attempts_made),
         round_start=int(row.round_start),
-        attempts=msgspec.json.decode(row.attempts, type=list[SendAttempt]) if row.attempts else [],
+        attempts=row.attempts or [],
         next_attempt_at=None if row.next_attempt_at is None else int(row.next_attempt_at),
         claimed_until=None if row.claimed_until is None else int(row.claimed_until),
     )

@@ -27,6 +27,7 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Literal, Self
 from zlib import crc32
@@ -38,6 +39,7 @@ from pynamodb.expressions.operand import Path
 
 from chalicelib.addons.reports.figures import DAY, TOTALS, Figures, total
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 
@@ -56,8 +58,27 @@ MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 PAGE_ROWS = 1280  # of all lanes of a list: 1,000 rows plus a margin, so that one call for each lane is enough
 
 
+class Sale(Struct, frozen=True, kw_only=True):
+    """Money received (positive) or paid out (negative) for an order, or 0 for a free order. `at` is in epoch seconds.
+
+    An attempt to pay that moved no money is a sale too: such a sale is counted but not listed.
+    """
+
+    at: int
+    order_id: str
+    kind: EntryKind
+    amount_cents: int
+    currency: str
+    provider: str
+    reference: str
+
+    @property
+    def moves_money(self) -> bool:
+        return bool(SIGNS[self.kind])
+
+
 class ReportRow(dynamo.Table):
-    """One row of any kind; each kind uses some of the attributes. `figures`, `sale` and `terms` are JSON."""
+    """One row of any kind; each kind uses some of the attributes."""
 
     feature = "reports"
     contents = "Figures, orders and sales of events, and the index that finds orders by person."
@@ -71,17 +92,27 @@ class ReportRow(dynamo.Table):
     key = UnicodeAttribute(range_key=True)
     position = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)
-    figures = UnicodeAttribute(null=True)
+    figures = JsonAttribute(Figures, null=True)
     forgotten = BooleanAttribute(null=True)
     state = UnicodeAttribute(null=True)
     user_id = UnicodeAttribute(null=True)
-    sale = UnicodeAttribute(null=True)
-    terms = UnicodeAttribute(null=True)
+    sale = JsonAttribute(Sale, null=True)
+    terms = JsonAttribute(Terms, null=True)
     current = NumberAttribute(null=True)
     building = NumberAttribute(null=True)
 
 
 _ABSENT = ReportRow.lane.does_not_exist()
+
+
+class TermRow(dynamo.Table):
+    """An order with a search term. `terms` are the order's names with the term."""
+
+    feature = "reports"
+
+    lane = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    terms = JsonAttribute(list[str], null=True)
 
 
 class FigureRow(dynamo.Table):
@@ -144,25 +175,6 @@ class CountedState(Struct, frozen=True, kw_only=True):
         return (self.position, self.is_forgotten) > (known.position, known.is_forgotten)
 
 
-class Sale(Struct, frozen=True, kw_only=True):
-    """Money received (positive) or paid out (negative) for an order, or 0 for a free order. `at` is in epoch seconds.
-
-    An attempt to pay that moved no money is a sale too: such a sale is counted but not listed.
-    """
-
-    at: int
-    order_id: str
-    kind: EntryKind
-    amount_cents: int
-    currency: str
-    provider: str
-    reference: str
-
-    @property
-    def moves_money(self) -> bool:
-        return bool(SIGNS[self.kind])
-
-
 class OrderEntry(Struct, frozen=True):
     """An order in one of an event's lists. In the list `failed`, it is a purchase that did not become an order."""
 
@@ -185,7 +197,7 @@ def start_generations() -> Generations:
     row = ReportRow.find("state", "generation")
     if row is not None:
         return _generations(row)
-    is_empty = next(ReportRow.scan(limit=1, consistent_read=True), None) is None
+    is_empty = next(ReportRow.scan(limit=1), None) is None
     dynamo.put_if(ReportRow("state", "generation", current=FIRST_WIDE if is_empty else 1), _ABSENT)
     return load_generations()
 
@@ -195,12 +207,12 @@ def save_generations(before: Generations, after: Generations) -> bool:
     row = ReportRow("state", "generation", current=after.current, building=after.building)
     building = ReportRow.building.does_not_exist() if before.building is None else ReportRow.building == before.building
     is_unchanged = (ReportRow.current == before.current) & building
-    return dynamo.put_if(row, _ABSENT | is_unchanged if before == Generations() else is_unchanged) is None
+    return dynamo.put_if(row, _ABSENT | is_unchanged if before == Generations() else is_unchanged)
 
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
     """Load the counted states of these purchases and tickets, by key, with one strongly consistent read per 100 keys."""
-    rows = ReportRow.find_all(((_lane(generation, event_id, "keyed", key), key) for key in keys), consistent=True)
+    rows = ReportRow.find_all((_lane(generation, event_id, "keyed", key), key) for key in keys)
     return {row.key: _counted(event_id, row) for row in rows}
 
 
@@ -211,7 +223,7 @@ def count_item(generation: int, after: CountedState, before: CountedState | None
         after.key,
         position=after.position,
         version=after.version,
-        figures=_json(after.figures),
+        figures=after.figures,
         forgotten=True if after.is_forgotten else None,
     )
     if before is None:
@@ -229,20 +241,20 @@ def order_item(generation: int, event_id: str, order: OrderEntry, order_list: Or
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
     """Return the item that lists a sale. With `is_new`, the transaction fails if the sale is already listed."""
-    row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
+    row = ReportRow(*_sale_key(generation, event_id, sale), sale=sale)
     return dynamo.put(row, _ABSENT if is_new else None)
 
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
     """Return the sales that are already listed, as (order id, kind, reference). The reads are strongly consistent."""
-    rows = ReportRow.find_all((_sale_key(generation, event_id, sale) for sale in sales), consistent=True)
-    return {(sale.order_id, sale.kind, sale.reference) for sale in map(_sale, rows)}
+    rows = ReportRow.find_all(_sale_key(generation, event_id, sale) for sale in sales)
+    return {(sale.order_id, sale.kind, sale.reference) for sale in (row.sale for row in rows)}
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
     """Load the search terms of the indexed orders among these, with one strongly consistent read per 100 orders."""
-    rows = ReportRow.find_all((_index_key(generation, event_id, order_id) for order_id in order_ids), consistent=True)
-    return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
+    rows = ReportRow.find_all(_index_key(generation, event_id, order_id) for order_id in order_ids)
+    return {row.key.removeprefix("index#"): row.terms for row in rows}
 
 
 def change_indexes(generation: int, changes: Iterable[tuple[str, str, Terms, Terms]]) -> None:
@@ -262,25 +274,29 @@ def change_indexes(generation: int, changes: Iterable[tuple[str, str, Terms, Ter
         commit(items)
 
 
+def _size(names: list[str] | None) -> int:
+    return len(msgspec.json.encode(names))
+
+
 def _index_items(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> Iterator[list[dynamo.TransactItem]]:
     """Yield the items that replace the search terms of an order, in groups that each leave the index consistent."""
     lane, known = _lane(generation, event_id, "terms", order_id), dict(before)
     changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
     # Terms that shrink come first, so that the index is never larger than before or after.
-    changed.sort(key=lambda term: len(_json(after.get(term))) - len(_json(before.get(term))))
+    changed.sort(key=lambda term: _size(after.get(term)) - _size(before.get(term)))
     for start in range(0, len(changed), MAX_TERMS_WRITTEN):
         chunk = changed[start : start + MAX_TERMS_WRITTEN]
         remaining = {term: names for term, names in known.items() if term not in chunk}
         wanted = remaining | {term: after[term] for term in chunk if term in after}
         index = ReportRow(*_index_key(generation, event_id, order_id))
         if wanted:
-            index.terms = _json(wanted)
+            index.terms = wanted
         # The index must not have changed since it was read, because a concurrent run may have read newer names.
-        is_unchanged = ReportRow.terms == _json(known) if known else _ABSENT
+        is_unchanged = ReportRow.terms == known if known else _ABSENT
         write = dynamo.put if wanted else dynamo.delete
         items = [write(index, is_unchanged)]
         for term in chunk:
-            row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
+            row = TermRow(lane, f"{term}#{order_id}", terms=after.get(term, []))
             items.append(dynamo.put(row) if term in after else dynamo.delete(row))
         yield items
         known = wanted
@@ -294,12 +310,12 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
     """
     keys, names = ReportRow.key.between(after or first, last), _lanes(generation, event_id, "terms")
     limit = PAGE_ROWS // len(names)
-    lanes = parallel.call_each(lambda lane: list(ReportRow.query(lane, keys, limit=limit)), names)
+    lanes = parallel.call_each(lambda lane: list(TermRow.query(lane, keys, limit=limit, consistent_read=False)), names)
     # A full lane may have more rows after its last key, so the page ends at the smallest last key of all full lanes.
     ends = [rows[-1].key for rows in lanes if len(rows) == limit]
     page_end = min(ends, default=last)
     rows = heapq.merge(*lanes, key=lambda row: row.key)
-    entries = [(row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= page_end]
+    entries = [(row.key, row.terms) for row in rows if row.key != after and row.key <= page_end]
     return entries, bool(ends)
 
 
@@ -353,7 +369,9 @@ def load_names(generation: int, event_id: str, part: str) -> set[str]:
 
 def _read_parts(generation: int, event_id: str, parts: Iterable[str]) -> list[FigureRow]:
     lanes = range(_lane_count(generation, "figures"))
-    return FigureRow.find_all(_figures_key(generation, event_id, part, number) for part in parts for number in lanes)
+    return FigureRow.find_all(
+        [_figures_key(generation, event_id, part, number) for part in parts for number in lanes], consistent_read=False
+    )
 
 
 def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
@@ -361,14 +379,16 @@ def load_many_totals(generation: int, event_ids: Iterable[str]) -> Mapping[str, 
     lanes = range(_lane_count(generation, "figures"))
     keys = [_figures_key(generation, event_id, TOTALS, number) for event_id in event_ids for number in lanes]
     pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
-    found = parallel.call_each(FigureRow.find_all, pages)
+    found = parallel.call_each(partial(FigureRow.find_all, consistent_read=False), pages)
     return total([{row.lane.split("#")[1]: row.numbers} for rows in found for row in rows])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
     """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part. Queries all lanes in parallel."""
     days = FigureRow.key.between(f"{DAY}{first_day}#", f"{DAY}{last_day}#~")
-    lanes = parallel.call_each(lambda lane: list(FigureRow.query(lane, days)), _lanes(generation, event_id, "figures"))
+    lanes = parallel.call_each(
+        lambda lane: list(FigureRow.query(lane, days, consistent_read=False)), _lanes(generation, event_id, "figures")
+    )
     return total([{row.part: row.numbers} for rows in lanes for row in rows])
 
 
@@ -385,7 +405,7 @@ def query_orders(generation: int, event_id: str, before: str | None, order_list:
 def query_sales(generation: int, event_id: str, first: str, last: str) -> Iterator[tuple[Sale, str]]:
     """Iterate over an event's sales by time, each with its position, from the position `first` to `last`, inclusive."""
     for row in _merge_lanes(generation, event_id, f"sale#{first}", f"sale#{last}", newest_first=False):
-        yield _sale(row), row.key.removeprefix("sale#")
+        yield row.sale, row.key.removeprefix("sale#")
 
 
 def sale_position(at: int) -> str:
@@ -395,7 +415,7 @@ def sale_position(at: int) -> str:
 
 def scan_counted(generation: int) -> Iterator[CountedState]:
     """Iterate over the counted states of all purchases and tickets in a generation. Reads the whole table: for rebuilds only."""
-    for row in ReportRow.scan(consistent_read=True):
+    for row in ReportRow.scan():
         number, _, rest = row.lane.partition("#")
         if number == str(generation) and row.position is not None:
             yield _counted(rest.rpartition("#")[0], row)
@@ -403,7 +423,7 @@ def scan_counted(generation: int) -> Iterator[CountedState]:
 
 def delete_other_generations(kept: int) -> int:
     """Delete the items of all generations except `kept`, in batches. Returns their number. Reads the whole table: for rebuilds only."""
-    others = (row for row in ReportRow.scan(consistent_read=True) if row.lane.partition("#")[0] not in ("state", str(kept)))
+    others = (row for row in ReportRow.scan() if row.lane.partition("#")[0] not in ("state", str(kept)))
     deleted = 0
     while batch := list(islice(others, dynamo.MAX_BATCH_WRITE)):
         dynamo.batch_delete(batch)
@@ -417,7 +437,7 @@ def _merge_lanes(generation: int, event_id: str, first: str, last: str, *, newes
     within, names = ReportRow.key.between(first, last), _lanes(generation, event_id, "list")
 
     def read_lane(lane: str) -> Iterator[ReportRow]:
-        rows = ReportRow.query(lane, within, scan_index_forward=not newest_first, page_size=PAGE_ROWS // len(names))
+        rows = ReportRow.query(lane, within, scan_index_forward=not newest_first, page_size=PAGE_ROWS // len(names), consistent_read=False)
         return chain(list(islice(rows, 1)), rows)  # reads the first page now, in parallel with the other lanes
 
     return heapq.merge(*parallel.call_each(read_lane, names), key=lambda row: row.key, reverse=newest_first)
@@ -433,10 +453,6 @@ def _sale_key(generation: int, event_id: str, sale: Sale) -> tuple[str, str]:
 
 def _index_key(generation: int, event_id: str, order_id: str) -> tuple[str, str]:
     return _lane(generation, event_id, "keyed", order_id), f"index#{order_id}"
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _figures_key(generation: int, event_id: str, part: str, number: int, hour: str = "") -> tuple[str, str]:
@@ -473,11 +489,7 @@ def _counted(event_id: str, row: ReportRow) -> CountedState:
         event_id=event_id,
         key=row.key,
         position=row.position,
-        figures=msgspec.json.decode(row.figures, type=Figures),
+        figures=row.figures,
         version=None if row.version is None else int(row.version),
         is_forgotten=bool(row.forgotten),
     )
-
-
-def _sale(row: ReportRow) -> Sale:
-    return msgspec.json.decode(row.sale, type=Sale)

@@ -16,6 +16,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 
 from chalicelib.addons.waitlist.model import Census, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 
@@ -45,7 +46,7 @@ class WaitlistRow(dynamo.Table):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    content = UnicodeAttribute(null=True)
+    content = JsonAttribute(Entry, null=True)
     entry_id = UnicodeAttribute(null=True)
     state = UnicodeAttribute(null=True)
     passed_at = NumberAttribute(null=True)
@@ -70,26 +71,26 @@ _censuses: Memory[str, tuple[int, Census | None]] = Memory()  # by event id, eac
 def find_entry(user_id: str, event_id: str) -> Entry | None:
     """Find the user's latest entry for an event, even if it has ended. The read is strongly consistent."""
     row = WaitlistRow.find(_user_key(user_id), event_id)
-    return None if row is None else _entry(row)
+    return None if row is None else row.content
 
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line | None]:
     """Find the user's latest entry and the line of the event, if any, with one strongly consistent read."""
-    rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)], consistent=True)}
+    rows = {row.pk: row for row in WaitlistRow.find_all([(_user_key(user_id), event_id), (_LINES, event_id)])}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
-    return _entry(entry) if entry is not None else None, _line(line) if line is not None else None
+    return entry.content if entry is not None else None, _line(line) if line is not None else None
 
 
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
     keys = {(_part_key(entry_id, parts), entry_id) for parts in (PARTS, WRITTEN_PARTS)}
-    found = WaitlistRow.find_all(keys, consistent=True)
+    found = WaitlistRow.find_all(keys)
     return _place(found[0]) if found else None
 
 
 def list_user_entries(user_id: str) -> list[Entry]:
     """List the latest entry of a user for each event. The read is strongly consistent."""
-    return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
+    return [row.content for row in WaitlistRow.query(_user_key(user_id))]
 
 
 def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
@@ -104,7 +105,7 @@ def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) 
 
     def read(part: int) -> list[Place]:
         condition = None if position[part] is None else WaitlistRow.sk > position[part]
-        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, limit=size, consistent_read=True)]
+        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, limit=size)]
 
     while unread:
         parts = [part for part, places in unread.items() if len(places) <= size // 2]
@@ -137,12 +138,12 @@ def list_offered(event_id: str, after: str | None = None, limit: int | None = No
     Lists up to `limit` entries that follow the entry `after`.
     """
     condition = None if after is None else WaitlistRow.sk > after
-    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit, consistent_read=True)]
+    return [row.content for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit)]
 
 
 def list_lines() -> list[Line]:
     """List the lines of all events, even if nobody waits any more. The line whose last run was longest ago comes first."""
-    return sorted((_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True)), key=lambda line: line.last_run_at)
+    return sorted((_line(row) for row in WaitlistRow.query(_LINES)), key=lambda line: line.last_run_at)
 
 
 def find_line(event_id: str) -> Line | None:
@@ -153,7 +154,7 @@ def find_line(event_id: str) -> Line | None:
 
 def find_lines(event_ids: Iterable[str]) -> list[Line]:
     """Return the lines of these events, with strongly consistent reads of up to 100 lines. Events without a line are left out."""
-    found = WaitlistRow.find_all(((_LINES, event_id) for event_id in event_ids), consistent=True)
+    found = WaitlistRow.find_all((_LINES, event_id) for event_id in event_ids)
     return sorted(map(_line, found), key=lambda line: line.event_id)
 
 
@@ -162,13 +163,13 @@ def reopen_lines(events: Mapping[str, int]) -> None:
 
     A census outlives its line. Takes one round trip per 100 events, and one for each line.
     """
-    for row in WaitlistRow.find_all((f"census#{event_id}", event_id) for event_id in events):
+    for row in WaitlistRow.find_all([(f"census#{event_id}", event_id) for event_id in events], consistent_read=False):
         open_line(row.sk, events[row.sk])
 
 
 def scan_entries() -> Iterator[Entry]:
     """Iterate over the entries of all users. Reads the whole table: for checks, never for requests."""
-    return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))
+    return (row.content for row in WaitlistRow.scan() if row.pk.startswith("user#"))
 
 
 def open_line(event_id: str, ttl: int) -> None:
@@ -176,7 +177,7 @@ def open_line(event_id: str, ttl: int) -> None:
 
     Lines of earlier versions have no census until an allocator counts them, so nobody sees a position that ignores people ahead.
     """
-    if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT) is None:
+    if dynamo.put_if(WaitlistRow(_LINES, event_id), _ABSENT):
         dynamo.put_if(_census_row(event_id, Census(full_at=0), ttl), _ABSENT)
 
 
@@ -225,20 +226,20 @@ def count_arrival(entry: Entry) -> Entry:
 
 def read_arrivals(event_id: str) -> tuple[int, int]:
     """Return how many people have ever joined the line of an event, and for how many tickets, with a strongly consistent read."""
-    rows = WaitlistRow.find_all(((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS)), consistent=True)
+    rows = WaitlistRow.find_all((f"arrivals#{event_id}#{part}", event_id) for part in range(PARTS))
     return sum(int(row.people) for row in rows), sum(int(row.tickets) for row in rows)
 
 
 def find_census(event_id: str) -> Census | None:
     """Return the last census of a line without using a copy, with a strongly consistent read."""
-    return _find_census(event_id, consistent=True)
+    return _find_census(event_id, consistent_read=True)
 
 
 def cached_census(event_id: str, now: int) -> Census | None:
     """Return this instance's copy of the last census of a line. Reads the store about once every CENSUS_SECONDS."""
     read_at, census = _censuses.entries.get(event_id, (-CENSUS_SECONDS, None))
     if not read_at <= now < read_at + CENSUS_SECONDS:
-        census = _find_census(event_id, consistent=False)
+        census = _find_census(event_id, consistent_read=False)
         _remember_census(event_id, census, now)
     return census
 
@@ -262,10 +263,9 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
 def prolong_entry(entry: Entry, ttl: int) -> None:
     """Keep a waiting entry and its place until `ttl`. Does nothing if the entry no longer waits."""
     after = replace(entry, ttl=ttl)
-    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
-    changes = [WaitlistRow.content.set(msgspec.json.encode(after).decode()), WaitlistRow.ttl.set(ttl)]
+    changes = [WaitlistRow.content.set(after), WaitlistRow.ttl.set(ttl)]
     with suppress(dynamo.TransactionCanceled):
-        dynamo.transact([_change_item(entry, after), dynamo.update(place, changes, _EXISTS)])
+        dynamo.transact([_change_item(entry, after), dynamo.update(_place_key(entry), changes, _EXISTS)])
 
 
 def prolong_arrivals(event_id: str, ttl: int) -> None:
@@ -278,7 +278,7 @@ def end_waiting(entry: Entry, now: int) -> Entry | None:
     """End a waiting entry. Returns None if the entry no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id))])
+        dynamo.transact([_change_item(entry, after), dynamo.delete(_place_key(entry))])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -292,7 +292,7 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [
         _change_item(entry, after),
-        dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id)),
+        dynamo.delete(_place_key(entry)),
         dynamo.put(_offer_row(after)),
     ]
     if allocator is not None:
@@ -314,14 +314,13 @@ def end_offer(before: Entry, after: Entry) -> None:
 
 def note_passed(entry: Entry, now: int) -> None:
     """Record when a waiting entry was first passed over."""
-    place = WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
-    dynamo.update_if(place, [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
+    dynamo.update_if(_place_key(entry), [WaitlistRow.passed_at.set(WaitlistRow.passed_at | now)], _EXISTS)
 
 
 def delete_entries(entries: Iterable[Entry]) -> None:
     """Delete entries and their places. An open offer remains as a reservation; its record is deleted when it ends."""
     for entry in entries:
-        WaitlistRow(_part_key(entry.id, entry.parts), entry.id).delete()
+        _place_key(entry).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
@@ -331,24 +330,25 @@ def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
 
 
 def _entry_row(entry: Entry) -> WaitlistRow:
-    content = msgspec.json.encode(entry).decode()
-    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=content, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
+    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=entry, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
 
 
 def _place_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(_part_key(entry.id, entry.parts), entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+    row = _place_key(entry)
+    row.content, row.ttl = entry, entry.ttl
+    return row
 
 
 def _offer_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+    return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=entry, ttl=entry.ttl)
 
 
 def _census_row(event_id: str, census: Census, ttl: int) -> WaitlistRow:
     return WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl)
 
 
-def _find_census(event_id: str, *, consistent: bool) -> Census | None:
-    row = WaitlistRow.find(f"census#{event_id}", event_id, consistent=consistent)
+def _find_census(event_id: str, *, consistent_read: bool) -> Census | None:
+    row = WaitlistRow.find(f"census#{event_id}", event_id, consistent_read=consistent_read)
     return None if row is None else msgspec.json.decode(zlib.decompress(row.body), type=Census)
 
 
@@ -362,6 +362,11 @@ def _user_key(user_id: str) -> str:
     return f"user#{user_id}"
 
 
+def _place_key(entry: Entry) -> WaitlistRow:
+    """Return the key of an entry's place in its line."""
+    return WaitlistRow(_part_key(entry.id, entry.parts), entry.id)
+
+
 def _part_key(entry_id: str, parts: int) -> str:
     return f"waiting#{entry_event_id(entry_id)}#{crc32(entry_id.encode()) % parts}"
 
@@ -370,12 +375,8 @@ def _arrival(place: Place) -> str:
     return place.entry.id
 
 
-def _entry(row: WaitlistRow) -> Entry:
-    return msgspec.json.decode(row.content, type=Entry)
-
-
 def _place(row: WaitlistRow) -> Place:
-    return Place(_entry(row), None if row.passed_at is None else int(row.passed_at))
+    return Place(row.content, None if row.passed_at is None else int(row.passed_at))
 
 
 def _line(row: WaitlistRow) -> Line:

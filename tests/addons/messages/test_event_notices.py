@@ -362,6 +362,6 @@ def test_a_notice_that_cannot_be_read_stops_no_others(post, api, time):
     change(api, shop[0], venue="The other hall")
     change(api, other[0], venue="The other hall")
     post.follow()
-    store.EventNoticeRow("notices", other[0], content="{").save()
+    store.NoticeRow("notices", other[0], content=["no notice"]).save()
     pass_time(post, time, 600)
     assert [to for to, _ in changed(post)] == ["ada@home.test"]

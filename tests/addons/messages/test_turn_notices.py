@@ -385,7 +385,7 @@ def list_lanes():
     lanes = {}
     for row in sorted(store.EventNoticeRow.scan(), key=lambda row: row.event_id):
         if row.pk.partition("#")[0] in get_args(store.Lane):
-            lanes.setdefault(row.pk.partition("#")[0], []).append(row.content)
+            lanes.setdefault(row.pk.partition("#")[0], []).append(store.RoomRow.find(row.pk, row.event_id).content)
     return lanes
 
 

@@ -1,0 +1,158 @@
+"""The attribute of PynamoDB models whose values are lists, dicts or structs.
+
+DynamoDB has two forms for such a value: JSON text, which all releases up to 2026 wrote, and its own maps and lists, which people can read
+in the console and conditions can use (decision 182). Both are read; `JsonAttribute.writes_maps` says which one is written.
+"""
+
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar, overload
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import Attribute
+from pynamodb.constants import STRING
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import RemoveAction, SetAction
+
+T = TypeVar("T")
+MAX_DEPTH = 30  # of lists and maps in each other; DynamoDB accepts 32
+MAX_INTEGER = 2**63
+FLOATS = (1e-100, 1e100)  # DynamoDB accepts 1e-130 to 9.9e125
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Stored(Struct, frozen=True):
+    """A value in wire format that nobody has read yet."""
+
+    wire: dict[str, Any]
+
+
+class JsonAttribute(Attribute[T]):
+    """An attribute whose values are lists, dicts or structs, as msgspec encodes and decodes them.
+
+        lines = JsonAttribute(list[LineItem], null=True)
+
+    A row decodes a stored value when the attribute is first read, which raises msgspec.DecodeError for a value of another type. A row that
+    cannot be decoded therefore spoils no query or batch that finds it. Do not change a value that was read from a row.
+
+    A value that a map or list cannot hold unchanged is always written as text, for example one with the float 1.0, which would come back
+    as 1. DynamoDB's maps have no order, so use a list if the order matters. An attribute that is `always_text` takes a tenth of the time;
+    it is for large values that machines exchange often.
+    """
+
+    attr_type = STRING
+    # This release writes text, because an instance of the previous release, which runs during a canary and after a rollback, reads only
+    # text. The next release writes maps and lists.
+    writes_maps: ClassVar[bool] = False
+
+    def __init__(self, value_type: type[T], *, null: bool = False, always_text: bool = False) -> None:
+        super().__init__(null=null)
+        self._type, self._always_text = value_type, always_text
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[T]:
+        return msgspec.json.Decoder(self._type)
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> Self: ...
+
+    @overload
+    def __get__(self, instance: Any, owner: Any) -> T: ...
+
+    def __get__(self, instance: Any, owner: Any) -> Self | T:
+        value: Any = super().__get__(instance, owner)
+        if type(value) is _Stored:
+            value = self._decode(value.wire)
+            self.__set__(instance, value)
+        return value  # type: ignore[no-any-return]
+
+    def get_value(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Return the value as it is stored: its type decides about its form."""
+        return value
+
+    def deserialize(self, value: dict[str, Any]) -> _Stored:
+        return _Stored(value)
+
+    def wire(self, value: Any) -> dict[str, Any]:
+        """Return a value in wire format, in the form that this release writes."""
+        if type(value) is _Stored:
+            value = self._decode(value.wire)
+        native = self._native(value) if self.writes_maps else None
+        return native or self._text(value)
+
+    def set(self, value: Any) -> SetAction | RemoveAction:
+        return Path(self).set(self.wire(value))
+
+    def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
+        """Return the condition that the attribute has this value, in either form."""
+        is_text: Condition = Path(self) == self._text(other)
+        native = self._native(other)
+        return is_text if native is None else is_text | (Path(self) == native)
+
+    def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
+        is_other: Condition = ~(self == other)
+        return is_other
+
+    def to_json(self, value: T) -> Any:
+        """Return what is stored for a value. Override this to store a shorter value of the same meaning."""
+        return value
+
+    def _text(self, value: Any) -> dict[str, Any]:
+        return {STRING: _encoder.encode(self.to_json(value)).decode()}
+
+    def _native(self, value: Any) -> dict[str, Any] | None:
+        """Return a value as a map or list. Returns None for a value that is neither, or that they cannot hold unchanged."""
+        if self._always_text:
+            return None
+        try:
+            wire = _typed(msgspec.to_builtins(self.to_json(value), str_keys=True), MAX_DEPTH)
+        except _NotNative:
+            return None
+        return wire if "L" in wire or "M" in wire else None
+
+    def _decode(self, wire: dict[str, Any]) -> T:
+        text = wire.get(STRING)
+        return msgspec.convert(_plain(wire), self._type, str_keys=True) if text is None else self._decoder.decode(text)
+
+
+class _NotNative(Exception):
+    """DynamoDB would refuse a value, or return another one."""
+
+
+def _typed(value: Any, depth: int) -> dict[str, Any]:
+    """Return a value of JSON in wire format. Raises _NotNative."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case None:
+            return {"NULL": True}
+        case int() if -MAX_INTEGER < value < MAX_INTEGER:
+            return {"N": str(value)}
+        case float() if FLOATS[0] < abs(value) < FLOATS[1] and not value.is_integer():
+            return {"N": repr(value)}
+        case list() | tuple() if depth:
+            return {"L": [_typed(entry, depth - 1) for entry in value]}
+        case dict() if depth and "" not in value:
+            return {"M": {name: _typed(entry, depth - 1) for name, entry in value.items()}}
+    raise _NotNative
+
+
+def _plain(wire: dict[str, Any]) -> Any:
+    """Return the value of JSON of a value in wire format. Raises msgspec.ValidationError for other types of DynamoDB, such as sets."""
+    ((kind, value),) = wire.items()
+    match kind:
+        case "S" | "BOOL":
+            return value
+        case "N":
+            return int(value) if value.lstrip("-").isdecimal() else float(value)
+        case "NULL":
+            return None
+        case "L":
+            return [_plain(entry) for entry in value]
+        case "M":
+            return {name: _plain(entry) for name, entry in value.items()}
+    raise msgspec.ValidationError(f"a value of DynamoDB's type {kind} is no JSON")
