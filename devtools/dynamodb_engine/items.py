@@ -1,7 +1,6 @@
 """Items: GetItem, PutItem, UpdateItem, DeleteItem, batches and transactions.
 
-Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is. A
-transaction is a list of writes.
+Every write is prepared and checked outside the lock, as a `Write`, and then attempted under the lock. A transaction is a list of writes.
 """
 
 from hashlib import blake2b
@@ -35,11 +34,11 @@ _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encod
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # the old item, encoded and decoded, and the new one
+Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # old item, encoded and decoded; new item likewise
 
 
 class Write(msgspec.Struct):
-    """A write that is to be made: a Put, an Update, a Delete or a ConditionCheck."""
+    """A prepared Put, Update, Delete or ConditionCheck."""
 
     kind: str
     table: Table
@@ -50,7 +49,7 @@ class Write(msgspec.Struct):
     update: Update | None = None
 
     def attempt(self) -> tuple[Outcome, list[Path]]:
-        """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
+        """Return what the write would do now, and the paths that it changes; called under the lock. Raises ApiError."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
         if self.test is not None and not self.test(old or {}, self.values):
@@ -176,7 +175,7 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
 
 
 class Capacity:
-    """What a request consumed, by table: one unit for each KB written, one for each 4 KB read, half if eventually consistent."""
+    """The units that a request consumed, by table: one per KB written, one per 4 KB read, half of that for eventual consistency."""
 
     def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
         self.level = request.get("ReturnConsumedCapacity", "NONE")
@@ -204,7 +203,7 @@ class Capacity:
         return self
 
     def described(self) -> list[dict[str, Any]]:
-        """As responses have it, one for each table."""
+        """Return the capacity of each table as responses have it."""
         described = []
         for name, units in self.units.items():
             consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
@@ -245,7 +244,7 @@ def _indexed(index: Index, item: Item | None) -> Item | None:
 
 
 def batch_write_item(engine: Any, request: Request) -> Response:
-    """Each write is a unit of its own; the batch is refused as a whole if one of them is invalid."""
+    """Make writes one by one. An invalid write makes the whole batch fail before the first write."""
     writes = []
     if sum(map(len, request["RequestItems"].values())) > _MAX_WRITES:
         raise invalid(f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
@@ -279,7 +278,7 @@ def _add_capacities(response: Response, capacity: Capacity) -> None:
 
 
 def batch_get_item(engine: Any, request: Request) -> Response:
-    """Reads each key by itself; what is beyond 16 MB comes back as unprocessed keys."""
+    """Read keys one by one. Keys beyond 16 MB come back as unprocessed."""
     reads = []
     for name, wanted in request["RequestItems"].items():
         table, paths = engine.table(name), _projection(dict(wanted))
@@ -312,7 +311,7 @@ _KINDS = ("Put", "Update", "Delete", "ConditionCheck")
 
 
 class Token(msgspec.Struct):
-    """A ClientRequestToken: the digest of its request, its time, and the write that may not be durable yet."""
+    """A ClientRequestToken: the digest of its request, its time, and the change, which may not be durable yet."""
 
     digest: bytes
     at: float
@@ -354,7 +353,7 @@ def transact_write_items(engine: Any, request: Request) -> Response:
 
 
 def _is_known(engine: Any, token: str, digest: bytes) -> bool:
-    """Whether the same transaction was made with this token. Raises ApiError if it was another one, or is not finished."""
+    """Return whether this transaction was made with this token. Raises ApiError if it differs, or is in progress."""
     known: Token | None = engine.tokens.get(token)
     if known is None or engine.clock() - known.at >= TOKEN_SECONDS:
         return False
@@ -384,7 +383,7 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
 
 
 def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiError | None]:
-    """What the writes would do, and the error if one of them cannot be done; called under the lock."""
+    """Return what the writes would do, and the error if one of them fails; called under the lock."""
     outcomes: list[Outcome] = []
     reasons: list[dict[str, Any]] = []
     for write in writes:
