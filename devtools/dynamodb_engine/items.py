@@ -113,18 +113,20 @@ def _projection(request: Request) -> list[Path] | None:
     return projection.paths if projection is not None else None
 
 
+def _returned(encoded: bytes, paths: list[Path] | None) -> Item:
+    item = decode_item(encoded)
+    return item if paths is None else project(item, paths)
+
+
 # Single items
 
 
 def get_item(engine: Any, request: Request) -> Response:
     table, paths = engine.table(request["TableName"]), _projection(request)
     encoded = engine.read(table, _key(table, request))
-    response: Response = {}
-    if encoded is not None:
-        item = decode_item(encoded)
-        response["Item"] = item if paths is None else project(item, paths)
+    response: Response = {"Item": _returned(encoded, paths)} if encoded is not None else {}
     if "ReturnConsumedCapacity" in request:
-        _add_capacity(response, request, Capacity(request).read(table, _size(encoded), request))
+        Capacity(request).read(table, _size(encoded), request).add_to(response, is_list=False)
     return response
 
 
@@ -163,7 +165,7 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
         if attributes:
             response["Attributes"] = attributes
     if "ReturnConsumedCapacity" in request:
-        _add_capacity(response, request, Capacity(request).write(table, old, new))
+        Capacity(request).write(table, old, new).add_to(response, is_list=False)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
         name = table.key_names[0]
         key = {name: (request.get("Item") or request["Key"])[name]}
@@ -202,8 +204,8 @@ class Capacity:
                     self.add(table, _write_units(before, after), index)
         return self
 
-    def described(self) -> list[dict[str, Any]]:
-        """Return the capacity of each table as responses have it."""
+    def add_to(self, response: Response, *, is_list: bool = True) -> None:
+        """Add the capacity to a response if the request wants it: one entry per table, or that of the only table."""
         described = []
         for name, units in self.units.items():
             consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
@@ -215,15 +217,11 @@ class Capacity:
                         group = "LocalSecondaryIndexes" if index.is_local else "GlobalSecondaryIndexes"
                         consumed.setdefault(group, {})[index.name] = self._described(amount)
             described.append(consumed)
-        return described
+        if self.level != "NONE":
+            response["ConsumedCapacity"] = described if is_list else described[0]
 
     def _described(self, units: float) -> dict[str, float]:
         return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
-
-
-def _add_capacity(response: Response, request: Request, capacity: Capacity) -> None:
-    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        response["ConsumedCapacity"] = capacity.described()[0]
 
 
 def _size(encoded: bytes | None) -> int:
@@ -264,17 +262,12 @@ def batch_write_item(engine: Any, request: Request) -> Response:
         capacity.write(write.table, outcome[3], outcome[5])
     engine.settle(pending)
     response: Response = {"UnprocessedItems": {}}
-    _add_capacities(response, capacity)
+    capacity.add_to(response)
     return response
 
 
 def _check_distinct(writes: list[Write], problem: str) -> None:
     refuse_if(len({(write.table.name, write.key) for write in writes}) < len(writes), problem)
-
-
-def _add_capacities(response: Response, capacity: Capacity) -> None:
-    if capacity.level != "NONE":
-        response["ConsumedCapacity"] = capacity.described()
 
 
 def batch_get_item(engine: Any, request: Request) -> Response:
@@ -298,10 +291,9 @@ def batch_get_item(engine: Any, request: Request) -> Response:
         total += size
         capacity.read(table, size, wanted)
         if encoded is not None:
-            item = decode_item(encoded)
-            responses[name].append(item if paths is None else project(item, paths))
+            responses[name].append(_returned(encoded, paths))
     response: Response = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    _add_capacities(response, capacity)
+    capacity.add_to(response)
     return response
 
 
@@ -325,30 +317,24 @@ def transact_write_items(engine: Any, request: Request) -> Response:
     response: Response = {}
     with engine.lock:
         is_repeated = token is not None and _is_known(engine, token, digest)
-        if not is_repeated:
-            outcomes, failure = _attempted(engine, writes)
-            if failure is None:
-                now = engine.clock()
-                records = [("k", token, digest, now)] if token is not None else []
-                pending = engine.write(outcomes, records, is_transaction=True)
-                if token is not None:
-                    engine.tokens[token] = Token(digest, now, pending)
-                    engine.forget_old_tokens(now)
-            else:
-                pending = engine.last_pending if "TransactionConflict" not in failure.message else None
-    if is_repeated:
-        capacity = Capacity(request, 2, "Read")
-        for write in writes if capacity.level != "NONE" else ():
-            capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
-        _add_capacities(response, capacity)
-        return response
-    engine.settle(pending) if failure is None else engine.await_durable(pending)
+        outcomes, failure = ([], None) if is_repeated else _attempted(engine, writes)
+        pending = engine.last_pending if failure is not None and "TransactionConflict" not in failure.message else None
+        if outcomes and failure is None:
+            now = engine.clock()
+            pending = engine.write(outcomes, [("k", token, digest, now)] if token is not None else [], is_transaction=True)
+            if token is not None:
+                engine.tokens[token] = Token(digest, now, pending)
+                engine.forget_old_tokens(now)
     if failure is not None:
+        engine.await_durable(pending)
         raise failure
-    capacity = Capacity(request, 2, "Write")
+    engine.settle(pending)
+    capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
     for table, _, _, old, _, new in outcomes:
         capacity.write(table, old, new)
-    _add_capacities(response, capacity)
+    for write in writes if is_repeated and capacity.level != "NONE" else ():
+        capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
+    capacity.add_to(response)
     return response
 
 
@@ -424,7 +410,6 @@ def transact_get_items(engine: Any, request: Request) -> Response:
     response: Response = {"Responses": []}
     for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):
         capacity.read(table, size, request)
-        item = decode_item(content) if content is not None else None
-        response["Responses"].append({} if item is None else {"Item": item if paths is None else project(item, paths)})
-    _add_capacities(response, capacity)
+        response["Responses"].append({"Item": _returned(content, paths)} if content is not None else {})
+    capacity.add_to(response)
     return response

@@ -219,8 +219,7 @@ class _Read:
             response["Items"] = found
         if not is_complete:
             response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
-        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            response["ConsumedCapacity"] = Capacity(request).read(self.table, size, request, self.index).described()[0]
+        Capacity(request).read(self.table, size, request, self.index).add_to(response, is_list=False)
         return response
 
     def _seen(self, item: Item) -> Item:
