@@ -40,6 +40,7 @@ from devtools.dynamodb_engine.journal_files import (
 )
 
 MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal: compaction begins when it is larger than this, and than some snapshots
+BYTES_AHEAD = 256 * 1024  # by which the file of a journal grows
 _COMPACTION_RATIO = 4  # how many times as large as the snapshot, which is compressed
 _RECORDS_PER_FRAME = 500  # of a snapshot
 _SYNC_BYTES = 1024 * 1024  # of a snapshot, so that the disk is never busy for long when the journal needs it
@@ -88,6 +89,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._compaction_lock = threading.Lock()
         self._compaction: threading.Thread | None = None
         self._file = FrameFile(_path(folder, "journal", recovered.end.generation), recovered.end)
+        self._file.bytes_ahead = BYTES_AHEAD
         self._file.sync()  # what a killed process has written may not be on disk yet
         self._mark = HighWaterMark(folder / "high-water-mark", recovered.end)
         self._compaction_bytes = max(MIN_COMPACTION_BYTES, _COMPACTION_RATIO * recovered.snapshot_bytes)
@@ -186,6 +188,7 @@ class Journal(AbstractContextManager["Journal"]):
         """Write what has come, and continue in a new file. If it cannot be made, the present one remains."""
         self._write_pending()
         file = _new_journal(self._folder, self._file.end.generation + 1, self.durable, self._file.end)
+        file.bytes_ahead = BYTES_AHEAD
         self._file.close()
         self._file = file
         with self._never_tried_again():
