@@ -84,20 +84,20 @@ def measure(name: str, work: Callable[[], object], prepare: Callable[[], object]
     prepare()
     report = simulate({name: (0.0, work)})
     prepare()
-    local_store, of_store = engines.open_local_store(), [0.0]
-    call = local_store.call
+    engine, of_engine = engines.local_engine(), [0.0]
+    call = engine.call
 
     def timed_call(*request: Any) -> Any:
         began = time.thread_time()
         try:
             return call(*request)
         finally:
-            of_store[0] += time.thread_time() - began
+            of_engine[0] += time.thread_time() - began
 
-    with mock.patch.object(local_store, "call", timed_call):
+    with mock.patch.object(engine, "call", timed_call):
         began = time.process_time()
         work()
-        cpu = 1000 * (time.process_time() - began - of_store[0])
+        cpu = 1000 * (time.process_time() - began - of_engine[0])
     reads, writes = calls.capacity
     print(
         f"| {name} | {calls.sequential_round_trips} | {reads:,.0f} | {writes:,.0f} | {report.elapsed:.2f} s | {cpu:.0f} ms |"

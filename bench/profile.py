@@ -24,12 +24,8 @@ WARM_UP_SECONDS = 0.3
 
 # The first of these paths in a frame's file decides its layer.
 LAYERS = {
-    "/devtools/dynamodb/journal": "journal",
-    "/devtools/dynamodb/checksum": "journal",
-    "/devtools/dynamodb/high_water_mark": "journal",
-    "/devtools/dynamodb/transport": "botocore and transport",
-    "/devtools/dynamodb/": "local engine",
-    "/ministack/": "local engine",
+    "/devtools/dynamodb_engine/journal": "journal",
+    "/devtools/dynamodb_engine/": "local engine",
     "/botocore/": "botocore and transport",
     "/boto3/": "botocore and transport",
     "/urllib3/": "botocore and transport",

@@ -17,9 +17,8 @@ from msgspec import Struct
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
-from devtools.dynamodb.http_server import StoreHttpServer
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
+from devtools.dynamodb_engine.engine import Engine, attached
+from devtools.dynamodb_engine.server import Server
 from infra.instance import FunctionReply, Instance
 from infra.local import initial_data
 from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
@@ -254,12 +253,9 @@ def filled_store() -> Iterator[dict[str, str]]:
     environment = {f"FAIRGATE_{name.upper()}": value for name, value in SECRETS.items()}
     environment |= {"FAIRGATE_STAGE": STAGE, "FAIRGATE_PAYMENT_SIMULATION": "on"}
     os.environ.update(LOCAL_CREDENTIALS)
-    with (
-        settings.override(stage=STAGE, store_endpoint=UNREACHABLE_ENDPOINT, **SECRETS),
-        open_store() as store,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
-        with in_process_transport(store, dynamo.client()):
+    engine, local = Engine(), settings.override(stage=STAGE, store_endpoint=UNREACHABLE_ENDPOINT, **SECRETS)
+    with local, tempfile.TemporaryDirectory() as scratch:
+        with attached(engine, dynamo.client()):
             initial_data.create_tables_and_catalog(clock.now(), Path(scratch) / "demo.json", lambda _: None)
-        with StoreHttpServer(store) as server:
+        with Server(engine) as server:
             yield environment | LOCAL_CREDENTIALS | {"FAIRGATE_STORE_ENDPOINT": server.url}

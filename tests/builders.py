@@ -148,7 +148,7 @@ def project_changes() -> None:
     from infra.local.event_sources import create_poller
     from tests import engines
 
-    create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
+    create_poller(app.app, engines.local_engine(), window_seconds=0).drain()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import copy
 import itertools
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb.changes import Change, TableDefinition
-from devtools.dynamodb.store import LocalStore, open_store
-from devtools.dynamodb.transport import in_process_transport
+from devtools.dynamodb_engine.engine import Engine, Record, attached
+from devtools.dynamodb_engine.journal import open_journal
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets
 from infra import tables
@@ -32,7 +31,7 @@ from infra.local.environment import UNREACHABLE_ENDPOINT
 _TEMPLATE = "template"  # the stage whose tables are copied for each test
 
 _stages = itertools.count(1)
-_open_stores: list[LocalStore] = []  # the last store answers
+_engines: list[Engine] = []  # the last one answers
 
 
 def cache_names_of_moto() -> None:
@@ -65,14 +64,15 @@ def moto() -> Iterator[None]:
 
 @contextmanager
 def local(folder: Path | None = None) -> Iterator[None]:
-    """Open the local store in memory, or in a folder, where it writes its journal. It has the clock of the product, which tests move."""
-    store = open_store(folder, clock=clock.precise_now)
-    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), store, in_process_transport(store, dynamo.client()):
-        _open_stores.append(store)
+    """Run the local store in memory, or in a folder, where it writes its journal. It has the clock of the product, which tests move."""
+    engine = Engine(clock.precise_now)
+    journal = nullcontext() if folder is None else open_journal(folder, engine)
+    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), journal, attached(engine, dynamo.client()):
+        _engines.append(engine)
         try:
             yield
         finally:
-            _open_stores.pop()
+            _engines.pop()
 
 
 @contextmanager
@@ -84,9 +84,9 @@ def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
             yield buckets
 
 
-def open_local_store() -> LocalStore:
+def local_engine() -> Engine:
     """Return the local store in use, for tests that read its streams."""
-    return _open_stores[-1]
+    return _engines[-1]
 
 
 @contextmanager
@@ -100,16 +100,14 @@ def fresh_stage() -> Iterator[None]:
 
 def save_state() -> bytes:
     """Return the whole state of the local store in use, for `loaded_stage`."""
-    return msgspec.json.encode(list(_open_stores[-1].engine.dump_state()))
+    return msgspec.msgpack.encode(_records(local_engine()))
 
 
 @contextmanager
 def loaded_stage(stage: str, state: bytes) -> Iterator[None]:
     """Load a state that `save_state` returned at this stage into the local store in use, which must be empty."""
     with settings.override(stage=stage):
-        engine = _open_stores[-1].engine
-        engine.apply_changes(msgspec.json.decode(state, type=list[Change]))
-        engine.finish_loading()
+        local_engine().apply(msgspec.msgpack.decode(state))
         memory.forget_everything()
         yield
 
@@ -117,9 +115,7 @@ def loaded_stage(stage: str, state: bytes) -> Iterator[None]:
 def create_tables() -> None:
     """Create the current stage's tables as copies of the tables that `tables.create_all` made once. Copying takes a tenth of the time."""
     if settings.current().store_endpoint:
-        engine = _open_stores[-1].engine
-        engine.apply_changes(_local_definitions(settings.current().stage))
-        engine.finish_loading()
+        local_engine().apply(_local_definitions(settings.current().stage))
     else:
         for feature, template in _moto_templates().items():
             table = copy.deepcopy(template)
@@ -140,15 +136,21 @@ def _moto_templates() -> dict[str, Any]:
         return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.definitions()}
 
 
-def _local_definitions(stage: str) -> list[TableDefinition]:
-    definitions = _local_templates().replace(f"fairgate-{_TEMPLATE}-".encode(), f"fairgate-{stage}-".encode())
-    return msgspec.json.decode(definitions, type=list[TableDefinition])
+def _records(engine: Engine) -> list[Record]:
+    return engine.dump(lambda: None)[1]
+
+
+def _local_definitions(stage: str) -> list[Record]:
+    definitions: list[Record] = msgspec.json.decode(
+        _local_templates().replace(f"fairgate-{_TEMPLATE}-".encode(), f"fairgate-{stage}-".encode())
+    )
+    return definitions
 
 
 @cache
 def _local_templates() -> bytes:
     """Return the local store's table definitions as JSON."""
-    with settings.override(stage=_TEMPLATE, store_endpoint="http://template.invalid"), open_store() as store:
-        with in_process_transport(store, dynamo.client()):
-            tables.create_all(dynamo.client())
-        return msgspec.json.encode([change for change in store.engine.dump_state() if isinstance(change, TableDefinition)])
+    engine = Engine()
+    with settings.override(stage=_TEMPLATE, store_endpoint="http://template.invalid"), attached(engine, dynamo.client()):
+        tables.create_all(dynamo.client())
+    return msgspec.json.encode([record for record in _records(engine) if record[0] == "t"])

@@ -18,6 +18,7 @@ def described():
         name = dynamo.table_name(feature)
         table = client.describe_table(TableName=name)["Table"]
         table["TimeToLive"] = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        table.get("BillingModeSummary", {}).pop("LastUpdateToPayPerRequestDateTime", None)
         found[feature] = {key: value for key, value in table.items() if key not in TIMES_AND_IDS}
     return found
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import sqlite3
 import sys
 import threading
 from argparse import ArgumentParser
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from bootstrap import env_file
 from chalicelib.foundation import addons, secret_settings, settings
-from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
 from infra.web import build_if_possible, folder_of
 
 if TYPE_CHECKING:
-    from devtools.dynamodb.store import LocalStore
+    from devtools.dynamodb_engine.engine import Engine
+    from devtools.dynamodb_engine.journal import Journal
     from devtools.stripe.fake import FakeStripe
 
 SIGNAL_CHECK_SECONDS = 0.5
@@ -61,21 +61,16 @@ def main() -> int:
         return _fail(f"{error}. docs/settings.md lists the settings and their values.", 2)
     except SetupError as error:
         return _fail(str(error), 2)
-    except (DataFolderError, StoreDamaged, StoreInUse, StoreTooNew, StoreFailed) as error:
+    except StoreDamaged as error:
+        return _fail(f"{str(error).rstrip('.')}: make run RESET=1")
+    except (DataFolderError, StoreInUse, StoreTooNew, StoreFailed) as error:
         return _fail(str(error))
-    except (OSError, sqlite3.Error) as error:
-        if not _is_disk_full(error):
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         reason = f"The data folder cannot be written, probably because the disk is full: {error}."
         return _fail(f"{reason} Free some space and start again. Every confirmed request is saved.")
     return 0
-
-
-def _is_disk_full(error: OSError | sqlite3.Error) -> bool:
-    """Whether the disk may be full. SQLite sometimes reports only that it cannot write a file."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # the primary code, without the extension
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
@@ -100,20 +95,21 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO, signals: "Signals") -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), then shut down cleanly."""
     from chalicelib.dynamodb import dynamo
-    from devtools.dynamodb.http_server import StoreHttpServer
-    from devtools.dynamodb.store import open_store
-    from devtools.dynamodb.transport import in_process_transport
+    from devtools.dynamodb_engine.engine import Engine, attached
+    from devtools.dynamodb_engine.journal import open_journal
+    from devtools.dynamodb_engine.server import Server
     from infra.local import telemetry
 
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
     _print(terminal, "Opening the store ...")
-    with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
-        server.workers.journal = store.share_commits(server.workers)
+    engine = Engine(has_conflicts=False)  # a request goes on before its transactions are on disk
+    with open_journal(folder.store, engine) as journal, attached(engine, dynamo.client()), Server(engine, journal) as store_server:
+        server.workers.hold_back_for(engine)
         try:
-            _serve(folder, server, stripe, store, store_server.url, terminal, signals)
+            _serve(folder, server, stripe, engine, journal, store_server.url, terminal, signals)
         except Exception:
-            if store.failure:
-                raise StoreFailed(store.failure) from None
+            if journal.failure:
+                raise StoreFailed(journal.failure) from None
             raise
 
 
@@ -121,7 +117,8 @@ def _serve(
     folder: DataFolder,
     server: LocalServer,
     stripe: "FakeStripe | None",
-    store: "LocalStore",
+    engine: "Engine",
+    journal: "Journal",
     store_url: str,
     terminal: TextIO,
     signals: "Signals",
@@ -139,8 +136,8 @@ def _serve(
     initial_data.create_tables_and_catalog(folder.secrets.first_day, demo_file, lambda line: _print(terminal, line))
     import app
 
-    schedules = Schedules(app.app, store)
-    poller = create_poller(app.app, store)
+    schedules = Schedules(app.app)
+    poller = create_poller(app.app, engine)
     access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, folder.secrets)
     file = folder.write_private("demo.json", access)  # before the first request, so that a script that waits for a response finds the file
     with ExitStack() as on_stop:
@@ -155,7 +152,7 @@ def _serve(
 
             on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
         signals.are_held = True  # what has started must also be stopped
-        server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, mailbox)
+        server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: journal.failure, images, mailbox)
         # On exit, these stop in reverse order: webhooks first, and the fake Stripe last, because requests and schedules call it.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())
@@ -175,7 +172,7 @@ def _serve(
         while not signals.was_asked_to_stop:
             # Wait in short steps: a signal that came just before one endless wait would never be noticed.
             threading.Event().wait(SIGNAL_CHECK_SECONDS)
-            if not is_failure_reported and (failure := store.failure):
+            if not is_failure_reported and (failure := journal.failure):
                 is_failure_reported = True
                 _print(terminal, f"\nThe shop cannot sell anything now. {failure} Every confirmed request is saved.")
         raise KeyboardInterrupt

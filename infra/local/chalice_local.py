@@ -25,9 +25,9 @@ def prepare() -> None:
 
 def _open_store() -> None:
     from chalicelib.foundation.settings import SettingsError
-    from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
-    from devtools.dynamodb.http_server import StoreHttpServer
-    from devtools.dynamodb.store import open_store
+    from devtools.dynamodb_engine.engine import Engine
+    from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew, open_journal
+    from devtools.dynamodb_engine.server import Server
     from infra.local import initial_data
     from infra.local.data_folder import DataFolder, DataFolderError
     from infra.local.environment import SetupError, complete_environment
@@ -39,8 +39,9 @@ def _open_store() -> None:
         complete_environment(folder.secrets, 8000)
         on_exit = ExitStack()
         atexit.register(on_exit.close)
-        store = on_exit.enter_context(open_store(folder.store))
-        os.environ["FAIRGATE_STORE_ENDPOINT"] = on_exit.enter_context(StoreHttpServer(store)).url
+        engine = Engine()
+        journal = on_exit.enter_context(open_journal(folder.store, engine))
+        os.environ["FAIRGATE_STORE_ENDPOINT"] = on_exit.enter_context(Server(engine, journal)).url
         initial_data.create_tables_and_catalog(folder.secrets.first_day, folder.path / "demo-tickets.json", _say)
     except (DataFolderError, SetupError, SettingsError, StoreDamaged, StoreFailed, StoreInUse, StoreTooNew) as error:
         _fail(str(error))

@@ -8,17 +8,17 @@ from chalice.app import Chalice
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.log import logger
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
-from devtools.dynamodb.store import LocalStore
+from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.event_source_mapping import EventSourceMapping, StreamPoller
 from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
 
 
 def create_poller(
-    app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
+    app: Chalice, engine: Engine, *, window_seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> StreamPoller:
     """Create a poller that calls the app's functions. Changes that fail go to the log, instead of AWS's queue of dead letters."""
     sources = [(function, feature) for function, features in CONSUMERS.items() if function in app.handler_map for feature in features]
-    return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources], clock)
+    return StreamPoller(engine, [_mapping(app, function, feature, window_seconds) for function, feature in sources], clock)
 
 
 def _mapping(app: Chalice, function: str, feature: str, window_seconds: float) -> EventSourceMapping:

@@ -1,4 +1,4 @@
-"""Run AWS's background work: the app's scheduled functions, and the deletion of expired items."""
+"""Run the app's scheduled functions."""
 
 import threading
 from typing import Any
@@ -7,8 +7,6 @@ from chalice.app import Chalice, ScheduledEventConfig
 
 from chalicelib.foundation import clock, ids
 from chalicelib.foundation.log import logger
-from devtools.dynamodb.errors import StoreFailed
-from devtools.dynamodb.store import LocalStore
 
 INTERVAL_SECONDS = 30
 STOP_SECONDS = 3
@@ -17,8 +15,7 @@ STOP_SECONDS = 3
 class Schedules:
     """Runs all schedules every 30 seconds instead of at their own intervals, so that developers wait less."""
 
-    def __init__(self, app: Chalice, store: LocalStore) -> None:
-        self._store = store
+    def __init__(self, app: Chalice) -> None:
         self._handlers = [app.handler_map[source.name] for source in app.event_sources if isinstance(source, ScheduledEventConfig)]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -32,7 +29,7 @@ class Schedules:
         self._thread.join(timeout=STOP_SECONDS)
 
     def run_once(self) -> None:
-        """Run each schedule, then delete expired items. A failure is logged and does not stop the others."""
+        """Run each schedule. A failure is logged and does not stop the others."""
         for handler in self._handlers:
             if self._stop.is_set():
                 return
@@ -40,10 +37,6 @@ class Schedules:
                 handler(scheduled_event(), None)
             except Exception:
                 logger.exception("schedule.failed")
-        try:
-            self._store.delete_expired_items()
-        except StoreFailed:
-            logger.exception("schedule.failed")
 
     def _run(self) -> None:
         """The first run starts at once, to finish the work of the last process."""

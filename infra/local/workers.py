@@ -3,9 +3,9 @@
 Python's own lock lets only one thread compute at a time anyway, but many runnable threads slow each other down. Here a thread continues
 only in its turn. A thread that keeps its turn for longer than STALL_SECONDS loses it.
 
-No thread waits for the journal while working. A task continues before its writes are on disk, and its result is held back until they are.
-So one thread processes task after task, one commit covers many tasks, and observers see the same as if each task had waited for its writes
-("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). Before a task sends anything to another program, it waits for its writes.
+No thread waits for the disk while working. A task continues before its changes are on disk, and its result is held back until they are.
+So one thread processes task after task, one write of the journal covers many tasks, and observers see the same as if each task had waited
+("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). Before a task sends anything to another program, it waits for its changes.
 """
 
 import threading
@@ -15,10 +15,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache, wraps
 from http.client import HTTPConnection
+from queue import SimpleQueue
 from smtplib import SMTP
 from typing import Any, Generic, TypeVar
 
-from devtools.dynamodb.journal import Journal, WaitEvent
+from devtools.dynamodb_engine.engine import Engine, Pending
 
 STALL_SECONDS = 0.005  # a task that takes longer is probably waiting, for Stripe or for a lock
 
@@ -31,12 +32,12 @@ _requester: ContextVar["_Worker"] = ContextVar("requester")  # also in threads t
 
 
 class _Worker:
-    """A thread. `task` is its current task, with or without the turn. The result is held back until the journal's `entry` is on disk."""
+    """A thread. `task` is its current task, with or without the turn, and `changes` are what the task has read and written."""
 
     def __init__(self, workers: "Workers[Any, Any]") -> None:
         self.workers = workers
         self.task: object | None = None
-        self.entry = 0
+        self.changes: list[Pending] = []  # those that were not on disk at the time
         self.go_on = threading.Lock()
         self.go_on.acquire()
 
@@ -45,8 +46,8 @@ class Workers(Generic[Task, Result]):
     """Threads that process tasks: `receive` returns the next one, or None at the end; `finish` gets what `process` returned.
 
     `receive` and `finish` are called by one thread at a time, in its turn. A thread that has finished a task receives the next one
-    itself, unless its turn was interrupted and another thread has become the receiver. `finish` gets None as the result if the journal
-    failed to save the task's writes. `wake` wakes the thread that waits for input (`find_input`).
+    itself, unless its turn was interrupted and another thread has become the receiver. `finish` gets None as the result if the task's
+    changes could not be saved. `wake` wakes the thread that waits for input (`find_input`).
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class Workers(Generic[Task, Result]):
         wake: Callable[[], None],
     ) -> None:
         self._receive, self._process, self._finish, self._wake = receive, process, finish, wake
-        self.journal: Journal | None = None
-        self._held = deque[tuple[int, Task, Result]]()  # results, with the entries that must be on disk before they leave
+        self._engine: Engine | None = None
+        self._held = SimpleQueue[Any]()  # results that wait: their changes, task and result; None at the end
+        self._saved = deque[tuple[Task, Result | None]]()  # results that may leave
         self._mutex = threading.Lock()  # protects the attributes below
         self._turn: _Worker | None = None
         self._ready = deque[_Worker]()  # threads that wait for their turn
@@ -69,7 +71,10 @@ class Workers(Generic[Task, Result]):
         self._activity = threading.Event()  # set when a task begins while the watch rests
         self._watch_rests = False
         self._threads = [threading.Thread(target=self._work, args=(worker,), name="request", daemon=True) for worker in self._idle]
-        self._threads.append(threading.Thread(target=self._watch, name="request-watch", daemon=True))
+        self._threads += [
+            threading.Thread(target=target, name=f"request-{name}", daemon=True)
+            for name, target in (("watch", self._watch), ("saver", self._save))
+        ]
 
     def start(self) -> None:
         _watch_output()
@@ -85,23 +90,10 @@ class Workers(Generic[Task, Result]):
         for thread in self._threads:
             thread.join(max(0, end - time.monotonic()))
 
-    def hold_back(self, entry: int) -> bool:
-        """Hold back the result of the calling thread's task until this entry is on disk. Returns False outside these threads."""
-        worker = self._calling_worker()
-        if worker is None:
-            return False
-        worker.entry = max(worker.entry, entry)
-        return True
-
-    def new_event(self) -> WaitEvent | None:
-        """Return an event that the calling thread may wait for once, while another thread works; None outside these threads."""
-        worker = self._calling_worker()
-        return None if worker is None else _TurnEvent(self, worker)
-
-    def release(self) -> None:
-        """Report that more entries are on disk, so that a waiting thread finishes held results. May be called from any thread."""
-        if self._held:
-            self._wake()
+    def hold_back_for(self, engine: Engine) -> None:
+        """From now on, tasks continue before their changes of this engine are on disk."""
+        self._engine, others = engine, engine.hold_back
+        engine.hold_back = lambda change: self._hold_back(change) or (others is not None and others(change))
 
     def find_input(self, poll: Callable[[bool], T]) -> T:
         """Return the input that `poll` finds; only for `receive`. `poll(False)` does not wait; `poll(True)` waits without the turn."""
@@ -117,9 +109,27 @@ class Workers(Generic[Task, Result]):
         finally:
             self._take_turn(worker)
 
-    def _calling_worker(self) -> _Worker | None:
+    def await_disk(self, worker: _Worker) -> None:
+        """Return when the changes of the worker's task are on disk; others work meanwhile. Its task's threads may call it too."""
+        has_turn = worker.changes and getattr(_this, "worker", None) is worker
+        if has_turn:
+            with self._mutex:
+                if self._turn is worker:
+                    self._interrupt_turn()
+        try:
+            for change in list(worker.changes):
+                change.waiter()
+        finally:
+            if has_turn:
+                self._take_turn(worker)
+
+    def _hold_back(self, change: Pending) -> bool:
+        """The engine asks whether the calling thread can go on before this change is on disk."""
         worker: _Worker | None = getattr(_this, "worker", None)
-        return worker if worker is not None and worker.workers is self else None
+        if worker is None or worker.workers is not self or worker.task is None:
+            return False
+        worker.changes.append(change)
+        return True
 
     def _work(self, me: _Worker) -> None:
         _this.worker = me
@@ -136,6 +146,7 @@ class Workers(Generic[Task, Result]):
                     self._watch_rests = False
                     self._activity.set()
                 result = self._process(task)
+                me.task = None
                 self._take_turn(me)
                 self._finish_or_hold(me, task, result)
                 self._finish_held()
@@ -149,25 +160,32 @@ class Workers(Generic[Task, Result]):
                 self._pass_turn()
 
     def _finish_or_hold(self, me: _Worker, task: Task, result: Result) -> None:
-        entry, me.entry = me.entry, 0
-        if self.journal is None or self.journal.durable >= entry:
-            self._finish(task, result)
+        changes, me.changes = me.changes, []
+        if changes:
+            self._held.put((changes, task, result))
         else:
-            self._held.append((entry, task, result))
+            self._finish(task, result)
 
     def _finish_held(self) -> None:
-        """Finish the held tasks whose entries are on disk by now, in the order in which they were held back."""
-        journal = self.journal
-        if journal is None:
-            return
-        while self._held and (journal.durable >= self._held[0][0] or journal.failure is not None):
-            entry, task, result = self._held.popleft()
-            self._finish(task, result if journal.durable >= entry else None)
-        journal.commit(only_if_late=True)  # even if nothing is held: a task may be waiting before it calls another program
+        """Finish the held tasks whose changes are on disk by now, in the order in which they were held back."""
+        while self._saved:
+            self._finish(*self._saved.popleft())
+
+    def _save(self) -> None:
+        """A thread of its own: wait for the changes of held tasks. One write of the journal covers all that have come by then."""
+        while held := self._held.get():
+            changes, task, result = held
+            assert self._engine is not None
+            try:
+                for change in changes:
+                    self._engine.settle(change)
+                self._saved.append((task, result))
+            except Exception:
+                self._saved.append((task, None))
+            self._wake()
 
     def _take_turn(self, me: _Worker) -> None:
         with self._mutex:
-            me.task = None
             if self._turn is me:
                 return
             if self._turn is None:
@@ -177,12 +195,10 @@ class Workers(Generic[Task, Result]):
         me.go_on.acquire()
 
     def _pass_turn(self) -> None:
-        """Pass the turn to the next ready thread. Without one, commit the journal."""
+        """Pass the turn to the next ready thread, if there is one."""
         self._turn = self._ready.popleft() if self._ready else None
         if self._turn is not None:
             self._turn.go_on.release()
-        elif self.journal is not None:
-            self.journal.commit()
 
     def _interrupt_turn(self) -> None:
         """Pass the turn on in the middle of a task. If its thread is the receiver, an idle thread becomes the receiver."""
@@ -203,6 +219,7 @@ class Workers(Generic[Task, Result]):
             self._ready.extend(self._idle)
             self._idle.clear()
         self._activity.set()
+        self._held.put(None)
 
     def _watch(self) -> None:
         """Take the turn from a thread that keeps it for too long."""
@@ -220,48 +237,19 @@ class Workers(Generic[Task, Result]):
                 self._activity.clear()
 
 
-class _TurnEvent:
-    """The event that Workers.new_event returns."""
-
-    def __init__(self, workers: Workers, worker: _Worker) -> None:  # type: ignore[type-arg]
-        self._workers, self._worker = workers, worker
-        self._is_set = self._is_awaited = False
-
-    def set(self) -> None:
-        workers = self._workers
-        with workers._mutex:
-            self._is_set = True
-            if self._is_awaited:
-                workers._ready.append(self._worker)
-                if workers._turn is None:
-                    workers._pass_turn()
-
-    def wait(self) -> None:
-        workers = self._workers
-        with workers._mutex:
-            if self._is_set:
-                return
-            self._is_awaited = True
-            if workers._turn is self._worker:
-                workers._interrupt_turn()
-            elif workers._turn is None and workers.journal is not None:
-                workers.journal.commit()
-        self._worker.go_on.acquire()
-
-
 @cache
 def _watch_output() -> None:
-    """From now on, make each task wait until its writes are on disk before it sends anything to another program."""
-    HTTPConnection.send = _after_writes(HTTPConnection.send)  # type: ignore[method-assign]
-    SMTP.send = _after_writes(SMTP.send)  # type: ignore[method-assign]
+    """From now on, make each task wait until its changes are on disk before it sends anything to another program."""
+    HTTPConnection.send = _when_on_disk(HTTPConnection.send)  # type: ignore[method-assign]
+    SMTP.send = _when_on_disk(SMTP.send)  # type: ignore[method-assign]
 
 
-def _after_writes(send: Callable[..., Any]) -> Any:
+def _when_on_disk(send: Callable[..., Any]) -> Any:
     @wraps(send)
     def wait_and_send(connection: Any, data: Any) -> None:
         worker = _requester.get(None)
-        if worker is not None and worker.workers.journal is not None:
-            worker.workers.journal.wait(worker.entry)
+        if worker is not None:
+            worker.workers.await_disk(worker)
         send(connection, data)
 
     return wait_and_send

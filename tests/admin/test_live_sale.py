@@ -14,7 +14,7 @@ from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, join_many
 @pytest.fixture
 def poller(threaded_store):
     """Passes the changes of the store to their consumers when the test says `poller.drain()`."""
-    return create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    return create_poller(app.app, engines.local_engine(), window_seconds=0)
 
 
 def watch(api, event_id, **who):

@@ -18,7 +18,7 @@ from tests.bootstrap import conftest as bootstrap
 
 @pytest.fixture
 def poller(threaded_store):
-    return create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    return create_poller(app.app, engines.local_engine(), window_seconds=0)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def is_created(change):
 
 def test_a_portion_that_fails_for_good_stops_none_of_the_others(api, time, threaded_store, monkeypatch, followed):
     monkeypatch.setattr(jobs, "PORTION", 4)
-    poller = create_poller(app.app, engines.open_local_store(), window_seconds=0, clock=lambda: time.now)
+    poller = create_poller(app.app, engines.local_engine(), window_seconds=0, clock=lambda: time.now)
 
     def fail(changes):
         if any(isinstance(change, TierChanged) and change.tier_id == "e0-pass" for change in changes):
@@ -146,7 +146,7 @@ def test_more_tickets_in_the_file_are_offered_to_the_waitlist(api, time, poller)
     assert lines.join(api, "w1", "fest").status == 201
     poller.drain()
     publish(events, {"fest-pass": tickets["fest-pass"] | {"max_quantity": 2}})
-    records = engines.open_local_store()
+    records = engines.local_engine()
     records = records.stream_records(records.stream_arns()[dynamo.table_name("catalog")], "", 1_000)
     with store_calls.made_by("follow_changes"):
         assert jobs.follow_changes({"Records": records}, None) == {"batchItemFailures": []}

@@ -13,7 +13,7 @@ from tests import builders, engines, store_calls
 
 @pytest.fixture
 def local(threaded_store):
-    return engines.open_local_store()
+    return engines.local_engine()
 
 
 @pytest.fixture

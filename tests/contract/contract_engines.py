@@ -14,8 +14,6 @@ from moto import mock_aws
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import sdk_calls, settings
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
 from devtools.dynamodb_engine.engine import Engine, attached
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
@@ -59,13 +57,13 @@ class ContractEngine:
 
 
 def engine_names() -> list[str]:
-    return ["moto", "local", "engine", *(["remote"] if os.environ.get("CONTRACT_ENDPOINT") else [])]
+    return ["moto", "local", *(["remote"] if os.environ.get("CONTRACT_ENDPOINT") else [])]
 
 
 @contextmanager
 def run_engine(name: str) -> Iterator[ContractEngine]:
     """The engine with empty tables, which are deleted afterwards."""
-    start = {"moto": _start_moto, "local": _start_local, "engine": _start_engine, "remote": _start_remote}[name]
+    start = {"moto": _start_moto, "local": _start_local, "remote": _start_remote}[name]
     with ExitStack() as stack:
         engine = start(stack)
         with _tables(engine):
@@ -78,15 +76,8 @@ def _start_moto(stack: ExitStack) -> ContractEngine:
 
 
 def _start_local(stack: ExitStack) -> ContractEngine:
-    store = stack.enter_context(open_store())
-    engine = _connect(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired_items)
-    stack.enter_context(in_process_transport(store, engine.client, engine.streams))
-    return engine
-
-
-def _start_engine(stack: ExitStack) -> ContractEngine:
     store = Engine()
-    engine = _connect(stack, "engine", UNREACHABLE_ENDPOINT, store.delete_expired)
+    engine = _connect(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired)
     stack.enter_context(attached(store, engine.client, engine.streams))
     return engine
 

@@ -6,11 +6,10 @@
 from pathlib import Path
 
 from tests.contract.deviation import Deviation
-from tests.contract.local_deviations import LOCAL
 from tests.contract.moto_deviations import MOTO
 
 # An engine that CONTRACT_ENGINE names gets its entry here once it has been tested.
-DEVIATIONS: dict[str, tuple[Deviation, ...]] = {"moto": MOTO, "local": LOCAL}
+DEVIATIONS: dict[str, tuple[Deviation, ...]] = {"moto": MOTO}
 
 PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
 _BEGIN, _END = "<!-- deviations: begin -->\n", "<!-- deviations: end -->\n"
@@ -24,18 +23,12 @@ def expected_results(engine: str) -> dict[str, object]:
 def rendered_page() -> str:
     """The text that the page should have."""
     before, rest = PAGE.read_text(encoding="utf-8").split(_BEGIN)
-    return before + _BEGIN + "".join(_section(engine) for engine in DEVIATIONS) + _common_section() + _END + rest.split(_END)[1]
+    return before + _BEGIN + "".join(_section(engine) for engine in DEVIATIONS) + _END + rest.split(_END)[1]
 
 
 def _section(engine: str) -> str:
     rows = [f"| {deviation.behavior} | {deviation.documentation} | {_tests(deviation)} |\n" for deviation in DEVIATIONS[engine]]
-    return f"\n### {engine}\n\n| what it does | AWS says otherwise in | shown by |\n| --- | --- | --- |\n{''.join(rows)}"
-
-
-def _common_section() -> str:
-    """The tests in which all engines deviate, so that none of them would reveal a mistake in the product."""
-    tests = [test for test in expected_results("moto") if test in expected_results("local")]
-    return "\n### on both\n\n" + "".join(f"- `{test}`\n" for test in tests) + "\n"
+    return f"\n### {engine}\n\n| what it does | AWS says otherwise in | shown by |\n| --- | --- | --- |\n{''.join(rows)}\n"
 
 
 def _tests(deviation: Deviation) -> str:

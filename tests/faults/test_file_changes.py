@@ -25,7 +25,7 @@ class Stream:
     """Passes the records of the catalog on one by one, again from the first record that has not succeeded."""
 
     def __init__(self):
-        self._local, self._position = engines.open_local_store(), ""
+        self._local, self._position = engines.local_engine(), ""
         self._stream = self._local.stream_arns()[dynamo.table_name("catalog")]
 
     def drain(self):

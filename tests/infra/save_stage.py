@@ -18,7 +18,7 @@ from tests.infra import saved_features, saved_stage
 
 
 def test_save_a_stage(api, threaded_store, time, tmp_path):
-    poller = create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    poller = create_poller(app.app, engines.local_engine(), window_seconds=0)
     requests = saved_stage.fill(api, time, tmp_path) + saved_features.fill(api, time, poller)
     poller.drain()
     invariants.check(time.now)

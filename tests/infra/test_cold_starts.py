@@ -59,7 +59,7 @@ def test_a_heavy_package_that_a_budget_does_not_name_is_a_problem(only):
 
 
 def test_loading_an_undeployed_package_is_a_problem(only, tmp_path):
-    (tmp_path / "app.py").write_text(f"import sys; sys.path.append({str(ROOT)!r}); import devtools.dynamodb; app = None\n")
+    (tmp_path / "app.py").write_text(f"import sys; sys.path.append({str(ROOT)!r}); import devtools.stripe; app = None\n")
     only("api: start")
     [problem] = cold_starts.check(tmp_path)
     assert problem.startswith("api: start: loads devtools: ")

@@ -22,7 +22,7 @@ def test_a_run_imports_only_what_its_requirements_install():
     external = {module.partition(".")[0] for module in reached} - packages - sys.stdlib_module_names - {"app"} - ON_LAMBDA_ONLY
     distributions = metadata.packages_distributions()
     installed = _installed_by("requirements-run.txt")
-    assert {"chalice", "boto3", "httptools", "ministack"} <= external
+    assert {"chalice", "boto3", "httptools"} <= external
     assert sorted(name for name in external if not installed & {_plain(one) for one in distributions.get(name, [name])}) == []
 
 

@@ -91,7 +91,7 @@ def test_the_invariants_hold_and_the_sale_continues(folder, api, time):
         assert api.post(f"/tickets/{first}/validate", json={}, token=builders.admin_token()).status == 200
     assert builders.refund(api, held, tickets=[second]).status == 201
     builders.run_sweep()
-    create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
+    create_poller(app.app, engines.local_engine(), window_seconds=0).drain()
     invariants.check(time.now, recovered=True)
 
 

@@ -58,7 +58,7 @@ def account(api, time):
 @pytest.fixture
 def follow(threaded_store):
     """Follow the changes that the stream has by now."""
-    poller = create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    poller = create_poller(app.app, engines.local_engine(), window_seconds=0)
     return poller.drain
 
 

@@ -54,7 +54,7 @@ def _number_size(text: str) -> int:
 
 
 def reported_units(answer: dict[str, Any]) -> float:
-    """Return the units that the engine reports, for comparison only: moto reports constants, and MiniStack ignores the size of reads."""
+    """Return the units that the engine reports, for comparison only: moto reports constants."""
     reports = answer.get("ConsumedCapacity", [])
     return float(sum(report["CapacityUnits"] for report in ([reports] if isinstance(reports, dict) else reports)))
 

@@ -12,7 +12,6 @@ from copy import copy
 from typing import Any
 
 from chalicelib.foundation import memory
-from devtools.dynamodb.changes import ItemDeletion, ItemPut
 from devtools.stripe.fake import FakeStripe
 from tests import engines
 
@@ -40,17 +39,15 @@ class Moment:
             self._fake.restore_account(self._account)
 
     def _restore_items(self) -> None:
-        # The engine never changes an item in place, so an item that is still the same object is unchanged.
-        engine, items = engines.open_local_store().engine, _stored_items()
-        engine.apply_changes(ItemDeletion(put.table, put.item) for key, put in items.items() if key not in self._items)
-        engine.apply_changes(put for key, put in self._items.items() if key not in items)
-        engine.finish_loading()
+        items = _stored_items()
+        engine = engines.local_engine()
+        engine.apply(("d", table, item, 0, 0.0) for table, item in items - self._items)
+        engine.apply(("p", table, item, 0, 0.0) for table, item in self._items - items)
 
 
-def _stored_items() -> dict[int, ItemPut]:
-    """Return all items of all tables, by the identity of the item."""
-    changes = engines.open_local_store().engine.dump_state()
-    return {id(change.item): change for change in changes if isinstance(change, ItemPut)}
+def _stored_items() -> set[tuple[str, bytes]]:
+    """Return all items of all tables: the table's name and the encoded item."""
+    return {(table.name, encoded) for table in engines.local_engine().tables.values() for encoded in table.items.values()}
 
 
 def _copied(entries: dict[Any, Any]) -> dict[Any, Any]:

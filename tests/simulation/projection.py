@@ -96,7 +96,7 @@ def _records(api: Client, rate: int, count: int) -> tuple[str, dict[str, list[Re
     attendees = [{"name": "Ada Lovelace"}, {"name": "Ada Lovelace"}]
     builders.start_checkout(api, BUYER, reserved, attendees=attendees, customer_email="ada@example.com")
     assert builders.confirm(api, BUYER, reserved).status == 201
-    local = engines.open_local_store()
+    local = engines.local_engine()
     arns = local.stream_arns()
     changed = {name: local.stream_records(arns[dynamo.table_name(name)], "", 1_000_000) or [] for name in SHARDS}
     shards: dict[str, list[Record]] = {f"{name} {number}": [] for name in SHARDS for number in range(SHARDS[name])}

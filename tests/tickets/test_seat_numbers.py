@@ -18,7 +18,7 @@ from tests.simulation.limits import simulate
 @pytest.fixture
 def poller(threaded_store):
     """Passes the changes of the store to their consumers when the test says `poller.drain()`."""
-    return create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    return create_poller(app.app, engines.local_engine(), window_seconds=0)
 
 
 @pytest.fixture

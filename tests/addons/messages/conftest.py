@@ -16,7 +16,7 @@ class Post:
     """Passes changes on and sends the mails that follow."""
 
     def __init__(self, provider):
-        self.provider, self._poller = provider, create_poller(app.app, engines.open_local_store(), window_seconds=0)
+        self.provider, self._poller = provider, create_poller(app.app, engines.local_engine(), window_seconds=0)
 
     def deliver(self):
         """All mails that were sent so far, as a mail program reads them."""

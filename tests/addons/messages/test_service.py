@@ -38,7 +38,7 @@ def buy(api, shop, quantity=1, user="ada", headers=None, **fields):
 
 
 def records(feature):
-    local = engines.open_local_store()
+    local = engines.local_engine()
     return local.stream_records(local.stream_arns()[dynamo.table_name(feature)], "", 1_000_000)
 
 

@@ -72,7 +72,7 @@ def promoter(api, threaded_store, time) -> Iterator[Promoter]:
 @pytest.fixture
 def poller(promoter):
     """Passes the changes of the store to their consumers when the test says `poller.drain()`. The setup's changes are already passed."""
-    created = create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    created = create_poller(app.app, engines.local_engine(), window_seconds=0)
     created.drain()
     return created
 

@@ -26,7 +26,7 @@ def sold(promoter, receiver):
     endpoints = [promoter.create(receiver, event_types=["order.paid"]) for _ in range(2)]
     for number in range(3):
         builders.create_order(promoter.api, promoter.shop, 1, f"buyer-{number}")
-    local = engines.open_local_store()
+    local = engines.local_engine()
     records = local.stream_records(local.stream_arns()[dynamo.table_name("purchases")], "", 1_000_000)
     return endpoints, [change for record in records for change in record_changes(record)]
 

@@ -102,10 +102,10 @@ def poller_of_another_name():
     from infra.local import event_sources
     from tests import engines
 
-    poller = event_sources.create_poller(app.app, engines.open_local_store(), window_seconds=0)
-    for mapping in poller._mappings:
+    poller = event_sources.create_poller(app.app, engines.local_engine(), window_seconds=0)
+    for mapping in poller.mappings:
         mapping.name = f"{mapping.name}/again"
-    return type(poller)(engines.open_local_store(), poller._mappings)
+    return type(poller)(engines.local_engine(), poller.mappings)
 
 
 def test_a_receiver_that_fails_is_tried_for_three_days(promoter, poller, receiver, time):

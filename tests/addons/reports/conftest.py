@@ -13,7 +13,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.payments.model import WITHOUT_MONEY
 from chalicelib.purchases import queries
 from chalicelib.tickets.store import scan_tickets
-from devtools.dynamodb.event_source_mapping import StreamPoller
+from devtools.dynamodb_engine.event_source_mapping import StreamPoller
 from infra.event_sources import CONSUMERS
 from infra.local.event_sources import create_poller
 from tests import builders, engines
@@ -22,12 +22,12 @@ from tests import builders, engines
 @pytest.fixture
 def poller(threaded_store) -> StreamPoller:
     """Passes the changes of the store to the projector when the test says `poller.drain()`."""
-    return create_poller(app.app, engines.open_local_store(), window_seconds=0)
+    return create_poller(app.app, engines.local_engine(), window_seconds=0)
 
 
 def change_records() -> list[dict[str, Any]]:
     """Return all change records that the projector gets; the records of one item are in order."""
-    local = engines.open_local_store()
+    local = engines.local_engine()
     arns = local.stream_arns()
     streams = [arns[dynamo.table_name(feature)] for feature in CONSUMERS["project_reports"]]
     return [record for stream in streams for record in local.stream_records(stream, "", 1_000_000) or []]

@@ -121,7 +121,7 @@ def test_the_summary_has_a_sale_within_three_seconds(api, threaded_store, time):
     """The worst case: a batch of changes was passed on just before, so the next one waits until the window for more of them is over."""
     event = create_event(api)
     table = create_package(api, event, price=100)["id"]
-    poller = create_poller(app.app, engines.open_local_store(), clock=lambda: time.now)
+    poller = create_poller(app.app, engines.local_engine(), clock=lambda: time.now)
     assert builders.buy(api, "bob", event, table, 1).status == 201
     poller.drain()
     assert builders.buy(api, "ada", event, table, 1).status == 201

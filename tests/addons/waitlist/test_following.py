@@ -20,7 +20,7 @@ from tests.simulation.call_log import record_calls
 
 @pytest.fixture
 def local(threaded_store):
-    return engines.open_local_store()
+    return engines.local_engine()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import threading
 
-import boto3
 import pytest
 
-from devtools.dynamodb_engine.engine import ApiError, Engine, attached
+from devtools.dynamodb_engine.engine import ApiError, Engine
 from devtools.dynamodb_engine.streams import RECORD_SECONDS
-from tests.devtools.dynamodb_engine.conftest import Caller, Clock, update_request
+from tests.devtools.dynamodb_engine.conftest import Caller, update_request
 
 
 class Disk:
@@ -201,17 +200,3 @@ def test_unknown_operations(engine):
         with pytest.raises(ApiError) as caught:
             engine.call(operation, {})
         assert caught.value.code == "UnknownOperationException"
-
-
-def test_a_boto3_client_in_process():
-    client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url="http://127.0.0.1:1")
-    engine = Engine(Clock())
-    Caller(engine).create_table("things")
-    with attached(engine, client):
-        client.put_item(TableName="things", Item={"id": {"S": "a"}, "bytes": {"B": b"\x00\xff"}})
-        assert client.get_item(TableName="things", Key={"id": {"S": "a"}})["Item"]["bytes"] == {"B": b"\x00\xff"}
-        assert client.describe_table(TableName="things")["Table"]["CreationDateTime"].timestamp() == engine.clock()
-        with pytest.raises(client.exceptions.ResourceNotFoundException):
-            client.get_item(TableName="nothing", Key={"id": {"S": "a"}})
-        with pytest.raises(ValueError, match="already attached"):
-            attached(engine, client).__enter__()

@@ -9,7 +9,7 @@ import random
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 
 import pytest
@@ -117,11 +117,7 @@ def check_accounts(history, db):
     assert sum(balances.values()) == ACCOUNTS * START
 
 
-@pytest.mark.parametrize("has_conflicts", [True, False])
-def test_histories_of_many_threads(has_conflicts):
-    seed = seeds.first
-    commit = Commit()
-    engine = Engine(Clock(), has_conflicts=has_conflicts, commit=commit)
+def checked_history(engine: Engine, seed: int) -> History:
     db = Caller(engine)
     db.create_table("things")
     for account in range(ACCOUNTS):
@@ -135,12 +131,34 @@ def test_histories_of_many_threads(has_conflicts):
         sys.setswitchinterval(usual)
     check_counter(history)
     check_accounts(history, db)
+    return history
+
+
+@pytest.mark.parametrize("has_conflicts", [True, False])
+def test_histories_of_many_threads(has_conflicts):
+    seed = seeds.first
+    commit = Commit()
+    engine = Engine(Clock(), has_conflicts=has_conflicts, commit=commit)
+    history = checked_history(engine, seed)
     refusals = {result for *_, kind, result in history.entries if isinstance(result, str)}
     assert refusals <= {"TransactionCanceledException", "TransactionConflictException"}
     rebuilt = Engine(Clock())
     for records in commit.commits:
         rebuilt.apply(records)
     assert rebuilt.tables["things"].items == engine.tables["things"].items
+
+
+def test_an_engine_without_its_lock_is_noticed():
+    """Proof that the checks notice faults: the same calls of the same engine, without its lock."""
+
+    def run_without_lock() -> None:
+        for seed in range(10):
+            engine = Engine(Clock())
+            engine.lock = nullcontext()
+            checked_history(engine, seed)
+
+    with pytest.raises((AssertionError, LookupError, RuntimeError)):
+        run_without_lock()
 
 
 def test_tables_come_and_go_while_threads_write():

@@ -40,7 +40,7 @@ def test_a_listed_confirmation_shows_a_code_that_can_be_scanned(mailbox, threade
     reservation = builders.reserve(api, "ada", *shop, 1).json["id"]
     builders.start_checkout(api, "ada", reservation, customer_email="ada@home.test")
     [ticket] = builders.confirm(api, "ada", reservation).json["tickets"]
-    create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
+    create_poller(app.app, engines.local_engine(), window_seconds=0).drain()
     assert jobs.send_messages(scheduled_event(), None)["sent"] == 1
 
     assert "Your tickets for Night" in read(mailbox)

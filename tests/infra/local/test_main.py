@@ -113,7 +113,7 @@ def test_a_damaged_store_is_reported_and_left_as_it_is(start, tmp_path):
     run = start(data).wait_for("Ctrl-C stops it")
     buy(run, "ada")
     run.ctrl_c()
-    file = data / "store" / "store.sqlite"
+    file = next((data / "store").glob("journal-*"))
     whole = file.read_bytes()
     damaged = whole[: len(whole) // 2] + bytes(byte ^ 0xFF for byte in whole[len(whole) // 2 :])
     file.write_bytes(damaged)

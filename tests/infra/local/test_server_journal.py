@@ -1,6 +1,7 @@
 """The HTTP server on a store with a journal: what a response says is on disk before the client gets it."""
 
-import sqlite3
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -10,31 +11,31 @@ import pytest
 from chalice.app import Blueprint, Chalice
 
 from chalicelib.edge.routes import Reply, RequestContext, route
-from devtools.dynamodb.journal import Journal
-from devtools.dynamodb.store import LocalStore, open_store
+from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.journal import FrameFile, Journal, open_journal
 from infra.local.gateway import Gateway
 from infra.local.server import HOST, LocalServer
-from tests.devtools.dynamodb import write_load
+from tests.devtools.dynamodb_engine import write_load
 
 SECONDS = 60
 
 
 class Disk:
-    """The journal's disk: writes wait until `works` is set, and fail with `failure`."""
+    """The journal's disk: writes wait until `works` is set, and fail if the disk is full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.works = threading.Event()
         self.works.set()
-        self.failure: Exception | None = None
-        commit = Journal._commit
+        self.is_full = False
+        add = FrameFile.add
 
-        def slow_commit(journal: Journal, group: list[bytes]) -> None:
+        def slow_add(file: FrameFile, content: bytes) -> None:
             assert self.works.wait(SECONDS)
-            if self.failure is not None:
-                raise self.failure
-            commit(journal, group)
+            if self.is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            add(file, content)
 
-        monkeypatch.setattr(Journal, "_commit", slow_commit)
+        monkeypatch.setattr(FrameFile, "add", slow_add)
 
 
 @pytest.fixture
@@ -43,32 +44,37 @@ def disk(monkeypatch) -> Disk:
 
 
 @pytest.fixture
-def store(disk: Disk, tmp_path: Path) -> Iterator[LocalStore]:
-    with open_store(tmp_path / "store") as store:
-        write_load.create_tables(store)
-        yield store
+def engine() -> Engine:
+    return Engine(has_conflicts=False)
+
+
+@pytest.fixture
+def journal(engine: Engine, disk: Disk, tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "store", engine) as journal:
+        write_load.create_tables(engine)
+        yield journal
         disk.works.set()
 
 
 @pytest.fixture
-def server(store: LocalStore, disk: Disk, tmp_path: Path) -> Iterator[LocalServer]:
+def server(engine: Engine, journal: Journal, disk: Disk, tmp_path: Path) -> Iterator[LocalServer]:
     bp = Blueprint(__name__)
 
     @route(bp, "PUT", "/items/{name}", access="public")
     def put(request: RequestContext, name: str) -> Reply:
         for _ in range(3):
-            write_load.call(store, "PutItem", TableName="left", Item={"id": {"S": name}})
+            engine.call("PutItem", {"TableName": "left", "Item": {"id": {"S": name}}})
         return Reply({"put": name})
 
     @route(bp, "GET", "/items/{name}", access="public")
     def get(request: RequestContext, name: str) -> Reply:
-        return Reply({"found": "Item" in write_load.call(store, "GetItem", TableName="left", Key={"id": {"S": name}})})
+        return Reply({"found": "Item" in engine.call("GetItem", {"TableName": "left", "Key": {"id": {"S": name}}})})
 
     app = Chalice(app_name="items", configure_logs=False)
     app.register_blueprint(bp)
     server = LocalServer(0)
-    server.workers.journal = store.share_commits(server.workers)
-    server.start(Gateway(app), tmp_path, lambda: store.failure)
+    server.workers.hold_back_for(engine)
+    server.start(Gateway(app), tmp_path, lambda: journal.failure)
     yield server
     disk.works.set()
     server.stop()
@@ -99,7 +105,7 @@ class Call:
         return response.status
 
 
-def test_a_response_waits_for_its_own_writes_and_delays_no_other(server, store, disk):
+def test_a_response_waits_for_its_own_writes_and_delays_no_other(server, journal, disk):
     disk.works.clear()
     put = Call(server, "PUT", "a")
     assert Call(server, "GET", "b").status == 200  # rests on nothing that is not on disk
@@ -109,7 +115,7 @@ def test_a_response_waits_for_its_own_writes_and_delays_no_other(server, store, 
     assert not read.has_response  # what it read may still be lost
     disk.works.set()
     assert (put.status, read.status) == (200, 200)
-    assert store._journal.durable == store._journal.last
+    assert journal.durable == journal.last
 
 
 def test_more_requests_than_threads_wait_for_the_disk_together(server, disk):
@@ -120,18 +126,18 @@ def test_more_requests_than_threads_wait_for_the_disk_together(server, disk):
     assert {put.status for put in puts} == {200}
 
 
-def test_responses_whose_writes_failed_say_so(server, store, disk):
+def test_responses_whose_writes_failed_say_so(server, journal, disk):
     disk.works.clear()
     put = Call(server, "PUT", "a")
     assert Call(server, "GET", "b").status == 200
-    disk.failure = sqlite3.OperationalError("database or disk is full")
+    disk.is_full = True
     disk.works.set()
     assert put.status == 503
-    assert "disk is full" in store.failure
-    assert Call(server, "GET", "b").status >= 500
+    assert "No space left" in journal.failure
+    assert Call(server, "GET", "a").status >= 500  # it is in memory, but not on disk
 
 
-def test_a_stop_waits_for_the_disk(server, store, disk):
+def test_a_stop_waits_for_the_disk(server, journal, disk):
     disk.works.clear()
     put = Call(server, "PUT", "a")
     assert Call(server, "GET", "b").status == 200

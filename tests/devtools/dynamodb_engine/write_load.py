@@ -1,49 +1,41 @@
 """A process that writes until it is killed, and reports on its output which writes were acknowledged."""
 
 import itertools
-import json
 import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-from devtools.dynamodb import store as store_module
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
-from devtools.dynamodb.store import DYNAMODB, LocalStore, open_store
+from devtools.dynamodb_engine import journal
+from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.event_source_mapping import EventSourceMapping, StreamPoller
 
 WRITERS = 4
 
 
-def call(store: LocalStore, operation: str, **arguments: Any) -> dict[str, Any]:
-    """The response of a call that must succeed."""
-    status, body = store.call(DYNAMODB, operation, json.dumps(arguments).encode())
-    assert status == 200, body
-    return json.loads(body)
-
-
-def create_tables(store: LocalStore) -> None:
+def create_tables(engine: Engine) -> None:
     streamed = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
     for name, more in {"puts": streamed, "left": {}, "right": {}, "counters": {}}.items():
         key = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
         types = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
-        call(store, "CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST", **key, **types, **more)
+        engine.call("CreateTable", {"TableName": name, "BillingMode": "PAY_PER_REQUEST", **key, **types, **more})
 
 
 def report(kind: str, text: str) -> None:
     os.write(1, f"{kind} {text}\n".encode())  # in one write, so that the lines of several threads do not mix
 
 
-def write(store: LocalStore, name: str) -> None:
+def write(engine: Engine, name: str) -> None:
     """Write items one by one and in transactions, for ever."""
     increment = {":one": {"N": "1"}}
     for number in itertools.count():
         key = f"{name}-{number}"
-        call(store, "PutItem", TableName="puts", Item={"id": {"S": key}, "filling": {"S": "x" * 200}})
+        engine.call("PutItem", {"TableName": "puts", "Item": {"id": {"S": key}, "filling": {"S": "x" * 200}}})
         report("put", key)
         puts = [{"Put": {"TableName": table, "Item": {"id": {"S": key}}}} for table in ("left", "right")]
         count = {"TableName": "counters", "Key": {"id": {"S": "transactions"}}, "UpdateExpression": "ADD made :one"}
-        call(store, "TransactWriteItems", TransactItems=[*puts, {"Update": {**count, "ExpressionAttributeValues": increment}}])
+        engine.call("TransactWriteItems", {"TransactItems": [*puts, {"Update": {**count, "ExpressionAttributeValues": increment}}]})
         report("transaction", key)
 
 
@@ -53,13 +45,14 @@ def report_records(event: dict[str, Any], _: Any) -> None:
 
 
 def main(folder: str, name: str) -> None:
-    store_module.SNAPSHOT_BYTES = 60_000  # so that some processes are killed during a snapshot
-    store = open_store(Path(folder))
-    if not store.stream_arns():
-        create_tables(store)
-    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=report_records, batch_size=7)]).start()
+    journal.MIN_COMPACTION_BYTES = 60_000  # so that some processes are killed during a compaction
+    engine = Engine(has_conflicts=False)
+    journal.open_journal(Path(folder), engine)
+    if not engine.tables:
+        create_tables(engine)
+    StreamPoller(engine, [EventSourceMapping(name="notes", table="puts", handler=report_records, batch_size=7)]).start()
     for writer in range(WRITERS):
-        threading.Thread(target=write, args=(store, f"{name}-{writer}")).start()
+        threading.Thread(target=write, args=(engine, f"{name}-{writer}")).start()
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
-from devtools.dynamodb.store import open_store
-from tests.devtools.dynamodb import write_load
+from devtools.dynamodb_engine.engine import Engine
+from devtools.dynamodb_engine.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.dynamodb_engine.journal import open_journal
+from devtools.dynamodb_engine.values import decode_item
 
-KILLS = 20
+KILLS = 5
 
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def reports_until_killed(folder: Path, name: str, lines: int) -> list[list[str]]:
     """The lines that the process reported until it was killed, after about this number of lines."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.devtools.dynamodb.write_load", str(folder), name], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "tests.devtools.dynamodb_engine.write_load", str(folder), name], stdout=subprocess.PIPE, cwd=ROOT
     )
     assert process.stdout is not None
     lines_read = [process.stdout.readline() for _ in range(lines)]
@@ -32,14 +33,9 @@ def reports_until_killed(folder: Path, name: str, lines: int) -> list[list[str]]
     return [line.decode().split() for line in lines_read if line.endswith(b"\n")]
 
 
-def all_items(store, table: str) -> dict[str, dict]:
-    found, start = {}, {}
-    while True:
-        page = write_load.call(store, "Scan", TableName=table, ConsistentRead=True, **start)
-        found |= {item["id"]["S"]: item for item in page["Items"]}
-        if "LastEvaluatedKey" not in page:
-            return found
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+def all_items(engine: Engine, table: str) -> dict[str, dict]:
+    items = [decode_item(encoded) for encoded in engine.tables[table].items.values()]
+    return {item["id"]["S"]: item for item in items}
 
 
 @pytest.mark.slow
@@ -50,21 +46,22 @@ def test_kill_9(tmp_path):
         lines_read = reports_until_killed(tmp_path, str(kill), chance.randint(1, 600))
         assert lines_read
         reports += lines_read
-        with open_store(tmp_path) as store:
-            check_tables(store, reports)
+        engine = Engine()
+        with open_journal(tmp_path, engine):
+            check_tables(engine, reports)
 
 
-def check_tables(store, reports: list[list[str]]) -> None:
-    puts, left, right = (all_items(store, table) for table in ("puts", "left", "right"))
-    counter = all_items(store, "counters").get("transactions", {"made": {"N": "0"}})
+def check_tables(engine: Engine, reports: list[list[str]]) -> None:
+    puts, left, right = (all_items(engine, table) for table in ("puts", "left", "right"))
+    counter = all_items(engine, "counters").get("transactions", {"made": {"N": "0"}})
     assert {line[1] for line in reports if line[0] == "put"} <= puts.keys()
     assert {line[1] for line in reports if line[0] == "transaction"} <= left.keys()
     assert left.keys() == right.keys()
     assert len(left) == int(counter["made"]["N"])
-    check_stream(store, reports, puts.keys())
+    check_stream(engine, reports, puts.keys())
 
 
-def check_stream(store, reports: list[list[str]], keys) -> None:
+def check_stream(engine: Engine, reports: list[list[str]], keys) -> None:
     """The handler received every record in order and without a gap: before the kill, or after it from the saved position."""
     before = [(line[1], line[2]) for line in reports if line[0] == "record"]
     after: list[tuple[str, str]] = []
@@ -72,7 +69,7 @@ def check_stream(store, reports: list[list[str]], keys) -> None:
     def collect(event, _):
         after.extend((record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"]["id"]["S"]) for record in event["Records"])
 
-    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=collect)]).drain()
+    StreamPoller(engine, [EventSourceMapping(name="notes", table="puts", handler=collect)]).drain()
     numbers = sorted({int(number) for number, _ in before + after})
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert [number for number, _ in after] == sorted({number for number, _ in after})

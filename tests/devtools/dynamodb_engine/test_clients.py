@@ -1,4 +1,4 @@
-"""The in-process transport: clients get the same responses as over HTTP, and other handlers of their events still work."""
+"""Clients in this process: they get the same responses as over HTTP, and other handlers of their events still work."""
 
 import boto3
 import pytest
@@ -8,11 +8,13 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.exceptions import PutError
 from pynamodb.models import Model
 
-from devtools.dynamodb.http_server import StoreHttpServer
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
-from tests.devtools.dynamodb.conftest import create_table, put
+from devtools.dynamodb_engine.engine import Engine, attached
+from devtools.dynamodb_engine.journal import open_journal
+from devtools.dynamodb_engine.server import Server
+from tests.devtools.dynamodb_engine.conftest import Caller, Clock
 
+CONFIG = Config(retries={"total_max_attempts": 1})
+KEYS = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
 ITEM = {
     "id": {"S": "1"},
     "raw": {"B": b"\x00\xff"},
@@ -22,23 +24,11 @@ ITEM = {
     "ns": {"NS": ["3", "4"]},
     "empty": {"M": {}},
 }
-
-
 KEY = {"Key": {"id": {"S": "1"}}}
-
-
 ABSENT = {"ConditionExpression": "attribute_not_exists(id)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-
-
 ONE_VALUE = {"ExpressionAttributeValues": {":one": {"N": "1"}}}
-
-
 TABLE = {"TableName": "things"}
-
-
 CAPACITY = {"ReturnConsumedCapacity": "INDEXES"}
-
-
 CALLS = [
     ("put_item", {**TABLE, "Item": ITEM, **CAPACITY}),
     ("get_item", {**TABLE, **KEY, "ConsistentRead": True, **CAPACITY}),
@@ -66,6 +56,22 @@ CALLS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def detached_client():
+    return boto3.client("dynamodb", config=CONFIG, **KEYS)
+
+
+@pytest.fixture
+def client(detached_client, db):
+    """A client of the engine with the tables of `db`."""
+    with attached(db.engine, detached_client):
+        yield detached_client
+
+
+def put(client, key: str) -> None:
+    client.put_item(TableName="things", Item={"id": {"S": key}})
+
+
 def responses(client) -> list[dict]:
     results = []
     for operation, arguments in CALLS:
@@ -80,83 +86,76 @@ def responses(client) -> list[dict]:
     return results
 
 
-def test_responses_are_the_same_as_over_http(memory_client):
-    create_table(memory_client)
-    with open_store() as store, StoreHttpServer(store) as server:
-        remote = boto3.client(
-            "dynamodb", endpoint_url=server.url, region_name="us-east-1", config=Config(retries={"total_max_attempts": 1})
-        )
-        create_table(remote)
-        for in_process, over_http, call in zip(responses(memory_client), responses(remote), CALLS, strict=True):
-            assert in_process == over_http, call
+def test_responses_are_the_same_as_over_http(client):
+    remote = Caller(Engine(Clock()))
+    for name, keys in (("things", "id:S"), ("lines", "id:S at:N")):
+        remote.create_table(name, keys)
+    with Server(remote.engine) as server:
+        over_http = responses(boto3.client("dynamodb", endpoint_url=server.url, config=CONFIG, **KEYS))
+    for in_process, remotely, call in zip(responses(client), over_http, CALLS, strict=True):
+        assert in_process == remotely, call
 
 
-def test_times_are_parsed(memory_client):
-    create_table(memory_client)
-    assert memory_client.describe_table(**TABLE)["Table"]["CreationDateTime"].timestamp() == 1_780_000_000
+def test_times_are_parsed(client):
+    assert client.describe_table(**TABLE)["Table"]["CreationDateTime"].timestamp() == 1_780_000_000
 
 
-def test_responses_are_copies(memory_client):
-    create_table(memory_client)
-    memory_client.put_item(**TABLE, Item={"id": {"S": "1"}, "list": {"L": [{"S": "a"}]}})
-    memory_client.get_item(**TABLE, **KEY)["Item"]["list"]["L"].append({"S": "b"})
-    assert memory_client.get_item(**TABLE, **KEY)["Item"]["list"]["L"] == [{"S": "a"}]
+def test_responses_are_copies(client):
+    client.put_item(**TABLE, Item={"id": {"S": "1"}, "list": {"L": [{"S": "a"}]}})
+    client.get_item(**TABLE, **KEY)["Item"]["list"]["L"].append({"S": "b"})
+    assert client.get_item(**TABLE, **KEY)["Item"]["list"]["L"] == [{"S": "a"}]
 
 
-def test_an_earlier_handler_can_keep_a_call_from_the_store(memory_client):
-    create_table(memory_client)
+def test_an_earlier_handler_can_keep_a_call_from_the_engine(client):
 
     def refuse(**_):
         raise ConnectionError("lost")
 
-    memory_client.meta.events.register("before-call.dynamodb.PutItem", refuse)
+    client.meta.events.register("before-call.dynamodb.PutItem", refuse)
     try:
         with pytest.raises(ConnectionError):
-            put(memory_client, "1")
+            put(client, "1")
     finally:
-        memory_client.meta.events.unregister("before-call.dynamodb.PutItem", refuse)
-    put(memory_client, "2")
-    assert memory_client.scan(**TABLE)["Count"] == 1
+        client.meta.events.unregister("before-call.dynamodb.PutItem", refuse)
+    put(client, "2")
+    assert client.scan(**TABLE)["Count"] == 1
 
 
-def test_later_handlers_receive_the_response(memory_client):
-    create_table(memory_client)
+def test_later_handlers_receive_the_response(client):
     responses = []
 
     def listen(http_response, parsed, model, **_):
         responses.append((model.name, http_response.status_code, parsed["Error"]["Code"] if "Error" in parsed else None))
 
-    memory_client.meta.events.register("after-call.dynamodb", listen)
+    client.meta.events.register("after-call.dynamodb", listen)
     try:
-        put(memory_client, "1")
+        put(client, "1")
         with pytest.raises(ClientError):
-            memory_client.put_item(**TABLE, Item={"id": {"S": "1"}}, **ABSENT)
+            client.put_item(**TABLE, Item={"id": {"S": "1"}}, **ABSENT)
     finally:
-        memory_client.meta.events.unregister("after-call.dynamodb", listen)
+        client.meta.events.unregister("after-call.dynamodb", listen)
     assert responses == [("PutItem", 200, None), ("PutItem", 400, "ConditionalCheckFailedException")]
 
 
-def test_a_detached_client_is_as_before(clients):
-    client = clients[0]
-    agent = client._user_agent_creator
-    with open_store() as first, in_process_transport(first, client):
-        create_table(client)
-    assert client._user_agent_creator is agent
-    with open_store() as second, in_process_transport(second, client):
-        assert client.list_tables()["TableNames"] == []
+def test_a_detached_client_is_as_before(detached_client, db):
+    agent = detached_client._user_agent_creator
+    with attached(db.engine, detached_client):
+        assert detached_client._user_agent_creator is not agent
+    assert detached_client._user_agent_creator is agent
+    with attached(Engine(), detached_client):
+        assert detached_client.list_tables()["TableNames"] == []
 
 
-def test_a_client_is_attached_to_one_store_at_a_time(memory_client):
-    with pytest.raises(ValueError, match="already"), open_store() as other, in_process_transport(other, memory_client):
+def test_a_client_is_attached_to_one_engine_at_a_time(client):
+    with pytest.raises(ValueError, match="already attached"), attached(Engine(), client):
         pass
 
 
-def test_a_closed_store_responds_with_a_server_error(clients):
-    store = open_store()
-    with in_process_transport(store, clients[0]):
-        store.close()
-        with pytest.raises(ClientError, match="closed") as refused:
-            clients[0].list_tables()
+def test_a_closed_journal_is_a_server_error(detached_client, db, tmp_path):
+    with open_journal(tmp_path, db.engine), attached(db.engine, detached_client):
+        put(detached_client, "kept")
+    with attached(db.engine, detached_client), pytest.raises(ClientError, match="closed") as refused:
+        put(detached_client, "lost")
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
 
 
@@ -170,9 +169,8 @@ class ThingModel(Model):
     n = NumberAttribute(default=0)
 
 
-def test_pynamodb(memory_client):
-    create_table(memory_client)
-    ThingModel._get_connection().connection._client = memory_client
+def test_pynamodb(client):
+    ThingModel._get_connection().connection._client = client
     ThingModel("1", raw=b"\x00\xff").save(ThingModel.id.does_not_exist())
     with pytest.raises(PutError) as refused:
         ThingModel("1", raw=b"").save(ThingModel.id.does_not_exist())

@@ -1,6 +1,6 @@
 """A handler of change records that keeps what it receives, and a poller for it."""
 
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.dynamodb_engine.event_source_mapping import EventSourceMapping, StreamPoller
 
 
 class RecordingHandler:
@@ -27,5 +27,5 @@ def failed_records(*positions: int):
     }
 
 
-def create_poller(store, poll_clock, handler, **more) -> StreamPoller:
-    return StreamPoller(store, [EventSourceMapping(name="notes", table="things", handler=handler, **more)], poll_clock)
+def create_poller(engine, poll_clock, handler, **more) -> StreamPoller:
+    return StreamPoller(engine, [EventSourceMapping(name="notes", table="things", handler=handler, **more)], poll_clock)
