@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if options.folder is not None:
                 journal = on_exit.enter_context(open_journal(options.folder, engine))
-            gc.freeze()  # what was loaded is not garbage
+            gc.freeze()  # the loaded state is not garbage
             server = on_exit.enter_context(Server(engine, journal, options.port))
         except (OSError, StoreDamaged, StoreInUse, StoreTooNew) as fault:
             print(f"DynamoDB cannot be served: {fault}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """The engine: the state of all tables, the dispatch of operations, and the records that rebuild the state.
 
 **For callers.** `Engine.call(operation, request)` takes a request as it travels in JSON (binaries are base64 text), may keep and change it,
-and returns the response in the same form, or raises `ApiError`. Operations of DynamoDB and of DynamoDB Streams have different names, so
+and returns the response in the same form. It raises `ApiError`. Operations of DynamoDB and of DynamoDB Streams have different names, so
 one method serves both. All methods may be called from any thread.
 
 **For boto3.** Within `with attached(engine, client):`, the calls of a client get their responses from the engine, before a request is
@@ -11,7 +11,7 @@ engine keeps the call from it, as fault injection does.
 **For the journal.** A change of the state is a list of records, which belong together: all of them are kept, or none. The engine passes
 each list to `commit`, under its lock, so in the order in which the changes happen. `commit` returns a waiter at once; the engine calls
 the waiter outside the lock and replies when the waiter returns. A waiter may be called by several threads and more than once, also by
-readers of what was written; it raises when the records could not be made durable. `Engine.apply` makes the changes of records again, and
+readers of what was written; it raises when the records could not be made durable. `Engine.apply` repeats the changes of records, and
 `Engine.dump` returns records that rebuild the whole state. A record is a tuple of text, bytes, numbers, None, lists and dictionaries
 (MessagePack has them all), which begins with its kind:
 
@@ -70,7 +70,7 @@ _NAMES = {
 
 
 def _function(module: Any, operation: str) -> Callable[[Any, dict[str, Any]], dict[str, Any]]:
-    """The function of an operation: `get_item` of GetItem."""
+    """Return the function of an operation, such as `get_item` for GetItem."""
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
     return getattr(module, name)  # type: ignore[no-any-return]
 
@@ -90,12 +90,12 @@ class Pending:
 
 
 class Engine:
-    """One DynamoDB in memory. `commit` makes changes durable; without it they are in memory only. It may be set after `apply`.
+    """A DynamoDB in memory. `commit` makes its changes durable, and may be set after `apply`; without it, they are in memory only.
 
     A write of an item conflicts with a transaction that is being made durable, as in DynamoDB; without `has_conflicts`, they take turns.
 
-    `hold_back` may be set to a function that a thread calls with a change before it waits for it. If it returns True, the thread goes on:
-    its caller holds the answer back until the change is durable, and then calls `settle` with the change.
+    `hold_back` may be set to a function that a thread calls with a change before it waits for it. If it returns True, the thread does
+    not wait: its caller holds the response back until the change is durable, and then calls `settle` with the change.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Engine:
         self.hold_back: Callable[[Pending], bool] | None = None
         self.lock = threading.RLock()
         self.tables: dict[str, Table] = {}
-        self.streams: dict[str, Stream] = {}  # also those that were closed in the last 24 hours
+        self.streams: dict[str, Stream] = {}  # including streams that were closed in the last 24 hours
         self.tokens: dict[str, Token] = {}
         self.positions: dict[str, tuple[str, str]] = {}  # consumer -> stream and sequence number
         self.sequence = 0
@@ -128,7 +128,7 @@ class Engine:
     # State, for the operations
 
     def table(self, name: str, *, names_it: bool = False) -> Table:
-        """The table with this name or ARN. Raises ApiError."""
+        """Return the table with this name or ARN. Raises ApiError."""
         table = self.tables.get(name)
         if table is None:
             if name.startswith("arn:"):
@@ -139,9 +139,9 @@ class Engine:
         return table
 
     def read(self, table: Table, key: Key) -> bytes | None:
-        """The encoded item, when it is durable."""
+        """Return the encoded item when it is durable."""
         encoded = table.items.get(key)
-        if not table.pending:  # looked at after the item, so that the item was durable
+        if not table.pending:  # checked after reading the item, so the item was durable
             return encoded
         with self.lock:
             encoded, pending = table.items.get(key), table.pending.get(key)
@@ -149,7 +149,7 @@ class Engine:
         return encoded
 
     def check_writable(self, table: Table, key: Key) -> None:
-        """Raise ApiError if the table was deleted meanwhile, or a transaction with the item is under way; called under the lock."""
+        """Raise ApiError if the table was deleted meanwhile, or a transaction with the item is in progress; called under the lock."""
         if self.tables.get(table.name) is not table:
             raise ApiError("ResourceNotFoundException", "Requested resource not found")
         pending = table.pending.get(key)
@@ -159,7 +159,7 @@ class Engine:
     def write(
         self, outcomes: list[Outcome], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
-        """Commit and make changes; called under the lock. What has not changed makes neither a record nor a change record."""
+        """Commit and make changes; called under the lock. An unchanged item makes neither a record nor a change record."""
         records, now, sequence = records or [], self.clock(), self.sequence
         made: list[tuple[Outcome, int]] = []
         for outcome in outcomes:
@@ -211,12 +211,12 @@ class Engine:
                 self.last_pending = None
 
     def await_durable(self, pending: Pending | None) -> None:
-        """Return when what was read is durable."""
+        """Return when the change that was read is durable."""
         if pending is not None and not pending.is_settled and not (self.hold_back is not None and self.hold_back(pending)):
             pending.waiter()
 
     def forget_old_tokens(self, now: float) -> None:
-        """Forget the tokens that are no longer valid, in the order in which they came."""
+        """Forget the oldest tokens that are no longer valid."""
         for token, known in list(itertools.islice(self.tokens.items(), 2)):
             if now - known.at >= TOKEN_SECONDS:
                 del self.tokens[token]
@@ -229,7 +229,7 @@ class Engine:
     # Records
 
     def apply(self, records: Iterable[Record]) -> None:
-        """Make the changes of one or more lists of records again, without `commit`. Not for use while other threads call the engine."""
+        """Repeat the changes of records, without `commit`. No other thread may call the engine meanwhile."""
         for kind, *values in records:
             if kind in ("p", "d"):
                 self._apply_write(kind, *values)
@@ -280,7 +280,7 @@ class Engine:
             self.last_label = max(self.last_label, round(stream_definition["created"] * 1000))
 
     def dump(self, mark: Callable[[], T]) -> tuple[T, list[Record]]:
-        """Records that rebuild the state, and what `mark` returned at the same moment, under the lock: where the journal ends."""
+        """Return what `mark` returns under the lock, such as the end of the journal, and records that rebuild the state at that moment."""
         with self.lock:
             now = self.clock()
             self.forget_closed_streams()
@@ -299,12 +299,12 @@ class Engine:
     # Consumers that read streams as Lambda does
 
     def stream_arns(self) -> dict[str, str]:
-        """Table -> ARN of its stream, for the tables whose stream is on."""
+        """Return the ARN of each table's stream, for the tables whose stream is on."""
         with self.lock:
             return {table.name: table.stream.arn for table in self.tables.values() if table.stream is not None}
 
     def stream_records(self, stream_arn: str, after: str, limit: int) -> list[dict[str, Any]] | None:
-        """Records after a sequence number, in Lambda's shape; None when the stream is closed and read to its end."""
+        """Return records after a sequence number, in Lambda's shape; None when the stream is closed and read to its end."""
         with self.lock:
             stream = self.streams.get(stream_arn)
             if stream is None:
@@ -317,7 +317,7 @@ class Engine:
         return [stream.wire_record(record, self.region, for_lambda=True) for record in records]
 
     def stream_position(self, consumer: str) -> tuple[str, str] | None:
-        """The stream that a consumer reads, and the sequence number up to which it has processed it."""
+        """Return the stream that a consumer reads, and the last sequence number that it has processed."""
         return self.positions.get(consumer)
 
     def save_stream_position(self, consumer: str, stream_arn: str, sequence: str) -> None:
@@ -338,7 +338,7 @@ class Engine:
     # Expiry
 
     def delete_expired(self) -> int:
-        """Delete all items whose time to live is over; returns their number. Other calls go on meanwhile."""
+        """Delete all expired items; returns their number. Other calls continue meanwhile."""
         now = self.clock()
         return sum(self._delete_expired(table, key, encoded) for table in list(self.tables.values()) for key, encoded in table.expired(now))
 
@@ -355,10 +355,10 @@ class Engine:
 
 
 class _FixedUserAgent:
-    """Replaces botocore's user agent, which is composed again for each request in 50 microseconds.
+    """Replaces the user agent of a client, which botocore composes again for each request in 50 microseconds.
 
-    Keeps the client's own parts until it is detached. The other one resolves the endpoint, for each request again in 100
-    microseconds: without it, botocore takes the client's endpoint as it is, and nothing is ever sent there.
+    It keeps two parts of the client until the client is detached: the user agent, and the resolver of endpoints, which takes 100
+    microseconds per request. Without the resolver, botocore uses the client's endpoint, to which nothing is ever sent.
     """
 
     def __init__(self, client: Any) -> None:
@@ -402,7 +402,7 @@ def detach_client(client: Any) -> None:
 
 @contextmanager
 def attached(engine: Engine, *clients: Any) -> Iterator[None]:
-    """Within the block, the clients are attached to the engine."""
+    """Attach the clients to the engine within the block."""
     for client in clients:
         attach_client(engine, client)
     try:
@@ -428,7 +428,7 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
         "content-length": str(len(body)),
     }
     response: Any = AWSResponse(url, status, headers, None)  # type: ignore[arg-type]
-    response._content = body  # what it would have read from a connection
+    response._content = body  # instead of reading it from a connection
     if status == 200 and _is_plain(model.name) and b'"B"' not in body and b'"BS"' not in body:
         parsed = _decode(body)
     else:
@@ -443,7 +443,7 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
 
 
 def _is_plain(operation: str) -> bool:
-    """Whether the JSON of a response without binaries is what botocore returns: there are no times in it."""
+    """Return whether botocore returns the JSON of a response without binaries as it is, because it has no times."""
     return operation.endswith(("Item", "Items")) or operation in ("Query", "Scan")
 
 

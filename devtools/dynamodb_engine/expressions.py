@@ -78,21 +78,23 @@ _OPERAND_TYPES: dict[str, Iterable[str]] = {
 
 def _restrict(parser: Parser, kind: str, nodes: Iterable[Node]) -> None:
     """Check the types of the operands that are values of the request or results of functions."""
-    allowed = _OPERAND_TYPES.get(kind, _TYPES)
+    if kind not in _OPERAND_TYPES:
+        return
+    allowed = frozenset(_OPERAND_TYPES[kind])
     problem = f"Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
 
-    def check(actual: str) -> None:
-        if actual not in allowed:
-            parser.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
+    def refuse(actual: str) -> NoReturn:
+        parser.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
 
-    def check_reference(reference: str) -> Check:
-        return lambda values: check(type_of(values[reference]))
+    def check(reference: str) -> Check:
+        return lambda values: allowed.isdisjoint(values[reference]) and refuse(type_of(values[reference]))
 
     for node in nodes:
+        result = _RESULT_TYPES.get(node[0])
         if node[0] == "value":
-            parser.checks.append(check_reference(node[1]))
-        elif node[0] in _RESULT_TYPES:
-            check(_RESULT_TYPES[node[0]])
+            parser.checks.append(check(node[1]))
+        elif result is not None and result not in allowed:
+            refuse(result)
 
 
 def _require_path(parser: Parser, kind: str, node: Node) -> None:

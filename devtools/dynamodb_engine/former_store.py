@@ -1,4 +1,4 @@
-"""Reads folders of the engine before this one, which kept snapshots and journal in SQLite, so that they can be converted once."""
+"""Reads folders of the former engine, which kept its snapshots and its journal in SQLite, so that they can be converted once."""
 
 import sqlite3
 import struct
@@ -19,7 +19,7 @@ _decode = msgspec.msgpack.decode
 
 
 def read_former_store(folder: Path) -> list[Record]:
-    """The records of the state in the folder. Its transaction tokens and the change records of closed streams are left out.
+    """Return the records of the state in the folder, without transaction tokens and the change records of closed streams.
 
     Raises StoreDamaged; nothing is changed.
     """
@@ -34,7 +34,7 @@ def read_former_store(folder: Path) -> list[Record]:
 
 
 def _changes(connection: sqlite3.Connection, witness: bytes) -> list[Any]:
-    """The changes that made the state. Raises ValueError if they are not what was written."""
+    """Return the changes that made the state. Raises ValueError if the files are damaged."""
     ((head, head_digest),) = connection.execute("SELECT head, digest FROM head").fetchall()
     generation, part_count, last_entry, _, (end, digest) = _decode(head)
     parts = connection.execute("SELECT effects, digest FROM snapshot WHERE generation = ? ORDER BY part", (generation,)).fetchall()
@@ -46,7 +46,7 @@ def _changes(connection: sqlite3.Connection, witness: bytes) -> list[Any]:
         changes += [change for number, _, entry, _ in _decode(content) if number > last_entry for change in entry]
     marks = [_MARK.unpack_from(slot) for slot in (witness[:64], witness[64:]) if slot[24:32] == blake2b(slot[:24], digest_size=8).digest()]
     if not is_whole or max(marks)[0] > end:
-        raise ValueError("a part of it is not what was written, or is lost")
+        raise ValueError("a part of it is damaged or lost")
     return changes
 
 
@@ -114,7 +114,7 @@ def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[
 
 
 def _change_record(record: Any) -> tuple[int, float, bool, bytes | None, bytes | None]:
-    """Sequence number, time, whether the time to live was over, old and new image: the keys alone if the stream has no images."""
+    """Return sequence number, time, whether the item expired, old and new image, which has only the keys if the stream has no images."""
     change, event = record["dynamodb"], record["eventName"]
     old = encode_item(change.get("OldImage", change["Keys"])) if event != "INSERT" else None
     new = encode_item(change.get("NewImage", change["Keys"])) if event != "REMOVE" else None

@@ -1,7 +1,6 @@
 """Items: GetItem, PutItem, UpdateItem, DeleteItem, batches and transactions.
 
-Every write is prepared first, outside the lock: a `Write` knows its table, its key, when it may happen and what the new item is. A
-transaction is a list of writes.
+Every write is prepared and checked outside the lock, as a `Write`, and then attempted under the lock. A transaction is a list of writes.
 """
 
 from hashlib import blake2b
@@ -35,11 +34,11 @@ _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encod
 
 Request = dict[str, Any]
 Response = dict[str, Any]
-Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # the old item, encoded and decoded, and the new one
+Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # old item, encoded and decoded; new item likewise
 
 
 class Write(msgspec.Struct):
-    """A write that is to be made: a Put, an Update, a Delete or a ConditionCheck."""
+    """A prepared Put, Update, Delete or ConditionCheck."""
 
     kind: str
     table: Table
@@ -50,7 +49,7 @@ class Write(msgspec.Struct):
     update: Update | None = None
 
     def attempt(self) -> tuple[Outcome, list[Path]]:
-        """What the write would do now, and the paths that it would write to; called under the lock. Raises ApiError if it may not."""
+        """Return what the write would do now, and the paths that it changes; called under the lock. Raises ApiError."""
         old_encoded = self.table.items.get(self.key)
         old = decode_item(old_encoded) if old_encoded is not None else None
         if self.test is not None and not self.test(old or {}, self.values):
@@ -114,18 +113,20 @@ def _projection(request: Request) -> list[Path] | None:
     return projection.paths if projection is not None else None
 
 
+def _returned(encoded: bytes, paths: list[Path] | None) -> Item:
+    item = decode_item(encoded)
+    return item if paths is None else project(item, paths)
+
+
 # Single items
 
 
 def get_item(engine: Any, request: Request) -> Response:
     table, paths = engine.table(request["TableName"]), _projection(request)
     encoded = engine.read(table, _key(table, request))
-    response: Response = {}
-    if encoded is not None:
-        item = decode_item(encoded)
-        response["Item"] = item if paths is None else project(item, paths)
+    response: Response = {"Item": _returned(encoded, paths)} if encoded is not None else {}
     if "ReturnConsumedCapacity" in request:
-        _add_capacity(response, request, Capacity(request).read(table, _size(encoded), request))
+        Capacity(request).read(table, _size(encoded), request).add_to(response, is_list=False)
     return response
 
 
@@ -164,7 +165,7 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
         if attributes:
             response["Attributes"] = attributes
     if "ReturnConsumedCapacity" in request:
-        _add_capacity(response, request, Capacity(request).write(table, old, new))
+        Capacity(request).write(table, old, new).add_to(response, is_list=False)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
         name = table.key_names[0]
         key = {name: (request.get("Item") or request["Key"])[name]}
@@ -176,7 +177,7 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
 
 
 class Capacity:
-    """What a request consumed, by table: one unit for each KB written, one for each 4 KB read, half if eventually consistent."""
+    """The units that a request consumed, by table: one per KB written, one per 4 KB read, half of that for eventual consistency."""
 
     def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
         self.level = request.get("ReturnConsumedCapacity", "NONE")
@@ -203,8 +204,8 @@ class Capacity:
                     self.add(table, _write_units(before, after), index)
         return self
 
-    def described(self) -> list[dict[str, Any]]:
-        """As responses have it, one for each table."""
+    def add_to(self, response: Response, *, is_list: bool = True) -> None:
+        """Add the capacity to a response if the request wants it: one entry per table, or that of the only table."""
         described = []
         for name, units in self.units.items():
             consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
@@ -216,15 +217,11 @@ class Capacity:
                         group = "LocalSecondaryIndexes" if index.is_local else "GlobalSecondaryIndexes"
                         consumed.setdefault(group, {})[index.name] = self._described(amount)
             described.append(consumed)
-        return described
+        if self.level != "NONE":
+            response["ConsumedCapacity"] = described if is_list else described[0]
 
     def _described(self, units: float) -> dict[str, float]:
         return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
-
-
-def _add_capacity(response: Response, request: Request, capacity: Capacity) -> None:
-    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-        response["ConsumedCapacity"] = capacity.described()[0]
 
 
 def _size(encoded: bytes | None) -> int:
@@ -245,7 +242,7 @@ def _indexed(index: Index, item: Item | None) -> Item | None:
 
 
 def batch_write_item(engine: Any, request: Request) -> Response:
-    """Each write is a unit of its own; the batch is refused as a whole if one of them is invalid."""
+    """Make writes one by one. An invalid write makes the whole batch fail before the first write."""
     writes = []
     if sum(map(len, request["RequestItems"].values())) > _MAX_WRITES:
         raise invalid(f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
@@ -265,7 +262,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
         capacity.write(write.table, outcome[3], outcome[5])
     engine.settle(pending)
     response: Response = {"UnprocessedItems": {}}
-    _add_capacities(response, capacity)
+    capacity.add_to(response)
     return response
 
 
@@ -273,13 +270,8 @@ def _check_distinct(writes: list[Write], problem: str) -> None:
     refuse_if(len({(write.table.name, write.key) for write in writes}) < len(writes), problem)
 
 
-def _add_capacities(response: Response, capacity: Capacity) -> None:
-    if capacity.level != "NONE":
-        response["ConsumedCapacity"] = capacity.described()
-
-
 def batch_get_item(engine: Any, request: Request) -> Response:
-    """Reads each key by itself; what is beyond 16 MB comes back as unprocessed keys."""
+    """Read keys one by one. Keys beyond 16 MB come back as unprocessed."""
     reads = []
     for name, wanted in request["RequestItems"].items():
         table, paths = engine.table(name), _projection(dict(wanted))
@@ -299,10 +291,9 @@ def batch_get_item(engine: Any, request: Request) -> Response:
         total += size
         capacity.read(table, size, wanted)
         if encoded is not None:
-            item = decode_item(encoded)
-            responses[name].append(item if paths is None else project(item, paths))
+            responses[name].append(_returned(encoded, paths))
     response: Response = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    _add_capacities(response, capacity)
+    capacity.add_to(response)
     return response
 
 
@@ -312,7 +303,7 @@ _KINDS = ("Put", "Update", "Delete", "ConditionCheck")
 
 
 class Token(msgspec.Struct):
-    """A ClientRequestToken: the digest of its request, its time, and the write that may not be durable yet."""
+    """A ClientRequestToken: the digest of its request, its time, and the change, which may not be durable yet."""
 
     digest: bytes
     at: float
@@ -326,35 +317,29 @@ def transact_write_items(engine: Any, request: Request) -> Response:
     response: Response = {}
     with engine.lock:
         is_repeated = token is not None and _is_known(engine, token, digest)
-        if not is_repeated:
-            outcomes, failure = _attempted(engine, writes)
-            if failure is None:
-                now = engine.clock()
-                records = [("k", token, digest, now)] if token is not None else []
-                pending = engine.write(outcomes, records, is_transaction=True)
-                if token is not None:
-                    engine.tokens[token] = Token(digest, now, pending)
-                    engine.forget_old_tokens(now)
-            else:
-                pending = engine.last_pending if "TransactionConflict" not in failure.message else None
-    if is_repeated:
-        capacity = Capacity(request, 2, "Read")
-        for write in writes if capacity.level != "NONE" else ():
-            capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
-        _add_capacities(response, capacity)
-        return response
-    engine.settle(pending) if failure is None else engine.await_durable(pending)
+        outcomes, failure = ([], None) if is_repeated else _attempted(engine, writes)
+        pending = engine.last_pending if failure is not None and "TransactionConflict" not in failure.message else None
+        if outcomes and failure is None:
+            now = engine.clock()
+            pending = engine.write(outcomes, [("k", token, digest, now)] if token is not None else [], is_transaction=True)
+            if token is not None:
+                engine.tokens[token] = Token(digest, now, pending)
+                engine.forget_old_tokens(now)
     if failure is not None:
+        engine.await_durable(pending)
         raise failure
-    capacity = Capacity(request, 2, "Write")
+    engine.settle(pending)
+    capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
     for table, _, _, old, _, new in outcomes:
         capacity.write(table, old, new)
-    _add_capacities(response, capacity)
+    for write in writes if is_repeated and capacity.level != "NONE" else ():
+        capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
+    capacity.add_to(response)
     return response
 
 
 def _is_known(engine: Any, token: str, digest: bytes) -> bool:
-    """Whether the same transaction was made with this token. Raises ApiError if it was another one, or is not finished."""
+    """Return whether this transaction was made with this token. Raises ApiError if it differs, or is in progress."""
     known: Token | None = engine.tokens.get(token)
     if known is None or engine.clock() - known.at >= TOKEN_SECONDS:
         return False
@@ -384,7 +369,7 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
 
 
 def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiError | None]:
-    """What the writes would do, and the error if one of them cannot be done; called under the lock."""
+    """Return what the writes would do, and the error if one of them fails; called under the lock."""
     outcomes: list[Outcome] = []
     reasons: list[dict[str, Any]] = []
     for write in writes:
@@ -425,7 +410,6 @@ def transact_get_items(engine: Any, request: Request) -> Response:
     response: Response = {"Responses": []}
     for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):
         capacity.read(table, size, request)
-        item = decode_item(content) if content is not None else None
-        response["Responses"].append({} if item is None else {"Item": item if paths is None else project(item, paths)})
-    _add_capacities(response, capacity)
+        response["Responses"].append({"Item": _returned(content, paths)} if content is not None else {})
+    capacity.add_to(response)
     return response

@@ -1,4 +1,4 @@
-"""Query and Scan, of tables and of their secondary indexes, in pages."""
+"""Query and Scan of tables and their secondary indexes, in pages."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
@@ -24,14 +24,14 @@ from devtools.dynamodb_engine.values import (
 )
 
 _MAX_PAGE_BYTES = KB * KB
-_MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # of what is collected under the lock; sizes as DynamoDB counts them are smaller
+_MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded item is larger than its size in DynamoDB
 _NOT_SUPPORTED = "Query key condition not supported"
 _BAD_START = "The provided starting key is invalid: The provided key element does not match the schema"
 _RANGE_OPERATORS = ("=", "<", "<=", ">", ">=", "between", "begins_with")
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 Request = dict[str, Any]
-Comparison = tuple[str, list[Any]]  # and its operands
+Comparison = tuple[str, list[Any]]  # an operator and its operands
 
 
 def query(engine: Any, request: Request) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def scan(engine: Any, request: Request) -> dict[str, Any]:
 
 
 def _bounds(entries: list[Entry], prefix: Entry, comparison: Comparison | None) -> tuple[int, int]:
-    """The first and the last position plus one of the entries that begin with `prefix` and then satisfy the comparison."""
+    """Return the range of positions of the entries that begin with `prefix` and then satisfy the comparison."""
 
     def left(bound: Entry) -> int:
         return bisect_left(entries, bound)
@@ -130,7 +130,7 @@ class _Read:
     # Keys
 
     def range(self) -> tuple[Any, Entry, Comparison | None]:
-        """The hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
+        """Return the hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
         if self.key_conditions == [None]:
             raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
         comparisons = dict(_flattened(self.key_conditions[0], self.values))
@@ -165,13 +165,13 @@ class _Read:
                 raise invalid(f"{problem} {'string' if 'S' in value else 'binary'} value. Key: {name}")
 
     def check_filtered_names(self) -> None:
-        """A query's filter must not contain key attributes."""
+        """Raise ApiError if the filter of a query contains key attributes."""
         used = {str(path[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
         if keys := used & {*self.hash_names, *self.range_names}:
             raise invalid(f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
 
     def start_key(self) -> tuple[Any, Entry] | None:
-        """The position of ExclusiveStartKey: a partition and an entry."""
+        """Return the position of ExclusiveStartKey: a partition and an entry. Raises ApiError."""
         start, table, index = self.request.get("ExclusiveStartKey"), self.table, self.index
         if start is None:
             return None
@@ -219,12 +219,11 @@ class _Read:
             response["Items"] = found
         if not is_complete:
             response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
-        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            response["ConsumedCapacity"] = Capacity(request).read(self.table, size, request, self.index).described()[0]
+        Capacity(request).read(self.table, size, request, self.index).add_to(response, is_list=False)
         return response
 
     def _seen(self, item: Item) -> Item:
-        """What the index has of the item. A local index reads other attributes from the table."""
+        """Return the attributes that the index has. A local index reads other attributes from the table."""
         index = self.index
         if index is None or index.projected is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES"):
             return item
@@ -232,7 +231,7 @@ class _Read:
 
 
 def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:
-    """The comparisons that a key condition consists of. Raises ApiError if it has anything else."""
+    """Yield the comparisons of a key condition by attribute. Raises ApiError if the condition has anything else."""
     seen: set[Path] = set()
     nodes: list[Node] = [condition.tree]
     while nodes:

@@ -1,11 +1,11 @@
 """The engine as an HTTP server on loopback, for boto3, the AWS CLI and every other SDK.
 
-One thread serves all connections. It never waits for the disk: it holds an answer back until the entries that the answer rests on are in
-the journal, and processes other requests meanwhile, whose entries the next write of the journal takes together.
+One thread serves all connections. It never waits for the disk: it holds a response back until the changes behind the response are in the
+journal, and processes other requests meanwhile. The next write of the journal takes all their changes together.
 
 Signatures are not checked: a program that can reach loopback can read the files of the store too. Web pages cannot call the server: its
-target header makes a browser ask for permission first, which is never given, and a page whose host name was rebound to this
-address is refused by its Host header.
+target header makes a browser ask for permission first, which is never given, and the Host header reveals a page whose host name was
+rebound to this address.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 STOP_SECONDS = 5
-EXPIRY_SECONDS = 60  # between two searches for items whose time to live is over
+EXPIRY_SECONDS = 60  # between two searches for expired items
 
 _is_allowed_host = re.compile(rb"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
 _DYNAMODB, _STREAMS = "DynamoDB_20120810", "DynamoDBStreams_20120810"
@@ -46,17 +46,17 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 Headers = dict[bytes, bytes]  # of a request, by names in lower case; the empty name has the method and the target
-_Held = tuple[int, list[Pending], "_Connection", bytes]  # a response, with the changes that it rests on, until the entry is on disk
+_Held = tuple[int, list[Pending], "_Connection", bytes]  # last entry, changes, and the response that waits for them
 
 
 class Server(AbstractContextManager["Server"]):
-    """Serves from the moment it is made until `close`. Port 0 takes any free port. Raises OSError when the port is in use."""
+    """Serves from its creation until `close`. Port 0 takes any free port. Raises OSError when the port is in use."""
 
     def __init__(self, engine: Engine, journal: Journal | None = None, port: int = 0) -> None:
         self._engine, self._journal = engine, journal
         self.connections: set[_Connection] = set()
         self._held: list[_Held] = []
-        self._resting_on: list[Pending] | None = None  # the changes that the present call rests on
+        self._resting_on: list[Pending] | None = None  # the changes behind the present response
         self._request_count = 0
         self._is_flushing, self._is_closed = False, threading.Event()
         self._start_flush = threading.Semaphore(0)
@@ -79,7 +79,7 @@ class Server(AbstractContextManager["Server"]):
             thread.start()
 
     def close(self) -> None:
-        """Stop, after the requests that are under way."""
+        """Stop after the requests in progress."""
         self._is_closed.set()
         self._start_flush.release()
         for helper in self._helpers:
@@ -124,7 +124,7 @@ class Server(AbstractContextManager["Server"]):
         )
 
     def _call(self, headers: Headers, body: bytes) -> tuple[int, bytes]:
-        """HTTP status and body of the response."""
+        """Return the HTTP status and the body of the response."""
         try:
             if not _is_allowed_host(headers.get(b"host", b"")):
                 raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
@@ -145,7 +145,7 @@ class Server(AbstractContextManager["Server"]):
             return HTTPStatus.INTERNAL_SERVER_ERROR, _error_body(ApiError("InternalServerError", f"{type(fault).__name__}: {fault}"))
 
     def _hold_back(self, change: Pending) -> bool:
-        """The engine asks whether the calling thread can go on before this change is on disk."""
+        """Return whether the calling thread can continue before this change is on disk."""
         if threading.current_thread() is not self._thread or self._resting_on is None:
             return False
         self._resting_on.append(change)
@@ -157,7 +157,7 @@ class Server(AbstractContextManager["Server"]):
             self._loop.call_soon(self._start_flush.release)  # after the requests that have come already
 
     def _flush(self) -> None:
-        """The flusher's thread: write the journal when it is asked to, until the server is closed."""
+        """Write the journal at each request, in a thread, until the server is closed."""
         while self._start_flush.acquire() and not self._is_closed.is_set():
             with suppress(StoreFailed):  # the responses report it
                 assert self._journal is not None
@@ -165,7 +165,7 @@ class Server(AbstractContextManager["Server"]):
             self._loop.call_soon_threadsafe(self._release)
 
     def _release(self) -> None:
-        """Send the responses whose entries are on disk; all of them as errors if the journal has failed."""
+        """Send the responses whose changes are on disk; all as errors if the journal has failed."""
         assert self._journal is not None
         durable, failure = self._journal.durable, self._journal.failure
         self._is_flushing = False
@@ -184,7 +184,7 @@ class Server(AbstractContextManager["Server"]):
             self._request_flush()
 
     def _delete_expired(self) -> None:
-        """A thread of its own: delete items whose time to live is over, until the server is closed."""
+        """Delete expired items, in a thread, until the server is closed."""
         with suppress(StoreFailed):
             while not self._is_closed.wait(EXPIRY_SECONDS):
                 self._engine.delete_expired()
@@ -204,7 +204,7 @@ class Server(AbstractContextManager["Server"]):
 class _Connection(asyncio.Protocol):
     """Processes one request after the other. The parser calls the methods whose names begin with `on_`.
 
-    `is_waiting`: a response is held back, or the client does not read what was sent.
+    `is_waiting` is true while a response is held back, or the client does not read what was sent.
     """
 
     def __init__(self, server: Server) -> None:

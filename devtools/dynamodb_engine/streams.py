@@ -19,13 +19,13 @@ _ITERATOR_SECONDS = 15 * 60
 _FIRST_SEQUENCE = 10**20  # DynamoDB's sequence numbers have 21 digits or more
 _MAX_RECORDS, _MAX_SCANNED, _MAX_BYTES, _MAX_LISTED = 1000, 10_000, 1024 * 1024, 100
 
-# A change record: sequence, time, shard, whether the time to live was over, the encoded old and new item.
+# A change record: sequence number, time, shard, whether the item expired, the encoded old and new item.
 Record = tuple[int, float, int, bool, bytes | None, bytes | None]
 Request = dict[str, Any]
 
 
 class Stream:
-    """The change records of a table since its stream was switched on. `closed_at`: when it was switched off."""
+    """The change records of a table since its stream was switched on. `closed_at` is the time when the stream was switched off."""
 
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
@@ -55,7 +55,7 @@ class Stream:
         del self.records[:count]
 
     def after(self, sequence: int) -> int:
-        """The index of the first record after a sequence number."""
+        """Return the index of the first record after a sequence number."""
         return bisect_right(self.records, sequence, key=itemgetter(0))
 
     def key_of(self, image: bytes) -> Key:
@@ -69,7 +69,7 @@ class Stream:
         return [{"ShardId": shard, "SequenceNumberRange": span} for shard in self.shard_ids]
 
     def wire_record(self, record: Record, region: str, *, for_lambda: bool = False) -> dict[str, Any]:
-        """A record as GetRecords returns it, or as Lambda passes it to a handler."""
+        """Return a record as GetRecords does, or as Lambda passes it to a handler."""
         sequence, at, _, expired, *encoded = record
         old, new = (decode_item(image) if image is not None else None for image in encoded)
         item: Item = old or new or {}
@@ -98,7 +98,7 @@ def sequence_text(sequence: int) -> str:
 
 
 def sequence_number(text: str) -> int:
-    """The number behind a sequence number's text; 0 for an empty text, before all records."""
+    """Return the number in a sequence number's text; 0 for an empty text, before all records."""
     return int(text) - _FIRST_SEQUENCE if text else 0
 
 

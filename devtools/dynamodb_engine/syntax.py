@@ -20,7 +20,7 @@ Values = dict[str, Value]
 Part = str | int
 Path = tuple[Part, ...]  # attribute names and indexes of lists
 Node = tuple[Any, ...]  # an operator or function and its operands, ("path", path) or ("value", reference)
-Check = Callable[[Values], None]
+Check = Callable[[Values], object]
 Request = dict[str, Any]
 
 _MAX_BYTES, _MAX_OPERATORS, _MAX_PATH_LENGTH, _MAX_OPERANDS_OF_IN, _MAX_REFERENCE_LENGTH = 4096, 300, 32, 100, 255

@@ -1,7 +1,7 @@
-"""Tables and their indexes: where items are, in which order, what a key must be; and the operations that define them.
+"""Tables and their indexes: where items are, their order and their keys; and the operations that define tables.
 
-Items are kept encoded, which takes a fifth of the memory of dictionaries and spares the garbage collector. A key is a tuple of values that
-compare as DynamoDB orders them.
+Items are kept encoded, which takes a fifth of the memory of dictionaries and spares the garbage collector. A key is a tuple of values in
+Python, which compare as DynamoDB orders them.
 """
 
 import uuid
@@ -26,14 +26,14 @@ _EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
 
 class KeyFault(ApiError):
-    """An item has no valid key. A transaction reports it as the reason why it is canceled."""
+    """An item has no valid key. A transaction reports this error as the reason for its cancellation."""
 
     def __init__(self, message: str) -> None:
         super().__init__("ValidationException", message)
 
 
 class Partitions:
-    """Entries by partition, sorted. Partitions are in the order of a hash, which parallel scans divide."""
+    """Sorted entries by partition. Partitions are in the order of a hash, whose range parallel scans divide."""
 
     def __init__(self) -> None:
         self.entries: dict[Any, list[Entry]] = {}
@@ -49,7 +49,7 @@ class Partitions:
             insort(entries, entry)
 
     def remove(self, partition: Any, entry: Entry) -> None:
-        """Remove an entry, if it is there: items with oversized keys are not, when they are older than the index."""
+        """Remove an entry if it exists: an index lacks items with oversized keys that are older than the index."""
         entries = self.entries.get(partition, [])
         position = bisect_left(entries, entry)
         if entries[position : position + 1] == [entry]:
@@ -58,7 +58,7 @@ class Partitions:
                 del self.entries[partition]
 
     def scan(self, start: tuple[Any, Entry] | None, segment: int, segments: int) -> Iterator[tuple[Any, Entry]]:
-        """All entries of a segment after `start`, a partition and an entry. Raises ApiError if `start` is in another segment."""
+        """Yield the entries of a segment after `start`, a partition and an entry. Raises ApiError if `start` is in another segment."""
         first, end = (-(-number * 2**32 // segments) for number in (segment, segment + 1))
         position: tuple[Any, ...] = (first,)
         if start is not None:
@@ -90,7 +90,7 @@ def _hash(partition: Any) -> int:
 
 
 class Index:
-    """A secondary index. Its hash key and its range key may have several attributes each."""
+    """A secondary index. Its hash key and range key may have several attributes each."""
 
     def __init__(self, table: "Table", definition: dict[str, Any], *, is_local: bool) -> None:
         self.name: str = definition["IndexName"]
@@ -103,7 +103,7 @@ class Index:
         self.partitions = Partitions()
 
     def location(self, item: Item, key: Key) -> tuple[Key, Entry] | None:
-        """The partition and the entry of an item; None if it lacks a key attribute of the index, or has one of another type."""
+        """Return the partition and the entry of an item; None if the item lacks a valid key attribute of the index."""
         if any(kind not in item.get(name, ()) for name, kind in self.types.items()):
             return None
         return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
@@ -121,7 +121,7 @@ class Index:
 
 
 class Table:
-    """A table: `description` is what DescribeTable reports, its other settings are beside it in `definition`."""
+    """A table. `definition` has all its settings; `description` is the part that DescribeTable reports."""
 
     def __init__(self, name: str, definition: dict[str, Any]) -> None:
         self.name = name
@@ -134,7 +134,7 @@ class Table:
         self.define(definition)
 
     def define(self, definition: dict[str, Any]) -> None:
-        """Take over a new definition: indexes are filled or removed."""
+        """Adopt a new definition, and fill or remove indexes."""
         self.definition = definition
         self.description: dict[str, Any] = definition["description"]
         hash_names, range_names = key_names(self.description["KeySchema"])
@@ -160,7 +160,7 @@ class Table:
         return index
 
     def expired(self, now: float) -> list[tuple[Key, bytes]]:
-        """The keys of the items whose time to live is over, but not by more than five years, and the encoded items."""
+        """Return the keys and the encoded items that expired in the last five years."""
         if self.ttl_attribute is None:
             return []
         fields: Any = [("value", dict[str, Any], msgspec.field(name=self.ttl_attribute, default_factory=dict))]
@@ -169,13 +169,13 @@ class Table:
         return [(key, encoded) for key, encoded, time in times if time is not None and now - _EXPIRY_SECONDS <= float(time) <= now]
 
     def key_of(self, attributes: Item) -> Key:
-        """The key of a request that gives exactly the key attributes. Raises ApiError."""
+        """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
         if len(attributes) != len(self._key_parts):
             raise KeyFault(MISMATCH)
         return self._key(attributes, is_item=False)
 
     def key_of_item(self, item: Item) -> Key:
-        """The key of an item with valid values. Raises ApiError."""
+        """Return the key of an item with valid values. Raises ApiError."""
         return self._key(item, is_item=True)
 
     def _key(self, attributes: Item, *, is_item: bool) -> Key:
@@ -200,7 +200,7 @@ class Table:
             index.check(item)
 
     def store(self, key: Key, old: Item | None, new: Item | None, encoded: bytes | None) -> None:
-        """Put an item, or delete it if there is no new one. `old` is only looked at if there are indexes."""
+        """Put an item, or delete it if `encoded` is None. `old` and `new` only matter for indexes."""
         if encoded is None:
             del self.items[key]
             self.partitions.remove(key[0], key[1:])
@@ -222,7 +222,7 @@ class Table:
 
 
 def key_names(schema: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the hash key's attributes and of the range key's."""
+    """Return the attribute names of the hash key and of the range key."""
     names: dict[str, list[str]] = {"HASH": [], "RANGE": []}
     for element in schema:
         names[element["KeyType"]].append(element["AttributeName"])
@@ -298,7 +298,7 @@ def update_table(engine: Any, request: Request) -> Request:
 
 
 def _set(engine: Any, definition: Definition, request: Request, now: float) -> None:
-    """Set what CreateTable and UpdateTable have in common; called under the lock."""
+    """Apply the settings that CreateTable and UpdateTable share; called under the lock."""
     description, throughput = definition["description"], request.get("ProvisionedThroughput")
     mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
     if mode == "PAY_PER_REQUEST":

@@ -1,7 +1,7 @@
-"""Attribute values: which are valid, their one canonical form, their sizes, their order; and the errors and checks of requests.
+"""Attribute values: their validity, canonical form, sizes and order; and the errors and checks of requests.
 
-Values keep the form that they have in JSON: `{"N": "1.5"}`, with binaries as base64 text. In canonical form, numbers are written in one way
-and the members of a set are in one order, so values are equal exactly when their dictionaries are.
+Values have the form of JSON: `{"N": "1.5"}`, with binaries as base64 text. In canonical form, each number has one text and each set one
+order, so values are equal exactly when their dictionaries are.
 """
 
 import re
@@ -68,7 +68,7 @@ def refuse_parameter_if(problem: Any, message: str) -> None:
 
 @lru_cache(_CACHE_SIZE)
 def canonical_number(text: str) -> str:
-    """The number in its one form, without an exponent. Raises ApiError if it is not a number that DynamoDB can store."""
+    """Return the canonical form of a number, without an exponent. Raises ApiError if DynamoDB cannot store the number."""
     if not _NUMBER.fullmatch(text):
         raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
     try:
@@ -78,7 +78,7 @@ def canonical_number(text: str) -> str:
 
 
 def number_text(number: Decimal) -> str:
-    """The canonical form. Raises ApiError for more than 38 digits and for what is too large or too small."""
+    """Return the canonical form. Raises ApiError for numbers with more than 38 digits, and for too large or too small ones."""
     if not number:
         return "0"
     if _digit_count(number) > 38:
@@ -99,7 +99,7 @@ def _out_of_range(is_large: bool) -> ApiError:
 
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
-    """The sum, or with sign -1 the difference, of two canonical numbers."""
+    """Return the sum, or with sign -1 the difference, of two canonical numbers."""
     if len(first) < 38 and len(second) < 38 and "." not in first and "." not in second:
         return str(int(first) + sign * int(second))
     total = _exact.fma(Decimal(sign), Decimal(second), Decimal(first))
@@ -219,7 +219,7 @@ _binary = lru_cache(_CACHE_SIZE)(b64decode)
 
 
 def sortable(value: Value) -> Any:
-    """What to compare a text, a number or a binary by; None for other types. Text is ordered as its UTF-8 bytes are."""
+    """Return a text, number or binary in Python, for comparisons; None for other types. Texts compare as their UTF-8 bytes do."""
     ((kind, content),) = value.items()
     if kind == "S":
         return content

@@ -16,7 +16,7 @@ PACKAGES = "/usr/lib/python3/site-packages"
         (f"{ROOT}/chalicelib/purchases/checkout/service.py", "our code"),
         (f"{ROOT}/chalicelib/dynamodb/dynamo.py", "our access to DynamoDB"),
         (f"{ROOT}/devtools/dynamodb_engine/engine.py", "local engine"),
-        (f"{ROOT}/devtools/dynamodb_engine/journal_files.py", "journal"),
+        (f"{ROOT}/devtools/dynamodb_engine/journal.py", "journal"),
         (f"{PACKAGES}/pynamodb/models.py", "PynamoDB"),
         (f"{PACKAGES}/botocore/auth.py", "botocore and transport"),
         (f"{ROOT}/.venv/lib/python3.11/site-packages/chalice/app.py", "Chalice and the gateway"),

@@ -69,6 +69,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "store.lock"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def exact_files():
+    """Most of these tests need the place where a journal ends: its file has no zeros after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_module, "BYTES_AHEAD", 0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory) -> tuple[Path, dict[str, int]]:
     """The files of a killed process, and what they contain: a snapshot, and a journal that begins before its end."""
@@ -180,6 +188,27 @@ def test_damage_before_the_last_record_is_refused_even_if_the_mark_is_older(tmp_
             assert_refused(copy, f"journal-00000001 is damaged at byte {sizes[0]}")
         else:
             assert values(copy) == {"value": 1}
+
+
+def test_zeros_ahead_of_the_end_are_not_damage(tmp_path, monkeypatch):
+    """A killed process leaves them, and its last record may be there in part."""
+    monkeypatch.setattr(journal_module, "BYTES_AHEAD", 4096)
+    engine, journal = opened(tmp_path / "live")
+    marks = []
+    for number in range(1, 4):
+        engine.set(value=number)
+        marks.append((tmp_path / "live" / "high-water-mark").read_bytes())
+    killed = copied(tmp_path / "live", tmp_path / "killed")
+    journal.close()
+    exact = journal_file(tmp_path / "live").read_bytes()
+    assert journal_file(killed).read_bytes().rstrip(b"\0") == exact
+    assert values(copied(killed, tmp_path / "copy")) == {"value": 3}
+    for lost in (1, 9, 17):
+        copy = copied(killed, tmp_path / "copy")
+        journal_file(copy).write_bytes(exact[:-lost] + bytes(4096))
+        assert_refused(copy, "damaged at byte|its end is lost")
+        (copy / "high-water-mark").write_bytes(marks[1])
+        assert values(copy) == {"value": 2}
 
 
 @pytest.mark.parametrize("name", ["journal-00000002", "snapshot-00000002", "high-water-mark"])
