@@ -24,8 +24,8 @@ WARM_UP_SECONDS = 0.3
 
 # The first of these paths in a frame's file decides its layer.
 LAYERS = {
-    "/devtools/dynamodb_engine/journal": "journal",
-    "/devtools/dynamodb_engine/": "local engine",
+    "/devtools/dynamodb/journal": "journal",
+    "/devtools/dynamodb/": "local engine",
     "/botocore/": "botocore and transport",
     "/boto3/": "botocore and transport",
     "/urllib3/": "botocore and transport",

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Measure
-from devtools.dynamodb_engine.engine import Engine, attached
-from devtools.dynamodb_engine.journal import open_journal
-from devtools.dynamodb_engine.values import encode_item
+from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.journal import open_journal
+from devtools.dynamodb.values import encode_item
 
 ITEMS = 100
 ROUNDS = 7
@@ -198,8 +198,8 @@ def _small_item(number: int) -> dict[str, Any]:
 _OPEN_STORE = """
 import resource, sys, time
 from pathlib import Path
-from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import open_journal
+from devtools.dynamodb.engine import Engine
+from devtools.dynamodb.journal import open_journal
 start = time.perf_counter()
 journal = open_journal(Path(sys.argv[1]), Engine())
 seconds, status = time.perf_counter() - start, Path("/proc/self/status")

@@ -17,8 +17,8 @@ from msgspec import Struct
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
-from devtools.dynamodb_engine.engine import Engine, attached
-from devtools.dynamodb_engine.server import Server
+from devtools.dynamodb.engine import Engine, attached
+from devtools.dynamodb.server import Server
 from infra.instance import FunctionReply, Instance
 from infra.local import initial_data
 from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT

@@ -21,8 +21,8 @@ from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb_engine.engine import Engine, Record, attached
-from devtools.dynamodb_engine.journal import open_journal
+from devtools.dynamodb.engine import Engine, Record, attached
+from devtools.dynamodb.journal import open_journal
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets
 from infra import tables

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from bootstrap import env_file
 from chalicelib.foundation import addons, secret_settings, settings
-from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
+from devtools.dynamodb.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
 from infra.web import build_if_possible, folder_of
 
 if TYPE_CHECKING:
-    from devtools.dynamodb_engine.engine import Engine
-    from devtools.dynamodb_engine.journal import Journal
+    from devtools.dynamodb.engine import Engine
+    from devtools.dynamodb.journal import Journal
     from devtools.stripe.fake import FakeStripe
 
 SIGNAL_CHECK_SECONDS = 0.5
@@ -95,9 +95,9 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO, signals: "Signals") -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), then shut down cleanly."""
     from chalicelib.dynamodb import dynamo
-    from devtools.dynamodb_engine.engine import Engine, attached
-    from devtools.dynamodb_engine.journal import open_journal
-    from devtools.dynamodb_engine.server import Server
+    from devtools.dynamodb.engine import Engine, attached
+    from devtools.dynamodb.journal import open_journal
+    from devtools.dynamodb.server import Server
     from infra.local import telemetry
 
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")

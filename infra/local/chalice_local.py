@@ -25,9 +25,9 @@ def prepare() -> None:
 
 def _open_store() -> None:
     from chalicelib.foundation.settings import SettingsError
-    from devtools.dynamodb_engine.engine import Engine
-    from devtools.dynamodb_engine.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew, open_journal
-    from devtools.dynamodb_engine.server import Server
+    from devtools.dynamodb.engine import Engine
+    from devtools.dynamodb.journal import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew, open_journal
+    from devtools.dynamodb.server import Server
     from infra.local import initial_data
     from infra.local.data_folder import DataFolder, DataFolderError
     from infra.local.environment import SetupError, complete_environment

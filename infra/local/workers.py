@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from smtplib import SMTP
 from typing import Any, Generic, TypeVar
 
-from devtools.dynamodb_engine.engine import Engine, Pending
+from devtools.dynamodb.engine import Engine, Pending
 
 STALL_SECONDS = 0.005  # a task that takes longer is probably waiting, for Stripe or for a lock
 

@@ -15,8 +15,8 @@ PACKAGES = "/usr/lib/python3/site-packages"
     [
         (f"{ROOT}/chalicelib/purchases/checkout/service.py", "our code"),
         (f"{ROOT}/chalicelib/dynamodb/dynamo.py", "our access to DynamoDB"),
-        (f"{ROOT}/devtools/dynamodb_engine/engine.py", "local engine"),
-        (f"{ROOT}/devtools/dynamodb_engine/journal.py", "journal"),
+        (f"{ROOT}/devtools/dynamodb/engine.py", "local engine"),
+        (f"{ROOT}/devtools/dynamodb/journal.py", "journal"),
         (f"{PACKAGES}/pynamodb/models.py", "PynamoDB"),
         (f"{PACKAGES}/botocore/auth.py", "botocore and transport"),
         (f"{ROOT}/.venv/lib/python3.11/site-packages/chalice/app.py", "Chalice and the gateway"),

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import sdk_calls, settings
-from devtools.dynamodb_engine.engine import Engine, attached
+from devtools.dynamodb.engine import Engine, attached
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 FEATURES = ("contract-things", "contract-lines")

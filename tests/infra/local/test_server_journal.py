@@ -11,11 +11,11 @@ import pytest
 from chalice.app import Blueprint, Chalice
 
 from chalicelib.edge.routes import Reply, RequestContext, route
-from devtools.dynamodb_engine.engine import Engine
-from devtools.dynamodb_engine.journal import FrameFile, Journal, open_journal
+from devtools.dynamodb.engine import Engine
+from devtools.dynamodb.journal import FrameFile, Journal, open_journal
 from infra.local.gateway import Gateway
 from infra.local.server import HOST, LocalServer
-from tests.devtools.dynamodb_engine import write_load
+from tests.devtools.dynamodb import write_load
 
 SECONDS = 60
 

@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from devtools.dynamodb_engine.engine import Engine, Pending
-from devtools.dynamodb_engine.journal import StoreFailed
+from devtools.dynamodb.engine import Engine, Pending
+from devtools.dynamodb.journal import StoreFailed
 from infra.local.workers import Workers
 
 SECONDS = 60

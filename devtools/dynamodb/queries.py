@@ -1,0 +1,252 @@
+"""Query and Scan of tables and their secondary indexes, in pages."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from devtools.dynamodb.expressions import Condition, compile_expressions, paths_of, project
+from devtools.dynamodb.items import Capacity
+from devtools.dynamodb.syntax import Node, Path, Values, translate_older_parameters
+from devtools.dynamodb.tables import Entry, Index, Table
+from devtools.dynamodb.values import (
+    KB,
+    Item,
+    Value,
+    check_item,
+    decode_item,
+    invalid,
+    invalid_parameter,
+    item_size,
+    refuse_if,
+    refuse_parameter_if,
+    sortable,
+    type_of,
+)
+
+_MAX_PAGE_BYTES = KB * KB
+_MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded item is larger than its size in DynamoDB
+_NOT_SUPPORTED = "Query key condition not supported"
+_BAD_START = "The provided starting key is invalid: The provided key element does not match the schema"
+_RANGE_OPERATORS = ("=", "<", "<=", ">", ">=", "between", "begins_with")
+_MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+Request = dict[str, Any]
+Comparison = tuple[str, list[Any]]  # an operator and its operands
+
+
+def query(engine: Any, request: Request) -> dict[str, Any]:
+    read = _Read(engine, request, "KeyConditionExpression")
+    hash_key, prefix, comparison = read.range()
+    read.check_filtered_names()
+    start, is_forward = read.start_key(), request.get("ScanIndexForward", True)
+    if start is not None:
+        refuse_if(not read.range_names, f"The provided exclusive start key is invalid: ExclusiveStartKey: {request['ExclusiveStartKey']}")
+        if start[0] != hash_key or start[1][: len(prefix)] != prefix:
+            raise invalid("The provided starting key is outside query boundaries based on provided conditions")
+
+    def entries() -> Iterator[tuple[Any, Entry]]:
+        found = read.partitions.entries.get(hash_key, [])
+        low, high = _bounds(found, prefix, comparison)
+        if start is not None and is_forward:
+            low = max(low, bisect_right(found, start[1]))
+        elif start is not None:
+            high = min(high, bisect_left(found, start[1]))
+        for position in range(low, high) if is_forward else range(high - 1, low - 1, -1):
+            yield hash_key, found[position]
+
+    return read.page(entries())
+
+
+def scan(engine: Any, request: Request) -> dict[str, Any]:
+    segment, segments = request.get("Segment"), request.get("TotalSegments")
+    if (segment is None) != (segments is None):
+        missing, given = ("TotalSegments", "Segment") if segments is None else ("Segment", "TotalSegments")
+        raise invalid(f"The {missing} parameter is required but was not present in the request when parameter {given} is present")
+    segment, segments = segment or 0, segments or 1
+    if segment >= segments:
+        problem = "The Segment parameter is zero-based and must be less than parameter TotalSegments"
+        raise invalid(f"{problem}: Segment: {segment} is not less than TotalSegments: {segments}")
+    read = _Read(engine, request)
+    return read.page(read.partitions.scan(read.start_key(), segment, segments))
+
+
+def _bounds(entries: list[Entry], prefix: Entry, comparison: Comparison | None) -> tuple[int, int]:
+    """Return the range of positions of the entries that begin with `prefix` and then satisfy the comparison."""
+
+    def left(bound: Entry) -> int:
+        return bisect_left(entries, bound)
+
+    def right(bound: Entry) -> int:
+        return bisect_right(entries, bound, key=lambda entry: entry[: len(bound)])
+
+    if comparison is None:
+        return left(prefix), right(prefix)
+    kind, operands = comparison
+    first, last = (*prefix, operands[0]), (*prefix, operands[-1])
+    if kind == "begins_with":
+        position, length = len(prefix), len(operands[0])
+        return left(first), bisect_right(entries, first, key=lambda entry: (*entry[:position], entry[position][:length]))
+    low = left(prefix) if kind in ("<", "<=") else right(first) if kind == ">" else left(first)
+    high = right(prefix) if kind in (">", ">=") else left(first) if kind == "<" else right(last)
+    return low, max(low, high)
+
+
+class _Read:
+    """What Query and Scan have in common: the index, the filter, the projection and the page."""
+
+    def __init__(self, engine: Any, request: Request, *key_parameters: str) -> None:
+        self.engine, self.request = engine, request
+        self.table: Table = engine.table(request["TableName"])
+        translate_older_parameters(request)
+        name = request.get("IndexName")
+        self.index: Index | None = self.table.index(name) if name is not None else None
+        of_keys = self.index or self.table
+        self.partitions, self.hash_names, self.range_names = of_keys.partitions, self.table.key_names[:1], self.table.key_names[1:]
+        if self.index is not None:
+            self.hash_names, self.range_names = self.index.hash_names, self.index.range_names
+            if request.get("ConsistentRead") and not self.index.is_local:
+                raise invalid("Consistent reads are not supported on global secondary indexes")
+        expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
+        self.filter, projection, *self.key_conditions = expressions
+        self.paths: list[Path] | None = projection.paths if projection is not None else None
+        self._check_select(request.get("Select"))
+
+    def _check_select(self, select: str | None) -> None:
+        index = self.index
+        if self.paths is not None and select not in (None, "SPECIFIC_ATTRIBUTES"):
+            raise invalid(f"Cannot specify the AttributesToGet or ProjectionExpression when choosing to get {select}")
+        if select == "SPECIFIC_ATTRIBUTES" and self.paths is None:
+            raise invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+        if select == "ALL_PROJECTED_ATTRIBUTES" and index is None:
+            raise invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+        if index is None or index.projected is None or index.is_local:
+            return
+        if select == "ALL_ATTRIBUTES":
+            problem = f"Select type ALL_ATTRIBUTES is not supported for global secondary index {index.name}"
+            raise invalid_parameter(f"{problem} because its projection type is not ALL")
+        if missing := [str(path[0]) for path in self.paths or () if path[0] not in index.projected]:
+            raise invalid_parameter(f"Global secondary index {index.name} does not project {missing}")
+
+    # Keys
+
+    def range(self) -> tuple[Any, Entry, Comparison | None]:
+        """Return the hash key, the equal parts of the range key, and the comparison of the next part. Raises ApiError."""
+        if self.key_conditions == [None]:
+            raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+        comparisons = dict(_flattened(self.key_conditions[0], self.values))
+        if len(comparisons) > max(2, len(self.hash_names) + len(self.range_names)):
+            raise invalid("Conditions can be of length 1 or 2 only" if len(self.hash_names) == 1 else _NOT_SUPPORTED)
+        for name in (*self.hash_names, *self.range_names):
+            if name not in comparisons and (name in self.hash_names or len(comparisons) > len(self.hash_names) == 1):
+                refuse_if(len(self.hash_names) > 1, f"{_NOT_SUPPORTED}: each HASH key attribute needs an equality condition")
+                if name in self.hash_names or not comparisons.keys() & {*self.range_names}:
+                    raise invalid(f"Query condition missed key schema element: {name}")
+        refuse_if(comparisons.keys() - {*self.hash_names, *self.range_names}, _NOT_SUPPORTED)
+        for name, (kind, operands) in comparisons.items():
+            refuse_if(name in self.hash_names and kind != "=", f"{_NOT_SUPPORTED}: HASH key attributes need an equality condition")
+            self._check_operands(name, operands)
+        hash_key = tuple(sortable(comparisons[name][1][0]) for name in self.hash_names)
+        prefix: list[Any] = []
+        given = [comparisons.get(name) for name in self.range_names]
+        while given and given[0] is not None and given[0][0] == "=":
+            prefix.append(sortable(given.pop(0)[1][0]))  # type: ignore[index]
+        if any(given[1:]):
+            raise invalid(
+                f"{_NOT_SUPPORTED}: RANGE key attributes need equality conditions, from the first on, except for the last of them"
+            )
+        comparison = (given[0][0], [sortable(operand) for operand in given[0][1]]) if given and given[0] is not None else None
+        return hash_key if self.index is not None else hash_key[0], tuple(prefix), comparison
+
+    def _check_operands(self, name: str, operands: list[Value]) -> None:
+        for value in operands:
+            refuse_parameter_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
+            if not value[type_of(value)]:
+                problem = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty"
+                raise invalid(f"{problem} {'string' if 'S' in value else 'binary'} value. Key: {name}")
+
+    def check_filtered_names(self) -> None:
+        """Raise ApiError if the filter of a query contains key attributes."""
+        used = {str(path[0]) for path in paths_of(self.filter.tree)} if self.filter is not None else set()
+        if keys := used & {*self.hash_names, *self.range_names}:
+            raise invalid(f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {min(keys)}")
+
+    def start_key(self) -> tuple[Any, Entry] | None:
+        """Return the position of ExclusiveStartKey: a partition and an entry. Raises ApiError."""
+        start, table, index = self.request.get("ExclusiveStartKey"), self.table, self.index
+        if start is None:
+            return None
+        check_item(start)
+        if start.keys() != set(self._names()) or any(type_of(value) != table.types[name] for name, value in start.items()):
+            raise invalid(_BAD_START)
+        key = table.key_of(table.key_attributes(start))
+        return (key[0], key[1:]) if index is None else index.location(start, key)
+
+    def _names(self) -> tuple[str, ...]:
+        return (*self.table.key_names, *(self.index.types if self.index is not None else ()))
+
+    # Pages
+
+    def page(self, entries: Iterable[tuple[Any, Entry]]) -> dict[str, Any]:
+        request, limit = self.request, self.request.get("Limit", 2**63)
+        collected: list[bytes] = []
+        total, is_complete = 0, True
+        with self.engine.lock:
+            for partition, entry in entries:
+                encoded = self.table.items.get((partition, *entry) if self.index is None else entry[-1])
+                if encoded is None:  # the index was deleted meanwhile
+                    continue
+                collected.append(encoded)
+                total += len(encoded)
+                if total > _MAX_ENCODED_BYTES or len(collected) == limit:
+                    is_complete = False
+                    break
+            pending = self.table.last_pending
+        self.engine.await_durable(pending)
+        found: list[Item] = []
+        size, scanned, item = 0, 0, {}
+        is_measured = total > _MAX_PAGE_BYTES or "ReturnConsumedCapacity" in request  # an encoded item is never smaller than its size
+        for encoded in collected:
+            item = decode_item(encoded)
+            seen = self._seen(item)
+            size, scanned = size + (item_size(seen) if is_measured else 0), scanned + 1
+            if self.filter is None or self.filter.test(seen, self.values):
+                found.append(seen if self.paths is None else project(item, self.paths))
+            if size >= _MAX_PAGE_BYTES:
+                is_complete = False
+                break
+        response: dict[str, Any] = {"Count": len(found), "ScannedCount": scanned}
+        if request.get("Select") != "COUNT":
+            response["Items"] = found
+        if not is_complete:
+            response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
+        Capacity(request).read(self.table, size, request, self.index).add_to(response, is_list=False)
+        return response
+
+    def _seen(self, item: Item) -> Item:
+        """Return the attributes that the index has. A local index reads other attributes from the table."""
+        index = self.index
+        if index is None or index.projected is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES"):
+            return item
+        return {name: value for name, value in item.items() if name in index.projected}
+
+
+def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:
+    """Yield the comparisons of a key condition by attribute. Raises ApiError if the condition has anything else."""
+    seen: set[Path] = set()
+    nodes: list[Node] = [condition.tree]
+    while nodes:
+        kind, *operands = nodes.pop()
+        if kind == "and":
+            nodes += reversed(operands)
+            continue
+        refuse_if(kind not in _RANGE_OPERATORS, f"Invalid operator used in {condition.parameter}: {kind.upper()}")
+        if operands[0][0] == "value" and kind in _MIRRORED:
+            kind, operands = _MIRRORED[kind], operands[::-1]
+        if operands[0][0] != "path" or any(operand[0] != "value" for operand in operands[1:]):
+            raise invalid(f"Invalid {condition.parameter}: {_NOT_SUPPORTED}")
+        path = operands[0][1]
+        if len(path) > 1 or path in seen:
+            problem = "must only contain one condition per key" if path in seen else "cannot have conditions on nested attributes"
+            raise invalid(f"Invalid {condition.parameter}: KeyConditionExpressions {problem}")
+        seen.add(path)
+        yield str(path[0]), (kind, [values[operand[1]] for operand in operands[1:]])

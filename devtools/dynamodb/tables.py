@@ -1,0 +1,544 @@
+"""Tables and their indexes: where items are, their order and their keys; and the operations that define tables.
+
+Items are kept encoded, which takes a fifth of the memory of dictionaries and spares the garbage collector. A key is a tuple of values in
+Python, which compare as DynamoDB orders them.
+"""
+
+import uuid
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from re import fullmatch
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from devtools.dynamodb.values import ApiError, Item, Value, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
+
+Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
+Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
+
+MISMATCH = "The provided key element does not match the schema"
+_MAX_HASH_BYTES, _MAX_RANGE_BYTES = 2048, 1024
+_EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
+
+
+class KeyFault(ApiError):
+    """An item has no valid key. A transaction reports this error as the reason for its cancellation."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+class Partitions:
+    """Sorted entries by partition. Partitions are in the order of a hash, whose range parallel scans divide."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Any, list[Entry]] = {}
+        self._order: list[tuple[int, Any]] = []
+        self._added: list[Any] = []  # not in `_order` yet
+
+    def add(self, partition: Any, entry: Entry) -> None:
+        entries = self.entries.get(partition)
+        if entries is None:
+            self.entries[partition] = [entry]
+            self._added.append(partition)
+        else:
+            insort(entries, entry)
+
+    def remove(self, partition: Any, entry: Entry) -> None:
+        """Remove an entry if it exists: an index lacks items with oversized keys that are older than the index."""
+        entries = self.entries.get(partition, [])
+        position = bisect_left(entries, entry)
+        if entries[position : position + 1] == [entry]:
+            del entries[position]
+            if not entries:
+                del self.entries[partition]
+
+    def scan(self, start: tuple[Any, Entry] | None, segment: int, segments: int) -> Iterator[tuple[Any, Entry]]:
+        """Yield the entries of a segment after `start`, a partition and an entry. Raises ApiError if `start` is in another segment."""
+        first, end = (-(-number * 2**32 // segments) for number in (segment, segment + 1))
+        position: tuple[Any, ...] = (first,)
+        if start is not None:
+            position = _hash(start[0]), start[0]
+            is_outside = not first <= position[0] < end
+            refuse_if(is_outside, "The provided starting key is invalid: Exclusive start key is not in the segment")
+        order = self._sorted_order()
+        for number, partition in order[bisect_left(order, position) :]:
+            if number >= end:
+                return
+            entries = self.entries.get(partition, [])
+            is_first = start is not None and partition == start[0]
+            for entry in entries[bisect_right(entries, start[1]) :] if start is not None and is_first else entries:
+                yield partition, entry
+
+    def _sorted_order(self) -> list[tuple[int, Any]]:
+        if self._added:
+            self._order += [(_hash(partition), partition) for partition in self._added]
+            self._added = []
+            if len(self._order) > len(self.entries):  # some were removed, and perhaps added again
+                self._order = list({pair for pair in self._order if pair[1] in self.entries})
+            self._order.sort()
+        return self._order
+
+
+def _hash(partition: Any) -> int:
+    (part,) = partition if type(partition) is tuple and len(partition) == 1 else (partition,)
+    return crc32(part.encode() if type(part) is str else part if type(part) is bytes else repr(part).encode())
+
+
+class Index:
+    """A secondary index. Its hash key and range key may have several attributes each."""
+
+    def __init__(self, table: "Table", definition: dict[str, Any], *, is_local: bool) -> None:
+        self.name: str = definition["IndexName"]
+        self.is_local, self.definition = is_local, definition
+        self.hash_names, self.range_names = key_names(definition["KeySchema"])
+        self.types = {name: table.types[name] for name in (*self.hash_names, *self.range_names)}
+        projection = definition["Projection"]
+        names = frozenset((*table.key_names, *self.types, *projection.get("NonKeyAttributes", ())))
+        self.projected = names if projection["ProjectionType"] != "ALL" else None
+        self.partitions = Partitions()
+
+    def location(self, item: Item, key: Key) -> tuple[Key, Entry] | None:
+        """Return the partition and the entry of an item; None if the item lacks a valid key attribute of the index."""
+        if any(kind not in item.get(name, ()) for name, kind in self.types.items()):
+            return None
+        return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
+
+    def check(self, item: Item) -> None:
+        """Raise ApiError if the item has a value that cannot be a key of this index."""
+        for name, kind in self.types.items():
+            value = item.get(name)
+            if value is not None and kind not in value:
+                problem = f"Type mismatch for Index Key {name} Expected: {kind} Actual: {type_of(value)} IndexName: {self.name}"
+                raise KeyFault(f"One or more parameter values were invalid: {problem}")
+            if value is not None and kind != "N":
+                limit = _MAX_HASH_BYTES if name in self.hash_names else _MAX_RANGE_BYTES
+                _check_key_size(value, kind, name, limit, f" IndexName: {self.name}")
+
+
+class Table:
+    """A table. `definition` has all its settings; `description` is the part that DescribeTable reports."""
+
+    def __init__(self, name: str, definition: dict[str, Any]) -> None:
+        self.name = name
+        self.items: dict[Key, bytes] = {}
+        self.partitions = Partitions()
+        self.indexes: dict[str, Index] = {}
+        self.stream: Any = None
+        self.pending: dict[Key, Any] = {}  # writes that are not durable yet
+        self.last_pending: Any = None
+        self.define(definition)
+
+    def define(self, definition: dict[str, Any]) -> None:
+        """Adopt a new definition, and fill or remove indexes."""
+        self.definition = definition
+        self.description: dict[str, Any] = definition["description"]
+        hash_names, range_names = key_names(self.description["KeySchema"])
+        self.key_names = (*hash_names, *range_names)
+        self.types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.description["AttributeDefinitions"]}
+        self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, (2048, 1024), strict=False)]
+        self.ttl_attribute: str | None = definition["ttl"]
+        known, self.indexes = self.indexes, {}
+        for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+            for wanted in self.description.get(kind, ()):
+                name = wanted["IndexName"]
+                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, is_local=kind[0] == "L"))
+
+    def _filled(self, index: Index) -> Index:
+        for key, encoded in self.items.items():
+            item = decode_item(encoded)
+            try:
+                index.check(item)
+            except KeyFault:
+                continue
+            if (location := index.location(item, key)) is not None:
+                index.partitions.add(*location)
+        return index
+
+    def expired(self, now: float) -> list[tuple[Key, bytes]]:
+        """Return the keys and the encoded items that expired in the last five years."""
+        if self.ttl_attribute is None:
+            return []
+        fields: Any = [("value", dict[str, Any], msgspec.field(name=self.ttl_attribute, default_factory=dict))]
+        decode: Any = msgspec.msgpack.Decoder(msgspec.defstruct("Expiry", fields)).decode  # of this attribute only, which is quick
+        times = ((key, encoded, decode(encoded).value.get("N")) for key, encoded in list(self.items.items()))
+        return [(key, encoded) for key, encoded, time in times if time is not None and now - _EXPIRY_SECONDS <= float(time) <= now]
+
+    def key_of(self, attributes: Item) -> Key:
+        """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
+        if len(attributes) != len(self._key_parts):
+            raise KeyFault(MISMATCH)
+        return self._key(attributes, is_item=False)
+
+    def key_of_item(self, item: Item) -> Key:
+        """Return the key of an item with valid values. Raises ApiError."""
+        return self._key(item, is_item=True)
+
+    def _key(self, attributes: Item, *, is_item: bool) -> Key:
+        parts = []
+        for name, kind, limit in self._key_parts:
+            value = attributes.get(name)
+            if value is None or kind not in value:
+                problem = f"Missing the key {name} in the item"
+                if value is not None:
+                    problem = f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}"
+                raise KeyFault(f"One or more parameter values were invalid: {problem}" if is_item else MISMATCH)
+            if kind != "N" and (not value[kind] or len(value[kind]) > 256):
+                _check_key_size(value, kind, name, limit)
+            parts.append(sortable(value))
+        return tuple(parts)
+
+    def key_attributes(self, item: Item) -> Item:
+        return {name: item[name] for name in self.key_names}
+
+    def check_index_keys(self, item: Item) -> None:
+        for index in self.indexes.values():
+            index.check(item)
+
+    def store(self, key: Key, old: Item | None, new: Item | None, encoded: bytes | None) -> None:
+        """Put an item, or delete it if `encoded` is None. `old` and `new` only matter for indexes."""
+        if encoded is None:
+            del self.items[key]
+            self.partitions.remove(key[0], key[1:])
+        else:
+            if key not in self.items:
+                self.partitions.add(key[0], key[1:])
+            self.items[key] = encoded
+        for index in self.indexes.values():
+            before, after = (index.location(item, key) if item is not None else None for item in (old, new))
+            if before != after:
+                if before is not None:
+                    index.partitions.remove(*before)
+                if after is not None:
+                    index.partitions.add(*after)
+
+    def index(self, name: str) -> Index:
+        refuse_if(name not in self.indexes, f"The table does not have the specified index: {name}")
+        return self.indexes[name]
+
+
+def key_names(schema: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the attribute names of the hash key and of the range key."""
+    names: dict[str, list[str]] = {"HASH": [], "RANGE": []}
+    for element in schema:
+        names[element["KeyType"]].append(element["AttributeName"])
+    return tuple(names["HASH"]), tuple(names["RANGE"])
+
+
+def _check_key_size(value: Value, kind: str, name: str, limit: int, where: str = "") -> None:
+    part = sortable(value)
+    if not part:
+        problem = f"contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}"
+        raise KeyFault(f"One or more parameter values are not valid. The AttributeValue for a key attribute cannot {problem}")
+    if len(part.encode() if kind == "S" else part) > limit:
+        which = f"Size of hashkey has exceeded the maximum size limit of{limit} bytes"
+        if limit == _MAX_RANGE_BYTES:
+            which = f"Aggregated size of all range keys has exceeded the size limit of {limit} bytes"
+        raise KeyFault(f"One or more parameter values were invalid: {which}{where}")
+
+
+# Operations
+
+ACCOUNT = "000000000000"
+_MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
+_MAX_TAGS, _MAX_PROJECTED = 50, 100
+_NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+
+Request = dict[str, Any]
+Definition = dict[str, Any]
+
+
+def check_table_name(name: str, parameter: str = "TableName") -> None:
+    refuse_if(not 3 <= len(name) <= 255, f"{parameter} must be at least 3 characters long and at most 255 characters long")
+    pattern = "[a-zA-Z0-9_.-]+"
+    refuse_if(not fullmatch(pattern, name), f"{parameter} '{name}': Member must satisfy regular expression pattern: {pattern}")
+
+
+def create_table(engine: Any, request: Request) -> Request:
+    name, types, now = request["TableName"], _attribute_types(request), round(engine.clock(), 3)
+    check_table_name(name)
+    description: Definition = {
+        "TableName": name,
+        "TableArn": f"arn:aws:dynamodb:{engine.region}:{ACCOUNT}:table/{name}",
+        "TableId": str(uuid.uuid4()),
+        "TableStatus": "ACTIVE",
+        "CreationDateTime": now,
+        "AttributeDefinitions": request.get("AttributeDefinitions") or [],
+        "KeySchema": request.get("KeySchema") or [],
+    }
+    _check_key_schema(description["KeySchema"], types)
+    for kind in _MAX_COUNTS:
+        refuse_parameter_if(request.get(kind) == [], f"List of {kind} is empty")
+    definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or [])}
+    settings = {"BillingMode": "PROVISIONED", "TableClass": "STANDARD", "DeletionProtectionEnabled": False, **request}
+    with engine.lock:
+        if name in engine.tables:
+            raise ApiError("ResourceInUseException", f"Table already exists: {name}")
+        _set(engine, definition, settings, now)
+        for kind in _MAX_COUNTS.keys() & request.keys():
+            description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
+        _check_indexes(description, types)
+        pending = engine.define(name, definition)
+    engine.settle(pending)
+    return {"TableDescription": {**description, "TableStatus": "CREATING", "ItemCount": 0, "TableSizeBytes": 0}}
+
+
+def update_table(engine: Any, request: Request) -> Request:
+    changed = [name for name, value in request.items() if value and name not in ("TableName", "AttributeDefinitions")]
+    refuse_if(not changed, "At least one of ProvisionedThroughput, GlobalSecondaryIndexUpdates or others must be given to UpdateTable")
+    with _redefinition(engine, request["TableName"]) as definition:
+        _set(engine, definition, request, round(engine.clock(), 3))
+        if updates := request.get("GlobalSecondaryIndexUpdates"):
+            _update_indexes(definition["description"], _attribute_types(request), updates)
+    return {"TableDescription": {**described(engine.table(request["TableName"])), "TableStatus": "UPDATING"}}
+
+
+def _set(engine: Any, definition: Definition, request: Request, now: float) -> None:
+    """Apply the settings that CreateTable and UpdateTable share; called under the lock."""
+    description, throughput = definition["description"], request.get("ProvisionedThroughput")
+    mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
+    if mode == "PAY_PER_REQUEST":
+        problem = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
+        refuse_parameter_if(throughput is not None, problem)
+    if "BillingMode" in request or throughput is not None:
+        refuse_if(mode == "PROVISIONED" and throughput is None, "No provisioned throughput specified for the table")
+        description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
+        description.pop("BillingModeSummary", None)
+        if mode == "PAY_PER_REQUEST":
+            description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
+    if "DeletionProtectionEnabled" in request:
+        description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
+    if "TableClass" in request:
+        description["TableClassSummary"] = {"TableClass": request["TableClass"]}
+    if "StreamSpecification" in request:
+        _set_stream(engine, definition, request["StreamSpecification"])
+
+
+def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None:
+    description, view, is_wanted = definition["description"], wanted.get("StreamViewType"), wanted["StreamEnabled"]
+    name, is_present = description["TableName"], "stream" in definition
+    problem = f"Table {name} {'already has an enabled stream' if is_present else 'has no stream to disable'}"
+    refuse_parameter_if(is_wanted == is_present and (is_present or name in engine.tables), problem)
+    refuse_parameter_if(is_wanted != bool(view), "StreamViewType must be specified if StreamEnabled is true, and only then")
+    definition.pop("stream", None)
+    description.pop("StreamSpecification", None)
+    if is_wanted:
+        engine.last_label = max(engine.last_label + 1, int(engine.clock() * 1000))
+        label = datetime.fromtimestamp(engine.last_label / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        arn = f"{description['TableArn']}/stream/{label}"
+        stream = {"table": name, "label": label, "view": view, "created": engine.last_label / 1000, "sequence": engine.sequence, "arn": arn}
+        definition["stream"] = {**stream, "key_schema": description["KeySchema"]}
+        description |= {"StreamSpecification": wanted, "LatestStreamLabel": label, "LatestStreamArn": arn}
+
+
+def _attribute_types(request: Request) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for attribute in request.get("AttributeDefinitions") or ():
+        name = attribute["AttributeName"]
+        refuse_parameter_if(name in types, f"Duplicate AttributeName in AttributeDefinitions: {name}")
+        refuse_if(len(name) > 255, f"AttributeName in AttributeDefinitions must have at most 255 characters, not {len(name)}")
+        types[name] = attribute["AttributeType"]
+    return types
+
+
+def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, is_global: bool = False) -> None:
+    kinds, names = [element["KeyType"] for element in schema], [element["AttributeName"] for element in schema]
+    limit = 4 if is_global else 1
+    order = "Invalid KeySchema: The first KeySchemaElement is not a HASH key type, or HASH does not precede RANGE"
+    refuse_parameter_if(not kinds or kinds[0] != "HASH" or (is_global and kinds != sorted(kinds)), order)
+    is_long = kinds.count("HASH") > limit or kinds.count("RANGE") > limit
+    refuse_parameter_if(is_long, f"Invalid KeySchema: {order}; at most two (2) elements")
+    problem = "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+    refuse_parameter_if(len(set(names)) < len(names), problem)
+    missing = [name for name in names if name not in types]
+    problem = "Some index key attributes are not defined in AttributeDefinitions"
+    refuse_parameter_if(missing, f"{problem}. Keys: {missing}, AttributeDefinitions: {list(types)}")
+
+
+def _new_index(description: Definition, wanted: Definition, types: dict[str, str], kind: str) -> Definition:
+    name, schema, projection, is_global = wanted["IndexName"], wanted["KeySchema"], wanted["Projection"], kind[0] == "G"
+    check_table_name(name, "IndexName")
+    _check_key_schema(schema, types, is_global=is_global)
+    if not is_global:
+        problem = "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
+        refuse_parameter_if(len(description["KeySchema"]) < 2, problem)
+        problem = f"Index KeySchema does not have the same leading hash key as table KeySchema, or no range key, for index: {name}"
+        refuse_parameter_if(schema[0] != description["KeySchema"][0] or len(schema) < 2, problem)
+    projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
+    refuse_parameter_if(projected is None, "Unknown ProjectionType: null")
+    problem = f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified"
+    refuse_parameter_if((projected == "INCLUDE") != bool(others) or others == [], problem)
+    for attribute in others or ():
+        is_wrong = not 1 <= len(attribute) <= 255 or others.count(attribute) > 1
+        refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
+    index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
+    return _with_throughput(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
+
+
+def _with_throughput(description: Definition, index: Definition, wanted: Definition) -> Definition:
+    throughput = wanted.get("ProvisionedThroughput")
+    problem = f"ProvisionedThroughput must be specified for index {index['IndexName']}, but not if BillingMode is PAY_PER_REQUEST"
+    refuse_parameter_if(("BillingModeSummary" in description) == (throughput is not None), problem)
+    return {**index, "ProvisionedThroughput": {**_NO_THROUGHPUT, **(throughput or {})}}
+
+
+def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
+    is_wrong = any(len(update) != 1 or not update.keys() <= {"Create", "Update", "Delete"} for update in updates)
+    refuse_parameter_if(is_wrong, "Only one of Create, Update and Delete can be in a GlobalSecondaryIndexUpdate")
+    if sum("Update" not in update for update in updates) > 1:
+        raise ApiError("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table")
+    types = _attribute_types(description)
+    changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
+    refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
+    indexes = {index["IndexName"]: index for index in description.pop("GlobalSecondaryIndexes", ())}
+    local = [index["IndexName"] for index in description.get("LocalSecondaryIndexes", ())]
+    for update in updates:
+        ((kind, wanted),) = update.items()
+        name = wanted["IndexName"]
+        if kind == "Create":
+            refuse_if(name in (*indexes, *local), f"Attempting to create an index which already exists: {name} already exists")
+            indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
+        elif name not in indexes:
+            raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
+        elif kind == "Delete":
+            del indexes[name]
+        else:
+            indexes[name] = _with_throughput(description, indexes[name], wanted)
+    description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
+    kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
+    _check_indexes(description, kept)
+    description["AttributeDefinitions"] = [{"AttributeName": name, "AttributeType": kind} for name, kind in kept.items()]
+
+
+def _check_indexes(description: Definition, types: dict[str, str]) -> None:
+    """Check the indexes together, and that each defined attribute is part of a key."""
+    indexes = [index for kind in _MAX_COUNTS for index in description.get(kind, ())]
+    names = [index["IndexName"] for index in indexes]
+    for name in names:
+        refuse_parameter_if(names.count(name) > 1, f"Duplicate index name: {name}")
+    for kind, limit in _MAX_COUNTS.items():
+        refuse_parameter_if(len(description.get(kind, ())) > limit, f"{kind} count exceeds the per-table limit of {limit}")
+    total = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in indexes)
+    refuse_parameter_if(total > _MAX_PROJECTED, f"Aggregated number of NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
+    used = _key_attributes(description)
+    problem = f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys used: {sorted(used)}"
+    refuse_parameter_if(types.keys() - used, problem)
+
+
+def _key_attributes(description: Definition) -> set[str]:
+    schemas = [description["KeySchema"], *(index["KeySchema"] for kind in _MAX_COUNTS for index in description.get(kind, ()))]
+    return {element["AttributeName"] for schema in schemas for element in schema}
+
+
+def described(table: Table) -> Definition:
+    """Return the table as DescribeTable does."""
+    size, count = sum(map(len, table.items.values())), len(table.items)
+    description: Definition = {**table.description, "TableSizeBytes": size, "ItemCount": count}
+    for kind in _MAX_COUNTS.keys() & description.keys():
+        description[kind] = [{**index, "IndexSizeBytes": size, "ItemCount": count} for index in description[kind]]
+    return description
+
+
+def describe_table(engine: Any, request: Request) -> Request:
+    with engine.lock:
+        return {"Table": described(engine.table(request["TableName"], names_it=True))}
+
+
+def delete_table(engine: Any, request: Request) -> Request:
+    with engine.lock:
+        table = engine.table(request["TableName"], names_it=True)
+        refuse_if(table.description["DeletionProtectionEnabled"], f"Table {table.name} is currently protected against deletion")
+        description = {**described(table), "TableStatus": "DELETING"}
+        pending = engine.define(table.name, None)
+    engine.settle(pending)
+    hidden = ("AttributeDefinitions", "CreationDateTime", "KeySchema", *_MAX_COUNTS)
+    return {"TableDescription": {name: value for name, value in description.items() if name not in hidden}}
+
+
+def list_tables(engine: Any, request: Request) -> Request:
+    start, limit = request.get("ExclusiveStartTableName", ""), request.get("Limit", 100)
+    with engine.lock:
+        names = sorted(name for name in engine.tables if name > start)
+    return {"TableNames": names[:limit], **({"LastEvaluatedTableName": names[limit - 1]} if len(names) > limit else {})}
+
+
+def describe_limits(_engine: Any, _request: Request) -> Request:
+    limits = {"Account": 80_000, "Table": 40_000}
+    return {f"{scope}Max{kind}CapacityUnits": limit for scope, limit in limits.items() for kind in ("Read", "Write")}
+
+
+# Settings beside the description
+
+
+@contextmanager
+def _redefinition(engine: Any, name: str) -> Iterator[Definition]:
+    """Yield the definition of a table, to be changed in the block, under the lock. The change is durable afterwards."""
+    with engine.lock:
+        table = engine.table(name, names_it=True)
+        definition = {**table.definition, "description": dict(table.description)}
+        yield definition
+        pending = engine.define(table.name, definition)
+    engine.settle(pending)
+
+
+def update_time_to_live(engine: Any, request: Request) -> Request:
+    wanted = request["TimeToLiveSpecification"]
+    attribute, is_enabled = wanted["AttributeName"], wanted["Enabled"]
+    with _redefinition(engine, request["TableName"]) as definition:
+        present = definition["ttl"]
+        problem = f"TimeToLive is active on a different AttributeName: current AttributeName is {present}"
+        refuse_if(present not in (attribute, None), problem)
+        refuse_if(is_enabled == (present is not None), f"TimeToLive is already {'enabled' if present else 'disabled'}")
+        definition["ttl"] = attribute if is_enabled else None
+    return {"TimeToLiveSpecification": wanted}
+
+
+def describe_time_to_live(engine: Any, request: Request) -> Request:
+    attribute = engine.table(request["TableName"]).ttl_attribute
+    status = {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute} if attribute else {"TimeToLiveStatus": "DISABLED"}
+    return {"TimeToLiveDescription": status}
+
+
+def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in ((tag["Key"], tag["Value"]) for tag in tags):
+        is_wrong = key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value)
+        refuse_if(is_wrong, f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
+        found[key] = value
+    refuse_if(len(found) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
+    return found
+
+
+def _tagged_table(engine: Any, arn: str) -> str:
+    """Return the name of the table with this ARN. Raises ApiError."""
+    is_wrong = not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
+    refuse_if(is_wrong, f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
+    if (name := arn.rpartition("/")[2]) not in engine.tables:
+        raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
+    return name
+
+
+def tag_resource(engine: Any, request: Request) -> Request:
+    added = _valid_tags(request["Tags"])
+    refuse_if(not added, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
+        definition["tags"] = definition["tags"] | added
+        refuse_if(len(definition["tags"]) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+    return {}
+
+
+def untag_resource(engine: Any, request: Request) -> Request:
+    removed = request["TagKeys"]
+    refuse_if(not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
+        definition["tags"] = {key: value for key, value in definition["tags"].items() if key not in removed}
+    return {}
+
+
+def list_tags_of_resource(engine: Any, request: Request) -> Request:
+    tags = engine.table(_tagged_table(engine, request["ResourceArn"])).definition["tags"]
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

@@ -1,0 +1,111 @@
+"""What compiled expressions do. The contract suite has more conditions and updates."""
+
+import pytest
+
+from devtools.dynamodb.expressions import apply_update, compile_expressions, project
+from devtools.dynamodb.values import ApiError
+from tests.contract.wire_values import plain_item, wire_item
+
+ITEM = {"n": 5, "letters": "abc", "tags": {"a", "b"}, "series": [1, 2, 3], "tree": {"a": {"b": 1}, "list": [{"x": 1}, {"y": 2}]}}
+
+
+NAMES = {"#dotted": "a.b", "#hash": "#"}
+
+
+def wire(values):
+    return wire_item({f":{name}": value for name, value in values.items()})
+
+
+def compiled(parameter, text, names=None, **values):
+    """The expression, and the values."""
+    given = {"ExpressionAttributeNames": names} if names else {}
+    given |= {"ExpressionAttributeValues": wire(values)} if values else {}
+    (expression,), values = compile_expressions({parameter: text, **given}, parameter)
+    return expression, values
+
+
+def holds(text, **values):
+    condition, values = compiled("ConditionExpression", text, **values)
+    return condition.test(wire_item(ITEM), values)
+
+
+def updated(text, item=ITEM, **values):
+    old, new = wire_item(item), wire_item(item)
+    update, values = compiled("UpdateExpression", text, **values)
+    apply_update(update, old, new, values)
+    return plain_item(new)
+
+
+def test_missing_attributes_in_comparisons():
+    assert [holds(f"absent {sign} :v", v=1) for sign in ("=", "<>", "<", ">=")] == [False, True, False, False]
+    assert not holds("absent IN (:v, n)", v=1)
+    assert not holds("n BETWEEN absent AND :v", v=9)
+
+
+def test_values_of_other_types_are_not_comparable():
+    assert not holds("n < :v", v="9")
+    assert not holds("contains(tags, :v)", v=1)
+    assert holds("size(series) > size(tags)")
+    assert not holds("size(n) > :v", v=0)
+
+
+def test_texts_are_compiled_once():
+    assert compiled("FilterExpression", "n = :five", five=5)[0] is compiled("FilterExpression", "n = :five", five=6)[0]
+
+
+def test_names_and_values_are_used_and_defined():
+    condition, values = compiled("FilterExpression", "#a = :v", {"#a": "n"}, v=5)
+    assert condition.test(wire_item(ITEM), values)
+    for names, values in (({}, {"v": 1}), ({"#a": "n", "#c": "d"}, {"v": 1}), ({"#a": "n"}, {"w": 1}), ({"#a": ""}, {"v": 1})):
+        with pytest.raises(ApiError):
+            compiled("FilterExpression", "#a = :v", names, **values)
+
+
+def test_a_name_may_have_any_letters():
+    condition, values = compiled("ConditionExpression", "#dotted = :v AND NOT attribute_exists(#hash.#dotted)", NAMES, v=1)
+    assert condition.test(wire_item({"a.b": 1, "#": {"c": 2}}), values)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("SET series[1] = :v", {"series": [1, 9, 3]}),
+        ("SET series[7] = :v, series[5] = n", {"series": [1, 2, 3, 5, 9]}),
+        ("REMOVE series[0], series[2]", {"series": [2]}),
+        ("REMOVE series[9]", {}),
+        ("SET series = list_append(series, if_not_exists(more, :list))", {"series": [1, 2, 3, 7]}),
+        ("SET tree.a.c = :v", {"tree": {**ITEM["tree"], "a": {"b": 1, "c": 9}}}),
+        ("SET tree.#list[1].y = :v".replace("#list", "series"), None),
+        ("SET n = n + :v, letters = :v", {"n": 14, "letters": 9}),
+        ("SET twin = tree.a, n = tree.a.b", {"twin": {"b": 1}, "n": 1}),
+        ("ADD tree.a.b :v", {"tree": {**ITEM["tree"], "a": {"b": 10}}}),
+        ("DELETE tags :set", {"tags": {"b"}}),
+    ],
+)
+def test_updates(text, changes):
+    values = {"v": 9, "list": [7], "set": {"a"}}
+    used = {name: value for name, value in values.items() if f":{name}" in text}
+    if changes is None:
+        with pytest.raises(ApiError):
+            updated(text, **used)
+    else:
+        assert updated(text, **used) == {**ITEM, **changes}
+
+
+def test_an_update_does_not_change_the_old_item():
+    old, new = wire_item(ITEM), wire_item(ITEM)
+    update, values = compiled("UpdateExpression", "SET twin = tree, tree.a.b = :v ADD tags :set", v=9, set={"c"})
+    apply_update(update, old, new, values)
+    assert old == wire_item(ITEM)
+    assert plain_item(new)["twin"] == ITEM["tree"]
+
+
+@pytest.mark.parametrize("text", ["SET a = :v, a.b = :v", "SET a.b = :v REMOVE a.b", "SET a[1] = :v, a.b = :v", "SET a = :v SET b = :v"])
+def test_overlapping_and_repeated_actions(text):
+    with pytest.raises(ApiError):
+        compiled("UpdateExpression", text, **({"v": 1} if ":v" in text else {}))
+
+
+def test_projections():
+    projection, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
+    assert plain_item(project(wire_item(ITEM), projection.paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
