@@ -16,9 +16,9 @@ from tests.addons.outgoing_webhooks.receiver import open_receiver
 
 def follow_new_tables(post):
     """Consume the streams of the current stage's tables from the beginning, as new functions do (TRIM_HORIZON)."""
-    moved, store = Post(post.provider), engines.local_engine()
-    for mapping in moved._poller._mappings:
-        store.save_stream_position(mapping.name, store.stream_arns()[mapping.table], "")
+    moved, engine = Post(post.provider), engines.local_engine()
+    for mapping in moved._poller.mappings:
+        engine.save_stream_position(mapping.name, engine.stream_arns()[mapping.table], "")
     return moved
 
 
