@@ -82,8 +82,8 @@ def test_a_poison_record_becomes_a_dead_letter_and_delays_only_later_ones(api, l
     event_id, tier_id = builders.create_shop(api)
     for number in range(9):
         builders.reserve(api, f"user-{number}", event_id, tier_id)
-    poison = changes(local, "purchases")[4].purchase.id
-    consumed, dead = [], []
+    purchase_ids = [change.purchase.id for change in changes(local, "purchases")]
+    poison, consumed, dead = purchase_ids[4], [], []
 
     @stream_consumer("test")
     def consume(batch):
@@ -101,7 +101,7 @@ def test_a_poison_record_becomes_a_dead_letter_and_delays_only_later_ones(api, l
         poller.drain()
         clock[0] += 60
     assert [record["dynamodb"]["Keys"]["id"]["S"] for record in dead] == [poison]
-    assert set(consumed) == {change.purchase.id for change in changes(local, "purchases")} - {poison}
+    assert set(consumed) == {*purchase_ids} - {poison}
 
 
 def test_a_record_that_cannot_be_decoded_delays_no_other_items(api, local, time):
