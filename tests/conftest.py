@@ -47,6 +47,7 @@ hypothesis.settings.load_profile("tests")
 def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
+    parser.addoption("--proof", choices=["some", "all"], default="some", help="all: break flows at each call (default: at one for each kind)")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 

@@ -16,6 +16,8 @@ from devtools.dynamodb.changes import ItemDeletion, ItemPut
 from devtools.stripe.fake import FakeStripe
 from tests import engines
 
+_BOOKKEEPING = ("-idempotency", "-rate-limits", "-login-attempts", "-stock-display")  # no caller asks for it
+
 
 class Moment:
     """A snapshot of the local store, of this instance's memory, of the fake Stripe and of the time.
@@ -38,6 +40,11 @@ class Moment:
             known.entries = _copied(entries)
         if self._fake is not None:
             self._fake.restore_account(self._account)
+
+    def changes(self) -> list[str]:
+        """Return the items that were written, changed or deleted since the moment, in all tables but those of our own bookkeeping."""
+        then, now = ({(put.table, str(put.item)) for put in items.values()} for items in (self._items, _stored_items()))
+        return sorted(f"{table}: {item}" for table, item in then ^ now if not table.endswith(_BOOKKEEPING))
 
     def _restore_items(self) -> None:
         # The engine never changes an item in place, so an item that is still the same object is unchanged.
