@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Python keeps the files that it has compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run shots plan apply status test test-all coverage check audit format docs bench scale package deploy emulate admin release clean \
+.PHONY: help run shots plan apply status test test-all proof coverage check audit format docs bench scale package deploy emulate admin release clean \
 	check-types check-template check-imports check-pages check-style check-openapi audit-python audit-npm
 
 VENV := .venv
@@ -33,6 +33,7 @@ help:
 	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
 	@echo "make test-all  run all tests, with fresh random seeds, on both engines (30 minutes)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
+	@echo "make proof     break every flow of the product at each of its calls, with each kind of fault (20 minutes)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, and the template"
@@ -79,6 +80,9 @@ test-all: $(STAMP)
 	@$(BIN)/python -m infra.web
 	@$(BIN)/python -m pytest -n auto --dist worksteal --seed=$(or $(SEED),fresh) --store=both $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m pytest -n auto --addons=none $(WITHOUT_ADDONS))
+
+proof: $(STAMP)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --proof=all tests/proof $(ARGS)
 
 coverage: $(STAMP)
 	@$(BIN)/python -m infra.web

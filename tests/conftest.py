@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
     parser.addoption("--json", choices=["text", "maps"], default="text", help="maps: write what the next release writes (decision 182)")
+    parser.addoption("--proof", choices=["some", "all"], default="some", help="all: break flows at every call (default: at one call)")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 

@@ -82,6 +82,11 @@ class World(Struct):
 
     def send(self, method: str, path: str, caller: str, more_query: Mapping[str, str] | None = None) -> ClientReply:
         """Send a request that is valid in all but who sends it."""
+        request = self.request(method, path, caller)
+        return self.api.request(**request | {"query": request["query"] | dict(more_query or {})})
+
+    def request(self, method: str, path: str, caller: str) -> dict[str, Any]:
+        """Return the arguments of `Client.request` for this request, which may be sent several times."""
         target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
         target = target.replace("/auth/sessions/{session_id}", f"/auth/sessions/{self.login}")
         target = target.replace("/guests/{token}", f"/guests/{self.invitation}")
@@ -95,14 +100,8 @@ class World(Struct):
         if operation in WITH_PICTURE:
             options["body"], headers["Content-Type"] = pictures.form(pictures.picture(size=(20, 20)))
         who = CALLERS[caller]
-        return self.api.request(
-            method,
-            target,
-            query=query | dict(more_query or {}),
-            token=who.token() if who else None,
-            headers=headers,
-            **options,
-        )
+        token = who.token() if who else None
+        return {"method": method, "path": target, "query": query, "token": token, "headers": headers, **options}
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from chalicelib.foundation import memory
 from devtools.stripe.fake import FakeStripe
 from tests import engines
 
+_BOOKKEEPING = ("-idempotency", "-rate-limits", "-login-attempts", "-stock-display")  # no caller asks for it
+
 
 class Moment:
     """A snapshot of the local store, of this instance's memory, of the fake Stripe and of the time.
@@ -37,6 +39,11 @@ class Moment:
             known.entries = _copied(entries)
         if self._fake is not None:
             self._fake.restore_account(self._account)
+
+    def changes(self) -> list[str]:
+        """Return the items that were written, changed or deleted since the moment, in all tables but those of our own bookkeeping."""
+        changed = self._items ^ _stored_items()
+        return sorted(f"{table}: {item!r}" for table, item in changed if not table.endswith(_BOOKKEEPING))
 
     def _restore_items(self) -> None:
         items = _stored_items()

@@ -1,0 +1,125 @@
+"""Waiting rooms: joining, opening with the draw, waves, and what managers do with them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chalicelib.catalog import revisions
+from chalicelib.foundation import memory
+from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
+from tests import builders, invariants, shops
+from tests.proof.harness import Flow
+from tests.proof.scenes import open_app
+from tests.simulation import faults
+from tests.simulation.moments import Moment
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
+
+
+class RoomScene:
+    """A sale with a waiting room that four users have joined. Its waves follow the stock."""
+
+    def __init__(self, api, time):
+        self.api, self.time = api, time
+        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12)
+        self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
+
+    def open(self):
+        self.time.advance(SECONDS_TO_OPENING)
+
+    def wait_for_wave(self):
+        """Until the size of the second wave is decided: three have a pass, twelve tickets are left, and nobody buys more than six."""
+        self.time.advance(27)
+
+    def crash_while_opening(self):
+        """An instance crashes after it has closed the counter, and its lease ends."""
+        self.open()
+        with faults.crash_after(4, table="waiting-room") as crash:
+            self.load()
+        assert crash.was_triggered
+        self.time.advance(OPENING_LEASE_SECONDS)
+
+    def load(self):
+        memory.forget_everything()
+        return self.api.get(f"/events/{self.event_id}/waiting-room/state")
+
+    def change_catalog(self):
+        revisions.invalidate_everywhere("admin", self.time.now)
+
+    def join(self):
+        reply = self.api.post(f"/events/{self.event_id}/waiting-room/join", user="new")
+        if reply.status == 200:
+            self.tokens["new"] = reply.json["token"]
+        return reply
+
+    def _call_as_admin(self, method, path, **arguments):
+        return self.api.request(method, path, token=builders.admin_token(), **arguments)
+
+    def pause(self):
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/pause")
+
+    def resume(self):
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/resume")
+
+    def let_in(self):
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/waiting-room/let-in", json={"count": 2})
+
+    def clear(self):
+        return self._call_as_admin("DELETE", f"/events/{self.event_id}/waiting-room/clear")
+
+    def __copy__(self):
+        copied = object.__new__(RoomScene)
+        copied.__dict__ |= self.__dict__ | {"tokens": dict(self.tokens)}
+        return copied
+
+    def snapshot(self):
+        return Moment(self.time)
+
+    def check(self):
+        invariants.check(self.time.now)
+
+    def settle(self):
+        """The next instance that looks after the lease of a crashed one finishes the opening. Positions are unique."""
+        memory.forget_everything()
+        self.time.advance(OPENING_LEASE_SECONDS)
+        builders.run_sweep()
+        invariants.check(self.time.now, recovered=True)
+        room = self.load().json["room"]
+        if room > 1:
+            self.tokens = {user: join(self.api, self.event_id, user) for user in self.tokens}
+        if self.time.now < self.load().json["on_sale_at"]:
+            self.open()
+        self.load()
+        positions = [get_status(self.api, self.event_id, token)["position"] for token in self.tokens.values()]
+        assert None not in positions
+        assert len(set(positions)) == len(positions)
+
+    def outcome(self):
+        """Somebody who joins again gets another number, so the line may be longer than the number of people."""
+        state = self.load().json
+        return {"room": state["room"], "waiting": state["total"] >= len(self.tokens)}
+
+
+@contextmanager
+def _open(time: Any) -> Iterator[RoomScene]:
+    with open_app() as api, shops.isolated_shop(api):
+        yield RoomScene(api, time)
+
+
+# name -> (the steps before, the step that a fault breaks)
+_STEPS: dict[str, tuple[list[str], str]] = {
+    "first load": (["clear"], "load"),
+    "join before the opening": ([], "join"),
+    "opening": (["open"], "load"),
+    "opening after a crash": (["crash_while_opening"], "load"),
+    "join that runs the draw": (["open"], "join"),
+    "join after the opening": (["open", "load"], "join"),
+    "first poll after a change of the catalog": (["open", "load", "change_catalog"], "load"),
+    "wave that follows the stock": (["open", "load", "wait_for_wave"], "load"),
+    "pause": (["open", "load"], "pause"),
+    "resume": (["open", "load", "pause"], "resume"),
+    "let in": (["open", "load"], "let_in"),
+    "clear": (["open", "load"], "clear"),
+}
+
+# Clearing a room again begins another room.
+FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear") for name, (before, step) in _STEPS.items()}

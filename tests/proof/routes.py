@@ -1,0 +1,89 @@
+"""Each route that changes something, with its request from tests/access: a new route needs no entry here.
+
+The shop is that of tests/access, or has an event that was created by the API instead of a bootstrap file, if the route needs that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from chalicelib.foundation import clock
+from tests import builders
+from tests.access.test_table import OPERATIONS
+from tests.access.world import PROMOTER, World, new_world
+from tests.client import ClientReply
+from tests.proof import people
+from tests.proof.harness import Flow
+from tests.proof.scenes import StoredScene
+from tests.simulation.moments import Moment
+
+CALLERS = ("user", "promoter", "admin")  # the first who succeeds makes the request
+
+
+class RouteScene(StoredScene):
+    """A request to a route. `send` sends it, also again."""
+
+    def __init__(self, world: World, time: Any, request: dict[str, Any]) -> None:
+        super().__init__(world.api, time)
+        self._request = request
+
+    def send(self) -> ClientReply:
+        return self.api.request(**self._request)
+
+
+def _create_event(world: World) -> None:
+    """Create an event of the promoter by the API, with a package that has an option. Requests are about it from then on."""
+    fields = {"name": "Fest", "venue": "Hall", "starts_at": clock.iso(clock.now() + 86_400), "on_sale_at": clock.iso(clock.now() - 60)}
+    event_id = world.ids["event_id"] = _post(world, "/events", **fields, waiting_room={"enabled": False})
+    packages = f"/admin/events/{event_id}/tickets/packages"
+    package_id = world.ids["package_id"] = world.ids["tier_id"] = _post(world, packages, name="Table", price=50, quantity_limit=10)
+    world.ids["option_id"] = _post(world, f"{packages}/{package_id}/options", label="Dinner", option_type="boolean")
+
+
+def _publish(world: World) -> None:
+    _post(world, f"/events/{world.ids['event_id']}/publish")
+
+
+def _post(world: World, path: str, **body: Any) -> str:
+    """Send a request of the promoter. Returns the id in the reply."""
+    reply = world.api.post(path, json=body, token=builders.token(PROMOTER, "promoter"))
+    assert reply.status < 300, reply.json
+    return str(reply.json.get("id", ""))
+
+
+@contextmanager
+def _open(time: Any, operation: str) -> Iterator[RouteScene]:
+    method, path = operation.split(" ")
+    with new_world() as world:
+        for prepare in (lambda _: None, _create_event, _publish):
+            prepare(world)
+            moment = Moment(time)
+            for caller in CALLERS:
+                scene = RouteScene(world, time, world.request(method, path, caller))
+                succeeds = scene.send().status < 300
+                moment.return_to()
+                if succeeds:
+                    yield scene
+                    return
+    raise AssertionError(f"{operation} succeeds for none of {CALLERS}: declare a flow that prepares what it needs, and add it to ELSEWHERE")
+
+
+# Operations that need more than a valid request, and the flow that makes them.
+ELSEWHERE = people.ROUTES | {
+    "POST /checkin": "admit a guest",
+    "POST /orders/{order_id}/cancel": "cancel an order",
+    "POST /tickets/{ticket_id}/undo": "undo a check-in",
+    "POST /tickets/{ticket_id}/validate": "check in",
+    "POST /webhooks/stripe": "Stripe: webhook",
+    "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
+}
+
+# Each of these requests has an effect of its own, such as a new link, a new secret or a new session.
+_NEVER_THE_SAME = {"POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/login", "POST /auth/guest"}
+
+FLOWS = {
+    operation: Flow(partial(_open, operation=operation), [], "send", operation not in _NEVER_THE_SAME)
+    for operation in OPERATIONS
+    if not operation.startswith("GET ") and operation not in ELSEWHERE
+}

@@ -1,0 +1,82 @@
+"""What the scenes of most flows have in common: time passes for the whole product, and an outcome that counts what is stored."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chalice.app import ScheduledEventConfig
+
+import app
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.inventory.store import scan_shards
+from chalicelib.purchases import store
+from infra import tables
+from infra.local.event_sources import create_poller
+from infra.local.gateway import Gateway
+from infra.local.schedules import scheduled_event
+from tests import engines, invariants
+from tests.client import Client
+from tests.documented import check_reply
+from tests.simulation.interception import unobserved
+from tests.simulation.moments import Moment
+
+SCHEDULES = {source.name: app.app.handler_map[source.name] for source in app.app.event_sources if isinstance(source, ScheduledEventConfig)}
+# Tables whose items depend on when and how often something ran, or on the choice of a lane.
+_NOT_COUNTED = {"audit", "catalog", "idempotency", "job-runs", "login-attempts", "purchases", "rate-limits", "reports"}
+
+
+@contextmanager
+def open_app() -> Iterator[Client]:
+    """The app with an empty store and empty buckets in this process."""
+    with TemporaryDirectory() as images, engines.folder_buckets(Path(images)), engines.local():
+        yield Client(Gateway(app.app), check_reply)
+
+
+class StoredScene:
+    """A scene whose outcome is what is stored in the end."""
+
+    def __init__(self, api: Client, time: Any) -> None:
+        self.api, self.time = api, time
+
+    def snapshot(self) -> Moment:
+        return Moment(self.time)
+
+    def check(self) -> None:
+        invariants.check(self.time.now)
+
+    def settle(self) -> None:
+        """Holds expire, all schedules run, and the streams of changes are read."""
+        for seconds in (31, 301, 3700):
+            self.time.advance(seconds)
+            for run in SCHEDULES.values():
+                run(scheduled_event(), None)
+            self.follow_changes()
+        invariants.check(self.time.now, recovered=True)
+
+    def follow_changes(self) -> None:
+        create_poller(app.app, engines.local_engine(), window_seconds=0).drain()
+
+    def outcome(self) -> Any:
+        current = catalog.load_current()
+        return {
+            "events": sorted((event.name, event.status, event.paused) for event in current.events.values()),
+            "tiers": sorted((tier.name, tier.capacity, tier.price_cents) for tier in current.tiers.values()),
+            "stock": sorted((shard.sold, shard.held, shard.available, shard.is_open) for shard in scan_shards()),
+            "purchases": sorted(
+                (each.state, each.quantity, len(each.refunds)) for each in store.scan_purchases() if each.state != "expired"
+            ),
+            "items": _count_items(),
+        }
+
+
+def _count_items() -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    with unobserved():
+        for feature in tables.definitions().keys() - _NOT_COUNTED:
+            for page in dynamo.client().get_paginator("scan").paginate(TableName=dynamo.table_name(feature), Select="COUNT"):
+                counts[feature] += page["Count"]
+    return dict(counts)
