@@ -23,7 +23,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 from botocore.config import Config
@@ -278,11 +278,11 @@ class Table(Model):
 
     def save(self) -> None:  # type: ignore[override]
         """Write the row without a condition."""
-        _write("put_item", TableName=self.name(), Item=self.serialize())
+        write("put_item", TableName=self.name(), Item=self.serialize())
 
     def delete(self) -> None:  # type: ignore[override]
         """Delete the row without a condition."""
-        _write("delete_item", TableName=self.name(), Key=_key_of(self))
+        write("delete_item", TableName=self.name(), Key=_key_of(self))
 
 
 class _Set(SetAction):
@@ -409,7 +409,7 @@ def transact(items: Sequence[TransactItem]) -> None:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
     token = str(uuid4())
     try:
-        _write("transact_write_items", TransactItems=items, ClientRequestToken=token)
+        write("transact_write_items", TransactItems=items, ClientRequestToken=token)
     except ClientError as error:
         if error_code(error) != "TransactionCanceledException":
             raise
@@ -426,68 +426,52 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
     return [CancellationReason(reason.get("Code", "None"), reason.get("Item")) for reason in response.get("CancellationReasons", [])]
 
 
-def _write(operation: str, **arguments: Any) -> Any:
+def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
     """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
+    Returns whether the write's condition held, and the attributes in DynamoDB's reply: if the condition failed, those of the item in the
+    table. Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
     TransactionInProgressException, and gives up sooner.
     """
-    for attempt in range(1, WRITE_ATTEMPTS):
+    for attempt in range(1, WRITE_ATTEMPTS + 1):
         try:
-            return getattr(client(), operation)(**arguments)
+            return True, getattr(client(), operation)(**arguments).get("Attributes", {})
+        except client().exceptions.ConditionalCheckFailedException as error:
+            response: Any = error.response
+            return False, response.get("Item", {})
         except ClientError as error:
-            if not _is_conflict(error):
+            if attempt == WRITE_ATTEMPTS or not _is_conflict(error):
                 raise
         # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
         deadline.wait(random.uniform(0, 0.01 * 2**attempt))
-    return getattr(client(), operation)(**arguments)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def put_if(row: Table, condition: Condition) -> bool:
     """Write an item if the condition holds. Returns False and writes nothing if the condition does not hold."""
-    return _write_if("put_item", put(row, condition)["Put"])[0]
+    return write("put_item", **put(row, condition)["Put"])[0]
 
 
 def put_if_returning(row: Row, condition: Condition) -> tuple[bool, Row | None]:
     """Write an item like `put_if`. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
-    is_written, stored = _write_if("put_item", put(row, condition)["Put"])
+    is_written, stored = write("put_item", **put(row, condition)["Put"])
     return is_written, row if is_written else _row(type(row), stored)
 
 
 def update_if(row: Table, actions: Sequence[Action], condition: Condition | None = None) -> bool:
     """Make a single update (see `update`). Returns False and changes nothing if the condition does not hold."""
-    return _write_if("update_item", update(row, actions, condition)["Update"])[0]
+    return write("update_item", **update(row, actions, condition)["Update"])[0]
 
 
-def update_if_returning(
-    row: Row,
-    actions: Sequence[Action],
-    condition: Condition | None = None,
-    return_values: Literal["ALL_NEW", "UPDATED_NEW"] = "ALL_NEW",
-) -> tuple[bool, Row | None]:
-    """Update like `update_if`. Returns whether the condition held, and the row in the table after the call (None if there is none).
-
-    With the `return_values` UPDATED_NEW, the row after a granted update has only the attributes that the update changed.
-    """
-    is_written, stored = _write_if("update_item", update(row, actions, condition)["Update"], ReturnValues=return_values)
+def update_if_returning(row: Row, actions: Sequence[Action], condition: Condition | None = None) -> tuple[bool, Row | None]:
+    """Update like `update_if`. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
+    is_written, stored = write("update_item", **update(row, actions, condition)["Update"], ReturnValues="ALL_NEW")
     return is_written, _row(type(row), stored)
 
 
 def delete_if(row: Table, condition: Condition) -> bool:
     """Delete an item if the condition holds. Returns False and deletes nothing if the condition does not hold."""
-    return _write_if("delete_item", delete(row, condition)["Delete"])[0]
-
-
-def _write_if(operation: str, item: dict[str, Any], **arguments: Any) -> tuple[bool, dict[str, Any]]:
-    """Make the write of a transaction item on its own.
-
-    Returns whether its condition held, and the attributes in DynamoDB's reply: if the condition failed, those of the item in the table.
-    """
-    try:
-        return True, _write(operation, **item, **arguments).get("Attributes", {})
-    except client().exceptions.ConditionalCheckFailedException as error:
-        response: Any = error.response
-        return False, response.get("Item", {})
+    return write("delete_item", **delete(row, condition)["Delete"])[0]
 
 
 def _row(table: type[Row], item: dict[str, Any]) -> Row | None:

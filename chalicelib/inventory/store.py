@@ -108,8 +108,9 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     if keeps_tickets() and not takes_kept:
         # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
         condition &= _IS_NOT_KEPT
-    # UPDATED_NEW: without up to 80 other holds.
-    is_held, row = dynamo.update_if_returning(ShardRow(hold.shard_id), actions, condition, return_values="UPDATED_NEW")
+    change = dynamo.update(ShardRow(hold.shard_id), actions, condition)["Update"]
+    is_held, stored = dynamo.write("update_item", **change, ReturnValues="UPDATED_NEW")  # without up to 80 other holds
+    row = ShardRow.from_raw_data(stored) if stored else None
     if row is None or not (is_held or hold.hold_id in row.holds):
         raise HoldRefused(_shard(row) if row is not None else None)
     return int(row.available)

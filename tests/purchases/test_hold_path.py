@@ -16,7 +16,7 @@ TO_THE_HOLD = [
     "hold_recovery.hold_for_buyer",
     "allocation.hold_tickets",
     "store.hold_in_shard",
-    "dynamo._write",
+    "dynamo.write",
 ]
 
 
