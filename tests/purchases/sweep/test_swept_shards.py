@@ -140,7 +140,8 @@ def test_a_run_without_time_recovers_what_it_has_read_and_the_next_run_continues
     while not runs or runs[-1]["events_left"]:
         runs.append(builders.run_sweep())
         time.advance(20)
-    assert (runs[0]["expired"], runs[0]["events_left"], runs[0]["finished"]) == (3, 5, False)
+    assert runs[0]["expired"] in (2, 3)  # 2 if the slice of the table has the shard of an event whose turn it is anyway
+    assert (runs[0]["events_left"], runs[0]["finished"]) == (5, False)
     assert (sum(run["expired"] for run in runs), runs[-1]["finished"]) == (8, True)
     invariants.check(time.now, recovered=True)
 
