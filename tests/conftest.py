@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
     parser.addoption("--json", choices=["text", "maps"], default="text", help="maps: write what the next release writes (decision 182)")
-    parser.addoption("--proof", choices=["some", "all"], default="some", help="all: break flows at every call (default: at one call)")
+    parser.addoption("--proof", choices=["some", "all"], help="run tests/proof: break flows at one call for each kind of fault, or at all")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
@@ -110,7 +110,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
+    """Collect the proof only if asked. With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
+    if collection_path == TESTS / "proof" and config.option.proof is None:
+        return True
     is_left_out = collection_path.suffix == ".py" and not _is_of_a_feature(collection_path)
     return True if config.option.addons == "none" and (collection_path == TESTS / "addons" or is_left_out) else None
 

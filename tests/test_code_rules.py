@@ -134,6 +134,7 @@ KEPT_RESULTS = {
     "enabled",
     "tls_context",
     "declared_fields",
+    "_decoder",
 }
 
 

@@ -122,4 +122,4 @@ _STEPS: dict[str, tuple[list[str], str]] = {
 }
 
 # Clearing a room again begins another room.
-FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear") for name, (before, step) in _STEPS.items()}
+FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear", step != "load") for name, (before, step) in _STEPS.items()}

@@ -79,8 +79,11 @@ ELSEWHERE = people.ROUTES | {
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
 }
 
-# Each of these requests has an effect of its own, such as a new link, a new secret or a new session.
-_NEVER_THE_SAME = {"POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/login", "POST /auth/guest"}
+# Each of these requests has an effect of its own, such as a new link, a new session or a new room.
+_NEVER_THE_SAME = {
+    *("POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/login", "POST /auth/guest"),
+    "DELETE /events/{event_id}/waiting-room/clear",
+}
 
 FLOWS = {
     operation: Flow(partial(_open, operation=operation), [], "send", operation not in _NEVER_THE_SAME)
