@@ -142,6 +142,7 @@ def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, 
         client.update_table(TableName=name, **stream)
         _wait(client, name)
     known, wanted = _indexes(table), _indexes(definition)
+    types = {attribute["AttributeName"]: attribute for attribute in definition["AttributeDefinitions"]}
     for index in definition.get("GlobalSecondaryIndexes", []):
         index_name = index["IndexName"]
         updates: list[Any] = (
@@ -150,7 +151,7 @@ def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, 
         if index_name not in known or updates:
             updates.append({"Create": index})
         for update in updates:  # DynamoDB changes one at a time
-            attributes = definition["AttributeDefinitions"]
+            attributes = [types[key["AttributeName"]] for key in update.get("Create", {}).get("KeySchema", ())]
             client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=[update])
             _wait(client, name)
 

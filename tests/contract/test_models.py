@@ -82,7 +82,7 @@ def test_update_if_returning(db, assert_matches):
     paid_back, ahead = Thing.version.does_not_exist() | (Thing.version <= 5), (Thing.version > 5) & (Thing.version <= 10)
     first = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
-    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.add(3)], ahead, return_values="UPDATED_NEW")
+    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.add(3)], ahead)
     nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
     results = [(done, row and row.version) for done, row in (first, refused, moved, nothing)]
     assert_matches(results, [(True, 9), (False, 9), (True, 12), (False, None)])
