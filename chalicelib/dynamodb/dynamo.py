@@ -429,11 +429,12 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
     """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Returns whether the write's condition held, and the attributes in DynamoDB's reply: if the condition failed, those of the item in the
-    table. Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
+    Returns whether the condition held, and the attributes in DynamoDB's reply: those of the stored item if the condition failed.
+    Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
     TransactionInProgressException, and gives up sooner.
     """
-    for attempt in range(1, WRITE_ATTEMPTS + 1):
+    attempt = 1
+    while True:
         try:
             return True, getattr(client(), operation)(**arguments).get("Attributes", {})
         except client().exceptions.ConditionalCheckFailedException as error:
@@ -444,7 +445,7 @@ def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
                 raise
         # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
         deadline.wait(random.uniform(0, 0.01 * 2**attempt))
-    raise AssertionError("the last attempt returns or raises")
+        attempt += 1
 
 
 def put_if(row: Table, condition: Condition) -> bool:
@@ -453,7 +454,7 @@ def put_if(row: Table, condition: Condition) -> bool:
 
 
 def put_if_returning(row: Row, condition: Condition) -> tuple[bool, Row | None]:
-    """Write an item like `put_if`. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
+    """Write an item like `put_if`. Returns whether the condition held, and the row that the table has after the call, if any."""
     is_written, stored = write("put_item", **put(row, condition)["Put"])
     return is_written, row if is_written else _row(type(row), stored)
 
@@ -464,7 +465,7 @@ def update_if(row: Table, actions: Sequence[Action], condition: Condition | None
 
 
 def update_if_returning(row: Row, actions: Sequence[Action], condition: Condition | None = None) -> tuple[bool, Row | None]:
-    """Update like `update_if`. Returns whether the condition held, and the row in the table after the call (None if there is none)."""
+    """Update like `update_if`. Returns whether the condition held, and the row that the table has after the call, if any."""
     is_written, stored = write("update_item", **update(row, actions, condition)["Update"], ReturnValues="ALL_NEW")
     return is_written, _row(type(row), stored)
 
@@ -511,10 +512,10 @@ def batch_delete(rows: Iterable[Table]) -> None:
 def batch_write(table: str, requests: Iterable[Any]) -> None:
     """Send requests of BatchWriteItem, in wire format, for one table. The warnings of `batch_put` apply."""
 
-    def write(page: list[Any]) -> list[Any]:
+    def send(page: list[Any]) -> list[Any]:
         return client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
 
-    _send_batches(requests, MAX_BATCH_WRITE, write)
+    _send_batches(requests, MAX_BATCH_WRITE, send)
 
 
 def _send_batches(entries: Iterable[T], size: int, send: Callable[[list[T]], list[T]]) -> None:

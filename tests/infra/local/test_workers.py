@@ -31,7 +31,7 @@ class Disk:
         workers.hold_back_for(self.engine)
 
     def change(self, number: int) -> bool:
-        """Make a change; returns whether the calling thread goes on before it is on disk."""
+        """Make a change; returns whether the calling thread continues before the change is on disk."""
         assert self.engine.hold_back is not None
         return self.engine.hold_back(Pending(lambda: self._wait(number), [], False))
 
