@@ -14,7 +14,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
 from chalicelib.payments.providers.stripe_http import READ_SECONDS
 from tests import builders, invariants, shops
-from tests.faults.test_crashes import FLOWS, PurchaseFlow
+from tests.faults.test_crashes import FLOWS
+from tests.proof.buyers import BuyerScene
 from tests.simulation import faults
 from tests.simulation.interception import Listener, StoreCall, intercept
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 
 LAMBDA_SECONDS = json.loads(Path(".chalice/config.json").read_text(encoding="utf-8"))["lambda_timeout"]
 
-WITH_REPLY = [name for name, (_, steps) in FLOWS.items() if steps[-1] != "sweep"]
+WITH_REPLY = [name for name, (_, step) in FLOWS.items() if step != "sweep"]
 
 
 class SlowStore(Listener):
@@ -57,12 +58,12 @@ def recover(time: Any) -> None:
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("seconds", [1, 2, 4])
 def test_a_request_ends_before_lambda_ends_it(api, time, name, seconds, lost):
-    before, steps = FLOWS[name]
+    before, step = FLOWS[name]
     with shops.isolated_shop(api) as shop:
-        flow = PurchaseFlow(api, time, shop)
-        flow.run(before)
+        flow = BuyerScene(api, time, shop)
+        flow.run(*before)
         with intercept(SlowStore(time, seconds, lost=lost)), ending_in_time(time):
-            reply = flow.run(steps)
+            reply = flow.run(step)
         assert reply.status in (200, 201, 409, 503), reply.json
         recover(time)
 
@@ -71,7 +72,7 @@ def test_without_a_deadline_a_request_would_outlast_lambda(api, time):
     """So the test above proves something."""
     no_deadline = mock.patch.object(deadline, "remaining", return_value=60.0)
     with shops.isolated_shop(api) as shop, intercept(SlowStore(time, 5)), no_deadline, pytest.raises(AssertionError), ending_in_time(time):
-        PurchaseFlow(api, time, shop).reserve()
+        BuyerScene(api, time, shop).reserve()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 
 KINDS = [kind for kind in FAULTS if "crash" not in kind]
 BOOKKEEPING = {"idempotency", "rate-limits"}  # of ours, no caller asked for it
-WITH_REPLY = [name for name, (_, steps) in FLOWS.items() if steps[-1] != "sweep"]
+WITH_REPLY = [name for name, (_, step) in FLOWS.items() if step != "sweep"]
 
 
 def contents() -> dict[str, Any]:
@@ -34,10 +34,10 @@ def check_outcomes(api, time, name, kinds=KINDS) -> set[str]:
     outcomes = set()
     for kind in kinds:
         with shops.isolated_shop(api) as shop:
-            for number, flow, steps in flows_to_break(api, time, name, shop):
+            for number, flow, step in flows_to_break(api, time, name, shop):
                 before = contents()
                 with FAULTS[kind](number):
-                    reply = flow.run(steps)
+                    reply = flow.run(step)
                 if reply.status < 500:
                     continue
                 outcomes.add(reply.json["outcome"])

@@ -13,16 +13,16 @@ from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, shops
 from tests.proof.harness import Flow
-from tests.proof.scenes import open_app
+from tests.proof.scenes import StoredScene, open_app
 from tests.simulation.interception import unobserved
-from tests.simulation.moments import Moment
 
 
-class BuyerScene:
+class BuyerScene(StoredScene):
     """A buyer of three tickets on two tiers, and those whom they meet: another buyer, guests, the door, and a manager."""
 
     def __init__(self, api, time, shop):
-        self.api, self.time, self.shop = api, time, shop
+        super().__init__(api, time)
+        self.shop = shop
         self.id = self.token = self.checkin_id = self.code = ""
 
     def reserve(self):
@@ -119,7 +119,7 @@ class BuyerScene:
         return self.api.delete(f"/seats/{self.id}-1.1/guest", user="ada")
 
     def erase_guest(self):
-        """The guest gives the seat back; who has done so has no link any more."""
+        """The guest gives the seat back. After that, the guest has no link."""
         with unobserved():
             [seat] = seats.list_seats([(tickets.get_ticket(f"{self.id}-1"), 1)])
         return self.api.delete(f"/guests/{seat.token}") if seat.token else None
@@ -155,12 +155,6 @@ class BuyerScene:
         """Another buyer wants the tickets that an expired reservation still holds."""
         return self.shop.reserve("bob", balcony=4)
 
-    def snapshot(self):
-        return Moment(self.time)
-
-    def check(self):
-        invariants.check(self.time.now)
-
     def settle(self):
         self.time.advance(200)
         builders.run_sweep()
@@ -188,7 +182,7 @@ def _open(time: Any, event_capacity: int | None = None) -> Iterator[BuyerScene]:
 
 
 # name -> (the steps before, the step that a fault breaks)
-_STEPS: dict[str, tuple[list[str], str]] = {
+STEPS: dict[str, tuple[list[str], str]] = {
     "reserve": ([], "reserve"),
     "release": (["reserve"], "release"),
     "order": ([], "order"),
@@ -230,7 +224,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
 }
 
 # The same for an event of five tickets over both tiers, of which one buyer has three: what is held in a tier is held in the pool too.
-_POOLED = (
+POOLED = (
     *("reserve", "release", "order", "confirm", "decline", "confirm too late"),
     *("expire in a sweep", "expire in a sweep, paying", "expire for another buyer", "reserve again after the hold expired"),
 )
@@ -238,7 +232,7 @@ _POOLED = (
 # A repeated step finds too few tickets until the holds of the crashed step expire.
 _NEEDS_MOST_TICKETS = {"reserve", "order", "reserve again after the hold expired", "expire for another buyer"}
 
-FLOWS = {name: Flow(_open, before, step) for name, (before, step) in _STEPS.items()}
+FLOWS = {name: Flow(_open, before, step) for name, (before, step) in STEPS.items()}
 FLOWS |= {
-    f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name], name not in _NEEDS_MOST_TICKETS) for name in _POOLED
+    f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *STEPS[name], name not in _NEEDS_MOST_TICKETS) for name in POOLED
 }

@@ -10,13 +10,12 @@ A flow is a step of a scene, after steps that prepare it. Each try begins with t
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from copy import copy
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
-from chalicelib.dynamodb import dynamo
 from tests import seeds
 from tests.client import ClientReply
 from tests.proof.kinds import KINDS, Kind
@@ -30,12 +29,12 @@ LOCK_SECONDS = 31  # the lock of a crashed execution ends
 
 
 class Scene(Protocol):
-    """A small shop and the people in it. Its steps are methods without arguments that return a reply, or None.
-
-    A copy of a scene is independent of the scene, apart from the stored data.
-    """
+    """A small shop and the people in it. A copy of a scene is independent of the scene, apart from the stored data."""
 
     time: Any
+
+    def run(self, *steps: str) -> ClientReply | None:
+        """Make steps of the scene. Returns the reply to the last one, if it has one."""
 
     def snapshot(self) -> Moment:
         """Return the moment to which the tries of a flow return."""
@@ -71,7 +70,7 @@ def try_flow(flow: Flow, time: Any, *, everything: bool) -> dict[str, Cell]:
     """Return the cells of a flow by the kind of fault. Tries each call, or without `everything` one call for each kind."""
     with flow.open(time) as prepared:
         for step in flow.before:
-            reply = getattr(prepared, step)()
+            reply = prepared.run(step)
             assert reply is None or reply.status < 300, (step, reply.status, reply.json)
         return dict(_Tries(flow, prepared).run(everything))
 
@@ -82,7 +81,7 @@ class _Tries:
         self._rehearse()
         with faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
             scene = copy(prepared)
-            first = self._step(scene)
+            first = scene.run(self._flow.step)
         assert first is None or first.status < 500, (first.status, first.json)
         self._counts = {"store": len(store_calls), "provider": len(provider_calls)}
         second = self._repeat(scene) if flow.is_repeated else None
@@ -106,7 +105,7 @@ class _Tries:
     def _rehearse(self) -> None:
         """Let the readers of streams read what the steps before have written: their positions do not return to the moment."""
         scene = copy(self._prepared)
-        self._step(scene)
+        scene.run(self._flow.step)
         scene.settle()
         self._moment.return_to()
 
@@ -125,7 +124,7 @@ class _Tries:
         self._moment.return_to()
         scene, reply = copy(self._prepared), None
         with kind.inject(number):
-            reply = self._step(scene)
+            reply = scene.run(self._flow.step)
         if reply is not None:
             assert reply.status in STATUSES | self._statuses, f"{reply.status} {reply.json}"
             if self._flow.is_change and reply.status >= 500 and reply.json["outcome"] == "unchanged":
@@ -135,14 +134,7 @@ class _Tries:
 
     def _repeat(self, scene: Scene) -> ClientReply | None:
         scene.time.advance(LOCK_SECONDS)
-        return self._step(scene)
-
-    def _step(self, scene: Scene) -> ClientReply | None:
-        """Make the step. Lambda counts an error that a function without a caller raises, and runs the function again."""
-        with suppress(*dynamo.STORE_ERRORS):
-            reply: ClientReply | None = getattr(scene, self._flow.step)()
-            return reply
-        return None
+        return scene.run(self._flow.step)
 
 
 def _difference(outcome: Any, expected: Any) -> str:

@@ -27,7 +27,7 @@ DAY = 86_400
 
 
 class PersonScene(StoredScene):
-    """Ada, who has bought three tickets of an event that can be returned, and all mails that were sent."""
+    """People at one event, such as a guest with three tickets, and all mails that were sent to them."""
 
     def __init__(self, api: Client, time: Any, shop: shops.Shop, mailbox: Mailbox, provider: FakeProvider) -> None:
         super().__init__(api, time)
@@ -172,20 +172,20 @@ class PersonScene(StoredScene):
 
     # Functions without a request.
 
-    def run(self, schedule: str) -> None:
+    def run_schedule(self, schedule: str) -> None:
         SCHEDULES[schedule](scheduled_event(), None)
 
     def offer_tickets(self) -> None:
-        self.run("offer_tickets")
+        self.run_schedule("offer_tickets")
 
     def reconcile(self) -> None:
-        self.run("reconcile")
+        self.run_schedule("reconcile")
 
     def send_messages(self) -> None:
-        self.run("send_messages")
+        self.run_schedule("send_messages")
 
     def retry_webhooks(self) -> None:
-        self.run("retry_webhooks")
+        self.run_schedule("retry_webhooks")
 
 
 @contextmanager

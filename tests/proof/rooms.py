@@ -9,17 +9,16 @@ from chalicelib.foundation import memory
 from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
 from tests import builders, invariants, shops
 from tests.proof.harness import Flow
-from tests.proof.scenes import open_app
+from tests.proof.scenes import StoredScene, open_app
 from tests.simulation import faults
-from tests.simulation.moments import Moment
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
 
 
-class RoomScene:
+class RoomScene(StoredScene):
     """A sale with a waiting room that four users have joined. Its waves follow the stock."""
 
     def __init__(self, api, time):
-        self.api, self.time = api, time
+        super().__init__(api, time)
         self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
 
@@ -71,12 +70,6 @@ class RoomScene:
         copied.__dict__ |= self.__dict__ | {"tokens": dict(self.tokens)}
         return copied
 
-    def snapshot(self):
-        return Moment(self.time)
-
-    def check(self):
-        invariants.check(self.time.now)
-
     def settle(self):
         """The next instance that looks after the lease of a crashed one finishes the opening. Positions are unique."""
         memory.forget_everything()
@@ -106,7 +99,7 @@ def _open(time: Any) -> Iterator[RoomScene]:
 
 
 # name -> (the steps before, the step that a fault breaks)
-_STEPS: dict[str, tuple[list[str], str]] = {
+STEPS: dict[str, tuple[list[str], str]] = {
     "first load": (["clear"], "load"),
     "join before the opening": ([], "join"),
     "opening": (["open"], "load"),
@@ -122,4 +115,4 @@ _STEPS: dict[str, tuple[list[str], str]] = {
 }
 
 # Clearing a room again begins another room.
-FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear", step != "load") for name, (before, step) in _STEPS.items()}
+FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear", step != "load") for name, (before, step) in STEPS.items()}

@@ -1,6 +1,6 @@
 """Each route that changes something, with its request from tests/access: a new route needs no entry here.
 
-The shop is that of tests/access, or has an event that was created by the API instead of a bootstrap file, if the route needs that.
+The shop is the one of tests/access. If a route needs it, the shop also has an event that the API created.
 """
 
 from collections.abc import Iterator
