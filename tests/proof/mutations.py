@@ -156,7 +156,6 @@ MUTATIONS: dict[str, Mutation] = {
     "refund a second payment as the order's own": Mutation(
         SETTLEMENT, 'is_own = trigger != "payment_duplicated"', "is_own = True", "tests/purchases"
     ),
-    "refund a payment twice": Mutation(SETTLEMENT, "if purchase.find_refund(refund.id) is not None:", "if False:", "tests/purchases"),
     "return seats before their holds are converted": Mutation(
         REFUNDS, "    inventory.convert_holds([hold for hold in purchase.holds if hold.hold_id in returned_ids])\n", "", "tests/purchases"
     ),
