@@ -36,7 +36,7 @@ help:
 	@echo "make proof     break every flow of the product at each of its calls, with each kind of fault (half an hour)"
 	@echo "make coverage  run the tests of make test, and list the lines of the product that no test reaches (12 minutes)"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
-	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, and the template"
+	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, template and licences"
 	@echo "make audit     look for known vulnerabilities of the Python and npm packages (needs a network and npm)"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, ...) and the functions' policies"

@@ -1,5 +1,7 @@
 """`python -m infra.reconcile --since TIME --until TIME`: compare Fairgate's books with the payment provider's for a period.
 
+`python -m infra.reconcile --records` compares Fairgate's records with each other instead.
+
 It compares the stage that the environment names; see docs/reconciliation.md. The scheduled comparison may run at the same time.
 """
 
@@ -12,6 +14,8 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
+from msgspec import to_builtins
+
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib.catalog import service as catalog
@@ -22,8 +26,9 @@ from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.reconciliation import compare
+from chalicelib.reconciliation import compare, records
 from chalicelib.reconciliation.compare import ReconciliationReport
+from chalicelib.reconciliation.records import RecordsReport
 
 SPAN_SECONDS = 3600  # longer than the schedule's, because this command has no time limit
 MAX_SECONDS = 31 * 86_400
@@ -53,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = _parser().parse_args(argv)
         with redirect_stdout(sys.stderr):
             _check_arguments(chosen)
-            _check_stage()
-            report = _compare(chosen)
+            _check_stage(chosen)
+            report = records.run(clock.now(), whole=True) if chosen.records else _compare(chosen)
             open_cases = [case for case in money_cases.list_open_cases() if case.needs_person]
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
@@ -71,8 +76,9 @@ def _parser() -> ArgumentParser:
         prog="python -m infra.reconcile",
         description="Compare Fairgate's books with the payment provider's; see docs/reconciliation.md.",
     )
-    parser.add_argument("--since", type=_time, required=True, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
-    parser.add_argument("--until", type=_time, required=True, metavar="TIME", help="end of the period, not included")
+    parser.add_argument("--since", type=_time, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="end of the period, not included")
+    parser.add_argument("--records", action="store_true", help="compare the records of the stage with each other instead")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
         "--pay-back-unknown", action="store_true", help="refund the payments of unknown purchases, no matter how many there are"
@@ -91,6 +97,12 @@ def _time(text: str) -> int:
 
 
 def _check_arguments(chosen: Namespace) -> None:
+    if chosen.records:
+        if chosen.since or chosen.until or chosen.pay_back_unknown:
+            raise ComparisonFailed("--records compares all records, so it takes none of --since, --until and --pay-back-unknown")
+        return
+    if chosen.since is None or chosen.until is None:
+        raise ComparisonFailed("set --since and --until, or --records")
     if chosen.since >= chosen.until:
         raise ComparisonFailed("--since must be before --until")
     if chosen.until > clock.now():
@@ -99,10 +111,10 @@ def _check_arguments(chosen: Namespace) -> None:
         raise ComparisonFailed("the period is longer than 31 days; compare it in parts")
 
 
-def _check_stage() -> None:
+def _check_stage(chosen: Namespace) -> None:
     aws_stage.require(os.environ)
     stage = settings.current().stage
-    if not payments.has_external_provider():
+    if not payments.has_external_provider() and not chosen.records:
         keys = " or ".join(f"{settings.PREFIX}{provider.name.upper()}_API_KEY" for provider in payments.descriptions())
         raise ComparisonFailed(f"stage {stage} has no payment provider; set {keys} or FAIRGATE_SECRETS_ARN")
     secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that nobody had noticed
@@ -132,12 +144,21 @@ def _compare(chosen: Namespace) -> ReconciliationReport:
     return report
 
 
-def _json_report(report: ReconciliationReport, open_cases: list[Case]) -> dict[str, Any]:
-    return {"stage": settings.current().stage, **report.view(), "open": [case.view() for case in open_cases]}
+def _json_report(report: ReconciliationReport | RecordsReport, open_cases: list[Case]) -> dict[str, Any]:
+    view = report.view() if isinstance(report, ReconciliationReport) else to_builtins(report)
+    return {"stage": settings.current().stage, **view, "open": [case.view() for case in open_cases]}
 
 
-def _lines(report: ReconciliationReport, open_cases: list[Case]) -> list[str]:
-    lines = [
+def _lines(report: ReconciliationReport | RecordsReport, open_cases: list[Case]) -> list[str]:
+    lines = _comparison(report) if isinstance(report, ReconciliationReport) else _records_comparison(report)
+    if open_cases:
+        lines.append("Open cases of any period to resolve by hand:")
+        lines += [f"  order {case.purchase_id}: {case.kind} {case.id} {json.dumps(case.details)}" for case in open_cases]
+    return lines
+
+
+def _comparison(report: ReconciliationReport) -> list[str]:
+    return [
         f"Stage {settings.current().stage}, {clock.iso(report.since)} to {clock.iso(report.until)}:",
         f"  payments {report.payments}, refunds {report.refunds}, disputes {report.disputes}, lost webhooks {report.unheard}",
         "Repaired:" if report.repaired else "Nothing had to be repaired.",
@@ -145,10 +166,14 @@ def _lines(report: ReconciliationReport, open_cases: list[Case]) -> list[str]:
         "Differences to resolve by hand:" if report.findings else "No differences are left to resolve.",
         *(f"  {number} {kind}: {FINDINGS[kind]}" for kind, number in sorted(report.findings.items())),
     ]
-    if open_cases:
-        lines.append("Open cases of any period to resolve by hand:")
-        lines += [f"  order {case.purchase_id}: {case.kind} {case.id} {json.dumps(case.details)}" for case in open_cases]
-    return lines
+
+
+def _records_comparison(report: RecordsReport) -> list[str]:
+    return [
+        f"Stage {settings.current().stage}: {report.purchases} purchases, {report.shards} shards, {report.events} events.",
+        f"{report.differences} of them contradict other records." if report.differences else "All records agree.",
+        *(f"  event {event_id}: sold tickets meanwhile, so its stock was not compared" for event_id in report.skipped),
+    ]
 
 
 def _failed(why: str) -> int:

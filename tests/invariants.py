@@ -1,7 +1,7 @@
 """The invariants of the stored data. Tests of flows, violations and races call `check` at their end."""
 
 from collections import Counter, defaultdict
-from itertools import accumulate
+from collections.abc import Iterator
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
@@ -11,11 +11,13 @@ from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
+from chalicelib.ledger.money_cases import Case
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
-from chalicelib.tickets import service as tickets
+from chalicelib.reconciliation import invariants
+from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket
@@ -28,17 +30,18 @@ def check(now: int, *, recovered: bool = False) -> None:
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
     current, shards, buyers = catalog.load_current(), list(scan_shards()), list(purchases.scan_buyers())
     rows = list(TicketRow.scan())
+    cases = money_cases.list_open_cases()
     violations = [
-        *_check_shards(shards, current, purchases_by_id, orders, recovered),
+        *(violation for shard in shards for violation in invariants.check_shard(shard)),
+        *(violation for records in _gather(purchases_by_id, rows, cases, buyers) for violation in invariants.check_purchase(records)),
+        *_check_stocks(shards, current, purchases_by_id, orders, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
         *_check_promo_codes(shards, purchases_by_id, recovered),
-        *_check_orders(orders),
-        *_check_ledger(purchases_by_id),
-        *_check_cases(purchases_by_id),
+        *_check_cases(purchases_by_id, cases),
         *_check_buyers(buyers, current, purchases_by_id),
         *_check_details(purchases_by_id, {row.id for row in rows}),
         *_check_tickets(rows, purchases_by_id),
-        *_check_seats(orders),
+        *_check_seats(rows),
         *_check_numbers(rows),
         *_check_owners(rows, buyers, purchases_by_id),
         *_check_waiting_rooms(),
@@ -56,18 +59,29 @@ def _check_waitlist(current: Catalog, shards: list[Shard], purchases_by_id: dict
     return [*waitlist.check_entries(current, purchases_by_id, now), *waitlist.check_kept_stocks(shards, current)]
 
 
-def _check_shards(
+def _gather(
+    purchases_by_id: dict[str, Purchase], rows: list[TicketRow], cases: list[Case], buyers: list[BuyerRecord]
+) -> Iterator[PurchaseRecords]:
+    tickets_by_purchase, cases_by_purchase = defaultdict[str, list[Ticket]](list), defaultdict[str, list[Case]](list)
+    for ticket in map(_ticket, rows):
+        tickets_by_purchase[ticket.purchase_id].append(ticket)
+    for case in cases:
+        cases_by_purchase[case.purchase_id].append(case)
+    records = {(record.user_id, record.event_id): record for record in buyers}
+    for purchase in purchases_by_id.values():
+        entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
+        buyer = records.get((purchase.user_id, purchase.event_id))
+        yield PurchaseRecords(purchase, tickets_by_purchase[purchase.id], entries, cases_by_purchase[purchase.id], buyer)
+
+
+def _check_stocks(
     shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool
 ) -> list[str]:
-    """Check that a shard's numbers add up to its capacity and every sold ticket is paid; after recovery, that every hold has a purchase."""
+    """Check that every sold ticket is paid; after recovery, that every hold has a purchase."""
     violations, sold, unconverted, sold_before = [], Counter(), Counter(), Counter()
     paid_holds = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
     for shard in shards:
         stock_id = shard.id.rpartition("#")[0]
-        if min(shard.available, shard.sold, shard.capacity) < 0:
-            violations.append(f"{shard.id}: something is negative: {shard}")
-        if shard.available + shard.held + shard.sold != shard.capacity:
-            violations.append(f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}")
         sold[stock_id] += shard.sold
         for hold_id, (quantity, _) in shard.holds.items():
             if (shard.id, hold_id) in paid_holds:
@@ -78,7 +92,7 @@ def _check_shards(
                 violations.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
     for tier in current.tiers.values():
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
-    seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(_tickets_with_sold_seats(purchase))]
+    seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(invariants.sold_tickets(purchase))]
     seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not return the use of a promo code
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
@@ -159,11 +173,6 @@ def find_unpublished() -> list[str]:
     return found + [f"publication {row.sk} has not ended" for row in rows if row.pk == "publications" and not row.abandoned]
 
 
-def _tickets_with_sold_seats(purchase: Purchase) -> list[int]:
-    """Return the tickets whose seats count as sold: tickets that the buyer keeps, and tickets refunded without returning the seat."""
-    return purchase.kept_tickets + [number for refund in purchase.refunds if not refund.seats_returned for number in refund.tickets]
-
-
 def _sold_before(metadata: dict[str, object]) -> int:
     """Return the number of a tier's tickets that were sold elsewhere before the import. Tests write it into the tier's metadata."""
     value = metadata.get("sold_before", 0)
@@ -171,77 +180,14 @@ def _sold_before(metadata: dict[str, object]) -> int:
     return value
 
 
-def _check_orders(orders: list[Purchase]) -> list[str]:
-    """Check that an order has exactly its tickets, in the states that its refunds and disputes require."""
-    violations = []
-    for purchase in orders:
-        issued = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
-        expected = Counter({line.tier_id: line.quantity for line in purchase.lines})
-        if Counter(ticket.tier_id for ticket in issued) != expected:
-            violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in issued]}")
-        if any(not signature.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in issued):
-            violations.append(f"{purchase.id}: a ticket's signature is not ours")
-        if sum(hold.quantity for line in purchase.lines for hold in line.holds) != purchase.quantity:
-            violations.append(f"{purchase.id}: its holds do not add up to its quantity")
-        kept_state = "frozen" if purchase.is_disputed else "valid"
-        states = {ticket.number: ticket.state for ticket in issued}
-        if states != {number: kept_state if number in purchase.kept_tickets else "void" for number in states}:
-            violations.append(
-                f"{purchase.id}: a {purchase.state} order with the tickets {purchase.kept_tickets} has the ticket states {states}"
-            )
-        void = [number for refund in purchase.refunds for number in refund.tickets]
-        void += [number for dispute in purchase.disputes for number in dispute.voided]
-        if len(set(void)) < len(void):
-            violations.append(f"{purchase.id}: a ticket was made void twice: {void}")
-        if purchase.is_order != bool(purchase.kept_tickets):
-            violations.append(f"{purchase.id}: {purchase.state}, with the tickets {purchase.kept_tickets}")
-    return violations
-
-
-def _check_ledger(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Check that a purchase's ledger entries add up to the money received, less refunds and the money that banks took for disputes."""
-    violations = []
-    for purchase in purchases_by_id.values():
-        entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
-        net: Counter[str] = Counter()
-        for entry in entries:
-            net[entry.currency] += entry.amount_cents if entry.kind == "captured" else 0
-        for refund in purchase.refunds:
-            net[refund.currency] -= refund.amount_cents if refund.status in ("pending", "succeeded") else 0
-        for dispute in purchase.disputes:
-            net[dispute.currency] -= dispute.amount_cents if dispute.status in ("open", "lost") else 0
-        balance = {currency: ledger.balances(entries).get(currency, 0) for currency in net}
-        if balance != net:
-            violations.append(f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}")
-        if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
-            expected = _expected_balance(purchase)
-            if balance.get(purchase.currency, 0) != expected:
-                violations.append(f"{purchase.id}: the ledger adds up to {balance}; its tickets, fees, refunds and disputes to {expected}")
-    return violations
-
-
-def _expected_balance(purchase: Purchase) -> int:
-    """Return the cents that the shop should have: kept tickets, fees and refunds still owed, less what banks took beyond voided tickets."""
-    tickets_and_fees = sum(purchase.ticket_price(number) for number in purchase.kept_tickets) + sum(
-        refund.fee_cents for refund in purchase.refunds
-    )
-    due = sum(refund.amount_cents for refund in purchase.refunds if refund.status in ("due", "failed"))
-    taken = [dispute for dispute in purchase.disputes if dispute.status != "won"]
-    taken_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.ticket_price, dispute.voided)) for dispute in taken)
-    return tickets_and_fees + due - taken_beyond_tickets
-
-
-def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Check that exactly the unfinished refunds and disputes are open cases, so that the sweep or an admin finds them."""
-    recorded = {(case.purchase_id, f"{case.kind}#{case.id}") for case in money_cases.list_open_cases() if case.kind != "finding"}
-    expected, dismissed = set(), set()
-    for purchase in purchases_by_id.values():
-        expected |= {(purchase.id, f"refund#{refund.id}") for refund in purchase.refunds if refund.status != "succeeded"}
-        expected |= {(purchase.id, f"dispute#{dispute.id}") for dispute in purchase.disputes if dispute.status == "open"}
-        failed = [refund for refund in purchase.refunds if refund.status == "failed"]
-        dismissed |= {(purchase.id, f"refund#{refund.id}") for refund in failed if _is_dismissed(purchase.id, refund.id)}
-    differences = (recorded ^ expected) - dismissed
-    return [f"{purchase_id}: {what} is open in the purchase or in the cases, but not in both" for purchase_id, what in differences]
+def _check_cases(purchases_by_id: dict[str, Purchase], cases: list[Case]) -> list[str]:
+    """Check that a refund that failed for good is an open case until a person closes it, and that each case has a purchase."""
+    recorded = {(case.purchase_id, case.id) for case in cases}
+    failed = {(purchase.id, refund.id) for purchase in purchases_by_id.values() for refund in purchase.refunds if refund.status == "failed"}
+    lost = [case for case in cases if case.kind != "finding" and case.purchase_id not in purchases_by_id]
+    missing = [(order_id, refund_id) for order_id, refund_id in failed - recorded if not _is_dismissed(order_id, refund_id)]
+    violations = [f"{case.purchase_id}: the case of an unknown purchase" for case in lost]
+    return violations + [f"{order_id}: {refund_id} failed, and no case is open" for order_id, refund_id in missing]
 
 
 def _is_dismissed(order_id: str, refund_id: str) -> bool:
@@ -265,7 +211,7 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
         bought = sum(len(purchase.kept_tickets) for purchase in own)
         event = events.get(record.event_id)
         limit = (event.purchase_limit if event else None) or settings.current().event_purchase_limit
-        if record.active_id != active.pop(key, None):
+        if record.active_id not in (None, active.get(key)):
             violations.append(f"{record.user_id}: the record names {record.active_id} as active, wrongly")
         if not 0 <= record.bought - bought <= sum(purchase.quantity for purchase in moved[key]):
             violations.append(f"{record.user_id}: the record says {record.bought} bought, the orders {bought}")
@@ -282,7 +228,6 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
                 violations.append(f"{record.user_id}: {bought_or_held} bought and held (moved from {guest}), above the limit of {limit}")
         if record.active_quantity != sum(purchase.quantity for purchase in own if purchase.state in ACTIVE_STATES):
             violations.append(f"{record.user_id}: the record says {record.active_quantity} held, wrongly")
-    violations += [f"{user_id}: {purchase_id} is active, and the record does not name it" for (user_id, _), purchase_id in active.items()]
     return violations
 
 
@@ -302,61 +247,33 @@ def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -
 
 
 def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Check that every ticket belongs to a present or past order, has a unique code, and admitted too many only by overrides."""
+    """Check that every ticket belongs to a present or past order, has a unique code, and says how many people are in."""
     violations = [
         f"{row.id}: a ticket without an order"
         for row in rows
         if row.purchase_id not in purchases_by_id or not purchases_by_id[row.purchase_id].was_order
     ]
-    violations += [f"{code}: the code of {times} tickets" for code, times in Counter(row.code for row in rows).items() if times > 1]
-    for row in rows:
-        ticket = _ticket(row)
-        overridden = sum(checkin.count for checkin in ticket.checkins if checkin.override_reason)
-        inside = {seat: list(accumulate(_people(ticket, seat))) for seat in {checkin.seat for checkin in ticket.checkins}}
-        if any(count < 0 for counts in inside.values() for count in counts):
-            violations.append(f"{row.id}: more people went out than were in: {ticket.checkins}")
-        if sum(checkin.count for checkin in ticket.present) != ticket.admitted:
-            violations.append(f"{row.id}: {ticket.admitted} people are in, and the check-ins of the present people are {ticket.present}")
-        if not 0 <= ticket.admitted <= ticket.admits + overridden or ticket.admitted != int(row.admitted or 0):
-            violations.append(f"{row.id}: {ticket.admitted} of {ticket.admits} are in, and the item says {row.admitted}")
-        if any(checkin.count == 0 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(
-            ticket.checkins
-        ):
-            violations.append(f"{row.id}: has the check-ins {ticket.checkins}")
+    violations += [
+        f"{row.id}: {ticket.admitted} people are in, and the item says {row.admitted}"
+        for row, ticket in zip(rows, map(_ticket, rows), strict=True)
+        if ticket.admitted != int(row.admitted or 0)
+    ]
     return violations
 
 
-def _people(ticket: Ticket, seat: int | None) -> list[int]:
-    """Return the counts of the check-ins and exits by the code of a seat's guest, or by the ticket's own code."""
-    return [checkin.count for checkin in ticket.checkins if checkin.seat == seat]
-
-
-def _check_seats(orders: list[Purchase]) -> list[str]:
-    """Check that an order has the seats it paid for, each with at most one guest, who has a unique code and came in at most once."""
+def _check_seats(rows: list[TicketRow]) -> list[str]:
+    """Check that each guest of a seat has details, a genuine signature, and a code that no other guest or ticket has."""
     from chalicelib.tickets import seats
 
-    violations, codes = [], []
-    for purchase in orders:
-        issued = tickets.load_purchase_tickets(purchase.id, purchase.quantity)
-        paid = sum(line.quantity * line.admits for line in purchase.lines)
-        if sum(ticket.admits for ticket in issued) != paid:
-            violations.append(f"{purchase.id}: paid for {paid} seats, has {[ticket.admits for ticket in issued]}")
-        for ticket in issued:
-            numbers = [guest.seat for guest in ticket.guests]
-            admitted = [checkin.seat for checkin in ticket.present if checkin.seat is not None and not checkin.override_reason]
-            codes += [ticket.code, *(guest.code for guest in ticket.guests)]
-            if numbers != sorted(set(numbers) & set(range(1, ticket.admits + 1))):
-                violations.append(f"{ticket.id}: has guests of the seats {numbers}")
-            if len(set(admitted)) < len(admitted) or any(
-                abs(checkin.count) != 1 for checkin in ticket.checkins if checkin.seat is not None
-            ):
-                violations.append(f"{ticket.id}: the guests of the seats {admitted} came in")
-            for seat in seats.list_seats((ticket, number) for number in numbers):
-                if not signature.is_genuine(seat.guest.qr_sig, seat.id, ticket.event_id, seat.guest.code):
-                    violations.append(f"{seat.id}: the signature of its guest is not ours")
-                if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
-                    violations.append(f"{seat.id}: its guest is {seat.guest.name}, with the details {seat.details}")
-    return violations + [f"{code}: the code of {times} tickets or guests" for code, times in Counter(codes).items() if times > 1]
+    issued = list(map(_ticket, rows))
+    codes = Counter(code for ticket in issued for code in (ticket.code, *(guest.code for guest in ticket.guests)))
+    violations = [f"{code}: the code of {times} tickets or guests" for code, times in codes.items() if times > 1]
+    for seat in seats.list_seats((ticket, guest.seat) for ticket in issued for guest in ticket.guests):
+        if not signature.is_genuine(seat.guest.qr_sig, seat.id, seat.ticket.event_id, seat.guest.code):
+            violations.append(f"{seat.id}: the signature of its guest is not ours")
+        if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
+            violations.append(f"{seat.id}: its guest is {seat.guest.name}, with the details {seat.details}")
+    return violations
 
 
 def _check_numbers(rows: list[TicketRow]) -> list[str]:

@@ -228,6 +228,19 @@ class Table(Model):
         return cls._pages("scan", consistent_read, limit, None, {})
 
     @classmethod
+    def scan_slice(cls, after: str | None, limit: int) -> tuple[list[Self], str | None]:
+        """Read up to `limit` items of a table without range keys, from the item that follows the key `after`, with strong consistency.
+
+        If `after` is None, the slice begins at the start of the table. Returns the rows, and the `after` of the next slice, which is None
+        at the end of the table.
+        """
+        name = cls._hash_keyname or ""
+        start: Any = {} if after is None else {"ExclusiveStartKey": {name: {"S": after}}}
+        page = client().scan(TableName=cls.name(), ConsistentRead=True, Limit=limit, **start)
+        last_key = page.get("LastEvaluatedKey")
+        return list(map(cls.from_raw_data, page["Items"])), last_key[name]["S"] if last_key else None
+
+    @classmethod
     def _pages(
         cls, operation: str, consistent_read: bool, limit: int | None, size: int | None, arguments: dict[str, Any]
     ) -> Iterator[Self]:

@@ -40,7 +40,7 @@ COUNTERS = {
     "disputes_won": "Disputes won.",
     "disputes_lost": "Disputes lost; the tickets are void.",
     "reconciliation_repaired": "Differences between our records and the payment provider's that reconciliation has corrected.",
-    "reconciliation_findings": "Differences between our records and the payment provider's that an admin must look at.",
+    "reconciliation_findings": "Differences from the payment provider's records, and between our own, that an admin must look at.",
     **{
         f"{name}_calls": f"Calls to {name.capitalize()}. The gauge {name}_call_budget is how many calls it accepts in a second."
         for name in get_args(settings.ExternalProviderName)

@@ -227,15 +227,12 @@ def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
-    """Read up to `limit` shards of the whole table with strong consistency, from the shard that follows `after`.
+    """Read up to `limit` shards of the whole table, and return the `after` of the next slice (`dynamo.Table.scan_slice`).
 
-    If `after` is None, the slice begins at the start of the table. Returns the shards and the `after` of the next slice, which is None at
-    the end of the table. The table is scanned because an index by expiry would become a hot partition during a rush.
+    The table is scanned because an index by expiry would become a hot partition during a rush.
     """
-    start: Any = {} if after is None else {"ExclusiveStartKey": {"id": {"S": after}}}
-    page = dynamo.client().scan(TableName=ShardRow.name(), ConsistentRead=True, Limit=limit, **start)
-    last_key = page.get("LastEvaluatedKey")
-    return [_shard(ShardRow.from_raw_data(item)) for item in page["Items"]], last_key["id"]["S"] if last_key else None
+    rows, following = ShardRow.scan_slice(after, limit)
+    return list(map(_shard, rows)), following
 
 
 def scan_shards() -> Iterator[Shard]:

@@ -103,8 +103,12 @@ def close_finding(purchase_id: str, finding_id: str) -> None:
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
     """Return the open case with this id. Returns None if there is no such case, or if it does not need a person."""
-    cases = map(_case, CaseRow.query(purchase_id))
-    return next((case for case in cases if case.id == case_id and case.needs_person), None)
+    return next((case for case in list_purchase_cases(purchase_id) if case.id == case_id and case.needs_person), None)
+
+
+def list_purchase_cases(purchase_id: str) -> list[Case]:
+    """Return the open cases of a purchase, with a strongly consistent query."""
+    return list(map(_case, CaseRow.query(purchase_id)))
 
 
 def list_open_cases() -> list[Case]:

@@ -12,6 +12,7 @@ from chalicelib.purchases.model import Buyer, BuyerRecord, CheckoutDetails, Purc
 from chalicelib.purchases.store import (
     find_owner_email,
     load,
+    load_buyer,
     load_details,
     load_many,
     load_many_details,
@@ -19,6 +20,7 @@ from chalicelib.purchases.store import (
     load_readable,
     read_image,
     scan_purchases,
+    scan_slice,
 )
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, may_be_ticket_id, ticket_id
@@ -45,6 +47,7 @@ __all__ = [
     "list_ticket_page",
     "list_tickets_of_address",
     "load",
+    "load_buyer",
     "load_buyers",
     "load_details",
     "load_many",
@@ -54,6 +57,7 @@ __all__ = [
     "load_tickets",
     "read_image",
     "scan_purchases",
+    "scan_slice",
 ]
 
 

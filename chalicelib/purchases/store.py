@@ -171,9 +171,13 @@ def load_readable(ids: Iterable[str]) -> tuple[dict[str, Purchase | None], set[s
     After a rollback, a purchase may have values that only the newer version knows. Such a purchase must be left alone: it exists, and the
     newer version can continue it.
     """
+    return _decode(_load_rows(ids))
+
+
+def _decode(rows: Iterable[PurchaseRow]) -> tuple[dict[str, Purchase | None], set[str]]:
     found: dict[str, Purchase | None] = {}
     unreadable = set[str]()
-    for row in _load_rows(ids):
+    for row in rows:
         try:
             found[row.id] = _purchase(row)
         except msgspec.DecodeError:
@@ -413,6 +417,15 @@ def scan_purchases() -> Iterable[Purchase]:
     """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests."""
     found = (_purchase(row) for row in PurchaseRow.scan())
     return (purchase for purchase in found if purchase is not None)
+
+
+def scan_slice(after: str | None, limit: int) -> tuple[list[Purchase], str | None]:
+    """Read up to `limit` items of the whole table, and return the `after` of the next slice (`dynamo.Table.scan_slice`).
+
+    Tombstones, and purchases that this version cannot decode, are left out.
+    """
+    rows, following = PurchaseRow.scan_slice(after, limit)
+    return list(filter(None, _decode(rows)[0].values())), following
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:

@@ -10,7 +10,15 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify([suggestionFor(found), referenceOf(found)]));
 }
 """
-KINDS = ["amounts_differ", "tickets_without_payment", "unknown_purchase", "payment_unknown", "not_dealt_with", "kept_of_dispute"]
+KINDS = [
+    "amounts_differ",
+    "tickets_without_payment",
+    "unknown_purchase",
+    "payment_unknown",
+    "not_dealt_with",
+    "kept_of_dispute",
+    "records_differ",
+]
 
 
 def suggest(*cases):

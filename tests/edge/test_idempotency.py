@@ -128,3 +128,14 @@ def test_the_row_has_a_ttl_of_a_day(edge, execution, time):
     post(edge)
     items = dynamo.client().scan(TableName=store.IdempotencyRow.name())["Items"]
     assert [item["ttl"]["N"] for item in items] == [str(time.now + 86_400)]
+
+
+def test_one_of_two_requests_takes_over_a_key_and_only_that_one_changes_it(time):
+    row = store.IdempotencyRow("k", payload="", resource_id="first", locked_until=time.now, expires_at=time.now + 60, ttl=time.now + 60)
+    row.save()
+    winner, loser = (store.IdempotencyRow.find("k") for _ in range(2))
+    assert store.take_over_key(winner, time.now + 30)
+    assert not store.take_over_key(loser, time.now + 30)
+    store.save_reply(loser, "{}", 201)
+    store.delete_key(loser)
+    assert (store.IdempotencyRow.find("k").locked_until, store.IdempotencyRow.find("k").reply) == (time.now + 30, None)

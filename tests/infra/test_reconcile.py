@@ -10,6 +10,7 @@ import pytest
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, ids, settings
 from chalicelib.reconciliation import compare
+from chalicelib.tickets.store import TicketRow
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MAX_SECONDS, main
@@ -86,10 +87,29 @@ def test_a_failed_refund_exits_with_1(shop, command):
     assert f"order {session['id']}: refund {refund.id}" in out
 
 
+def test_records_are_compared_and_the_differences_are_printed(shop, capsys):
+    session = buy_without_webhooks(shop)
+    shop.fake.deliver()
+    capsys.readouterr()
+    assert main(["--records"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["All records agree."]
+    ticket = TicketRow.find(f"{session['id']}-2")
+    ticket.delete()
+    assert main(["--records"]) == 1
+    out = capsys.readouterr().out
+    assert "1 of them contradict other records." in out
+    assert f"order {session['id']}: finding records_differ-purchase" in out
+    ticket.save()
+    capsys.readouterr()
+    assert main(["--records", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["differences"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "--since"),
+        (["--records", "--since", "2026-05-01T00:00:00Z"], "--records compares all records"),
         (["--since", "2026-05-01T00:00:00Z"], "--until"),
         (["--since", "yesterday", "--until", "2026-05-02T00:00:00Z"], "'yesterday' is not a time like 2026-11-01T00:00:00Z"),
         (["--since", "2026-05-01T00:00:00", "--until", "2026-05-02T00:00:00Z"], "has no time zone"),

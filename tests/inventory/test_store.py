@@ -6,7 +6,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import MAX_HOLDS, Hold
+from chalicelib.inventory.model import MAX_HOLDS, Hold, Shard
 from chalicelib.inventory.store import ShardRow, extend_hold, scan_shards
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
 from tests.simulation import capacity
@@ -57,3 +57,98 @@ def test_a_shard_refuses_more_holds_than_fit_into_it_though_it_has_tickets():
     assert refusal.value.shard.available == MAX_HOLDS
     inventory.convert_holds([Hold("t#0", "p7.n", 1)])
     store.hold_in_shard(Hold("t#0", "late.n", 1), EXPIRES_AT)
+
+
+# What each write refuses, by its condition alone: callers usually read first, and ask for nothing that would be refused.
+
+
+def sell(quantity: int) -> Hold:
+    """Hold tickets and count them as sold. Returns the hold."""
+    (held,) = hold(quantity, 1)
+    inventory.convert_holds([held])
+    return held
+
+
+def is_refused(item: dynamo.TransactItem) -> bool:
+    try:
+        dynamo.transact([item])
+    except dynamo.TransactionCanceled:
+        return True
+    return False
+
+
+@pytest.fixture
+def shard() -> Shard:
+    """A shard of five tickets, as it was read before others wrote to it."""
+    create_stock(5, 1)
+    [shard] = scan_shards()
+    return shard
+
+
+def test_a_hold_that_is_over_is_not_extended(shard):
+    (held,) = hold(2, 1)
+    inventory.release_holds([held])
+    assert not extend_hold(held, EXPIRES_AT + 60)
+
+
+def test_tickets_that_are_still_on_hold_do_not_return(shard):
+    sell(2)
+    (held,) = hold(2, 1)
+    assert is_refused(store.return_sold_item(held))
+
+
+def test_no_more_tickets_return_than_were_sold(shard):
+    (held,) = hold(2, 1)
+    inventory.release_holds([held])
+    sell(1)
+    assert is_refused(store.return_sold_item(held))
+
+
+def test_no_more_tickets_are_sold_at_once_than_are_left(shard):
+    hold(4, 1)
+    assert is_refused(store.sell_item(shard.id, 2, is_pooled=False))
+    assert not is_refused(store.sell_item(shard.id, 1, is_pooled=False))
+
+
+def test_tickets_of_a_pool_are_sold_with_the_pool_only(shard):
+    store.mark_pooled(shard.id)
+    assert is_refused(store.sell_item(shard.id, 1, is_pooled=False))
+    assert not is_refused(store.sell_item(shard.id, 1, is_pooled=True))
+
+
+def test_a_shard_is_resized_once_and_keeps_what_is_held(shard):
+    assert store.resize_shard(shard, 7).available == 7
+    assert store.resize_shard(shard, 7) is None
+    [shard] = scan_shards()
+    hold(6, 1)
+    assert store.resize_shard(shard, 5) is None
+    assert is_refused(store.resize_shard_item(shard, 5))
+
+
+def test_a_shard_that_has_changed_is_not_closed_by_somebody_who_read_it_before(shard):
+    hold(1, 1)
+    assert store.set_open(shard.id, False, shard.version) is None
+    assert store.set_open(shard.id, False).is_open is False
+
+
+def test_a_pool_is_added_only_while_it_counts_all_tickets(shard):
+    hold(1, 1)
+    assert not store.mark_pooled(shard.id)
+
+
+def test_a_shard_in_use_is_not_deleted(shard):
+    (held,) = hold(1, 1)
+    assert not store.delete_free_shard(shard.id)
+    assert is_refused(store.delete_free_shard_item(shard.id))
+    inventory.release_holds([held])
+    assert not store.delete_unused_shard(shard.id)
+    sell(1)
+    assert not store.delete_free_shard(shard.id)
+
+
+def test_a_shard_is_created_once(shard):
+    sell(2)
+    again = store.new_shard(shard.id, capacity=5, sold=0, is_open=True)
+    assert store.create_shard(again) is None
+    assert is_refused(store.create_shard_item(again))
+    assert read_stock(1).sold == 2

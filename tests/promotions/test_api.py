@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.foundation import clock, settings
+from chalicelib.promotions import service as promotions
 from tests import builders, invariants
 
 NEW = {"code": "early-10", "discount_type": "percentage", "discount_value": 10}
@@ -259,3 +260,22 @@ def test_right_codes_and_those_that_have_ended_are_no_guesses(api, shop, manage,
         time.advance(2 * 86_400)
         for _ in range(3):
             assert api.get(f"/events/{shop[0]}/promo-codes/EARLY-10/validate").json["reason"] == "expired"
+
+
+def test_a_code_that_changes_while_it_is_edited_is_read_again(api, path, manage, monkeypatch):
+    """Another manager's edit comes between the read and the write of this one; neither is lost."""
+    assert manage("POST", path, **NEW).status == 201
+    find, edits = promotions.find_promo_code, []
+
+    def find_before_another_edit(*arguments):
+        found = find(*arguments)
+        if not edits:
+            edits.append(True)
+            assert manage("PATCH", f"{path}/EARLY-10", max_total_uses=5).status == 200
+        return found
+
+    monkeypatch.setattr(promotions, "find_promo_code", find_before_another_edit)
+    reply = manage("PATCH", f"{path}/EARLY-10", discount_value=20)
+    monkeypatch.undo()
+    [code] = promotions.scan_codes()
+    assert (reply.status, code.max_total_uses, code.discount_value, code.version) == (200, 5, 20, 3)

@@ -8,7 +8,7 @@ from chalicelib.edge import scheduled
 from chalicelib.foundation import settings
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.reconciliation import compare, jobs, schedule
+from chalicelib.reconciliation import compare, jobs, records, schedule
 from chalicelib.reconciliation.compare import ReconciliationReport
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
@@ -288,11 +288,19 @@ def test_a_finding_is_closed_by_the_next_run_after_it_is_right(shop):
     assert (reply["open"], reply["last_run"]["findings"]) == ([], {})
 
 
-def test_without_a_key_of_stripes_the_schedule_does_nothing(shop):
-    with settings.override(stripe_api_key=""), faults.record_calls() as calls:
-        assert jobs.reconcile(_event(), None) == {"off": "No payment provider takes payments on this stage."}
-    assert [(call.operation, call.tables) for call in calls.entries] == [("UpdateItem", ["job-runs"])]  # that it ran
+def test_without_a_key_of_stripes_nothing_is_compared_with_stripe(shop):
+    with settings.override(stripe_api_key=""):
+        assert jobs.reconcile(_event(), None)["off"] == "No payment provider takes payments on this stage."
+    assert schedule.load_last_run() is None
     assert jobs.reconcile(_event(), None)["findings"] == {}
+
+
+def test_records_are_compared_while_the_provider_does_not_answer(shop):
+    shop.open_checkout()
+    shop.fake.fail_next_request("GET", "/v1/payment_intents", status=500, times=3)
+    with pytest.raises(ProviderUnavailable):
+        jobs.reconcile(_event(), None)
+    assert records.ProgressRow.find("records").progress.part == "done"
 
 
 def _event():

@@ -38,6 +38,7 @@ MAX_BUYERS = dynamo.MAX_BATCH_GET  # checked at once
 SHORTEST_OFFER_SECONDS = 900  # unless the sale ends earlier
 TURNS = Turns(patience=3600, keep=3600)
 NOBODY = sys.maxsize  # the smallest quantity if nobody may have an offer now
+MAX_FAILED_LINES = 3  # after so many in a row, the store is probably down for all lines
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 SECONDS_FOR_OTHERS = 30  # left to the other followers of a change; the schedule runs the allocator for the other lines within a minute
 
@@ -53,29 +54,36 @@ class AllocationReport(Struct):
 def allocate_all(now: int) -> AllocationReport:
     """Run the allocator for all events with a line, until the time is used up. The line whose last run was longest ago comes first.
 
-    A store error stops the run.
+    Raises the first store error after the other lines.
     """
     return allocate_each(store.list_lines(), now, is_following=False)
 
 
 def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> AllocationReport:
-    """Run the allocator for these lines. An error in one event does not stop the others; a store error stops the run.
+    """Run the allocator for these lines. An error in one event does not stop the others.
 
-    `is_following`: the run follows a change (see `allocate`), and has little time.
+    Raises the first store error after the other lines, or at once after MAX_FAILED_LINES lines in a row. `is_following`: the run follows a
+    change (see `allocate`), and has little time.
     """
-    total = AllocationReport()
+    total, store_errors, failed_in_a_row = AllocationReport(), list[Exception](), 0
     for line in lines:
         if deadline.remaining() < (SECONDS_FOR_OTHERS if is_following else SECONDS_FOR_OFFER):
             break
         try:
             report = allocate(line, now, is_following)
-        except dynamo.STORE_ERRORS:
-            raise
-        except Exception:
+        except Exception as error:
             logger.exception("waitlist.event_failed", event_id=line.event_id)
+            if isinstance(error, dynamo.STORE_ERRORS):
+                store_errors.append(error)
+                failed_in_a_row += 1
+                if failed_in_a_row == MAX_FAILED_LINES:
+                    break
             continue
+        failed_in_a_row = 0
         total.offered, total.ended = total.offered + report.offered, total.ended + report.ended
         total.deferred += report.deferred
+    if store_errors:
+        raise store_errors[0]
     return total
 
 

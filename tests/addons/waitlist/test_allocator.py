@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib.addons.waitlist import allocator, kept_stocks, store
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.store import scan_shards
@@ -538,6 +539,42 @@ def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, ti
         with deadline.within(55), suppress(deadline.DeadlineExceeded):
             allocator.allocate_all(time.now)
     assert statuses(api, "next") == ["offered"]
+
+
+def test_a_line_that_the_store_refuses_keeps_no_other_line_waiting(api, time, monkeypatch):
+    """The first line fails before its lease, so it would come first in every run."""
+    (broken, _, _), (other, _, orders) = sorted(lines.sold_out_shop(api, time) for _ in range(2))
+    for user, event_id in (("w1", broken), ("w2", other)):
+        assert lines.join(api, user, event_id).status == 201
+    lines.give_back(api, orders[0])
+    end_offers = allocator.end_offers
+
+    def fail(event_id, *arguments):
+        if event_id == broken:
+            raise dynamo.StoreUnavailable("throttled")
+        return end_offers(event_id, *arguments)
+
+    monkeypatch.setattr(allocator, "end_offers", fail)
+    with pytest.raises(dynamo.StoreUnavailable):  # so that the run counts as failed
+        allocator.allocate_all(time.now)
+    assert statuses(api, "w1", "w2") == ["waiting", "offered"]
+
+
+def test_a_run_stops_while_the_store_is_down(api, time, monkeypatch):
+    shops = [lines.sold_out_shop(api, time)[0] for _ in range(5)]
+    for event_id in shops:
+        lines.join(api, "w1", event_id)
+    tried = []
+
+    def fail(event_id, *_):
+        tried.append(event_id)
+        raise dynamo.StoreUnavailable("down")
+
+    monkeypatch.setattr(allocator, "end_offers", fail)
+    with pytest.raises(dynamo.StoreUnavailable):
+        allocator.allocate_all(time.now)
+    monkeypatch.undo()
+    assert len(tried) == allocator.MAX_FAILED_LINES
 
 
 def test_people_who_wait_for_a_postponed_event_are_kept_until_after_its_new_date(api, sold_out, time):

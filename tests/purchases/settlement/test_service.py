@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases.store import PurchaseRow
 from tests import builders
 from tests.bootstrap.conftest import ticket
@@ -48,6 +49,7 @@ def test_a_late_payment_over_the_buyers_limit_is_refunded(shop):
         assert shop.confirm(other).status == 201
         shop.fake.deliver()
         assert (shop.purchase_state(session), shop.purchase_state(other)) == ("refunded", "paid")
+        assert sum(shard.held for shard in scan_shards()) == 0  # at once, without recovery
 
 
 def test_a_late_payment_is_refunded_when_its_pass_has_bought_another_order(shop):

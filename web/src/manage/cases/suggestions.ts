@@ -1,6 +1,14 @@
 /** Chooses the advice for an open case by its kind, id and state, as docs/reconciliation.md explains. */
 
-const FINDINGS = ["amounts_differ", "tickets_without_payment", "unknown_purchase", "payment_unknown", "not_dealt_with", "kept_of_dispute"] as const;
+const FINDINGS = [
+  "amounts_differ",
+  "tickets_without_payment",
+  "unknown_purchase",
+  "payment_unknown",
+  "not_dealt_with",
+  "kept_of_dispute",
+  "records_differ",
+] as const;
 
 interface Known {
   kind: "refund" | "dispute" | "finding";

@@ -1,0 +1,155 @@
+"""What must hold at any time for the records of one order, ticket, shard or event, whatever was interrupted.
+
+The writes that belong together are one transaction, so each rule holds between any two of them. Only reads that are minutes apart may
+contradict each other. Each function yields a sentence for each rule that is broken.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from msgspec import Struct
+
+from chalicelib.inventory.model import Shard
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import LedgerEntry
+from chalicelib.ledger.money_cases import Case
+from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
+from chalicelib.tickets import signature
+from chalicelib.tickets.model import Ticket
+
+
+class PurchaseRecords(Struct, frozen=True):
+    """A purchase and all that is stored about it. `buyer` is the buyer's record for the event."""
+
+    purchase: Purchase
+    tickets: Sequence[Ticket]
+    entries: Sequence[LedgerEntry]
+    cases: Sequence[Case]
+    buyer: BuyerRecord | None
+
+
+def check_purchase(records: PurchaseRecords) -> Iterator[str]:
+    """Check a purchase, with its tickets, ledger entries, open cases and buyer's record."""
+    purchase = records.purchase
+    if purchase.was_order:
+        yield from check_order(purchase, records.tickets)
+        for ticket in records.tickets:
+            yield from check_ticket(ticket)
+    elif records.tickets:
+        yield f"{purchase.id}: {purchase.state}, and it has the tickets {[ticket.id for ticket in records.tickets]}"
+    yield from check_ledger(purchase, records.entries)
+    yield from check_cases(purchase, records.cases)
+    yield from check_buyer(purchase, records.buyer)
+
+
+def check_order(order: Purchase, tickets: Sequence[Ticket]) -> Iterator[str]:
+    """Check that an order has exactly the tickets and seats it paid for, in the states that its refunds and disputes require."""
+    expected = Counter({line.tier_id: line.quantity for line in order.lines})
+    if Counter(ticket.tier_id for ticket in tickets) != expected:
+        yield f"{order.id}: paid for {dict(expected)}, has {[ticket.id for ticket in tickets]}"
+    paid_seats = sum(line.quantity * line.admits for line in order.lines)
+    if sum(ticket.admits for ticket in tickets) != paid_seats:
+        yield f"{order.id}: paid for {paid_seats} seats, has {[ticket.admits for ticket in tickets]}"
+    if any(not signature.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in tickets):
+        yield f"{order.id}: a ticket's signature is not ours"
+    if sum(hold.quantity for line in order.lines for hold in line.holds) != order.quantity:
+        yield f"{order.id}: its holds do not add up to its quantity"
+    kept_state = "frozen" if order.is_disputed else "valid"
+    states = {ticket.number: ticket.state for ticket in tickets}
+    if states != {number: kept_state if number in order.kept_tickets else "void" for number in states}:
+        yield f"{order.id}: a {order.state} order with the tickets {order.kept_tickets} has the ticket states {states}"
+    void = [number for refund in order.refunds for number in refund.tickets]
+    void += [number for dispute in order.disputes for number in dispute.voided]
+    if len(set(void)) < len(void):
+        yield f"{order.id}: a ticket was made void twice: {void}"
+    if order.is_order != bool(order.kept_tickets):
+        yield f"{order.id}: {order.state}, with the tickets {order.kept_tickets}"
+
+
+def check_ticket(ticket: Ticket) -> Iterator[str]:
+    """Check that a ticket admitted too many people only by overrides, and that each of its seats has at most one guest."""
+    overridden = sum(checkin.count for checkin in ticket.checkins if checkin.override_reason)
+    scanned_seats = {checkin.seat for checkin in ticket.checkins}
+    counts = [[checkin.count for checkin in ticket.checkins if checkin.seat == seat] for seat in scanned_seats]
+    if any(inside < 0 for people in counts for inside in accumulate(people)):
+        yield f"{ticket.id}: more people went out than were in: {ticket.checkins}"
+    if sum(checkin.count for checkin in ticket.present) != ticket.admitted:
+        yield f"{ticket.id}: {ticket.admitted} people are in, and the check-ins of the present people are {ticket.present}"
+    if not 0 <= ticket.admitted <= ticket.admits + overridden:
+        yield f"{ticket.id}: {ticket.admitted} of {ticket.admits} are in"
+    if any(checkin.count == 0 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
+        yield f"{ticket.id}: has the check-ins {ticket.checkins}"
+    seats = [guest.seat for guest in ticket.guests]
+    if seats != sorted(set(seats) & set(range(1, ticket.admits + 1))):
+        yield f"{ticket.id}: has guests of the seats {seats}"
+    admitted = [checkin.seat for checkin in ticket.present if checkin.seat is not None and not checkin.override_reason]
+    if len(set(admitted)) < len(admitted) or any(abs(checkin.count) != 1 for checkin in ticket.checkins if checkin.seat is not None):
+        yield f"{ticket.id}: the guests of the seats {admitted} came in"
+
+
+def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
+    """Check that a purchase's ledger entries add up to the money received, less refunds and the money that banks took for disputes."""
+    net: Counter[str] = Counter()
+    for entry in entries:
+        net[entry.currency] += entry.amount_cents if entry.kind == "captured" else 0
+    for refund in purchase.refunds:
+        net[refund.currency] -= refund.amount_cents if refund.status in ("pending", "succeeded") else 0
+    for dispute in purchase.disputes:
+        net[dispute.currency] -= dispute.amount_cents if dispute.status in ("open", "lost") else 0
+    balance = {currency: ledger.balances(entries).get(currency, 0) for currency in net}
+    if balance != net:
+        yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
+    if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
+        expected = _expected_balance(purchase)
+        if balance.get(purchase.currency, 0) != expected:
+            yield f"{purchase.id}: the ledger adds up to {balance}; its tickets, fees, refunds and disputes to {expected}"
+
+
+def _expected_balance(order: Purchase) -> int:
+    """Return the cents that the shop should have: kept tickets, fees and refunds still owed, less what banks took beyond voided tickets."""
+    tickets_and_fees = sum(map(order.ticket_price, order.kept_tickets)) + sum(refund.fee_cents for refund in order.refunds)
+    due = sum(refund.amount_cents for refund in order.refunds if refund.status in ("due", "failed"))
+    taken = [dispute for dispute in order.disputes if dispute.status != "won"]
+    taken_beyond_tickets = sum(dispute.amount_cents - sum(map(order.ticket_price, dispute.voided)) for dispute in taken)
+    return tickets_and_fees + due - taken_beyond_tickets
+
+
+def check_cases(purchase: Purchase, cases: Iterable[Case]) -> Iterator[str]:
+    """Check that exactly the unfinished refunds and disputes are open cases, so that the sweep or an admin finds them.
+
+    A person may have closed the case of a refund that failed for good.
+    """
+    recorded = {f"{case.kind}#{case.id}" for case in cases if case.kind != "finding"}
+    expected = {f"refund#{refund.id}" for refund in purchase.refunds if refund.status in ("due", "pending")}
+    expected |= {f"dispute#{dispute.id}" for dispute in purchase.disputes if dispute.status == "open"}
+    failed = {f"refund#{refund.id}" for refund in purchase.refunds if refund.status == "failed"}
+    for case in sorted((recorded ^ expected) - failed):
+        yield f"{purchase.id}: {case} is open in the purchase or in the cases, but not in both"
+
+
+def check_buyer(purchase: Purchase, record: BuyerRecord | None) -> Iterator[str]:
+    """Check that the buyer's record for the event names the purchase as what it is: active, an order, or a past order."""
+    if record is None:
+        if purchase.was_order or purchase.state in ACTIVE_STATES:
+            yield f"{purchase.user_id}: has no record, and {purchase.id} is {purchase.state}"
+        return
+    if (record.active_id == purchase.id) != (purchase.state in ACTIVE_STATES):
+        yield f"{purchase.user_id}: the record names {record.active_id} as active, and {purchase.id} is {purchase.state}"
+    if (purchase.id in record.orders) != purchase.is_order:
+        yield f"{purchase.user_id}: the record's orders are {set(record.orders)}, and {purchase.id} is {purchase.state}"
+    if (purchase.id in record.past_orders) != (purchase.was_order and not purchase.is_order):
+        yield f"{purchase.user_id}: the record's past orders are {set(record.past_orders)}, and {purchase.id} is {purchase.state}"
+
+
+def check_shard(shard: Shard) -> Iterator[str]:
+    """Check that nothing in a shard is negative, and that its numbers add up to its capacity."""
+    if min(shard.available, shard.sold, shard.capacity) < 0:
+        yield f"{shard.id}: something is negative: {shard}"
+    if shard.available + shard.held + shard.sold != shard.capacity:
+        yield f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}"
+
+
+def sold_tickets(purchase: Purchase) -> list[int]:
+    """Return the tickets whose seats count as sold: tickets that the buyer keeps, and tickets refunded without returning the seat."""
+    return purchase.kept_tickets + [number for refund in purchase.refunds if not refund.seats_returned for number in refund.tickets]

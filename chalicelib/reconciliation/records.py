@@ -1,0 +1,288 @@
+"""Compare our records with each other: purchases with their tickets, ledger entries and cases, and the stock with the tickets.
+
+Once a day, a pass reads the records of the whole stage. Each run of the job reads a part of them, within a budget, and the next run
+continues there. A pass changes nothing: whoever repairs a difference must first know how it came about. Each difference is an open
+case until it is gone.
+"""
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog, Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation.log import logger
+from chalicelib.inventory.model import Shard, shard_ids, stocks_of
+from chalicelib.inventory.store import read_shards
+from chalicelib.inventory.store import scan_slice as scan_shards
+from chalicelib.ledger import money_cases
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases import queries
+from chalicelib.purchases.errors import FATAL_ERRORS
+from chalicelib.purchases.model import Purchase
+from chalicelib.reconciliation import invariants
+from chalicelib.reconciliation.invariants import PurchaseRecords
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.store import change_position, query_changed_tickets
+
+DAY_SECONDS = 86_400
+# A run reads about this many items, each of which costs about one read unit. A day of such runs costs about 0.15 dollars.
+READS_PER_RUN = 10_000
+SECONDS_PER_RUN = 120
+SECONDS_PER_SLICE = 20  # no slice begins with less time left
+SLICE = 100  # purchases, shards or tickets that are checked together
+MAX_OPEN = 100  # open differences; further ones are only logged, for example after tables were restored to different seconds
+FOUND_CHARACTERS = 500  # of each sentence in a case
+_FINDING = "records_differ-"
+
+Part = Literal["purchase", "shard", "event", "done"]
+
+
+class EventCount(Struct, frozen=True):
+    """A count of the tickets of an event, up to the `position` in the list of its tickets. `sold` is by stock.
+
+    `version` is the sum of the versions of the event's shards when the count began.
+    """
+
+    event_id: str
+    version: int
+    position: str
+    sold: dict[str, int]
+
+
+class Progress(Struct, frozen=True):
+    """Where a pass continues: with the `part` of the records, after the id `after`. It began at `began_at` (epoch seconds).
+
+    `open` names the records with an open case.
+    """
+
+    began_at: int
+    part: Part = "purchase"
+    after: str | None = None
+    count: EventCount | None = None
+    open: list[tuple[Part, str]] = []
+
+
+class RecordsReport(Struct):
+    """What a run has read, and how many records contradict each other. `reads` is an estimate in items."""
+
+    purchases: int = 0
+    shards: int = 0
+    events: int = 0
+    reads: int = 0
+    differences: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+class ProgressRow(dynamo.Table):
+    feature = "reconciliation"
+
+    id = UnicodeAttribute(hash_key=True)
+    at = NumberAttribute()
+    progress = JsonAttribute(Progress)
+
+
+_ID = "records"
+
+
+def run(now: int, *, whole: bool = False) -> RecordsReport:
+    """Continue the pass of the day, within the budget of a run, and return the report of this run.
+
+    With `whole`, begin a new pass and read everything, however long that takes.
+    """
+    return _Run(now).finish(whole)
+
+
+class _Run:
+    def __init__(self, now: int) -> None:
+        self._now, self._report = now, RecordsReport()
+        row = ProgressRow.find(_ID)
+        self._progress = row.progress if row is not None else Progress(now)
+        self._open = set(self._progress.open)
+
+    def finish(self, whole: bool) -> RecordsReport:
+        progress = self._progress
+        if whole or (progress.part == "done" and self._now - progress.began_at >= DAY_SECONDS):
+            progress = Progress(self._now)
+        with deadline.within(math.inf if whole else SECONDS_PER_RUN):
+            try:
+                self._recheck()
+                while progress.part != "done":
+                    progress = self._check_slice(progress)
+                    if (self._report.reads >= READS_PER_RUN and not whole) or deadline.remaining() < SECONDS_PER_SLICE:
+                        break
+            finally:
+                ProgressRow(_ID, at=self._now, progress=replace(progress, open=sorted(self._open))).save()
+        log.count("reconciliation_findings", self._report.differences)
+        return self._report
+
+    def _check_slice(self, progress: Progress) -> Progress:
+        """Check the next slice. Returns where the pass continues."""
+        match progress.part:
+            case "purchase":
+                purchases, after = queries.scan_slice(progress.after, SLICE)
+                self._report.purchases += len(purchases)
+                self._check("purchase", [purchase.id for purchase in purchases if _is_checked(purchase)])
+                return replace(progress, after=after, part="purchase" if after is not None else "shard")
+            case "shard":
+                shards, after = scan_shards(progress.after, SLICE)
+                self._report.shards += len(shards)
+                self._report.reads += len(shards)
+                for shard in shards:
+                    self._update("shard", shard.id, [*invariants.check_shard(shard)])
+                return replace(progress, after=after, part="shard" if after is not None else "event")
+        return self._check_event(progress)
+
+    def _check(self, part: Part, ids: Sequence[str]) -> None:
+        found = parallel.call_each(_find_differences, ids)
+        for record_id, differences in zip(ids, found, strict=True):
+            self._update(part, record_id, differences)
+        self._report.reads += 10 * len(ids)
+
+    def _recheck(self) -> None:
+        """Check again what differed before, so that a case closes soon after its repair. Events wait for the next pass."""
+        self._check("purchase", [record_id for part, record_id in self._open if part == "purchase"])
+        for shard in read_shards([record_id for part, record_id in self._open if part == "shard"]):
+            self._update("shard", shard.id, [*invariants.check_shard(shard)])
+
+    def _update(self, part: Part, record_id: str, differences: Sequence[str]) -> None:
+        """Open a case for a record's differences, or close the case if there are none."""
+        if not differences:
+            if (part, record_id) in self._open:
+                money_cases.close_finding(*_finding(part, record_id))
+                self._open.discard((part, record_id))
+            return
+        self._report.differences += 1
+        logger.error("reconciliation.records_differ", part=part, record_id=record_id, extra={"found": differences})
+        if (part, record_id) in self._open or len(self._open) < MAX_OPEN:
+            found = [text[:FOUND_CHARACTERS] for text in differences]
+            money_cases.open_finding(*_finding(part, record_id), self._now, {"found": found})
+            self._open.add((part, record_id))
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return catalog.load_current()
+
+    @cached_property
+    def _event_ids(self) -> list[str]:
+        return sorted(event.id for event in self._catalog.events.values() if event.status != "draft")
+
+    def _check_event(self, progress: Progress) -> Progress:
+        """Count the next tickets of an event. After its last ticket, compare the numbers with its stock, if the stock has not changed."""
+        count = progress.count
+        if count is None:
+            number = bisect_right(self._event_ids, progress.after or "")
+            if number == len(self._event_ids):
+                return replace(progress, part="done", after=None)
+            event_id = self._event_ids[number]
+            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), {})
+        event = self._catalog.events.get(count.event_id)
+        found, position = query_changed_tickets(count.event_id, count.position, SLICE) if event is not None else ([], None)
+        self._report.reads += 2 * len(found) + 4
+        sold = Counter(count.sold)
+        for ticket in _sold(found):
+            sold.update(self._stock_ids(event, ticket))
+        if position is not None:
+            return replace(progress, count=replace(count, position=position, sold=dict(sold)))
+        self._compare_stock(count, sold)
+        return replace(progress, after=count.event_id, count=None)
+
+    def _stock_ids(self, event: Event | None, ticket: Ticket) -> list[str]:
+        """Return the stocks that a ticket was taken from: its tier's and, if the event has a capacity of its own, its pool."""
+        tier = self._catalog.tiers.get(ticket.tier_id)
+        pool = [event.pool_id] if event is not None and event.pool_id is not None else []
+        return [tier.stock_id, *pool] if tier is not None else pool
+
+    def _compare_stock(self, count: EventCount, sold: Counter[str]) -> None:
+        """Compare the number of sold tickets with the stock. The stock may have more, because it counts tickets sold elsewhere."""
+        self._report.events += 1
+        shards = self._read_shards(count.event_id)
+        if _version(shards) != count.version:
+            self._report.skipped.append(count.event_id)
+            return
+        unconverted = _unconverted(shards)
+        differences = [
+            f"{stock_id}: {sold[stock_id]} tickets, and {stock.sold} sold, {unconverted[stock_id]} paid and still on hold"
+            for stock_id, stock in sorted(stocks_of(shards).items())
+            if sold[stock_id] > stock.sold + unconverted[stock_id]
+        ]
+        self._update("event", count.event_id, differences)
+
+    def _read_shards(self, event_id: str) -> list[Shard]:
+        ids = [shard_id for stock_id, count in self._catalog.shard_counts([event_id]).items() for shard_id in shard_ids(stock_id, count)]
+        self._report.reads += len(ids)
+        return read_shards(ids)
+
+
+def _finding(part: Part, record_id: str) -> tuple[str, str]:
+    """Return the two ids of the case for a record. A shard's case belongs to its stock, because ids of cases have no `#`."""
+    if part == "shard":
+        stock_id, _, number = record_id.rpartition("#")
+        return stock_id, f"{_FINDING}{part}-{number}"
+    return record_id, f"{_FINDING}{part}"
+
+
+def _is_checked(purchase: Purchase) -> bool:
+    """Whether anything beside the purchase itself may be stored about it. Most purchases of a drop are reservations that expired."""
+    return purchase.state != "expired" or purchase.payment is not None or bool(purchase.refunds)
+
+
+def _find_differences(purchase_id: str) -> list[str]:
+    """Return the rules that a purchase breaks. If the purchase changes meanwhile, returns none: the reads belong to different states."""
+    try:
+        purchase = queries.load(purchase_id)
+        if purchase is None:
+            return []
+        records = PurchaseRecords(
+            purchase,
+            tickets.load_purchase_tickets(purchase.id, purchase.quantity + 1),
+            ledger.list_purchase_entries(purchase.event_id, purchase.id),
+            money_cases.list_purchase_cases(purchase.id),
+            queries.load_buyer(purchase.user_id, purchase.event_id),
+        )
+        differences = [*invariants.check_purchase(records)]
+        after = queries.load(purchase_id) if differences else purchase
+    except Exception as error:
+        if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+            raise
+        logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id)
+        return [f"{purchase_id}: could not be checked: {type(error).__name__}"]
+    return differences if after is not None and after.version == purchase.version else []
+
+
+def _version(shards: Iterable[Shard]) -> int:
+    """Return a number that changes whenever one of the shards does."""
+    return sum(shard.version for shard in shards)
+
+
+def _sold(found: Sequence[Ticket]) -> list[Ticket]:
+    """Return the tickets whose seats count as sold."""
+    void = {ticket.purchase_id for ticket in found if ticket.state == "void"}
+    purchases = queries.load_many(void)
+    sold_ids = {
+        f"{purchase.id}-{number}" for purchase in purchases.values() if purchase is not None for number in invariants.sold_tickets(purchase)
+    }
+    return [ticket for ticket in found if ticket.state != "void" or ticket.id in sold_ids]
+
+
+def _unconverted(shards: Iterable[Shard]) -> Counter[str]:
+    """Return the tickets, by stock, that are paid and have not yet moved from held to sold."""
+    holds = [(shard.stock_id, hold_id, quantity) for shard in shards for hold_id, (quantity, _) in shard.holds.items()]
+    purchases = queries.load_many({hold_id.partition(".")[0] for _, hold_id, _ in holds})
+    counts: Counter[str] = Counter()
+    for stock_id, hold_id, quantity in holds:
+        purchase = purchases.get(hold_id.partition(".")[0])
+        if purchase is not None and any(hold.hold_id == hold_id for hold in purchase.holds) and purchase.was_order:
+            counts[stock_id] += quantity
+    return counts

@@ -1,0 +1,198 @@
+"""Our records are compared with each other: a difference becomes a case, and the case closes once the records agree again."""
+
+import pytest
+from msgspec import to_builtins
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.inventory.store import ShardRow
+from chalicelib.ledger.store import LedgerRow
+from chalicelib.purchases import store
+from chalicelib.purchases.store import BuyerRow, PurchaseRow
+from chalicelib.reconciliation import jobs, records
+from chalicelib.reconciliation.records import RecordsReport
+from chalicelib.tickets.store import TicketRow
+from infra.local.schedules import scheduled_event
+from tests import builders, invariants, store_calls
+from tests.builders import create_shop
+from tests.simulation.call_log import record_calls
+
+
+@pytest.fixture
+def order_id(api, time) -> str:
+    """An order of two tickets among other purchases."""
+    event_id, tier_id = create_shop(api, capacity=200)
+    order_id = builders.buy(api, "ada", event_id, tier_id, 2).json["order"]["id"]
+    for user in ("bob", "cid"):
+        builders.buy(api, user, event_id, tier_id, 1)
+    builders.reserve(api, "dan", event_id, tier_id, 1)
+    refunded = builders.buy(api, "eve", event_id, tier_id, 1).json["order"]["id"]
+    assert builders.refund(api, refunded).status < 300
+    invariants.check(time.now)
+    return order_id
+
+
+def run(time) -> RecordsReport:
+    with store_calls.made_by("reconcile"):
+        return records.run(time.now)
+
+
+def run_pass(time) -> RecordsReport:
+    """Run the pass of the next day to its end."""
+    time.advance(86_400)
+    return run(time)
+
+
+def list_cases(api) -> dict[str, str]:
+    """Return the id of the record that differs -> the id of the case."""
+    cases = api.get("/admin/reconciliation", token=builders.admin_token()).json["open"]
+    return {case["order_id"]: case["id"] for case in cases}
+
+
+def change(row, **changes):
+    assert dynamo.update_if(row, type(row).assign(changes))
+
+
+def remove_captured(order_id):
+    [entry] = [row for row in LedgerRow.scan() if row.entry.startswith(f"{order_id}#captured")]
+    entry.delete()
+
+
+def forget_order(order_id):
+    order = store.load(order_id)
+    change(BuyerRow(order.user_id, order.event_id), orders=None)
+
+
+def first_shard(order_id) -> ShardRow:
+    return ShardRow(store.load(order_id).holds[0].shard_id)
+
+
+DIFFERENCES = {
+    "a ticket is missing": (lambda order_id: TicketRow(f"{order_id}-2").delete(), "has"),
+    "a ticket is void": (lambda order_id: change(TicketRow(f"{order_id}-2"), state="void"), "has the ticket states"),
+    "a ticket has the code of another": (lambda order_id: change(TicketRow(f"{order_id}-2"), code="AAAA"), "signature"),
+    "the payment is not in the ledger": (remove_captured, "the ledger adds up to"),
+    "the buyer's record does not name the order": (forget_order, "the record's orders are"),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_difference_is_an_open_case(api, time, order_id, name):
+    break_it, text = DIFFERENCES[name]
+    break_it(order_id)
+    report = run(time)
+    assert (report.differences, list_cases(api)) == (1, {order_id: "records_differ-purchase"})
+    [case] = api.get("/admin/reconciliation", token=builders.admin_token()).json["open"]
+    assert any(text in found for found in case["found"])
+
+
+def test_records_that_agree_leave_no_case(api, time, order_id):
+    report = run(time)
+    assert to_builtins(report) | {"reads": 0} == {"purchases": 5, "shards": 3, "events": 1, "reads": 0, "differences": 0, "skipped": []}
+    assert list_cases(api) == {}
+
+
+def test_the_case_closes_once_the_records_agree(api, time, order_id):
+    ticket = TicketRow.find(f"{order_id}-2")
+    ticket.delete()
+    assert run(time).differences == 1
+    time.advance(900)
+    assert (run(time).differences, len(list_cases(api))) == (1, 1)
+    ticket.save()
+    time.advance(900)
+    assert (run(time).differences, list_cases(api)) == (0, {})
+
+
+def test_a_shard_that_does_not_add_up_is_found(api, time, order_id):
+    shard = first_shard(order_id)
+    available = ShardRow.find(shard.id).available
+    change(shard, available=available + 1)
+    assert run(time).differences == 1
+    stock_id, number = shard.id.rsplit("#")
+    assert list_cases(api) == {stock_id: f"records_differ-shard-{number}"}
+    path = f"/admin/reconciliation/{stock_id}/records_differ-shard-{number}"
+    change(shard, available=available)
+    assert (run(time).differences, list_cases(api)) == (0, {})
+    assert api.delete(path, token=builders.admin_token()).status == 404  # closed by itself
+
+
+def test_more_tickets_than_sold_are_found(api, time, order_id):
+    """The shard adds up, but has sold fewer tickets than there are."""
+    shard = first_shard(order_id)
+    row = ShardRow.find(shard.id)
+    change(shard, sold=row.sold - 1, available=row.available + 1)
+    event_id = store.load(order_id).event_id
+    assert (run(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
+    change(shard, sold=row.sold, available=row.available)
+    assert (run_pass(time).differences, list_cases(api)) == (0, {})
+
+
+def test_a_purchase_of_a_newer_version_is_left_alone(api, time, order_id):
+    newer = {":refunds": {"S": '[{"status": "of a newer version"}]'}}
+    dynamo.client().update_item(
+        TableName=PurchaseRow.name(),
+        Key={"id": {"S": order_id}},
+        UpdateExpression="SET refunds = :refunds",
+        ExpressionAttributeValues=newer,
+    )
+    assert (run(time).purchases, list_cases(api)) == (4, {})
+
+
+def test_a_pass_goes_on_where_the_last_run_stopped(api, time, order_id, monkeypatch):
+    monkeypatch.setattr(records, "READS_PER_RUN", 1)
+    monkeypatch.setattr(records, "SLICE", 2)
+    TicketRow(f"{order_id}-2").delete()
+    total = RecordsReport()
+    for _ in range(20):
+        report = run(time)
+        for name in ("purchases", "shards", "events"):
+            setattr(total, name, getattr(total, name) + getattr(report, name))
+        time.advance(900)
+    assert (total.purchases, total.shards, total.events) == (5, 3, 1)
+    assert list_cases(api) == {order_id: "records_differ-purchase"}
+
+
+def test_a_pass_begins_once_a_day(api, time, order_id):
+    assert run(time).purchases == 5
+    time.advance(86_399)
+    assert run(time).purchases == 0
+    time.advance(1)
+    assert run(time).purchases == 5
+
+
+def test_a_purchase_that_changes_meanwhile_differs_in_nothing(api, time, order_id, monkeypatch):
+    """The order is refunded after the pass has read it and before the pass reads its tickets."""
+    load_tickets = records.tickets.load_purchase_tickets
+
+    def refund_first(purchase_id, count):
+        if purchase_id == order_id and store.load(order_id).is_order:
+            builders.refund(api, order_id)
+        return load_tickets(purchase_id, count)
+
+    monkeypatch.setattr(records.tickets, "load_purchase_tickets", refund_first)
+    assert (records.run(time.now).differences, list_cases(api)) == (0, {})
+
+
+def test_an_event_that_sells_meanwhile_is_left_to_the_next_pass(api, time, order_id, monkeypatch):
+    event_id = store.load(order_id).event_id
+    tier_id = store.load(order_id).lines[0].tier_id
+    query = records.query_changed_tickets
+
+    def sell_first(*arguments):
+        builders.buy(api, "fay", event_id, tier_id, 1)
+        return query(*arguments)
+
+    monkeypatch.setattr(records, "query_changed_tickets", sell_first)
+    assert records.run(time.now).skipped == [event_id]
+    monkeypatch.undo()
+    assert run_pass(time).skipped == []
+
+
+def test_a_pass_writes_nothing_but_its_progress(time, order_id):
+    with record_calls() as calls:
+        run(time)
+    assert [call for call in calls if not call.startswith(("Get", "BatchGet", "Query", "Scan"))] == ["PutItem"]
+
+
+def test_the_job_compares_records_without_a_provider(api, time, order_id):
+    report = jobs.reconcile(scheduled_event(), None)
+    assert (report["off"], report["records"]["purchases"]) == ("No payment provider takes payments on this stage.", 5)
