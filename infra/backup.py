@@ -80,13 +80,14 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def save(folder: Path) -> Manifest:
-    """Write each table of the current stage to a file in `folder`, which must be new or empty.
+    """Write each table of the current stage to a file in `folder`, which must be new or empty. Only the caller's account may read it.
 
     Raises BackupError, also after a sale during the run, because the files would then not fit together. A failed run leaves no file.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(f"{folder} is not empty. Name a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     try:
         return _save_tables(folder)
     except BaseException:

@@ -104,7 +104,9 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
         return before
     if before is None and len(list_memberships(email)) >= MAX_EVENTS:
         raise TooManyEvents()
-    membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
+    # Another role is no newer than the first one: `event_roles` would let strangers' invitations end it.
+    invited_at = now if before is None else before.invited_at
+    membership = Membership(event_id, member_id(email), email_key(email), role, actor, invited_at)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}
     entry = audit.entry_item(f"event#{event_id}", action, actor, now, _audit_details(membership), changes=changes)
     _transact([_put_item(membership, before), entry])

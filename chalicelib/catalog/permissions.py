@@ -1,5 +1,6 @@
 """Decide what a caller may do at one event. `edge.operation` has already checked whether the caller may use the route."""
 
+from collections import Counter
 from typing import ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
+NEWCOMERS_SHARE = 3  # for a promoter who has deleted fewer entries than that, this many times as many count as one
 
 
 class PromoterUnverified(ApiError):
@@ -95,17 +97,20 @@ def strict_count(kept: int, total: int) -> int:
     return kept + (total - kept) // DELETED_PER_ENTRY
 
 
-def deleted_drafts(catalog: Catalog) -> int:
-    """Return how many drafts the deleted events and ticket types of all promoters count as.
+def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
+    """Return how many drafts the deleted events and ticket types of all promoters count as when this promoter wants to create more.
 
-    They stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many promoters.
+    They stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many promoters. They
+    count less for a promoter who has deleted little, because one stranger could otherwise keep all new promoters out for good.
     """
-    deleted = 0
+    deleted: Counter[str] = Counter()
     for event in catalog.events.values():
         if event.promoter_id is not None:
             tiers = catalog.event_tiers(event.id)
-            deleted += len(tiers) - len(catalog.listed_tiers(event.id)) if event.deleted_at is None else 1 + len(tiers)
-    return deleted // DELETED_PER_ENTRY
+            is_kept = event.deleted_at is None
+            deleted[event.promoter_id] += len(tiers) - len(catalog.listed_tiers(event.id)) if is_kept else 1 + len(tiers)
+    share = 1 if deleted[promoter_id] >= DELETED_PER_ENTRY else NEWCOMERS_SHARE
+    return deleted.total() // (DELETED_PER_ENTRY * share)
 
 
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
@@ -117,7 +122,7 @@ def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
     limits = settings.current()
     total = [event for event in catalog.events.values() if event.promoter_id == promoter_id]
     own = [event for event in total if event.deleted_at is None]
-    unpublished = deleted_drafts(catalog) + sum(
+    unpublished = deleted_drafts(catalog, promoter_id) + sum(
         event.status in ("draft", "cancelled") and event.promoter_id is not None and event.deleted_at is None
         for event in catalog.events.values()
     )

@@ -213,7 +213,8 @@ def _commit_tier(
 def _check_tier_count(catalog: Catalog, event: Event) -> None:
     """Raise TooManyTiers if an event may not have one more tier."""
     listed, limit = len(catalog.listed_tiers(event.id)), min(settings.current().unverified_tiers, MAX_TIERS)
-    is_crowded = event.promoter_id is not None and deleted_drafts(catalog) >= settings.current().unverified_drafts
+    owner, max_drafts = event.promoter_id, settings.current().unverified_drafts
+    is_crowded = owner is not None and deleted_drafts(catalog, owner) >= max_drafts
     if not is_crowded and strict_count(listed, len(catalog.event_tiers(event.id))) < limit:
         return
     if event.promoter_id is not None and not profiles.is_verified(event.promoter_id):

@@ -278,7 +278,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=100_000),
         _says(
             "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
-            "create events. Ten deleted events or ticket types count as one, and that many deleted ones alone stop new ticket types too."
+            "create events. Ten deleted events or ticket types count as one, and that many deleted ones alone stop new ticket types too. "
+            "For a promoter who has deleted fewer than ten, thirty count as one."
         ),
     ] = 1000
     unverified_kilobytes: Annotated[

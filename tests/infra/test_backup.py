@@ -121,6 +121,10 @@ def test_a_folder_with_files_is_not_overwritten(saved, capsys):
     assert (saved[0] / "manifest.json").read_bytes() == before
 
 
+def test_other_accounts_of_the_computer_cannot_read_a_backup(saved):
+    assert saved[0].stat().st_mode & 0o077 == 0
+
+
 def test_a_sale_during_the_backup_makes_it_worthless(api, time, tmp_path, monkeypatch, capsys):
     shop = builders.create_shop(api, capacity=10)
     save_table = backup._save_table

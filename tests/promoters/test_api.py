@@ -428,7 +428,9 @@ def test_invitations_to_too_many_events_at_once_end_no_earlier_role(api, shop, m
     api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     events = log_in(api, "door@example.com").json["user"]["events"]
     assert (len(events), events.get("fest")) == (3, "staff")
+    time.advance(10)
     assert invite(api, "door@example.com", "coordinator").status == 201  # of a role that they have
+    assert log_in(api, "door@example.com").json["user"]["events"].get("fest") == "coordinator"
     assert api.delete("/events/event-0/members/me", token=log_in(api, "door@example.com").json["access_token"]).status == 200
 
 

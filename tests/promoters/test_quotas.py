@@ -188,11 +188,12 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
     _, by = sign_up_promoter(api, "one@example.com")
     promoter_id, other = sign_up_promoter(api, "two@example.com")
     filled, draft, deleted = (create_draft(api, each) for each in (by, other, by))
-    for number in range(8):
-        tier_id = api.post(f"/events/{filled}/tiers", json=TIER | {"name": f"Tier {number}"}, **by).json["id"]
-        assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+    with settings.override(unverified_tiers=20):
+        for number in range(28):
+            tier_id = api.post(f"/events/{filled}/tiers", json=TIER | {"name": f"Tier {number}"}, **by).json["id"]
+            assert api.delete(f"/tiers/{tier_id}", **by).status == 200
     with settings.override(unverified_drafts=3):
-        assert api.delete(f"/events/{deleted}", **by).status == 200  # with its tier: ten deleted entries count as a draft
+        assert api.delete(f"/events/{deleted}", **by).status == 200  # with its tier: thirty deleted entries count as a draft for others
         refused = api.post("/events", json=DRAFT, **other)
         assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 3)
         assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "A"}, **other).status == 201
@@ -202,6 +203,23 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_deleted_entries(
         verify(api, promoter_id)
         assert api.post(f"/events/{draft}/tiers", json=TIER | {"name": "B"}, **other).status == 201
         assert api.post("/events", json=DRAFT, **other).status == 201
+
+
+def test_a_stranger_cannot_keep_new_promoters_out_with_deleted_entries(api):
+    """Nothing removes the deleted entries, not even a lock of the stranger."""
+    _, by = sign_up_promoter(api, "one@example.com")
+    _, other = sign_up_promoter(api, "two@example.com")
+    filled, draft = create_draft(api, by), create_draft(api, other)
+    for number in range(10):
+        tier_id = api.post(f"/events/{filled}/tiers", json=TIER | {"name": f"Tier {number}"}, **by).json["id"]
+        assert api.delete(f"/tiers/{tier_id}", **by).status == 200
+    with settings.override(unverified_drafts=3):
+        assert [api.post("/events", json=DRAFT, **each).status for each in (by, other)] == [409, 201]
+    with settings.override(unverified_drafts=1):
+        tiers = [
+            api.post(f"/events/{event_id}/tiers", json=TIER | {"name": "A"}, **each) for event_id, each in ((filled, by), (draft, other))
+        ]
+        assert [reply.status for reply in tiers] == [409, 201]
 
 
 def test_nobody_creates_and_deletes_without_end_before_the_verification(api):

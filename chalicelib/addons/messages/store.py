@@ -123,9 +123,13 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
 
 
 def put_room(event_id: str, room: int, ttl: int) -> None:
-    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have."""
+    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room already have.
+
+    A user's place from before the event was postponed does not shorten the time for which the room is kept.
+    """
     row = RoomRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
-    dynamo.put_if(row, _ABSENT | (RoomRow.content <= row.content))
+    lasts_longer = (RoomRow.content == row.content) & (RoomRow.ttl < ttl)
+    dynamo.put_if(row, _ABSENT | (RoomRow.content < row.content) | lasts_longer)
 
 
 def list_rooms() -> list[tuple[str, int]]:

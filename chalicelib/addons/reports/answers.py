@@ -5,7 +5,7 @@ report. Each answer keeps the label that its question had at the time, so the an
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -219,8 +219,8 @@ class _Key(NamedTuple):
     asked: Asked
 
 
-def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]:
-    """Return a page of answers as JSON or CSV. Raises InvalidInput."""
+def answers_reply(event: Event, query: AnswersQuery, record_reading: Callable[[int], None]) -> Reply[AnswersView | str]:
+    """Return a page of answers as JSON or CSV, after `record_reading` of the number of its orders with answers. Raises InvalidInput."""
     purchases, next_cursor = _find_orders(event.id, query)
     given = [answer for answer in load_answers(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
     by_order: dict[str, list[TextAnswer]] = {purchase.id: [] for purchase in purchases}
@@ -230,6 +230,7 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
     if len(fitting) < len(purchases):
         purchases = purchases[: len(fitting)]
         given, next_cursor = given[: sum(map(len, fitting))], cursors.encode(purchases[-1].id)
+    record_reading(len({answer.purchase.id for answer in given}))
     if query.format == "csv":
         return csv_part(query, f"{event.id}-answers.csv", COLUMNS, map(_csv_row, given), next_cursor)
     options = list(_count(event.id, query, purchases, given))

@@ -105,8 +105,15 @@ def export_package_sales(request: RequestContext, event_id: str, query: SalesExp
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) -> Reply[AnswersView | str]:
-    """Count buyers' answers to the questions of an event's packages, and list the text answers. A page covers up to 1,000 orders."""
-    return answers_reply(permissions.require_manager(request.require_user(), event_id), query)
+    """Count buyers' answers to the questions of an event's packages, and list the text answers. A page covers up to 1,000 orders.
+
+    The audit log records who reads answers.
+    """
+    identity = request.require_user()
+    event = permissions.require_manager(identity, event_id)
+    return answers_reply(
+        event, query, lambda count: record_reading(event.id, identity.user_id, request.now, "answers", count, query.format)
+    )
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")

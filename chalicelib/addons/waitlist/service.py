@@ -276,6 +276,7 @@ def _choose_tiers(
         tiers = [_get_tier(current, event, tier_id) for tier_id in wanted.tier_ids]
     for number, tier in enumerate(tiers):
         _check_tier(tier, statuses[tier.id], wanted, number)
+    _check_size(event, tiers, wanted)
     return tiers, [tier for tier in tiers if statuses[tier.id] == "sold-out"]
 
 
@@ -298,6 +299,15 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
     if wanted.max_price_cents is not None and tier.price_cents > wanted.max_price_cents and wanted.tier_ids is not None:
         message = f"A ticket of type `{tier.id}` costs more than `max_price_cents`. Leave this type out, or send a higher price."
         raise InvalidInput(message, path=f"$.tier_ids[{number}]", tier_id=tier.id)
+
+
+def _check_size(event: Event, tiers: Sequence[Tier], wanted: JoinRequest) -> None:
+    """Raise TierLimitExceeded if none of the tiers, or not the event, has as many tickets as wanted: an offer is for a single tier."""
+    largest = max(tiers, key=lambda tier: tier.stock_capacity)
+    limit = min(event.pool_capacity, largest.stock_capacity)
+    if wanted.quantity > limit:
+        message = f"There are only {limit} tickets in total, so the waitlist could never offer you more. Ask for fewer tickets."
+        raise TierLimitExceeded(message, path="$.quantity", tier_id=largest.id, limit=limit, requested=wanted.quantity)
 
 
 def _find_own(user_id: str, entry_id: str) -> Entry:

@@ -1,5 +1,6 @@
 """Mails about places and turns in a waiting room: each once, to people who asked, and only while the turn may come."""
 
+from datetime import datetime
 from typing import get_args
 
 import pytest
@@ -16,6 +17,7 @@ from tests.addons.messages.test_service import SPANISH, create_account
 from tests.simulation.call_log import record_calls
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
+DAY = 86_400
 WAVES = {"wave_size": 1, "wave_seconds": 120, "pass_seconds": 180, "grace_seconds": 60}
 
 
@@ -69,6 +71,23 @@ def test_each_person_hears_of_the_place_once_and_of_the_turn_once(post, api, tim
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS - 1) == []
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS + 60) == [(user, "turn_near")]
     assert run_until(post, time, opening + 3600) == []
+
+
+def test_a_place_from_before_a_postponement_costs_nobody_the_messages(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    early = join(api, event_id, "ada")
+    event = api.get(f"/events/{event_id}").json
+    later = {name: clock.iso(clock.epoch_seconds(datetime.fromisoformat(event[name])) + 60 * DAY) for name in ("starts_at", "on_sale_at")}
+    assert api.patch(f"/events/{event_id}", json=later, token=builders.admin_token()).status == 200
+    time.advance(10)
+    assert ask(api, event_id, "bob", join(api, event_id, "bob")).status == 200
+    assert ask(api, event_id, "ada", early).status == 200
+    time.set(opening + 60 * DAY)
+    table = dynamo.client().scan(TableName=store.RoomRow.name())["Items"]
+    for item in table:  # as DynamoDB does after their time to live
+        if int(item["ttl"]["N"]) < time.now:
+            dynamo.client().delete_item(TableName=store.RoomRow.name(), Key={"pk": item["pk"], "event_id": item["event_id"]})
+    assert ("bob", "turn_near") in run_until(post, time, time.now + 600)
 
 
 def test_the_mails_say_when_and_how_long_in_the_persons_language(post, api, time, sale):

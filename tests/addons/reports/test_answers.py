@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from chalicelib.audit import service as audit
 from chalicelib.purchases import erasure
 from tests import builders, invariants
 from tests.addons.packages.requests import call, create_event, create_option, create_package, promoter
@@ -63,6 +64,16 @@ def test_answers_are_counted_by_choice_and_texts_are_listed(api, asked, poller):
     assert (body["orders"], body["next_cursor"]) == (3, None)
     assert [option["option_id"] for option in get(api, asked, option_id=song).json["options"]] == [song]
     assert get(api, asked, package_id="other").json["options"] == []
+
+
+def test_the_audit_log_records_who_reads_answers(api, asked, poller):
+    get(api, asked)
+    buy(api, asked, poller, "ada", {asked[3]: "Waltz"}, ["Fish"])
+    buy(api, asked, poller, "eve", {}, None)
+    for form in ("json", "csv"):
+        get(api, asked, format=form)
+    read = [entry for entry in audit.list_entries(f"event#{asked[0]}") if entry.action == "event.people_read"]
+    assert [entry.details for entry in read] == [{"listed": "answers", "count": 1, "format": form} for form in ("csv", "json")]
 
 
 def test_answers_of_tickets_that_were_taken_back_do_not_count(api, asked, poller):

@@ -340,6 +340,21 @@ def test_a_person_who_leaves_during_a_run_passes_the_tickets_on(api, sold_out, m
     assert statuses(api, "w1", "w2", "w3") == ["left", "offered", "offered"]
 
 
+def test_no_tickets_are_kept_back_for_a_party_that_is_now_larger_than_the_tier(api, sold_out, time):
+    event_id, tier_id, orders = sold_out
+    lines.join(api, "w1", event_id, 3)
+    for order_id in orders[:2]:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2}, token=builders.admin_token()).status == 200
+    time.advance(3600)
+    lines.give_back(api, orders[2])
+    lines.run_allocator()
+    time.advance(5)
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+    assert statuses(api, "w1") == ["waiting"]
+
+
 def test_two_large_parties_do_not_keep_tickets_from_the_others_for_good(api, sold_out, time):
     """The second party is first passed over while nothing is kept back for the first. Its own turns would fill the gaps between them."""
     event_id, _, orders = sold_out

@@ -18,8 +18,8 @@ def _invariants(api, time):
 
 @pytest.fixture
 def sold_out(api, time):
-    """(event id, tier id, ids of the two orders)"""
-    return lines.sold_out_shop(api, time)
+    """(event id, tier id, ids of the three orders)"""
+    return lines.sold_out_shop(api, time, sold=3)
 
 
 def test_who_leaves_and_joins_again_is_limited(api, sold_out):
@@ -149,6 +149,20 @@ def test_a_wrong_entry_is_refused_and_names_the_field(api, sold_out, fields, sta
     assert (refused.status, refused.json["error"]) == (status, error), refused.json
     assert path is None or refused.json["path"].startswith(path)
     assert lines.own(api, "w1") == []
+
+
+def test_a_party_larger_than_the_tier_or_the_event_is_refused(api, time):
+    """Nothing could ever be offered to it, but tickets would be kept back for it."""
+    event_id, large = builders.create_shop(api, event_capacity=3, capacity=3)
+    small = builders.create_tier(api, event_id, "Balcony", capacity=1)
+    for tier_id, quantity in ((large, 2), (small, 1)):
+        builders.create_order(api, (event_id, tier_id), quantity, f"b-{tier_id}")
+    time.advance(5)
+    for tier_ids, limit in (([small], 1), ([small, large], 3), (None, 3)):
+        refused = lines.join(api, "w1", event_id, limit + 1, tier_ids=tier_ids)
+        assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "tier_limit_exceeded", "$.quantity"), refused.json
+        assert refused.json["limit"] == limit
+    assert lines.join(api, "w1", event_id, 2, tier_ids=[small, large]).status == 201
 
 
 def test_a_tier_is_named_once_and_costs_no_more_than_one_would_pay(api, sold_out):
