@@ -6,10 +6,8 @@ case until it is gone.
 """
 
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
@@ -17,7 +15,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline, log, parallel
@@ -170,24 +168,15 @@ class _Run:
             money_cases.open_finding(*_finding(part, record_id), self._now, {"found": found})
             self._open.add((part, record_id))
 
-    @cached_property
-    def _catalog(self) -> Catalog:
-        return catalog.load_current()
-
-    @cached_property
-    def _event_ids(self) -> list[str]:
-        return sorted(event.id for event in self._catalog.events.values() if event.status != "draft")
-
     def _check_event(self, progress: Progress) -> Progress:
         """Count the next tickets of an event. After its last ticket, compare the numbers with its stock, if the stock has not changed."""
         count = progress.count
         if count is None:
-            number = bisect_right(self._event_ids, progress.after or "")
-            if number == len(self._event_ids):
+            event_id = _next_event(progress.after or "")
+            if event_id is None:
                 return replace(progress, part="done", after=None)
-            event_id = self._event_ids[number]
             count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), {})
-        event = self._catalog.events.get(count.event_id)
+        event = catalog.snapshot().events.get(count.event_id)
         found, position = query_changed_tickets(count.event_id, count.position, SLICE) if event is not None else ([], None)
         self._report.reads += 2 * len(found) + 4
         sold = Counter(count.sold)
@@ -200,7 +189,7 @@ class _Run:
 
     def _stock_ids(self, event: Event | None, ticket: Ticket) -> list[str]:
         """Return the stocks that a ticket was taken from: its tier's and, if the event has a capacity of its own, its pool."""
-        tier = self._catalog.tiers.get(ticket.tier_id)
+        tier = catalog.snapshot().tiers.get(ticket.tier_id)
         pool = [event.pool_id] if event is not None and event.pool_id is not None else []
         return [tier.stock_id, *pool] if tier is not None else pool
 
@@ -220,7 +209,9 @@ class _Run:
         self._update("event", count.event_id, differences)
 
     def _read_shards(self, event_id: str) -> list[Shard]:
-        ids = [shard_id for stock_id, count in self._catalog.shard_counts([event_id]).items() for shard_id in shard_ids(stock_id, count)]
+        ids = [
+            shard_id for stock_id, count in catalog.snapshot().shard_counts([event_id]).items() for shard_id in shard_ids(stock_id, count)
+        ]
         self._report.reads += len(ids)
         return read_shards(ids)
 
@@ -259,6 +250,12 @@ def _find_differences(purchase_id: str) -> list[str]:
         logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id)
         return [f"{purchase_id}: could not be checked: {type(error).__name__}"]
     return differences if after is not None and after.version == purchase.version else []
+
+
+def _next_event(after: str) -> str | None:
+    """Return the first id after this id of an event that may have sold tickets, or None."""
+    events = catalog.snapshot().events.values()
+    return min((event.id for event in events if event.id > after and event.status != "draft"), default=None)
 
 
 def _version(shards: Iterable[Shard]) -> int:
