@@ -264,10 +264,11 @@ class _Pass:
             error = self.checked.get(entry.id)
             if isinstance(error, PurchaseLimitExceeded):
                 continue
-            tier_ids = {tier_id for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
-            self.wanted |= tier_ids
+            tiers = {tier_id: supply.tier for tier_id, supply in self.stock.supplies.items() if entry.accepts(supply.tier)}
+            self.wanted |= tiers.keys()  # even if the entry is too large now, because more capacity would be for the line
             if entry.id not in self.gone and error is None:
-                self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in tier_ids}
+                fitting = [tier_id for tier_id, tier in tiers.items() if entry.can_fit(tier)]
+                self.smallest |= {tier_id: min(entry.quantity, self.smallest.get(tier_id, entry.quantity)) for tier_id in fitting}
 
     def _count(self, places: list[Place]) -> None:
         for place in places:

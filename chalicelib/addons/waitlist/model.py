@@ -57,9 +57,12 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.state in ENDED_STATES
 
     def accepts(self, tier: Tier) -> bool:
-        """Return whether the entry is for this tier, and the tier's current price and size allow an offer."""
-        is_affordable = self.max_price_cents is None or tier.price_cents <= self.max_price_cents
-        return tier.id in self.tier_ids and is_affordable and (tier.capacity is None or self.quantity <= tier.capacity)
+        """Return whether the entry is for this tier, and the tier's current price is not too high."""
+        return tier.id in self.tier_ids and (self.max_price_cents is None or tier.price_cents <= self.max_price_cents)
+
+    def can_fit(self, tier: Tier) -> bool:
+        """Return whether the tier has as many tickets as the entry is for, sold tickets included."""
+        return self.quantity <= tier.stock_capacity
 
 
 class Place(Struct, frozen=True):

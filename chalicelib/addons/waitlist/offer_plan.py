@@ -80,9 +80,9 @@ def plan_offers(
     """
     left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     for place in places:
-        wanted = [
-            supplies[tier_id] for tier_id in place.entry.tier_ids if tier_id in supplies and place.entry.accepts(supplies[tier_id].tier)
-        ]
+        entry = place.entry
+        accepted = [supplies[tier_id] for tier_id in entry.tier_ids if tier_id in supplies and entry.accepts(supplies[tier_id].tier)]
+        wanted = [supply for supply in accepted if entry.can_fit(supply.tier)]
         if not wanted:
             continue
         fitting = next((supply for supply in wanted if free_tickets(supply, left) >= place.entry.quantity), None)

@@ -352,7 +352,10 @@ def test_no_tickets_are_kept_back_for_a_party_that_is_now_larger_than_the_tier(a
     lines.run_allocator()
     time.advance(5)
     assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
-    assert statuses(api, "w1") == ["waiting"]
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 6}, token=builders.admin_token()).status == 200
+    assert builders.reserve(api, "other", event_id, tier_id).status == 409, "more capacity is for the line"
+    lines.run_allocator()
+    assert statuses(api, "w1") == ["offered"]
 
 
 def test_two_large_parties_do_not_keep_tickets_from_the_others_for_good(api, sold_out, time):
