@@ -44,7 +44,7 @@ from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Outcome, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Table, check_table_name
-from devtools.dynamodb.values import ApiError, decode_item, encode_item, malformed, check_request
+from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, malformed
 
 __all__ = ["OPERATIONS", "ApiError", "Commit", "Engine", "Record", "Waiter", "attached", "respond"]
 

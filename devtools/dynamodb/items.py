@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.expressions import WRONG_TYPE, Test, Update, apply_update, compile_expressions, project
-from devtools.dynamodb.syntax import Path, Values, translate_older_parameters, value_at
+from devtools.dynamodb.expressions import WRONG_TYPE, Evaluate, Update, Values, apply_update, compile_expressions, project
+from devtools.dynamodb.syntax import Path, translate_older_parameters, value_at
 from devtools.dynamodb.tables import Index, Key, KeyFault, Table
 from devtools.dynamodb.values import (
     KB,
@@ -44,7 +44,7 @@ class Write(msgspec.Struct):
     table: Table
     key: Key
     request: Request
-    test: Test | None
+    test: Evaluate | None
     values: Values
     update: Update | None = None
 
@@ -109,8 +109,8 @@ def _key(table: Table, request: Request) -> Key:
 def _projection(request: Request) -> list[Path] | None:
     """Return the paths that a read returns; None for whole items."""
     translate_older_parameters(request)
-    (projection,), _ = compile_expressions(request, "ProjectionExpression")
-    return projection.paths if projection is not None else None
+    (paths,), _ = compile_expressions(request, "ProjectionExpression")
+    return paths  # type: ignore[no-any-return]
 
 
 def _returned(encoded: bytes, paths: list[Path] | None) -> Item:

@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from devtools.dynamodb.expressions import Condition, compile_expressions, paths_of, project
+from devtools.dynamodb.expressions import Condition, Values, compile_expressions, paths_of, project
 from devtools.dynamodb.items import Capacity
-from devtools.dynamodb.syntax import Node, Path, Values, translate_older_parameters
+from devtools.dynamodb.syntax import Node, Path, translate_older_parameters
 from devtools.dynamodb.tables import Entry, Index, Table
 from devtools.dynamodb.values import (
     KB,
@@ -107,8 +107,7 @@ class _Read:
             if request.get("ConsistentRead") and not self.index.is_local:
                 raise invalid("Consistent reads are not supported on global secondary indexes")
         expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
-        self.filter, projection, *self.key_conditions = expressions
-        self.paths: list[Path] | None = projection.paths if projection is not None else None
+        self.filter, self.paths, *self.key_conditions = expressions
         self._check_select(request.get("Select"))
 
     def _check_select(self, select: str | None) -> None:

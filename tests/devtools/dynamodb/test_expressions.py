@@ -107,5 +107,5 @@ def test_overlapping_and_repeated_actions(text):
 
 
 def test_projections():
-    projection, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
-    assert plain_item(project(wire_item(ITEM), projection.paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
+    paths, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
+    assert plain_item(project(wire_item(ITEM), paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
