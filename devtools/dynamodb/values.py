@@ -224,8 +224,11 @@ def check_request(operation: str, request: Any) -> None:
     try:
         msgspec.convert(request, _request_type(operation))
     except msgspec.ValidationError as fault:
-        problem = str(fault).replace("`", "'")
-        raise malformed(problem) if "', got '" in problem else invalid(f"1 validation error detected: {problem}") from None
+        problem, _, path = str(fault).replace("`", "'").partition(" - at '$")
+        place = re.sub(r"\.\w", lambda match: match[0].lower(), path).strip(".'")
+        if "', got '" in problem:
+            raise malformed(f"Unexpected value type in payload at '{place}': {problem}") from None
+        raise invalid(f"1 validation error detected: Value at '{place}' failed to satisfy constraint: {problem}") from None
 
 
 @cache
