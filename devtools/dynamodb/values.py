@@ -19,6 +19,7 @@ Item = dict[str, Value]
 
 KB = 1024
 MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
+INVALID_PARAMETER = "One or more parameter values were invalid: "
 SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 _VALUE_TYPES = frozenset((*SETS, "S", "N", "B", "BOOL", "NULL", "M", "L"))
 _CACHE_SIZE = 4096
@@ -47,7 +48,7 @@ def invalid(message: str) -> ApiError:
 
 
 def invalid_parameter(message: str) -> ApiError:
-    return invalid(f"One or more parameter values were invalid: {message}")
+    return invalid(INVALID_PARAMETER + message)
 
 
 def malformed(message: str) -> ApiError:
@@ -245,6 +246,8 @@ def _type(shape: Any) -> Any:
     plain: Any = _SCALARS.get(kind, Any)
     if "enum" in limits:
         return Literal[tuple(limits["enum"])]
+    if "pattern" in limits:
+        return str  # a name, which is checked where it is used
     if kind == "structure" and shape.name != "AttributeValue":
         required, members = shape.required_members, {name: _type(member) for name, member in shape.members.items()}
         optional = [(name, member, None) for name, member in members.items() if name not in required]
