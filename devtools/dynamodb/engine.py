@@ -145,7 +145,7 @@ class Engine:
             return encoded
         with self.lock:
             encoded, pending = table.items.get(key), table.pending.get(key)
-        self.await_durable(pending)
+        self.settle(pending)
         return encoded
 
     def check_writable(self, table: Table, key: Key) -> None:
@@ -195,25 +195,21 @@ class Engine:
         self._define(name, definition, now)
         return pending
 
-    def settle(self, pending: Pending | None) -> None:
-        """Return when the change is durable; called by the thread that made it."""
-        if pending is None or pending.is_settled or (self.hold_back is not None and self.hold_back(pending)):
-            return
-        pending.waiter()
-        with self.lock:
-            pending.is_settled = True
-            for table, key in pending.locations:
-                if table.pending.get(key) is pending:
-                    del table.pending[key]
-                if table.last_pending is pending:
-                    table.last_pending = None
-            if self.last_pending is pending:
-                self.last_pending = None
-
-    def await_durable(self, pending: Pending | None) -> None:
-        """Return when the change that was read is durable."""
-        if pending is not None and not pending.is_settled and not (self.hold_back is not None and self.hold_back(pending)):
+    def settle(self, *changes: Pending | None) -> None:
+        """Return when the changes are durable; called by the thread that made them, or read what they made."""
+        for pending in changes:
+            if pending is None or pending.is_settled or (self.hold_back is not None and self.hold_back(pending)):
+                continue
             pending.waiter()
+            with self.lock:
+                pending.is_settled = True
+                for table, key in pending.locations:
+                    if table.pending.get(key) is pending:
+                        del table.pending[key]
+                    if table.last_pending is pending:
+                        table.last_pending = None
+                if self.last_pending is pending:
+                    self.last_pending = None
 
     def forget_old_tokens(self, now: float) -> None:
         """Forget the oldest tokens that are no longer valid."""
@@ -311,7 +307,7 @@ class Engine:
                 return None
             start = stream.after(sequence_number(after))
             records, pending = stream.records[start : start + limit], self.last_pending
-        self.await_durable(pending)
+        self.settle(pending)
         if not records and stream.closed_at is not None:
             return None
         return [stream.wire_record(record, self.region, for_lambda=True) for record in records]
@@ -346,7 +342,7 @@ class Engine:
         with self.lock:
             if table.items.get(key) != encoded or key in table.pending or self.tables.get(table.name) is not table:
                 return False
-            pending = self.write([(table, key, encoded, decode_item(encoded), None, None)], expired=True)
+            pending = self.write([Outcome(table, key, encoded, decode_item(encoded), None, None)], expired=True)
         self.settle(pending)
         return True
 

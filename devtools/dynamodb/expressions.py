@@ -337,8 +337,8 @@ def _projected(value: Value, tree: dict[Any, Any] | None) -> Value:
     return {kind: kept} if kept else {}
 
 
-def apply_update(update: Update, old: Item, new: Item, values: Values) -> list[Path]:
-    """Apply the update to `new`, a copy of `old` that shares nothing nested with it; returns the paths. Raises ApiError."""
+def apply_update(update: Update, old: Item, new: Item, values: Values) -> None:
+    """Apply the update to `new`, a copy of `old` that shares nothing nested with it. Raises ApiError."""
     changes = [(path, evaluate(old, values)) for path, evaluate in update.actions]
     removed = []
     for path, value in changes:
@@ -357,7 +357,6 @@ def apply_update(update: Update, old: Item, new: Item, values: Values) -> list[P
             parent.pop(part, None)
         elif int(part) < len(parent):
             del parent[part]
-    return [path for path, _ in changes]
 
 
 def _parent(item: Item, path: Path) -> Any:
@@ -432,11 +431,12 @@ def _compiled(
 
 
 def _check_contents(parameter: str, given: dict[str, Any], check: Callable[[Any], Any]) -> None:
-    for key, content in given.items():
-        try:
+    key = ""
+    try:
+        for key, content in given.items():  # noqa: B007
             check(content)
-        except ApiError as error:
-            raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
+    except ApiError as error:
+        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
 
 
 def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: Iterable[str], has_expressions: bool) -> None:

@@ -200,7 +200,7 @@ class _Read:
                     is_complete = False
                     break
             pending = self.table.last_pending
-        self.engine.await_durable(pending)
+        self.engine.settle(pending)
         found: list[Item] = []
         size, scanned, item = 0, 0, {}
         is_measured = total > _MAX_PAGE_BYTES or "ReturnConsumedCapacity" in request  # an encoded item is never smaller than its size
@@ -218,15 +218,13 @@ class _Read:
             response["Items"] = found
         if not is_complete:
             response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
-        Capacity(request).read(self.table, size, request, self.index).add_to(response, is_list=False)
-        return response
+        return response | Capacity(request).read(self.table, size, request, self.index).report(is_list=False)
 
     def _seen(self, item: Item) -> Item:
         """Return the attributes that the index has. A local index reads other attributes from the table."""
         index = self.index
-        if index is None or index.projected is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES"):
-            return item
-        return {name: value for name, value in item.items() if name in index.projected}
+        is_whole = index is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES")
+        return item if index is None or is_whole else index.part(item)
 
 
 def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:

@@ -185,7 +185,7 @@ def get_records(engine: Any, request: Request) -> Request:
         stream.trim(engine.clock())
         start = stream.after(position)
         scanned, pending = stream.records[start : start + _MAX_SCANNED], engine.last_pending
-    engine.await_durable(pending)
+    engine.settle(pending)
     found: list[Record] = []
     size = 0
     for record in scanned:

@@ -247,6 +247,7 @@ _TRANSLATIONS = {
     "AttributeUpdates": "UpdateExpression",
     "AttributesToGet": "ProjectionExpression",
 }
+_OLDER = frozenset((*_TRANSLATIONS, "ConditionalOperator"))
 _COMPARISONS = {word: f"{{}} {sign} {{}}" for word, sign in zip(("EQ", "NE", "LT", "LE", "GT", "GE"), _COMPARATORS, strict=True)}
 _COMPARISONS |= {"BEGINS_WITH": "begins_with({}, {})", "BETWEEN": "{} BETWEEN {} AND {}", "IN": "{} IN ({})"}
 _COMPARISONS |= {"CONTAINS": "contains({}, {})", "NOT_CONTAINS": "attribute_exists({0}) AND NOT contains({0}, {1})"}
@@ -256,9 +257,9 @@ _KEY_COMPARISONS = frozenset(("EQ", "LT", "LE", "GT", "GE", "BEGINS_WITH", "BETW
 
 def translate_older_parameters(request: Request) -> None:
     """Add expressions that mean the same as the parameters that came before expressions. Raises ApiError."""
-    older = [parameter for parameter in (*_TRANSLATIONS, "ConditionalOperator") if parameter in request]
-    if not older:
+    if _OLDER.isdisjoint(request):
         return
+    older = [parameter for parameter in request if parameter in _OLDER]
     expressions = [expression for expression in dict.fromkeys(_TRANSLATIONS.values()) if expression in request]
     mixed = [parameter for parameter in older if parameter != "KeyConditions" or "KeyConditionExpression" in request]
     if expressions and mixed:

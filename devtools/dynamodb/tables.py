@@ -102,9 +102,9 @@ def _hash(partition: Any) -> int:
 class Index:
     """A secondary index. Its hash key and range key may have several attributes each."""
 
-    def __init__(self, table: "Table", definition: dict[str, Any], *, is_local: bool) -> None:
+    def __init__(self, table: "Table", definition: dict[str, Any], kind: str) -> None:
         self.name: str = definition["IndexName"]
-        self.is_local, self.definition = is_local, definition
+        self.kind, self.is_local = kind, kind == "LocalSecondaryIndexes"
         self.hash_names, self.range_names = key_names(definition["KeySchema"])
         self.types = {name: table.types[name] for name in (*self.hash_names, *self.range_names)}
         projection = definition["Projection"]
@@ -117,6 +117,10 @@ class Index:
         if any(kind not in item.get(name, ()) for name, kind in self.types.items()):
             return None
         return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
+
+    def part(self, item: Item) -> Item:
+        """Return the attributes of an item that the index has."""
+        return item if self.projected is None else {name: value for name, value in item.items() if name in self.projected}
 
     def check(self, item: Item) -> None:
         """Raise ApiError if the item has a value that cannot be a key of this index."""
@@ -153,7 +157,7 @@ class Table:
         for kind in _MAX_COUNTS:
             for wanted in self.description.get(kind, ()):
                 name = wanted["IndexName"]
-                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, is_local=kind[0] == "L"))
+                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, kind))
 
     def _filled(self, index: Index) -> Index:
         for key, encoded in self.items.items():
