@@ -340,9 +340,10 @@ def _projected(value: Value, tree: dict[Any, Any] | None) -> Value:
 def apply_update(update: Update, old: Item, new: Item, values: Values) -> None:
     """Apply the update to `new`, a copy of `old` that shares nothing nested with it. Raises ApiError."""
     changes = [(path, evaluate(old, values)) for path, evaluate in update.actions]
-    removed = []
+    removed: list[tuple[Any, Any]] = []
+    parent: Any
     for path, value in changes:
-        parent, part = _parent(new, path), path[-1]
+        parent, part = new if update.is_flat else _parent(new, path), path[-1]
         if value is None:
             removed.append((parent, part))
             continue
@@ -352,7 +353,7 @@ def apply_update(update: Update, old: Item, new: Item, values: Values) -> None:
             parent.append(value)
         else:
             parent[part] = value
-    for parent, part in sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
+    for parent, part in removed if update.is_flat else sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
         if type(part) is str:
             parent.pop(part, None)
         elif int(part) < len(parent):

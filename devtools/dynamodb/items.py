@@ -5,7 +5,7 @@ Every write is prepared and checked outside the lock, as a `Write`, and then att
 
 from collections import Counter, defaultdict
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -37,7 +37,7 @@ Response = dict[str, Any]
 # Writes
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, gc=False):
     """What a write does to an item: the old and the new item, encoded and decoded; None for no item."""
 
     table: Table
@@ -140,13 +140,13 @@ def _attempt(
 def _write(allowed_returns: frozenset[str], engine: Any, kind: str, request: Request) -> Response:
     """Execute PutItem, DeleteItem or UpdateItem."""
     returns = request.get("ReturnValues", "NONE")
-    refuse_if(returns not in allowed_returns, f"ReturnValues can only be {' or '.join(sorted(allowed_returns))}")
+    refuse_if(returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
     write = _prepared(engine, kind, request)
     outcomes, pending, (error,) = _attempt(engine, [write])
     engine.settle(*pending)
     if error is not None:
         raise error
-    ((table, _, _, old, _, new),) = outcomes
+    table, old, new = write.table, outcomes[0].old, outcomes[0].new
     response: Response = {}
     if returns != "NONE" and (attributes := old if returns.endswith("_OLD") else new):
         if returns.startswith("UPDATED"):

@@ -181,8 +181,9 @@ class Table:
 
     def key_of(self, attributes: Item) -> Key:
         """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
-        if len(attributes) != len(self._key_parts) or any(kind not in attributes.get(name, ()) for name, kind, _ in self._key_parts):
-            raise KeyFault(_MISMATCH)
+        for name, kind, _ in self._key_parts:
+            if kind not in attributes.get(name, ()) or len(attributes) != len(self._key_parts):
+                raise KeyFault(_MISMATCH)
         return self.key_of_item(attributes)
 
     def key_of_item(self, item: Item) -> Key:

@@ -233,10 +233,18 @@ def check_request(operation: str, request: Any) -> None:
 
 
 @cache
-def _request_type(operation: str) -> Any:
+def _services() -> list[Any]:
     session = botocore.session.get_session()
-    services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
-    service = next(service for service in services if operation in service.operation_names)
+    return [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
+
+
+def is_operation(name: str) -> bool:
+    return any(name in service.operation_names for service in _services())
+
+
+@cache
+def _request_type(operation: str) -> Any:
+    service = next(service for service in _services() if operation in service.operation_names)
     return _type(service.operation_model(operation).input_shape)
 
 
