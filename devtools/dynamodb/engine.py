@@ -29,6 +29,7 @@ readers of what was written; it raises when the records could not be made durabl
 """
 
 import itertools
+import logging
 import threading
 import time
 import zlib
@@ -58,6 +59,8 @@ T = TypeVar("T")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _parser = create_parser("json")
+_WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
+_log = logging.getLogger(__name__)
 _request_numbers = itertools.count(1)
 
 _MODULES = (items, queries, streams, tables)
@@ -352,14 +355,16 @@ class _FixedUserAgent:
 def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     """Execute a request in JSON; returns the HTTP status and the body of the response."""
     try:
-        return 200, _encode(engine.call(operation, _decode(body or b"{}")))
+        response = engine.call(operation, _decode(body))
+        return 200, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
+    except ApiError as fault:
+        error = fault
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        error = malformed("")  # as DynamoDB, which gives no reason
     except Exception as fault:
-        error = ApiError("InternalServerError", str(fault), 500)
-        if isinstance(fault, ApiError):
-            error = fault
-        elif isinstance(fault, (msgspec.DecodeError, RecursionError)):
-            error = malformed(str(fault))
-        return error.status, _encode(error.body())
+        _log.warning("%s failed: %s", operation, fault, exc_info=True)
+        error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
+    return error.status, _encode(error.body())
 
 
 @contextmanager

@@ -32,6 +32,9 @@ _OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
+_FRAMEWORK_ERRORS = ("SerializationException", "UnknownOperationException")  # raised by AWS's framework, before DynamoDB
+
+
 class ApiError(Exception):
     """An error as DynamoDB reports it: its code, its message, the HTTP status and further members of the body."""
 
@@ -40,6 +43,8 @@ class ApiError(Exception):
         self.code, self.message, self.status, self.members = code, message, status, members
 
     def body(self) -> dict[str, Any]:
+        if self.code in _FRAMEWORK_ERRORS:
+            return {"__type": f"com.amazon.coral.service#{self.code}", **({"Message": self.message} if self.message else {})}
         return {"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": self.message, **self.members}
 
 
