@@ -15,17 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from devtools.dynamodb.values import (
-    INVALID_PARAMETER,
-    ApiError,
-    Item,
-    Value,
-    decode_item,
-    refuse_if,
-    refuse_parameter_if,
-    sortable,
-    type_of,
-)
+from devtools.dynamodb.values import ApiError, Item, Value, decode_item, invalid, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
@@ -39,7 +29,7 @@ class KeyFault(ApiError):
     """An item has no valid key. A transaction reports this error as the reason for its cancellation."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("ValidationException", message)
+        super().__init__("ValidationException", f"One or more parameter values were invalid: {message}")
 
 
 class Partitions:
@@ -105,7 +95,7 @@ class Index:
     def __init__(self, table: "Table", definition: dict[str, Any], kind: str) -> None:
         self.name: str = definition["IndexName"]
         self.kind, self.is_local = kind, kind == "LocalSecondaryIndexes"
-        self.hash_names, self.range_names = key_names(definition["KeySchema"])
+        self.hash_names, self.range_names = _key_names(definition["KeySchema"], "HASH"), _key_names(definition["KeySchema"], "RANGE")
         self.types = {name: table.types[name] for name in (*self.hash_names, *self.range_names)}
         projection = definition["Projection"]
         names = frozenset((*table.key_names, *self.types, *projection.get("NonKeyAttributes", ())))
@@ -147,8 +137,7 @@ class Table:
         """Adopt a new definition, and fill or remove indexes."""
         self.definition = definition
         self.description: dict[str, Any] = definition["description"]
-        hash_names, range_names = key_names(self.description["KeySchema"])
-        self.key_names = (*hash_names, *range_names)
+        self.key_names = _key_names(self.description["KeySchema"])
         self.types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.description["AttributeDefinitions"]}
         limits = (_MAX_HASH_BYTES, _MAX_RANGE_BYTES)
         self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, limits, strict=False)]
@@ -191,7 +180,7 @@ class Table:
         try:
             return tuple([_key_part(item[name], name, kind, limit) for name, kind, limit in self._key_parts])
         except KeyError as missing:
-            raise KeyFault(f"{INVALID_PARAMETER}Missing the key {missing.args[0]} in the item") from None
+            raise KeyFault(f"Missing the key {missing.args[0]} in the item") from None
 
     def key_attributes(self, item: Item) -> Item:
         return {name: item[name] for name in self.key_names}
@@ -222,25 +211,21 @@ class Table:
         return self.indexes[name]
 
 
-def key_names(schema: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the attribute names of the hash key and of the range key."""
-    names: dict[str, list[str]] = {"HASH": [], "RANGE": []}
-    for element in schema:
-        names[element["KeyType"]].append(element["AttributeName"])
-    return tuple(names["HASH"]), tuple(names["RANGE"])
+def _key_names(schema: list[dict[str, Any]], kind: str = "") -> tuple[str, ...]:
+    return tuple([element["AttributeName"] for element in schema if kind in ("", element["KeyType"])])
 
 
 def _key_part(value: Value, name: str, kind: str, limit: int, where: str = "") -> Any:
     """Return the value of a key attribute in Python. Raises ApiError if it has another type, is empty or too large."""
     if kind not in value:
-        raise KeyFault(f"{INVALID_PARAMETER}Type mismatch for key {name} expected: {kind} actual: {type_of(value)}{where}")
+        raise KeyFault(f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}{where}")
     content, part = value[kind], sortable(value)
     if not content:
         problem = f"contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}"
-        raise KeyFault(f"One or more parameter values are not valid. The AttributeValue for a key attribute cannot {problem}")
+        raise KeyFault(f"The AttributeValue for a key attribute cannot {problem}")
     if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:
         which = "hashkey has exceeded the maximum" if limit == _MAX_HASH_BYTES else "all range keys has exceeded the"
-        raise KeyFault(f"{INVALID_PARAMETER}Size of {which} size limit of {limit} bytes{where}")
+        raise KeyFault(f"Size of {which} size limit of {limit} bytes{where}")
     return part
 
 
@@ -335,12 +320,10 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None
 
 
 def _attribute_types(request: Request) -> dict[str, str]:
-    types: dict[str, str] = {}
-    for attribute in request.get("AttributeDefinitions") or ():
-        name = attribute["AttributeName"]
-        refuse_parameter_if(name in types, f"Duplicate AttributeName in AttributeDefinitions: {name}")
-        refuse_if(len(name) > 255, f"AttributeName in AttributeDefinitions must have at most 255 characters, not {len(name)}")
-        types[name] = attribute["AttributeType"]
+    attributes = request.get("AttributeDefinitions") or ()
+    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in attributes}
+    refuse_parameter_if(len(types) < len(attributes), f"Duplicate AttributeName in AttributeDefinitions: {attributes}")
+    refuse_if(max(map(len, types), default=0) > 255, "AttributeName in AttributeDefinitions must have at most 255 characters")
     return types
 
 
@@ -365,9 +348,8 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
     is_wrong = projected is None or (projected == "INCLUDE") != bool(others) or others == []
     refuse_parameter_if(is_wrong, f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified")
-    for attribute in others or ():
-        is_wrong = not 1 <= len(attribute) <= 255 or others.count(attribute) > 1
-        refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
+    is_wrong = len({*(others or ())}) < len(others or ()) or any(not 1 <= len(attribute) <= 255 for attribute in others or ())
+    refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     return _with_throughput(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
 
@@ -497,41 +479,45 @@ def describe_time_to_live(engine: Any, request: Request) -> Request:
 
 
 def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in ((tag["Key"], tag["Value"]) for tag in tags):
-        is_wrong = key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value)
-        refuse_if(is_wrong, f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
-        found[key] = value
-    refuse_if(len(found) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
-    return found
+    valid = {tag["Key"]: tag["Value"] for tag in tags if fullmatch(r"[\w\s_.:/=+@-]+", tag["Key"] + tag["Value"])}
+    refuse_if(len(valid) < len(tags), "A tag has the key of another tag, or a character that is not allowed")
+    refuse_if(len(valid) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
+    return valid
+
+
+@contextmanager
+def _tags(engine: Any, arn: str, changes: list[Any]) -> Iterator[dict[str, str]]:
+    """Yield the tags of the table with this ARN, to be changed in the block. Raises ApiError."""
+    refuse_if(not changes, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, arn)) as definition:
+        definition["tags"] = tags = dict(definition["tags"])
+        yield tags
+        refuse_if(len(tags) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
 
 
 def _tagged_table(engine: Any, arn: str) -> str:
     """Return the name of the table with this ARN. Raises ApiError."""
-    is_wrong = not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
-    refuse_if(is_wrong, f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
-    if (name := arn.rpartition("/")[2]) not in engine.tables:
+    match = fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
+    if match is None:
+        raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
+    if match[1] not in engine.tables:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
-    return name
+    return match[1]
 
 
 def tag_resource(engine: Any, request: Request) -> Request:
-    added = _valid_tags(request["Tags"])
-    refuse_if(not added, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
-        definition["tags"] = definition["tags"] | added
-        refuse_if(len(definition["tags"]) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+    with _tags(engine, request["ResourceArn"], request["Tags"]) as tags:
+        tags.update(_valid_tags(request["Tags"]))
     return {}
 
 
 def untag_resource(engine: Any, request: Request) -> Request:
-    removed = request["TagKeys"]
-    refuse_if(not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
-        definition["tags"] = {key: value for key, value in definition["tags"].items() if key not in removed}
+    with _tags(engine, request["ResourceArn"], request["TagKeys"]) as tags:
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
     return {}
 
 
 def list_tags_of_resource(engine: Any, request: Request) -> Request:
-    tags = engine.table(_tagged_table(engine, request["ResourceArn"])).definition["tags"]
+    tags = engine.tables[_tagged_table(engine, request["ResourceArn"])].definition["tags"]
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

@@ -19,7 +19,6 @@ Item = dict[str, Value]
 
 KB = 1024
 MAX_ITEM_BYTES, MAX_DEPTH, MAX_NAME_BYTES = 400 * KB, 32, 65535
-INVALID_PARAMETER = "One or more parameter values were invalid: "
 SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 _VALUE_TYPES = frozenset((*SETS, "S", "N", "B", "BOOL", "NULL", "M", "L"))
 _CACHE_SIZE = 4096
@@ -53,7 +52,7 @@ def invalid(message: str) -> ApiError:
 
 
 def invalid_parameter(message: str) -> ApiError:
-    return invalid(INVALID_PARAMETER + message)
+    return invalid(f"One or more parameter values were invalid: {message}")
 
 
 def malformed(message: str) -> ApiError:
