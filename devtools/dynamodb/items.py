@@ -12,19 +12,7 @@ import msgspec
 from devtools.dynamodb.expressions import WRONG_TYPE, Evaluate, Update, Values, apply_update, compile_expressions, project
 from devtools.dynamodb.syntax import Path, Request, translate_older_parameters, value_at
 from devtools.dynamodb.tables import Index, Key, KeyFault, Table
-from devtools.dynamodb.values import (
-    KB,
-    MAX_ITEM_BYTES,
-    ApiError,
-    Item,
-    check_item,
-    decode_item,
-    encode_item,
-    invalid,
-    invalid_parameter,
-    item_size,
-    refuse_if,
-)
+from devtools.dynamodb.values import KB, MAX_ITEM_BYTES, ApiError, Item, check_item, decode_item, encode_item, invalid, item_size, refuse_if
 
 TOKEN_SECONDS = 600
 _MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
@@ -107,7 +95,7 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
     else:
         key = _key(table, request)
     if update is not None and (keys := update.roots.intersection(table.key_names)):
-        raise invalid_parameter(f"Cannot update attribute {min(keys)}. This attribute is part of the key")
+        raise invalid(f"Cannot update attribute {min(keys)}. This attribute is part of the key")
     return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
 
 

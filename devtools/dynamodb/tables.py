@@ -15,6 +15,7 @@ from zlib import crc32
 
 import msgspec
 
+from devtools.dynamodb.syntax import Request
 from devtools.dynamodb.values import ApiError, Item, Value, decode_item, invalid, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
@@ -138,6 +139,7 @@ class Table:
         self.definition = definition
         self.description: dict[str, Any] = definition["description"]
         self.key_names = _key_names(self.description["KeySchema"])
+        self.hash_names, self.range_names = self.key_names[:1], self.key_names[1:]
         self.types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.description["AttributeDefinitions"]}
         limits = (_MAX_HASH_BYTES, _MAX_RANGE_BYTES)
         self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, limits, strict=False)]
@@ -236,7 +238,6 @@ _MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
 _MAX_TAGS, _MAX_PROJECTED = 50, 100
 _NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
 
-Request = dict[str, Any]
 Definition = dict[str, Any]
 
 
