@@ -11,19 +11,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb.syntax import Node, Parser, Path, Request, path_text, value_at
-from devtools.dynamodb.values import (
-    SETS,
-    ApiError,
-    Item,
-    Value,
-    add_numbers,
-    check_name,
-    check_value,
-    invalid,
-    refuse_if,
-    sortable,
-    type_of,
-)
+from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
 
 Values = dict[str, Value]
 Evaluate = Callable[[Item, Values], Any]
@@ -55,16 +43,18 @@ def _size(value: Value | None) -> Value | None:
     ((kind, content),) = (value or {"NULL": True}).items()
     if kind in ("N", "BOOL", "NULL"):
         return None
-    return {"N": str(len(content.encode() if kind == "S" else sortable(value) if value and kind == "B" else content))}
+    return {"N": str(len(content.encode() if kind == "S" else SCALARS[kind](content) if kind == "B" else content))}
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
     """Return the comparison of two texts, two numbers or two binaries."""
 
     def test(left: Value | None, right: Value | None) -> bool:
-        if left is None or right is None or left.keys() != right.keys() or type_of(left) not in _SCALARS:
+        if left is None or right is None:
             return False
-        return compare(sortable(left), sortable(right))
+        ((kind, content),) = left.items()
+        convert = SCALARS.get(kind)
+        return convert is not None and kind in right and compare(convert(content), convert(right[kind]))
 
     return test
 
@@ -138,7 +128,6 @@ class Operator(msgspec.Struct, frozen=True):
 
 _TYPE_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
 _TYPES = frozenset((*_TYPE_NAMES, "L", "M", "BOOL", "NULL"))
-_SCALARS = frozenset("SNB")
 _PATH, _VALUE = Operand(frozenset(("path",)), _TYPES), Operand(frozenset(("value",)), _TYPES)
 _ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
 _SCALAR = _ANY.of_types("S", "N", "B")
@@ -391,7 +380,7 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(names.items()))
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
-    if not values or values.keys() != used.keys():
+    if values is None or values.keys() != used.keys() or not values:
         for reference, parameter in used.items():
             if reference not in (values or {}):
                 problem = f"An expression attribute value used in expression is not defined; attribute value: {reference}"
@@ -441,13 +430,13 @@ def _check_contents(parameter: str, given: dict[str, Any], check: Callable[[Any]
 
 
 def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: Iterable[str], has_expressions: bool) -> None:
-    """Raise ApiError for the first reference that is malformed or unused."""
+    """Raise ApiError if a reference is malformed or unused."""
     if given is None:
         return
-    refuse_if(not has_expressions, f"{parameter} can only be specified when using expressions")
-    refuse_if(not given, f"{parameter} must not be empty")
-    for key in given:
-        is_wrong = key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum()
-        refuse_if(is_wrong, f'{parameter} contains invalid key: Syntax error; key: "{key}"')
+    wrong = [key for key in given if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum()]
+    if not has_expressions:
+        raise invalid(f"{parameter} can only be specified when using expressions")
+    if not given or wrong:
+        raise invalid(f"{parameter} {'contains invalid key: Syntax error; key: ' + wrong[0] if wrong else 'must not be empty'}")
     if unused := given.keys() - used:
         raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")

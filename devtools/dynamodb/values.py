@@ -72,7 +72,6 @@ def refuse_parameter_if(problem: Any, message: str) -> None:
 # Numbers
 
 
-@lru_cache(_CACHE_SIZE)
 def canonical_number(text: str) -> str:
     """Return the canonical form of a number, without an exponent. Raises ApiError if DynamoDB cannot store the number."""
     if not _NUMBER.fullmatch(text):
@@ -101,8 +100,9 @@ def _canonical(operation: Callable[..., Decimal], *operands: Any, inexact: str) 
 
 
 @lru_cache(_CACHE_SIZE)
-def _number_size(text: str) -> int:
-    return (len(text.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + text.startswith("-")
+def _sized_number(text: str) -> tuple[str, int]:
+    number = canonical_number(text)
+    return number, (len(number.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + number.startswith("-")
 
 
 # Values
@@ -121,6 +121,7 @@ def check_item(item: Any) -> int:
 item_size = check_item  # of an item whose values are valid
 
 
+@lru_cache(_CACHE_SIZE)
 def check_name(name: str) -> int:
     """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
     if not name:
@@ -143,10 +144,10 @@ def check_value(value: Any, depth: int = 1) -> int:
     ((kind, content),) = value.items()
     size = 3
     if kind == "S" and type(content) is str:
-        return text_size(content)
+        return len(content) if content.isascii() else text_size(content)
     if kind == "N" and type(content) is str:
-        value["N"] = canonical = canonical_number(content)
-        return _number_size(canonical)
+        value["N"], size = _sized_number(content)
+        return size
     if kind == "M" and type(content) is dict:
         for name, member in content.items():
             size += 1 + text_size(name) + check_value(member, depth + 1)
@@ -196,7 +197,7 @@ def _canonical_binary(text: str) -> tuple[str, int]:
 
 _SIZED: dict[str, Callable[[str], tuple[str, int]]] = {
     "SS": lambda text: (text, text_size(text)),
-    "NS": lambda text: ((number := canonical_number(text)), _number_size(number)),
+    "NS": _sized_number,
     "BS": _canonical_binary,
 }
 
@@ -207,21 +208,18 @@ def type_of(value: Value) -> str:
 
 # Order
 
-_decimal = lru_cache(_CACHE_SIZE)(Decimal)
-_binary = lru_cache(_CACHE_SIZE)(b64decode)
+SCALARS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(_CACHE_SIZE)(Decimal), "B": lru_cache(_CACHE_SIZE)(b64decode)}
 
 
 def sortable(value: Value) -> Any:
-    """Return a text, number or binary in Python, for comparisons; None for other types. Texts compare as their UTF-8 bytes do."""
+    """Return a text, number or binary in Python, for comparisons. Texts compare as their UTF-8 bytes do."""
     ((kind, content),) = value.items()
-    if kind == "S":
-        return content
-    return _decimal(content) if kind == "N" else _binary(content) if kind == "B" else None
+    return SCALARS[kind](content)
 
 
 # Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
 
-_SCALARS: dict[str, type[Any]] = {"string": str, "boolean": bool, "integer": int, "long": int}
+_JSON_TYPES: dict[str, type[Any]] = {"string": str, "boolean": bool, "integer": int, "long": int}
 
 
 def check_request(operation: str, request: Any) -> None:
@@ -255,7 +253,7 @@ def _request_type(operation: str) -> Any:
 def _type(shape: Any) -> Any:
     """Return the type of Python that a shape of the model describes, with its limits."""
     kind, limits = shape.type_name, shape.metadata
-    plain: Any = _SCALARS.get(kind, Any)
+    plain: Any = _JSON_TYPES.get(kind, Any)
     if "enum" in limits:
         return Literal[tuple(limits["enum"])]
     if "pattern" in limits:
