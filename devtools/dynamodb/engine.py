@@ -35,7 +35,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,7 +49,7 @@ from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Table, check_table_name
 from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, is_operation, malformed
 
-__all__ = ["ApiError", "Commit", "Engine", "Record", "Waiter", "attached", "respond"]
+__all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "attached", "respond"]
 
 Record = tuple[Any, ...]
 Waiter = Callable[[], None]
@@ -75,14 +75,17 @@ def _operation(name: str) -> Callable[["Engine", dict[str, Any]], dict[str, Any]
     return next(filter(None, functions))  # type: ignore[no-any-return]
 
 
-class Pending:
-    """A change that may not be durable yet."""
+class StoreFailed(Exception):
+    """The store accepts no more writes: it is closed, or its journal could not be written. All earlier responses are safe on disk."""
 
-    __slots__ = ("is_settled", "is_transaction", "locations", "waiter")
 
-    def __init__(self, waiter: Waiter, locations: list[tuple[Table, Key]], is_transaction: bool) -> None:
-        self.waiter, self.locations, self.is_transaction = waiter, locations, is_transaction
-        self.is_settled = False
+class Pending(msgspec.Struct, eq=False):
+    """A change that may not be durable yet: its waiter, and the items that it wrote."""
+
+    waiter: Waiter
+    locations: list[tuple[Table, Key]]
+    is_transaction: bool
+    is_settled: bool = False
 
 
 class Engine:
@@ -95,12 +98,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        clock: Callable[[], float] = time.time,
-        region: str = "us-east-1",
-        commit: Commit | None = None,
-        *,
-        has_conflicts: bool = True,
+        self, clock: Callable[[], float] = time.time, region: str = "us-east-1", commit: Commit | None = None, *, has_conflicts: bool = True
     ) -> None:
         self.clock, self.region, self.commit, self.has_conflicts = clock, region, commit, has_conflicts
         self.hold_back: Callable[[Pending], bool] | None = None
@@ -222,31 +220,26 @@ class Engine:
 
     def apply(self, records: Iterable[Record]) -> None:
         """Repeat the changes of records, without `commit`. No other thread may call the engine meanwhile."""
+        apply: dict[str, Callable[..., Any]] = {
+            "t": self._define,
+            "p": partial(self._apply_write, False),
+            "d": partial(self._apply_write, True),
+            "c": lambda arn, *record: self.streams[arn].restore(*record),
+            "s": lambda arn, definition: self.streams.update({arn: Stream(definition)}),
+            "n": lambda sequence: setattr(self, "sequence", max(self.sequence, sequence)),
+            "k": lambda token, *known: self.tokens.update({token: Token(*known)}),
+            "h": self._set_position,
+        }
         for kind, *values in records:
-            if kind in ("p", "d"):
-                self._apply_write(kind, *values)
-            elif kind == "t":
-                self._define(*values)
-            elif kind == "c":
-                arn, sequence, at, expired, old, new = values
-                stream = self.streams[arn]
-                stream.add(stream.key_of(old or new), sequence, at, expired, old, new)
-            elif kind == "s":
-                self.streams[values[0]] = Stream(values[1])
-            elif kind == "n":
-                self.sequence = max(self.sequence, values[0])
-            elif kind == "k":
-                self.tokens[values[0]] = Token(*values[1:])
-            elif kind == "h":
-                self._set_position(*values)
+            apply[kind](*values)
 
-    def _apply_write(self, kind: str, name: str, encoded: bytes, sequence: int, at: float, expired: bool = False) -> None:
+    def _apply_write(self, is_deleted: bool, name: str, encoded: bytes, sequence: int, at: float, expired: bool = False) -> None:
         table = self.tables[name]
         item = decode_item(encoded)
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        new = encoded if kind == "p" else None
+        new = encoded if not is_deleted else None
         if new is not None or old_encoded is not None:
             table.store(key, old, item if new is not None else None, new)
         if sequence:
@@ -362,7 +355,8 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = malformed("")  # as DynamoDB, which gives no reason
     except Exception as fault:
-        _log.warning("%s failed: %s", operation, fault, exc_info=True)
+        if not isinstance(fault, StoreFailed):
+            _log.exception("the engine failed in %s", operation)
         error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
     return error.status, _encode(error.body())
 

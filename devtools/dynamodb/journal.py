@@ -33,6 +33,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from devtools.dynamodb.engine import Engine, Record, Waiter
+from devtools.dynamodb.engine import StoreFailed as StoreFailed
 
 FORMAT_VERSION = 1
 MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal: compaction begins when it is larger than this, and than some snapshots
@@ -50,10 +51,6 @@ _SLOT_BYTES = 64
 _log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entries = msgspec.msgpack.Decoder(list[list[tuple[Any, ...]]]).decode
-
-
-class StoreFailed(Exception):
-    """The store accepts no more writes: it is closed, or its journal could not be written. All earlier responses are safe on disk."""
 
 
 class StoreInUse(Exception):

@@ -56,9 +56,10 @@ class Stream:
         """Return the index of the first record after a sequence number."""
         return bisect_right(self.records, sequence, key=itemgetter(0))
 
-    def key_of(self, image: bytes) -> Key:
-        item = decode_item(image)
-        return tuple(sortable(item[name]) for name in self.key_names)
+    def restore(self, sequence: int, at: float, expired: bool, old: bytes | None, new: bytes | None) -> None:
+        """Add a record of which the key is only in its images."""
+        item = decode_item(old or new or b"")
+        self.add(tuple(sortable(item[name]) for name in self.key_names), sequence, at, expired, old, new)
 
     def shards(self) -> list[dict[str, Any]]:
         span = {"StartingSequenceNumber": sequence_text(self.definition["sequence"] + 1)}
