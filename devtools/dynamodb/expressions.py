@@ -84,7 +84,8 @@ def _required(value: Value | None) -> Value:
 
 
 def _sum(sign: int, left: Value | None, right: Value | None) -> Value:
-    left, right = _required(left), _required(right)
+    if left is None or right is None:
+        raise _MISSING
     if "N" not in left or "N" not in right:
         raise WRONG_TYPE
     return {"N": add_numbers(left["N"], right["N"], sign)}
@@ -191,6 +192,8 @@ class _Compiler:
                 return lambda item, values: left(item, values) and right(item, values)
             return lambda item, values: left(item, values) or right(item, values)
         apply = self._checked(kind, nodes).apply
+        if kind == "SET" and nodes[0][0] == "value":
+            return self.compile(nodes[0])
         operands = [self.compile(operand) for operand in nodes]
         if len(operands) == 1:
             (only,) = operands
