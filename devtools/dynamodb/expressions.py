@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.syntax import Node, Parser, Path, Request, path_text, value_at
+from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, path_text, value_at
 from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
 
 Values = dict[str, Value]
@@ -31,7 +31,6 @@ class Condition(msgspec.Struct, eq=False):
 class Update(msgspec.Struct, eq=False):
     actions: list[tuple[Path, Evaluate]]  # what the value at each path becomes; None: it is removed
     roots: frozenset[Any]  # the first parts of the paths
-    is_flat: bool
     creates_item: bool  # whether it puts an item where there was none
 
 
@@ -276,7 +275,7 @@ class _Compiler:
         actions.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
         creates_item = any(node[0] in ("SET", "ADD") for _, node in actions)
         compiled = [(path, self.compile(node)) for path, node in actions]
-        return Update(compiled, frozenset(path[0] for path in paths), all(len(path) == 1 for path in paths), creates_item)
+        return Update(compiled, frozenset(path[0] for path in paths), creates_item)
 
     def _check_overlap(self, paths: list[Path]) -> None:
         """Refuse paths of which one is part of another, and a value that is used both as a map and as a list."""
@@ -329,13 +328,15 @@ def _projected(value: Value, tree: dict[Any, Any] | None) -> Value:
     return {kind: kept} if kept else {}
 
 
-def apply_update(update: Update, old: Item, new: Item, values: Values) -> None:
-    """Apply the update to `new`, a copy of `old` that shares nothing nested with it. Raises ApiError."""
-    changes = [(path, evaluate(old, values)) for path, evaluate in update.actions]
-    removed: list[tuple[Any, Any]] = []
+def apply_update(update: Update, old: Item, values: Values) -> Item:
+    """Return the item after the update; `old` stays as it is. Raises ApiError."""
+    new = dict(old)
+    owned: dict[Path, Any] = {(): new}
     parent: Any
-    for path, value in changes:
-        parent, part = new if update.is_flat else _parent(new, path), path[-1]
+    removed: list[tuple[Any, Part]] = []
+    for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
+        part = path[-1]
+        parent = new if len(path) == 1 else _owned(path[:-1], part, owned)
         if value is None:
             removed.append((parent, part))
             continue
@@ -345,21 +346,24 @@ def apply_update(update: Update, old: Item, new: Item, values: Values) -> None:
             parent.append(value)
         else:
             parent[part] = value
-    for parent, part in removed if update.is_flat else sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
+    for parent, part in sorted(removed, key=lambda removal: -removal[1] if type(removal[1]) is int else 0):
         if type(part) is str:
             parent.pop(part, None)
         elif int(part) < len(parent):
             del parent[part]
+    return new
 
 
-def _parent(item: Item, path: Path) -> Any:
-    """Return the dictionary or list that has the last part of the path. Raises ApiError if the item does not have it."""
-    if len(path) == 1:
-        return item
-    parent = (value_at(item, path[:-1]) or {}).get("L" if type(path[-1]) is int else "M")
-    if parent is None:
-        raise _WRONG_PATH
-    return parent
+def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
+    """Return the map or list at a path, of which `member` is a part, copied once. Raises ApiError if the item does not have it."""
+    if path not in owned:
+        parent, part, kind = _owned(path[:-1], path[-1], owned), path[-1], "M" if type(member) is str else "L"
+        value = parent.get(part) if type(part) is str else parent[part] if int(part) < len(parent) else None
+        if value is None or kind not in value:
+            raise _WRONG_PATH
+        owned[path] = value[kind].copy()
+        parent[part] = {kind: owned[path]}
+    return owned[path]
 
 
 # All expressions of a request

@@ -74,13 +74,11 @@ class Write(msgspec.Struct):
         update, base = self.update, old if old is not None else self.request["Key"]
         if update is None or (old is None and not update.creates_item):
             return dict(base) if update is None else None
-        new = dict(base) if update.is_flat else decode_item(encode_item(base))
         try:
-            apply_update(update, base, new, self.values)
+            return apply_update(update, base, self.values)
         except ApiError as error:
             is_older = error is WRONG_TYPE and "AttributeUpdates" in self.request
             raise (invalid("Type mismatch for attribute to update") if is_older else error) from None
-        return new
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:

@@ -7,6 +7,7 @@ order, so values are equal exactly when their dictionaries are.
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from functools import cache, lru_cache
 from typing import Annotated, Any, Literal
@@ -247,7 +248,10 @@ def is_operation(name: str) -> bool:
 @cache
 def _request_type(operation: str) -> Any:
     service = next(service for service in _services() if operation in service.operation_names)
-    return _type(service.operation_model(operation).input_shape)
+    kind = _type(service.operation_model(operation).input_shape)
+    with suppress(msgspec.ValidationError):
+        msgspec.convert({}, kind)  # completes the type: msgspec crashes if several threads do this at once
+    return kind
 
 
 def _type(shape: Any) -> Any:
