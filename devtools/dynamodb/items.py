@@ -258,25 +258,21 @@ def transact_write_items(engine: Any, request: Request) -> Response:
     actions, token, now = request["TransactItems"], request.get("ClientRequestToken"), engine.clock()
     digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
     writes = _prepared_actions(engine, actions)
-    errors: list[ApiError | None] = []
     with engine.lock:
-        if token is not None and _is_known(engine, token, digest):
-            capacity = Capacity(request, 2, "Read")
-            for write in writes if capacity.level != "NONE" else ():
-                capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
-            pending = [engine.tokens[token].pending]
-        else:
-            records = [("k", token, digest, now)] if token is not None else None
-            outcomes, pending, errors = _attempt(engine, writes, records, is_transaction=True)
-            if token is not None and not any(errors):
-                engine.tokens[token] = Token(digest, now, pending[0])
-                engine.forget_old_tokens(now)
-            capacity = Capacity(request, 2, "Write")
-            for outcome in outcomes:
-                capacity.write(outcome.table, outcome.old, outcome.new)
+        is_repeated = token is not None and _is_known(engine, token, digest)
+        records = [("k", token, digest, now)] if token is not None else None
+        outcomes, pending, errors = ([], [], []) if is_repeated else _attempt(engine, writes, records, is_transaction=True)
+        if token is not None and not is_repeated and not any(errors):
+            engine.tokens[token] = Token(digest, now, pending[0])
+            engine.forget_old_tokens(now)
     engine.settle(*pending)
     if any(errors):
         raise _canceled([_reason(error) for error in errors])
+    capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
+    for outcome in outcomes:
+        capacity.write(outcome.table, outcome.old, outcome.new)
+    for write in writes if is_repeated and capacity.level != "NONE" else ():
+        capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
     return capacity.report()
 
 
