@@ -29,14 +29,17 @@ readers of what was written; it raises when the records could not be made durabl
 """
 
 import itertools
+import logging
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import msgspec
+from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import create_parser
 
@@ -44,9 +47,9 @@ from devtools.dynamodb import items, queries, streams, tables
 from devtools.dynamodb.items import TOKEN_SECONDS, Outcome, Token
 from devtools.dynamodb.streams import RECORD_SECONDS, Stream, sequence_number
 from devtools.dynamodb.tables import Key, Table, check_table_name
-from devtools.dynamodb.values import ApiError, decode_item, encode_item, malformed, request_check
+from devtools.dynamodb.values import ApiError, check_request, decode_item, encode_item, is_operation, malformed
 
-__all__ = ["OPERATIONS", "ApiError", "Commit", "Engine", "Record", "Waiter", "attached", "respond"]
+__all__ = ["ApiError", "Commit", "Engine", "Record", "StoreFailed", "Waiter", "attached", "respond"]
 
 Record = tuple[Any, ...]
 Waiter = Callable[[], None]
@@ -56,37 +59,33 @@ T = TypeVar("T")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _parser = create_parser("json")
+_WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
+_log = logging.getLogger(__name__)
 _request_numbers = itertools.count(1)
 
-_NAMES = {
-    items: "BatchGetItem BatchWriteItem DeleteItem GetItem PutItem TransactGetItems TransactWriteItems UpdateItem",
-    queries: "Query Scan",
-    streams: "DescribeStream GetRecords GetShardIterator ListStreams",
-    tables: (
-        "CreateTable DeleteTable DescribeLimits DescribeTable DescribeTimeToLive ListTables "
-        "ListTagsOfResource TagResource UntagResource UpdateTable UpdateTimeToLive"
-    ),
-}
+_MODULES = (items, queries, streams, tables)
 
 
-def _function(module: Any, operation: str) -> Callable[[Any, dict[str, Any]], dict[str, Any]]:
-    """Return the function of an operation, such as `get_item` for GetItem."""
-    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
-    return getattr(module, name)  # type: ignore[no-any-return]
+@lru_cache(100)
+def _operation(name: str) -> Callable[["Engine", dict[str, Any]], dict[str, Any]]:
+    """Return the function of an operation, such as `items.get_item` for GetItem. Raises ApiError."""
+    functions = [getattr(module, xform_name(name), None) for module in _MODULES if is_operation(name)]
+    if not any(functions):
+        raise ApiError("UnknownOperationException", "")
+    return next(filter(None, functions))  # type: ignore[no-any-return]
 
 
-_OPERATIONS = {name: _function(module, name) for module, names in _NAMES.items() for name in names.split()}
-OPERATIONS = frozenset(_OPERATIONS)
+class StoreFailed(Exception):
+    """The store accepts no more writes: it is closed, or its journal could not be written. All earlier responses are safe on disk."""
 
 
-class Pending:
-    """A change that may not be durable yet."""
+class Pending(msgspec.Struct, eq=False):
+    """A change that may not be durable yet: its waiter, and the items that it wrote."""
 
-    __slots__ = ("is_settled", "is_transaction", "locations", "waiter")
-
-    def __init__(self, waiter: Waiter, locations: list[tuple[Table, Key]], is_transaction: bool) -> None:
-        self.waiter, self.locations, self.is_transaction = waiter, locations, is_transaction
-        self.is_settled = False
+    waiter: Waiter
+    locations: list[tuple[Table, Key]]
+    is_transaction: bool
+    is_settled: bool = False
 
 
 class Engine:
@@ -99,12 +98,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        clock: Callable[[], float] = time.time,
-        region: str = "us-east-1",
-        commit: Commit | None = None,
-        *,
-        has_conflicts: bool = True,
+        self, clock: Callable[[], float] = time.time, region: str = "us-east-1", commit: Commit | None = None, *, has_conflicts: bool = True
     ) -> None:
         self.clock, self.region, self.commit, self.has_conflicts = clock, region, commit, has_conflicts
         self.hold_back: Callable[[Pending], bool] | None = None
@@ -119,10 +113,8 @@ class Engine:
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Execute an operation; raises ApiError, and what a waiter raises."""
-        execute = _OPERATIONS.get(operation)
-        if execute is None:
-            raise ApiError("UnknownOperationException", "")
-        request_check(operation)(request, "")
+        execute = _operation(operation)
+        check_request(operation, request)
         return execute(self, request)
 
     # State, for the operations
@@ -130,12 +122,11 @@ class Engine:
     def table(self, name: str, *, names_it: bool = False) -> Table:
         """Return the table with this name or ARN. Raises ApiError."""
         table = self.tables.get(name)
+        if table is None and name.startswith("arn:"):
+            return self.table(name.rpartition(":table/")[2].partition("/")[0], names_it=names_it)
         if table is None:
-            if name.startswith("arn:"):
-                return self.table(name.rpartition(":table/")[2].partition("/")[0], names_it=names_it)
             check_table_name(name)
-            which = f": Table: {name} not found" if names_it else ""
-            raise ApiError("ResourceNotFoundException", f"Requested resource not found{which}")
+            raise ApiError("ResourceNotFoundException", f"Requested resource not found{f': Table: {name} not found' if names_it else ''}")
         return table
 
     def read(self, table: Table, key: Key) -> bytes | None:
@@ -145,7 +136,7 @@ class Engine:
             return encoded
         with self.lock:
             encoded, pending = table.items.get(key), table.pending.get(key)
-        self.await_durable(pending)
+        self.settle(pending)
         return encoded
 
     def check_writable(self, table: Table, key: Key) -> None:
@@ -160,60 +151,59 @@ class Engine:
         self, outcomes: list[Outcome], records: list[Record] | None = None, *, is_transaction: bool = False, expired: bool = False
     ) -> Pending | None:
         """Commit and make changes; called under the lock. An unchanged item makes neither a record nor a change record."""
-        records, now, sequence = records or [], self.clock(), self.sequence
+        records, now = records or [], self.clock()
         made: list[tuple[Outcome, int]] = []
         for outcome in outcomes:
-            table, _, old_encoded, old, encoded, new = outcome
-            if old_encoded == encoded or (old == new and encoded is not None):
+            if outcome.old_encoded == outcome.encoded or (outcome.old == outcome.new and outcome.new is not None):
                 continue
-            number = 0
-            if table.stream is not None:
-                number = sequence = sequence + 1
+            table = outcome.table
+            number = self.sequence + 1 + len(made) if table.stream is not None else 0
             made.append((outcome, number))
-            if encoded is not None:
-                records.append(("p", table.name, encoded, number, now))
+            if self.commit is None:
+                continue
+            if outcome.encoded is not None:
+                records.append(("p", table.name, outcome.encoded, number, now))
             else:
-                records.append(("d", table.name, encode_item(table.key_attributes(old or {})), number, now, expired))
+                records.append(("d", table.name, encode_item(table.key_attributes(outcome.old or {})), number, now, expired))
         pending = None
         if self.commit is not None and records:
-            pending = self.last_pending = Pending(self.commit(records), [outcome[:2] for outcome in outcomes], is_transaction)
-            for table, key in pending.locations:
+            locations = [(outcome.table, outcome.key) for outcome in outcomes]
+            pending = self.last_pending = Pending(self.commit(records), locations, is_transaction)
+            for table, key in locations:
                 table.pending[key] = table.last_pending = pending
-        self.sequence = sequence
-        for (table, key, old_encoded, old, encoded, new), number in made:
-            table.store(key, old, new, encoded)
+        for outcome, number in made:
+            outcome.table.store(outcome.key, outcome.old, outcome.new, outcome.encoded)
             if number:
-                table.stream.add(key, number, now, expired, old_encoded, encoded)
-        return pending or outcomes[0][0].pending.get(outcomes[0][1])
+                self.sequence = number
+                outcome.table.stream.add(outcome.key, number, now, expired, outcome.old_encoded, outcome.encoded)
+        return pending or outcomes[0].table.pending.get(outcomes[0].key)
 
     def define(self, name: str, definition: dict[str, Any] | None) -> Pending | None:
         """Define, redefine or delete a table; called under the lock."""
-        now = self.clock()
-        pending: Pending | None = None
-        if self.commit is not None:
-            self.last_pending = pending = Pending(self.commit([("t", name, definition, now)]), [], False)
-        self._define(name, definition, now)
+        return self._record(("t", name, definition, self.clock()))
+
+    def _record(self, record: Record) -> Pending | None:
+        """Commit and apply a record that concerns no item; called under the lock."""
+        pending = Pending(self.commit([record]), [], False) if self.commit is not None else None
+        self.last_pending = pending or self.last_pending
+        self.apply([record])
         return pending
 
-    def settle(self, pending: Pending | None) -> None:
-        """Return when the change is durable; called by the thread that made it."""
-        if pending is None or pending.is_settled or (self.hold_back is not None and self.hold_back(pending)):
-            return
-        pending.waiter()
-        with self.lock:
-            pending.is_settled = True
-            for table, key in pending.locations:
-                if table.pending.get(key) is pending:
-                    del table.pending[key]
-                if table.last_pending is pending:
-                    table.last_pending = None
-            if self.last_pending is pending:
-                self.last_pending = None
-
-    def await_durable(self, pending: Pending | None) -> None:
-        """Return when the change that was read is durable."""
-        if pending is not None and not pending.is_settled and not (self.hold_back is not None and self.hold_back(pending)):
+    def settle(self, *changes: Pending | None) -> None:
+        """Return when the changes are durable; called by the thread that made them, or read what they made."""
+        for pending in changes:
+            if pending is None or pending.is_settled or (self.hold_back is not None and self.hold_back(pending)):
+                continue
             pending.waiter()
+            with self.lock:
+                pending.is_settled = True
+                for table, key in pending.locations:
+                    if table.pending.get(key) is pending:
+                        del table.pending[key]
+                    if table.last_pending is pending:
+                        table.last_pending = None
+                if self.last_pending is pending:
+                    self.last_pending = None
 
     def forget_old_tokens(self, now: float) -> None:
         """Forget the oldest tokens that are no longer valid."""
@@ -230,31 +220,26 @@ class Engine:
 
     def apply(self, records: Iterable[Record]) -> None:
         """Repeat the changes of records, without `commit`. No other thread may call the engine meanwhile."""
+        apply: dict[str, Callable[..., Any]] = {
+            "t": self._define,
+            "p": partial(self._apply_write, False),
+            "d": partial(self._apply_write, True),
+            "c": lambda arn, *record: self.streams[arn].restore(*record),
+            "s": lambda arn, definition: self.streams.update({arn: Stream(definition)}),
+            "n": lambda sequence: setattr(self, "sequence", max(self.sequence, sequence)),
+            "k": lambda token, *known: self.tokens.update({token: Token(*known)}),
+            "h": self._set_position,
+        }
         for kind, *values in records:
-            if kind in ("p", "d"):
-                self._apply_write(kind, *values)
-            elif kind == "t":
-                self._define(*values)
-            elif kind == "c":
-                arn, sequence, at, expired, old, new = values
-                stream = self.streams[arn]
-                stream.add(stream.key_of(old or new), sequence, at, expired, old, new)
-            elif kind == "s":
-                self.streams[values[0]] = Stream(values[1])
-            elif kind == "n":
-                self.sequence = max(self.sequence, values[0])
-            elif kind == "k":
-                self.tokens[values[0]] = Token(*values[1:])
-            elif kind == "h":
-                self._set_position(*values)
+            apply[kind](*values)
 
-    def _apply_write(self, kind: str, name: str, encoded: bytes, sequence: int, at: float, expired: bool = False) -> None:
+    def _apply_write(self, is_deleted: bool, name: str, encoded: bytes, sequence: int, at: float, expired: bool = False) -> None:
         table = self.tables[name]
         item = decode_item(encoded)
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        new = encoded if kind == "p" else None
+        new = encoded if not is_deleted else None
         if new is not None or old_encoded is not None:
             table.store(key, old, item if new is not None else None, new)
         if sequence:
@@ -311,7 +296,7 @@ class Engine:
                 return None
             start = stream.after(sequence_number(after))
             records, pending = stream.records[start : start + limit], self.last_pending
-        self.await_durable(pending)
+        self.settle(pending)
         if not records and stream.closed_at is not None:
             return None
         return [stream.wire_record(record, self.region, for_lambda=True) for record in records]
@@ -323,8 +308,7 @@ class Engine:
     def save_stream_position(self, consumer: str, stream_arn: str, sequence: str) -> None:
         """Save that a consumer has processed a stream up to and including this sequence number ("": nothing yet)."""
         with self.lock:
-            pending = Pending(self.commit([("h", consumer, stream_arn, sequence)]), [], False) if self.commit is not None else None
-            self._set_position(consumer, stream_arn, sequence)
+            pending = self._record(("h", consumer, stream_arn, sequence))
         self.settle(pending)
 
     def _set_position(self, consumer: str, stream_arn: str, sequence: str) -> None:
@@ -346,7 +330,7 @@ class Engine:
         with self.lock:
             if table.items.get(key) != encoded or key in table.pending or self.tables.get(table.name) is not table:
                 return False
-            pending = self.write([(table, key, encoded, decode_item(encoded), None, None)], expired=True)
+            pending = self.write([Outcome(table, key, encoded, decode_item(encoded), None, None)], expired=True)
         self.settle(pending)
         return True
 
@@ -355,14 +339,7 @@ class Engine:
 
 
 class _FixedUserAgent:
-    """Replaces the user agent of a client, which botocore composes again for each request in 50 microseconds.
-
-    It keeps two parts of the client until the client is detached: the user agent, and the resolver of endpoints, which takes 100
-    microseconds per request. Without the resolver, botocore uses the client's endpoint, to which nothing is ever sent.
-    """
-
-    def __init__(self, client: Any) -> None:
-        self.user_agent_creator, self.ruleset_resolver = client._user_agent_creator, client._ruleset_resolver
+    """Replaces the user agent of a client, which botocore composes again for each request in 50 microseconds."""
 
     def to_string(self) -> str:
         return "dynamodb-engine"
@@ -371,53 +348,48 @@ class _FixedUserAgent:
 def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     """Execute a request in JSON; returns the HTTP status and the body of the response."""
     try:
-        request = _decode(body or b"{}")
-    except (msgspec.DecodeError, RecursionError) as fault:
-        error = malformed(str(fault))
-        return error.status, _encode(error.body())
-    try:
-        return 200, _encode(engine.call(operation, request))
+        response = engine.call(operation, _decode(body))
+        return 200, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
+    except ApiError as fault:
+        error = fault
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        error = malformed("")  # as DynamoDB, which gives no reason
     except Exception as fault:
-        error = fault if isinstance(fault, ApiError) else ApiError("InternalServerError", str(fault), 500)
-        return error.status, _encode(error.body())
+        if not isinstance(fault, StoreFailed):
+            _log.exception("the engine failed in %s", operation)
+        error = ApiError("InternalServerError", f"{type(fault).__name__}: {fault}", 500)
+    return error.status, _encode(error.body())
 
 
-def attach_client(engine: Engine, client: Any) -> None:
-    """Respond to all calls of this DynamoDB or DynamoDB Streams client from `engine`, until `detach_client`."""
-    if isinstance(client._user_agent_creator, _FixedUserAgent):
+@contextmanager
+def attached(engine: Engine, *clients: Any) -> Iterator[None]:
+    """Respond to all calls of these clients of DynamoDB and DynamoDB Streams from the engine within the block."""
+    with ExitStack() as on_exit:
+        for client in clients:
+            on_exit.callback(_attach(engine, client))
+        yield
+
+
+def _attach(engine: Engine, client: Any) -> Callable[[], None]:
+    """Respond to the calls of a client; returns the function that ends it.
+
+    Without its resolver of endpoints, which takes 100 microseconds per request, a client uses one endpoint, to which nothing is sent.
+    """
+    parts = client._user_agent_creator, client._ruleset_resolver
+    if isinstance(parts[0], _FixedUserAgent):
         raise ValueError("the client is already attached to an engine: detach it first")
 
     def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         return _response(params["url"], *respond(engine, model.name, params["body"]), model)
 
-    client._user_agent_creator, client._ruleset_resolver = _FixedUserAgent(client), None
-    client.meta.events.register_last(f"before-call.{_service(client)}", answer, unique_id=_handler_id(client))
+    def detach() -> None:
+        client._user_agent_creator, client._ruleset_resolver = parts
+        client.meta.events.unregister(event, answer)
 
-
-def detach_client(client: Any) -> None:
-    own = client._user_agent_creator
-    client._user_agent_creator, client._ruleset_resolver = own.user_agent_creator, own.ruleset_resolver
-    client.meta.events.unregister(f"before-call.{_service(client)}", unique_id=_handler_id(client))
-
-
-@contextmanager
-def attached(engine: Engine, *clients: Any) -> Iterator[None]:
-    """Attach the clients to the engine within the block."""
-    for client in clients:
-        attach_client(engine, client)
-    try:
-        yield
-    finally:
-        for client in clients:
-            detach_client(client)
-
-
-def _service(client: Any) -> str:
-    return str(client.meta.service_model.service_id.hyphenize())
-
-
-def _handler_id(client: Any) -> str:
-    return f"dynamodb-engine-{id(client.meta.events)}"
+    event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
+    client.meta.events.register_last(event, answer)
+    client._user_agent_creator, client._ruleset_resolver = _FixedUserAgent(), None
+    return detach
 
 
 def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:
@@ -433,13 +405,8 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
         parsed = _decode(body)
     else:
         parsed = _parse_like_botocore(status, headers, body, model)
-    parsed["ResponseMetadata"] = {
-        "RequestId": headers["x-amzn-requestid"],
-        "HTTPStatusCode": status,
-        "HTTPHeaders": headers,
-        "RetryAttempts": 0,
-    }
-    return response, parsed
+    metadata = {"RequestId": headers["x-amzn-requestid"], "HTTPStatusCode": status, "HTTPHeaders": headers, "RetryAttempts": 0}
+    return response, {**parsed, "ResponseMetadata": metadata}
 
 
 def _is_plain(operation: str) -> bool:
@@ -450,8 +417,5 @@ def _is_plain(operation: str) -> bool:
 def _parse_like_botocore(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
     raw = {"status_code": status, "headers": headers, "body": body}
     parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
-    if status >= 300:
-        shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"])
-        if shape is not None:
-            parsed.update(_parser.parse(raw, shape))
-    return parsed
+    shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"]) if status >= 300 else None
+    return parsed if shape is None else parsed | _parser.parse(raw, shape)

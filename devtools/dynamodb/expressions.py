@@ -1,121 +1,40 @@
 """What expressions do with items: conditions, filters, key conditions, projections and updates.
 
-The compilers turn the trees of the parser, once per text, into functions of an item, names and values.
+The compilers turn the trees of the parser, once per text, into functions of an item and the values of a request.
 """
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
-from typing import Any, NoReturn
+from functools import lru_cache, partial
+from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.syntax import Check, Node, Parser, Path, Request, Values, check_overlap, path_text, value_at
-from devtools.dynamodb.values import (
-    SETS,
-    ApiError,
-    Item,
-    Value,
-    add_numbers,
-    check_name,
-    check_value,
-    invalid,
-    refuse_if,
-    sortable,
-    type_of,
-)
+from devtools.dynamodb.syntax import Node, Parser, Part, Path, Request, path_text, value_at
+from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_numbers, check_name, check_value, invalid, sortable, type_of
 
-Test = Callable[[Item, Values], bool]
-Operand = Callable[[Item, Values], Value | None]
+Values = dict[str, Value]
+Evaluate = Callable[[Item, Values], Any]
+Check = Callable[[Values], object]
+
+WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
+_WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
+_MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
 
 
-class Expression(msgspec.Struct, eq=False):
-    """A compiled expression: its parameter, the references that it uses, and the checks that need the values of the request."""
-
+class Condition(msgspec.Struct, eq=False):
     parameter: str
-    names: frozenset[str]
-    values: frozenset[str]
-    checks: list[Check]
-
-
-class Condition(Expression):
     tree: Node
-    test: Test
+    test: Evaluate
 
 
-class Projection(Expression):
-    paths: list[Path]
-
-
-class Update(Expression):
-    actions: list[tuple[str, Path, Operand]]  # clause, path, and what is set, added or deleted
+class Update(msgspec.Struct, eq=False):
+    actions: list[tuple[Path, Evaluate]]  # what the value at each path becomes; None: it is removed
     roots: frozenset[Any]  # the first parts of the paths
-    is_flat: bool
     creates_item: bool  # whether it puts an item where there was none
 
 
-def _parts(parser: Parser) -> tuple[str, frozenset[str], frozenset[str], list[Check]]:
-    return parser.parameter, frozenset(parser.used_names), frozenset(parser.used_values), parser.checks
-
-
-# Operands
-
-_TYPE_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
-_TYPES = frozenset((*_TYPE_NAMES, "L", "M", "BOOL", "NULL"))
-_SCALARS = frozenset("SNB")
-_RESULT_TYPES = {"size": "N", "list_append": "L"}
-_OPERAND_TYPES: dict[str, Iterable[str]] = {
-    **dict.fromkeys(("<", "<=", ">", ">=", "between"), _SCALARS),
-    "begins_with": ("S", "B"),
-    "attribute_type": ("S",),
-    "size": _TYPES - {"N", "BOOL", "NULL"},
-    "list_append": ("L",),
-    **dict.fromkeys(("+", "-"), ("N",)),
-    "ADD": ("N", *SETS),
-    "DELETE": SETS,
-}
-
-
-def _restrict(parser: Parser, kind: str, nodes: Iterable[Node]) -> None:
-    """Check the types of the operands that are values of the request or results of functions."""
-    if kind not in _OPERAND_TYPES:
-        return
-    allowed = frozenset(_OPERAND_TYPES[kind])
-    problem = f"Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
-
-    def refuse(actual: str) -> NoReturn:
-        parser.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
-
-    def check(reference: str) -> Check:
-        return lambda values: allowed.isdisjoint(values[reference]) and refuse(type_of(values[reference]))
-
-    for node in nodes:
-        result = _RESULT_TYPES.get(node[0])
-        if node[0] == "value":
-            parser.checks.append(check(node[1]))
-        elif result is not None and result not in allowed:
-            refuse(result)
-
-
-def _require_path(parser: Parser, kind: str, node: Node) -> None:
-    if node[0] != "path":
-        parser.fail(f"Operator or function requires a document path; operator or function: {kind}")
-
-
-def _compile_operand(parser: Parser, node: Node) -> Operand:
-    kind, content = node[:2]
-    if kind == "value":
-        return lambda _item, values: values[content]
-    if kind == "size":
-        inner = _compile_operand(parser, content)
-        _restrict(parser, "size", [content])
-        return lambda item, values: _size(inner(item, values))
-    if kind != "path":
-        parser.fail_use(kind)
-    if len(content) == 1:
-        name = content[0]
-        return lambda item, _: item.get(name)
-    return lambda item, _: value_at(item, content)
+# Operators and functions. They take the values of their operands, which are None for attributes that the item does not have.
 
 
 def _size(value: Value | None) -> Value | None:
@@ -123,19 +42,18 @@ def _size(value: Value | None) -> Value | None:
     ((kind, content),) = (value or {"NULL": True}).items()
     if kind in ("N", "BOOL", "NULL"):
         return None
-    return {"N": str(len(content.encode() if kind == "S" else sortable(value) if value and kind == "B" else content))}
-
-
-# Conditions
+    return {"N": str(len(content.encode() if kind == "S" else SCALARS[kind](content) if kind == "B" else content))}
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
     """Return the comparison of two texts, two numbers or two binaries."""
 
     def test(left: Value | None, right: Value | None) -> bool:
-        if left is None or right is None or left.keys() != right.keys() or type_of(left) not in _SCALARS:
+        if left is None or right is None:
             return False
-        return compare(sortable(left), sortable(right))
+        ((kind, content),) = left.items()
+        convert = SCALARS.get(kind)
+        return convert is not None and kind in right and compare(convert(content), convert(right[kind]))
 
     return test
 
@@ -158,83 +76,216 @@ def _contains(value: Value | None, part: Value | None) -> bool:
     return kind in ("S", "B") and part_kind == kind and sortable(part) in sortable(value)
 
 
+def _required(value: Value | None) -> Value:
+    if value is None:
+        raise _MISSING
+    return value
+
+
+def _sum(sign: int, left: Value | None, right: Value | None) -> Value:
+    if left is None or right is None:
+        raise _MISSING
+    if "N" not in left or "N" not in right:
+        raise WRONG_TYPE
+    return {"N": add_numbers(left["N"], right["N"], sign)}
+
+
+def _appended(left: Value | None, right: Value | None) -> Value:
+    left, right = _required(left), _required(right)
+    if "L" not in left or "L" not in right:
+        raise WRONG_TYPE
+    return {"L": left["L"] + right["L"]}
+
+
+def _combined(is_added: bool, existing: Value | None, operand: Value) -> Value | None:
+    """Return the value after ADD or DELETE; None if nothing remains."""
+    if existing is None:
+        return operand if is_added else None
+    ((kind, content),) = operand.items()
+    if kind not in existing:
+        raise WRONG_TYPE
+    if kind == "N":
+        return _sum(1, existing, operand)
+    members = {*existing[kind], *content} if is_added else set(existing[kind]) - set(content)
+    return {kind: sorted(members)} if members else None
+
+
+class Operand(msgspec.Struct, frozen=True):
+    """What can be an operand: the kinds of nodes, and the types of values of the request and of results."""
+
+    kinds: frozenset[str]
+    types: frozenset[str]
+
+    def of_types(self, *types: str) -> "Operand":
+        return Operand(self.kinds, frozenset(types))
+
+
+class Operator(msgspec.Struct, frozen=True):
+    apply: Callable[..., Any]
+    operands: tuple[Operand, ...]
+    result: str = ""  # its type, unless the operator is a test, or the result has the type of an operand
+
+
+_TYPE_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
+_TYPES = frozenset((*_TYPE_NAMES, "L", "M", "BOOL", "NULL"))
+_PATH, _VALUE = Operand(frozenset(("path",)), _TYPES), Operand(frozenset(("value",)), _TYPES)
+_ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
+_SCALAR = _ANY.of_types("S", "N", "B")
+_PART = Operand(frozenset(("path", "value", "if_not_exists", "+", "-")), _TYPES)  # of what is set
+_SET = Operand(_PART.kinds | {"list_append"}, _TYPES)
 _at_most = _ordered(operator.le)
 
-# What holds for the values of the operands, which are None for attributes that the item does not have
-_PREDICATES: dict[str, Callable[..., bool]] = {
-    "=": lambda left, right: left is not None and left == right,
-    "<>": lambda left, right: left is None or left != right,
-    "<": _ordered(operator.lt),
-    "<=": _at_most,
-    ">": _ordered(operator.gt),
-    ">=": _ordered(operator.ge),
-    "between": lambda value, low, high: _at_most(low, value) and _at_most(value, high),
-    "in": lambda value, *others: value is not None and value in others,
-    "attribute_exists": lambda value: value is not None,
-    "attribute_not_exists": lambda value: value is None,
-    "attribute_type": lambda value, name: value is not None and name["S"] in value,
-    "begins_with": _begins_with,
-    "contains": _contains,
+_TESTS = {
+    "=": Operator(lambda left, right: left is not None and left == right, (_ANY, _ANY)),
+    "<>": Operator(lambda left, right: left is None or left != right, (_ANY, _ANY)),
+    "<": Operator(_ordered(operator.lt), (_SCALAR, _SCALAR)),
+    "<=": Operator(_at_most, (_SCALAR, _SCALAR)),
+    ">": Operator(_ordered(operator.gt), (_SCALAR, _SCALAR)),
+    ">=": Operator(_ordered(operator.ge), (_SCALAR, _SCALAR)),
+    "between": Operator(lambda value, low, high: _at_most(low, value) and _at_most(value, high), (_SCALAR,) * 3),
+    "in": Operator(lambda value, *others: value is not None and value in others, (_ANY,)),
+    "attribute_exists": Operator(lambda value: value is not None, (_PATH,)),
+    "attribute_not_exists": Operator(lambda value: value is None, (_PATH,)),
+    "attribute_type": Operator(lambda value, name: value is not None and name["S"] in value, (_ANY, _VALUE.of_types("S"))),
+    "begins_with": Operator(_begins_with, (_ANY.of_types("S", "B"),) * 2),
+    "contains": Operator(_contains, (_ANY, _ANY)),
 }
+_OPERATORS = _TESTS | {
+    "size": Operator(_size, (_ANY.of_types(*_TYPES - {"N", "BOOL", "NULL"}),), "N"),
+    "+": Operator(partial(_sum, 1), (_PART.of_types("N"),) * 2),
+    "-": Operator(partial(_sum, -1), (_PART.of_types("N"),) * 2),
+    "list_append": Operator(_appended, (_PART.of_types("L"),) * 2, "L"),
+    "if_not_exists": Operator(lambda value, default: value or default, (_PATH, _SET)),
+    "SET": Operator(_required, (_SET,)),
+    "REMOVE": Operator(lambda: None, ()),
+    "ADD": Operator(partial(_combined, True), (_PATH, _VALUE.of_types("N", *SETS))),
+    "DELETE": Operator(partial(_combined, False), (_PATH, _VALUE.of_types(*SETS))),
+}
+_CONDITION = Operand(frozenset((*_TESTS, "and", "or", "not")), _TYPES)
 
 
-def _compile_condition(parameter: str, text: str, names: dict[str, str]) -> Condition:
-    parser = Parser(parameter, text, names)
-    try:
-        tree = parser.condition()
-        parser.end()
-        test = _compile_test(parser, tree)
-    except RecursionError:
-        parser.fail("The expression is nested too deeply, or it has redundant parentheses")
-    return Condition(*_parts(parser), tree, test)
+# Compilers
 
 
-def _compile_test(parser: Parser, node: Node) -> Test:
-    kind, *nodes = node
-    if kind in ("and", "or", "not"):
-        left, *others = [_compile_test(parser, inner) for inner in nodes]
-        if kind == "not":
-            return lambda item, values: not left(item, values)
-        right = others[0]
-        if kind == "and":
-            return lambda item, values: left(item, values) and right(item, values)
-        return lambda item, values: left(item, values) or right(item, values)
-    _check_predicate(parser, kind, nodes)
-    predicate = _PREDICATES[kind]
-    first, *rest = [_compile_operand(parser, operand) for operand in nodes]
-    if not rest:
-        return lambda item, values: predicate(first(item, values))
-    if len(rest) == 1:
-        second = rest[0]
-        return lambda item, values: predicate(first(item, values), second(item, values))
-    return lambda item, values: predicate(first(item, values), *(other(item, values) for other in rest))
+class _Compiler:
+    """Compiles the tree of a parser. `checks` are checks of the values of a request."""
 
+    def __init__(self, parser: Parser) -> None:
+        self.parser, self.fail = parser, parser.fail
+        self.checks: list[Check] = []
 
-def _check_predicate(parser: Parser, kind: str, nodes: list[Node]) -> None:
-    """Check what the operands must be. Checks that need values are left to the parser."""
+    def compile(self, node: Node) -> Evaluate:
+        kind, *nodes = node
+        if kind == "value":
+            (reference,) = nodes
+            return lambda _item, values: values[reference]
+        if kind == "path":
+            path, name = node[1], node[1][0]
+            return (lambda item, _: item.get(name)) if len(path) == 1 else lambda item, _: value_at(item, path)
+        if kind in ("and", "or", "not"):
+            left, *rest = [self.compile(inner) for inner in nodes]
+            if kind == "not":
+                return lambda item, values: not left(item, values)
+            (right,) = rest
+            if kind == "and":
+                return lambda item, values: left(item, values) and right(item, values)
+            return lambda item, values: left(item, values) or right(item, values)
+        apply = self._checked(kind, nodes).apply
+        if kind == "SET" and nodes[0][0] == "value":
+            return self.compile(nodes[0])
+        operands = [self.compile(operand) for operand in nodes]
+        if len(operands) == 1:
+            (only,) = operands
+            return lambda item, values: apply(only(item, values))
+        if len(operands) == 2:
+            first, second = operands
+            return lambda item, values: apply(first(item, values), second(item, values))
+        return lambda item, values: apply(*[operand(item, values) for operand in operands])
 
-    def check_type_name(values: Values) -> None:
-        if (name := values[nodes[1][1]]["S"]) not in _TYPES:
-            parser.fail(f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
+    def _checked(self, kind: str, nodes: list[Node]) -> Operator:
+        """Return an operator or function after checking its operands. Raises ApiError."""
+        operator = _OPERATORS.get(kind)
+        if operator is None:
+            self.fail(f"Invalid function name; function: {kind}")
+        if kind != "in" and len(nodes) != len(operator.operands):
+            problem = "Incorrect number of operands for operator or function"
+            self.fail(f"{problem}; operator or function: {kind}, number of operands: {len(nodes)}")
+        for position, node in enumerate(nodes):
+            self.check_operand(kind, operator.operands[min(position, len(operator.operands) - 1)], node)
+        if kind in _TESTS and len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]:
+            problem = "The first operand must be distinct from the remaining operands for this operator or function"
+            self.fail(f"{problem}; operator: {kind}, first operand: {path_text(nodes[0][1])}")
+        if kind == "attribute_type":
+            self.checks.append(lambda values: self._check_type_name(values[nodes[1][1]]["S"]))
+        if kind == "between" and nodes[1][0] == nodes[2][0] == "value":
+            self.checks.append(lambda values: self._check_range(values[nodes[1][1]], values[nodes[2][1]]))
+        return operator
 
-    if kind in ("attribute_exists", "attribute_not_exists"):
-        _require_path(parser, kind, nodes[0])
-    if len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]:
-        problem = "The first operand must be distinct from the remaining operands for this operator or function"
-        parser.fail(f"{problem}; operator: {kind}, first operand: {path_text(nodes[0][1])}")
-    if kind == "attribute_type" and nodes[1][0] != "value":
-        parser.fail("Incorrect operand type for operator or function; operator or function: attribute_type, operand type: a path")
-    _restrict(parser, kind, nodes[1:] if kind == "attribute_type" else nodes)
-    if kind == "attribute_type":
-        parser.checks.append(check_type_name)
-    if kind == "between" and nodes[1][0] == nodes[2][0] == "value":
-        parser.checks.append(lambda values: _check_range(*(values[node[1]] for node in nodes[1:])))
+    def check_operand(self, kind: str, operand: Operand, node: Node) -> None:
+        problem = f"Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
+        if node[0] not in operand.kinds:
+            if node[0] in _OPERATORS:
+                self.fail(f"The function is not allowed to be used this way in an expression; function: {node[0]}")
+            if operand is _PATH:
+                self.fail(f"Operator or function requires a document path; operator or function: {kind}")
+            if node[0] in ("path", "value"):
+                self.fail(problem + node[0])
+        result = _OPERATORS[node[0]].result if node[0] in _OPERATORS else ""
+        if result and result not in operand.types:
+            self.fail(problem + result)
+        if node[0] == "value" and operand.types is not _TYPES:
+            allowed, reference = operand.types, node[1]
 
+            def check(values: Values) -> None:
+                if allowed.isdisjoint(values[reference]):
+                    actual = type_of(values[reference])
+                    self.fail(problem + (_TYPE_NAMES.get(actual, actual) if kind in ("ADD", "DELETE") else actual))
 
-def _check_range(low: Value, high: Value) -> None:
-    bounds = f"lower bound operand: AttributeValue: {low}, upper bound operand: AttributeValue: {high}"
-    refuse_if(low.keys() != high.keys(), f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
-    refuse_if(not _at_most(low, high), f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
+            self.checks.append(check)
+
+    def _check_type_name(self, name: str) -> None:
+        if name not in _TYPES:
+            self.fail(f"Invalid attribute type name found; type: {name}, valid types: {sorted(_TYPES)}")
+
+    def _check_range(self, low: Value, high: Value) -> None:
+        bounds = f"lower bound operand: AttributeValue: {low}, upper bound operand: AttributeValue: {high}"
+        if low.keys() != high.keys():
+            self.fail(f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
+        if not _at_most(low, high):
+            self.fail(f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}")
+
+    # The kinds of expressions
+
+    def condition(self) -> Condition:
+        tree = self.parser.condition()
+        if tree[0] in _OPERATORS:
+            self.check_operand("condition", _CONDITION, tree)
+        return Condition(self.parser.parameter, tree, self.compile(tree))
+
+    def projection(self) -> list[Path]:
+        paths = self.parser.paths()
+        self._check_overlap(paths)
+        return paths
+
+    def update(self) -> Update:
+        actions = self.parser.update()
+        paths = [path for path, _ in actions]
+        self._check_overlap(paths)
+        # New elements are appended to a list in the order of their indexes.
+        actions.sort(key=lambda action: action[0][-1] if type(action[0][-1]) is int else -1)
+        creates_item = any(node[0] in ("SET", "ADD") for _, node in actions)
+        compiled = [(path, self.compile(node)) for path, node in actions]
+        return Update(compiled, frozenset(path[0] for path in paths), creates_item)
+
+    def _check_overlap(self, paths: list[Path]) -> None:
+        """Refuse paths of which one is part of another, and a value that is used both as a map and as a list."""
+        for position, one in enumerate(paths):
+            for other in paths[:position]:
+                different = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
+                if different is None or type(different[0]) is not type(different[1]):
+                    problem = f"Two document paths {'overlap' if different is None else 'conflict'} with each other"
+                    which = f"path one: {path_text(other)}, path two: {path_text(one)}"
+                    self.fail(f"{problem}; must remove or rewrite one of these paths; {which}")
 
 
 def paths_of(node: Node) -> Iterator[Path]:
@@ -246,15 +297,7 @@ def paths_of(node: Node) -> Iterator[Path]:
             yield from paths_of(child)
 
 
-# Projections
-
-
-def _compile_projection(parameter: str, text: str, names: dict[str, str]) -> Projection:
-    parser = Parser(parameter, text, names)
-    paths = parser.list_of(parser.path)
-    parser.end()
-    check_overlap(parser, paths)
-    return Projection(*_parts(parser), paths)
+# Projections and updates
 
 
 def project(item: Item, paths: Iterable[Path]) -> Item:
@@ -285,102 +328,21 @@ def _projected(value: Value, tree: dict[Any, Any] | None) -> Value:
     return {kind: kept} if kept else {}
 
 
-# Updates
-
-WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
-_WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
-_MISSING = invalid("The provided expression refers to an attribute that does not exist in the item")
-
-
-def _compile_update(parameter: str, text: str, names: dict[str, str]) -> Update:
-    parser = Parser(parameter, text, names)
-    actions: list[tuple[str, Path, Operand]] = []
-    seen: set[str] = set()
-    while parser.token:
-        clause = parser.take().upper()
-        if clause not in ("SET", "REMOVE", "ADD", "DELETE"):
-            parser.fail_at(clause)
-        if clause in seen:
-            parser.fail(f'The "{clause}" section can only be used once in an update expression;')
-        seen.add(clause)
-        actions += parser.list_of(lambda: _parse_action(parser, clause))  # noqa: B023
-    paths = [path for _, path, _ in actions]
-    check_overlap(parser, paths)
-    # New elements are appended to a list in the order of their indexes.
-    actions.sort(key=lambda action: action[1][-1] if type(action[1][-1]) is int else -1)
-    roots, is_flat = frozenset(path[0] for path in paths), all(len(path) == 1 for path in paths)
-    return Update(*_parts(parser), actions, roots, is_flat, bool(seen & {"SET", "ADD"}))
-
-
-def _parse_action(parser: Parser, clause: str) -> tuple[str, Path, Operand]:
-    path = parser.path()
-    if clause == "SET":
-        parser.take("=")
-        return clause, path, _compile_set(parser, _parse_sum(parser))
-    if clause == "REMOVE":
-        return clause, path, lambda _item, _values: None
-    node = parser.value()
-    _restrict(parser, clause, [node])
-    return clause, path, _compile_operand(parser, node)
-
-
-def _parse_sum(parser: Parser) -> Node:
-    left = _parse_term(parser)
-    return (parser.take(), left, _parse_term(parser)) if parser.token in ("+", "-") else left
-
-
-def _parse_term(parser: Parser) -> Node:
-    if not parser.take_if("("):
-        return parser.operand()
-    node = _parse_sum(parser)
-    parser.take(")")
-    return node
-
-
-def _compile_set(parser: Parser, node: Node) -> Operand:
-    """Compile what SET assigns. The operand raises ApiError for a path that the item does not have."""
-    kind, *nodes = node
-    if kind == "value":
-        return _compile_operand(parser, node)
-    if kind == "path":
-        existing = _compile_operand(parser, node)
-        return lambda item, values: existing(item, values) or _fail(_MISSING)
-    if kind == "if_not_exists":
-        _require_path(parser, kind, nodes[0])
-        existing, default = _compile_operand(parser, nodes[0]), _compile_set(parser, nodes[1])
-        return lambda item, values: existing(item, values) or default(item, values)
-    if kind not in ("list_append", "+", "-") or any(operand[0] == "list_append" for operand in nodes):
-        parser.fail_use(kind)
-    left, right = (_compile_set(parser, operand) for operand in nodes)
-    _restrict(parser, kind, nodes)
-
-    def combine(item: Item, values: Values) -> Value:
-        one, other = left(item, values) or {}, right(item, values) or {}
-        wanted = "L" if kind == "list_append" else "N"
-        if wanted not in one or wanted not in other:
-            raise WRONG_TYPE
-        return {"L": one["L"] + other["L"]} if wanted == "L" else {"N": add_numbers(one["N"], other["N"], -1 if kind == "-" else 1)}
-
-    return combine
-
-
-def _fail(error: Exception) -> NoReturn:
-    raise error
-
-
-def apply_update(update: Update, old: Item, new: Item, values: Values) -> list[Path]:
-    """Apply the update to `new`, a copy of `old` that shares nothing nested with it; returns the paths. Raises ApiError."""
-    actions = [(clause, path, operand(old, values)) for clause, path, operand in update.actions]
-    removed = []
-    for clause, path, value in actions:
-        parent, part = _parent(new, path), path[-1]
-        if clause in ("ADD", "DELETE"):
-            value = _combined(clause, value_at(new, path), value or {})
-        elif value is not None and len(path) > 1:
-            check_value(value, len(path))
+def apply_update(update: Update, old: Item, values: Values) -> Item:
+    """Return the item after the update; `old` stays as it is. Raises ApiError."""
+    new = dict(old)
+    owned: dict[Path, Any] = {(): new}
+    parent: Any
+    removed: list[tuple[Any, Part]] = []
+    for path, value in [(path, evaluate(old, values)) for path, evaluate in update.actions]:
+        part = path[-1]
+        parent = new if len(path) == 1 else _owned(path[:-1], part, owned)
         if value is None:
             removed.append((parent, part))
-        elif type(part) is int and part >= len(parent):
+            continue
+        if len(path) > 1:
+            check_value(value, len(path))
+        if type(part) is int and part >= len(parent):
             parent.append(value)
         else:
             parent[part] = value
@@ -389,36 +351,27 @@ def apply_update(update: Update, old: Item, new: Item, values: Values) -> list[P
             parent.pop(part, None)
         elif int(part) < len(parent):
             del parent[part]
-    return [path for _, path, _ in actions]
+    return new
 
 
-def _parent(item: Item, path: Path) -> Any:
-    """Return the dictionary or list that has the last part of the path. Raises ApiError if the item does not have it."""
-    if len(path) == 1:
-        return item
-    parent = (value_at(item, path[:-1]) or {}).get("L" if type(path[-1]) is int else "M")
-    return parent if parent is not None else _fail(_WRONG_PATH)
-
-
-def _combined(clause: str, existing: Value | None, operand: Value) -> Value | None:
-    """Return the value after ADD or DELETE; None if nothing remains."""
-    if existing is None:
-        return operand if clause == "ADD" else None
-    ((kind, content),) = operand.items()
-    if kind not in existing:
-        raise WRONG_TYPE
-    if kind == "N":
-        return {"N": add_numbers(existing["N"], content)}
-    members = {*existing[kind], *content} if clause == "ADD" else set(existing[kind]) - set(content)
-    return {kind: sorted(members)} if members else None
+def _owned(path: Path, member: Part, owned: dict[Path, Any]) -> Any:
+    """Return the map or list at a path, of which `member` is a part, copied once. Raises ApiError if the item does not have it."""
+    if path not in owned:
+        parent, part, kind = _owned(path[:-1], path[-1], owned), path[-1], "M" if type(member) is str else "L"
+        value = parent.get(part) if type(part) is str else parent[part] if int(part) < len(parent) else None
+        if value is None or kind not in value:
+            raise _WRONG_PATH
+        owned[path] = value[kind].copy()
+        parent[part] = {kind: owned[path]}
+    return owned[path]
 
 
 # All expressions of a request
 
-_COMPILERS: dict[str, Callable[[str, str, dict[str, str]], Expression]] = {
-    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _compile_condition),
-    "ProjectionExpression": _compile_projection,
-    "UpdateExpression": _compile_update,
+_COMPILERS: dict[str, Callable[[_Compiler], Any]] = {
+    **dict.fromkeys(("ConditionExpression", "FilterExpression", "KeyConditionExpression"), _Compiler.condition),
+    "ProjectionExpression": _Compiler.projection,
+    "UpdateExpression": _Compiler.update,
 }
 
 
@@ -434,12 +387,12 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(names.items()))
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
-    if values is None or not values or values.keys() != used:
-        for expression in filter(None, compiled):
-            if missing := expression.values - (values or {}).keys():
-                problem = f"An expression attribute value used in expression is not defined; attribute value: {min(missing)}"
-                raise invalid(f"Invalid {expression.parameter}: {problem}")
-        _check_references("ExpressionAttributeValues", ":", values, used, any(compiled))
+    if values is None or values.keys() != used.keys() or not values:
+        for reference, parameter in used.items():
+            if reference not in (values or {}):
+                problem = f"An expression attribute value used in expression is not defined; attribute value: {reference}"
+                raise invalid(f"Invalid {parameter}: {problem}")
+        _check_references("ExpressionAttributeValues", ":", values, used.keys(), any(compiled))
     for check in checks:
         check(values or {})
     return compiled, values or {}
@@ -448,38 +401,49 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
 @lru_cache(2048)
 def _compiled(
     parameters: tuple[str, ...], texts: tuple[str | None, ...], given: tuple[tuple[str, str], ...] | None
-) -> tuple[tuple[Any, ...], frozenset[str], list[Check]]:
-    """Compile expressions with these names; returns them, the values that they use, and all their checks."""
+) -> tuple[tuple[Any, ...], dict[str, str], list[Check]]:
+    """Compile expressions with these names; returns them, the values that they use with the parameter, and the checks of values."""
     names = dict(given or ())
     _check_contents("ExpressionAttributeNames", names, check_name)
-    compiled = [
-        _COMPILERS[parameter](parameter, text, names) if text is not None else None
-        for parameter, text in zip(parameters, texts, strict=True)
-    ]
-    expressions = [expression for expression in compiled if expression is not None]
-    used_names, used_values = (
-        frozenset().union(*(getattr(expression, kind) for expression in expressions)) for kind in ("names", "values")
-    )
-    _check_references("ExpressionAttributeNames", "#", None if given is None else names, used_names, bool(expressions))
-    return tuple(compiled), used_values, [check for expression in expressions for check in expression.checks]
+    compiled: list[Any] = []
+    used_names: set[str] = set()
+    used_values: dict[str, str] = {}
+    checks: list[Check] = []
+    for parameter, text in zip(parameters, texts, strict=True):
+        if text is None:
+            compiled.append(None)
+            continue
+        parser = Parser(parameter, text, names)
+        compiler = _Compiler(parser)
+        try:
+            compiled.append(_COMPILERS[parameter](compiler))
+        except RecursionError:
+            parser.fail("The expression is nested too deeply, or it has redundant parentheses")
+        parser.end()
+        used_names |= parser.used_names
+        used_values |= dict.fromkeys(sorted(parser.used_values), parameter)
+        checks += compiler.checks
+    _check_references("ExpressionAttributeNames", "#", None if given is None else names, used_names, any(compiled))
+    return tuple(compiled), used_values, checks
 
 
 def _check_contents(parameter: str, given: dict[str, Any], check: Callable[[Any], Any]) -> None:
-    for key, content in given.items():
-        try:
+    key = ""
+    try:
+        for key, content in given.items():  # noqa: B007
             check(content)
-        except ApiError as error:
-            raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
+    except ApiError as error:
+        raise ApiError(error.code, f"{parameter} contains invalid value: {error.message} for key {key}") from None
 
 
-def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: frozenset[str], has_expressions: bool) -> None:
-    """Raise ApiError for the first reference that is malformed or unused."""
+def _check_references(parameter: str, sign: str, given: dict[str, Any] | None, used: Iterable[str], has_expressions: bool) -> None:
+    """Raise ApiError if a reference is malformed or unused."""
     if given is None:
         return
-    refuse_if(not has_expressions, f"{parameter} can only be specified when using expressions")
-    refuse_if(not given, f"{parameter} must not be empty")
-    for key in given:
-        is_wrong = key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum()
-        refuse_if(is_wrong, f'{parameter} contains invalid key: Syntax error; key: "{key}"')
+    wrong = [key for key in given if key[:1] != sign or len(key) < 2 or not key[1:].replace("_", "a").isalnum()]
+    if not has_expressions:
+        raise invalid(f"{parameter} can only be specified when using expressions")
+    if not given or wrong:
+        raise invalid(f"{parameter} {'contains invalid key: Syntax error; key: ' + wrong[0] if wrong else 'must not be empty'}")
     if unused := given.keys() - used:
         raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{', '.join(unused)}}}")

@@ -3,6 +3,7 @@
 import sqlite3
 import struct
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _decode = msgspec.msgpack.decode
 
 
 def read_former_store(folder: Path) -> list[Record]:
-    """Return the records of the state in the folder, without transaction tokens and the change records of closed streams.
+    """Return the records of the state in the folder, without transaction tokens.
 
     Raises StoreDamaged; nothing is changed.
     """
@@ -55,41 +56,26 @@ def _digest(content: bytes, previous: bytes = b"") -> bytes:
 
 
 def _records(changes: list[Any]) -> list[Record]:
-    definitions: dict[str, Any] = {}
-    items: dict[str, dict[Any, Any]] = {}
-    change_records: dict[str, list[Any]] = {}
-    positions, sequence = {}, 0
-    for kind, *values in changes:
-        if kind == "t" and values[1] is None:
-            del definitions[values[0]], items[values[0]]
-        elif kind == "t":
-            definitions[values[0]] = values[1:]
-            items.setdefault(values[0], {})
-        elif kind in ("p", "d"):
-            name, attributes = values
-            key = tuple(encode_item(attributes[element["AttributeName"]]) for element in definitions[name][0]["KeySchema"])
-            items[name].pop(key, None)
-            if kind == "p":
-                items[name][key] = attributes
-        elif kind == "r":
-            change_records.setdefault(values[1]["eventSourceARN"], []).append(values[1])
-            sequence = max(sequence, sequence_number(values[1]["dynamodb"]["SequenceNumber"]))
-        elif kind == "h":
-            positions[values[0]] = values[1:]
-        elif kind == "n":
-            sequence = max(sequence, values[0])
+    """Return records that make the same changes to tables and items, and then the streams of the tables."""
     records: list[Record] = []
-    for name, (former, *settings) in definitions.items():
-        records.append(("t", name, _definition(name, former, *settings), 0.0))
-        records += [("p", name, encode_item(item), 0, 0.0) for item in items[name].values()]
-    records += [("h", consumer, *position) for consumer, position in positions.items()]
-    arns = [former["LatestStreamArn"] for former, *_ in definitions.values() if _has_stream(former)]
-    records += [("c", arn, *_change_record(record)) for arn in arns for record in change_records.get(arn, ())]
-    return [*records, ("n", sequence)]
-
-
-def _has_stream(description: Any) -> bool:
-    return bool((description.get("StreamSpecification") or {}).get("StreamEnabled"))
+    streams: dict[str, list[Record]] = {}
+    positions, sequence = {}, 0
+    for kind, name, *values in changes:
+        if kind == "t":
+            definition = _definition(name, *values) if values[0] is not None else None
+            records.append(("t", name, definition, 0.0))
+            streams |= {definition["stream"]["arn"]: []} if definition is not None and "stream" in definition else {}
+        elif kind in ("p", "d"):
+            records.append((kind, name, encode_item(values[0]), 0, 0.0))
+        elif kind == "h":
+            positions[name] = ("h", name, *values)
+        elif kind == "n":
+            sequence = max(sequence, name)
+    for record in (change[2] for change in changes if change[0] == "r"):
+        number, *rest = _change_record(record)
+        streams.get(record["eventSourceARN"], []).append(("c", record["eventSourceARN"], number, *rest))
+        sequence = max(sequence, number)
+    return [*records, *positions.values(), *chain.from_iterable(streams.values()), ("n", sequence)]
 
 
 def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[str, Any]:
@@ -100,7 +86,7 @@ def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[
         "tags": {tag["Key"]: tag["Value"] for tag in tags or ()},
         "pitr": bool(pitr),
     }
-    if _has_stream(former):
+    if (former.get("StreamSpecification") or {}).get("StreamEnabled"):
         definition["stream"] = {
             "table": name,
             "arn": former["LatestStreamArn"],

@@ -3,38 +3,37 @@
 Every write is prepared and checked outside the lock, as a `Write`, and then attempted under the lock. A transaction is a list of writes.
 """
 
+from collections import Counter, defaultdict
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from devtools.dynamodb.expressions import WRONG_TYPE, Test, Update, apply_update, compile_expressions, project
-from devtools.dynamodb.syntax import Path, Values, translate_older_parameters, value_at
+from devtools.dynamodb.expressions import WRONG_TYPE, Evaluate, Update, Values, apply_update, compile_expressions, project
+from devtools.dynamodb.syntax import Path, Request, translate_older_parameters, value_at
 from devtools.dynamodb.tables import Index, Key, KeyFault, Table
-from devtools.dynamodb.values import (
-    KB,
-    MAX_ITEM_BYTES,
-    ApiError,
-    Item,
-    check_item,
-    decode_item,
-    encode_item,
-    invalid,
-    item_size,
-    refuse_if,
-    refuse_parameter_if,
-)
+from devtools.dynamodb.values import KB, MAX_ITEM_BYTES, ApiError, Item, check_item, decode_item, encode_item, invalid, item_size, refuse_if
 
 TOKEN_SECONDS = 600
 _MAX_BATCH_BYTES, _MAX_TRANSACTION_BYTES = 16 * KB * KB, 4 * KB * KB
 _MAX_WRITES, _MAX_READS = 25, 100
-_CONDITION_FAILED = "The conditional request failed"
-_CONFLICT = "Transaction is ongoing for the item"
 _encode_deterministically = msgspec.msgpack.Encoder(order="deterministic").encode
 
-Request = dict[str, Any]
 Response = dict[str, Any]
-Outcome = tuple[Table, Key, bytes | None, Item | None, bytes | None, Item | None]  # old item, encoded and decoded; new item likewise
+
+
+# Writes
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What a write does to an item: the old and the new item, encoded and decoded; None for no item."""
+
+    table: Table
+    key: Key
+    old_encoded: bytes | None
+    old: Item | None
+    encoded: bytes | None
+    new: Item | None
 
 
 class Write(msgspec.Struct):
@@ -44,44 +43,42 @@ class Write(msgspec.Struct):
     table: Table
     key: Key
     request: Request
-    test: Test | None
+    test: Evaluate | None
     values: Values
-    update: Update | None = None
+    update: Update | None
 
-    def attempt(self) -> tuple[Outcome, list[Path]]:
-        """Return what the write would do now, and the paths that it changes; called under the lock. Raises ApiError."""
-        old_encoded = self.table.items.get(self.key)
+    def attempt(self) -> Outcome:
+        """Return what the write would do now; called under the lock. Raises ApiError."""
+        table, key = self.table, self.key
+        old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if old_encoded is not None else None
         if self.test is not None and not self.test(old or {}, self.values):
             returns_item = old and self.request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             members: dict[str, Any] = {"Item": old} if returns_item else {}
-            raise ApiError("ConditionalCheckFailedException", _CONDITION_FAILED, **members)
-        new, paths = self._change(old)
+            raise ApiError("ConditionalCheckFailedException", "The conditional request failed", **members)
+        new = self._changed(old)
         if new is None:
-            return (self.table, self.key, old_encoded, old, None, None), paths
-        self.table.check_index_keys(new)
+            return Outcome(table, key, old_encoded, old, None, None)
+        if table.indexes:
+            table.check_index_keys(new)
         encoded = encode_item(new)
         # An encoded value is never smaller than its size as DynamoDB counts it.
         if len(encoded) > MAX_ITEM_BYTES and item_size(new) > MAX_ITEM_BYTES:
             raise invalid("Item size to update has exceeded the maximum allowed size")
-        return (self.table, self.key, old_encoded, old, encoded, new), paths
+        return Outcome(table, key, old_encoded, old, encoded, new)
 
-    def _change(self, old: Item | None) -> tuple[Item | None, list[Path]]:
-        """Return the item after the write, None for no item, and the paths that the write changes."""
+    def _changed(self, old: Item | None) -> Item | None:
+        """Return the item after the write, None for no item."""
         if self.kind != "Update":
-            return {"Put": self.request.get("Item"), "ConditionCheck": old}.get(self.kind), []
+            return {"Put": self.request.get("Item"), "ConditionCheck": old}.get(self.kind)
         update, base = self.update, old if old is not None else self.request["Key"]
-        if update is None:
-            return dict(base), []
-        if old is None and not update.creates_item:
-            return None, []
-        new = dict(base) if update.is_flat else decode_item(encode_item(base))
+        if update is None or (old is None and not update.creates_item):
+            return dict(base) if update is None else None
         try:
-            return new, apply_update(update, base, new, self.values)
+            return apply_update(update, base, self.values)
         except ApiError as error:
-            if error is WRONG_TYPE and "AttributeUpdates" in self.request:
-                raise invalid("Type mismatch for attribute to update") from None
-            raise
+            is_older = error is WRONG_TYPE and "AttributeUpdates" in self.request
+            raise (invalid("Type mismatch for attribute to update") if is_older else error) from None
 
 
 def _prepared(engine: Any, kind: str, request: Request) -> Write:
@@ -95,9 +92,8 @@ def _prepared(engine: Any, kind: str, request: Request) -> Write:
         table.check_index_keys(request["Item"])
     else:
         key = _key(table, request)
-    if update is not None:
-        for name in table.key_names:
-            refuse_parameter_if(name in update.roots, f"Cannot update attribute {name}. This attribute is part of the key")
+    if update is not None and (keys := update.roots.intersection(table.key_names)):
+        raise invalid(f"Cannot update attribute {min(keys)}. This attribute is part of the key")
     return Write(kind, table, key, request, condition.test if condition is not None else None, values, update)
 
 
@@ -106,66 +102,45 @@ def _key(table: Table, request: Request) -> Key:
     return table.key_of(request["Key"])
 
 
-def _projection(request: Request) -> list[Path] | None:
-    """Return the paths that a read returns; None for whole items."""
-    translate_older_parameters(request)
-    (projection,), _ = compile_expressions(request, "ProjectionExpression")
-    return projection.paths if projection is not None else None
-
-
-def _returned(encoded: bytes, paths: list[Path] | None) -> Item:
-    item = decode_item(encoded)
-    return item if paths is None else project(item, paths)
-
-
-# Single items
-
-
-def get_item(engine: Any, request: Request) -> Response:
-    table, paths = engine.table(request["TableName"]), _projection(request)
-    encoded = engine.read(table, _key(table, request))
-    response: Response = {"Item": _returned(encoded, paths)} if encoded is not None else {}
-    if "ReturnConsumedCapacity" in request:
-        Capacity(request).read(table, _size(encoded), request).add_to(response, is_list=False)
-    return response
-
-
-def put_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepared(engine, "Put", request), ("NONE", "ALL_OLD"))
-
-
-def delete_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepared(engine, "Delete", request), ("NONE", "ALL_OLD"))
-
-
-def update_item(engine: Any, request: Request) -> Response:
-    return _execute(engine, _prepared(engine, "Update", request))
-
-
-def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None = None) -> Response:
-    request, table, returns = write.request, write.table, write.request.get("ReturnValues", "NONE")
-    refuse_if(allowed_returns is not None and returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
-    failure = None
+def _attempt(
+    engine: Any, writes: list[Write], records: list[Any] | None = None, *, is_transaction: bool = False
+) -> tuple[list[Outcome], list[Any], list[ApiError | None]]:
+    """Make all writes, or none if one fails; returns what they did, the changes that this depends on, and their errors."""
+    outcomes: list[Outcome] = []
+    pending, errors = [], []
     with engine.lock:
-        engine.check_writable(table, write.key)
-        try:
-            outcome, paths = write.attempt()
-            pending = engine.write([outcome])
-        except ApiError as error:
-            failure, pending = error, table.pending.get(write.key)
-    engine.settle(pending)
-    if failure is not None:
-        raise failure
-    _, _, _, old, _, new = outcome
+        for write in writes:
+            error = None
+            try:
+                engine.check_writable(write.table, write.key)
+                pending.append(write.table.pending.get(write.key))
+                outcomes.append(write.attempt())
+            except ApiError as fault:
+                error = fault
+            errors.append(error)
+        if len(outcomes) == len(writes):
+            pending = [engine.write(outcomes, records, is_transaction=is_transaction)]
+    return outcomes, pending, errors
+
+
+def _write(allowed_returns: frozenset[str], engine: Any, kind: str, request: Request) -> Response:
+    """Execute PutItem, DeleteItem or UpdateItem."""
+    returns = request.get("ReturnValues", "NONE")
+    refuse_if(returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
+    write = _prepared(engine, kind, request)
+    outcomes, pending, (error,) = _attempt(engine, [write])
+    engine.settle(*pending)
+    if error is not None:
+        raise error
+    table, old, new = write.table, outcomes[0].old, outcomes[0].new
     response: Response = {}
-    if returns != "NONE":
-        attributes = old if returns.endswith("_OLD") else new
-        if attributes and returns.startswith("UPDATED"):
+    if returns != "NONE" and (attributes := old if returns.endswith("_OLD") else new):
+        if returns.startswith("UPDATED"):
+            paths = [path for path, _ in write.update.actions] if write.update is not None else []
             attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
-        if attributes:
-            response["Attributes"] = attributes
+        response |= {"Attributes": attributes} if attributes else {}
     if "ReturnConsumedCapacity" in request:
-        Capacity(request).write(table, old, new).add_to(response, is_list=False)
+        response |= Capacity(request).write(table, old, new).report(is_list=False)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
         name = table.key_names[0]
         key = {name: (request.get("Item") or request["Key"])[name]}
@@ -173,111 +148,82 @@ def _execute(engine: Any, write: Write, allowed_returns: tuple[str, ...] | None 
     return response
 
 
-# Capacity
+def put_item(engine: Any, request: Request) -> Response:
+    return _write(_OLD, engine, "Put", request)
 
 
-class Capacity:
-    """The units that a request consumed, by table: one per KB written, one per 4 KB read, half of that for eventual consistency."""
-
-    def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
-        self.level = request.get("ReturnConsumedCapacity", "NONE")
-        self.factor, self.kind = factor, kind
-        self.units: dict[str, dict[Index | None, float]] = {}
-
-    def add(self, table: Table, units: float, index: Index | None = None) -> "Capacity":
-        of_table = self.units.setdefault(table.name, {})
-        of_table[index] = of_table.get(index, 0) + units * self.factor
-        return self
-
-    def read(self, table: Table, size: int, request: Request, index: Index | None = None) -> "Capacity":
-        is_whole = request.get("ConsistentRead") or self.factor > 1
-        return self.add(table, max(1, -(-size // (4 * KB))) / (1 if is_whole else 2), index)
-
-    def write(self, table: Table, old: Item | None, new: Item | None) -> "Capacity":
-        if self.level != "NONE":
-            self.add(table, _write_units(old, new))
-            for index in table.indexes.values():
-                before, after = (_indexed(index, item) for item in (old, new))
-                if before and after and any(before[name] != after[name] for name in index.types):
-                    self.add(table, _write_units(before, None) + _write_units(None, after), index)
-                elif before != after:
-                    self.add(table, _write_units(before, after), index)
-        return self
-
-    def add_to(self, response: Response, *, is_list: bool = True) -> None:
-        """Add the capacity to a response if the request wants it: one entry per table, or that of the only table."""
-        described = []
-        for name, units in self.units.items():
-            consumed: dict[str, Any] = {"TableName": name, **self._described(sum(units.values()))}
-            if self.level == "INDEXES":
-                for index, amount in units.items():
-                    if index is None:
-                        consumed["Table"] = self._described(amount)
-                    else:
-                        group = "LocalSecondaryIndexes" if index.is_local else "GlobalSecondaryIndexes"
-                        consumed.setdefault(group, {})[index.name] = self._described(amount)
-            described.append(consumed)
-        if self.level != "NONE":
-            response["ConsumedCapacity"] = described if is_list else described[0]
-
-    def _described(self, units: float) -> dict[str, float]:
-        return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
+def delete_item(engine: Any, request: Request) -> Response:
+    return _write(_OLD, engine, "Delete", request)
 
 
-def _size(encoded: bytes | None) -> int:
-    return item_size(decode_item(encoded)) if encoded is not None else 0
+def update_item(engine: Any, request: Request) -> Response:
+    return _write(_ALL, engine, "Update", request)
 
 
-def _write_units(old: Item | None, new: Item | None) -> int:
-    return max(1, -(-max(item_size(old or {}), item_size(new or {})) // KB))
-
-
-def _indexed(index: Index, item: Item | None) -> Item | None:
-    if item is None or any(name not in item for name in index.types):
-        return None
-    return {name: value for name, value in item.items() if index.projected is None or name in index.projected}
-
-
-# Batches
+_OLD = frozenset(("NONE", "ALL_OLD"))
+_ALL = _OLD | {"ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"}
 
 
 def batch_write_item(engine: Any, request: Request) -> Response:
     """Make writes one by one. An invalid write makes the whole batch fail before the first write."""
+    actions = [(name, action) for name, actions in request["RequestItems"].items() for action in actions]
+    refuse_if(len(actions) > _MAX_WRITES, f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
     writes = []
-    if sum(map(len, request["RequestItems"].values())) > _MAX_WRITES:
-        raise invalid(f"Too many items requested for the BatchWriteItem call: the limit is {_MAX_WRITES}")
-    for name, actions in request["RequestItems"].items():
-        for action in actions:
-            ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
-            if kind not in ("PutRequest", "DeleteRequest"):
-                raise invalid("Supplied AttributeValue has more than one datatypes set, or a write request is not one of Put and Delete")
-            writes.append(_prepared(engine, kind.removesuffix("Request"), {**parameters, "TableName": name}))
-    _check_distinct(writes, "Provided list of item keys contains duplicates")
-    capacity, pending = Capacity(request), None
+    for name, action in actions:
+        kind, parameters = _only(action, ("PutRequest", "DeleteRequest"))
+        writes.append(_prepared(engine, kind.removesuffix("Request"), {**parameters, "TableName": name}))
+    _check_distinct([(write.table, write.key) for write in writes], "Provided list of item keys contains duplicates")
+    capacity, changes = Capacity(request), []
     for write in writes:
-        with engine.lock:
-            engine.check_writable(write.table, write.key)
-            outcome, _ = write.attempt()
-            pending = engine.write([outcome]) or pending
-        capacity.write(write.table, outcome[3], outcome[5])
-    engine.settle(pending)
-    response: Response = {"UnprocessedItems": {}}
-    capacity.add_to(response)
+        outcomes, pending, (error,) = _attempt(engine, [write])
+        if error is not None:
+            raise error
+        changes += pending
+        capacity.write(write.table, outcomes[0].old, outcomes[0].new)
+    engine.settle(*changes)
+    return {"UnprocessedItems": {}, **capacity.report()}
+
+
+def _only(action: Request, kinds: tuple[str, ...]) -> tuple[str, Request]:
+    refuse_if(len(action) != 1 or min(action) not in kinds, f"Supplied AttributeValue has more than one datatypes set, or none of {kinds}")
+    return next(iter(action.items()))
+
+
+def _check_distinct(places: list[tuple[Table, Key]], problem: str) -> None:
+    refuse_if(len({(table.name, key) for table, key in places}) < len(places), problem)
+
+
+# Reads
+
+
+def _read(engine: Any, request: Request) -> tuple[Table, list[Path] | None]:
+    """Return the table of a read, and the paths that it returns; None for whole items."""
+    translate_older_parameters(request)
+    (paths,), _ = compile_expressions(request, "ProjectionExpression")
+    return engine.table(request["TableName"]), paths
+
+
+def _returned(encoded: bytes, paths: list[Path] | None) -> Item:
+    item = decode_item(encoded)
+    return item if paths is None else project(item, paths)
+
+
+def get_item(engine: Any, request: Request) -> Response:
+    table, paths = _read(engine, request)
+    encoded = engine.read(table, _key(table, request))
+    response: Response = {"Item": _returned(encoded, paths)} if encoded is not None else {}
+    if "ReturnConsumedCapacity" in request:
+        response |= Capacity(request).read(table, _size(encoded), request).report(is_list=False)
     return response
-
-
-def _check_distinct(writes: list[Write], problem: str) -> None:
-    refuse_if(len({(write.table.name, write.key) for write in writes}) < len(writes), problem)
 
 
 def batch_get_item(engine: Any, request: Request) -> Response:
     """Read keys one by one. Keys beyond 16 MB come back as unprocessed."""
     reads = []
     for name, wanted in request["RequestItems"].items():
-        table, paths = engine.table(name), _projection(dict(wanted))
-        keys = [_key(table, {"Key": key}) for key in wanted["Keys"]]
-        refuse_if(len(set(keys)) < len(keys), "Provided list of item keys contains duplicates")
-        reads += [(name, table, key, attributes, wanted, paths) for key, attributes in zip(keys, wanted["Keys"], strict=True)]
+        table, paths = _read(engine, {**wanted, "TableName": name})
+        reads += [(name, table, _key(table, {"Key": key}), key, wanted, paths) for key in wanted["Keys"]]
+    _check_distinct([(table, key) for _, table, key, *_ in reads], "Provided list of item keys contains duplicates")
     refuse_if(len(reads) > _MAX_READS, "Too many items requested for the BatchGetItem call")
     responses: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
     unprocessed: dict[str, Any] = {}
@@ -292,14 +238,12 @@ def batch_get_item(engine: Any, request: Request) -> Response:
         capacity.read(table, size, wanted)
         if encoded is not None:
             responses[name].append(_returned(encoded, paths))
-    response: Response = {"Responses": responses, "UnprocessedKeys": unprocessed}
-    capacity.add_to(response)
-    return response
+    return {"Responses": responses, "UnprocessedKeys": unprocessed, **capacity.report()}
 
 
 # Transactions
 
-_KINDS = ("Put", "Update", "Delete", "ConditionCheck")
+_CONFLICT = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
 
 
 class Token(msgspec.Struct):
@@ -311,31 +255,25 @@ class Token(msgspec.Struct):
 
 
 def transact_write_items(engine: Any, request: Request) -> Response:
-    actions, token = request["TransactItems"], request.get("ClientRequestToken")
+    actions, token, now = request["TransactItems"], request.get("ClientRequestToken"), engine.clock()
     digest = blake2b(_encode_deterministically(actions), digest_size=16).digest() if token is not None else b""
     writes = _prepared_actions(engine, actions)
-    response: Response = {}
     with engine.lock:
         is_repeated = token is not None and _is_known(engine, token, digest)
-        outcomes, failure = ([], None) if is_repeated else _attempted(engine, writes)
-        pending = engine.last_pending if failure is not None and "TransactionConflict" not in failure.message else None
-        if outcomes and failure is None:
-            now = engine.clock()
-            pending = engine.write(outcomes, [("k", token, digest, now)] if token is not None else [], is_transaction=True)
-            if token is not None:
-                engine.tokens[token] = Token(digest, now, pending)
-                engine.forget_old_tokens(now)
-    if failure is not None:
-        engine.await_durable(pending)
-        raise failure
-    engine.settle(pending)
+        records = [("k", token, digest, now)] if token is not None else None
+        outcomes, pending, errors = ([], [], []) if is_repeated else _attempt(engine, writes, records, is_transaction=True)
+        if token is not None and not is_repeated and not any(errors):
+            engine.tokens[token] = Token(digest, now, pending[0])
+            engine.forget_old_tokens(now)
+    engine.settle(*pending)
+    if any(errors):
+        raise _canceled([_reason(error) for error in errors])
     capacity = Capacity(request, 2, "Read" if is_repeated else "Write")
-    for table, _, _, old, _, new in outcomes:
-        capacity.write(table, old, new)
+    for outcome in outcomes:
+        capacity.write(outcome.table, outcome.old, outcome.new)
     for write in writes if is_repeated and capacity.level != "NONE" else ():
         capacity.read(write.table, _size(engine.read(write.table, write.key)), request)
-    capacity.add_to(response)
-    return response
+    return capacity.report()
 
 
 def _is_known(engine: Any, token: str, digest: bytes) -> bool:
@@ -354,33 +292,26 @@ def _is_known(engine: Any, token: str, digest: bytes) -> bool:
 def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]:
     writes, size = [], 0
     for position, action in enumerate(actions):
-        ((kind, parameters),) = action.items() if len(action) == 1 else (("", {}),)
-        refuse_if(kind not in _KINDS, "TransactItems can only contain one of Check, Put, Update or Delete")
+        kind, parameters = _only(action, ("Put", "Update", "Delete", "ConditionCheck"))
         try:
             writes.append(_prepared(engine, kind, parameters))
         except KeyFault as fault:
-            reasons = [{"Code": "None"} for _ in actions]
-            reasons[position] = {"Code": "ValidationError", "Message": fault.message}
-            raise _canceled(reasons) from None
+            raise _canceled([_reason(fault if number == position else None) for number in range(len(actions))]) from None
         size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
     refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
-    _check_distinct(writes, "Transaction request cannot include multiple operations on one item")
+    _check_distinct([(write.table, write.key) for write in writes], _SEVERAL)
     return writes
 
 
-def _attempted(engine: Any, writes: list[Write]) -> tuple[list[Outcome], ApiError | None]:
-    """Return what the writes would do, and the error if one of them fails; called under the lock."""
-    outcomes: list[Outcome] = []
-    reasons: list[dict[str, Any]] = []
-    for write in writes:
-        try:
-            engine.check_writable(write.table, write.key)
-            outcomes.append(write.attempt()[0])
-            reasons.append({"Code": "None"})
-        except ApiError as error:
-            code = error.code.removesuffix("Exception")
-            reasons.append({"Code": "ValidationError" if code == "Validation" else code, "Message": error.message, **error.members})
-    return outcomes, _canceled(reasons) if len(outcomes) < len(writes) else None
+_SEVERAL = "Transaction request cannot include multiple operations on one item"
+
+
+def _reason(error: ApiError | None) -> dict[str, Any]:
+    """Return why an action of a transaction failed."""
+    if error is None:
+        return {"Code": "None"}
+    code = error.code.removesuffix("Exception")
+    return {"Code": "ValidationError" if code == "Validation" else code, "Message": error.message, **error.members}
 
 
 def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
@@ -391,25 +322,75 @@ def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
 
 def transact_get_items(engine: Any, request: Request) -> Response:
     reads = []
-    for action in request["TransactItems"]:
-        get = action["Get"]
-        table, paths = engine.table(get["TableName"]), _projection(get)
+    for get in (action["Get"] for action in request["TransactItems"]):
+        table, paths = _read(engine, get)
         reads.append((table, _key(table, get), paths))
-    if len({(table.name, key) for table, key, _ in reads}) < len(reads):
-        raise invalid("Transaction request cannot include multiple operations on one item")
+    _check_distinct([(table, key) for table, key, _ in reads], _SEVERAL)
     with engine.lock:
         conflicts = [engine.has_conflicts and key in table.pending for table, key, _ in reads]
         encoded = [table.items.get(key) for table, key, _ in reads]
         pending = engine.last_pending
     if any(conflicts):
-        raise _canceled([{"Code": "TransactionConflict", "Message": _CONFLICT} if found else {"Code": "None"} for found in conflicts])
-    engine.await_durable(pending)
+        raise _canceled([_CONFLICT if conflict else _reason(None) for conflict in conflicts])
+    engine.settle(pending)
     sizes = [_size(content) for content in encoded]
     refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")
     capacity = Capacity(request, 2, "Read")
-    response: Response = {"Responses": []}
-    for (table, _, paths), content, size in zip(reads, encoded, sizes, strict=True):
+    for (table, _, _), size in zip(reads, sizes, strict=True):
         capacity.read(table, size, request)
-        response["Responses"].append({"Item": _returned(content, paths)} if content is not None else {})
-    capacity.add_to(response)
-    return response
+    items = [{"Item": _returned(content, read[2])} if content is not None else {} for read, content in zip(reads, encoded, strict=True)]
+    return {"Responses": items, **capacity.report()}
+
+
+# Capacity
+
+
+class Capacity:
+    """The units that a request consumed, by table: one per KB written, one per 4 KB read, half of that for eventual consistency."""
+
+    def __init__(self, request: Request, factor: int = 1, kind: str = "") -> None:
+        self.level = request.get("ReturnConsumedCapacity", "NONE")
+        self.factor, self.kind = factor, kind
+        self.units: defaultdict[str, Counter[Index | None]] = defaultdict(Counter)
+
+    def read(self, table: Table, size: int, request: Request, index: Index | None = None) -> "Capacity":
+        is_whole = request.get("ConsistentRead") or self.factor > 1
+        self.units[table.name][index] += self.factor * max(1, -(-size // (4 * KB))) / (1 if is_whole else 2)  # type: ignore[assignment]
+        return self
+
+    def write(self, table: Table, old: Item | None, new: Item | None) -> "Capacity":
+        for index in (None, *table.indexes.values()) if self.level != "NONE" else ():
+            before, after = (_indexed(index, item) for item in (old, new))
+            if index is None or before != after:
+                is_moved = index is not None and before and after and any(before[name] != after[name] for name in index.types)
+                for items in ((before,), (after,)) if is_moved else ((before, after),):
+                    size = max(item_size(item or {}) for item in items)
+                    self.units[table.name][index] += self.factor * max(1, -(-size // KB))
+        return self
+
+    def report(self, *, is_list: bool = True) -> Response:
+        """Return the member of a response that has the capacity, if the request wants it: per table, or of the only table."""
+        described = []
+        for name, units in self.units.items() if self.level != "NONE" else ():
+            consumed: dict[str, Any] = {"TableName": name, **self._described(units.total())}
+            for index, amount in units.items() if self.level == "INDEXES" else ():
+                if index is None:
+                    consumed["Table"] = self._described(amount)
+                else:
+                    consumed.setdefault(index.kind, {})[index.name] = self._described(amount)
+            described.append(consumed)
+        return {"ConsumedCapacity": described if is_list else described[0]} if described else {}
+
+    def _described(self, units: float) -> dict[str, float]:
+        return {"CapacityUnits": float(units), **({f"{self.kind}CapacityUnits": float(units)} if self.kind else {})}
+
+
+def _size(encoded: bytes | None) -> int:
+    return item_size(decode_item(encoded)) if encoded is not None else 0
+
+
+def _indexed(index: Index | None, item: Item | None) -> Item | None:
+    """Return the part of an item that an index has; None if it does not have the item."""
+    if index is None or item is None:
+        return item
+    return index.part(item) if item.keys() >= index.types.keys() else None

@@ -33,6 +33,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from devtools.dynamodb.engine import Engine, Record, Waiter
+from devtools.dynamodb.engine import StoreFailed as StoreFailed
 
 FORMAT_VERSION = 1
 MIN_COMPACTION_BYTES = 8 * 1024 * 1024  # of journal: compaction begins when it is larger than this, and than some snapshots
@@ -50,10 +51,6 @@ _SLOT_BYTES = 64
 _log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entries = msgspec.msgpack.Decoder(list[list[tuple[Any, ...]]]).decode
-
-
-class StoreFailed(Exception):
-    """The store accepts no more writes: it is closed, or its journal could not be written. All earlier responses are safe on disk."""
 
 
 class StoreInUse(Exception):
@@ -177,49 +174,42 @@ def _read_frames(path: Path, kind: str, generation: int, acknowledged: Position 
     `acknowledged` is only given for the journal that a killed process may have been writing. After that position, the last frame may be
     incomplete, and is then left out.
     """
-    with path.open("rb", buffering=1 << 20) as file:
-        magic = file.read(len(_MAGIC) + 1)
-        if magic[: len(_MAGIC)] != _MAGIC or len(magic) == len(_MAGIC):
-            raise StoreDamaged(f"{path} is not the file of a store: it is damaged at byte 0.")
-        if magic[-1] != FORMAT_VERSION:
-            raise StoreTooNew(f"{path} has format {magic[-1]}, but this program reads format {FORMAT_VERSION}. Use the one that wrote it.")
-        end = Position(generation, len(magic), b"")
-        while frame := _next_frame(file, end):
-            if end.digest == b"":
-                header = _decode_header(frame[0])
-                if (header.kind, header.generation) != (kind, generation):
-                    raise StoreDamaged(f"{path} is in fact the {header.kind} of generation {header.generation}.")
-            yield frame
-            end = frame[1]
-        file.seek(end.offset)
-        rest = file.read().rstrip(b"\0")
-        is_incomplete = acknowledged is not None and acknowledged[:2] <= end[:2] and not _has_frame(rest, end)
-        if end.digest == b"" or (rest and not is_incomplete):
-            raise StoreDamaged(f"{path} is damaged at byte {end.offset}.")
+    file = path.read_bytes() + bytes(_FRAME.size)
+    magic, version = file[: len(_MAGIC)], file[len(_MAGIC)]
+    if magic != _MAGIC or not version:
+        raise StoreDamaged(f"{path} is not the file of a store: it is damaged at byte 0.")
+    if version != FORMAT_VERSION:
+        raise StoreTooNew(f"{path} has format {version}, but this program reads format {FORMAT_VERSION}. Use the one that wrote it.")
+    end = Position(generation, len(_MAGIC) + 1, b"")
+    while frame := _frame_at(file, end):
+        if end.digest == b"":
+            header = _decode_header(frame[0])
+            if (header.kind, header.generation) != (kind, generation):
+                raise StoreDamaged(f"{path} is in fact the {header.kind} of generation {header.generation}.")
+        yield frame
+        end = frame[1]
+    rest = range(end.offset + 1, len(file.rstrip(b"\0")))
+    is_incomplete = acknowledged is not None and acknowledged[:2] <= end[:2] and not any(_header_at(file, end, place) for place in rest)
+    if end.digest == b"" or (file[end.offset :].strip(b"\0") and not is_incomplete):
+        raise StoreDamaged(f"{path} is damaged at byte {end.offset}.")
 
 
-def _next_frame(file: IO[bytes], start: Position) -> tuple[bytes, Position] | None:
-    """Return the frame at the place of the file, and its end; None if no valid frame begins there."""
-    header = file.read(_FRAME.size)
-    if len(header) < _FRAME.size:
+def _header_at(file: bytes, start: Position, offset: int) -> tuple[int, bytes] | None:
+    """Return the length and the digest in the header of a frame; None if no header is there."""
+    length, digest, _ = _FRAME.unpack_from(file, offset)
+    is_header = file[offset : offset + _FRAME.size] == _frame_header(length, digest, start._replace(offset=offset))
+    return (length, digest) if is_header else None
+
+
+def _frame_at(file: bytes, start: Position) -> tuple[bytes, Position] | None:
+    """Return the frame that begins at a place, and its end; None if no valid frame begins there."""
+    header = _header_at(file, start, start.offset) if start.offset + _FRAME.size <= len(file) else None
+    if header is None:
         return None
-    length, digest, _ = _FRAME.unpack(header)
-    if header != _frame_header(length, digest, start):
-        return None
-    content = file.read(length)
-    if len(content) < length or _digest(content, start.digest) != digest:
-        return None
-    return content, Position(start.generation, start.offset + _FRAME.size + length, digest)
-
-
-def _has_frame(rest: bytes, start: Position) -> bool:
-    """Return whether the header of a frame is anywhere in the rest of a file, except at its beginning."""
-    padded = rest + bytes(_FRAME.size)
-    for index in range(1, len(rest)):
-        length, digest, _ = _FRAME.unpack_from(padded, index)
-        if padded[index : index + _FRAME.size] == _frame_header(length, digest, start._replace(offset=start.offset + index)):
-            return True
-    return False
+    (length, digest), first = header, start.offset + _FRAME.size
+    content = file[first : first + length]
+    is_whole = len(content) == length and _digest(content, start.digest) == digest
+    return (content, Position(start.generation, first + length, digest)) if is_whole else None
 
 
 def _frame_header(length: int, digest: bytes, place: Position) -> bytes:

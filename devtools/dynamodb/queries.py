@@ -4,24 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from devtools.dynamodb.expressions import Condition, compile_expressions, paths_of, project
+from devtools.dynamodb.expressions import Condition, Values, compile_expressions, paths_of, project
 from devtools.dynamodb.items import Capacity
-from devtools.dynamodb.syntax import Node, Path, Values, translate_older_parameters
+from devtools.dynamodb.syntax import Node, Path, Request, translate_older_parameters
 from devtools.dynamodb.tables import Entry, Index, Table
-from devtools.dynamodb.values import (
-    KB,
-    Item,
-    Value,
-    check_item,
-    decode_item,
-    invalid,
-    invalid_parameter,
-    item_size,
-    refuse_if,
-    refuse_parameter_if,
-    sortable,
-    type_of,
-)
+from devtools.dynamodb.values import KB, Item, Value, check_item, decode_item, invalid, item_size, refuse_if, sortable, type_of
 
 _MAX_PAGE_BYTES = KB * KB
 _MAX_ENCODED_BYTES = 4 * _MAX_PAGE_BYTES  # collected under the lock; an encoded item is larger than its size in DynamoDB
@@ -30,7 +17,6 @@ _BAD_START = "The provided starting key is invalid: The provided key element doe
 _RANGE_OPERATORS = ("=", "<", "<=", ">", ">=", "between", "begins_with")
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-Request = dict[str, Any]
 Comparison = tuple[str, list[Any]]  # an operator and its operands
 
 
@@ -59,13 +45,11 @@ def query(engine: Any, request: Request) -> dict[str, Any]:
 
 def scan(engine: Any, request: Request) -> dict[str, Any]:
     segment, segments = request.get("Segment"), request.get("TotalSegments")
-    if (segment is None) != (segments is None):
-        missing, given = ("TotalSegments", "Segment") if segments is None else ("Segment", "TotalSegments")
-        raise invalid(f"The {missing} parameter is required but was not present in the request when parameter {given} is present")
+    problem = "The Segment parameter and the TotalSegments parameter must be in the request together"
+    refuse_if((segment is None) != (segments is None), problem)
     segment, segments = segment or 0, segments or 1
-    if segment >= segments:
-        problem = "The Segment parameter is zero-based and must be less than parameter TotalSegments"
-        raise invalid(f"{problem}: Segment: {segment} is not less than TotalSegments: {segments}")
+    problem = f"Segment: {segment} is not less than TotalSegments: {segments}"
+    refuse_if(segment >= segments, f"The Segment parameter is zero-based and must be less than parameter TotalSegments: {problem}")
     read = _Read(engine, request)
     return read.page(read.partitions.scan(read.start_key(), segment, segments))
 
@@ -98,34 +82,26 @@ class _Read:
         self.engine, self.request = engine, request
         self.table: Table = engine.table(request["TableName"])
         translate_older_parameters(request)
-        name = request.get("IndexName")
-        self.index: Index | None = self.table.index(name) if name is not None else None
-        of_keys = self.index or self.table
-        self.partitions, self.hash_names, self.range_names = of_keys.partitions, self.table.key_names[:1], self.table.key_names[1:]
-        if self.index is not None:
-            self.hash_names, self.range_names = self.index.hash_names, self.index.range_names
-            if request.get("ConsistentRead") and not self.index.is_local:
-                raise invalid("Consistent reads are not supported on global secondary indexes")
+        self.index: Index | None = self.table.index(request["IndexName"]) if "IndexName" in request else None
+        keys = self.index or self.table
+        self.partitions, self.hash_names, self.range_names = keys.partitions, keys.hash_names, keys.range_names
+        is_global = self.index is not None and not self.index.is_local
+        refuse_if(request.get("ConsistentRead") and is_global, "Consistent reads are not supported on global secondary indexes")
         expressions, self.values = compile_expressions(request, "FilterExpression", "ProjectionExpression", *key_parameters)
-        self.filter, projection, *self.key_conditions = expressions
-        self.paths: list[Path] | None = projection.paths if projection is not None else None
+        self.filter, self.paths, *self.key_conditions = expressions
         self._check_select(request.get("Select"))
 
     def _check_select(self, select: str | None) -> None:
-        index = self.index
-        if self.paths is not None and select not in (None, "SPECIFIC_ATTRIBUTES"):
-            raise invalid(f"Cannot specify the AttributesToGet or ProjectionExpression when choosing to get {select}")
-        if select == "SPECIFIC_ATTRIBUTES" and self.paths is None:
-            raise invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
-        if select == "ALL_PROJECTED_ATTRIBUTES" and index is None:
-            raise invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+        index, paths = self.index, self.paths
+        problem = "The AttributesToGet or ProjectionExpression must be specified to get SPECIFIC_ATTRIBUTES, and cannot be to get"
+        refuse_if(select is not None and (select == "SPECIFIC_ATTRIBUTES") != (paths is not None), f"{problem} {select}")
+        is_wrong = select == "ALL_PROJECTED_ATTRIBUTES" and index is None
+        refuse_if(is_wrong, "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
         if index is None or index.projected is None or index.is_local:
             return
-        if select == "ALL_ATTRIBUTES":
-            problem = f"Select type ALL_ATTRIBUTES is not supported for global secondary index {index.name}"
-            raise invalid_parameter(f"{problem} because its projection type is not ALL")
-        if missing := [str(path[0]) for path in self.paths or () if path[0] not in index.projected]:
-            raise invalid_parameter(f"Global secondary index {index.name} does not project {missing}")
+        refuse_if(select == "ALL_ATTRIBUTES", f"ALL_ATTRIBUTES is not supported for {index.name}, whose projection type is not ALL")
+        missing = [str(path[0]) for path in paths or () if path[0] not in index.projected]
+        refuse_if(missing, f"Global secondary index {index.name} does not project {missing}")
 
     # Keys
 
@@ -150,19 +126,15 @@ class _Read:
         given = [comparisons.get(name) for name in self.range_names]
         while given and given[0] is not None and given[0][0] == "=":
             prefix.append(sortable(given.pop(0)[1][0]))  # type: ignore[index]
-        if any(given[1:]):
-            raise invalid(
-                f"{_NOT_SUPPORTED}: RANGE key attributes need equality conditions, from the first on, except for the last of them"
-            )
+        refuse_if(any(given[1:]), f"{_NOT_SUPPORTED}: RANGE key attributes before the last one need equality conditions")
         comparison = (given[0][0], [sortable(operand) for operand in given[0][1]]) if given and given[0] is not None else None
         return hash_key if self.index is not None else hash_key[0], tuple(prefix), comparison
 
     def _check_operands(self, name: str, operands: list[Value]) -> None:
         for value in operands:
-            refuse_parameter_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
-            if not value[type_of(value)]:
-                problem = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty"
-                raise invalid(f"{problem} {'string' if 'S' in value else 'binary'} value. Key: {name}")
+            refuse_if(type_of(value) != self.table.types[name], "Condition parameter type does not match schema type")
+            is_empty, kind = not value[type_of(value)], "string" if "S" in value else "binary"
+            refuse_if(is_empty, f"The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {name}")
 
     def check_filtered_names(self) -> None:
         """Raise ApiError if the filter of a query contains key attributes."""
@@ -201,7 +173,7 @@ class _Read:
                     is_complete = False
                     break
             pending = self.table.last_pending
-        self.engine.await_durable(pending)
+        self.engine.settle(pending)
         found: list[Item] = []
         size, scanned, item = 0, 0, {}
         is_measured = total > _MAX_PAGE_BYTES or "ReturnConsumedCapacity" in request  # an encoded item is never smaller than its size
@@ -219,15 +191,13 @@ class _Read:
             response["Items"] = found
         if not is_complete:
             response["LastEvaluatedKey"] = {name: item[name] for name in self._names()}
-        Capacity(request).read(self.table, size, request, self.index).add_to(response, is_list=False)
-        return response
+        return response | Capacity(request).read(self.table, size, request, self.index).report(is_list=False)
 
     def _seen(self, item: Item) -> Item:
         """Return the attributes that the index has. A local index reads other attributes from the table."""
         index = self.index
-        if index is None or index.projected is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES"):
-            return item
-        return {name: value for name, value in item.items() if name in index.projected}
+        is_whole = index is None or (index.is_local and self.request.get("Select") == "ALL_ATTRIBUTES")
+        return item if index is None or is_whole else index.part(item)
 
 
 def _flattened(condition: Condition, values: Values) -> Iterator[tuple[str, Comparison]]:

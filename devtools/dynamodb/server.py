@@ -9,7 +9,6 @@ rebound to this address.
 """
 
 import asyncio
-import logging
 import re
 import threading
 import time
@@ -24,7 +23,7 @@ from typing import Any
 import httptools
 import msgspec
 
-from devtools.dynamodb.engine import Engine, Pending
+from devtools.dynamodb.engine import Engine, Pending, respond
 from devtools.dynamodb.journal import Journal, StoreFailed
 from devtools.dynamodb.values import ApiError, malformed
 
@@ -37,12 +36,12 @@ EXPIRY_SECONDS = 60  # between two searches for expired items
 _is_allowed_host = re.compile(rb"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE).fullmatch
 _DYNAMODB, _STREAMS = "DynamoDB_20120810", "DynamoDBStreams_20120810"
 _STREAM_OPERATIONS = frozenset({"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"})
-_WITHOUT_OUTPUT = frozenset({"TagResource", "UntagResource"})  # their responses have no body
-_CORAL_ERRORS = frozenset({"SerializationException", "UnknownOperationException"})  # raised by AWS's framework, before DynamoDB
 
-_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_HEADERS = (
+    b"HTTP/1.1 %d %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nx-amzn-RequestId: %052X\r\n"
+    b"x-amz-crc32: %d\r\n\r\n"
+)
 
 
 Headers = dict[bytes, bytes]  # of a request, by names in lower case; the empty name has the method and the target
@@ -95,10 +94,10 @@ class Server(AbstractContextManager["Server"]):
         """Call the engine, and send the response through the connection, now or when the journal allows it."""
         changes: list[Pending] = []
         self._resting_on = changes
-        if headers[b""] == b"GET /":
-            response = self.response(HTTPStatus.OK, f"healthy: dynamodb.{self._engine.region}.amazonaws.com ".encode(), b"text/plain")
-        else:
-            response = self.response(*self._call(headers, body))
+        try:
+            response = self._response(headers, body)
+        except ApiError as error:
+            response = self.error(error)
         self._resting_on = None
         if self._journal is None or not changes:
             connection.send(response)
@@ -107,42 +106,26 @@ class Server(AbstractContextManager["Server"]):
             self._held.append((self._journal.last, changes, connection, response))
             self._request_flush()
 
+    def _response(self, headers: Headers, body: bytes) -> bytes:
+        """Call the engine, and return the response. Raises ApiError."""
+        if headers[b""] == b"GET /":
+            return self.response(200, f"healthy: dynamodb.{self._engine.region}.amazonaws.com ".encode(), b"text/plain")
+        if not _is_allowed_host(headers.get(b"host", b"")):
+            raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
+        if headers[b""] != b"POST /":
+            raise ApiError("UnknownOperationException", "", 404)
+        service, _, operation = headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
+        if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
+            raise ApiError("UnknownOperationException", "")
+        return self.response(*respond(self._engine, operation, body))
+
+    def error(self, error: ApiError) -> bytes:
+        return self.response(error.status, _encode(error.body()))
+
     def response(self, status: int, body: bytes, kind: bytes = b"application/x-amz-json-1.0") -> bytes:
         self._request_count += 1
-        return (
-            b"HTTP/1.1 %d %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nx-amzn-RequestId: %052X\r\n"
-            b"x-amz-crc32: %d\r\n\r\n%s"
-        ) % (
-            status,
-            HTTPStatus(status).phrase.encode(),
-            _date(int(time.time())),
-            kind,
-            len(body),
-            self._request_count,
-            zlib.crc32(body),
-            body,
-        )
-
-    def _call(self, headers: Headers, body: bytes) -> tuple[int, bytes]:
-        """Return the HTTP status and the body of the response."""
-        try:
-            if not _is_allowed_host(headers.get(b"host", b"")):
-                raise ApiError("AccessDeniedException", "The local DynamoDB only accepts requests to 127.0.0.1 and localhost.", 403)
-            service, _, operation = headers.get(b"x-amz-target", b"").decode("latin-1").partition(".")
-            if headers[b""] != b"POST /":
-                raise ApiError("UnknownOperationException", "", 404)
-            if service != (_STREAMS if operation in _STREAM_OPERATIONS else _DYNAMODB):
-                raise ApiError("UnknownOperationException", "")
-            response = self._engine.call(operation, _decode(body))
-            return HTTPStatus.OK, b"" if operation in _WITHOUT_OUTPUT else _encode(response)
-        except ApiError as error:
-            return error.status, _error_body(error)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return HTTPStatus.BAD_REQUEST, _error_body(malformed(""))  # as DynamoDB, which gives no reason
-        except Exception as fault:
-            if not isinstance(fault, StoreFailed):
-                _log.exception("the engine failed in %s", headers.get(b"x-amz-target"))
-            return HTTPStatus.INTERNAL_SERVER_ERROR, _error_body(ApiError("InternalServerError", f"{type(fault).__name__}: {fault}"))
+        values = status, HTTPStatus(status).phrase.encode(), _date(int(time.time())), kind, len(body), self._request_count, zlib.crc32(body)
+        return _HEADERS % values + body
 
     def _hold_back(self, change: Pending) -> bool:
         """Return whether the calling thread can continue before this change is on disk."""
@@ -176,8 +159,7 @@ class Server(AbstractContextManager["Server"]):
                     self._engine.settle(change)
                 connection.release(response)
             elif failure is not None:
-                error = _error_body(ApiError("InternalServerError", failure))
-                connection.release(self.response(HTTPStatus.INTERNAL_SERVER_ERROR, error))
+                connection.release(self.error(ApiError("InternalServerError", failure, 500)))
             else:
                 self._held.append((entry, changes, connection, response))
         if self._held:
@@ -277,7 +259,7 @@ class _Connection(asyncio.Protocol):
             request = self._requests.popleft()
             if isinstance(request, ApiError):
                 self._is_ended = True
-                self.send(self._server.response(request.status, _error_body(request)))
+                self.send(self._server.error(request))
             else:
                 self._is_ended = request[0].get(b"connection") == b"close"
                 self._server.process(self, *request)
@@ -305,13 +287,6 @@ class _Connection(asyncio.Protocol):
         self.is_waiting = False
         self.transport.resume_reading()
         self._process()
-
-
-def _error_body(error: ApiError) -> bytes:
-    if error.code in _CORAL_ERRORS:
-        message = {"Message": error.message} if error.message else {}
-        return _encode({"__type": f"com.amazon.coral.service#{error.code}", **message})
-    return _encode(error.body())
 
 
 @lru_cache(maxsize=1)

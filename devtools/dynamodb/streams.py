@@ -8,6 +8,7 @@ from zlib import crc32
 
 import msgspec
 
+from devtools.dynamodb.syntax import Request
 from devtools.dynamodb.tables import Key
 from devtools.dynamodb.values import ApiError, Item, decode_item, invalid, item_size, refuse_if, sortable
 
@@ -21,7 +22,6 @@ _MAX_RECORDS, _MAX_SCANNED, _MAX_BYTES, _MAX_LISTED = 1000, 10_000, 1024 * 1024,
 
 # A change record: sequence number, time, shard, whether the item expired, the encoded old and new item.
 Record = tuple[int, float, int, bool, bytes | None, bytes | None]
-Request = dict[str, Any]
 
 
 class Stream:
@@ -33,6 +33,7 @@ class Stream:
         self.table_name: str = definition["table"]
         self.key_names = [element["AttributeName"] for element in definition["key_schema"]]
         self.view: str = definition["view"]
+        self.names = {"StreamArn": self.arn, "TableName": self.table_name, "StreamLabel": definition["label"]}
         self.closed_at: float | None = definition.get("closed_at")
         self.records: list[Record] = []
         self.processed: dict[str, int] = {}  # consumer -> the last sequence number that it has processed
@@ -47,20 +48,18 @@ class Stream:
         """Forget the records that all consumers with a saved position have read, and those that are too old."""
         read = min(self.processed.values(), default=0)
         max_seconds = UNPROCESSED_RECORD_SECONDS if self.processed else RECORD_SECONDS
-        count = 0
-        for sequence, at, *_ in self.records:
-            if sequence > read and now - at <= max_seconds:
-                break
-            count += 1
-        del self.records[:count]
+        records = enumerate(self.records)
+        kept = (position for position, (sequence, at, *_) in records if sequence > read and now - at <= max_seconds)
+        del self.records[: next(kept, len(self.records))]
 
     def after(self, sequence: int) -> int:
         """Return the index of the first record after a sequence number."""
         return bisect_right(self.records, sequence, key=itemgetter(0))
 
-    def key_of(self, image: bytes) -> Key:
-        item = decode_item(image)
-        return tuple(sortable(item[name]) for name in self.key_names)
+    def restore(self, sequence: int, at: float, expired: bool, old: bytes | None, new: bytes | None) -> None:
+        """Add a record of which the key is only in its images."""
+        item = decode_item(old or new or b"")
+        self.add(tuple(sortable(item[name]) for name in self.key_names), sequence, at, expired, old, new)
 
     def shards(self) -> list[dict[str, Any]]:
         span = {"StartingSequenceNumber": sequence_text(self.definition["sequence"] + 1)}
@@ -125,11 +124,8 @@ def list_streams(engine: Any, request: Request) -> Request:
     with engine.lock:
         engine.forget_closed_streams()
         streams = sorted((stream.arn, stream) for stream in engine.streams.values() if stream.arn > start)
-    found = [stream for _, stream in streams if request.get("TableName", stream.table_name) == stream.table_name]
-    page = [
-        {"StreamArn": stream.arn, "TableName": stream.table_name, "StreamLabel": stream.definition["label"]} for stream in found[:limit]
-    ]
-    return {"Streams": page, **({"LastEvaluatedStreamArn": found[limit - 1].arn} if len(found) > limit else {})}
+    found = [stream.names for _, stream in streams if request.get("TableName", stream.table_name) == stream.table_name]
+    return {"Streams": found[:limit], **({"LastEvaluatedStreamArn": found[limit - 1]["StreamArn"]} if len(found) > limit else {})}
 
 
 def describe_stream(engine: Any, request: Request) -> Request:
@@ -140,12 +136,10 @@ def describe_stream(engine: Any, request: Request) -> Request:
     start = request.get("ExclusiveStartShardId", "")
     shards = [shard for shard in stream.shards() if wanted is None and shard["ShardId"] > start]
     description = {
-        "StreamArn": stream.arn,
-        "StreamLabel": stream.definition["label"],
+        **stream.names,
         "StreamStatus": "ENABLED" if stream.closed_at is None else "DISABLED",
         "StreamViewType": stream.view,
         "CreationRequestDateTime": stream.definition["created"],
-        "TableName": stream.table_name,
         "KeySchema": stream.definition["key_schema"],
         "Shards": shards[:limit],
     }
@@ -160,11 +154,11 @@ def get_shard_iterator(engine: Any, request: Request) -> Request:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: Shard {shard_id} in stream {stream.arn} not found")
     kind, text = request["ShardIteratorType"], request.get("SequenceNumber")
     position = engine.sequence if kind == "LATEST" else 0
-    if (text is not None) != kind.endswith("SEQUENCE_NUMBER"):
-        raise invalid(f"SequenceNumber must be given for AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER only, not for {kind}")
+    problem = "SequenceNumber must be given for AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER, and only then"
+    refuse_if((text is not None) != kind.endswith("SEQUENCE_NUMBER"), problem)
     if text is not None:
-        if not text.isdigit() or not stream.definition["sequence"] < sequence_number(text) <= engine.sequence + 1:
-            raise invalid(f"Invalid SequenceNumber: {text}")
+        is_valid = text.isdigit() and stream.definition["sequence"] < sequence_number(text) <= engine.sequence + 1
+        refuse_if(not is_valid, f"Invalid SequenceNumber: {text}")
         position = sequence_number(text) - (kind == "AT_SEQUENCE_NUMBER")
     return {"ShardIterator": _iterator(engine, stream, stream.shard_ids.index(shard_id), position)}
 
@@ -185,7 +179,7 @@ def get_records(engine: Any, request: Request) -> Request:
         stream.trim(engine.clock())
         start = stream.after(position)
         scanned, pending = stream.records[start : start + _MAX_SCANNED], engine.last_pending
-    engine.await_durable(pending)
+    engine.settle(pending)
     found: list[Record] = []
     size = 0
     for record in scanned:

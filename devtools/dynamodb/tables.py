@@ -15,12 +15,13 @@ from zlib import crc32
 
 import msgspec
 
-from devtools.dynamodb.values import ApiError, Item, Value, decode_item, refuse_if, refuse_parameter_if, sortable, type_of
+from devtools.dynamodb.syntax import Request
+from devtools.dynamodb.values import ApiError, Item, Value, decode_item, invalid, refuse_if, refuse_parameter_if, sortable, type_of
 
 Key = tuple[Any, ...]  # of the hash key and, if the table has one, the range key
 Entry = tuple[Any, ...]  # of an index: the values of its range key, then the key of the item; of a table: the range key
 
-MISMATCH = "The provided key element does not match the schema"
+_MISMATCH = "The provided key element does not match the schema"
 _MAX_HASH_BYTES, _MAX_RANGE_BYTES = 2048, 1024
 _EXPIRY_SECONDS = 5 * 365 * 24 * 60 * 60
 
@@ -29,7 +30,7 @@ class KeyFault(ApiError):
     """An item has no valid key. A transaction reports this error as the reason for its cancellation."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("ValidationException", message)
+        super().__init__("ValidationException", f"One or more parameter values were invalid: {message}")
 
 
 class Partitions:
@@ -92,10 +93,10 @@ def _hash(partition: Any) -> int:
 class Index:
     """A secondary index. Its hash key and range key may have several attributes each."""
 
-    def __init__(self, table: "Table", definition: dict[str, Any], *, is_local: bool) -> None:
+    def __init__(self, table: "Table", definition: dict[str, Any], kind: str) -> None:
         self.name: str = definition["IndexName"]
-        self.is_local, self.definition = is_local, definition
-        self.hash_names, self.range_names = key_names(definition["KeySchema"])
+        self.kind, self.is_local = kind, kind == "LocalSecondaryIndexes"
+        self.hash_names, self.range_names = _key_names(definition["KeySchema"], "HASH"), _key_names(definition["KeySchema"], "RANGE")
         self.types = {name: table.types[name] for name in (*self.hash_names, *self.range_names)}
         projection = definition["Projection"]
         names = frozenset((*table.key_names, *self.types, *projection.get("NonKeyAttributes", ())))
@@ -108,16 +109,16 @@ class Index:
             return None
         return tuple(sortable(item[name]) for name in self.hash_names), (*(sortable(item[name]) for name in self.range_names), key)
 
+    def part(self, item: Item) -> Item:
+        """Return the attributes of an item that the index has."""
+        return item if self.projected is None else {name: value for name, value in item.items() if name in self.projected}
+
     def check(self, item: Item) -> None:
         """Raise ApiError if the item has a value that cannot be a key of this index."""
         for name, kind in self.types.items():
-            value = item.get(name)
-            if value is not None and kind not in value:
-                problem = f"Type mismatch for Index Key {name} Expected: {kind} Actual: {type_of(value)} IndexName: {self.name}"
-                raise KeyFault(f"One or more parameter values were invalid: {problem}")
-            if value is not None and kind != "N":
+            if name in item:
                 limit = _MAX_HASH_BYTES if name in self.hash_names else _MAX_RANGE_BYTES
-                _check_key_size(value, kind, name, limit, f" IndexName: {self.name}")
+                _key_part(item[name], name, kind, limit, f" IndexName: {self.name}")
 
 
 class Table:
@@ -137,16 +138,17 @@ class Table:
         """Adopt a new definition, and fill or remove indexes."""
         self.definition = definition
         self.description: dict[str, Any] = definition["description"]
-        hash_names, range_names = key_names(self.description["KeySchema"])
-        self.key_names = (*hash_names, *range_names)
+        self.key_names = _key_names(self.description["KeySchema"])
+        self.hash_names, self.range_names = self.key_names[:1], self.key_names[1:]
         self.types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in self.description["AttributeDefinitions"]}
-        self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, (2048, 1024), strict=False)]
+        limits = (_MAX_HASH_BYTES, _MAX_RANGE_BYTES)
+        self._key_parts = [(name, self.types[name], limit) for name, limit in zip(self.key_names, limits, strict=False)]
         self.ttl_attribute: str | None = definition["ttl"]
         known, self.indexes = self.indexes, {}
-        for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        for kind in _MAX_COUNTS:
             for wanted in self.description.get(kind, ()):
                 name = wanted["IndexName"]
-                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, is_local=kind[0] == "L"))
+                self.indexes[name] = known[name] if name in known else self._filled(Index(self, wanted, kind))
 
     def _filled(self, index: Index) -> Index:
         for key, encoded in self.items.items():
@@ -170,27 +172,17 @@ class Table:
 
     def key_of(self, attributes: Item) -> Key:
         """Return the key of a request, which has the key attributes and nothing else. Raises ApiError."""
-        if len(attributes) != len(self._key_parts):
-            raise KeyFault(MISMATCH)
-        return self._key(attributes, is_item=False)
+        for name, kind, _ in self._key_parts:
+            if kind not in attributes.get(name, ()) or len(attributes) != len(self._key_parts):
+                raise KeyFault(_MISMATCH)
+        return self.key_of_item(attributes)
 
     def key_of_item(self, item: Item) -> Key:
         """Return the key of an item with valid values. Raises ApiError."""
-        return self._key(item, is_item=True)
-
-    def _key(self, attributes: Item, *, is_item: bool) -> Key:
-        parts = []
-        for name, kind, limit in self._key_parts:
-            value = attributes.get(name)
-            if value is None or kind not in value:
-                problem = f"Missing the key {name} in the item"
-                if value is not None:
-                    problem = f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}"
-                raise KeyFault(f"One or more parameter values were invalid: {problem}" if is_item else MISMATCH)
-            if kind != "N" and (not value[kind] or len(value[kind]) > 256):
-                _check_key_size(value, kind, name, limit)
-            parts.append(sortable(value))
-        return tuple(parts)
+        try:
+            return tuple([_key_part(item[name], name, kind, limit) for name, kind, limit in self._key_parts])
+        except KeyError as missing:
+            raise KeyFault(f"Missing the key {missing.args[0]} in the item") from None
 
     def key_attributes(self, item: Item) -> Item:
         return {name: item[name] for name in self.key_names}
@@ -221,24 +213,22 @@ class Table:
         return self.indexes[name]
 
 
-def key_names(schema: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the attribute names of the hash key and of the range key."""
-    names: dict[str, list[str]] = {"HASH": [], "RANGE": []}
-    for element in schema:
-        names[element["KeyType"]].append(element["AttributeName"])
-    return tuple(names["HASH"]), tuple(names["RANGE"])
+def _key_names(schema: list[dict[str, Any]], kind: str = "") -> tuple[str, ...]:
+    return tuple([element["AttributeName"] for element in schema if kind in ("", element["KeyType"])])
 
 
-def _check_key_size(value: Value, kind: str, name: str, limit: int, where: str = "") -> None:
-    part = sortable(value)
-    if not part:
+def _key_part(value: Value, name: str, kind: str, limit: int, where: str = "") -> Any:
+    """Return the value of a key attribute in Python. Raises ApiError if it has another type, is empty or too large."""
+    if kind not in value:
+        raise KeyFault(f"Type mismatch for key {name} expected: {kind} actual: {type_of(value)}{where}")
+    content, part = value[kind], sortable(value)
+    if not content:
         problem = f"contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}{where}"
-        raise KeyFault(f"One or more parameter values are not valid. The AttributeValue for a key attribute cannot {problem}")
-    if len(part.encode() if kind == "S" else part) > limit:
-        which = f"Size of hashkey has exceeded the maximum size limit of{limit} bytes"
-        if limit == _MAX_RANGE_BYTES:
-            which = f"Aggregated size of all range keys has exceeded the size limit of {limit} bytes"
-        raise KeyFault(f"One or more parameter values were invalid: {which}{where}")
+        raise KeyFault(f"The AttributeValue for a key attribute cannot {problem}")
+    if 4 * len(content) > limit and kind != "N" and len(part.encode() if kind == "S" else part) > limit:
+        which = "hashkey has exceeded the maximum" if limit == _MAX_HASH_BYTES else "all range keys has exceeded the"
+        raise KeyFault(f"Size of {which} size limit of {limit} bytes{where}")
+    return part
 
 
 # Operations
@@ -248,13 +238,11 @@ _MAX_COUNTS = {"LocalSecondaryIndexes": 5, "GlobalSecondaryIndexes": 20}
 _MAX_TAGS, _MAX_PROJECTED = 50, 100
 _NO_THROUGHPUT = {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
 
-Request = dict[str, Any]
 Definition = dict[str, Any]
 
 
 def check_table_name(name: str, parameter: str = "TableName") -> None:
-    refuse_if(not 3 <= len(name) <= 255, f"{parameter} must be at least 3 characters long and at most 255 characters long")
-    pattern = "[a-zA-Z0-9_.-]+"
+    pattern = "[a-zA-Z0-9_.-]{3,255}"
     refuse_if(not fullmatch(pattern, name), f"{parameter} '{name}': Member must satisfy regular expression pattern: {pattern}")
 
 
@@ -271,15 +259,14 @@ def create_table(engine: Any, request: Request) -> Request:
         "KeySchema": request.get("KeySchema") or [],
     }
     _check_key_schema(description["KeySchema"], types)
-    for kind in _MAX_COUNTS:
-        refuse_parameter_if(request.get(kind) == [], f"List of {kind} is empty")
     definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or [])}
-    settings = {"BillingMode": "PROVISIONED", "TableClass": "STANDARD", "DeletionProtectionEnabled": False, **request}
     with engine.lock:
         if name in engine.tables:
             raise ApiError("ResourceInUseException", f"Table already exists: {name}")
+        settings = {"BillingMode": "PROVISIONED", "TableClass": "STANDARD", "DeletionProtectionEnabled": False, **request}
         _set(engine, definition, settings, now)
         for kind in _MAX_COUNTS.keys() & request.keys():
+            refuse_parameter_if(not request[kind], f"List of {kind} is empty")
             description[kind] = [_new_index(description, index, types, kind) for index in request[kind]]
         _check_indexes(description, types)
         pending = engine.define(name, definition)
@@ -301,11 +288,9 @@ def _set(engine: Any, definition: Definition, request: Request, now: float) -> N
     """Apply the settings that CreateTable and UpdateTable share; called under the lock."""
     description, throughput = definition["description"], request.get("ProvisionedThroughput")
     mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
-    if mode == "PAY_PER_REQUEST":
-        problem = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
-        refuse_parameter_if(throughput is not None, problem)
     if "BillingMode" in request or throughput is not None:
-        refuse_if(mode == "PROVISIONED" and throughput is None, "No provisioned throughput specified for the table")
+        problem = "ReadCapacityUnits and WriteCapacityUnits must be specified when BillingMode is PROVISIONED, but not for PAY_PER_REQUEST"
+        refuse_parameter_if((mode == "PROVISIONED") != (throughput is not None), problem)
         description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
         description.pop("BillingModeSummary", None)
         if mode == "PAY_PER_REQUEST":
@@ -336,45 +321,36 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None
 
 
 def _attribute_types(request: Request) -> dict[str, str]:
-    types: dict[str, str] = {}
-    for attribute in request.get("AttributeDefinitions") or ():
-        name = attribute["AttributeName"]
-        refuse_parameter_if(name in types, f"Duplicate AttributeName in AttributeDefinitions: {name}")
-        refuse_if(len(name) > 255, f"AttributeName in AttributeDefinitions must have at most 255 characters, not {len(name)}")
-        types[name] = attribute["AttributeType"]
+    attributes = request.get("AttributeDefinitions") or ()
+    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in attributes}
+    refuse_parameter_if(len(types) < len(attributes), f"Duplicate AttributeName in AttributeDefinitions: {attributes}")
+    refuse_if(max(map(len, types), default=0) > 255, "AttributeName in AttributeDefinitions must have at most 255 characters")
     return types
 
 
-def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, is_global: bool = False) -> None:
+def _check_key_schema(schema: list[dict[str, str]], types: dict[str, str], *, max_parts: int = 1) -> None:
     kinds, names = [element["KeyType"] for element in schema], [element["AttributeName"] for element in schema]
-    limit = 4 if is_global else 1
-    order = "Invalid KeySchema: The first KeySchemaElement is not a HASH key type, or HASH does not precede RANGE"
-    refuse_parameter_if(not kinds or kinds[0] != "HASH" or (is_global and kinds != sorted(kinds)), order)
-    is_long = kinds.count("HASH") > limit or kinds.count("RANGE") > limit
-    refuse_parameter_if(is_long, f"Invalid KeySchema: {order}; at most two (2) elements")
-    problem = "Both the Hash Key and the Range Key element in the KeySchema have the same name"
-    refuse_parameter_if(len(set(names)) < len(names), problem)
+    is_ordered = kinds[:1] == ["HASH"] and kinds == sorted(kinds)
+    is_wrong = not is_ordered or max(map(kinds.count, kinds)) > max_parts
+    problem = f"there must be HASH keys, which precede RANGE keys, and of each at most {max_parts} (two (2) elements in a table)"
+    refuse_parameter_if(is_wrong, f"Invalid KeySchema: {problem}")
+    refuse_parameter_if(len(set(names)) < len(names), "Several elements in the KeySchema have the same name")
     missing = [name for name in names if name not in types]
-    problem = "Some index key attributes are not defined in AttributeDefinitions"
-    refuse_parameter_if(missing, f"{problem}. Keys: {missing}, AttributeDefinitions: {list(types)}")
+    refuse_parameter_if(missing, f"Some index key attributes are not defined in AttributeDefinitions. Keys: {missing}")
 
 
 def _new_index(description: Definition, wanted: Definition, types: dict[str, str], kind: str) -> Definition:
     name, schema, projection, is_global = wanted["IndexName"], wanted["KeySchema"], wanted["Projection"], kind[0] == "G"
     check_table_name(name, "IndexName")
-    _check_key_schema(schema, types, is_global=is_global)
-    if not is_global:
-        problem = "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
-        refuse_parameter_if(len(description["KeySchema"]) < 2, problem)
-        problem = f"Index KeySchema does not have the same leading hash key as table KeySchema, or no range key, for index: {name}"
-        refuse_parameter_if(schema[0] != description["KeySchema"][0] or len(schema) < 2, problem)
+    _check_key_schema(schema, types, max_parts=4 if is_global else 1)
+    is_wrong = schema[0] != description["KeySchema"][0] or len(schema) < 2 or len(description["KeySchema"]) < 2
+    problem = f"The local index {name} must have the same hash key as the table, and both must have a range key"
+    refuse_parameter_if(is_wrong and not is_global, problem)
     projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
-    refuse_parameter_if(projected is None, "Unknown ProjectionType: null")
-    problem = f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified"
-    refuse_parameter_if((projected == "INCLUDE") != bool(others) or others == [], problem)
-    for attribute in others or ():
-        is_wrong = not 1 <= len(attribute) <= 255 or others.count(attribute) > 1
-        refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {attribute}")
+    is_wrong = projected is None or (projected == "INCLUDE") != bool(others) or others == []
+    refuse_parameter_if(is_wrong, f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified")
+    is_wrong = len({*(others or ())}) < len(others or ()) or any(not 1 <= len(attribute) <= 255 for attribute in others or ())
+    refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     return _with_throughput(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
 
@@ -394,13 +370,13 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
     types = _attribute_types(description)
     changed = [name for name, kind in new_types.items() if types.setdefault(name, kind) != kind]
     refuse_parameter_if(changed, f"Attributes cannot be redefined. Please check that they have the same type as before: {changed}")
+    all_names = [index["IndexName"] for index in _indexes(description)]
     indexes = {index["IndexName"]: index for index in description.pop("GlobalSecondaryIndexes", ())}
-    local = [index["IndexName"] for index in description.get("LocalSecondaryIndexes", ())]
     for update in updates:
         ((kind, wanted),) = update.items()
         name = wanted["IndexName"]
         if kind == "Create":
-            refuse_if(name in (*indexes, *local), f"Attempting to create an index which already exists: {name} already exists")
+            refuse_if(name in all_names, f"Attempting to create an index which already exists: {name} already exists")
             indexes[name] = _new_index(description, wanted, new_types, "GlobalSecondaryIndexes")
         elif name not in indexes:
             raise ApiError("ResourceNotFoundException", f"Requested resource not found: index {name} of {description['TableName']}")
@@ -416,22 +392,22 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
 
 def _check_indexes(description: Definition, types: dict[str, str]) -> None:
     """Check the indexes together, and that each defined attribute is part of a key."""
-    indexes = [index for kind in _MAX_COUNTS for index in description.get(kind, ())]
-    names = [index["IndexName"] for index in indexes]
-    for name in names:
-        refuse_parameter_if(names.count(name) > 1, f"Duplicate index name: {name}")
+    names = [index["IndexName"] for index in _indexes(description)]
+    refuse_parameter_if(len(set(names)) < len(names), f"Duplicate index name: {names}")
     for kind, limit in _MAX_COUNTS.items():
         refuse_parameter_if(len(description.get(kind, ())) > limit, f"{kind} count exceeds the per-table limit of {limit}")
-    total = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in indexes)
+    total = sum(len(index["Projection"].get("NonKeyAttributes", ())) for index in _indexes(description))
     refuse_parameter_if(total > _MAX_PROJECTED, f"Aggregated number of NonKeyAttributes exceeds the limit of {_MAX_PROJECTED}")
     used = _key_attributes(description)
-    problem = f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys used: {sorted(used)}"
-    refuse_parameter_if(types.keys() - used, problem)
+    refuse_parameter_if(types.keys() - used, f"Some AttributeDefinitions are not used. AttributeDefinitions: {list(types)}, keys: {used}")
+
+
+def _indexes(description: Definition) -> list[Definition]:
+    return [index for kind in _MAX_COUNTS for index in description.get(kind, ())]
 
 
 def _key_attributes(description: Definition) -> set[str]:
-    schemas = [description["KeySchema"], *(index["KeySchema"] for kind in _MAX_COUNTS for index in description.get(kind, ()))]
-    return {element["AttributeName"] for schema in schemas for element in schema}
+    return {element["AttributeName"] for part in (description, *_indexes(description)) for element in part["KeySchema"]}
 
 
 def described(table: Table) -> Definition:
@@ -504,41 +480,45 @@ def describe_time_to_live(engine: Any, request: Request) -> Request:
 
 
 def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in ((tag["Key"], tag["Value"]) for tag in tags):
-        is_wrong = key in found or not fullmatch(r"[\w\s_.:/=+@-]+", key + value)
-        refuse_if(is_wrong, f"The tag with the key {key!r} occurs twice, or has a character that is not allowed")
-        found[key] = value
-    refuse_if(len(found) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
-    return found
+    valid = {tag["Key"]: tag["Value"] for tag in tags if fullmatch(r"[\w\s_.:/=+@-]+", tag["Key"] + tag["Value"])}
+    refuse_if(len(valid) < len(tags), "A tag has the key of another tag, or a character that is not allowed")
+    refuse_if(len(valid) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
+    return valid
+
+
+@contextmanager
+def _tags(engine: Any, arn: str, changes: list[Any]) -> Iterator[dict[str, str]]:
+    """Yield the tags of the table with this ARN, to be changed in the block. Raises ApiError."""
+    refuse_if(not changes, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, arn)) as definition:
+        definition["tags"] = tags = dict(definition["tags"])
+        yield tags
+        refuse_if(len(tags) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
 
 
 def _tagged_table(engine: Any, arn: str) -> str:
     """Return the name of the table with this ARN. Raises ApiError."""
-    is_wrong = not fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
-    refuse_if(is_wrong, f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
-    if (name := arn.rpartition("/")[2]) not in engine.tables:
+    match = fullmatch(r"arn:aws:dynamodb:[a-z0-9-]+:\d*:table/([^/]+)", arn)
+    if match is None:
+        raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}; ARNs must be valid")
+    if match[1] not in engine.tables:
         raise ApiError("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
-    return name
+    return match[1]
 
 
 def tag_resource(engine: Any, request: Request) -> Request:
-    added = _valid_tags(request["Tags"])
-    refuse_if(not added, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
-        definition["tags"] = definition["tags"] | added
-        refuse_if(len(definition["tags"]) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+    with _tags(engine, request["ResourceArn"], request["Tags"]) as tags:
+        tags.update(_valid_tags(request["Tags"]))
     return {}
 
 
 def untag_resource(engine: Any, request: Request) -> Request:
-    removed = request["TagKeys"]
-    refuse_if(not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, request["ResourceArn"])) as definition:
-        definition["tags"] = {key: value for key, value in definition["tags"].items() if key not in removed}
+    with _tags(engine, request["ResourceArn"], request["TagKeys"]) as tags:
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
     return {}
 
 
 def list_tags_of_resource(engine: Any, request: Request) -> Request:
-    tags = engine.table(_tagged_table(engine, request["ResourceArn"])).definition["tags"]
+    tags = engine.tables[_tagged_table(engine, request["ResourceArn"])].definition["tags"]
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

@@ -7,9 +7,10 @@ order, so values are equal exactly when their dictionaries are.
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from decimal import Context, Decimal, DecimalException
+from contextlib import suppress
+from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from functools import cache, lru_cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import botocore.session
 import msgspec
@@ -26,8 +27,12 @@ _CACHE_SIZE = 4096
 encode_item: Callable[[Item], bytes] = msgspec.msgpack.Encoder().encode
 decode_item: Callable[[bytes], Item] = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
-_exact = Context(prec=300)  # enough for the sum of any two numbers
+_arithmetic = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, Overflow, Subnormal])
+_OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+_FRAMEWORK_ERRORS = ("SerializationException", "UnknownOperationException")  # raised by AWS's framework, before DynamoDB
 
 
 class ApiError(Exception):
@@ -38,6 +43,8 @@ class ApiError(Exception):
         self.code, self.message, self.status, self.members = code, message, status, members
 
     def body(self) -> dict[str, Any]:
+        if self.code in _FRAMEWORK_ERRORS:
+            return {"__type": f"com.amazon.coral.service#{self.code}", **({"Message": self.message} if self.message else {})}
         return {"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": self.message, **self.members}
 
 
@@ -66,51 +73,37 @@ def refuse_parameter_if(problem: Any, message: str) -> None:
 # Numbers
 
 
-@lru_cache(_CACHE_SIZE)
 def canonical_number(text: str) -> str:
     """Return the canonical form of a number, without an exponent. Raises ApiError if DynamoDB cannot store the number."""
     if not _NUMBER.fullmatch(text):
         raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
-    try:
-        return number_text(Decimal(text))
-    except DecimalException:  # an exponent with too many digits
-        raise _out_of_range("-" not in text.lower().partition("e")[2]) from None
-
-
-def number_text(number: Decimal) -> str:
-    """Return the canonical form. Raises ApiError for numbers with more than 38 digits, and for too large or too small ones."""
-    if not number:
-        return "0"
-    if _digit_count(number) > 38:
-        raise invalid("Attempting to store more than 38 significant digits in a Number")
-    if not -130 <= number.adjusted() <= 125:
-        raise _out_of_range(number.adjusted() > 0)
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _digit_count(number: Decimal) -> int:
-    return len("".join(map(str, number.as_tuple().digits)).strip("0"))
-
-
-def _out_of_range(is_large: bool) -> ApiError:
-    problem, size = ("overflow", "larger") if is_large else ("underflow", "smaller")
-    return invalid(f"Number {problem}. Attempting to store a number with magnitude {size} than supported range")
+    return _canonical(_arithmetic.create_decimal, text, inexact="Attempting to store more than 38 significant digits in a Number")
 
 
 def add_numbers(first: str, second: str, sign: int = 1) -> str:
     """Return the sum, or with sign -1 the difference, of two canonical numbers."""
     if len(first) < 38 and len(second) < 38 and "." not in first and "." not in second:
         return str(int(first) + sign * int(second))
-    total = _exact.fma(Decimal(sign), Decimal(second), Decimal(first))
-    if _digit_count(total) > 38:
-        raise _out_of_range(True)
-    return number_text(total)
+    return _canonical(_arithmetic.add if sign > 0 else _arithmetic.subtract, Decimal(first), Decimal(second), inexact=_OVERFLOW)
+
+
+def _canonical(operation: Callable[..., Decimal], *operands: Any, inexact: str) -> str:
+    try:
+        number = operation(*operands)
+    except Overflow:
+        raise invalid(_OVERFLOW) from None
+    except Subnormal:
+        raise invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range") from None
+    except Inexact:
+        raise invalid(inexact) from None
+    text = format(number, "f") if number else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @lru_cache(_CACHE_SIZE)
-def _number_size(text: str) -> int:
-    return (len(text.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + text.startswith("-")
+def _sized_number(text: str) -> tuple[str, int]:
+    number = canonical_number(text)
+    return number, (len(number.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 1 + number.startswith("-")
 
 
 # Values
@@ -129,6 +122,7 @@ def check_item(item: Any) -> int:
 item_size = check_item  # of an item whose values are valid
 
 
+@lru_cache(_CACHE_SIZE)
 def check_name(name: str) -> int:
     """Return the size of an attribute's name. Raises ApiError if it is empty or too long."""
     if not name:
@@ -151,10 +145,10 @@ def check_value(value: Any, depth: int = 1) -> int:
     ((kind, content),) = value.items()
     size = 3
     if kind == "S" and type(content) is str:
-        return text_size(content)
+        return len(content) if content.isascii() else text_size(content)
     if kind == "N" and type(content) is str:
-        value["N"] = canonical = canonical_number(content)
-        return _number_size(canonical)
+        value["N"], size = _sized_number(content)
+        return size
     if kind == "M" and type(content) is dict:
         for name, member in content.items():
             size += 1 + text_size(name) + check_value(member, depth + 1)
@@ -180,8 +174,7 @@ def _check_rare_value(value: Value, kind: str, content: Any) -> int:
         raise malformed(f"Unexpected value type in payload: {kind}")
     if not content:
         raise invalid_parameter(f"An {SETS[kind]} set  may not be empty")
-    check = {"SS": lambda text: (text, text_size(text)), "NS": _sized_number, "BS": _canonical_binary}[kind]
-    sizes = dict(map(check, content))
+    sizes = dict(map(_SIZED[kind], content))
     if len(sizes) < len(content):
         raise invalid_parameter(f"Input collection [{', '.join(content)}] contains duplicates.")
     value[kind] = sorted(sizes)
@@ -195,11 +188,6 @@ def text_size(text: str) -> int:
         raise malformed("Text is not valid Unicode") from None
 
 
-def _sized_number(text: str) -> tuple[str, int]:
-    canonical = canonical_number(text)
-    return canonical, _number_size(canonical)
-
-
 def _canonical_binary(text: str) -> tuple[str, int]:
     try:
         binary = b64decode(text, validate=True)
@@ -208,95 +196,78 @@ def _canonical_binary(text: str) -> tuple[str, int]:
     return b64encode(binary).decode(), len(binary)
 
 
+_SIZED: dict[str, Callable[[str], tuple[str, int]]] = {
+    "SS": lambda text: (text, text_size(text)),
+    "NS": _sized_number,
+    "BS": _canonical_binary,
+}
+
+
 def type_of(value: Value) -> str:
     return next(iter(value))
 
 
 # Order
 
-_decimal = lru_cache(_CACHE_SIZE)(Decimal)
-_binary = lru_cache(_CACHE_SIZE)(b64decode)
+SCALARS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(_CACHE_SIZE)(Decimal), "B": lru_cache(_CACHE_SIZE)(b64decode)}
 
 
 def sortable(value: Value) -> Any:
-    """Return a text, number or binary in Python, for comparisons; None for other types. Texts compare as their UTF-8 bytes do."""
+    """Return a text, number or binary in Python, for comparisons. Texts compare as their UTF-8 bytes do."""
     ((kind, content),) = value.items()
-    if kind == "S":
-        return content
-    return _decimal(content) if kind == "N" else _binary(content) if kind == "B" else None
+    return SCALARS[kind](content)
 
 
 # Requests, checked against botocore's model of the service; attribute values are checked later, with their contents
 
-_Check = Callable[[Any, str], None]
-_JSON_TYPES: dict[str, type[Any]] = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "long": int,
-    "map": dict,
-    "structure": dict,
-    "list": list,
-}
+_JSON_TYPES: dict[str, type[Any]] = {"string": str, "boolean": bool, "integer": int, "long": int}
+
+
+def check_request(operation: str, request: Any) -> None:
+    """Raise ApiError for a request of this operation that violates the model of the service."""
+    try:
+        msgspec.convert(request, _request_type(operation))
+    except msgspec.ValidationError as fault:
+        problem, _, path = str(fault).replace("`", "'").partition(" - at '$")
+        place = re.sub(r"\.\w", lambda match: match[0].lower(), path).strip(".'")
+        if "', got '" in problem:
+            raise malformed(f"Unexpected value type in payload at '{place}': {problem}") from None
+        raise invalid(f"1 validation error detected: Value at '{place}' failed to satisfy constraint: {problem}") from None
 
 
 @cache
-def request_check(operation: str) -> _Check:
-    """Return the function that raises ApiError for a request of this operation that violates the model of the service."""
+def _services() -> list[Any]:
     session = botocore.session.get_session()
-    services = [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
-    service = next(service for service in services if operation in service.operation_names)
-    return _structure_check(service.operation_model(operation).input_shape)
+    return [session.get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
 
 
-def _shape_check(shape: Any) -> _Check | None:
-    """Return the check of a shape's contents; None if only its type is limited."""
-    if shape.name == "AttributeValue" or shape.type_name == "structure":
-        return _structure_check(shape) if shape.name != "AttributeValue" else None
-    inner = getattr(shape, "member", getattr(shape, "value", None))
-    check = _shape_check(inner) if inner is not None else None
-    return _content_check(shape, check) if check is not None or {"enum", "min", "max"} & shape.metadata.keys() else None
+def is_operation(name: str) -> bool:
+    return any(name in service.operation_names for service in _services())
 
 
-def _structure_check(shape: Any) -> _Check:
-    members = {name: (_JSON_TYPES.get(member.type_name), _shape_check(member)) for name, member in shape.members.items()}
-    required = frozenset(shape.required_members)
-
-    def check(value: Any, path: str) -> None:
-        if type(value) is not dict:
-            raise malformed(f"Unexpected value type in payload at '{path}'")
-        if not required <= value.keys():
-            raise _constraint("null", f"{path}.{min(required - value.keys())}", "not be null")
-        for name, content in value.items():
-            expected, inner = members.get(name, (None, None))
-            if expected is not None and type(content) is not expected:
-                raise malformed(f"Unexpected value type in payload at '{path}.{name}'")
-            if inner is not None:
-                inner(content, f"{path}.{name}")
-
-    return check
+@cache
+def _request_type(operation: str) -> Any:
+    service = next(service for service in _services() if operation in service.operation_names)
+    kind = _type(service.operation_model(operation).input_shape)
+    with suppress(msgspec.ValidationError):
+        msgspec.convert({}, kind)  # completes the type: msgspec crashes if several threads do this at once
+    return kind
 
 
-def _content_check(shape: Any, inner: _Check | None) -> _Check:
-    expected: type[Any] = _JSON_TYPES[shape.type_name]
-    words, low, high = (shape.metadata.get(key, default) for key, default in (("enum", None), ("min", 0), ("max", 2**63)))
-
-    def check(value: Any, path: str) -> None:
-        if not isinstance(value, expected):
-            raise malformed(f"Unexpected value type in payload at '{path}'")
-        if words is not None and value not in words:
-            raise _constraint(f"'{value}'", path, f"satisfy enum value set: [{', '.join(words)}]")
-        size = value if expected is int else len(value)
-        if not low <= size <= high:
-            limit = f"less than or equal to {high}" if size > high else f"greater than or equal to {low}"
-            raise _constraint(f"'{str(value)[:1000]}'", path, f"have {'value' if expected is int else 'length'} {limit}")
-        if inner is not None:
-            for position, member in enumerate(value) if expected is list else value.items():
-                inner(member, f"{path}.{position}.member")
-
-    return check
-
-
-def _constraint(value: str, path: str, constraint: str) -> ApiError:
-    path = ".".join(name[:1].lower() + name[1:] for name in path.split(".") if name)
-    return invalid(f"1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}")
+def _type(shape: Any) -> Any:
+    """Return the type of Python that a shape of the model describes, with its limits."""
+    kind, limits = shape.type_name, shape.metadata
+    plain: Any = _JSON_TYPES.get(kind, Any)
+    if "enum" in limits:
+        return Literal[tuple(limits["enum"])]
+    if "pattern" in limits:
+        return str  # a name, which is checked where it is used
+    if kind == "structure" and shape.name != "AttributeValue":
+        required, members = shape.required_members, {name: _type(member) for name, member in shape.members.items()}
+        optional = [(name, member, None) for name, member in members.items() if name not in required]
+        return msgspec.defstruct(shape.name, [*((name, members[name]) for name in required), *optional])
+    if kind in ("list", "map"):
+        plain = list[_type(shape.member)] if kind == "list" else dict[str, _type(shape.value)]  # type: ignore[misc]
+    names = ("ge", "le") if plain is int else ("min_length", "max_length")
+    meta = {name: limits[limit] for name, limit in zip(names, ("min", "max"), strict=True) if limit in limits}
+    return Annotated[plain, msgspec.Meta(**meta)] if meta else plain

@@ -9,7 +9,7 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.log import logger
 from devtools.dynamodb.engine import Engine
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
 
 

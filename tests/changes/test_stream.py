@@ -15,7 +15,7 @@ from chalicelib.changes.model import (
 )
 from chalicelib.changes.stream import record_changes, stream_consumer
 from chalicelib.dynamodb import dynamo
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 from infra.local.event_sources import create_poller
 from tests import builders, engines
 

@@ -13,7 +13,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.payments.model import WITHOUT_MONEY
 from chalicelib.purchases import queries
 from chalicelib.tickets.store import scan_tickets
-from devtools.dynamodb.event_source_mapping import StreamPoller
+from devtools.event_source_mapping import StreamPoller
 from infra.event_sources import CONSUMERS
 from infra.local.event_sources import create_poller
 from tests import builders, engines

@@ -1,6 +1,6 @@
 """A handler of change records that keeps what it receives, and a poller for it."""
 
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 
 
 class RecordingHandler:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from devtools.dynamodb import conformance
+from devtools import dynamodb_conformance
 from devtools.dynamodb.server import Server
 
 CONFTEST = """
@@ -44,7 +44,7 @@ def test_results_and_reasons(tmp_path, engine):
     for package in (folder, folder.parent):
         (package / "__init__.py").write_text("")
     with Server(engine) as server:
-        command = [sys.executable, "-m", conformance.__name__, str(tmp_path), "--url", server.url, "--files", "item"]
+        command = [sys.executable, "-m", dynamodb_conformance.__name__, str(tmp_path), "--url", server.url, "--files", "item"]
         result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert "item                               2       1         1" in result.stdout

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from devtools.dynamodb.engine import Engine
-from devtools.dynamodb.event_source_mapping import FIRST_PAUSE_SECONDS, EventSourceMapping, StreamPoller
 from devtools.dynamodb.journal import StoreFailed, open_journal
 from devtools.dynamodb.streams import RECORD_SECONDS
+from devtools.event_source_mapping import FIRST_PAUSE_SECONDS, EventSourceMapping, StreamPoller
 from tests.devtools.dynamodb.conftest import Caller, Clock
 from tests.devtools.dynamodb.recording_handler import RecordingHandler, create_poller, failed_records
 

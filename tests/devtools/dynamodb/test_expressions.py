@@ -30,10 +30,8 @@ def holds(text, **values):
 
 
 def updated(text, item=ITEM, **values):
-    old, new = wire_item(item), wire_item(item)
     update, values = compiled("UpdateExpression", text, **values)
-    apply_update(update, old, new, values)
-    return plain_item(new)
+    return plain_item(apply_update(update, wire_item(item), values))
 
 
 def test_missing_attributes_in_comparisons():
@@ -93,10 +91,13 @@ def test_updates(text, changes):
 
 
 def test_an_update_does_not_change_the_old_item():
-    old, new = wire_item(ITEM), wire_item(ITEM)
-    update, values = compiled("UpdateExpression", "SET twin = tree, tree.a.b = :v ADD tags :set", v=9, set={"c"})
-    apply_update(update, old, new, values)
+    old = wire_item(ITEM)
+    text = "SET twin = tree, tree.a.b = :v, tree.a.c = :v, series[9] = :v REMOVE series[0] ADD tags :set"
+    update, values = compiled("UpdateExpression", text, v=9, set={"c"})
+    new = apply_update(update, old, values)
     assert old == wire_item(ITEM)
+    assert plain_item(new)["tree"]["a"] == {**ITEM["tree"]["a"], "b": 9, "c": 9}
+    assert plain_item(new)["series"] == [*ITEM["series"][1:], 9]
     assert plain_item(new)["twin"] == ITEM["tree"]
 
 
@@ -107,5 +108,5 @@ def test_overlapping_and_repeated_actions(text):
 
 
 def test_projections():
-    projection, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
-    assert plain_item(project(wire_item(ITEM), projection.paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}
+    paths, _ = compiled("ProjectionExpression", "series[2], series[0], tree.a, tree.absent, absent")
+    assert plain_item(project(wire_item(ITEM), paths)) == {"series": [1, 3], "tree": {"a": {"b": 1}}}

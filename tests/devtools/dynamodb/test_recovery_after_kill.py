@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from devtools.dynamodb.engine import Engine
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from devtools.dynamodb.journal import open_journal
 from devtools.dynamodb.values import decode_item
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 
 KILLS = 5
 

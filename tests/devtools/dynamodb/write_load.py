@@ -9,7 +9,7 @@ from typing import Any
 
 from devtools.dynamodb import journal
 from devtools.dynamodb.engine import Engine
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 
 WRITERS = 4
 

@@ -1,4 +1,4 @@
-"""`python -m devtools.dynamodb.conformance FOLDER` judges the engine by ScyllaDB's tests of DynamoDB's interface.
+"""`python -m devtools.dynamodb_conformance FOLDER` judges the engine by ScyllaDB's tests of DynamoDB's interface.
 
 FOLDER is a checkout of github.com/scylladb/scylladb, which is not part of this repository (its licence is the AGPL). Its tests in
 test/alternator are written to run against any implementation, AWS included. They run here as they run against AWS: tests that only expect
@@ -113,7 +113,7 @@ def print_results(results: Results, files: list[str]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m devtools.dynamodb.conformance", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m devtools.dynamodb_conformance", description=__doc__)
     parser.add_argument("folder", type=Path, help="a checkout of github.com/scylladb/scylladb")
     parser.add_argument("--url", help="judge the server at this URL (default: the engine)")
     parser.add_argument("--files", nargs="+", default=[*CORE, *OTHERS], help="the files to run, such as: item streams")
