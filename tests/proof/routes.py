@@ -4,12 +4,12 @@ The shop is the one of tests/access. If a route needs it, the shop also has an e
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 from chalicelib.foundation import clock
-from tests import builders
+from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
 from tests.access.world import PROMOTER, World, new_world
 from tests.client import ClientReply
@@ -17,6 +17,7 @@ from tests.proof import people
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene
 from tests.simulation.moments import Moment
+from tests.simulation.randomness import repeatable_randomness
 
 CALLERS = ("user", "promoter", "admin")  # the first who succeeds makes the request
 
@@ -53,9 +54,19 @@ def _post(world: World, path: str, **body: Any) -> str:
 
 
 @contextmanager
+def _open_world() -> Iterator[World]:
+    """Open a world. It is built once, with numbers of its own, so that no flow repeats the ids in it."""
+    with ExitStack() as stack:
+        with repeatable_randomness(seeds.first) as start_numbers:
+            start_numbers("world")
+            world = stack.enter_context(new_world())
+        yield world
+
+
+@contextmanager
 def _open(time: Any, operation: str) -> Iterator[RouteScene]:
     method, path = operation.split(" ")
-    with new_world() as world:
+    with _open_world() as world:
         for prepare in (lambda _: None, _create_event, _publish):
             prepare(world)
             moment = Moment(time)
@@ -81,7 +92,7 @@ ELSEWHERE = people.ROUTES | {
 
 # Each of these requests has an effect of its own, such as a new link, a new session or a new room.
 _NEVER_THE_SAME = {
-    *("POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/login", "POST /auth/guest"),
+    *("POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/email/resend", "POST /auth/login", "POST /auth/guest"),
     "DELETE /events/{event_id}/waiting-room/clear",
 }
 
