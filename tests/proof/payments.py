@@ -39,15 +39,6 @@ class PaymentScene(StoredScene):
         self.session = reply.json
         return reply
 
-    def buy_on_hosted_page(self):
-        """Buy as a buyer who pays once, on the page that the shop shows."""
-        reply = self.start_hosted_checkout()
-        if reply.status >= 300:
-            return reply
-        if not self.shop.received_and_kept()[0]:
-            self.pay()
-        return self.confirm()
-
     def change_price_at_stripe(self):
         """Reserve a tier that has another price at Stripe than in the catalog."""
         self.shop.sell_tiers(ticket("floor"))
@@ -260,7 +251,6 @@ POOLED = ("webhook", "expire unpaid", "expire paid", "release", "late, with stoc
 POOLED_REFUNDS = ("refund", "refund of the rest", "refund that is due", "dispute won", "dispute lost", "refund in the dashboard")
 
 FLOWS = {f"Stripe: {name}": Flow(_open, before, step) for name, (before, step) in (STEPS | REFUND_STEPS).items()}
-FLOWS["Stripe: hosted, whole purchase"] = Flow(_open, [], "buy_on_hosted_page", is_change=False)  # several requests
 FLOWS |= {
     f"Stripe: {name}, event capacity": Flow(partial(_open, event_capacity=3), *(STEPS | REFUND_STEPS)[name])
     for name in POOLED + POOLED_REFUNDS

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, memory
 from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
 from tests.access.world import PROMOTER, World, new_world
@@ -67,6 +67,8 @@ def _open_world() -> Iterator[World]:
 def _open(time: Any, operation: str) -> Iterator[RouteScene]:
     method, path = operation.split(" ")
     with _open_world() as world:
+        RouteScene(world, time, {}).follow_changes()
+        memory.forget_everything()
         for prepare in (lambda _: None, _create_event, _publish):
             prepare(world)
             moment = Moment(time)
