@@ -70,6 +70,7 @@ class Flow(Struct, frozen=True):
     step: str
     is_repeated: bool = True  # False: the step cannot be made again to the same end
     also: Set[int] = frozenset()  # further statuses of a repeated step
+    is_finished_by_client: bool = False  # True: only a repeated step finishes what a fault interrupted
     is_change: bool = True  # False: the step asks for no change, but may do work that is due
 
 
@@ -152,10 +153,11 @@ class _Tries:
     def _recover(self, scene: Scene, moment: Moment, kind: Kind) -> None:
         """Let the client go away, and in another try repeat the step."""
         self._start_numbers("recover")
-        scene.check()
-        gone = copy(scene)
-        gone.time.advance(LOCK_SECONDS)
-        self._settle(gone)
+        if not self._flow.is_finished_by_client:
+            scene.check()
+            gone = copy(scene)
+            gone.time.advance(LOCK_SECONDS)
+            self._settle(gone)
         flow = self._flow
         if flow.is_repeated:
             moment.return_to()

@@ -94,12 +94,29 @@ ELSEWHERE = people.ROUTES | {
 
 # Each of these requests has an effect of its own, such as a new link, a new session or a new room.
 _NEVER_THE_SAME = {
-    *("POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/email/resend", "POST /auth/login", "POST /auth/guest"),
+    *(
+        "POST /lost-tickets",
+        "POST /auth/register",
+        "POST /auth/email",
+        "POST /auth/password/forgot",
+        "POST /auth/email/resend",
+        "POST /auth/login",
+        "POST /auth/guest",
+    ),
     "DELETE /events/{event_id}/waiting-room/clear",
 }
 
+# An erasure deletes the account last, so that its owner can repeat it.
+_FINISHED_BY_CLIENT = {"DELETE /auth/me"}
+
 FLOWS = {
-    operation: Flow(partial(_open, operation=operation), [], "send", operation not in _NEVER_THE_SAME)
+    operation: Flow(
+        partial(_open, operation=operation),
+        [],
+        "send",
+        is_repeated=operation not in _NEVER_THE_SAME,
+        is_finished_by_client=operation in _FINISHED_BY_CLIENT,
+    )
     for operation in OPERATIONS
     if not operation.startswith("GET ") and operation not in ELSEWHERE
 }
