@@ -119,4 +119,7 @@ STEPS: dict[str, tuple[list[str], str]] = {
 }
 
 # Clearing a room again begins another room.
-FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear", step != "load") for name, (before, step) in STEPS.items()}
+FLOWS = {
+    f"room: {name}": Flow(_open, before, step, is_repeated=name != "clear", is_change=step != "load")
+    for name, (before, step) in STEPS.items()
+}
