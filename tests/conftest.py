@@ -31,10 +31,10 @@ TESTS = Path(__file__).parent
 # The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
 # Tests of tools, of the tree, and of all features together. They are never repeated on moto.
 NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
-NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
+NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # Only `make test-all` runs these tests, the tests marked `slow`, and the browser tests that are not marked `journey`.
-SLOW = {"bench", "clients", "faults", "protocol"}
+SLOW = {"bench", "clients", "faults", "proof", "protocol"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
 FEW = parallel.FEW
@@ -49,7 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
     parser.addoption("--json", choices=["text", "maps"], default="text", help="maps: write what the next release writes (decision 182)")
-    parser.addoption("--proof", choices=["some", "all"], help="run tests/proof: break flows at one call for each kind of fault, or at all")
+    parser.addoption(
+        "--proof", choices=["some", "all"], default="some", help="break flows at one call for each kind of fault (default), or at all calls"
+    )
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
@@ -110,9 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect the proof only if asked. With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
-    if collection_path == TESTS / "proof" and config.option.proof is None:
-        return True
+    """With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
     is_left_out = collection_path.suffix == ".py" and not _is_of_a_feature(collection_path)
     return True if config.option.addons == "none" and (collection_path == TESTS / "addons" or is_left_out) else None
 

@@ -32,6 +32,7 @@ _TEMPLATE = "template"  # the stage whose tables are copied for each test
 
 _stages = itertools.count(1)
 _engines: list[Engine] = []  # the last one answers
+_folders: list[Path] = []  # the last one has the buckets
 
 
 def cache_names_of_moto() -> None:
@@ -81,7 +82,16 @@ def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
     with settings.override(images_bucket="images", images_endpoint=UNREACHABLE_ENDPOINT):
         buckets = FolderBuckets(folder, clock.now)
         with in_process_buckets(buckets, image_store.client()):
-            yield buckets
+            _folders.append(folder)
+            try:
+                yield buckets
+            finally:
+                _folders.pop()
+
+
+def bucket_folder() -> Path | None:
+    """Return the folder of the buckets in use, for tests that restore earlier files."""
+    return _folders[-1] if _folders else None
 
 
 def local_engine() -> Engine:

@@ -14,7 +14,6 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import change_checkins_item
 from tests import builders, invariants
 from tests.checkin.conftest import Door
-from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 
 
@@ -100,10 +99,10 @@ def test_a_repeated_scan_needs_the_right_and_the_code_like_the_first(door):
     assert door.scan(**known).json["repeated"] is True
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 @pytest.mark.parametrize("number", [1, 2])
 def test_after_a_fault_the_scanner_that_tries_again_succeeds(door, kind, number):
-    with FAULTS[kind](number):
+    with faults.KINDS[kind](number):
         door.scan(key="k")
     assert door.scan(key="k").status == 200
     assert door.ticket.admitted == 1

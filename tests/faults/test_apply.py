@@ -19,7 +19,6 @@ from chalicelib.inventory.display import invalidate_figures
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
-from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("threaded_store", "time")
@@ -49,7 +48,7 @@ def apply_before():
     inventory.convert_holds(hold_tickets(HoldRequest(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0)))
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 def test_after_a_fault_at_any_call_running_again_finishes(kind, time):
     apply_before()
     with faults.record_calls() as calls:
@@ -57,7 +56,7 @@ def test_after_a_fault_at_any_call_running_again_finishes(kind, time):
     assert len(calls) > 15
     for number in range(1, len(calls) + 1):
         apply_before()
-        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
+        with faults.KINDS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
             rollout.apply(AFTER, "ann", 0)
         assert fault.was_triggered
         current = catalog.load_current()

@@ -14,7 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
 from chalicelib.payments.providers.stripe_http import READ_SECONDS
 from tests import builders, invariants, shops
-from tests.faults.test_crashes import FLOWS
+from tests.proof import buyers
 from tests.proof.buyers import BuyerScene
 from tests.simulation import faults
 from tests.simulation.interception import Listener, StoreCall, intercept
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 
 LAMBDA_SECONDS = json.loads(Path(".chalice/config.json").read_text(encoding="utf-8"))["lambda_timeout"]
 
-WITH_REPLY = [name for name, (_, step) in FLOWS.items() if step != "sweep"]
+WITH_REPLY = [name for name, (_, step) in buyers.STEPS.items() if step != "sweep"]
 
 
 class SlowStore(Listener):
@@ -58,7 +58,7 @@ def recover(time: Any) -> None:
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("seconds", [1, 2, 4])
 def test_a_request_ends_before_lambda_ends_it(api, time, name, seconds, lost):
-    before, step = FLOWS[name]
+    before, step = buyers.STEPS[name]
     with shops.isolated_shop(api) as shop:
         flow = BuyerScene(api, time, shop)
         flow.run(*before)

@@ -15,7 +15,6 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from tests import engines, store_calls
 from tests.bootstrap.conftest import event, ticket
-from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 
 EVENTS = [f"e{number}" for number in range(5)]
@@ -50,7 +49,7 @@ def publish(venue, now):
     rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "ann", now)
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 def test_after_a_fault_at_any_call_all_changes_are_passed_on(kind, time, stream):
     with settings.override(webhook_targets="local"):
         url = "http://127.0.0.1:9999/hook"
@@ -64,7 +63,7 @@ def test_after_a_fault_at_any_call_all_changes_are_passed_on(kind, time, stream)
     for number in range(1, len(calls) + 1):
         time.advance(1)
         publish(f"Hall {number}", time.now)
-        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
+        with faults.KINDS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
             stream.drain()
         assert fault.was_triggered
         stream.drain()

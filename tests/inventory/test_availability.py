@@ -11,7 +11,6 @@ from chalicelib.inventory import display
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup, invalidate_figures
-from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
@@ -220,7 +219,7 @@ def test_a_stock_without_shards_and_a_group_without_stocks_are_left_out():
     assert calls == []
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_fault_at_any_call_leaves_figures_that_are_soon_right_again(kind, is_new):
     """A new instance takes the lease and may have to refuse its request; an instance that has refreshed before always has figures."""
@@ -234,7 +233,7 @@ def test_a_fault_at_any_call_leaves_figures_that_are_soon_right_again(kind, is_n
             group = instance.group
             instance = DisplayingInstance()
             instance.group = group
-        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS if is_new else ()):
+        with faults.KINDS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS if is_new else ()):
             assert instance.show(NOW + 10).available in (7, 10)
         assert fault.was_triggered
         assert instance.show(NOW + 12).available == 7

@@ -13,8 +13,8 @@ from chalicelib.inventory.allocation import HoldRequest, hold_tickets, leave_exp
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import MAX_HOLDS, Hold, NotEnoughTickets, SalePaused, TooManyHolds
-from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, read_stock
+from tests.simulation import faults
 from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import separate_memories
 
@@ -150,13 +150,13 @@ def test_a_buyer_reads_all_shards_if_the_reading_instance_crashed():
     assert refusal.details["available"] == 0
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 def test_a_fault_during_a_refusal_neither_oversells_nor_blocks_tickets(kind):
     """Two tries of a shard, the item, its lease, all shards, the figures."""
     for number in range(1, 7):
         holds = sell_out(8, 8, expires_at=EXPIRES_AT)
         dynamo.client().delete_item(TableName=dynamo.table_name("stock-display"), Key={"id": {"S": "g"}})
-        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
+        with faults.KINDS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS):
             assert isinstance(buy(DisplayingInstance())[1], NotEnoughTickets)
         assert fault.was_triggered
         assert isinstance(buy(DisplayingInstance())[1], NotEnoughTickets)

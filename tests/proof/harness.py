@@ -9,23 +9,28 @@ A flow is a step of a scene, after steps that prepare it. Each try begins with t
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager
 from copy import copy
+from traceback import extract_tb
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from chalicelib.foundation import memory
 from tests import seeds
 from tests.client import ClientReply
+from tests.proof.deliveries import record_deliveries
 from tests.proof.kinds import KINDS, Kind
 from tests.simulation import faults
 from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import record_provider_calls
+from tests.simulation.randomness import repeatable_randomness
 
 # Statuses that a fault may lead to. Never 500, which stands for an error that nobody handles.
 STATUSES = {200, 201, 202, 409, 503}
 LOCK_SECONDS = 31  # the lock of a crashed execution ends
+_FOR_REQUESTS = ("-idempotency", "-rate-limits", "-login-attempts", "-job-runs")  # tables that no recovery reads
 
 
 class Scene(Protocol):
@@ -39,11 +44,19 @@ class Scene(Protocol):
     def snapshot(self) -> Moment:
         """Return the moment to which the tries of a flow return."""
 
+    def state(self) -> Any:
+        """Return what affects the steps, apart from the stored data."""
+
     def check(self) -> None:
         """Assert what holds at any time."""
 
-    def settle(self) -> None:
-        """Let holds expire and schedules run until nothing is due, then assert what holds after recovery."""
+    ROUNDS: Sequence[int]
+
+    def recover(self, seconds: int) -> None:
+        """Let time pass and do what is due, once for each of the ROUNDS."""
+
+    def check_recovered(self) -> None:
+        """Assert what holds after recovery, when nothing is due."""
 
     def outcome(self) -> Any:
         """Return what has become of the flow. A repeated step must lead to the same outcome, whatever fault was before it."""
@@ -56,6 +69,8 @@ class Flow(Struct, frozen=True):
     before: Sequence[str]
     step: str
     is_repeated: bool = True  # False: the step cannot be made again to the same end
+    also: Set[int] = frozenset()  # further statuses of a repeated step, and a 5xx that the step has without a fault
+    is_finished_by_client: bool = False  # True: only a repeated step finishes what a fault interrupted
     is_change: bool = True  # False: the step asks for no change, but may do work that is due
 
 
@@ -68,26 +83,30 @@ class Cell(Struct):
 
 def try_flow(flow: Flow, time: Any, *, everything: bool) -> dict[str, Cell]:
     """Return the cells of a flow by the kind of fault. Tries each call, or without `everything` one call for each kind."""
-    with flow.open(time) as prepared:
+    with repeatable_randomness(seeds.first) as start_numbers, flow.open(time) as prepared:
         for step in flow.before:
             reply = prepared.run(step)
             assert reply is None or reply.status < 300, (step, reply.status, reply.json)
-        return dict(_Tries(flow, prepared).run(everything))
+        return dict(_Tries(flow, prepared, start_numbers).run(everything))
 
 
 class _Tries:
-    def __init__(self, flow: Flow, prepared: Scene) -> None:
-        self._flow, self._prepared, self._moment = flow, prepared, prepared.snapshot()
-        self._rehearse()
-        with faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
+    """The tries of a flow. Numbers are repeatable, so a state has one future, and each state's future is tried once."""
+
+    def __init__(self, flow: Flow, prepared: Scene, start_numbers: Callable[[str], None]) -> None:
+        self._flow, self._prepared, self._moment, self._start_numbers = flow, prepared, prepared.snapshot(), start_numbers
+        self._futures: dict[Any, AssertionError | None] = {}
+        self._outcomes: dict[Any, Any] = {}
+        start_numbers("break")
+        with faults.record_calls() as store_calls, record_provider_calls() as service_calls, record_deliveries() as deliveries:
             scene = copy(prepared)
             first = scene.run(self._flow.step)
-        assert first is None or first.status < 500, (first.status, first.json)
-        self._counts = {"store": len(store_calls), "provider": len(provider_calls)}
+        assert first is None or first.status < 500 or first.status in flow.also, (first.status, first.json)
+        self._counts = {"store": len(store_calls), "service": len(service_calls), "delivery": len(deliveries)}
+        start_numbers("recover")
         second = self._repeat(scene) if flow.is_repeated else None
         self._statuses = {reply.status for reply in (first, second) if reply is not None}
-        scene.settle()
-        self._expected = scene.outcome()
+        self._expected = self._settle(scene)
 
     def run(self, everything: bool) -> Iterator[tuple[str, Cell]]:
         chosen = random.Random(seeds.first)
@@ -99,38 +118,73 @@ class _Tries:
                 try:
                     self._try(kind, number)
                 except AssertionError as error:
-                    cell.wrong.append(f"{name}, call {number}: {error}")
+                    place = extract_tb(error.__traceback__)[-1]
+                    cell.wrong.append(f"{name}, call {number}: {str(error) or place.line}")
             yield name, cell
 
-    def _rehearse(self) -> None:
-        """Let the readers of streams read what the steps before have written: their positions do not return to the moment."""
-        scene = copy(self._prepared)
-        scene.run(self._flow.step)
-        scene.settle()
-        self._moment.return_to()
-
     def _try(self, kind: Kind, number: int) -> None:
-        self._break(kind, number).settle()
-        if self._flow.is_repeated:
-            scene = self._break(kind, number)
-            again = self._repeat(scene)
-            assert again is None or again.status in self._statuses, f"repeated: {again.status} {again.json}"
-            scene.check()
-            scene.settle()
-            outcome = scene.outcome()
-            assert outcome == self._expected, _difference(outcome, self._expected)
+        scene = self._break(kind, number)
+        moment = scene.snapshot()
+        state = moment.state(), scene.state(), kind.keeps_outcome
+        if state not in self._futures:
+            self._futures[state] = None
+            try:
+                self._recover(scene, moment, kind)
+            except AssertionError as error:
+                self._futures[state] = error
+        if (wrong := self._futures[state]) is not None:
+            raise wrong
 
     def _break(self, kind: Kind, number: int) -> Scene:
         self._moment.return_to()
+        self._start_numbers("break")
         scene, reply = copy(self._prepared), None
-        with kind.inject(number):
+        with kind.inject(number, scene.time):
             reply = scene.run(self._flow.step)
         if reply is not None:
-            assert reply.status in STATUSES | self._statuses, f"{reply.status} {reply.json}"
+            assert self._may_answer(reply, kind, STATUSES), f"{reply.status} {reply.json}"
             if self._flow.is_change and reply.status >= 500 and reply.json["outcome"] == "unchanged":
                 assert not self._moment.changes(), f"said to be unchanged: {self._moment.changes()}"
-        scene.check()
         return scene
+
+    def _may_answer(self, reply: ClientReply, kind: Kind, statuses: Set[int]) -> bool:
+        return reply.status in statuses | self._statuses or (not kind.keeps_outcome and reply.status < 500)
+
+    def _recover(self, scene: Scene, moment: Moment, kind: Kind) -> None:
+        """Let the client go away, and in another try repeat the step."""
+        self._start_numbers("recover")
+        if not self._flow.is_finished_by_client:
+            scene.check()
+            gone = copy(scene)
+            gone.time.advance(LOCK_SECONDS)
+            self._settle(gone)
+        flow = self._flow
+        if flow.is_repeated:
+            moment.return_to()
+            self._start_numbers("recover")
+            again = self._repeat(scene)
+            assert again is None or self._may_answer(again, kind, flow.also), f"repeated: {again.status} {again.json}"
+            scene.check()
+            outcome = self._settle(scene)
+            assert outcome == self._expected or not kind.keeps_outcome, _difference(outcome, self._expected)
+
+    def _settle(self, scene: Scene) -> Any:
+        """Let time pass until nothing is due, on another instance. Returns the outcome, which each state that was passed leads to."""
+        memory.forget_everything()
+        passed = []
+        for number, seconds in enumerate(scene.ROUNDS):
+            state = number, scene.snapshot().state(without=_FOR_REQUESTS), scene.state()
+            if state in self._outcomes:
+                outcome = self._outcomes[state]
+                break
+            passed.append(state)
+            self._start_numbers(f"settle {number}")
+            scene.recover(seconds)
+        else:
+            scene.check_recovered()
+            outcome = scene.outcome()
+        self._outcomes |= dict.fromkeys(passed, outcome)
+        return outcome
 
     def _repeat(self, scene: Scene) -> ClientReply | None:
         scene.time.advance(LOCK_SECONDS)

@@ -1,23 +1,56 @@
-"""The kinds of fault. Each affects one call of a flow, to the store or to the payment provider."""
+"""The kinds of fault. Each affects one call of a flow: to the store, to a service outside, or to the app as a delivery."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
+from unittest import mock
 
 from msgspec import Struct
 
-from tests.faults.kinds import FAULTS
-from tests.simulation import provider_faults
+from chalicelib.foundation import clock
+from tests.proof import deliveries
+from tests.simulation import faults, provider_faults
+from tests.simulation.interception import intercept
 
-Target = Literal["store", "provider"]
+Target = Literal["store", "service", "delivery"]
+HOUR = 3600
 
 
 class Kind(Struct, frozen=True):
-    """`inject(number)` is a context manager that breaks call `number` (from 1) to the target."""
+    """`inject(number, time)` is a context manager that affects call `number` (from 1) to the target."""
 
     target: Target
-    inject: Callable[[int], AbstractContextManager[Any]]
+    inject: Callable[[int, Any], AbstractContextManager[Any]]
+    keeps_outcome: bool = True  # False: time limits may pass, such as a hold's, so the flow may end in another way
 
 
-KINDS = {name: Kind("store", inject) for name, inject in FAULTS.items()}
-KINDS["crash before the provider's answer"] = Kind("provider", provider_faults.crash_after_provider_call)
+def _plain(target: Target, inject: Callable[[int], AbstractContextManager[Any]]) -> Kind:
+    return Kind(target, lambda number, _: inject(number))
+
+
+def _jump(seconds: int) -> Callable[[int, Any], AbstractContextManager[Any]]:
+    @contextmanager
+    def jump(number: int, time: Any) -> Iterator[faults.Fault]:
+        """Move the time of day before a call. The clock that measures durations does not jump."""
+        fault = faults.Fault(number, "", "", before=lambda _: time.advance(seconds))
+
+        def monotonic() -> float:
+            return float(time.now - seconds * fault.was_triggered)
+
+        with mock.patch.object(clock, "_monotonic_source", monotonic), intercept(fault):
+            yield fault
+
+    return jump
+
+
+KINDS = {name: _plain("store", inject) for name, inject in faults.KINDS.items()}
+KINDS |= {
+    "the clock jumps an hour forward": Kind("store", _jump(HOUR), keeps_outcome=False),
+    "the clock is set back five seconds": Kind("store", _jump(-5)),
+    "crash before the call of a service": _plain("service", provider_faults.crash_before_provider_call),
+    "crash before a service's answer": _plain("service", provider_faults.crash_after_provider_call),
+    "a service is unreachable": _plain("service", provider_faults.fail_provider_call),
+    "a service's answer is lost": _plain("service", provider_faults.lose_provider_answer),
+    "delivered twice": _plain("delivery", deliveries.deliver_twice),
+    "delivered out of order": _plain("delivery", deliveries.deliver_out_of_order),
+}

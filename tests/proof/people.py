@@ -1,18 +1,31 @@
 """People with accounts and with links from mails, the waitlist, mails that failed, and the functions that run without a request."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import app
+from bootstrap import ticket_import
+from chalicelib.addons.images import store as images
+from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.addons.outgoing_webhooks.store import query_deliveries
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock, outbound_http, settings
+from chalicelib.foundation.outbound_http import HostReply
 from chalicelib.notifications import providers, ses_reports
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.model import EncodedMail
 from chalicelib.notifications.providers import MailRefused
+from chalicelib.notifications.store import NotificationRow
+from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
-from tests import builders, shops
+from tests import builders, pictures, shops
+from tests.access.requests import HOOKS
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, register
 from tests.addons.waitlist import lines
 from tests.bootstrap import conftest as bootstrap
@@ -21,22 +34,26 @@ from tests.notifications.fake_provider import FakeProvider
 from tests.notifications.test_ses_reports import TOPIC, Topic, bounce
 from tests.proof.harness import Flow
 from tests.proof.scenes import SCHEDULES, StoredScene, open_app
+from tests.simulation.interception import unobserved
+from tests.simulation.moments import Moment
 from tests.waiting_room.sale import create_sale, join
 
 DAY = 86_400
+ENDPOINT = "01KT0000000000000000000001"
 
 
 class PersonScene(StoredScene):
     """People at one event, such as a guest with three tickets, and all mails that were sent to them."""
 
-    def __init__(self, api: Client, time: Any, shop: shops.Shop, mailbox: Mailbox, provider: FakeProvider) -> None:
+    def __init__(self, api: Client, time: Any, shop: shops.Shop, mailbox: Mailbox, provider: FakeProvider, hosts: "Hosts") -> None:
         super().__init__(api, time)
-        self.shop, self.mailbox, self.provider = shop, mailbox, provider
-        self.id = self.guest = self.text = self.data_token = ""
+        self.shop, self.mailbox, self.provider, self.hosts = shop, mailbox, provider, hosts
+        self.id = self.guest = self.guest_session = self.text = self.data_token = ""
 
     def buy(self) -> None:
         """Buy as a guest."""
-        self.guest = self.api.post("/auth/guest").json["access_token"]
+        tokens = self.api.post("/auth/guest").json
+        self.guest, self.guest_session = tokens["access_token"], tokens["refresh_token"]
         guest = {"token": self.guest}
         items = [{"tier_id": self.shop.floor, "quantity": 2}, {"tier_id": self.shop.balcony, "quantity": 1}]
         self.id = self.api.post(f"/events/{self.shop.event_id}/reservations", json={"items": items}, **guest).json["id"]
@@ -167,10 +184,75 @@ class PersonScene(StoredScene):
     def go_back(self) -> ClientReply:
         return self.api.post(f"/admin/catalog/versions/{self.id}/apply", json={"plan": self.text}, token=builders.admin_token())
 
+    def apply_first_file(self) -> None:
+        self.apply_file(20)
+
+    def import_tickets(self) -> None:
+        """Import tickets that another system sold, from a file."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "sold.csv"
+            file.write_text("code,tier,name,email\nOLD-1001,pass,Ada Lovelace,ada@example.com\nOLD-1002,pass,,\n", encoding="utf-8")
+            source = ticket_import.find_source(file, "fest", {}, {})
+            list(ticket_import.write(source, ticket_import.check(source), "ann"))
+
     def apply_third_file(self) -> None:
         self.apply_file(30)
 
-    # Functions without a request.
+    # Webhooks of a promoter, and pictures.
+
+    def buy_from_promoter(self) -> None:
+        """Buy a ticket of a promoter with an endpoint."""
+        event_id, tier_id = builders.create_promoted_shop("nora")
+        endpoints.create_endpoint("nora", ENDPOINT, HOOKS, "", [], "nora", self.time.now)
+        self.id = builders.create_order(self.api, (event_id, tier_id), 1, "ada")
+
+    def fail_webhooks(self) -> None:
+        self.hosts.status = 500
+        self.follow_core()
+        self.send_webhooks()
+        self.hosts.status = 200
+        self.time.advance(600)
+
+    def process_image(self) -> ClientReply | None:
+        """Store a picture in the bucket, and call the function that processes it."""
+        path = f"/events/{self.shop.event_id}/image/upload"
+        with unobserved():
+            if not self.text:
+                self.text = self.api.post(path, json={"content_type": "image/jpeg"}, token=builders.admin_token()).json["fields"]["key"]
+            images.put(self.text, pictures.picture(size=(20, 20)), "image/jpeg")
+        app.app.handler_map["process_image"](stored_event(self.text), None)
+        return None
+
+    def remove_image(self) -> None:
+        self.process_image()
+        assert self.api.delete(f"/events/{self.shop.event_id}/image", token=builders.admin_token()).status < 300
+        self.time.advance(2 * DAY)
+
+    # Guests who get an account.
+
+    def sign_in_as_guest(self) -> None:
+        """Buy as a guest, then create an account and sign in."""
+        self.buy()
+        self.sign_up()
+        self.read_verification()
+        self.verify_email()
+        self.text = log_in(self.api).json["access_token"]
+
+    def move_orders(self) -> ClientReply:
+        return self.api.post("/auth/guest/orders", json={"refresh_token": self.guest_session}, token=self.text)
+
+    # Functions that read streams.
+
+    def follow_core(self) -> None:
+        self.follow_changes("follow_changes")
+
+    def project_reports(self) -> None:
+        self.follow_changes("project_reports")
+
+    def send_webhooks(self) -> None:
+        self.follow_changes("send_webhooks")
+
+    # Functions that run on a schedule.
 
     def run_schedule(self, schedule: str) -> None:
         SCHEDULES[schedule](scheduled_event(), None)
@@ -187,15 +269,58 @@ class PersonScene(StoredScene):
     def retry_webhooks(self) -> None:
         self.run_schedule("retry_webhooks")
 
+    def clean_images(self) -> None:
+        self.run_schedule("clean_images")
+
+    def snapshot(self) -> Moment:
+        return Moment(self.time, None, self.provider, self.hosts)
+
+    def check_recovered(self) -> None:
+        """Nothing counts as sent that was not received."""
+        super().check_recovered()
+        assert {row.id for row in NotificationRow.scan() if row.status == "sent"} <= self.provider.received
+        assert {each.id for each in query_deliveries(ENDPOINT, None) if each.state == "delivered"} <= self.hosts.received
+
+    def outcome(self) -> Any:
+        """Return what is stored, and what has become of each message."""
+        mails = Counter((row.kind, row.status) for row in NotificationRow.scan())
+        webhooks = Counter((delivery.message.type, delivery.state) for delivery in query_deliveries(ENDPOINT, None))
+        return super().outcome() | {"mails": dict(mails), "webhooks": dict(webhooks)}
+
+
+class Provider(FakeProvider):
+    """A mail provider whose ids do not depend on earlier tries."""
+
+    received: frozenset[str] = frozenset()
+
+    def send(self, mail: EncodedMail) -> str:
+        super().send(mail)
+        self.received |= {str(mail.notification_id)}
+        return f"provider-{mail.notification_id}"
+
+
+class Hosts:
+    """The hosts that receive promoters' webhooks, which answer with `status`."""
+
+    status = 200
+    received: frozenset[str] = frozenset()
+
+    def post(self, _: Any, addresses: Any, headers: Mapping[str, str], body: bytes) -> HostReply:
+        self.received |= {headers["webhook-id"]}
+        return HostReply(self.status, b"", None)
+
 
 @contextmanager
 def _open(time: Any) -> Iterator[PersonScene]:
-    mailbox, provider = Mailbox(), FakeProvider()
+    mailbox, provider, hosts = Mailbox(), Provider(), Hosts()
     send = mock.patch.object(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
     find_provider = mock.patch.object(providers, "find_provider", return_value=provider)
     sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test")
-    with open_app() as api, shops.isolated_shop(api) as shop, send, find_provider, sender:
-        yield PersonScene(api, time, shop, mailbox, provider)
+    post = mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"])
+    with open_app() as api, shops.isolated_shop(api) as shop, send, find_provider, sender, post:
+        scene = PersonScene(api, time, shop, mailbox, provider, hosts)
+        scene.follow_changes()
+        yield scene
 
 
 # name -> (the steps before, the step that a fault breaks)
@@ -215,9 +340,35 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "reconcile": (["buy"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
+    "import tickets": (["apply_first_file"], "import_tickets"),
     "apply a bootstrap file": (["apply_files"], "apply_third_file"),
     "go back to an earlier version": (["apply_files"], "go_back"),
     "send messages": (["buy", "follow_changes"], "send_messages"),
+    "move a guest's orders": (["sign_in_as_guest"], "move_orders"),
+    "process an image": ([], "process_image"),
+    "clean images": (["remove_image"], "clean_images"),
+    "follow a purchase": (["buy"], "follow_core"),
+    "queue webhooks of a purchase": (["buy_from_promoter"], "follow_core"),
+    "follow a refund, with a waitlist": (["sell_out", "refund"], "follow_core"),
+    "follow a bootstrap file": (["apply_files"], "follow_core"),
+    "project reports of a purchase": (["buy_from_promoter"], "project_reports"),
+    "project reports of a refund": (["sell_out", "follow_changes", "refund"], "project_reports"),
+    "send webhooks": (["buy_from_promoter", "follow_core"], "send_webhooks"),
+    "retry webhooks": (["buy_from_promoter", "fail_webhooks"], "retry_webhooks"),
+}
+
+# The functions of the app without a route, and a flow for each.
+FUNCTIONS = {
+    "clean_images": "clean images",
+    "follow_changes": "follow a purchase",
+    "offer_tickets": "offer tickets",
+    "process_image": "process an image",
+    "project_reports": "project reports of a purchase",
+    "reconcile": "reconcile",
+    "retry_webhooks": "retry webhooks",
+    "send_messages": "send messages",
+    "send_webhooks": "send webhooks",
+    "sweep": "expire in a sweep",
 }
 
 # A token that is used again ends its session. After a failure, somebody has to look at the plan again.
@@ -229,6 +380,7 @@ ROUTES = {
     "POST /auth/email/verify": "verify an address",
     "POST /auth/password/reset": "reset a password",
     "POST /auth/refresh": "refresh a session",
+    "POST /auth/guest/orders": "move a guest's orders",
     "POST /lost-tickets/open": "open lost tickets",
     "POST /lost-tickets/export": "export by a link",
     "POST /lost-tickets/erase": "erase by a link",

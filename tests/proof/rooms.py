@@ -70,11 +70,15 @@ class RoomScene(StoredScene):
         copied.__dict__ |= self.__dict__ | {"tokens": dict(self.tokens)}
         return copied
 
-    def settle(self):
-        """The next instance that looks after the lease of a crashed one finishes the opening. Positions are unique."""
-        memory.forget_everything()
-        self.time.advance(OPENING_LEASE_SECONDS)
+    ROUNDS = (OPENING_LEASE_SECONDS,)
+
+    def recover(self, seconds):
+        """The next instance that looks after the lease of a crashed one finishes the opening."""
+        self.time.advance(seconds)
         builders.run_sweep()
+
+    def check_recovered(self):
+        """Positions are unique."""
         invariants.check(self.time.now, recovered=True)
         room = self.load().json["room"]
         if room > 1:
@@ -115,4 +119,7 @@ STEPS: dict[str, tuple[list[str], str]] = {
 }
 
 # Clearing a room again begins another room.
-FLOWS = {f"room: {name}": Flow(_open, before, step, name != "clear", step != "load") for name, (before, step) in STEPS.items()}
+FLOWS = {
+    f"room: {name}": Flow(_open, before, step, is_repeated=name != "clear", is_change=step != "load")
+    for name, (before, step) in STEPS.items()
+}

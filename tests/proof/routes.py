@@ -4,12 +4,12 @@ The shop is the one of tests/access. If a route needs it, the shop also has an e
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from chalicelib.foundation import clock
-from tests import builders
+from chalicelib.foundation import clock, memory
+from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
 from tests.access.world import PROMOTER, World, new_world
 from tests.client import ClientReply
@@ -17,6 +17,7 @@ from tests.proof import people
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene
 from tests.simulation.moments import Moment
+from tests.simulation.randomness import repeatable_randomness
 
 CALLERS = ("user", "promoter", "admin")  # the first who succeeds makes the request
 
@@ -53,9 +54,21 @@ def _post(world: World, path: str, **body: Any) -> str:
 
 
 @contextmanager
+def _open_world() -> Iterator[World]:
+    """Open a world. It is built once, with numbers of its own, so that no flow repeats the ids in it."""
+    with ExitStack() as stack:
+        with repeatable_randomness(seeds.first) as start_numbers:
+            start_numbers("world")
+            world = stack.enter_context(new_world())
+        yield world
+
+
+@contextmanager
 def _open(time: Any, operation: str) -> Iterator[RouteScene]:
     method, path = operation.split(" ")
-    with new_world() as world:
+    with _open_world() as world:
+        RouteScene(world, time, {}).follow_changes()
+        memory.forget_everything()
         for prepare in (lambda _: None, _create_event, _publish):
             prepare(world)
             moment = Moment(time)
@@ -79,14 +92,32 @@ ELSEWHERE = people.ROUTES | {
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
 }
 
-# Each of these requests has an effect of its own, such as a new link, a new session or a new room.
+# Each of these requests has an effect of its own, such as a new link, a new session, a new room or a new ping.
 _NEVER_THE_SAME = {
-    *("POST /lost-tickets", "POST /auth/password/forgot", "POST /auth/login", "POST /auth/guest"),
+    *(
+        "POST /lost-tickets",
+        "POST /auth/register",
+        "POST /auth/email",
+        "POST /auth/password/forgot",
+        "POST /auth/email/resend",
+        "POST /auth/login",
+        "POST /auth/guest",
+    ),
     "DELETE /events/{event_id}/waiting-room/clear",
+    "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/test",
 }
 
+# An erasure deletes the account last, so that its owner can repeat it.
+_FINISHED_BY_CLIENT = {"DELETE /auth/me"}
+
 FLOWS = {
-    operation: Flow(partial(_open, operation=operation), [], "send", operation not in _NEVER_THE_SAME)
+    operation: Flow(
+        partial(_open, operation=operation),
+        [],
+        "send",
+        is_repeated=operation not in _NEVER_THE_SAME,
+        is_finished_by_client=operation in _FINISHED_BY_CLIENT,
+    )
     for operation in OPERATIONS
     if not operation.startswith("GET ") and operation not in ELSEWHERE
 }

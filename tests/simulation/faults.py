@@ -13,6 +13,7 @@ Calls are counted from 1 over all threads. Inside `process(...)`, a fault counts
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -24,7 +25,9 @@ from tests.simulation.call_log import record_calls
 from tests.simulation.interception import Listener, StoreCall, current_process, intercept, process
 
 __all__ = [
+    "KINDS",
     "Crash",
+    "Fault",
     "conflict",
     "crash_after",
     "crash_before",
@@ -121,6 +124,19 @@ def refuse_from(number: int, code: str = "ProvisionedThroughputExceededException
     """Answer all calls from `number` on with an error response of DynamoDB. The calls do not reach the store."""
     with fail_from(number, lambda call: error_response(call, code, status)) as fault:
         yield fault
+
+
+# The kinds of fault that a store call can have: name -> a function of the call's number that is a context manager.
+KINDS = {
+    "crash before the call": crash_before,
+    "crash before the answer": crash_after,
+    "throttled": partial(fail, error=throttled),
+    "conflict": partial(fail, error=conflict),
+    "timeout of the call": partial(fail, error=timeout),
+    "timeout of the answer": lose_answer,
+    "internal error after the call": partial(lose_answer, error=internal_error),
+    "repeated by the SDK": partial(lose_answer, repeated=True),
+}
 
 
 class Fault(Listener):

@@ -7,7 +7,6 @@ import pytest
 from chalicelib.tickets import qr, store
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
-from tests.faults.kinds import FAULTS
 from tests.purchases.transfers.conftest import Sender
 from tests.simulation import faults
 from tests.simulation.interleavings import explore
@@ -100,7 +99,7 @@ def test_a_cancelled_offer_gives_nothing_away(giver):
     invariants.check(giver.time.now)
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("kind", faults.KINDS)
 def test_any_fault_at_any_call_leaves_one_owner_and_one_code(giver, kind):
     giver.accept(giver.sell(), "bob")  # fills all caches
     with faults.record_calls() as calls:
@@ -109,7 +108,7 @@ def test_any_fault_at_any_call_leaves_one_owner_and_one_code(giver, kind):
     assert len(calls) > number_of_accept_calls
     for number in range(1, number_of_accept_calls + 1):
         token = giver.sell()
-        with FAULTS[kind](number):
+        with faults.KINDS[kind](number):
             giver.accept(token, "bob")
         invariants.check(giver.time.now)
         accepted = giver.accept(token, "bob")

@@ -1,0 +1,50 @@
+"""Repeatable numbers: from the same state and the same seed, the product chooses the same ids, secrets, samples and pauses."""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from types import SimpleNamespace
+from unittest import mock
+from zlib import crc32
+
+import ulid
+
+from chalicelib.foundation import deadline, parallel
+from infra.local import gateway
+
+
+@contextmanager
+def repeatable_randomness(run: int) -> Iterator[Callable[[str], None]]:
+    """Yield a function that starts the numbers of a seed. Calls in parallel come one after the other, and pauses take no time.
+
+    `run` makes the numbers of this run differ from those of others. Bytes depend on how many times as many bytes were drawn before, so a
+    further draw of one kind, such as the token of a repeated transaction, does not change the ids after it.
+    """
+    numbers: dict[int, random.Random] = {}
+    seeds, before = [""], random.getstate()
+
+    def draw(size: int) -> bytes:
+        return numbers.setdefault(size, random.Random(f"{seeds[0]} {size}")).randbytes(size)
+
+    def start(seed: str) -> None:
+        seeds[0] = f"{run} {seed}"
+        numbers.clear()
+        random.seed(seeds[0])
+        ulid.default_generator = ulid.ULIDGenerator()  # a generator remembers its last id
+        gateway._request_numbers = count(crc32(seed.encode()))
+
+    with ExitStack() as stack:
+        for owner, name in ((os, "urandom"), (random, "_urandom")):
+            stack.enter_context(mock.patch.object(owner, name, draw))
+        stack.enter_context(mock.patch.object(ulid, "default_generator"))
+        stack.enter_context(mock.patch.object(gateway, "_request_numbers"))
+        stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
+        stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=lambda seconds: None)))
+        start("")
+        try:
+            yield start
+        finally:
+            random.setstate(before)
