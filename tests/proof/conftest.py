@@ -1,4 +1,4 @@
-"""Which flows a run tries, and the table of flows and kinds of fault at the end of a complete run."""
+"""Which flows and mistakes a run tries, and the table of flows and kinds of fault at the end of a complete run."""
 
 import random
 from string import ascii_lowercase
@@ -8,16 +8,18 @@ import pytest
 from tests import seeds
 from tests.proof.kinds import KINDS
 
-TEST = "test_a_fault_at_any_call_loses_nothing"
-SHARE = 3  # other runs try one of so many flows
+# Test -> other runs try one of so many of its cases.
+SHARES = {"test_a_fault_at_any_call_loses_nothing": 3, "test_a_mistake_is_caught": 15}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Leave out most flows, as the seed chooses, unless all calls are to be tried."""
-    flows = [item for item in items if isinstance(item, pytest.Function) and item.function.__name__ == TEST]
-    if config.option.proof != "all":
-        chosen = set(random.Random(seeds.first).sample([item.nodeid for item in flows], -(-len(flows) // SHARE)))
-        left_out = [item for item in flows if item.nodeid not in chosen]
+    """Leave out most flows and mistakes, as the seed chooses, unless all are to be tried."""
+    if config.option.proof == "all":
+        return
+    for test, share in SHARES.items():
+        cases = [item for item in items if isinstance(item, pytest.Function) and item.function.__name__ == test]
+        chosen = set(random.Random(seeds.first).sample([item.nodeid for item in cases], -(-len(cases) // share)))
+        left_out = [item for item in cases if item.nodeid not in chosen]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 

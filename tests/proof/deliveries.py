@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.event_source_mapping import EventSourceMapping, StreamPoller
 from tests.stripe_shop import StripeShop
 
 Batch = list[dict[str, Any]]
