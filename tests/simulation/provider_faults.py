@@ -6,6 +6,7 @@ Calls are counted from 1 over all services. The blocks swallow the Crash that th
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -28,7 +29,7 @@ _Effect = Callable[[int, Callable[[], Exception]], None]  # of the call's number
 
 @contextmanager
 def record_provider_calls() -> Iterator[list[Any]]:
-    """Record the names of the functions that the block calls."""
+    """Record the names of the functions that the block calls and that return."""
     with _provider_calls() as calls:
         yield calls
 
@@ -98,13 +99,14 @@ def _nothing(*_: Any) -> None:
 @contextmanager
 def _provider_calls(before: _Effect = _nothing, after: _Effect = _nothing) -> Iterator[list[str]]:
     calls: list[str] = []
+    numbers = count(1)
 
     def intercepted(original: Callable[..., Any], name: str, error: Callable[[], Exception]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            calls.append(name)
-            number = len(calls)
+            number = next(numbers)
             before(number, error)
             answer = original(*arguments, **options)
+            calls.append(name)
             after(number, error)
             return answer
 
