@@ -34,6 +34,11 @@ def new_id() -> str:
     return str(ULID.from_timestamp(clock.precise_now()))
 
 
+def second_of(created_id: str) -> int:
+    """Return the epoch second in which `new_id` returned this id."""
+    return int(ULID.from_str(created_id).timestamp)
+
+
 def lowest_id(second: int) -> str:
     """Return the lowest id that `new_id` can return in this epoch second. It is greater than all earlier ids."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))

@@ -169,7 +169,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "seat_id": f"{second}.1",
             "upload_id": "01KT0000000000000000000000",
             "endpoint_id": endpoint.id,
-            "delivery_id": outbox.send_ping(endpoint, "first", clock.now()).id,
+            "delivery_id": outbox.send_ping(endpoint, "01KT0000000000000000000000", clock.now()).id,
             "code_id": codes[0],
             "code": codes[1],
             "message_id": _queue_message(order, event),

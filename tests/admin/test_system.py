@@ -119,7 +119,7 @@ def test_webhooks_of_all_promoters_that_the_last_run_found_due_are_counted(api, 
     with settings.override(webhook_targets="local"):
         for promoter in ("nora", "olaf"):
             endpoint = endpoints.create_endpoint(promoter, ids.new_id(), "http://127.0.0.1:9009/", "", [], promoter, began)
-            outbox_of_webhooks.send_ping(endpoint, "first", began)
+            outbox_of_webhooks.send_ping(endpoint, ids.new_id(), began)
         time.advance(90)
         monkeypatch.setattr(outbound_http, "post", lambda *_, **__: HostReply(status=200, body=b"", retry_after=None))
         retry_webhooks(scheduled_event(), None)

@@ -92,7 +92,7 @@ ELSEWHERE = people.ROUTES | {
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
 }
 
-# Each of these requests has an effect of its own, such as a new link, a new session, a new room or a new ping.
+# Each of these requests has an effect of its own, such as a new link, a new session or a new room.
 _NEVER_THE_SAME = {
     *(
         "POST /lost-tickets",
@@ -104,7 +104,6 @@ _NEVER_THE_SAME = {
         "POST /auth/guest",
     ),
     "DELETE /events/{event_id}/waiting-room/clear",
-    "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/test",
 }
 
 # An erasure deletes the account last, so that its owner can repeat it.

@@ -69,7 +69,7 @@ def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[QueuedDelivery]
 def send_ping(endpoint: Endpoint, nonce: str, now: int) -> Delivery:
     """Queue a test message. The same `nonce` always gives the same message. Raises EndpointDisabled."""
     _require_enabled(endpoint)
-    message = payloads.ping(nonce, endpoint.id, now)
+    message = payloads.ping(nonce, endpoint.id)
     store.add_delivery(endpoint.promoter_id, endpoint.id, message, now)
     return get_delivery(endpoint, message.id)
 

@@ -23,7 +23,7 @@ from chalicelib.changes.model import (
     WaitlistOffered,
 )
 from chalicelib.edge import deprecations
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, ids
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.views import ReservationView, order_view, refund_view, reservation_view
 from chalicelib.tickets.model import Ticket, TicketState
@@ -107,9 +107,9 @@ def notices(change: Change) -> Iterator[Notice]:
                 yield _event_notice(found, done, [], f"{change.at}", change.at)
 
 
-def ping(nonce: str, endpoint_id: str, now: int) -> Message:
-    """Return a message that tests an endpoint. Each `nonce` gives a different message."""
-    return _message("ping", nonce, now, None, {"endpoint_id": endpoint_id})
+def ping(nonce: str, endpoint_id: str) -> Message:
+    """Return a message that tests an endpoint. The same `nonce`, which is an id, always gives the same message."""
+    return _message("ping", nonce, ids.second_of(nonce), None, {"endpoint_id": endpoint_id})
 
 
 def _notice(kind: MessageType, identity: str, at: int, event_id: str, data: dict[str, Any], promoter_id: str | None = None) -> Notice:

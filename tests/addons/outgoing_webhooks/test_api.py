@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib.addons.outgoing_webhooks import outbox, store
+from chalicelib.addons.outgoing_webhooks import endpoints, outbox, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, outbound_http, settings
 from tests import builders
 from tests.addons.outgoing_webhooks.conftest import ENDPOINTS, PROMOTER
@@ -186,6 +187,22 @@ def test_a_repeated_test_or_replay_is_one(promoter, poller, receiver, time):
     assert len(receiver.received) == 2
     entries = audit.list_entries(f"webhook_endpoint#{endpoint['id']}")
     assert {"webhook_endpoint.tested", "webhook_delivery.replayed"} <= {entry.action for entry in entries}
+
+
+def test_a_test_that_is_repeated_after_an_error_sends_one_ping(promoter, poller, receiver, time, monkeypatch):
+    endpoint = promoter.create(receiver)
+    key = {"Idempotency-Key": "k"}
+
+    def fail(*_, **__):
+        raise dynamo.StoreUnavailable("busy")
+
+    monkeypatch.setattr(endpoints, "record_action", fail)
+    assert promoter.send("POST", f"/{endpoint['id']}/test", headers=key).status == 503
+    monkeypatch.undo()
+    time.advance(30)
+    assert promoter.send("POST", f"/{endpoint['id']}/test", headers=key).status == 202
+    poller.drain()
+    assert len(receiver.received) == 1
 
 
 def test_unknown_endpoints_and_deliveries_are_not_found(promoter, receiver):
