@@ -234,7 +234,7 @@ class Table(Model):
         If `after` is None, the slice begins at the start of the table. Returns the rows, and the `after` of the next slice, which is None
         at the end of the table.
         """
-        name = cls._hash_keyname or ""
+        name = _hash_key(cls, None).attr_name
         start: Any = {} if after is None else {"ExclusiveStartKey": {name: {"S": after}}}
         page = client().scan(TableName=cls.name(), ConsistentRead=True, Limit=limit, **start)
         last_key = page.get("LastEvaluatedKey")
@@ -442,8 +442,8 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 def write(operation: str, **arguments: Any) -> tuple[bool, dict[str, Any]]:
     """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Returns whether the condition held, and the attributes in DynamoDB's reply: those of the stored item if the condition failed.
-    Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
+    Returns whether the condition held, and the attributes in DynamoDB's reply. If the condition failed, the stored item has these
+    attributes. Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
     TransactionInProgressException, and gives up sooner.
     """
     attempt = 1

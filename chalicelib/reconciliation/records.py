@@ -1,8 +1,8 @@
 """Compare our records with each other: purchases with their tickets, ledger entries and cases, and the stock with the tickets.
 
 Once a day, a pass reads the records of the whole stage. Each run of the job reads a part of them, within a budget, and the next run
-continues there. A pass changes nothing: whoever repairs a difference must first know how it came about. Each difference is an open
-case until it is gone.
+continues there. A pass repairs nothing, because a repair without a known cause may do more harm. Each difference is an open case until it
+is gone.
 """
 
 import math
@@ -15,12 +15,11 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline, log, parallel
 from chalicelib.foundation.log import logger
-from chalicelib.inventory.model import Shard, shard_ids, stocks_of
+from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import read_shards
 from chalicelib.inventory.store import scan_slice as scan_shards
 from chalicelib.ledger import money_cases
@@ -31,7 +30,7 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, ticket_id
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
 DAY_SECONDS = 86_400
@@ -115,10 +114,11 @@ class _Run:
             progress = Progress(self._now)
         with deadline.within(math.inf if whole else SECONDS_PER_RUN):
             try:
-                self._recheck()
-                while progress.part != "done":
+                if deadline.remaining() >= SECONDS_PER_SLICE:
+                    self._recheck()
+                while progress.part != "done" and deadline.remaining() >= SECONDS_PER_SLICE:
                     progress = self._check_slice(progress)
-                    if (self._report.reads >= READS_PER_RUN and not whole) or deadline.remaining() < SECONDS_PER_SLICE:
+                    if self._report.reads >= READS_PER_RUN and not whole:
                         break
             finally:
                 ProgressRow(_ID, at=self._now, progress=replace(progress, open=sorted(self._open))).save()
@@ -131,28 +131,29 @@ class _Run:
             case "purchase":
                 purchases, after = queries.scan_slice(progress.after, SLICE)
                 self._report.purchases += len(purchases)
-                self._check("purchase", [purchase.id for purchase in purchases if _is_checked(purchase)])
+                self._check_purchases([purchase.id for purchase in purchases if _is_checked(purchase)])
                 return replace(progress, after=after, part="purchase" if after is not None else "shard")
             case "shard":
                 shards, after = scan_shards(progress.after, SLICE)
                 self._report.shards += len(shards)
-                self._report.reads += len(shards)
-                for shard in shards:
-                    self._update("shard", shard.id, [*invariants.check_shard(shard)])
+                self._check_shards(shards)
                 return replace(progress, after=after, part="shard" if after is not None else "event")
         return self._check_event(progress)
 
-    def _check(self, part: Part, ids: Sequence[str]) -> None:
-        found = parallel.call_each(_find_differences, ids)
-        for record_id, differences in zip(ids, found, strict=True):
-            self._update(part, record_id, differences)
+    def _check_purchases(self, ids: Sequence[str]) -> None:
+        for purchase_id, differences in zip(ids, parallel.call_each(_find_differences, ids), strict=True):
+            self._update("purchase", purchase_id, differences)
         self._report.reads += 10 * len(ids)
+
+    def _check_shards(self, shards: Sequence[Shard]) -> None:
+        for shard in shards:
+            self._update("shard", shard.id, [*invariants.check_shard(shard)])
+        self._report.reads += len(shards)
 
     def _recheck(self) -> None:
         """Check again what differed before, so that a case closes soon after its repair. Events wait for the next pass."""
-        self._check("purchase", [record_id for part, record_id in self._open if part == "purchase"])
-        for shard in read_shards([record_id for part, record_id in self._open if part == "shard"]):
-            self._update("shard", shard.id, [*invariants.check_shard(shard)])
+        self._check_purchases([record_id for part, record_id in self._open if part == "purchase"])
+        self._check_shards(read_shards(record_id for part, record_id in self._open if part == "shard"))
 
     def _update(self, part: Part, record_id: str, differences: Sequence[str]) -> None:
         """Open a case for a record's differences, or close the case if there are none."""
@@ -176,22 +177,16 @@ class _Run:
             if event_id is None:
                 return replace(progress, part="done", after=None)
             count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), {})
-        event = catalog.snapshot().events.get(count.event_id)
-        found, position = query_changed_tickets(count.event_id, count.position, SLICE) if event is not None else ([], None)
+        found, position = query_changed_tickets(count.event_id, count.position, SLICE)
         self._report.reads += 2 * len(found) + 4
-        sold = Counter(count.sold)
-        for ticket in _sold(found):
-            sold.update(self._stock_ids(event, ticket))
+        current, sold = catalog.snapshot(), Counter(count.sold)
+        for tier_id, quantity in Counter(ticket.tier_id for ticket in _sold(found)).items():
+            if (tier := current.tiers.get(tier_id)) is not None:
+                sold.update(dict.fromkeys(current.tier_shard_counts(tier), quantity))
         if position is not None:
             return replace(progress, count=replace(count, position=position, sold=dict(sold)))
         self._compare_stock(count, sold)
         return replace(progress, after=count.event_id, count=None)
-
-    def _stock_ids(self, event: Event | None, ticket: Ticket) -> list[str]:
-        """Return the stocks that a ticket was taken from: its tier's and, if the event has a capacity of its own, its pool."""
-        tier = catalog.snapshot().tiers.get(ticket.tier_id)
-        pool = [event.pool_id] if event is not None and event.pool_id is not None else []
-        return [tier.stock_id, *pool] if tier is not None else pool
 
     def _compare_stock(self, count: EventCount, sold: Counter[str]) -> None:
         """Compare the number of sold tickets with the stock. The stock may have more, because it counts tickets sold elsewhere."""
@@ -265,21 +260,20 @@ def _version(shards: Iterable[Shard]) -> int:
 
 def _sold(found: Sequence[Ticket]) -> list[Ticket]:
     """Return the tickets whose seats count as sold."""
-    void = {ticket.purchase_id for ticket in found if ticket.state == "void"}
-    purchases = queries.load_many(void)
+    purchases = queries.load_many({ticket.purchase_id for ticket in found if ticket.state == "void"})
     sold_ids = {
-        f"{purchase.id}-{number}" for purchase in purchases.values() if purchase is not None for number in invariants.sold_tickets(purchase)
+        ticket_id(purchase.id, number) for purchase in filter(None, purchases.values()) for number in invariants.sold_tickets(purchase)
     }
     return [ticket for ticket in found if ticket.state != "void" or ticket.id in sold_ids]
 
 
 def _unconverted(shards: Iterable[Shard]) -> Counter[str]:
     """Return the tickets, by stock, that are paid and have not yet moved from held to sold."""
-    holds = [(shard.stock_id, hold_id, quantity) for shard in shards for hold_id, (quantity, _) in shard.holds.items()]
-    purchases = queries.load_many({hold_id.partition(".")[0] for _, hold_id, _ in holds})
+    holds = [Hold(shard.id, hold_id, quantity) for shard in shards for hold_id, (quantity, _) in shard.holds.items()]
+    purchases = queries.load_many({hold.purchase_id for hold in holds})
     counts: Counter[str] = Counter()
-    for stock_id, hold_id, quantity in holds:
-        purchase = purchases.get(hold_id.partition(".")[0])
-        if purchase is not None and any(hold.hold_id == hold_id for hold in purchase.holds) and purchase.was_order:
-            counts[stock_id] += quantity
+    for hold in holds:
+        purchase = purchases.get(hold.purchase_id)
+        if purchase is not None and purchase.was_order and hold in purchase.holds:
+            counts[hold.stock_id] += hold.quantity
     return counts
