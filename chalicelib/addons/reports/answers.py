@@ -5,12 +5,13 @@ report. Each answer keeps the label that its question had at the time, so the an
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
 from chalicelib.addons.reports import store
+from chalicelib.addons.reports.audit_views import record_reading
 from chalicelib.addons.reports.csv_replies import Cell, csv_part
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import AnswerValue, AskedPer, OptionType
@@ -219,8 +220,8 @@ class _Key(NamedTuple):
     asked: Asked
 
 
-def answers_reply(event: Event, query: AnswersQuery, record_reading: Callable[[int], None]) -> Reply[AnswersView | str]:
-    """Return a page of answers as JSON or CSV, after `record_reading` of the number of its orders with answers. Raises InvalidInput."""
+def answers_reply(event: Event, query: AnswersQuery, reader: str, now: int) -> Reply[AnswersView | str]:
+    """Return a page of answers as JSON or CSV, and record in the audit log that `reader` has read it. Raises InvalidInput."""
     purchases, next_cursor = _find_orders(event.id, query)
     given = [answer for answer in load_answers(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
     by_order: dict[str, list[TextAnswer]] = {purchase.id: [] for purchase in purchases}
@@ -230,7 +231,7 @@ def answers_reply(event: Event, query: AnswersQuery, record_reading: Callable[[i
     if len(fitting) < len(purchases):
         purchases = purchases[: len(fitting)]
         given, next_cursor = given[: sum(map(len, fitting))], cursors.encode(purchases[-1].id)
-    record_reading(len({answer.purchase.id for answer in given}))
+    record_reading(event.id, reader, now, "answers", len({answer.purchase.id for answer in given}), query.format)
     if query.format == "csv":
         return csv_part(query, f"{event.id}-answers.csv", COLUMNS, map(_csv_row, given), next_cursor)
     options = list(_count(event.id, query, purchases, given))

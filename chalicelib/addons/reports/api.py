@@ -16,7 +16,7 @@ from chalicelib.addons.reports.analytics import (
     event_figures,
 )
 from chalicelib.addons.reports.answers import AnswersQuery, AnswersView, answers_reply
-from chalicelib.addons.reports.attendees import AttendeesQuery, AttendeesView, attendees_reply, record_reading
+from chalicelib.addons.reports.attendees import AttendeesQuery, AttendeesView, attendees_reply
 from chalicelib.addons.reports.audit_views import (
     AuditLogView,
     AuditQuery,
@@ -24,6 +24,7 @@ from chalicelib.addons.reports.audit_views import (
     EventAuditQuery,
     audit_reply,
     event_audit_reply,
+    record_reading,
 )
 from chalicelib.addons.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.addons.reports.orders import (
@@ -110,10 +111,7 @@ def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) ->
     The audit log records who reads answers.
     """
     identity = request.require_user()
-    event = permissions.require_manager(identity, event_id)
-    return answers_reply(
-        event, query, lambda count: record_reading(event.id, identity.user_id, request.now, "answers", count, query.format)
-    )
+    return answers_reply(permissions.require_manager(identity, event_id), query, identity.user_id, request.now)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")

@@ -13,14 +13,13 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import email_key
 from chalicelib.addons.reports import order_search, store
 from chalicelib.addons.reports.answers import GivenAnswer, buyer_answers, guest_answers
+from chalicelib.addons.reports.audit_views import record_reading
 from chalicelib.addons.reports.csv_replies import Cell, csv_part
-from chalicelib.audit import service as audit
 from chalicelib.catalog.model import Event
-from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
-from chalicelib.foundation import clock, effects, ids, parallel
+from chalicelib.foundation import clock, ids, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
 from chalicelib.purchases import queries
@@ -28,8 +27,6 @@ from chalicelib.purchases.model import Buyer, CheckoutDetails, Purchase
 from chalicelib.tickets import seats
 from chalicelib.tickets.model import MAX_TICKETS, CheckIn, Seat, Ticket, TicketState, order_number, ticket_id
 from chalicelib.tickets.store import load_tickets
-
-PEOPLE_READ = "event.people_read"  # the action in the audit log
 
 MAX_ORDERS = 500  # read for one page, even if the filters accept few of their tickets
 SEARCHED_ORDERS = 20  # on a page of search results
@@ -117,17 +114,6 @@ def attendees_reply(event: Event, query: AttendeesQuery, reader: str, now: int) 
     if query.format == "csv":
         return csv_part(query, f"{event.id}-attendees.csv", COLUMNS, map(_csv_row, found), next_cursor)
     return Reply(AttendeesView(found, next_cursor))
-
-
-def record_reading(event_id: str, reader: str, now: int, listed: str, count: int, form: str = "json") -> None:
-    """Record in the audit log that `reader` gets a list with the names and addresses of `count` people. Does nothing for an empty list.
-
-    Call this before the reply: a list whose entry cannot be written must not be sent.
-    """
-    if count:
-        details = {"listed": listed, "count": count, "format": form}
-        with effects.uncounted():
-            dynamo.transact([audit.entry_item(f"event#{event_id}", PEOPLE_READ, reader, now, details)])
 
 
 def _read_page(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView], str | None]:

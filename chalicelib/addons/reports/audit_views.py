@@ -1,4 +1,4 @@
-"""The audit log over HTTP, as JSON or CSV."""
+"""The audit log over HTTP, as JSON or CSV, and its entries about who has read lists of people."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -7,17 +7,19 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib.accounts.members import Person, PersonRole, find_people
-from chalicelib.addons.reports.attendees import PEOPLE_READ
 from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
 from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
 from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
+from chalicelib.foundation import effects
 from chalicelib.foundation.clock import Timestamp
 
 ShortText = Annotated[str, Meta(max_length=400)]
+PEOPLE_READ = "event.people_read"  # an action in the audit log
 
 # Add new columns at the end: programs may read the file by column position.
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
@@ -141,3 +143,14 @@ def _csv_row(entry: AuditEntry) -> list[Cell]:
         value = getattr(entry, name)
         row.append(msgspec.json.encode(value).decode() if name in ("changes", "details") else value)
     return row
+
+
+def record_reading(event_id: str, reader: str, now: int, listed: str, count: int, form: str = "json") -> None:
+    """Record in the audit log that `reader` gets a list with the names and addresses of `count` people. Does nothing for an empty list.
+
+    Call this before the reply: a list whose entry cannot be written must not be sent.
+    """
+    if count:
+        details = {"listed": listed, "count": count, "format": form}
+        with effects.uncounted():
+            dynamo.transact([audit.entry_item(f"event#{event_id}", PEOPLE_READ, reader, now, details)])

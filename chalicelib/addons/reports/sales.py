@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
-from chalicelib.addons.reports.attendees import record_reading
+from chalicelib.addons.reports.audit_views import record_reading
 from chalicelib.addons.reports.csv_replies import Cell, Time, csv_part, csv_reply, epoch_seconds
 from chalicelib.addons.reports.figures import promo_part
 from chalicelib.catalog import service as catalog

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.addons.reports import attendees, store
+from chalicelib.addons.reports import audit_views, store
 from chalicelib.purchases import erasure
 from tests import builders
 from tests.accounts.conftest import mailbox, sign_up  # noqa: F401
@@ -132,7 +132,7 @@ def search(api, text, **query):
 
 def read_by_admins(api, event_id):
     """The entries of the event's history about lists of people that somebody read."""
-    query = {"action": attendees.PEOPLE_READ}
+    query = {"action": audit_views.PEOPLE_READ}
     return api.get(f"/events/{event_id}/audit", query=query, token=builders.admin_token()).json["entries"]
 
 
