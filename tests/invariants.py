@@ -30,19 +30,20 @@ def check(now: int, *, recovered: bool = False) -> None:
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
     current, shards, buyers = catalog.load_current(), list(scan_shards()), list(purchases.scan_buyers())
     rows = list(TicketRow.scan())
+    tickets = list(map(_ticket, rows))
     cases = money_cases.list_open_cases()
     violations = [
         *(violation for shard in shards for violation in invariants.check_shard(shard)),
-        *(violation for records in _gather(purchases_by_id, rows, cases, buyers) for violation in invariants.check_purchase(records)),
+        *(violation for records in _gather(purchases_by_id, tickets, cases, buyers) for violation in invariants.check_purchase(records)),
         *_check_stocks(shards, current, purchases_by_id, orders, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
         *_check_promo_codes(shards, purchases_by_id, recovered),
         *_check_cases(purchases_by_id, cases),
         *_check_buyers(buyers, current, purchases_by_id),
         *_check_details(purchases_by_id, {row.id for row in rows}),
-        *_check_tickets(rows, purchases_by_id),
-        *_check_seats(rows),
-        *_check_numbers(rows),
+        *_check_tickets(rows, tickets, purchases_by_id),
+        *_check_seats(tickets),
+        *_check_numbers(tickets),
         *_check_owners(rows, buyers, purchases_by_id),
         *_check_waiting_rooms(),
         *_check_waitlist(current, shards, purchases_by_id, now),
@@ -60,10 +61,10 @@ def _check_waitlist(current: Catalog, shards: list[Shard], purchases_by_id: dict
 
 
 def _gather(
-    purchases_by_id: dict[str, Purchase], rows: list[TicketRow], cases: list[Case], buyers: list[BuyerRecord]
+    purchases_by_id: dict[str, Purchase], tickets: list[Ticket], cases: list[Case], buyers: list[BuyerRecord]
 ) -> Iterator[PurchaseRecords]:
     tickets_by_purchase, cases_by_purchase = defaultdict[str, list[Ticket]](list), defaultdict[str, list[Case]](list)
-    for ticket in map(_ticket, rows):
+    for ticket in tickets:
         tickets_by_purchase[ticket.purchase_id].append(ticket)
     for case in cases:
         cases_by_purchase[case.purchase_id].append(case)
@@ -246,7 +247,7 @@ def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
 
 
-def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) -> list[str]:
+def _check_tickets(rows: list[TicketRow], tickets: list[Ticket], purchases_by_id: dict[str, Purchase]) -> list[str]:
     """Check that every ticket belongs to a present or past order, has a unique code, and says how many people are in."""
     violations = [
         f"{row.id}: a ticket without an order"
@@ -255,20 +256,19 @@ def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) 
     ]
     violations += [
         f"{row.id}: {ticket.admitted} people are in, and the item says {row.admitted}"
-        for row, ticket in zip(rows, map(_ticket, rows), strict=True)
+        for row, ticket in zip(rows, tickets, strict=True)
         if ticket.admitted != int(row.admitted or 0)
     ]
     return violations
 
 
-def _check_seats(rows: list[TicketRow]) -> list[str]:
+def _check_seats(tickets: list[Ticket]) -> list[str]:
     """Check that each guest of a seat has details, a genuine signature, and a code that no other guest or ticket has."""
     from chalicelib.tickets import seats
 
-    issued = list(map(_ticket, rows))
-    codes = Counter(code for ticket in issued for code in (ticket.code, *(guest.code for guest in ticket.guests)))
+    codes = Counter(code for ticket in tickets for code in (ticket.code, *(guest.code for guest in ticket.guests)))
     violations = [f"{code}: the code of {times} tickets or guests" for code, times in codes.items() if times > 1]
-    for seat in seats.list_seats((ticket, guest.seat) for ticket in issued for guest in ticket.guests):
+    for seat in seats.list_seats((ticket, guest.seat) for ticket in tickets for guest in ticket.guests):
         if not signature.is_genuine(seat.guest.qr_sig, seat.id, seat.ticket.event_id, seat.guest.code):
             violations.append(f"{seat.id}: the signature of its guest is not ours")
         if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
@@ -276,12 +276,12 @@ def _check_seats(rows: list[TicketRow]) -> list[str]:
     return violations
 
 
-def _check_numbers(rows: list[TicketRow]) -> list[str]:
+def _check_numbers(tickets: list[Ticket]) -> list[str]:
     """Check that each seat has a number of its own, which the event's counter has given out. A crash may leave numbers unused."""
     from chalicelib.tickets.seat_numbers import CounterRow
 
     numbers: dict[str, list[int]] = {}
-    for ticket in map(_ticket, rows):
+    for ticket in tickets:
         if ticket.serial is not None:
             numbers.setdefault(ticket.event_id, []).extend(range(ticket.serial.first, ticket.serial.first + ticket.admits))
     last = {row.id: int(row.last) for row in CounterRow.scan()}

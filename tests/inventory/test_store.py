@@ -10,6 +10,7 @@ from chalicelib.inventory.model import MAX_HOLDS, Hold, Shard
 from chalicelib.inventory.store import ShardRow, extend_hold, scan_shards
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
 from tests.simulation import capacity
+from tests.transactions import is_refused
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -67,14 +68,6 @@ def sell(quantity: int) -> Hold:
     (held,) = hold(quantity, 1)
     inventory.convert_holds([held])
     return held
-
-
-def is_refused(item: dynamo.TransactItem) -> bool:
-    try:
-        dynamo.transact([item])
-    except dynamo.TransactionCanceled:
-        return True
-    return False
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from chalicelib.tickets import store
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, Transfer
 from chalicelib.tickets.store import TicketRow
 from tests import builders
+from tests.transactions import is_refused
 
 CHECKIN = CheckIn("scan", 1000, 1, "door")
 GUEST = Guest(1, "GUEST", "signature", "Bob")
@@ -24,14 +25,6 @@ def ticket(api) -> Ticket:
 
 def change(ticket: Ticket, **values) -> None:
     assert dynamo.update_if(TicketRow(ticket.id), TicketRow.assign(values), TicketRow.id.exists())
-
-
-def is_refused(item: dynamo.TransactItem) -> bool:
-    try:
-        dynamo.transact([item])
-    except dynamo.TransactionCanceled:
-        return True
-    return False
 
 
 def admit(ticket: Ticket) -> dynamo.TransactItem:
