@@ -13,7 +13,7 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
-NEWCOMERS_SHARE = 3  # for a promoter who has deleted fewer entries than that, this many times as many count as one
+NEWCOMERS_FACTOR = 3  # multiplies DELETED_PER_ENTRY for a promoter who has deleted fewer than DELETED_PER_ENTRY entries
 
 
 class PromoterUnverified(ApiError):
@@ -101,7 +101,7 @@ def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
     """Return how many drafts the deleted events and ticket types of all promoters count as when this promoter wants to create more.
 
     They stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many promoters. They
-    count less for a promoter who has deleted little, because one stranger could otherwise keep all new promoters out for good.
+    count less for a promoter who has deleted few of them. Otherwise, one stranger could keep all new promoters out for good.
     """
     deleted: Counter[str] = Counter()
     for event in catalog.events.values():
@@ -109,8 +109,8 @@ def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
             tiers = catalog.event_tiers(event.id)
             is_kept = event.deleted_at is None
             deleted[event.promoter_id] += len(tiers) - len(catalog.listed_tiers(event.id)) if is_kept else 1 + len(tiers)
-    share = 1 if deleted[promoter_id] >= DELETED_PER_ENTRY else NEWCOMERS_SHARE
-    return deleted.total() // (DELETED_PER_ENTRY * share)
+    factor = 1 if deleted[promoter_id] >= DELETED_PER_ENTRY else NEWCOMERS_FACTOR
+    return deleted.total() // (DELETED_PER_ENTRY * factor)
 
 
 def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:

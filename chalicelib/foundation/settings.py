@@ -279,7 +279,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says(
             "How many drafts and cancelled events of promoters the stage may have before promoters whom no admin has verified cannot "
             "create events. Ten deleted events or ticket types count as one, and that many deleted ones alone stop new ticket types too. "
-            "For a promoter who has deleted fewer than ten, thirty count as one."
+            "If the promoter who wants to create something has deleted fewer than ten, thirty count as one."
         ),
     ] = 1000
     unverified_kilobytes: Annotated[

@@ -173,7 +173,7 @@ class PaymentScene(StoredScene):
 
     def outcome(self):
         order = store.load(self.id)
-        state = "unpaid" if order.state in ("expired", "cancelled") else order.state  # whoever ends it first
+        state = "unpaid" if order.state in ("expired", "cancelled") else order.state  # the buyer or the sweep may end it first
         return {
             "order": (state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]),
             "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),

@@ -20,8 +20,8 @@ from infra.local import gateway
 def repeatable_randomness(run: int) -> Iterator[Callable[[str], None]]:
     """Yield a function that starts the numbers of a seed. Calls in parallel come one after the other, and pauses take no time.
 
-    `run` makes the numbers of this run differ from those of others. Bytes depend on how many times as many bytes were drawn before, so a
-    further draw of one kind, such as the token of a repeated transaction, does not change the ids after it.
+    `run` makes the numbers of this run differ from those of others. Draws of different sizes do not affect each other, so one more draw of
+    one size, such as the token of a repeated transaction, does not change the ids after it.
     """
     numbers: dict[int, random.Random] = {}
     seeds, before = [""], random.getstate()

@@ -65,7 +65,9 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
     Raises the first store error after the other lines, or at once after MAX_FAILED_LINES lines in a row. `is_following`: the run follows a
     change (see `allocate`), and has little time.
     """
-    total, store_errors, failed_in_a_row = AllocationReport(), list[Exception](), 0
+    total = AllocationReport()
+    store_error: Exception | None = None
+    failed_in_a_row = 0
     for line in lines:
         if deadline.remaining() < (SECONDS_FOR_OTHERS if is_following else SECONDS_FOR_OFFER):
             break
@@ -74,7 +76,7 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
         except Exception as error:
             logger.exception("waitlist.event_failed", event_id=line.event_id)
             if isinstance(error, dynamo.STORE_ERRORS):
-                store_errors.append(error)
+                store_error = store_error or error
                 failed_in_a_row += 1
                 if failed_in_a_row == MAX_FAILED_LINES:
                     break
@@ -82,8 +84,8 @@ def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> All
         failed_in_a_row = 0
         total.offered, total.ended = total.offered + report.offered, total.ended + report.ended
         total.deferred += report.deferred
-    if store_errors:
-        raise store_errors[0]
+    if store_error is not None:
+        raise store_error
     return total
 
 
