@@ -1,6 +1,6 @@
 """Schemathesis at a local run where the caller owns one thing of each kind, so that made-up requests get past the first 404.
 
-`python -m tests.clients.fuzzing 600` takes ten minutes for it, as each of CALLERS in turn, with other requests in every run.
+`python -m tests.clients.fuzzing 1800` takes half an hour for it, as each of CALLERS in turn, with other requests in every run.
 """
 
 import json
@@ -18,19 +18,20 @@ from tests.clients.fuzzing_hooks import VALUES_FILE
 from tests.infra.conftest import LocalRun
 from tests.repository import ROOT
 
-CALLERS = ("admin", "promoter", "user", "nobody")
+EVENT_ROLES = ("coordinator", "staff")
+CALLERS = ("admin", "promoter", *EVENT_ROLES, "user", "guest", "nobody")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,documented"
 WITH_WAITING_ROOM = "rivalry-cup-final"  # of the demo
 
 
 class Requests:
-    """Sends the requests of one caller to a local run, and expects them to succeed."""
+    """Sends the requests of the bearer of a token to a local run, and expects them to succeed."""
 
-    def __init__(self, run: LocalRun, caller: str) -> None:
-        self._run, self._authorization = run, f"Bearer {run.demo[caller]['token']}"
+    def __init__(self, run: LocalRun, token: str) -> None:
+        self._run, self._authorization = run, {"Authorization": f"Bearer {token}"} if token else {}
 
     def send(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        status, reply = self._run.request(method, path, body, Authorization=self._authorization, Idempotency_Key=uuid4().hex)
+        status, reply = self._run.request(method, path, body, **self._authorization, Idempotency_Key=uuid4().hex)
         assert status in (200, 201), reply
         return reply
 
@@ -52,21 +53,35 @@ class Requests:
         return list(self.send("POST", f"/orders/{order}/confirm", {"simulate": "success"})["tickets"])
 
 
-def create_values(run: LocalRun, caller: str) -> dict[str, list[str]]:
-    """Return one thing of each kind that the caller owns, or the demo user for an anonymous caller: kind -> ids and similar values."""
-    promoter, buyer = Requests(run, "promoter"), Requests(run, caller if caller != "nobody" else "user")
+def create_values(run: LocalRun, caller: str) -> tuple[str, dict[str, list[str]]]:
+    """Return the caller's access token, empty for nobody, and one thing of each kind that the caller owns: kind -> ids and similar values.
+
+    A coordinator and a member of staff are the demo user with that role at the events. An anonymous caller gets what the demo user owns.
+    """
+    promoter = Requests(run, run.demo["promoter"]["token"])
     with_pool, without, spare = (promoter.create_event(publish=True, **fields) for fields in ({"capacity": 400}, {}, {}))
     draft, _ = promoter.create_event(publish=False)
+    role = caller if caller in EVENT_ROLES else "staff"
+    user = {name: run.demo["user"][name] for name in ("email", "password")}
+    invited = user["email"] if caller in EVENT_ROLES else f"{caller}@fuzz.example"
+    members = [promoter.send("POST", f"/events/{event}/members", {"email": invited, "role": role}) for event in (without[0], with_pool[0])]
+    anonymous = Requests(run, "")
+    if caller in EVENT_ROLES:
+        token = anonymous.send("POST", "/auth/login", user)["access_token"]  # the roles at events are in this token
+    elif caller == "guest":
+        token = anonymous.send("POST", "/auth/guest")["access_token"]
+    else:
+        token = run.demo["user" if caller == "nobody" else caller]["token"]
+    buyer = Requests(run, token)
     orders = [buyer.order(*with_pool), buyer.order(*without)]
     tickets = [ticket for order in orders for ticket in buyer.pay(order)]
     orders.append(buyer.order(*without))
     refund = promoter.send("POST", f"/admin/orders/{orders[0]}/refunds", {"reason": "goodwill", "tickets": [tickets[0]["id"]]})
-    member = promoter.send("POST", f"/events/{without[0]}/members", {"email": f"{caller}@fuzz.example", "role": "staff"})
     transfer = buyer.send("POST", f"/tickets/{tickets[1]['id']}/transfer")
     place = buyer.send("POST", f"/events/{WITH_WAITING_ROOM}/waiting-room/join")
     guest = buyer.send("POST", "/auth/guest")
     positions = ('["x"]', '[1,"x"]', f'[{2**63},"x"]', f'["{tickets[0]["created_at"]}","x"]', orders[0], f"{without[0]}#{orders[0]}", "x")
-    return {
+    return "" if caller == "nobody" else token, {
         "events": [with_pool[0], without[0], draft, WITH_WAITING_ROOM],
         "waiting": [WITH_WAITING_ROOM],
         "spare": list(spare),
@@ -77,7 +92,7 @@ def create_values(run: LocalRun, caller: str) -> dict[str, list[str]]:
         "refunds": [refund["refund"]["id"]],
         "findings": ["amounts_differ"],
         "promoters": ["demo-promoter", "demo-admin"],
-        "members": [member["id"]],
+        "members": [member["id"] for member in members],
         "users": ["demo-admin", "demo-promoter", "demo-user"],
         "secrets": [transfer["token"], place["token"], guest["refresh_token"]],
         "cursors": [cursors.encode(position) for position in positions],
@@ -94,11 +109,12 @@ def run_schemathesis(run: LocalRun, caller: str, folder: Path, *options: str, co
     """Call the operations of the document as one caller. `folder` is for its files, `configuration` is added to its TOML."""
     always = 'hooks = "tests.clients.fuzzing_hooks"\n[auth]\nauto-signup = false\n'  # nobody stays nobody
     (folder / "schemathesis.toml").write_text(always + configuration)
-    (folder / "values.json").write_text(json.dumps(create_values(run, caller)))
+    token, values = create_values(run, caller)
+    (folder / "values.json").write_text(json.dumps(values))
     program = str(Path(sys.executable).with_name("schemathesis"))
     command = [program, "run", f"{run.demo['base_url']}/openapi.json", "--no-color", "--warnings=off", f"--checks={CHECKS}", *options]
     command += ["--generation-database=none", "--no-shrink", "--continue-on-failure"]
-    command += [f"--header=Authorization: Bearer {run.demo[caller]['token']}"] if caller != "nobody" else []
+    command += [f"--header=Authorization: Bearer {token}"] if token else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT), VALUES_FILE: str(folder / "values.json")}
     return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
@@ -110,7 +126,7 @@ def start_run(folder: Path) -> LocalRun:
 
 def main() -> int:
     """Print what schemathesis says, a failure with a curl command and the seed. Returns 1 after failures."""
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 1800
     codes = []
     with tempfile.TemporaryDirectory() as name:
         run = start_run(Path(name))

@@ -1,4 +1,4 @@
-"""The licences of dependencies. `make check` also checks the templates of all stages."""
+"""The licences of dependencies, and secrets in files. `make check` also checks the templates of all stages."""
 
 import re
 
@@ -14,3 +14,9 @@ def test_a_licence_that_nobody_has_allowed_is_named(monkeypatch):
     problems = lint.licence_problems()
     assert "boto3: its licence is 'Apache-2.0'" in problems  # from Python's index
     assert "preact: its licence is 'MIT'" in problems  # from npm's
+
+
+def test_a_secret_in_a_file_is_named_with_its_line(tmp_path):
+    file = tmp_path / "settings.py"
+    file.write_text("region = 'eu-central-1'\nkey = '" + "sk_live_" + 24 * "x" + "'\n")
+    assert lint.secret_problems([file]) == [f"{file}, line 2: Stripe Access Key"]

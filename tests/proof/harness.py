@@ -111,7 +111,8 @@ class _Tries:
     def run(self, everything: bool) -> Iterator[tuple[str, Cell]]:
         chosen = random.Random(seeds.first)
         for name, kind in KINDS.items():
-            numbers: Sequence[int] = range(1, self._counts[kind.target] + 1)
+            is_tried = self._flow.is_repeated or not kind.repeats
+            numbers: Sequence[int] = range(1, self._counts[kind.target] + 1) if is_tried else ()
             cell = Cell()
             for number in numbers if everything or not numbers else [chosen.choice(numbers)]:
                 cell.tried += 1
@@ -139,7 +140,7 @@ class _Tries:
         self._moment.return_to()
         self._start_numbers("break")
         scene, reply = copy(self._prepared), None
-        with kind.inject(number, scene.time):
+        with kind.inject(number, scene.time, lambda: copy(self._prepared).run(self._flow.step)):
             reply = scene.run(self._flow.step)
         if reply is not None:
             assert self._may_answer(reply, kind, STATUSES), f"{reply.status} {reply.json}"

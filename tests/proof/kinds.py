@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Thread
 from typing import Any, Literal
 from unittest import mock
 
 from msgspec import Struct
 
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, memory
 from tests.proof import deliveries
 from tests.simulation import faults, provider_faults
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import intercept
 
 Target = Literal["store", "service", "delivery"]
@@ -17,20 +19,21 @@ HOUR = 3600
 
 
 class Kind(Struct, frozen=True):
-    """`inject(number, time)` is a context manager that affects call `number` (from 1) to the target."""
+    """`inject(number, time, step)` is a context manager that affects call `number` (from 1) to the target. `step` makes the flow's step."""
 
     target: Target
-    inject: Callable[[int, Any], AbstractContextManager[Any]]
+    inject: Callable[[int, Any, Callable[[], Any]], AbstractContextManager[Any]]
     keeps_outcome: bool = True  # False: time limits may pass, such as a hold's, so the flow may end in another way
+    repeats: bool = False  # True: the fault makes the step once more, so it is for flows whose step can be repeated
 
 
 def _plain(target: Target, inject: Callable[[int], AbstractContextManager[Any]]) -> Kind:
-    return Kind(target, lambda number, _: inject(number))
+    return Kind(target, lambda number, time, step: inject(number))
 
 
-def _jump(seconds: int) -> Callable[[int, Any], AbstractContextManager[Any]]:
+def _jump(seconds: int) -> Callable[[int, Any, Any], AbstractContextManager[Any]]:
     @contextmanager
-    def jump(number: int, time: Any) -> Iterator[faults.Fault]:
+    def jump(number: int, time: Any, step: Any) -> Iterator[faults.Fault]:
         """Move the time of day before a call. The clock that measures durations does not jump."""
         fault = faults.Fault(number, "", "", before=lambda _: time.advance(seconds))
 
@@ -43,10 +46,36 @@ def _jump(seconds: int) -> Callable[[int, Any], AbstractContextManager[Any]]:
     return jump
 
 
+@contextmanager
+def _overtake(number: int, time: Any, step: Callable[[], Any]) -> Iterator[faults.Fault]:
+    """Let another instance make the whole step before a call of this one, which then finds conditions refused and work already done."""
+    errors: list[BaseException] = []
+
+    def make_step() -> None:
+        try:
+            with InstanceMemory().active():
+                step()
+        except BaseException as error:
+            errors.append(error)
+
+    def overtake(_: Any) -> None:
+        other = Thread(target=make_step)  # an own thread, because a thread's context belongs to one request
+        other.start()
+        other.join()
+
+    this = InstanceMemory()
+    this.entries = {each: each.entries for each in memory.list_memories()}
+    with separate_memories(), this.active(), intercept(fault := faults.Fault(number, "", "", before=overtake)):
+        yield fault
+    if errors:
+        raise errors[0]
+
+
 KINDS = {name: _plain("store", inject) for name, inject in faults.KINDS.items()}
 KINDS |= {
     "the clock jumps an hour forward": Kind("store", _jump(HOUR), keeps_outcome=False),
     "the clock is set back five seconds": Kind("store", _jump(-5)),
+    "overtaken by the same step": Kind("store", _overtake, repeats=True),
     "crash before the call of a service": _plain("service", provider_faults.crash_before_provider_call),
     "crash before a service's answer": _plain("service", provider_faults.crash_after_provider_call),
     "a service is unreachable": _plain("service", provider_faults.fail_provider_call),
