@@ -14,6 +14,7 @@ from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
+from tests.simulation.interference import interfere_before
 
 
 def test_a_registered_user_can_log_in_and_is_known(api, time):
@@ -186,6 +187,13 @@ def test_a_person_with_an_account_becomes_a_promoter_and_stays_signed_in(api, ti
     assert created.status == 201, created.json
     [entry] = [entry for entry in audit.list_entries(f"account#{renewed['user']['id']}") if entry.action == "account.became_promoter"]
     assert entry.actor == renewed["user"]["id"]
+
+
+def test_a_double_click_makes_a_promoter_once(api, time):
+    tokens = sign_up(api)
+    with interfere_before(2, lambda: become_promoter(api, tokens)) as others:
+        reply = become_promoter(api, tokens)
+    assert [(each.status, each.json["roles"]) for each in (*others, reply)] == [(200, ["promoter", "user"])] * 2
 
 
 def test_guests_and_locked_people_do_not_become_promoters(api, time):

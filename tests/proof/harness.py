@@ -140,10 +140,16 @@ class _Tries:
         self._moment.return_to()
         self._start_numbers("break")
         scene, reply = copy(self._prepared), None
-        with kind.inject(number, scene.time, lambda: copy(self._prepared).run(self._flow.step)):
+        also = self._flow.also if kind.repeats else set()
+
+        def repeat() -> None:
+            reply = copy(self._prepared).run(self._flow.step)
+            assert reply is None or self._may_answer(reply, kind, STATUSES | also), f"the other: {reply.status} {reply.json}"
+
+        with kind.inject(number, scene.time, repeat):
             reply = scene.run(self._flow.step)
         if reply is not None:
-            assert self._may_answer(reply, kind, STATUSES), f"{reply.status} {reply.json}"
+            assert self._may_answer(reply, kind, STATUSES | also), f"{reply.status} {reply.json}"
             if self._flow.is_change and reply.status >= 500 and reply.json["outcome"] == "unchanged":
                 assert not self._moment.changes(), f"said to be unchanged: {self._moment.changes()}"
         return scene

@@ -109,12 +109,16 @@ _NEVER_THE_SAME = {
 # An erasure deletes the account last, so that its owner can repeat it.
 _FINISHED_BY_CLIENT = {"DELETE /auth/me"}
 
+# What a repeated request may also get: nobody can use the password of an account that was just erased.
+_ALSO = {"DELETE /auth/me": {403}}
+
 FLOWS = {
     operation: Flow(
         partial(_open, operation=operation),
         [],
         "send",
         is_repeated=operation not in _NEVER_THE_SAME,
+        also=_ALSO.get(operation, set()),
         is_finished_by_client=operation in _FINISHED_BY_CLIENT,
     )
     for operation in OPERATIONS

@@ -165,7 +165,7 @@ def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
 def _replace_image(
     owner: ImageOwner, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
 ) -> None:
-    """Set or clear the owner's image in the catalog, then delete the previous image.
+    """Set or clear the owner's image in the catalog, then delete the previous image. The same file again changes nothing.
 
     If the catalog refuses the change, deletes the new image instead. With `is_checked_later`, raises NewerImage if the current image was
     uploaded after the new image.
@@ -180,6 +180,9 @@ def _replace_image(
         if is_checked_later and image is not None and before.image is not None and before.image.uploaded_at > image.uploaded_at:
             raise NewerImage()
         replaced = before.image if before.image != image else None
+        if replaced is not None and image is not None and replaced.digest == image.digest:  # somebody uploads the same file at this moment
+            replaced = image
+            return CatalogChange(before, [])
         values: dict[str, Any] = {"image": image, "image_url": image.address if image is not None else None}
         if isinstance(before, Event):
             return change_event(before, replace(before, **values), "event.image_changed", actor, now)

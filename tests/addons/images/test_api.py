@@ -13,6 +13,7 @@ from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
 from tests import builders, pictures
 from tests.accounts.conftest import log_in, register
+from tests.simulation.interference import interfere_before
 
 HOUR = 3600
 BUCKET = "images"
@@ -79,6 +80,14 @@ def test_the_same_file_again_changes_nothing(api, buckets, event_id):
     raw = pictures.picture()
     first = set_image(api, event_id, raw).json
     assert set_image(api, event_id, raw).json == first
+
+
+def test_the_same_file_twice_at_once_is_one_change(api, time, buckets, event_id):
+    raw = pictures.picture()
+    with interfere_before(3, lambda: set_image(api, event_id, raw)) as others:
+        reply = set_image(api, event_id, raw)
+    assert [each.json for each in others] == [reply.json]
+    assert len(files(buckets)) == 1 + len(reply.json["image"]["thumbnails"])
 
 
 def test_an_image_is_removed_with_its_files_and_again(api, buckets, event_id):
