@@ -37,7 +37,6 @@ DAY_SECONDS = 86_400
 HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Vary": "Accept-Language",
 }
 

@@ -25,6 +25,8 @@ from msgspec import UNSET, UnsetType
 
 from chalicelib.edge import auth, cors, deprecations, languages, scheduled
 from chalicelib.edge.error_replies import (
+    BROWSER_HEADERS,
+    JSON_HEADERS,
     MAX_BODY_BYTES,
     READING_METHODS,
     BodyTooLarge,
@@ -289,7 +291,7 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
 
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
     """Return a reply's headers together with the headers that every response has."""
-    headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
+    headers = {"X-Request-Id": log.request_id(), **BROWSER_HEADERS, **cors.headers(chalice_request)}
     vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
 
@@ -309,7 +311,7 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
     if isinstance(reply.body, str):
         return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
     raw = msgspec.json.encode(reply.body)
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    headers = {**JSON_HEADERS, "Cache-Control": "no-store", **reply.headers}
     if len(raw) < MIN_GZIP_BYTES or not accepts_gzip(chalice_request.headers.get("accept-encoding")):
         return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False, cookies=reply.cookies)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -323,7 +325,7 @@ def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[An
     headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
     if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):
         return _EncodedResponse("", headers, 304, is_base64=False)
-    headers["Content-Type"] = "application/json"
+    headers |= JSON_HEADERS
     if send_zipped:
         headers["Content-Encoding"] = "gzip"
     return _EncodedResponse((reply.zipped if send_zipped else None) or reply.text, headers, 200, is_base64=send_zipped)

@@ -6,6 +6,7 @@ pages of events come from the API too, and from the bucket while the API fails.
 
 from typing import Any
 
+from chalicelib.edge.error_replies import HSTS_SECONDS
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import Settings, read
@@ -20,7 +21,6 @@ _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 _BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
 # How long CloudFront waits for the API before it gets a page from the bucket.
 _CONNECT_SECONDS, _READ_SECONDS = 2, 5
-HSTS_SECONDS = 63_072_000
 # The errors that CloudFront keeps for ten seconds by default: those of API Gateway, which have no `Cache-Control`, and those from 500 on
 # even if the API says `no-store`. Where nothing is cached, the key is only the path, so everybody would get the error of one caller.
 _KEPT_ERRORS = (404, 414, 500, 501, 502, 503, 504)
