@@ -45,7 +45,7 @@ class Tokens(Struct, frozen=True):
     access_token: str
     refresh_token: str
     account: Account | None
-    refresh_seconds: int = sessions.REFRESH_SECONDS
+    refresh_seconds: int
 
 
 class Registration(Struct, frozen=True):
@@ -150,9 +150,10 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session, account = _load_session(token, request.now)
-    refresh_token = sessions.use_token(session, token, _device(request), request.now)
+    seconds = 0 if _is_admin(account) else sessions.REFRESH_SECONDS  # no use of an admin's session extends it
+    refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
     tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
-    return structs.replace(tokens, refresh_seconds=max(sessions.REFRESH_SECONDS, session.expires_at - request.now))
+    return structs.replace(tokens, refresh_seconds=max(seconds, session.expires_at - request.now))
 
 
 def get_guest_session(token: str, now: int) -> Session:
@@ -280,7 +281,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
-    refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now)
+    refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now, _session_seconds(account))
     items = [
         store.set_password_item(credentials.email_key, user_id, passwords.hash_password(new)),
         store.end_sessions_item(user_id, generation=account.generation),
@@ -427,9 +428,19 @@ def _end_all_sessions(user_id: str) -> None:
 
 def _begin_session(request: RequestContext, account: Account) -> Tokens:
     refresh_token, events = parallel.both(
-        lambda: sessions.begin_session(account.user_id, account.generation, _device(request), request.now), lambda: _event_roles(account)
+        lambda: sessions.begin_session(account.user_id, account.generation, _device(request), request.now, _session_seconds(account)),
+        lambda: _event_roles(account),
     )
     return _issue_tokens(account.user_id, account, refresh_token, events)
+
+
+def _session_seconds(account: Account | None) -> int:
+    """Return how long a new session lasts if it is not used."""
+    return sessions.ADMIN_SECONDS if _is_admin(account) else sessions.REFRESH_SECONDS
+
+
+def _is_admin(account: Account | None) -> bool:
+    return account is not None and "admin" in account.roles
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
@@ -459,4 +470,4 @@ def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, eve
     """Issue tokens with the current rights of a user. `account` is None for a guest."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
-    return Tokens(user_id, roles, events, access_token, refresh_token, account)
+    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account))
