@@ -29,6 +29,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
@@ -118,14 +119,17 @@ def log_in(request: RequestContext, email: str, password: str, marks: Sequence[s
         login_attempts.count_attempt(request, counter)
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
+        logger.info("login.failed", user_id=account.user_id if account else None, is_password_correct=is_correct)
         raise LoginFailed()
     if account.locked_at is not None:
+        logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
     _, tokens = parallel.both(
         lambda: login_attempts.forgive_attempt(request, counter, is_known=device is not None), lambda: _begin_session(request, account)
     )
+    logger.info("login.succeeded", user_id=account.user_id, is_known_device=device is not None)
     return tokens
 
 
@@ -291,6 +295,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
+    logger.info("password.changed", user_id=user_id)
     _mail_password_notice(account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
@@ -309,7 +314,9 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
+        logger.info("password.wrong", user_id=account.user_id)
         raise WrongPassword()
+    logger.info("password.confirmed", user_id=account.user_id)
     login_attempts.forgive_attempt(request, counter)
     return credentials
 
@@ -340,6 +347,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
         store.end_sessions_item(user_id, verified_at=now, generation=link.generation),
     ]
     mails.use_link(link, items)
+    logger.info("password.reset", user_id=user_id)
     login_attempts.reset(link.email)
     _mail_password_notice(link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1

@@ -40,6 +40,7 @@ from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
 from chalicelib.foundation import clock, deadline, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.log import logger
 
 MIN_GZIP_BYTES = 1024
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
@@ -121,6 +122,11 @@ class RequestContext:
     def language(self) -> Language:
         """The supported language that the caller prefers."""
         return languages.choose_language(self.header("accept-language"))
+
+    @property
+    def caller_id(self) -> str | None:
+        """The id of the caller. None if the request is anonymous, if its token is invalid, or if nothing has read `identity` yet."""
+        return self._identity.user_id if isinstance(self._identity, auth.Identity) else None
 
     @property
     def identity(self) -> auth.Identity | None:
@@ -235,6 +241,8 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 headers = {**reply.headers, **deprecations.HEADERS} if has_old_names else reply.headers
                 return _respond(chalice_request, Reply(body, reply.status, headers, reply.cookies))
             except Exception as error:
+                if isinstance(error, auth.Unauthenticated | auth.Forbidden):
+                    logger.info("access.refused", error=error.code, route=f"{operation.method} {operation.path}", user_id=request.caller_id)
                 reply = error_reply(error, request.chalice_request.method, request.is_repeatable)
                 return _respond(chalice_request, Reply(*in_accepted_form(request.header("accept"), *reply)))
 

@@ -6,8 +6,8 @@ from hashlib import sha256
 import argon2
 import pytest
 
-from chalicelib.accounts import passwords, store
-from chalicelib.accounts.login_attempts import WINDOW_SECONDS
+from chalicelib.accounts import login_attempts, passwords, store
+from chalicelib.accounts.login_attempts import FREE_ATTEMPTS, WINDOW_SECONDS
 from chalicelib.audit import service as audit
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import settings
@@ -35,6 +35,48 @@ def test_a_registered_user_can_log_in_and_is_known(api, time):
         "company": "Engines",
         "created_at": "2026-06-01T12:00:00Z",
     }
+
+
+def logged(caplog) -> list[tuple[str, str | None]]:
+    """The lines about sign-ins and passwords: (event, id of the user). No line has an address or a password."""
+    records = [record for record in caplog.records if record.message.partition(".")[0] in ("login", "password")]
+    for secret in (EMAIL, "nobody@example.com", PASSWORD, OTHER_PASSWORD, "not the password"):
+        assert not any(secret in str(vars(record)) for record in caplog.records)
+    return [(record.message, getattr(record, "user_id", None)) for record in records]
+
+
+def test_the_log_says_which_account_signed_in_or_failed_to(api, time, caplog):
+    user_id = sign_up(api)["user"]["id"]
+    assert logged(caplog) == [("login.succeeded", user_id)]
+    caplog.clear()
+    log_in(api, password="not the password")
+    log_in(api, "nobody@example.com")
+    api.patch(f"/admin/users/{user_id}", json={"locked": True}, token=builders.admin_token())
+    log_in(api)
+    assert logged(caplog) == [("login.failed", user_id), ("login.failed", None), ("login.failed", user_id)]
+    found = [record.is_password_correct for record in caplog.records if record.message == "login.failed"]
+    assert found == [False, False, True]
+
+
+def test_the_log_names_the_account_whose_attempts_are_delayed_by_its_counter_only(api, time, caplog):
+    register(api)
+    for _ in range(FREE_ATTEMPTS + 2):
+        log_in(api, password="not the password")
+    [delayed] = [record for record in caplog.records if record.message == "login.delayed"]
+    assert delayed.counter == login_attempts.sign_in_counter(EMAIL)
+    assert logged(caplog)[-1] == ("login.delayed", None)
+
+
+def test_the_log_says_whose_password_was_entered_again_changed_or_reset(api, time, mailbox, caplog):
+    tokens = sign_up(api)
+    user_id, change = tokens["user"]["id"], {"password": OTHER_PASSWORD}
+    caplog.clear()
+    api.post("/auth/password", json=change | {"current_password": "not the password"}, token=tokens["access_token"])
+    api.post("/auth/password", json=change | {"current_password": PASSWORD}, token=tokens["access_token"])
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": PASSWORD})
+    events = ["password.wrong", "password.confirmed", "password.changed", "password.reset"]
+    assert logged(caplog) == [(event, user_id) for event in events]
 
 
 def test_addresses_are_compared_without_case(api, time):
