@@ -242,7 +242,9 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 return _respond(chalice_request, Reply(body, reply.status, headers, reply.cookies))
             except Exception as error:
                 if isinstance(error, auth.Unauthenticated | auth.Forbidden):
-                    logger.info("access.refused", error=error.code, route=f"{operation.method} {operation.path}", user_id=request.caller_id)
+                    logger.info(
+                        "request.refused", error=error.code, route=f"{operation.method} {operation.path}", user_id=request.caller_id
+                    )
                 reply = error_reply(error, request.chalice_request.method, request.is_repeatable)
                 return _respond(chalice_request, Reply(*in_accepted_form(request.header("accept"), *reply)))
 
