@@ -39,7 +39,8 @@ BROWSER_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-JSON_HEADERS = {"Content-Type": "application/json", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+JSON_HEADERS = {"Content-Type": "application/json", "Content-Security-Policy": CONTENT_POLICY}
 
 ErrorReply = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 

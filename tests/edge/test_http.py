@@ -239,7 +239,7 @@ def test_every_reply_tells_browsers_to_stay_with_https_and_to_guess_no_type(edge
     assert int(headers["strict-transport-security"].removeprefix("max-age=")) >= 31_536_000
     assert headers["referrer-policy"] == "same-origin"
     # API Gateway answers /nowhere, and a route whose body is not JSON has a policy of its own, if any.
-    policy = None if path in ("/nowhere", "/bytes") else "default-src 'none'; frame-ancestors 'none'"
+    policy = None if path in ("/nowhere", "/bytes") else "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     assert headers.get("content-security-policy") == policy
 
 
