@@ -72,6 +72,9 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
         {"HeaderName": "X-Edge-Key", "HeaderValue": f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"}
     ]
     assert origins["words"]["OriginCustomHeaders"] == origins["api"]["OriginCustomHeaders"]
+    for origin in (origins["words"], origins["api"]):
+        encryption = origin["CustomOriginConfig"]
+        assert (encryption["OriginProtocolPolicy"], encryption["OriginSSLProtocols"]) == ("https-only", ["TLSv1.2"])
     assert len(behaviours) <= 25  # as many as a distribution may have
 
 
@@ -218,6 +221,7 @@ def test_a_domain_of_ones_own_has_its_certificate(monkeypatch):
     monkeypatch.setattr(stages, "_stacks", lambda: blocks)
     distribution = cdn.resources("prod", app.app.routes)["Shop"]["Properties"]["DistributionConfig"]
     assert (distribution["Aliases"], distribution["ViewerCertificate"]["AcmCertificateArn"]) == (["tickets.example.com"], arn)
+    assert distribution["ViewerCertificate"]["MinimumProtocolVersion"].startswith("TLSv1.2_")
     assert cdn.outputs("prod")["ShopURL"] == {"Value": "https://tickets.example.com"}
 
 
