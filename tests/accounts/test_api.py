@@ -478,6 +478,16 @@ def test_a_password_is_hashed_again_when_the_parameters_have_changed(api, time):
         assert log_in(api).status == 200
 
 
+def test_a_password_is_stored_as_argon2id_with_two_passes_and_a_salt_of_its_own(api, time):
+    hashes = [sign_up(api, email) and store.find_credentials(email).password_hash for email in (EMAIL, "bob@example.com")]
+    assert hashes[0] != hashes[1]
+    for password_hash in hashes:
+        stored = argon2.extract_parameters(password_hash)
+        assert (stored.type, stored.time_cost, stored.parallelism, stored.salt_len) == (argon2.Type.ID, 2, 1, 16)
+    with pytest.raises(settings.SettingsError, match="PASSWORD_MEMORY_KIB"):
+        settings.read({"FAIRGATE_PASSWORD_MEMORY_KIB": "19455"})
+
+
 def test_mails_and_registrations_are_limited(api, time, mailbox):
     with settings.override(rate_limits="on", limit_mail="2/900", limit_sign_up="5/60", address_factor=2):
         statuses = [api.post("/auth/password/forgot", json={"email": EMAIL}).status for _ in range(3)]
