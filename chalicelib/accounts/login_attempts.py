@@ -25,6 +25,7 @@ from chalicelib.edge import rate_limits
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import effects, log, parallel, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.log import logger
 
 FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
 WINDOW_SECONDS = 3600  # a counter restarts this many seconds after its first attempt or its last delay
@@ -122,12 +123,12 @@ def _count_at(counter_id: str, free_attempts: int, now: int, max_delay: int = MA
     if before is None:
         return
     if before.attempts < free_attempts:  # another request has restarted the counter in the meantime
-        raise _refusal(1)
+        raise _refusal(counter_id, 1)
     if before.allowed_at > now:
-        raise _refusal(before.allowed_at - now)
+        raise _refusal(counter_id, before.allowed_at - now)
     allowed_at = now + min(max_delay, _delay(before.attempts - free_attempts))
     if not _count_delayed(counter_id, before.attempts, allowed_at, allowed_at + WINDOW_SECONDS):
-        raise _refusal(1)
+        raise _refusal(counter_id, 1)
 
 
 def _delay(excess: int) -> int:
@@ -135,8 +136,9 @@ def _delay(excess: int) -> int:
     return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
 
 
-def _refusal(seconds: int) -> TooManyAttempts:
+def _refusal(counter_id: str, seconds: int) -> TooManyAttempts:
     log.count("logins_delayed")
+    logger.info("login.delayed", counter=counter_id)
     return TooManyAttempts(seconds)
 
 

@@ -3,10 +3,11 @@
 argon2 and zxcvbn are imported where they are used, because few requests need them.
 """
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from chalicelib.accounts.model import CommonPassword
+from chalicelib.accounts.model import MIN_PASSWORD_LENGTH, CommonPassword
 from chalicelib.foundation import settings
 
 if TYPE_CHECKING:
@@ -44,11 +45,15 @@ def is_outdated(password_hash: str) -> bool:
 
 
 def refuse_common(password: str, *owner_texts: str | None) -> None:
-    """Raise CommonPassword if somebody who knows the `owner_texts`, such as the owner's name and address, could guess the password."""
+    """Raise CommonPassword if somebody who knows the `owner_texts`, such as the owner's name and address, could guess the password.
+
+    Several spaces in a row count as one toward the minimum length.
+    """
     from zxcvbn import zxcvbn
 
     words = [word for text in owner_texts if text for word in (text, *text.replace("@", " ").replace(".", " ").split())]
-    if zxcvbn(password[:MAX_ESTIMATED_LENGTH], user_inputs=words)["guesses"] < MIN_GUESSES:
+    is_padded = len(re.sub(" +", " ", password)) < MIN_PASSWORD_LENGTH
+    if is_padded or zxcvbn(password[:MAX_ESTIMATED_LENGTH], user_inputs=words)["guesses"] < MIN_GUESSES:
         raise CommonPassword("This password is easy to guess. Choose a different one.", path="$.password")
 
 

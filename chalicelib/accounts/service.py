@@ -29,6 +29,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity, Role
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
+from chalicelib.foundation.log import logger
 from chalicelib.notifications import service as notifications
 
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
@@ -45,7 +46,7 @@ class Tokens(Struct, frozen=True):
     access_token: str
     refresh_token: str
     account: Account | None
-    refresh_seconds: int = sessions.REFRESH_SECONDS
+    refresh_seconds: int
 
 
 class Registration(Struct, frozen=True):
@@ -118,14 +119,17 @@ def log_in(request: RequestContext, email: str, password: str, marks: Sequence[s
         login_attempts.count_attempt(request, counter)
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
+        logger.info("login.failed", user_id=account.user_id if account else None, is_password_correct=is_correct)
         raise LoginFailed()
     if account.locked_at is not None:
+        logger.info("login.failed", user_id=account.user_id, is_password_correct=True)
         raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
     _, tokens = parallel.both(
         lambda: login_attempts.forgive_attempt(request, counter, is_known=device is not None), lambda: _begin_session(request, account)
     )
+    logger.info("login.succeeded", user_id=account.user_id, is_known_device=device is not None)
     return tokens
 
 
@@ -150,9 +154,10 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session, account = _load_session(token, request.now)
-    refresh_token = sessions.use_token(session, token, _device(request), request.now)
+    seconds = 0 if _is_admin(account) else sessions.REFRESH_SECONDS  # no use of an admin's session extends it
+    refresh_token = sessions.use_token(session, token, _device(request), request.now, seconds)
     tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
-    return structs.replace(tokens, refresh_seconds=max(sessions.REFRESH_SECONDS, session.expires_at - request.now))
+    return structs.replace(tokens, refresh_seconds=max(seconds, session.expires_at - request.now))
 
 
 def get_guest_session(token: str, now: int) -> Session:
@@ -280,7 +285,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
-    refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now)
+    refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now, _session_seconds(account))
     items = [
         store.set_password_item(credentials.email_key, user_id, passwords.hash_password(new)),
         store.end_sessions_item(user_id, generation=account.generation),
@@ -290,6 +295,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
+    logger.info("password.changed", user_id=user_id)
     _mail_password_notice(account.email, request.language, request.now)
     return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
@@ -308,7 +314,9 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
     counter = login_attempts.password_counter(account.user_id)
     _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
+        logger.info("password.wrong", user_id=account.user_id)
         raise WrongPassword()
+    logger.info("password.confirmed", user_id=account.user_id)
     login_attempts.forgive_attempt(request, counter)
     return credentials
 
@@ -339,6 +347,7 @@ def reset_password(token: str, password: str, language: Language, now: int) -> t
         store.end_sessions_item(user_id, verified_at=now, generation=link.generation),
     ]
     mails.use_link(link, items)
+    logger.info("password.reset", user_id=user_id)
     login_attempts.reset(link.email)
     _mail_password_notice(link.email, language, now)
     return link.email, None if link.generation is None else link.generation + 1
@@ -430,9 +439,19 @@ def _end_all_sessions(user_id: str) -> None:
 
 def _begin_session(request: RequestContext, account: Account) -> Tokens:
     refresh_token, events = parallel.both(
-        lambda: sessions.begin_session(account.user_id, account.generation, _device(request), request.now), lambda: _event_roles(account)
+        lambda: sessions.begin_session(account.user_id, account.generation, _device(request), request.now, _session_seconds(account)),
+        lambda: _event_roles(account),
     )
     return _issue_tokens(account.user_id, account, refresh_token, events)
+
+
+def _session_seconds(account: Account | None) -> int:
+    """Return how long a new session lasts if it is not used."""
+    return sessions.ADMIN_SECONDS if _is_admin(account) else sessions.REFRESH_SECONDS
+
+
+def _is_admin(account: Account | None) -> bool:
+    return account is not None and "admin" in account.roles
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
@@ -462,4 +481,4 @@ def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, eve
     """Issue tokens with the current rights of a user. `account` is None for a guest."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
-    return Tokens(user_id, roles, events, access_token, refresh_token, account)
+    return Tokens(user_id, roles, events, access_token, refresh_token, account, _session_seconds(account))

@@ -1,6 +1,7 @@
 """Sessions and their refresh tokens, which are opaque and valid for one use.
 
-A session ends seven days after its last use, or later if `keep_session` was called.
+A session ends seven days after its last use, or later if `keep_session` was called. The session of an admin ends twelve hours after the
+sign-in.
 
 Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
 current token, so a token never has two successors, and a client that lost a reply gets the same new token when it repeats the request
@@ -25,6 +26,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 
 REFRESH_SECONDS = 7 * 86_400
+ADMIN_SECONDS = 12 * 3600  # from an admin's sign-in
 MOVED_SECONDS = 40 * 86_400  # longer than an unpaid purchase is kept
 MAX_ATTEMPTS = 5
 GUEST_GENERATION = 0  # for sessions of guests, who have no account
@@ -67,20 +69,20 @@ class SessionNotFound(NotFound):
     default_message: ClassVar[str] = "You have no active session with this id."
 
 
-def begin_session(user_id: str, generation: int, device: Device, now: int) -> str:
-    """Begin a session for a user. Returns the session's first refresh token."""
-    token, row = _new_session(user_id, generation, device, now)
+def begin_session(user_id: str, generation: int, device: Device, now: int, seconds: int = REFRESH_SECONDS) -> str:
+    """Begin a session for a user, which lasts for `seconds` unless it is used. Returns the session's first refresh token."""
+    token, row = _new_session(user_id, generation, device, now, seconds)
     row.save()
     return token
 
 
-def begin_session_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
-    """Return the first refresh token of a new session, and the transaction item that begins the session."""
-    token, row = _new_session(user_id, generation, device, now)
+def begin_session_item(user_id: str, generation: int, device: Device, now: int, seconds: int) -> tuple[str, dynamo.TransactItem]:
+    """Return the first refresh token of a new session, and the transaction item that begins the session (see `begin_session`)."""
+    token, row = _new_session(user_id, generation, device, now, seconds)
     return token, dynamo.put(row, SessionRow.id.does_not_exist())
 
 
-def _new_session(user_id: str, generation: int, device: Device, now: int) -> tuple[str, "SessionRow"]:
+def _new_session(user_id: str, generation: int, device: Device, now: int, seconds: int) -> tuple[str, "SessionRow"]:
     token = _token(secrets.token_hex(16), secrets.token_bytes(16))
     return token, SessionRow(
         session_id(token),
@@ -89,11 +91,11 @@ def _new_session(user_id: str, generation: int, device: Device, now: int) -> tup
         token_hash=_digest(token),
         begun_at=now,
         rotated_at=now,
-        expires_at=now + REFRESH_SECONDS,
+        expires_at=now + seconds,
         address=device.address,
         user_agent=device.user_agent,
         position=f"{now:011}#{session_id(token)}",
-        ttl=now + REFRESH_SECONDS,
+        ttl=now + seconds,
     )
 
 
@@ -132,11 +134,14 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
     return active, keys[limit - 1].position if len(keys) > limit else None
 
 
-def use_token(session: Session, token: str, device: Device, now: int) -> str:
-    """Use a refresh token that `get_session` accepted. Returns the next token. Raises SessionOver if the session has just ended."""
+def use_token(session: Session, token: str, device: Device, now: int, seconds: int) -> str:
+    """Use a refresh token that `get_session` accepted, and let the session last for at least `seconds` more. Returns the next token.
+
+    Raises SessionOver if the session has just ended.
+    """
     successor = _successor(token)
     for _ in range(MAX_ATTEMPTS):
-        if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
+        if _is_current(session, token) and _replace_token(session, _digest(successor), device, now, seconds):
             return successor
         current = _load_session(session.id)
         if current is None or current.expires_at <= now:
@@ -305,9 +310,9 @@ def _load_session(session_id: str) -> Session | None:
     return None if row is None else _session(row)
 
 
-def _replace_token(session: Session, token_hash: str, device: Device, now: int) -> bool:
+def _replace_token(session: Session, token_hash: str, device: Device, now: int, seconds: int) -> bool:
     """Replace the token. Returns False and changes nothing if the session has ended or another request has changed it."""
-    expires_at = max(now + REFRESH_SECONDS, session.expires_at)
+    expires_at = max(now + seconds, session.expires_at)
     changes = {
         "address": device.address,
         "user_agent": device.user_agent,

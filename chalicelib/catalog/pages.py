@@ -20,6 +20,7 @@ from chalicelib.catalog import response_cache, service
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.views import EventView, EventWithTiersView, shortened
+from chalicelib.edge.error_replies import CONTENT_POLICY
 from chalicelib.edge.languages import DATE_WORDS, Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, money, settings
@@ -36,8 +37,7 @@ DAY_SECONDS = 86_400
 # The headers at the API's address. At the shop's addresses, the CDN replaces this policy with the policy of the pages.
 HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": CONTENT_POLICY,
     "Vary": "Accept-Language",
 }
 

@@ -32,6 +32,16 @@ LOOK_FIRST = "Before you send it again, check whether it took effect: load the r
 
 _setup_errors: Memory[str, int] = Memory()  # name of an error -> when it happened last
 
+# What browsers may do with a reply. CloudFront sends the first three headers too, but the API also has an address of its own.
+HSTS_SECONDS = 63_072_000
+BROWSER_HEADERS = {
+    "Strict-Transport-Security": f"max-age={HSTS_SECONDS}",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+JSON_HEADERS = {"Content-Type": "application/json", "Content-Security-Policy": CONTENT_POLICY}
+
 ErrorReply = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
 
@@ -170,7 +180,7 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
         is_reading = chalice_request.method in READING_METHODS
         reshaped["outcome"] = "unchanged" if is_reading else "unknown"
         reshaped["message"] += f" {UNCHANGED} {TRY_AGAIN}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
-    headers = {**cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
+    headers = {**BROWSER_HEADERS, **cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, **JSON_HEADERS}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"
     reshaped, _, own_headers = in_accepted_form(chalice_request.headers.get("accept"), reshaped, status, {})

@@ -25,6 +25,8 @@ from msgspec import UNSET, UnsetType
 
 from chalicelib.edge import auth, cors, deprecations, languages, scheduled
 from chalicelib.edge.error_replies import (
+    BROWSER_HEADERS,
+    JSON_HEADERS,
     MAX_BODY_BYTES,
     READING_METHODS,
     BodyTooLarge,
@@ -38,6 +40,7 @@ from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
 from chalicelib.foundation import clock, deadline, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.log import logger
 
 MIN_GZIP_BYTES = 1024
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
@@ -119,6 +122,11 @@ class RequestContext:
     def language(self) -> Language:
         """The supported language that the caller prefers."""
         return languages.choose_language(self.header("accept-language"))
+
+    @property
+    def caller_id(self) -> str | None:
+        """The id of the caller. None if the request is anonymous, if its token is invalid, or if nothing has read `identity` yet."""
+        return self._identity.user_id if isinstance(self._identity, auth.Identity) else None
 
     @property
     def identity(self) -> auth.Identity | None:
@@ -233,6 +241,10 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                 headers = {**reply.headers, **deprecations.HEADERS} if has_old_names else reply.headers
                 return _respond(chalice_request, Reply(body, reply.status, headers, reply.cookies))
             except Exception as error:
+                if isinstance(error, auth.Unauthenticated | auth.Forbidden):
+                    logger.info(
+                        "request.refused", error=error.code, route=f"{operation.method} {operation.path}", user_id=request.caller_id
+                    )
                 reply = error_reply(error, request.chalice_request.method, request.is_repeatable)
                 return _respond(chalice_request, Reply(*in_accepted_form(request.header("accept"), *reply)))
 
@@ -289,7 +301,7 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
 
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
     """Return a reply's headers together with the headers that every response has."""
-    headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
+    headers = {"X-Request-Id": log.request_id(), **BROWSER_HEADERS, **cors.headers(chalice_request)}
     vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
 
@@ -309,7 +321,7 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
     if isinstance(reply.body, str):
         return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
     raw = msgspec.json.encode(reply.body)
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    headers = {**JSON_HEADERS, "Cache-Control": "no-store", **reply.headers}
     if len(raw) < MIN_GZIP_BYTES or not accepts_gzip(chalice_request.headers.get("accept-encoding")):
         return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False, cookies=reply.cookies)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -323,7 +335,7 @@ def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[An
     headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
     if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):
         return _EncodedResponse("", headers, 304, is_base64=False)
-    headers["Content-Type"] = "application/json"
+    headers |= JSON_HEADERS
     if send_zipped:
         headers["Content-Encoding"] = "gzip"
     return _EncodedResponse((reply.zipped if send_zipped else None) or reply.text, headers, 200, is_base64=send_zipped)

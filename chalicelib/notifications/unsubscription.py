@@ -54,7 +54,6 @@ MEDIA_TYPE = "text/html"
 HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",  # the address contains the token
     "Cache-Control": "no-store",
     "Vary": "Accept, Accept-Language",

@@ -102,7 +102,7 @@ ImageFormat = Literal["svg", "png"]
 
 QR_TYPES: dict[ImageFormat, str] = {"svg": "image/svg+xml", "png": "image/png"}
 QR_MEDIA_TYPES = tuple(QR_TYPES.values())
-QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
+QR_HEADERS = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 
 class QrQuery(Struct, forbid_unknown_fields=True):

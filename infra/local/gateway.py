@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from chalice.app import Chalice
 
-from chalicelib.edge.error_replies import TOO_LARGE_FOR_AWS, BodyTooLarge
+from chalicelib.edge.error_replies import BROWSER_HEADERS, TOO_LARGE_FOR_AWS, BodyTooLarge
 
 STAGE = "api"
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
@@ -198,5 +198,5 @@ def to_response(result: dict[str, Any]) -> GatewayResponse:
 
 
 def _error_response(status: int, code: str, message: str, request_id: str) -> GatewayResponse:
-    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*"}
+    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*", **BROWSER_HEADERS}
     return GatewayResponse(status, headers, msgspec.json.encode({"error": code, "message": message, "request_id": request_id}))

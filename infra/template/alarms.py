@@ -128,6 +128,7 @@ def alarms(stage: str) -> list[Alarm]:
         ),
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
+        Alarm("logins-delayed", "delayed", {"delayed": _own(stage, "logins_delayed", MINUTES)}, 100),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
         *_alarms_on_sums("throttles", _throttles(stage), times=2),
         *_alarms_on_sums("function-errors", _function_errors(stage), times=2),

@@ -129,7 +129,8 @@ def _cors_headers(setting: str) -> dict[str, str]:
 
 def _gateway_response(allowed: dict[str, str], status: int | None, code: str, message: str) -> Template:
     body: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
-    headers = {**allowed, "X-Request-Id": "context.requestId"}
+    for_browsers = {name: f"'{value}'" for name, value in error_replies.BROWSER_HEADERS.items()}
+    headers = {**allowed, **for_browsers, "X-Request-Id": "context.requestId"}
     if status == 503:
         body["outcome"] = "unknown"
     if status in (429, 503):

@@ -6,6 +6,7 @@ pages of events come from the API too, and from the bucket while the API fails.
 
 from typing import Any
 
+from chalicelib.edge.error_replies import CONTENT_POLICY, HSTS_SECONDS
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import Settings, read
@@ -20,7 +21,6 @@ _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 _BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
 # How long CloudFront waits for the API before it gets a page from the bucket.
 _CONNECT_SECONDS, _READ_SECONDS = 2, 5
-HSTS_SECONDS = 63_072_000
 # The errors that CloudFront keeps for ten seconds by default: those of API Gateway, which have no `Cache-Control`, and those from 500 on
 # even if the API says `no-store`. Where nothing is cached, the key is only the path, so everybody would get the error of one caller.
 _KEPT_ERRORS = (404, 414, 500, 501, 502, 503, 504)
@@ -49,7 +49,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
         "WordsHeaders": _headers_policy(f"fairgate-{stage}-words", {"ContentSecurityPolicy": PAGE_POLICY}, {"Cache-Control": REVALIDATE}),
         "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": payment_policy(_settings(stage))}),
-        "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
+        "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {"ContentSecurityPolicy": CONTENT_POLICY}, overrides=False),
         "PublicDocuments": _cache_policy(
             f"fairgate-{stage}-public-documents",
             {"QueryStringBehavior": "whitelist", "QueryStrings": known_parameters(routes)},
@@ -277,12 +277,13 @@ def _function(name: str, code: str) -> Template:
     }
 
 
-def _headers_policy(name: str, more: dict[str, str], custom: dict[str, str] | None = None) -> Template:
+def _headers_policy(name: str, more: dict[str, str], custom: dict[str, str] | None = None, *, overrides: bool = True) -> Template:
+    """Return a policy for the headers of replies. `overrides`: the headers in `more` replace those of the origin."""
     security: Template = {
         "StrictTransportSecurity": {"AccessControlMaxAgeSec": HSTS_SECONDS, "IncludeSubdomains": False, "Override": True},
         "ContentTypeOptions": {"Override": True},
         "ReferrerPolicy": {"ReferrerPolicy": "same-origin", "Override": True},
-        **{header: {header: value, "Override": True} for header, value in more.items()},
+        **{header: {header: value, "Override": overrides} for header, value in more.items()},
     }
     config: Template = {"Name": name, "SecurityHeadersConfig": security}
     if custom:

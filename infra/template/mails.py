@@ -28,7 +28,7 @@ def resources(stage: str) -> Template:
         raise ValueError(f"{set_by_hand[0]} of stage {stage} is set by the stack; remove it from .chalice/config.json")
     return {
         CONFIGURATION: {"Type": "AWS::SES::ConfigurationSet", "Properties": {"Name": f"fairgate-{stage}"}},
-        TOPIC: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-mail-reports"}},
+        TOPIC: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-mail-reports", "SignatureVersion": "2"}},
         f"{TOPIC}Policy": _only_ses_publishes(),
         f"{TOPIC}Destination": _destination(),
         f"{TOPIC}Subscription": _subscription(),

@@ -41,6 +41,8 @@ def _try_everybody(operation: str, time: Time) -> list[str]:
             reply = world.send(method, path, caller)
             assert not is_invalid(reply), f"tests/access/requests.py needs a valid request of {operation}: {caller} got {reply.json}"
             cells.append(outcome(reply))
+            if OPERATIONS[operation].access != "public":
+                assert "no-store" in reply.headers["cache-control"], f"a browser or a proxy keeps the reply to {operation}"
             if cells[-1] == "yes" and method != "GET":
                 moment.return_to()
     return cells

@@ -6,8 +6,8 @@ from hashlib import sha256
 import argon2
 import pytest
 
-from chalicelib.accounts import passwords, store
-from chalicelib.accounts.login_attempts import WINDOW_SECONDS
+from chalicelib.accounts import login_attempts, passwords, store
+from chalicelib.accounts.login_attempts import FREE_ATTEMPTS, WINDOW_SECONDS
 from chalicelib.audit import service as audit
 from chalicelib.edge import rate_limits
 from chalicelib.foundation import settings
@@ -36,6 +36,48 @@ def test_a_registered_user_can_log_in_and_is_known(api, time):
         "company": "Engines",
         "created_at": "2026-06-01T12:00:00Z",
     }
+
+
+def logged(caplog) -> list[tuple[str, str | None]]:
+    """The lines about sign-ins and passwords: (event, id of the user). No line has an address or a password."""
+    records = [record for record in caplog.records if record.message.partition(".")[0] in ("login", "password")]
+    for secret in (EMAIL, "nobody@example.com", PASSWORD, OTHER_PASSWORD, "not the password"):
+        assert not any(secret in str(vars(record)) for record in caplog.records)
+    return [(record.message, getattr(record, "user_id", None)) for record in records]
+
+
+def test_the_log_says_which_account_signed_in_or_failed_to(api, time, caplog):
+    user_id = sign_up(api)["user"]["id"]
+    assert logged(caplog) == [("login.succeeded", user_id)]
+    caplog.clear()
+    log_in(api, password="not the password")
+    log_in(api, "nobody@example.com")
+    api.patch(f"/admin/users/{user_id}", json={"locked": True}, token=builders.admin_token())
+    log_in(api)
+    assert logged(caplog) == [("login.failed", user_id), ("login.failed", None), ("login.failed", user_id)]
+    found = [record.is_password_correct for record in caplog.records if record.message == "login.failed"]
+    assert found == [False, False, True]
+
+
+def test_the_log_names_the_account_whose_attempts_are_delayed_by_its_counter_only(api, time, caplog):
+    register(api)
+    for _ in range(FREE_ATTEMPTS + 2):
+        log_in(api, password="not the password")
+    [delayed] = [record for record in caplog.records if record.message == "login.delayed"]
+    assert delayed.counter == login_attempts.sign_in_counter(EMAIL)
+    assert logged(caplog)[-1] == ("login.delayed", None)
+
+
+def test_the_log_says_whose_password_was_entered_again_changed_or_reset(api, time, mailbox, caplog):
+    tokens = sign_up(api)
+    user_id, change = tokens["user"]["id"], {"password": OTHER_PASSWORD}
+    caplog.clear()
+    api.post("/auth/password", json=change | {"current_password": "not the password"}, token=tokens["access_token"])
+    api.post("/auth/password", json=change | {"current_password": PASSWORD}, token=tokens["access_token"])
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    api.post("/auth/password/reset", json={"token": mailbox.token("reset_password"), "password": PASSWORD})
+    events = ["password.wrong", "password.confirmed", "password.changed", "password.reset"]
+    assert logged(caplog) == [(event, user_id) for event in events]
 
 
 def test_addresses_are_compared_without_case(api, time):
@@ -80,7 +122,7 @@ def test_what_cannot_be_is_refused(api, time, field, value):
     assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
 
 
-@pytest.mark.parametrize("password", ["password1234", "123456789012", "welcome12345", "aaaaaaaaaaaa", "ada@example.com"])
+@pytest.mark.parametrize("password", ["password1234", "123456789012", "welcome12345", "aaaaaaaaaaaa", "ada@example.com", "q7     zk4 w"])
 def test_common_passwords_are_refused(api, time, password):
     reply = register(api, password=password)
     assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "common_password", "$.password")
@@ -442,6 +484,16 @@ def test_a_password_is_hashed_again_when_the_parameters_have_changed(api, time):
         assert log_in(api).status == 200
         assert "m=16," in store.find_credentials(EMAIL).password_hash
         assert log_in(api).status == 200
+
+
+def test_a_password_is_stored_as_argon2id_with_two_passes_and_a_salt_of_its_own(api, time):
+    hashes = [sign_up(api, email) and store.find_credentials(email).password_hash for email in (EMAIL, "bob@example.com")]
+    assert hashes[0] != hashes[1]
+    for password_hash in hashes:
+        stored = argon2.extract_parameters(password_hash)
+        assert (stored.type, stored.time_cost, stored.parallelism, stored.salt_len) == (argon2.Type.ID, 2, 1, 16)
+    with pytest.raises(settings.SettingsError, match="PASSWORD_MEMORY_KIB"):
+        settings.read({"FAIRGATE_PASSWORD_MEMORY_KIB": "19455"})
 
 
 def test_mails_and_registrations_are_limited(api, time, mailbox):

@@ -36,6 +36,20 @@ def test_a_token_identifies_the_user_and_the_roles(edge, time):
     assert edge.get("/admins", token=_token()).status == 200
 
 
+def test_the_log_says_who_was_refused_and_by_which_route(edge, time, caplog):
+    edge.get("/admins", token=builders.token("ada"))
+    edge.get("/admins")
+    edge.get("/me", token=_token(exp=START))
+    refusals = [record for record in caplog.records if record.message == "request.refused"]
+    assert [(record.error, record.route, record.user_id) for record in refusals] == [
+        ("forbidden", "GET /admins", "ada"),
+        ("unauthenticated", "GET /admins", None),
+        ("unauthenticated", "GET /me", None),
+    ]
+    edge.get("/fails/refused")  # no question of access
+    assert len([record for record in caplog.records if record.message == "request.refused"]) == 3
+
+
 FORGED = {
     "alg none": lambda: _unsigned("none"),
     "alg None": lambda: _unsigned("None"),

@@ -230,6 +230,19 @@ def test_only_a_cacheable_reply_may_be_stored(edge):
     assert edge.get("/small").headers["cache-control"] == "public, max-age=5"
 
 
+@pytest.mark.parametrize(
+    "path", ["/small", "/fresh", "/bytes", "/me", "/fails/refused", "/fails/bug", "/fails/invalid-header", "/orders", "/nowhere"]
+)
+def test_every_reply_tells_browsers_to_stay_with_https_and_to_guess_no_type(edge, path):
+    headers = edge.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert int(headers["strict-transport-security"].removeprefix("max-age=")) >= 31_536_000
+    assert headers["referrer-policy"] == "same-origin"
+    # API Gateway answers /nowhere, and a route whose body is not JSON has a policy of its own, if any.
+    policy = None if path in ("/nowhere", "/bytes") else "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    assert headers.get("content-security-policy") == policy
+
+
 @pytest.fixture
 def fault(request, monkeypatch):
     def fail(*args, **options):

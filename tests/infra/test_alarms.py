@@ -185,6 +185,12 @@ def test_a_day_of_mails_below_the_goal_is_an_alarm_unless_there_are_few(counts, 
     assert (made["ComparisonOperator"], made["Threshold"]) == ("LessThanThreshold", 98)
 
 
+@pytest.mark.parametrize(("attempts", "is_alarmed"), [(100, False), (101, True)])
+def test_somebody_who_guesses_passwords_sets_off_an_alarm(attempts, is_alarmed):
+    [alarm] = named("logins-delayed")
+    assert goes_off(alarm, delayed=attempts) == is_alarmed
+
+
 def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
     body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     [widget, _] = [found["properties"] for found in json.loads(body)["widgets"] if "annotations" in found["properties"]]

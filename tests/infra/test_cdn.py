@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 import app
+from chalicelib.edge import error_replies
 from chalicelib.foundation import settings
 from infra.local import pages
 from infra.local.gateway import GatewayResponse
@@ -72,6 +73,9 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
         {"HeaderName": "X-Edge-Key", "HeaderValue": f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"}
     ]
     assert origins["words"]["OriginCustomHeaders"] == origins["api"]["OriginCustomHeaders"]
+    for origin in (origins["words"], origins["api"]):
+        encryption = origin["CustomOriginConfig"]
+        assert (encryption["OriginProtocolPolicy"], encryption["OriginSSLProtocols"]) == ("https-only", ["TLSv1.2"])
     assert len(behaviours) <= 25  # as many as a distribution may have
 
 
@@ -126,6 +130,17 @@ def test_pages_have_the_headers_of_the_local_run(tmp_path):
     assert policy["ReferrerPolicy"]["ReferrerPolicy"] == sent["Referrer-Policy"]
     assert policy["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
     assert "ContentTypeOptions" in policy
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_pictures_and_replies_of_the_api_run_nothing_unless_the_api_has_a_policy_of_its_own(stage):
+    served = {
+        each["TargetOriginId"] for each in CONFIG[stage]["CacheBehaviors"] if each["ResponseHeadersPolicyId"] == {"Ref": "ApiHeaders"}
+    }
+    assert served == ({"api", "images"} if "images" in addon_names(stage) else {"api"})
+    config = cdn.resources(stage, app.app.routes)["ApiHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
+    policy = config["SecurityHeadersConfig"]["ContentSecurityPolicy"]
+    assert policy == {"ContentSecurityPolicy": error_replies.CONTENT_POLICY, "Override": False}
 
 
 def words_reply(status):
@@ -218,6 +233,7 @@ def test_a_domain_of_ones_own_has_its_certificate(monkeypatch):
     monkeypatch.setattr(stages, "_stacks", lambda: blocks)
     distribution = cdn.resources("prod", app.app.routes)["Shop"]["Properties"]["DistributionConfig"]
     assert (distribution["Aliases"], distribution["ViewerCertificate"]["AcmCertificateArn"]) == (["tickets.example.com"], arn)
+    assert distribution["ViewerCertificate"]["MinimumProtocolVersion"].startswith("TLSv1.2_")
     assert cdn.outputs("prod")["ShopURL"] == {"Value": "https://tickets.example.com"}
 
 

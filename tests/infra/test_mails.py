@@ -68,6 +68,7 @@ def test_ses_reports_to_a_route_of_the_api_that_believes_this_topic(template):
     route = subscription["Endpoint"]["Fn::Sub"].partition("${RestAPI.Stage}")[2]
     assert "POST" in app.app.routes[route]
     assert route in api.WEBHOOK_PATHS
+    assert resources["MailReports"]["Properties"]["SignatureVersion"] == "2"  # version 1 signs SHA-1
     for name in functions.FUNCTIONS.values():
         variables = resources[name]["Properties"]["Environment"]["Variables"]
         assert variables["FAIRGATE_SES_TOPIC_ARN"] == {"Ref": "MailReports"}

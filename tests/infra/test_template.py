@@ -12,6 +12,7 @@ import pytest
 import app
 from chalicelib.audit.store import AuditRow
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import error_replies
 from chalicelib.foundation import settings
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
@@ -445,6 +446,8 @@ def test_error_responses_of_api_gateway_have_our_shape():
         assert ("gatewayresponse.header.Retry-After" in response["responseParameters"]) == (response.get("statusCode") in ("429", "503"))
         assert ("gatewayresponse.header.Deprecation" in response["responseParameters"]) == ("retryAfterSeconds" in error), name
         assert error.get("retryAfterSeconds") == error.get("retry_after_seconds"), name
+        for_browsers = {f"gatewayresponse.header.{header}": f"'{value}'" for header, value in error_replies.BROWSER_HEADERS.items()}
+        assert for_browsers.items() <= response["responseParameters"].items(), name
     assert body["paths"].keys() == app.app.routes.keys()
 
 

@@ -1,6 +1,8 @@
 """Mails: to a real SMTP server, without any, and when it fails; nothing of a mail is logged."""
 
 import socket
+import threading
+from contextlib import suppress
 from email import message_from_bytes, policy
 
 import pytest
@@ -11,6 +13,7 @@ from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications import providers, service, ses_reports
 from chalicelib.notifications.service import MailDraft
 from infra.local.mailbox import MailReceiver
+from tests.foundation.test_outbound_http import certificates  # noqa: F401
 
 MAIL = MailDraft("reset_password", "ada@example.com", "es", {"url": "https://shop.test/x#token=secret-token"})
 
@@ -60,6 +63,31 @@ def test_a_server_that_does_not_answer_fails_no_request(store, lines):
     with settings.override(smtp_url=f"smtp://user:pass-word@127.0.0.1:{port}"):
         assert service.send(MAIL) is False
     assert lines == ["mail.failed {'kind': 'reset_password', 'error': 'ConnectionRefusedError'}"]
+
+
+@pytest.mark.parametrize("security", ["smtps", "smtp+starttls"])
+def test_a_server_whose_certificate_nobody_trusts_gets_nothing(store, lines, certificates, security):  # noqa: F811
+    received = []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            if security == "smtp+starttls":
+                for line in (b"220 mail.test\r\n", b"250-mail.test\r\n250 STARTTLS\r\n", b"220 Go ahead\r\n"):
+                    connection.sendall(line)
+                    if not line.startswith(b"220 Go"):
+                        connection.recv(1024)
+            with suppress(OSError), certificates[0].wrap_socket(connection, server_side=True) as encrypted:
+                encrypted.sendall(b"220 mail.test\r\n")
+                received.append(encrypted.recv(1024))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        with settings.override(smtp_url=f"{security}://user:pass-word@127.0.0.1:{listening.getsockname()[1]}"):
+            assert service.send(MAIL) is False
+        thread.join()
+    assert (lines, received) == (["mail.failed {'kind': 'reset_password', 'error': 'SSLCertVerificationError'}"], [])
 
 
 def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, time, provider):

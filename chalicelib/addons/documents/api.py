@@ -64,6 +64,5 @@ def _pdf_reply(content: bytes, name: str) -> Reply[bytes]:
         "Content-Disposition": f'inline; filename="{name}"',
         "Cache-Control": "private, no-store",
         "Vary": "Accept-Language",
-        "X-Content-Type-Options": "nosniff",
     }
     return Reply(content, headers=headers)

@@ -1,15 +1,16 @@
 """Refresh tokens: each is for one use, an old one ends the session, and a client whose answer was lost is not punished."""
 
 import threading
+from datetime import datetime
 from hashlib import sha256
 
 import pytest
 
-from chalicelib.accounts import sessions
+from chalicelib.accounts import service, sessions
 from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
-from chalicelib.foundation import settings
-from tests.accounts.conftest import log_in, refresh, sign_up
+from chalicelib.foundation import clock, settings
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, sign_up
 
 
 def test_a_refresh_token_gives_a_new_access_token_and_its_successor(api, time):
@@ -75,6 +76,33 @@ def test_a_refresh_token_lasts_seven_days_from_its_last_use(api, time):
     token = refresh(api, token).json["refresh_token"]
     time.advance(REFRESH_SECONDS)
     assert refresh(api, token).status == 401
+
+
+def test_an_admin_signs_in_again_after_twelve_hours_however_busy(api, time):
+    sign_up(api)
+    service.add_role(EMAIL, "admin", "command:ada", clock.now())
+    tokens, hour = log_in(api).json, 3600
+    assert tokens["refresh_expires_in"] == 12 * hour
+    for hours_left in range(11, 0, -1):
+        time.advance(hour)
+        tokens = refresh(api, tokens["refresh_token"]).json
+        assert tokens["refresh_expires_in"] == hours_left * hour
+    [listed] = api.get("/auth/sessions", token=tokens["access_token"]).json["sessions"]
+    assert clock.epoch_seconds(datetime.fromisoformat(listed["expires_at"])) == time.now + hour
+    time.advance(hour)
+    ended = refresh(api, tokens["refresh_token"])
+    assert (ended.status, ended.json["error"]) == (401, "session_over")
+    assert log_in(api).status == 200
+
+
+def test_a_new_password_begins_the_twelve_hours_of_an_admin_again(api, time):
+    sign_up(api)
+    service.add_role(EMAIL, "admin", "command:ada", clock.now())
+    access_token = log_in(api).json["access_token"]
+    changed = api.post("/auth/password", json={"current_password": PASSWORD, "password": OTHER_PASSWORD}, token=access_token).json
+    assert changed["refresh_expires_in"] == 12 * 3600
+    time.advance(12 * 3600)
+    assert refresh(api, changed["refresh_token"]).status == 401
 
 
 @pytest.mark.parametrize("change", ["secret", "session", "empty", "dot", "long", "access token"])

@@ -65,6 +65,7 @@ def test_pages_may_run_only_our_own_scripts_and_styles(web):
     assert (rules["default-src"], rules["script-src"], rules["style-src"]) == ("'none'", "'self'", "'self'")
     assert not any("unsafe" in rule for rule in rules.values())
     assert rules["img-src"] == "'self' blob: data:"  # an `image_url` of elsewhere is for other clients
+    assert {rules[name] for name in ("base-uri", "frame-ancestors")} == {"'none'"}
 
 
 def test_pages_that_are_not_built_say_how_to_build_them(tmp_path):
