@@ -62,7 +62,8 @@ def mutate(mutation: Mutation, source: str) -> str:
 def run_test(name: str) -> int:
     """Run the test of a mutation with the mistake. Returns pytest's exit status."""
     sys.meta_path.insert(0, _Finder(MUTATIONS[name]))
-    return pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--show-capture=no", "--tb=no", MUTATIONS[name].test])
+    options = ["--proof=all", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--show-capture=no", "--tb=no"]
+    return pytest.main([*options, MUTATIONS[name].test])
 
 
 if __name__ == "__main__":
