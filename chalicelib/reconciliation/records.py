@@ -17,7 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import read_shards
@@ -39,6 +39,7 @@ READS_PER_RUN = 10_000
 SECONDS_PER_RUN = 120
 SECONDS_PER_SLICE = 20  # no slice begins with less time left
 SLICE = 100  # purchases, shards or tickets that are checked together
+SETTLE_SECONDS = 60  # longer than a change takes to become readable; a change has the time at which its request began to write
 MAX_OPEN = 100  # open differences; further ones are only logged, for example after tables were restored to different seconds
 FOUND_CHARACTERS = 500  # of each sentence in a case
 _FINDING = "records_differ-"
@@ -49,12 +50,14 @@ Part = Literal["purchase", "shard", "event", "done"]
 class EventCount(Struct, frozen=True):
     """A count of the tickets of an event, up to the `position` in the list of its tickets. `sold` is by stock.
 
+    The count ends at the position `until`, because a ticket that changes moves to the end of the list, where it would count again.
     `version` is the sum of the versions of the event's shards when the count began.
     """
 
     event_id: str
     version: int
     position: str
+    until: str
     sold: dict[str, int]
 
 
@@ -176,8 +179,9 @@ class _Run:
             event_id = _next_event(progress.after or "")
             if event_id is None:
                 return replace(progress, part="done", after=None)
-            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), {})
-        found, position = query_changed_tickets(count.event_id, count.position, SLICE)
+            until = change_position(clock.now() - SETTLE_SECONDS)
+            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), until, {})
+        found, position = query_changed_tickets(count.event_id, count.position, SLICE, count.until)
         self._report.reads += 2 * len(found) + 4
         current, sold = catalog.snapshot(), Counter(count.sold)
         for tier_id, quantity in Counter(ticket.tier_id for ticket in _sold(found)).items():
