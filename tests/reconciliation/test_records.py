@@ -4,7 +4,7 @@ import pytest
 from msgspec import to_builtins
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline
+from chalicelib.foundation import deadline, settings
 from chalicelib.inventory.store import ShardRow, scan_shards
 from chalicelib.ledger.store import LedgerRow
 from chalicelib.purchases import holds, store
@@ -202,6 +202,11 @@ def test_people_who_come_in_while_an_event_is_counted_count_once(api, time, orde
         path = f"/tickets/{order_id}-{number % 2 + 1}/validate"
         assert api.post(path, json={"override_reason": "Guest of the band"}, token=door).status == 200
     assert (total.events, total.differences, list_cases(api)) == (1, 0, {})
+
+
+def test_tickets_whose_key_was_removed_are_right(api, time, order_id):
+    with settings.override(ticket_keys="k2:" + "r" * 32):
+        assert (run(time).differences, list_cases(api)) == (0, {})
 
 
 def test_tickets_whose_hold_is_not_converted_yet_are_sold(api, time, order_id, monkeypatch):
