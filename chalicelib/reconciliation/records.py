@@ -173,12 +173,23 @@ class _Run:
             self._open.add((part, record_id))
 
     def _check_event(self, progress: Progress) -> Progress:
+        """Count the next tickets of an event. An event that cannot be checked is a difference, and the pass continues with the next."""
+        event_id = progress.count.event_id if progress.count is not None else _next_event(progress.after or "")
+        if event_id is None:
+            return replace(progress, part="done", after=None)
+        try:
+            return self._count_tickets(progress, event_id)
+        except Exception as error:
+            if _stops_run(error):
+                raise
+            logger.exception("reconciliation.not_dealt_with", event_id=event_id)
+            self._update("event", event_id, [f"{event_id}: could not be checked: {type(error).__name__}"])
+            return replace(progress, after=event_id, count=None)
+
+    def _count_tickets(self, progress: Progress, event_id: str) -> Progress:
         """Count the next tickets of an event. After its last ticket, compare the numbers with its stock, if the stock has not changed."""
         count = progress.count
         if count is None:
-            event_id = _next_event(progress.after or "")
-            if event_id is None:
-                return replace(progress, part="done", after=None)
             until = change_position(clock.now() - SETTLE_SECONDS)
             count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), until, {})
         found, position = query_changed_tickets(count.event_id, count.position, SLICE, count.until)
@@ -244,11 +255,16 @@ def _find_differences(purchase_id: str) -> list[str]:
         differences = [*invariants.check_purchase(records)]
         after = queries.load(purchase_id) if differences else purchase
     except Exception as error:
-        if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+        if _stops_run(error):
             raise
         logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id)
         return [f"{purchase_id}: could not be checked: {type(error).__name__}"]
     return differences if after is not None and after.version == purchase.version else []
+
+
+def _stops_run(error: Exception) -> bool:
+    """Whether an error concerns all records, and not only the record that was read."""
+    return isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)
 
 
 def _next_event(after: str) -> str | None:
