@@ -50,6 +50,12 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(bytes(100_000))) + _chunk(b"IEND", b"")
 
 
+def jpeg_of_scans(count: int) -> bytes:
+    """Return a progressive JPEG that stores its last part this many times. A decoder goes through the whole picture for each of them."""
+    start, mark, last = picture(progressive=True).removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    return start + count * (mark + last) + b"\xff\xd9"
+
+
 def zip_after(raw: bytes) -> bytes:
     """Return the picture, followed by a zip archive that programs can unpack."""
     target = io.BytesIO(raw)
@@ -76,6 +82,7 @@ HOSTILE: dict[str, tuple[bytes, int, str | None]] = {
     "jpeg by its first bytes only": (b"\xff\xd8\xff\xe0" + bytes(1000), 400, "damaged"),
     "png head, jpeg inside": (b"\x89PNG\r\n\x1a\n" + picture(), 400, "damaged"),
     "bomb": (bomb(), 400, "too_many_pixels"),
+    "jpeg of many scans": (jpeg_of_scans(200), 400, "damaged"),
     "one side too long": (picture("PNG", (10_001, 20)), 400, "too_many_pixels"),
     "too small": (picture("PNG", (15, 15)), 400, "too_few_pixels"),
     "truncated jpeg": (picture()[:-600], 400, "damaged"),

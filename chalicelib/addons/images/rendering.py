@@ -21,6 +21,9 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_SIDE = 10_000
 MAX_PIXELS = 40_000_000  # 160 MB in memory
 MIN_SIDE = 16
+# Programs write JPEGs of about ten scans. The format allows any number, and a decoder goes through all pixels for each scan, even for
+# one of a few bytes. In 5 MB of other data after a picture, such as a short film, the marker of a scan occurs about 80 times by chance.
+MAX_SCANS = 150
 MAX_SHOWN_SIDE = 1600
 THUMBNAIL_WIDTHS = (320, 640, 1280)
 RENDERING = "1"  # part of an image's digest: increase it when the output of this module changes
@@ -28,6 +31,7 @@ RENDERING = "1"  # part of an image's digest: increase it when the output of thi
 JPEG_QUALITY, WEBP_QUALITY = 85, 80
 
 _WHITE = (255, 255, 255)
+_SCAN = b"\xff\xda"  # begins each scan of a JPEG, and never occurs in its pixels
 # Signatures of content that other programs would run or unpack. Those in `_MARKUP` are too long to occur in a file by chance. The shorter
 # signatures are searched for only at the start: one photo in a hundred contains "<svg" somewhere.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype")
@@ -102,7 +106,11 @@ def _upright_rgb(raw: bytes) -> "Image.Image":
     except ImageRefused:
         raise
     except Exception as error:  # a decoder may raise any exception for a hostile file
-        raise ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged") from error
+        raise _damaged() from error
+
+
+def _damaged() -> ImageRefused:
+    return ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged")
 
 
 def _check_file(raw: bytes) -> None:
@@ -110,6 +118,8 @@ def _check_file(raw: bytes) -> None:
         raise ImageTooLarge()
     if media_type(raw) is None:
         raise ImageRefused(reason="unknown_type")
+    if raw.count(_SCAN) > MAX_SCANS and media_type(raw) == "image/jpeg":
+        raise _damaged()
     lower = raw.lower()
     start = lower[:_START_BYTES]
     if any(mark in lower for mark in _MARKUP) or any(mark in start for mark in _AT_THE_START) or _ZIP_END in lower[-_ZIP_BYTES:]:
