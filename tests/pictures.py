@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.client import Client, ClientReply
 
@@ -54,6 +55,21 @@ def jpeg_of_scans(count: int) -> bytes:
     """Return a progressive JPEG that stores its last part this many times. A decoder goes through the whole picture for each of them."""
     start, mark, last = picture(progressive=True).removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
     return start + count * (mark + last) + b"\xff\xd9"
+
+
+def with_many_entries(form: str) -> bytes:
+    """Return a picture on its side, whose EXIF data has 1,000 entries that all point to the same 50 KB.
+
+    The form `text` is a PNG with the EXIF data as compressed text, which makes the file small.
+    """
+    entries = [struct.pack(">HHLHH", ORIENTATION, 3, 1, 6, 0)]
+    entries += [struct.pack(">HHLL", number, 7, 50_000, 8) for number in range(0x9000, 0x9000 + 1000)]
+    exif = b"Exif\0\0" + (b"MM\0*\0\0\0\x08" + struct.pack(">H", len(entries)) + b"".join(entries)).ljust(60_000, b"\0")
+    if form != "text":
+        return picture(form, exif=exif)
+    texts = PngInfo()
+    texts.add_text("Raw profile type exif", f"\nexif\n{len(exif):8}\n{exif.hex()}", zip=True)
+    return picture("PNG", pnginfo=texts)
 
 
 def zip_after(raw: bytes) -> bytes:
