@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.client import Client, ClientReply
 
@@ -50,6 +51,27 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(bytes(100_000))) + _chunk(b"IEND", b"")
 
 
+def jpeg_of_scans(count: int) -> bytes:
+    """Return a progressive JPEG that stores its last part this many times. A decoder goes through the whole picture for each of them."""
+    start, mark, last = picture(progressive=True).removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    return start + count * (mark + last) + b"\xff\xd9"
+
+
+def with_many_entries(form: str) -> bytes:
+    """Return a picture on its side, whose EXIF data has 1,000 entries that all point to the same 50 KB.
+
+    The form `text` is a PNG with the EXIF data as compressed text, which makes the file small.
+    """
+    entries = [struct.pack(">HHLHH", ORIENTATION, 3, 1, 6, 0)]
+    entries += [struct.pack(">HHLL", number, 7, 50_000, 8) for number in range(0x9000, 0x9000 + 1000)]
+    exif = b"Exif\0\0" + (b"MM\0*\0\0\0\x08" + struct.pack(">H", len(entries)) + b"".join(entries)).ljust(60_000, b"\0")
+    if form != "text":
+        return picture(form, exif=exif)
+    texts = PngInfo()
+    texts.add_text("Raw profile type exif", f"\nexif\n{len(exif):8}\n{exif.hex()}", zip=True)
+    return picture("PNG", pnginfo=texts)
+
+
 def zip_after(raw: bytes) -> bytes:
     """Return the picture, followed by a zip archive that programs can unpack."""
     target = io.BytesIO(raw)
@@ -76,6 +98,7 @@ HOSTILE: dict[str, tuple[bytes, int, str | None]] = {
     "jpeg by its first bytes only": (b"\xff\xd8\xff\xe0" + bytes(1000), 400, "damaged"),
     "png head, jpeg inside": (b"\x89PNG\r\n\x1a\n" + picture(), 400, "damaged"),
     "bomb": (bomb(), 400, "too_many_pixels"),
+    "jpeg of many scans": (jpeg_of_scans(200), 400, "damaged"),
     "one side too long": (picture("PNG", (10_001, 20)), 400, "too_many_pixels"),
     "too small": (picture("PNG", (15, 15)), 400, "too_few_pixels"),
     "truncated jpeg": (picture()[:-600], 400, "damaged"),

@@ -17,7 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import read_shards
@@ -39,6 +39,7 @@ READS_PER_RUN = 10_000
 SECONDS_PER_RUN = 120
 SECONDS_PER_SLICE = 20  # no slice begins with less time left
 SLICE = 100  # purchases, shards or tickets that are checked together
+SETTLE_SECONDS = 60  # longer than a change takes to become readable; a change has the time at which its request began to write
 MAX_OPEN = 100  # open differences; further ones are only logged, for example after tables were restored to different seconds
 FOUND_CHARACTERS = 500  # of each sentence in a case
 _FINDING = "records_differ-"
@@ -49,12 +50,14 @@ Part = Literal["purchase", "shard", "event", "done"]
 class EventCount(Struct, frozen=True):
     """A count of the tickets of an event, up to the `position` in the list of its tickets. `sold` is by stock.
 
+    The count ends at the position `until`, because a ticket that changes moves to the end of the list, where it would count again.
     `version` is the sum of the versions of the event's shards when the count began.
     """
 
     event_id: str
     version: int
     position: str
+    until: str
     sold: dict[str, int]
 
 
@@ -170,14 +173,26 @@ class _Run:
             self._open.add((part, record_id))
 
     def _check_event(self, progress: Progress) -> Progress:
+        """Count the next tickets of an event. An event that cannot be checked is a difference, and the pass continues with the next."""
+        event_id = progress.count.event_id if progress.count is not None else _next_event(progress.after or "")
+        if event_id is None:
+            return replace(progress, part="done", after=None)
+        try:
+            return self._count_tickets(progress, event_id)
+        except Exception as error:
+            if _stops_run(error):
+                raise
+            logger.exception("reconciliation.not_dealt_with", event_id=event_id)
+            self._update("event", event_id, [f"{event_id}: could not be checked: {type(error).__name__}"])
+            return replace(progress, after=event_id, count=None)
+
+    def _count_tickets(self, progress: Progress, event_id: str) -> Progress:
         """Count the next tickets of an event. After its last ticket, compare the numbers with its stock, if the stock has not changed."""
         count = progress.count
         if count is None:
-            event_id = _next_event(progress.after or "")
-            if event_id is None:
-                return replace(progress, part="done", after=None)
-            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), {})
-        found, position = query_changed_tickets(count.event_id, count.position, SLICE)
+            until = change_position(clock.now() - SETTLE_SECONDS)
+            count = EventCount(event_id, _version(self._read_shards(event_id)), change_position(0), until, {})
+        found, position = query_changed_tickets(count.event_id, count.position, SLICE, count.until)
         self._report.reads += 2 * len(found) + 4
         current, sold = catalog.snapshot(), Counter(count.sold)
         for tier_id, quantity in Counter(ticket.tier_id for ticket in _sold(found)).items():
@@ -240,11 +255,16 @@ def _find_differences(purchase_id: str) -> list[str]:
         differences = [*invariants.check_purchase(records)]
         after = queries.load(purchase_id) if differences else purchase
     except Exception as error:
-        if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+        if _stops_run(error):
             raise
         logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id)
         return [f"{purchase_id}: could not be checked: {type(error).__name__}"]
     return differences if after is not None and after.version == purchase.version else []
+
+
+def _stops_run(error: Exception) -> bool:
+    """Whether an error concerns all records, and not only the record that was read."""
+    return isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)
 
 
 def _next_event(after: str) -> str | None:

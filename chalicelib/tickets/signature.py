@@ -32,6 +32,11 @@ def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
     return secret is not None and hmac.compare_digest(_mac(secret, ticket_id, event_id, code).encode(), mac.encode())
 
 
+def has_known_key(qr_sig: str) -> bool:
+    """Return whether the key of a signature is still among the keys, so that `is_genuine` can verify the signature."""
+    return qr_sig.partition(".")[0] in secret_settings.signing_keys("ticket_keys")
+
+
 def _mac(secret: str, *fields: str) -> str:
     # Each field is preceded by its length, so that different lists of fields never produce the same message.
     message = "".join(f"{len(field.encode())}:{field}," for field in (_VERSION, *fields))

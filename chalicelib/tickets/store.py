@@ -282,8 +282,10 @@ def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     return [_ticket(row) for row in TicketRow.find_all(ticket_ids)]
 
 
-def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
+def query_changed_tickets(event_id: str, after: str, limit: int, before: str | None = None) -> tuple[list[Ticket], str | None]:
     """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
+
+    With `before`, returns only tickets whose last change is before this position.
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
     last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and again
@@ -291,6 +293,8 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
     """
     lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after, limit=limit + 1) for lane in range(EVENT_LANES)]
     rows = list(islice(dynamo.merge_lanes(lanes, attrgetter("changed")), limit + 1))
+    if before is not None:
+        rows = [row for row in rows if row.changed < before]
     found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]
     return tickets, rows[limit - 1].changed if len(rows) > limit else None

@@ -4,6 +4,8 @@ Only pixels pass from an upload to the published files: no metadata, no color pr
 """
 
 import io
+import re
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
@@ -21,6 +23,9 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_SIDE = 10_000
 MAX_PIXELS = 40_000_000  # 160 MB in memory
 MIN_SIDE = 16
+# Programs write JPEGs of about ten scans. The format allows any number, and a decoder goes through all pixels for each scan, even for
+# one of a few bytes. In 5 MB of other data after a picture, such as a short film, the marker of a scan occurs about 80 times by chance.
+MAX_SCANS = 150
 MAX_SHOWN_SIDE = 1600
 THUMBNAIL_WIDTHS = (320, 640, 1280)
 RENDERING = "1"  # part of an image's digest: increase it when the output of this module changes
@@ -28,6 +33,13 @@ RENDERING = "1"  # part of an image's digest: increase it when the output of thi
 JPEG_QUALITY, WEBP_QUALITY = 85, 80
 
 _WHITE = (255, 255, 255)
+# Names of segments of a JPEG from which Pillow would read a directory of metadata. Pillow copies the bytes that each entry points to, so a
+# picture of a few KB, all of whose entries point to the same bytes, could fill the memory.
+_DIRECTORY = re.compile(rb"(\xff(?:\xe1..Exif|\xe2..MPF))\0", re.DOTALL)
+_EXIF = re.compile(rb"\xff\xe1..Exif\0\0", re.DOTALL)
+_MAX_EXIF_BYTES = 65_536  # of a segment
+_ORIENTATION, _SHORT = 0x0112, 3  # the number and the type of the entry
+_SCAN = b"\xff\xda"  # begins each scan of a JPEG, and never occurs in its pixels
 # Signatures of content that other programs would run or unpack. Those in `_MARKUP` are too long to occur in a file by chance. The shorter
 # signatures are searched for only at the start: one photo in a hundred contains "<svg" somewhere.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype")
@@ -88,21 +100,62 @@ def media_type(raw: bytes) -> str | None:
 def _upright_rgb(raw: bytes) -> "Image.Image":
     """Decode an image to sRGB, rotate it according to its EXIF data, and give transparent parts a white background."""
     _check_file(raw)
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # `_check_size` limits the pixels, with a clearer message
     try:
+        exif = b""
+        if media_type(raw) == "image/jpeg":
+            found = _EXIF.search(raw)
+            exif = raw[found.end() : found.end() + _MAX_EXIF_BYTES] if found is not None else b""
+            raw = _DIRECTORY.sub(rb"\1-", raw)  # Pillow ignores segments with names that it does not know
         image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads only the header
         _check_size(image)
         if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise ImageRefused("The picture is animated. Send a still picture.", reason="animated")
         image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # decodes a large JPEG at a reduced size
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(_upright(image, _orientation(exif or image.info.get("exif", b"").removeprefix(b"Exif\0\0"))))
     except ImageRefused:
         raise
     except Exception as error:  # a decoder may raise any exception for a hostile file
-        raise ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged") from error
+        raise _damaged() from error
+
+
+def _orientation(exif: bytes) -> int:
+    """Return the orientation in EXIF data, from 1 (upright) to 8. Reads only the entries of the first directory."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}L", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for number in range(count):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHLH", exif, start + 2 + 12 * number)
+            if (tag, kind) == (_ORIENTATION, _SHORT):
+                return int(value)
+    except struct.error:  # the data is cut off
+        pass
+    return 1
+
+
+def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _damaged() -> ImageRefused:
+    return ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged")
 
 
 def _check_file(raw: bytes) -> None:
@@ -110,6 +163,8 @@ def _check_file(raw: bytes) -> None:
         raise ImageTooLarge()
     if media_type(raw) is None:
         raise ImageRefused(reason="unknown_type")
+    if raw.count(_SCAN) > MAX_SCANS and media_type(raw) == "image/jpeg":
+        raise _damaged()
     lower = raw.lower()
     start = lower[:_START_BYTES]
     if any(mark in lower for mark in _MARKUP) or any(mark in start for mark in _AT_THE_START) or _ZIP_END in lower[-_ZIP_BYTES:]:

@@ -1,6 +1,7 @@
 """What is shown of an uploaded file: its pixels, upright and in sRGB, and nothing else."""
 
 import io
+import tracemalloc
 
 import pytest
 from PIL import Image, ImageCms
@@ -96,6 +97,19 @@ def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch):
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda _: pytest.fail("decoded"))
     with pytest.raises(ImageRefused):
         rendering.render_image(pictures.bomb())
+
+
+@pytest.mark.parametrize(("form", "size"), [("JPEG", (600, 800)), ("PNG", (600, 800)), ("WEBP", (600, 800)), ("text", (800, 600))])
+def test_metadata_that_claims_the_same_bytes_again_and_again_takes_little_memory(form, size):
+    raw = pictures.with_many_entries(form)
+    tracemalloc.start()
+    try:
+        rendered = rendering.render_image(raw)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (rendered.width, rendered.height) == size
+    assert peak < 10_000_000
 
 
 def test_five_megabytes_are_taken():
