@@ -211,42 +211,43 @@ def _held_at_once(refused: Operation, reserves: Iterable[Operation]) -> int:
 
 
 class PromoCode(Shared):
-    """A code with few uses: checkouts hold a use, which is paid, given back or expires, and a manager changes how many there are."""
+    """Codes with few uses: checkouts hold a use, which is paid, given back or expires. A manager changes how many uses there are."""
 
-    USES = 4
+    CODES, USES = ("SCARCE", "RARE"), 4
 
     def open(self, api: Client, clock: Clock) -> dict[str, Any]:
         event_id = builders.create_event(api)
-        builders.create_promo_code(api, event_id, "SCARCE", max_total_uses=self.USES)
+        for code in self.CODES:
+            builders.create_promo_code(api, event_id, code, max_total_uses=self.USES)
         return {"event": event_id, "tier": builders.create_tier(api, event_id, capacity=1000), "now": clock.now}
 
     def initial(self, shop: Mapping[str, Any]) -> dict[str, Any]:
-        return {"SCARCE": (self.USES, StockState(self.USES, low=shop["now"], high=shop["now"]))}
+        return dict.fromkeys(self.CODES, (self.USES, StockState(self.USES, low=shop["now"], high=shop["now"])))
 
     def act(self, client: Caller) -> None:
-        choice = client.random.random()
+        code, choice = client.random.choice(self.CODES), client.random.random()
         if client.is_first and choice < 0.1:
-            expire(client, ["SCARCE"])
+            expire(client, self.CODES)
         elif client.is_first and choice < 0.4:
             uses = client.random.randint(1, 12)
-            path = f"/admin/events/{client.shop['event']}/promo-codes/SCARCE"
+            path = f"/admin/events/{client.shop['event']}/promo-codes/{code}"
             body, token = {"max_total_uses": uses}, builders.admin_token()
-            client.call("SCARCE", "resize", uses, send=lambda: client.api.patch(path, json=body, token=token))
-        elif choice < 0.5 and (checkout := pick(client, "checkouts")) is not None:
+            client.call(code, "resize", uses, send=lambda: client.api.patch(path, json=body, token=token))
+        elif choice < 0.5 and (checkout := pick(client, code)) is not None:
             user, purchase_id = checkout
             outcome = client.random.choice(["success", "fail", "fail"])
-            client.call("SCARCE", outcome, purchase_id, send=lambda: builders.confirm(client.api, user, purchase_id, outcome))
+            client.call(code, outcome, purchase_id, send=lambda: builders.confirm(client.api, user, purchase_id, outcome))
         else:
-            self._check_out(client, client.new_name())
+            self._check_out(client, code, client.new_name())
 
-    def _check_out(self, client: Caller, user: str) -> None:
+    def _check_out(self, client: Caller, code: str, user: str) -> None:
         reserved = builders.reserve(client.api, user, client.shop["event"], client.shop["tier"])
         if reserved.status != 201:
             return  # it was so slow that it had expired
         _, purchase_id, expires_at = read_reservation(reserved)
-        send = lambda: builders.start_checkout(client.api, user, purchase_id, key=purchase_id, promo_code="SCARCE")  # noqa: E731
-        if client.call("SCARCE", "use", purchase_id, expires_at, send=send) == "ok":
-            client.mine.setdefault("checkouts", []).append((user, purchase_id))
+        send = lambda: builders.start_checkout(client.api, user, purchase_id, key=purchase_id, promo_code=code)  # noqa: E731
+        if client.call(code, "use", purchase_id, expires_at, send=send) == "ok":
+            client.mine.setdefault(code, []).append((user, purchase_id))
 
     def step(self, state: Any, call: Any, answer: Any) -> Iterable[Any]:
         uses, stock = state
