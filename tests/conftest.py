@@ -30,7 +30,7 @@ TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 # The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
 # Tests of tools, of the tree, and of all features together. They are never repeated on moto.
-NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
+NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "infra", "protocol", "races"}
 NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # Only `make test-all` runs these tests, the tests marked `slow`, and the browser tests that are not marked `journey`.

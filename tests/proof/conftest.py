@@ -1,4 +1,4 @@
-"""Which flows and mistakes a run tries, and the table of flows and kinds of fault at the end of a complete run."""
+"""Which flows, mistakes and histories a run tries, and the table of flows and kinds of fault at the end of a complete run."""
 
 import random
 from string import ascii_lowercase
@@ -9,11 +9,16 @@ from tests import seeds
 from tests.proof.kinds import KINDS
 
 # Test -> other runs try one of so many of its cases.
-SHARES = {"test_a_fault_at_any_call_loses_nothing": 3, "test_a_mistake_is_caught": 15}
+SHARES = {
+    "test_a_fault_at_any_call_loses_nothing": 3,
+    "test_a_mistake_is_caught": 15,
+    "test_histories_agree_with_the_model": 6,
+    "test_histories_with_a_waitlist_agree_with_the_model": 4,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Leave out most flows and mistakes, as the seed chooses, unless all are to be tried."""
+    """Leave out most flows, mistakes and histories, as the seed chooses, unless all are to be tried."""
     if config.option.proof == "all":
         return
     for test, share in SHARES.items():
@@ -25,9 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = {}
+    rows, steps = {}, 0
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
-        rows |= {name: cells for key, (name, cells) in report.user_properties if key == "proof"}
+        rows |= {value[0]: value[1] for key, value in report.user_properties if key == "proof"}
+        steps += sum(value for key, value in report.user_properties if key == "steps")
+    if steps:
+        terminalreporter.line(f"{steps} steps of histories were as the model predicts")
     if not rows or config.option.proof != "all":
         return
     terminalreporter.section("proof")
