@@ -480,7 +480,7 @@ class WaitlistHistory(History):
         if crash:
             everything = [self.shop.floor] * 3 * len(self.model.entries) + [self.shop.balcony] * 3 * len(self.model.entries)
             self.model.leave_strays(everything, None, self.now + WRITE_SECONDS)
-        self._request(crash, send, {"done": adopt, 200: adopt, 409: adopt})
+        self._request(crash, send, {"done": adopt, 200: adopt, 403: adopt, 409: adopt})
         for user in ("ada", "bob", "eve"):
             offered = [entry["offer"]["id"] for entry in lines.own(self.api, user) if entry["status"] == "offered"]
             self.reservations |= dict.fromkeys([user], *offered) if offered else {}
