@@ -1,29 +1,25 @@
 """A simulated day of a small operator, with faults: buyers, promoters, doors, schedules, streams, Stripe and its webhooks on one clock.
 
-A day is a plan: actors and faults, made from a seed. The same plan runs the same way, call by call. When a plan fails, `minimise` removes
-actors and faults while the failure stays the same.
-
-    python -m tests.proof.day --minutes 60 --cases .build/cases    try fresh seeds for an hour, and keep a small case of each failure
+A day is a plan: actors and faults, made from a seed. The same plan runs the same way, call by call. `day_cases.py` makes a small case of a
+day that fails.
 """
 
-import argparse
 import hashlib
+import logging
+import os
 import random
-import re
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import msgspec
-from msgspec.structs import replace
 
 import app
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, outbound_http, settings
+from chalicelib.foundation import clock, memory, outbound_http, settings
 from chalicelib.ledger import service as ledger
 from chalicelib.notifications import providers
 from chalicelib.payments.model import ProviderUnavailable
@@ -34,34 +30,27 @@ from devtools.stripe.fake import FakeStripe
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
 from tests import builders, engines, invariants
-from tests.addons.waitlist import lines
 from tests.client import Client, ClientReply
-from tests.payment_pages import DECLINED, VISA, pay_with_element
+from tests.payment_pages import pay_with_element
+from tests.proof.day_people import HOUR, SHARES, STAFF, People, Person, Request
 from tests.proof.people import Hosts, Provider
 from tests.proof.scenes import SCHEDULES, open_app
 from tests.simulation import faults
 from tests.simulation.instance_memory import InstanceMemory
 from tests.simulation.instances import Result, simulated_fleet
 from tests.simulation.interception import Listener, StoreCall, intercept, process, unobserved
-from tests.simulation.randomness import repeatable_randomness
+from tests.simulation.limits import Limits
+from tests.simulation.randomness import own_numbers, repeatable_randomness
 from tests.simulation.scheduler import current_actor
 from tests.stripe_shop import sdk_client
 
 START = 1_780_272_000  # 2026-06-01T00:00:00Z
-HOUR, MINUTE = 3600.0, 60.0
-RECOVERY_SECONDS = 3 * HOUR  # after the day, without faults
+DROP_AT, CANCELLED_AT = 0.4, 0.8  # parts of the day after which the waiting room opens and an event is cancelled
 INSTANCES = 8
 
-# Event -> the share of the buyers who want it, and the share of those buyers for whom it has tickets.
-SHARES = {"plain": (0.3, 1.5), "drop": (0.3, 1.2), "code": (0.12, 1.5), "free": (0.1, 1.5), "small": (0.08, 0.7), "cancelled": (0.1, 1.5)}
-STAFF = ("promoter", "bootstrap")
 BACKGROUND = ("webhooks", "streams", *SCHEDULES)
 # Errors that a function without a caller may end with when a fault meets it. Lambda or EventBridge runs the function again.
 FUNCTION_ERRORS = (*dynamo.STORE_ERRORS, ProviderUnavailable, outbound_http.SendFailed)
-
-# A buyer yields the seconds for which they wait, or a request, and then receives the reply, None if the server crashed.
-Request = tuple[str, Callable[[], Any]]
-Person = Generator[float | Request, ClientReply | None, None]
 
 Effect = Callable[[StoreCall], Exception] | None  # None: the process crashes
 BEFORE: dict[str, Effect] = {
@@ -91,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     seed: int
     hours: float
+    recovery_hours: float  # in which schedules run, without people and faults
     buyers: int  # for whom the events have tickets
     actors: tuple[str, ...]
     faults: tuple[PlannedFault, ...]
@@ -106,8 +96,16 @@ class Report(msgspec.Struct):
     digest: str
 
 
-def make_plan(seed: int, *, buyers: int = 2400, hours: float = 24, fault_rate: float = 0.15, background_faults: int = 40) -> Plan:
-    """Plan a day. `fault_rate` is the share of the people who meet a fault. Each function in the background meets as many as are given."""
+def make_plan(
+    seed: int,
+    *,
+    buyers: int = 2400,
+    hours: float = 24,
+    recovery_hours: float = 1.5,
+    fault_rate: float = 0.15,
+    background_faults: int = 40,
+) -> Plan:
+    """Plan a day. `fault_rate` is the share of the people who meet a fault. Each function in the background meets `background_faults`."""
     numbers = random.Random(f"plan {seed}")
     actors = [f"{event}-{number}" for event, (share, _) in SHARES.items() for number in range(round(buyers * share))]
     actors += [f"{kind}-{number}" for kind in STAFF for number in range(max(2, round(hours)))] + list(BACKGROUND)
@@ -120,7 +118,7 @@ def make_plan(seed: int, *, buyers: int = 2400, hours: float = 24, fault_rate: f
             kind = numbers.choice(kinds)
             most = 4 if kind in AT_PROVIDER and not is_background else 4000 if is_background and kind not in AT_PROVIDER else 40
             planned.append(PlannedFault(actor, numbers.randint(1, most), kind))
-    return Plan(seed, hours, buyers, tuple(actors), tuple(dict.fromkeys(planned)))
+    return Plan(seed, hours, recovery_hours, buyers, tuple(actors), tuple(dict.fromkeys(planned)))
 
 
 class _Faults(Listener):
@@ -195,11 +193,12 @@ class Day:
         self.plan, self.api, self.fake, self.timeline, self.fleet = plan, api, fake, timeline, fleet
         self.browser = sdk_client(fake, fake.publishable_key)
         self.end = plan.hours * HOUR
+        self._closes_at = self.end + plan.recovery_hours * HOUR
         self.replies: Counter[tuple[str, int, str]] = Counter()
         self.calls = 0
         self._hash = hashlib.sha256()
         self.faults = _Faults(plan, self._note)
-        self.events: dict[str, tuple[str, str]] = {}  # name -> ids of the event and its tier
+        self._people = People(api, self.end, DROP_AT * self.end, 5 * plan.buyers, self._pay, self._send)
         self._webhooks = random.Random(f"webhooks {plan.seed}")
         self._is_polling = False
         self._poller = create_poller(app.app, engines.local_engine(), window_seconds=0, clock=lambda: timeline.now)
@@ -210,33 +209,26 @@ class Day:
             fields: dict[str, Any] = {"name": name}
             if name == "drop":
                 waves = {"wave_size": max(10, self.plan.buyers // 40), "wave_seconds": 30, "pass_seconds": 300, "grace_seconds": 0}
-                fields |= {"on_sale_at": clock.iso(int(START + self._drop_at)), "status": "scheduled", "waiting_room": waves}
+                fields |= {"on_sale_at": clock.iso(int(START + self._people.drop_at)), "status": "scheduled", "waiting_room": waves}
             event_id = builders.create_event(self.api, **fields)
             capacity = max(2, int(self.plan.buyers * share * supply))
             limit = {"per_user_limit": 2} if name == "code" else {}
             tier_id = builders.create_tier(self.api, event_id, capacity=capacity, price_cents=0 if name == "free" else 5000, **limit)
-            self.events[name] = event_id, tier_id
-        builders.create_promo_code(self.api, self.events["code"][0], "SAVE", max_total_uses=max(2, self.plan.buyers // 12))
+            self._people.events[name] = event_id, tier_id
+        builders.create_promo_code(self.api, self._people.events["code"][0], "SAVE", max_total_uses=max(2, self.plan.buyers // 12))
         self._poller.poll_once()  # the streams are read from here on
-
-    @property
-    def _drop_at(self) -> float:
-        return self.end * 0.4
 
     def start(self) -> None:
         for actor in self.plan.actors:
-            kind, _, number = actor.rpartition("-")
             if actor in SCHEDULES:
-                self._repeat(_interval(actor), lambda actor=actor: self._run_function(actor, lambda: SCHEDULES[actor](scheduled_event(), None)))
+                self._repeat(_interval(actor), lambda actor=actor: self._submit(actor, lambda: SCHEDULES[actor](scheduled_event(), None)))
             elif actor == "webhooks":
                 self._repeat(30, self.fake.deliver)
             elif actor == "streams":
                 self._repeat(10, self._poll)
             else:
-                numbers = random.Random(f"{self.plan.seed} {actor}")
-                person = self._staff(kind, numbers) if kind in STAFF else self._buyer(actor, kind, numbers)
-                self._continue(actor, person)
-        self.timeline.at(self.end * 0.8, lambda: self._send("admin", ("cancel", self._cancel), lambda _: None))
+                self._continue(actor, self._people.person(actor, self.plan.seed))
+        self.timeline.at(self.end * CANCELLED_AT, lambda: self._send("admin", ("cancel", self._cancel), lambda _: None))
         self.timeline.at(self.end, self._stop_faults)
         for part in range(1, 5):
             self.timeline.at(self.end * part / 5, self._check)
@@ -249,168 +241,13 @@ class Day:
         self.faults.is_active = False
 
     def _cancel(self) -> ClientReply:
-        return self.api.post(f"/events/{self.events['cancelled'][0]}/cancel", json={}, token=builders.admin_token())
+        return self.api.post(f"/events/{self._people.events['cancelled'][0]}/cancel", json={}, token=builders.admin_token())
 
-    # People.
-
-    def _buyer(self, user: str, event: str, numbers: random.Random) -> Person:
-        event_id, tier_id = self.events[event]
-        as_buyer: dict[str, Any] = {"user": user}
-        if event == "drop":
-            yield numbers.uniform(self._drop_at - 600, self._drop_at + 600)
-        elif event == "small":
-            yield numbers.uniform(0, self.end * 0.7)
-        else:
-            yield numbers.uniform(0, self.end * 0.95)
-        if numbers.random() < 0.25:
-            guest = yield from self._ask("guest", lambda: self.api.post("/auth/guest"), numbers)
-            if guest is None or guest.status >= 300:
-                return
-            as_buyer = {"token": guest.json["access_token"]}
-        yield "browse", lambda: self.api.get(f"/events/{event_id}")
-        extra: dict[str, Any] = {}
-        if event == "drop":
-            token = yield from self._wait_in_line(event_id, as_buyer, numbers)
-            if not token:
-                return
-            extra = {"token": token}
-        body = {"tier_id": tier_id, "quantity": numbers.choice((1, 1, 2)), **extra}
-        path = f"/events/{event_id}/reservations"
-        reserved = yield from self._ask("reserve", lambda: self.api.post(path, json=body, **as_buyer), numbers)
-        if reserved is None:
-            return
-        if reserved.status != 201:
-            if event == "small" and "user" in as_buyer:
-                yield from self._wait_on_waitlist(user, event_id, numbers)
-            return
-        yield from self._check_out(user, event, str(reserved.json["id"]), as_buyer, numbers)
-
-    def _wait_in_line(self, event_id: str, as_buyer: dict[str, Any], numbers: random.Random) -> Generator[Any, Any, str]:
-        room = f"/events/{event_id}/waiting-room"
-        joined = yield from self._ask("join", lambda: self.api.post(f"{room}/join", **as_buyer), numbers)
-        if joined is None or joined.status != 200:
-            return ""
-        token = str(joined.json["token"])
-        for _ in range(60):
-            yield numbers.uniform(20, 90)
-            status = yield "status", lambda: self.api.get(f"{room}/status", query={"token": token})
-            if status is not None and status.status == 200 and status.json["can_enter"]:
-                return token
-            if numbers.random() < 0.005:
-                return ""
-        return ""
-
-    def _check_out(self, user: str, event: str, reservation_id: str, as_buyer: dict[str, Any], numbers: random.Random) -> Person:
-        yield numbers.uniform(2, 40)
-        chance = numbers.random()
-        if chance < 0.03:
-            return
-        if chance < 0.05:
-            yield "release", lambda: self.api.delete(f"/reservations/{reservation_id}", **as_buyer)
-            return
-        fields = {"reservation_id": reservation_id}
-        if event == "code" and numbers.random() < 0.6:
-            fields["promo_code"] = "SAVE"
-        if "token" in as_buyer:
-            fields["customer_email"] = f"{user}@example.com"
-        send = {"json": fields, "headers": {"Idempotency-Key": reservation_id}, **as_buyer}
-        opened = yield from self._ask("checkout", lambda: self.api.post("/checkout/sessions", **send), numbers)
-        if opened is None or opened.status != 201:
-            return
-        session = dict(opened.json)
-        yield numbers.uniform(3, 60)
-        if event != "free":
-            chance = numbers.random()
-            if chance < 0.05:
-                return
-            if chance < 0.1:
-                yield numbers.uniform(170, 400)  # pays late
-            if numbers.random() < 0.08:
-                self._pay(session, DECLINED)
-                yield numbers.uniform(5, 20)
-            self._pay(session, VISA)
-            if numbers.random() < 0.25:
-                yield numbers.uniform(100, 400)  # closes the page, and the webhook reports the payment
-        confirmed = yield from self._ask(
-            "confirm", lambda: self.api.post("/checkout/confirm", json={"checkout_id": session["id"]}, **as_buyer), numbers
-        )
-        if confirmed is not None and confirmed.status in (200, 201):
-            yield from self._use_tickets(user, session["id"], as_buyer, numbers)
-
-    def _use_tickets(self, user: str, order_id: str, as_buyer: dict[str, Any], numbers: random.Random) -> Person:
-        yield numbers.uniform(60, 2 * HOUR)
-        chance, ticket = numbers.random(), f"{order_id}-1"
-        if chance < 0.08 and "user" in as_buyer:
-            offered = yield from self._ask("transfer", lambda: self.api.post(f"/tickets/{ticket}/transfer", user=user), numbers)
-            if offered is not None and offered.status in (200, 201):
-                token = offered.json["token"]
-                yield numbers.uniform(5, HOUR)
-                yield from self._ask("accept", lambda: self.api.post(f"/transfers/{token}/accept", user=f"{user}-friend"), numbers)
-        elif chance < 0.13:
-            yield from self._ask("refund", lambda: builders.refund(self.api, order_id, key=order_id), numbers)
-        elif chance < 0.45:
-            yield from self._enter(ticket, numbers)
-
-    def _enter(self, ticket: str, numbers: random.Random) -> Person:
-        """Two doors scan the ticket, often at the same time."""
-        path, admissions = f"/tickets/{ticket}/validate", Counter[int]()
-
-        def scan(door: int) -> Request:
-            headers = {"Idempotency-Key": f"{ticket}-{door}"}
-            return "scan", lambda: self.api.post(path, token=builders.admin_token(), headers=headers)
-
-        if numbers.random() < 0.3:
-            self._send(f"door {ticket}", scan(2), lambda reply: admissions.update([reply.status] if reply is not None else []))
-        reply = yield scan(1)
-        admissions.update([reply.status] if reply is not None else [])
-        yield 60.0
-        assert admissions[200] + admissions[201] <= 1, f"two doors admitted one ticket: {admissions}"
-
-    def _wait_on_waitlist(self, user: str, event_id: str, numbers: random.Random) -> Person:
-        joined = yield from self._ask("wait", lambda: lines.join(self.api, user, event_id), numbers)
-        if joined is None or joined.status != 201:
-            return
-        for _ in range(100):
-            yield numbers.uniform(200, 900)
-            own = yield "waitlist", lambda: self.api.get("/waitlist", user=user)
-            if own is None or own.status != 200 or not own.json["entries"]:
-                continue
-            entry = own.json["entries"][0]
-            if entry["status"] == "offered":
-                yield from self._check_out(user, "small", entry["offer"]["id"], {"user": user}, numbers)
-                return
-            if numbers.random() < 0.01:
-                yield "leave", lambda: self.api.delete(f"/waitlist/{entry['id']}", user=user)
-                return
-
-    def _staff(self, kind: str, numbers: random.Random) -> Person:
-        yield numbers.uniform(0, self.end)
-        if kind == "bootstrap":
-            yield "bootstrap", lambda: _run(lambda: builders.create_promoted_shop("pat"))
-            return
-        event_id, tier_id = self.events[numbers.choice(["plain", "code", "free"])]
-        admin, path = {"token": builders.admin_token()}, f"/admin/events/{event_id}"
-        yield "edit", lambda: self.api.patch(f"/events/{event_id}", json={"name": f"Night {numbers.randrange(100)}"}, **admin)
-        yield "resize", lambda: self.api.patch(f"/tiers/{tier_id}", json={"capacity": 5 * self.plan.buyers}, **admin)
-        yield "pause", lambda: self.api.post(f"{path}/pause", **admin)
-        yield numbers.uniform(10, 300)
-        yield from self._ask("resume", lambda: self.api.post(f"{path}/resume", **admin), numbers)
+    # The scheduler.
 
     def _pay(self, session: dict[str, Any], card: str) -> None:
         if "client_secret" in (session.get("payment") or {}):
             self._note("pays", session["id"], pay_with_element(self.browser, session, card))
-
-    def _ask(self, name: str, call: Callable[[], ClientReply], numbers: random.Random) -> Generator[Any, Any, ClientReply | None]:
-        """Send a request, and send it again when the server crashed, is busy or is still working on it."""
-        reply: ClientReply | None = None
-        for _ in range(8):
-            reply = yield name, call
-            if reply is not None and reply.status != 503 and not (reply.status == 409 and "retry" in str(reply.headers).lower()):
-                return reply
-            yield numbers.uniform(8, 40)
-        return reply
-
-    # The scheduler.
 
     def _continue(self, actor: str, person: Person, reply: ClientReply | None = None) -> None:
         try:
@@ -446,7 +283,7 @@ class Day:
             server.name_of_process = actor
             try:
                 with process(actor):
-                    return call()
+                    return _run(call)
             except faults.Crash:
                 server.is_crashed, server.instance.memory = False, InstanceMemory()
                 self.replies[actor.partition("-")[0], 0, "crash"] += 1
@@ -456,21 +293,19 @@ class Day:
 
         self.fleet.submit(work, receive)
 
-    def _run_function(self, actor: str, call: Callable[[], Any], receive: Callable[[Result], None] = lambda _: None) -> None:
-        self._submit(actor, lambda: _run(call), receive)
-
     def _repeat(self, seconds: float, act: Callable[[], Any]) -> None:
         def again() -> None:
             act()
-            if self.timeline.now < self.end + RECOVERY_SECONDS:
+            if self.timeline.now + seconds < self._closes_at:
                 self.timeline.at(self.timeline.now + seconds, again)
 
-        self.timeline.at(self.timeline.now + seconds, again)
+        if seconds < self._closes_at:
+            self.timeline.at(self.timeline.now + seconds, again)
 
     def _poll(self) -> None:
         if not self._is_polling:
             self._is_polling = True
-            self._run_function("streams", self._poller.poll_once, self._end_poll)
+            self._submit("streams", self._poller.poll_once, self._end_poll)
 
     def _end_poll(self, result: Result) -> None:
         self._is_polling = False
@@ -519,7 +354,7 @@ class Day:
             entries = [entry for event_id in sorted(events) for entry in ledger.list_event_entries(event_id)]
             balance = sum(entry.amount_cents for entry in entries if entry.provider == "stripe")
             assert kept == balance, f"Stripe kept {kept} and the ledger says {balance}"
-            for table in sorted(engines.local_engine().tables.values(), key=lambda table: table.name.partition("-test-")[2]):
+            for table in sorted(engines.local_engine().tables.values(), key=lambda table: table.name):
                 for item in sorted(table.items.values()):
                     self._hash.update(item)
         orders = sum(purchase.was_order for purchase in purchases)
@@ -536,7 +371,7 @@ def _run(call: Callable[[], Any]) -> Any:
 
 def _interval(schedule: str) -> float:
     rate = next(source.schedule_expression for source in app.app.event_sources if source.name == schedule)
-    return rate.value * MINUTE
+    return float(rate.value) * 60
 
 
 def run_day(plan: Plan) -> Report:
@@ -545,9 +380,15 @@ def run_day(plan: Plan) -> Report:
         start_numbers = stack.enter_context(repeatable_randomness(plan.seed))
         stack.enter_context(clock.override(lambda: float(START)))
         api = stack.enter_context(open_app())
-        stack.enter_context(engines.fresh_stage())
+        stack.enter_context(settings.override(stage="day"))  # always the same, because tokens name it
+        engines.create_tables()
+        memory.forget_everything()
         start_numbers("day")
-        timeline, fleet, _ = stack.enter_context(simulated_fleet(INSTANCES, start=START, seed=plan.seed))
+        stack.enter_context(own_numbers(plan.seed))
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.CRITICAL)
+        stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))  # the metrics
+        timeline, fleet, _ = stack.enter_context(simulated_fleet(INSTANCES, start=START, seed=plan.seed, limits=Limits(counts_units=False)))
         fake = stack.enter_context(FakeStripe(clock=lambda: START + timeline.now, seed=plan.seed))
         secrets = {"stripe_api_key": fake.api_key, "stripe_api_base": fake.url, "stripe_webhook_secrets": fake.webhook_secret}
         stack.enter_context(settings.override(**secrets, checkout_origins="https://shop.test", doors_open_seconds=31 * 86_400))
