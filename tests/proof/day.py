@@ -10,6 +10,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, outbound_http, settings
 from chalicelib.ledger import service as ledger
 from chalicelib.notifications import providers
+from chalicelib.payments import provider_tasks
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.payments.providers import stripe
 from chalicelib.purchases import store
@@ -86,7 +88,7 @@ class Plan(msgspec.Struct, frozen=True):
     faults: tuple[PlannedFault, ...]
 
 
-class Report(msgspec.Struct):
+class Report(msgspec.Struct, frozen=True):
     """The results of a day. `digest` covers all store calls and replies in order, and the final state of the store."""
 
     purchases: int
@@ -134,8 +136,8 @@ class _Faults(Listener):
         self.met: Counter[str] = Counter()
 
     def before(self, call: StoreCall) -> None:
-        if call.attempts == 1 and current_actor() is not None:
-            self._kinds[id(call)] = call, self._next_kind(call.process, False)
+        if call.attempts == 1 and current_actor() is not None and (kind := self._next_kind(call.process, False)):
+            self._kinds[id(call)] = call, kind  # keeps the call, so that its id is not reused
         self._inject(call, BEFORE)
 
     def after(self, call: StoreCall) -> None:
@@ -146,7 +148,7 @@ class _Faults(Listener):
         self._note(call.process, call, call.outcome)
 
     def retry(self, call: StoreCall) -> bool | None:
-        return False if call.error is not None and self._kinds.get(id(call), (None, ""))[1] else None
+        return False if call.error is not None and id(call) in self._kinds else None
 
     def call_provider(self, name: str, error: Exception, operation: Callable[[], Any], delay: float) -> Any:
         actor = current_actor()
@@ -167,7 +169,8 @@ class _Faults(Listener):
     def _next_kind(self, actor: str, at_provider: bool) -> str:
         self._counts[actor, at_provider] += 1
         kind = self._planned.get((actor, self._counts[actor, at_provider], at_provider), "") if self.is_active else ""
-        self.met[kind] += bool(kind)
+        if kind:
+            self.met[kind] += 1
         return kind
 
     def _inject(self, call: StoreCall, effects: dict[str, Effect]) -> None:
@@ -374,6 +377,21 @@ def _interval(schedule: str) -> float:
     return float(rate.value) * 60
 
 
+class _OneAfterAnother(Executor):
+    """Runs a task as soon as it is submitted, in the thread of the caller, whose turns and virtual time the scheduler knows."""
+
+    def __init__(self, _: int) -> None:
+        pass
+
+    def submit(self, task: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments, **options))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def run_day(plan: Plan) -> Report:
     """Run a day in an empty store of its own. Raises AssertionError if an invariant, a reply or the end is wrong."""
     with ExitStack() as stack:
@@ -393,6 +411,8 @@ def run_day(plan: Plan) -> Report:
         secrets = {"stripe_api_key": fake.api_key, "stripe_api_base": fake.url, "stripe_webhook_secrets": fake.webhook_secret}
         stack.enter_context(settings.override(**secrets, checkout_origins="https://shop.test", doors_open_seconds=31 * 86_400))
         stack.enter_context(settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"))
+        stack.enter_context(mock.patch.object(provider_tasks, "ThreadPoolExecutor", _OneAfterAnother))
+        stack.enter_context(mock.patch.object(provider_tasks, "tasks_at_once", lambda *_: 1))
         provider, hosts = Provider(), Hosts()
         stack.enter_context(mock.patch.object(providers, "find_provider", return_value=provider))
         stack.enter_context(mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"]))
