@@ -101,7 +101,7 @@ class Report(msgspec.Struct, frozen=True):
 def make_plan(
     seed: int,
     *,
-    buyers: int = 2400,
+    buyers: int = 700,
     hours: float = 24,
     recovery_hours: float = 1.5,
     fault_rate: float = 0.15,
@@ -412,7 +412,7 @@ def run_day(plan: Plan) -> Report:
         stack.enter_context(settings.override(**secrets, checkout_origins="https://shop.test", doors_open_seconds=31 * 86_400))
         stack.enter_context(settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"))
         stack.enter_context(mock.patch.object(provider_tasks, "ThreadPoolExecutor", _OneAfterAnother))
-        stack.enter_context(mock.patch.object(provider_tasks, "tasks_at_once", lambda *_: 1))
+        stack.enter_context(mock.patch.object(provider_tasks, "tasks_at_once", return_value=1))
         provider, hosts = Provider(), Hosts()
         stack.enter_context(mock.patch.object(providers, "find_provider", return_value=provider))
         stack.enter_context(mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"]))

@@ -27,8 +27,8 @@ def test_a_whole_day_ends_well(pytestconfig, record_property):
     if pytestconfig.option.proof != "all":
         pytest.skip("--proof=all runs a whole day")
     report = run_day(make_plan(seeds.first))
-    assert report.purchases >= 2000, report.purchases
-    assert len(report.faults) > 5
+    assert report.purchases > 400
+    assert report.faults.total() > 200
     record_property("day", f"{report.purchases} purchases, {report.calls} calls and replies, {report.faults.total()} faults")
 
 
@@ -36,7 +36,7 @@ def test_a_mistake_is_found_in_a_small_case_that_can_be_replayed(tmp_path):
     """The product forgets that another door may admit a ticket at the same time."""
     plan = make_plan(seeds.first, buyers=400, hours=0.3, recovery_hours=0.2)
     plan = replace(plan, actors=tuple(name for name in plan.actors if name.startswith("free") or name in ("sweep", "streams")))
-    with mock.patch.object(store, "_same_scans", lambda _: store.TicketRow.id.exists()):
+    with mock.patch.object(store, "_same_scans", return_value=store.TicketRow.id.exists()):
         failure = find_failure(plan)
         assert failure.startswith("AssertionError: two doors admitted one ticket")
         case = minimise(plan, failure, tries=40)
