@@ -52,6 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--proof", choices=["some", "all"], default="some", help="break flows at one call for each kind of fault (default), or at all calls"
     )
+    parser.addoption("--case", help="replay the case of a simulated day in this file (docs/proof.md)")
+    parser.addoption("--days", type=float, default=0, help="run simulated days with fresh seeds for so many minutes (docs/proof.md)")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 

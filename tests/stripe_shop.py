@@ -32,7 +32,7 @@ class StripeShop:
 
     def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
         self.api, self.fake, self.time = api, fake, time
-        self.browser, self.dashboard = _sdk_client(fake, fake.publishable_key), _sdk_client(fake, fake.api_key)
+        self.browser, self.dashboard = sdk_client(fake, fake.publishable_key), sdk_client(fake, fake.api_key)
         fake.add_webhook_endpoint(self._receive_webhook)
         self.event_id, self.tier_id = builders.create_shop(api, event_capacity=event_capacity, capacity=4)
 
@@ -270,7 +270,7 @@ def open_shop(api: Client, time: Any, event_capacity: int | None = None, **chang
         yield StripeShop(api, fake, time, event_capacity)
 
 
-def _sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
+def sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
     http = stripe.RequestsClient(timeout=60)
     return stripe.StripeClient(
         key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0

@@ -105,7 +105,7 @@ def mark_due(event_ids: Iterable[str], minute: int) -> None:
     by_lane: dict[int, set[str]] = {}
     for event_id in event_ids:
         by_lane.setdefault(crc32(event_id.encode()) % LANES, set()).add(event_id)
-    for lane, of_lane in by_lane.items():
+    for lane, of_lane in sorted(by_lane.items()):
         actions = [SweepRow.ttl.set(minute * MINUTE + KEPT_SECONDS), SweepRow.event_ids.add(of_lane)]
         dynamo.update_if(SweepRow(_minute_id(minute, lane)), actions)
 

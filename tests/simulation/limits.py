@@ -37,7 +37,8 @@ class Latency:
 class Limits(msgspec.Struct, frozen=True):
     """The limits of a partition key in units per second, the answer times, and the SDK's `attempts`, including the first.
 
-    `attempts` equals the product's configuration of its client.
+    `attempts` equals the product's configuration of its client. Without `counts_units`, no units are counted, so
+    nothing is throttled; conflicts and answer times stay.
     """
 
     write_units: float = 1000
@@ -45,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
     p50_ms: float = 4
     p99_ms: float = 20
     attempts: int = 3
+    counts_units: bool = True
 
 
 class SimulationReport(msgspec.Struct):
@@ -182,7 +184,7 @@ class SimulatedService(Listener):
             actor.pause(f"commits {call}", arrives_at + duration / 2)
             for item in locked:
                 self._locked.pop(item, None)
-        items = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
+        items = capacity.read_items(call.accesses) if self._limits.counts_units and capacity.is_write(call.operation) else {}
         self._in_flight[id(call)] = (call, answered_at, items)
 
     def after(self, call: StoreCall) -> None:
@@ -192,7 +194,7 @@ class SimulatedService(Listener):
             return
         self.report.calls += 1
         _, actor.wake, before = in_flight
-        if call.answer is None:
+        if call.answer is None or not self._limits.counts_units:
             return
         after = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
         for key, (read, write) in capacity.consumed_units(call, before, after).items():

@@ -1,6 +1,8 @@
 """Repeatable numbers: from the same state and the same seed, the product chooses the same ids, secrets, samples and pauses."""
 
+import importlib
 import os
+import pkgutil
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +14,22 @@ from zlib import crc32
 
 import ulid
 
+import chalicelib
 from chalicelib.foundation import deadline, parallel
 from infra.local import gateway
+
+
+@contextmanager
+def own_numbers(seed: int) -> Iterator[None]:
+    """Give all modules of the product one source of random numbers that no library draws from, not even when it is first loaded."""
+    for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
+        importlib.import_module(module.name)
+    numbers = random.Random(seed)
+    with ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("chalicelib.") and getattr(module, "random", None) is random:
+                stack.enter_context(mock.patch.object(module, "random", numbers))
+        yield
 
 
 @contextmanager
@@ -41,6 +57,7 @@ def repeatable_randomness(run: int) -> Iterator[Callable[[str], None]]:
             stack.enter_context(mock.patch.object(owner, name, draw))
         stack.enter_context(mock.patch.object(ulid, "default_generator"))
         stack.enter_context(mock.patch.object(gateway, "_request_numbers"))
+        stack.enter_context(mock.patch.object(gateway, "_REQUEST_ID_PREFIX", "00000000-0000-4000-8000-"))
         stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
         stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=lambda seconds: None)))
         start("")

@@ -333,9 +333,9 @@ def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.
     return [
         dynamo.update(
             FigureRow(*_figures_key(generation, event_id, part, number, hour)),
-            [_Figure([name]).add(value) for name, value in numbers.items()],
+            [_Figure([name]).add(value) for name, value in sorted(numbers.items())],
         )
-        for (part, hour), numbers in by_row.items()
+        for (part, hour), numbers in sorted(by_row.items())
     ]
 
 
