@@ -36,7 +36,8 @@ def test_actions_are_pinned_to_a_commit(step):
 def test_its_expressions_name_what_there_is_and_no_secret(name):
     text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
     inputs = (WORKFLOWS[name]["on"].get("workflow_dispatch") or {}).get("inputs", {})
-    known = {"!cancelled()", "github.ref", "vars.AWS_ROLE", "vars.AWS_REGION", "matrix.python", *(f"inputs.{each}" for each in inputs)}
+    known = {"!cancelled()", "failure()", "github.ref", "vars.AWS_ROLE", "vars.AWS_REGION", "matrix.python"}
+    known |= {f"inputs.{each}" for each in inputs}
     expressions = re.findall(r"\$\{\{(.*?)\}\}", text)
     assert {expression.strip() for expression in expressions} <= known
     assert text.count("${{") == len(expressions)
