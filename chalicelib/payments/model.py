@@ -186,8 +186,9 @@ class PayoutPage(Struct, frozen=True):
 class ProviderDispute(Struct, frozen=True, kw_only=True):
     """A dispute as the provider reports it.
 
-    `status` is null for an inquiry, because an inquiry moves no money. `due_at` (epoch seconds) is the provider's deadline for evidence; it
-    is null if the provider gives none. `namespace` and `purchase_id` come from the disputed payment.
+    `status` is null for an inquiry, because an inquiry moves no money. During an appeal, a dispute is `open`. `due_at` (epoch seconds) is
+    the provider's deadline for evidence; it is null if the provider gives none. `namespace` and `purchase_id` come from the disputed
+    payment.
     """
 
     provider: ProviderName

@@ -1,6 +1,7 @@
 """Disputes: tickets are frozen until the bank decides.
 
 If we win, the tickets are valid again. If we lose, as many tickets become void as cover the disputed amount, starting with the last ticket.
+An appeal may change the decision: a dispute that we lose after all voids tickets too, but no ticket that is void becomes valid again.
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def record_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: i
 
 def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
     status, known_dispute = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
-    if status is None or (known_dispute is not None and (known_dispute.status == status or known_dispute.status != "open")):
-        return purchase
+    if status is None or (known_dispute is not None and status in (known_dispute.status, "open")):
+        return purchase  # an appeal has no effect until it changes the decision
     if status == "lost":
         purchase = _void_ahead(purchase, provider_dispute, now)
         known_dispute = purchase.find_dispute(provider_dispute.id)
@@ -59,7 +60,7 @@ def _save_dispute(
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
     items = [
-        *ledger_entries.dispute_items(purchase, provider_dispute, is_new=known_dispute is None, now=now),
+        *ledger_entries.dispute_items(purchase, provider_dispute, known_dispute.status if known_dispute else None, now),
         _case_item(purchase, dispute, provider_dispute.provider, now),
     ]
     after = purchase
@@ -79,6 +80,8 @@ def _save_dispute(
             after = replace(purchase, state=refunds.state_after_return(purchase, lost))
             items += [*_void_items(purchase, lost), *_finding_items(purchase, dispute, now)]
             items += _thaw_items(purchase, dispute, [ticket for ticket in owned if ticket.number not in dispute.voided])
+    if status == "won" and dispute.voided:
+        items.append(_won_on_appeal_item(purchase, dispute, now))
     others = [other for other in purchase.disputes if other.id != dispute.id]
     return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
 
@@ -134,6 +137,15 @@ def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynam
         return []
     details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept_cents, "currency": dispute.currency}
     return [money_cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
+
+
+def _won_on_appeal_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that opens a case, because the money of a lost dispute is back, but its tickets are void.
+
+    Their seats may be sold again, so a person must decide what the buyer gets.
+    """
+    details = {"event_id": purchase.event_id, "dispute": dispute.id, "amount_cents": dispute.amount_cents, "currency": dispute.currency}
+    return money_cases.open_case_item(purchase.id, "finding", f"won_on_appeal-{dispute.id}", now, details)
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:

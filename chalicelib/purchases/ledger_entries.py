@@ -5,7 +5,7 @@ from typing import TypedDict
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
-from chalicelib.payments.model import Payment, ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund
 from chalicelib.purchases.model import Purchase, Refund
 
 
@@ -112,19 +112,23 @@ def refund_status_items(
     return [item]
 
 
-def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
+def dispute_items(
+    purchase: Purchase, provider_dispute: ProviderDispute, known_status: DisputeStatus | None, now: int
+) -> list[dynamo.TransactItem]:
     """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
-    A dispute that is new to us but already won gets both entries.
+    `known_status` is None for a dispute that is new to us; if it is already won, it gets both entries. If an appeal changes the decision,
+    the money moves again, so the reference gets the purchase's version, because a kind and reference have only one entry.
     """
-    kinds: list[EntryKind] = ["disputed"] if is_new else []
+    kinds: list[EntryKind] = ["disputed"] if known_status in (None, "won") else []
+    is_appeal = known_status in ("won", "lost")
     if provider_dispute.status == "won":
         kinds.append("dispute_won")
     return [
         ledger.entry_item(
             **_purchase_key(purchase),
             kind=kind,
-            reference=provider_dispute.id,
+            reference=f"{provider_dispute.id}-{purchase.version}" if is_appeal else provider_dispute.id,
             amount=provider_dispute.amount_cents,
             currency=provider_dispute.currency,
             provider=provider_dispute.provider,

@@ -118,11 +118,14 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 
 
 def refundable_cents(purchase: Purchase, numbers: Iterable[int], fees: int = 0) -> int:
-    """Return the amount that a refund of these tickets pays. Part of the payment may already be refunded in the provider's dashboard."""
+    """Return the amount that a refund of these tickets pays. Part of the payment may already be refunded in the provider's dashboard.
+
+    If the dashboard refunded more than our due refunds leave, nothing is left.
+    """
     payment = purchase.payment
     assert payment is not None  # an order was paid
     left = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
-    return min(left, sum(purchase.ticket_price(number) for number in numbers) - fees)
+    return max(0, min(left, sum(purchase.ticket_price(number) for number in numbers) - fees))
 
 
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
@@ -388,7 +391,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> P
     refusals = [reason for ticket in selected if (reason := _refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
-    if refundable_cents(purchase, numbers) <= 0:
+    if refundable_cents(purchase, numbers) == 0:
         raise TicketsNotReturnable(reason="free")
     while numbers:
         portion = returnable_at_once(purchase, numbers)

@@ -111,9 +111,9 @@ def _expected_balance(order: Purchase) -> int:
     """Return the cents that the shop should have: kept tickets, fees and refunds still owed, less what banks took beyond voided tickets."""
     tickets_and_fees = sum(map(order.ticket_price, order.kept_tickets)) + sum(refund.fee_cents for refund in order.refunds)
     due = sum(refund.amount_cents for refund in order.refunds if refund.status in ("due", "failed"))
-    taken = [dispute for dispute in order.disputes if dispute.status != "won"]
-    taken_beyond_tickets = sum(dispute.amount_cents - sum(map(order.ticket_price, dispute.voided)) for dispute in taken)
-    return tickets_and_fees + due - taken_beyond_tickets
+    taken = sum(dispute.amount_cents for dispute in order.disputes if dispute.status != "won")
+    voided = sum(order.ticket_price(number) for dispute in order.disputes for number in dispute.voided)
+    return tickets_and_fees + due + voided - taken
 
 
 def check_cases(purchase: Purchase, cases: Iterable[Case]) -> Iterator[str]:

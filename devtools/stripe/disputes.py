@@ -7,7 +7,7 @@ from devtools.stripe.wire_format import StripeObject, invalid_request, updated_m
 
 FEE = 1500
 EVIDENCE_SECONDS = 9 * 86400
-OPEN_STATUSES = ("needs_response", "under_review")
+OPEN_STATUSES = ("needs_response", "under_review", "appeal_under_review")
 
 _EVIDENCE_FIELDS = (
     "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure cancellation_rebuttal customer_communication "
@@ -18,8 +18,11 @@ _EVIDENCE_FIELDS = (
 )
 
 
-def create(state: AccountState, charge: StripeObject, reason: str, amount: int | None = None) -> StripeObject:
-    """Dispute a charge, all of it when `amount` is None: the amount and a fee are withdrawn from the balance."""
+def create(state: AccountState, charge: StripeObject, reason: str, amount: int | None = None, *, prevented: bool = False) -> StripeObject:
+    """Dispute a charge, all of it when `amount` is None: the amount and a fee are withdrawn from the balance.
+
+    If `prevented`, the amount is paid back to the buyer at once, and nobody decides the dispute.
+    """
     amount = charge["amount"] if amount is None else amount
     dispute_id = state.new_id("du_1")
     dispute = {
@@ -46,11 +49,16 @@ def create(state: AccountState, charge: StripeObject, reason: str, amount: int |
         "metadata": {},
         "payment_intent": charge["payment_intent"],
         "payment_method_details": {
-            "card": {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4"},
+            "card": {
+                "brand": "visa",
+                "case_type": "resolution" if prevented else "chargeback",
+                "network": "visa",
+                "network_reason_code": "10.4",
+            },
             "type": "card",
         },
         "reason": reason,
-        "status": "needs_response",
+        "status": "prevented" if prevented else "needs_response",
     }
     charge["disputed"] = True
     state.put("charge", charge)
@@ -80,16 +88,26 @@ def update(state: AccountState, dispute: StripeObject, params: StripeObject) -> 
 
 
 def close(state: AccountState, dispute: StripeObject, *, won: bool) -> StripeObject:
-    """Decide the dispute. When it is won, the amount and the fee return to the balance."""
+    """Decide the dispute. When it is won, the amount and the fee return to the balance; when an appeal is lost, they leave it again."""
     _check_open(dispute)
     before = {"status": dispute["status"]}
     dispute["status"] = "won" if won else "lost"
-    if won:
-        reinstated = create_balance_transaction(state, "adjustment", dispute["id"], dispute["amount"], dispute["currency"], -FEE)
-        dispute["balance_transactions"].append(reinstated)
+    is_withdrawn = sum(moved["amount"] for moved in dispute["balance_transactions"]) < 0
+    if won == is_withdrawn:
+        amount, fee = (dispute["amount"], -FEE) if won else (-dispute["amount"], FEE)
+        moved = create_balance_transaction(state, "adjustment", dispute["id"], amount, dispute["currency"], fee)
+        dispute["balance_transactions"].append(moved)
     account_state.emit_event(state, "charge.dispute.closed", state.put("dispute", dispute), before)
-    if won:
-        account_state.emit_event(state, "charge.dispute.funds_reinstated", dispute)
+    if won == is_withdrawn:
+        account_state.emit_event(state, f"charge.dispute.funds_{'reinstated' if won else 'withdrawn'}", dispute)
+    return dispute
+
+
+def appeal(state: AccountState, dispute: StripeObject) -> StripeObject:
+    """Appeal against the decision of a dispute, so that the dispute is decided again. The money stays where it is until then."""
+    before = {"status": dispute["status"]}
+    dispute["status"] = "appeal_under_review"
+    account_state.emit_event(state, "charge.dispute.updated", state.put("dispute", dispute), before)
     return dispute
 
 

@@ -120,15 +120,23 @@ class FakeStripe:
             refunds.complete(self._state, self._state.get("refund", refund_id), ok=False)
             return self._committed("refund", refund_id)
 
-    def create_dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> StripeObject:
-        """Dispute a charge, or all of it without an amount."""
+    def create_dispute(
+        self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None, prevented: bool = False
+    ) -> StripeObject:
+        """Dispute a charge, or all of it without an amount. A `prevented` dispute is paid back at once."""
         with self._state.lock:
-            dispute = disputes.create(self._state, self._state.get("charge", charge_id), reason, amount)
+            dispute = disputes.create(self._state, self._state.get("charge", charge_id), reason, amount, prevented=prevented)
             return self._committed("dispute", dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> StripeObject:
         with self._state.lock:
             disputes.close(self._state, self._state.get("dispute", dispute_id), won=won)
+            return self._committed("dispute", dispute_id)
+
+    def appeal_dispute(self, dispute_id: str) -> StripeObject:
+        """Appeal against the decision of a dispute, which `close_dispute` then decides again."""
+        with self._state.lock:
+            disputes.appeal(self._state, self._state.get("dispute", dispute_id))
             return self._committed("dispute", dispute_id)
 
     def create_payout(self, currency: str = "usd") -> StripeObject:

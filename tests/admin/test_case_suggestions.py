@@ -17,6 +17,7 @@ KINDS = [
     "payment_unknown",
     "not_dealt_with",
     "kept_of_dispute",
+    "won_on_appeal",
     "records_differ",
 ]
 

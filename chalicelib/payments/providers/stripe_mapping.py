@@ -24,6 +24,8 @@ _REFUND_STATUS: dict[str, Literal["pending", "succeeded", "failed"]] = {
 _DISPUTE_STATUS: dict[str, DisputeStatus] = {
     "needs_response": "open",
     "under_review": "open",
+    "appeal_needs_response": "open",
+    "appeal_under_review": "open",
     "won": "won",
     "lost": "lost",
 }
@@ -108,7 +110,7 @@ def convert_dispute(dispute: Json) -> ProviderDispute:
     return ProviderDispute(
         provider="stripe",
         id=dispute["id"],
-        status=_DISPUTE_STATUS.get(dispute["status"]),
+        status=_dispute_status(dispute),
         amount_cents=dispute["amount"],
         currency=dispute["currency"].upper(),
         payment_intent_id=_object_id(dispute.get("payment_intent")),
@@ -172,6 +174,16 @@ def _payment_fields(intent: Json) -> Json:
         "charge_id": _object_id(charge) or error.get("charge"),
         "decline_code": error.get("decline_code") or error.get("code"),
     }
+
+
+def _dispute_status(dispute: Json) -> DisputeStatus | None:
+    """Return the status of a dispute, or None for an inquiry and for a dispute that was prevented without taking money.
+
+    The card network prevents some disputes by paying the buyer back at once. Nobody can contest that, so such a dispute is lost.
+    """
+    if dispute["status"] == "prevented":
+        return "lost" if sum(moved["amount"] for moved in dispute.get("balance_transactions") or []) < 0 else None
+    return _DISPUTE_STATUS.get(dispute["status"])
 
 
 def _payment_metadata(refund_or_dispute: Json) -> Json:

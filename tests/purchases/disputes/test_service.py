@@ -152,3 +152,80 @@ def test_a_dispute_about_a_second_payment_does_not_change_the_tickets(shop):
     shop.close_dispute(dispute_id, won=False)
     assert (shop.load_purchase(order_id).state, shop.ticket_states(order_id)) == ("partially_refunded", ["valid", "void"])
     assert shop.open_case_kinds() == []
+
+
+def decide_again(shop, dispute_id, *, won):
+    shop.fake.appeal_dispute(dispute_id)
+    shop.close_dispute(dispute_id, won=won)
+
+
+def test_a_dispute_that_is_lost_on_appeal_voids_the_tickets(shop):
+    order_id = shop.buy()
+    dispute_id = shop.create_dispute(order_id)
+    shop.close_dispute(dispute_id, won=True)
+    shop.fake.appeal_dispute(dispute_id)
+    shop.fake.deliver()
+    assert shop.ticket_states(order_id) == ["valid", "valid"]
+    shop.close_dispute(dispute_id, won=False)
+    assert (shop.load_purchase(order_id).state, shop.ticket_states(order_id)) == ("refunded", ["void", "void"])
+    assert (shop.received_and_kept(), shop.open_case_kinds()) == ((10_000, 0), [])
+    assert list_dispute_entries(shop, order_id) == [("disputed", -10_000), ("disputed", -10_000), ("dispute_won", 10_000)]
+    assert list(sold_and_available().values()) == [(0, 4)]
+
+
+def test_a_dispute_that_is_won_on_appeal_becomes_a_finding(shop):
+    """The tickets stay void, because their seats may be sold by then."""
+    order_id = shop.buy()
+    dispute_id = shop.create_dispute(order_id)
+    shop.close_dispute(dispute_id, won=False)
+    decide_again(shop, dispute_id, won=True)
+    assert (shop.load_purchase(order_id).state, shop.ticket_states(order_id)) == ("refunded", ["void", "void"])
+    assert shop.received_and_kept() == (10_000, 10_000)
+    [case] = shop.list_open_cases()
+    assert (case["kind"], case["id"], case["amount_cents"]) == ("finding", f"won_on_appeal-{dispute_id}", 10_000)
+    assert shop.close_case(order_id, case["id"]).status == 200
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_a_decision_may_change_more_than_once(shop, won):
+    order_id = shop.buy()
+    dispute_id = shop.create_dispute(order_id)
+    for decision in (won, not won, won, not won):
+        decide_again(shop, dispute_id, won=decision)
+    assert shop.ticket_states(order_id) == ["void", "void"]
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_an_appeal_that_confirms_the_decision_changes_nothing(shop, won):
+    order_id = shop.buy()
+    dispute_id = shop.create_dispute(order_id)
+    shop.close_dispute(dispute_id, won=won)
+    version = shop.load_purchase(order_id).version
+    shop.fake.appeal_dispute(dispute_id)
+    shop.close_dispute(dispute_id, won=won)
+    assert (shop.load_purchase(order_id).version, shop.list_open_cases()) == (version, [])
+
+
+def test_a_dispute_first_seen_during_its_appeal_freezes_the_tickets(shop):
+    order_id = shop.buy()
+    dispute_id = shop.fake.create_dispute(shop.fetch_charge(order_id).id)["id"]
+    shop.fake.appeal_dispute(dispute_id)
+    shop.fake.deliver()
+    assert shop.ticket_states(order_id) == ["frozen", "frozen"]
+
+
+def test_a_prevented_dispute_that_took_the_money_voids_the_tickets(shop):
+    order_id = shop.buy()
+    shop.fake.create_dispute(shop.fetch_charge(order_id).id, prevented=True)
+    shop.fake.deliver()
+    shop.assert_books_balance()
+    assert (shop.load_purchase(order_id).state, shop.ticket_states(order_id)) == ("refunded", ["void", "void"])
+    assert (list_dispute_entries(shop, order_id), shop.open_case_kinds()) == ([("disputed", -10_000)], [])
+
+
+def test_a_prevented_dispute_without_money_changes_nothing(shop):
+    order_id = shop.buy()
+    dispute_id = shop.fake.create_dispute(shop.fetch_charge(order_id).id, prevented=True)["id"]
+    shop.fake.overwrite_object("dispute", dispute_id, balance_transactions=[])
+    shop.fake.deliver()
+    assert (shop.ticket_states(order_id), list_dispute_entries(shop, order_id)) == (["valid", "valid"], [])

@@ -8,6 +8,7 @@ import pytest
 from chalicelib.foundation import settings
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import refunds
+from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.simulation import faults
 
@@ -58,6 +59,19 @@ def test_an_external_refund_of_all_voids_tickets_of_any_number_of_shards(shop, o
     assert (shop.ticket_states(order_id), sold(shop)) == (["void"] * TICKETS, 0)
     assert (shop.load_purchase(order_id).state, answers(shop)) == ("refunded", {200})
     assert shop.load_purchase(order_id).refunded_cents == TICKETS * CENTS
+
+
+def test_the_other_tickets_are_refunded_with_nothing_if_a_refund_is_still_due(shop, order_id):
+    """Together, the due refund and the refund in the dashboard are more than the payment."""
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"]).json["refund"]["status"] == "due"
+    shop.refund_in_dashboard(order_id, TICKETS * CENTS)
+    shop.fake.deliver()
+    assert (shop.ticket_states(order_id), sold(shop)) == (["void"] * TICKETS, 0)
+    due, external, *rest = shop.load_purchase(order_id).refunds
+    assert [(refund.amount_cents, refund.status) for refund in (due, external)] == [(CENTS, "due"), (TICKETS * CENTS, "succeeded")]
+    assert [(refund.amount_cents, refund.status) for refund in rest] == [(0, "succeeded")]
+    assert shop.open_case_kinds() == ["refund"]
 
 
 @pytest.mark.parametrize("what", ["dispute", "refund"])

@@ -7,6 +7,7 @@ const FINDINGS = [
   "payment_unknown",
   "not_dealt_with",
   "kept_of_dispute",
+  "won_on_appeal",
   "records_differ",
 ] as const;
 
