@@ -143,7 +143,7 @@ def _dispute_changes(before: Purchase | None, after: Purchase, at: int) -> Itera
         known = before.find_dispute(dispute.id) if before is not None else None
         if known is None:
             yield DisputeOpened(at=at, purchase=after, dispute=dispute)
-        if dispute.status != "open" and (known is None or known.status == "open"):
+        if dispute.status != "open" and (known is None or known.status != dispute.status):
             yield DisputeDecided(at=at, purchase=after, dispute=dispute)
         voided = set(dispute.voided) - set(known.voided if known is not None else ())
         if voided:

@@ -54,6 +54,8 @@ def names(before, after):
         (DISPUTED, VOIDED_AHEAD, ["SeatsReturned"]),
         (VOIDED_AHEAD, LOST_ALL, ["DisputeDecided", "SeatsReturned"]),
         (DISPUTED, replace(DISPUTED, disputes=[replace(DISPUTE, status="won")]), ["DisputeDecided"]),
+        (replace(DISPUTED, disputes=[replace(DISPUTE, status="won")]), LOST, ["DisputeDecided", "SeatsReturned"]),
+        (LOST, replace(LOST, version=6, disputes=[replace(DISPUTE, status="won", voided=[4])]), ["DisputeDecided"]),
         (EXPIRED, replace(EXPIRED, version=4), []),  # a fence
         (EXPIRED, None, ["PurchaseForgotten"]),
         (None, None, []),
