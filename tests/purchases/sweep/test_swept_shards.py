@@ -137,7 +137,7 @@ def test_a_run_without_time_recovers_what_it_has_read_and_the_next_run_continues
     read_shards = sweep.read_shards
     monkeypatch.setattr(sweep, "read_shards", lambda ids: (read_shards(ids), time.advance(10))[0])
     runs = []
-    while not runs or runs[-1]["events_left"]:
+    while len(runs) < 20 and not (runs and runs[-1]["finished"]):  # the run that reads the last event may have no time for its hold
         runs.append(builders.run_sweep())
         time.advance(20)
     assert runs[0]["expired"] in (2, 3)  # 2 if the slice of the table has the shard of an event whose turn it is anyway
