@@ -127,7 +127,7 @@ def lane_without_group(beginning: str) -> str:
 
 def batch_find(user_ids: Iterable[str]) -> list[Account]:
     """Return the accounts of the users who have an account, in any order. Makes one strongly consistent round trip per 100 users."""
-    return [_account(row) for row in AccountRow.find_all(f"user#{user_id}" for user_id in sorted(user_ids))]
+    return [_account(row) for row in AccountRow.find_all(f"user#{user_id}" for user_id in user_ids)]
 
 
 def find_credentials(address: str) -> Credentials | None:

@@ -184,7 +184,8 @@ class Table(Model):
             unprocessed: list[dict[str, Any]] = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             return unprocessed
 
-        _send_batches((_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in keys), MAX_BATCH_GET, read)
+        in_order = sorted(keys)  # the same keys make the same calls, even if they come from a set
+        _send_batches((_key(cls, *(key if isinstance(key, tuple) else (key,))) for key in in_order), MAX_BATCH_GET, read)
         return rows
 
     @classmethod

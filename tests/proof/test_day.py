@@ -15,20 +15,21 @@ CASES = Path(".build/cases")
 
 
 def test_a_short_day_ends_well_and_its_seed_repeats_it():
-    plan = make_plan(832_213, buyers=60, hours=0.5, recovery_hours=0.5, fault_rate=0.4, background_faults=10)  # fresh seeds: every night
+    plan = make_plan(seeds.first, buyers=60, hours=0.5, fault_rate=0.4, background_faults=10)
     first = run_day(plan)
-    assert first.purchases
-    assert first.faults
     assert run_day(plan).digest == first.digest
-    assert run_day(replace(plan, seed=plan.seed + 1)).digest != first.digest
+    other = run_day(replace(plan, seed=plan.seed + 1))
+    assert other.digest != first.digest
+    assert first.purchases + other.purchases > 60
+    assert first.faults.total() + other.faults.total() > 20
 
 
 def test_a_whole_day_ends_well(pytestconfig, record_property):
     if pytestconfig.option.proof != "all":
         pytest.skip("--proof=all runs a whole day")
     report = run_day(make_plan(seeds.first))
-    assert report.purchases
-    assert report.faults
+    assert report.purchases > 400
+    assert report.faults.total() > 200
     record_property("day", f"{report.purchases} purchases, {report.calls} calls and replies, {report.faults.total()} faults")
 
 
@@ -40,7 +41,7 @@ def test_a_mistake_is_found_in_a_small_case_that_can_be_replayed(tmp_path):
         failure = find_failure(plan)
         assert failure.startswith("AssertionError: two doors admitted one ticket")
         case = minimise(plan, failure, tries=40)
-        assert len(case.plan.actors) <= 2
+        assert len(case.plan.actors) == 1
         assert case.plan.faults == ()
         path = save_case(case, tmp_path)
         assert find_failure(load_case(path).plan) == failure
