@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
@@ -22,6 +23,9 @@ from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE
+from tests import builders
+
+RECOVERY_SECONDS = 400  # longer than a hold and the time after which the sweep ends its purchase
 
 
 def check(now: int, *, recovered: bool = False) -> None:
@@ -50,6 +54,14 @@ def check(now: int, *, recovered: bool = False) -> None:
         *(find_unpublished() if recovered else []),
     ]
     assert not violations, "\n".join(violations)
+
+
+def check_recovery(time: Any) -> None:
+    """Assert every invariant now, and again when all holds have expired and the sweep has run. `time` is the clock of the test."""
+    check(time.now)
+    time.advance(RECOVERY_SECONDS)
+    builders.run_sweep()
+    check(time.now, recovered=True)
 
 
 def _check_waitlist(current: Catalog, shards: list[Shard], purchases_by_id: dict[str, Purchase], now: int) -> list[str]:

@@ -13,7 +13,7 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
-NEWCOMERS_FACTOR = 3  # multiplies DELETED_PER_ENTRY for a promoter who has deleted fewer than DELETED_PER_ENTRY entries
+NEWCOMERS_FACTOR = 3  # how much less strict the limit is for a promoter who has deleted fewer than DELETED_PER_ENTRY events or tiers
 
 
 class PromoterUnverified(ApiError):
@@ -100,8 +100,8 @@ def strict_count(kept: int, total: int) -> int:
 def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
     """Return how many drafts the deleted events and ticket types of all promoters count as when this promoter wants to create more.
 
-    They stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many promoters. They
-    count less for a promoter who has deleted few of them. Otherwise, one stranger could keep all new promoters out for good.
+    Deleted drafts stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many
+    promoters. A promoter who has deleted few drafts is judged less strictly, or one stranger could keep all new promoters out for good.
     """
     deleted: Counter[str] = Counter()
     for event in catalog.events.values():

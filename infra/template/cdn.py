@@ -278,7 +278,7 @@ def _function(name: str, code: str) -> Template:
 
 
 def _headers_policy(name: str, more: dict[str, str], custom: dict[str, str] | None = None, *, overrides: bool = True) -> Template:
-    """Return a policy for the headers of replies. `overrides`: the headers in `more` replace those of the origin."""
+    """Return a policy for the headers of replies. With `overrides`, the headers in `more` replace those that the origin sends."""
     security: Template = {
         "StrictTransportSecurity": {"AccessControlMaxAgeSec": HSTS_SECONDS, "IncludeSubdomains": False, "Override": True},
         "ContentTypeOptions": {"Override": True},

@@ -42,7 +42,7 @@ from tests.simulation.instance_memory import InstanceMemory
 from tests.simulation.instances import Result, simulated_fleet
 from tests.simulation.interception import Listener, StoreCall, intercept, process, unobserved
 from tests.simulation.limits import Limits
-from tests.simulation.randomness import own_numbers, repeatable_randomness
+from tests.simulation.randomness import repeatable_randomness
 from tests.simulation.scheduler import current_actor
 from tests.stripe_shop import sdk_client
 
@@ -404,7 +404,6 @@ def run_day(plan: Plan) -> Report:
         engines.create_tables()
         memory.forget_everything()
         start_numbers("day")
-        stack.enter_context(own_numbers(plan.seed))
         stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
         stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))  # the metrics

@@ -1,8 +1,8 @@
 """The kinds of fault. Each affects one call of a flow: to the store, to a service outside, or to the app as a delivery."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from threading import Thread
 from typing import Any, Literal
 from unittest import mock
 
@@ -49,26 +49,22 @@ def _jump(seconds: int) -> Callable[[int, Any, Any], AbstractContextManager[Any]
 @contextmanager
 def _overtake(number: int, time: Any, step: Callable[[], Any]) -> Iterator[faults.Fault]:
     """Let another instance make the whole step before a call of this one, which then finds conditions refused and work already done."""
-    errors: list[BaseException] = []
+    steps: list[Future[None]] = []
 
     def make_step() -> None:
-        try:
-            with InstanceMemory().active():
-                step()
-        except BaseException as error:
-            errors.append(error)
+        with InstanceMemory().active():
+            step()
 
     def overtake(_: Any) -> None:
-        other = Thread(target=make_step)  # an own thread, because a thread's context belongs to one request
-        other.start()
-        other.join()
+        with ThreadPoolExecutor(1) as other:  # another thread, because a thread's context belongs to one request
+            steps.append(other.submit(make_step))
 
     this = InstanceMemory()
     this.entries = {each: each.entries for each in memory.list_memories()}
     with separate_memories(), this.active(), intercept(fault := faults.Fault(number, "", "", before=overtake)):
         yield fault
-    if errors:
-        raise errors[0]
+    for made in steps:
+        made.result()
 
 
 KINDS = {name: _plain("store", inject) for name, inject in faults.KINDS.items()}

@@ -26,7 +26,7 @@ from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.server import Server
 from infra import tables
 from infra.local.environment import LOCAL_CREDENTIALS
-from tests import builders, invariants
+from tests import invariants
 from tests.client import Client
 from tests.proof.clients import FIRST_PROCESS, Plan, run_clients
 from tests.proof.shared import SHARED
@@ -184,10 +184,7 @@ class _Commands:
 
     def check(self) -> None:
         """Check the invariants, also after recovery."""
-        invariants.check(self._clock.now)
-        self._clock.advance(400)
-        builders.run_sweep()
-        invariants.check(self._clock.now, recovered=True)
+        invariants.check_recovery(self._clock)
 
 
 if __name__ == "__main__":

@@ -500,7 +500,7 @@ class WaitlistHistory(History):
 
 @pytest.fixture
 def run_histories(api, time, threaded_store, request, monkeypatch):
-    """Makes up histories of a machine, which differ from those of the other parts. Counts their steps for the table of a complete run."""
+    """Return a function that runs random histories of a machine. Each part has its own histories. A complete run counts their steps."""
 
     def run(machine, event_capacity, part, phases=tuple(Phase)):
         monkeypatch.setattr(hypothesis.core, "global_force_seed", seeds.first * MAX_PARTS + part)

@@ -8,7 +8,7 @@ from chalicelib.foundation import settings
 from chalicelib.purchases import store as purchases
 from chalicelib.tickets import store as tickets
 from chalicelib.waiting_room import store as waiting_room
-from tests import builders, engines, invariants, seeds
+from tests import engines, invariants, seeds
 from tests.proof.clients import FIRST_PROCESS, Plan, run_clients
 from tests.proof.linearizability import NotLinearizable, Operation, linearize, linearize_each
 from tests.proof.processes import open_processes, run_processes
@@ -88,17 +88,10 @@ def run_threads(api, time, threaded_store):
             run_clients(shared, api, time, shop, plan, notes.append)
             shared.check(shop, notes)
             if is_checked:
-                check_recovery(time)
+                invariants.check_recovery(time)
 
     with settings.override(request_seconds=100_000):  # a client moves the clock while others work
         yield run
-
-
-def check_recovery(time):
-    invariants.check(time.now)
-    time.advance(400)
-    builders.run_sweep()
-    invariants.check(time.now, recovered=True)
 
 
 @pytest.mark.parametrize("name", SHARED)

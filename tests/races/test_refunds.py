@@ -50,13 +50,6 @@ def buy_without_conversion(api, shop, quantity):
     return order_id
 
 
-def check_recovery(time):
-    invariants.check(time.now)
-    time.advance(400)
-    builders.run_sweep()
-    invariants.check(time.now, recovered=True)
-
-
 def test_two_overlapping_refunds_and_a_sweep_that_converts(api, time):
     outcomes = set()
 
@@ -76,7 +69,7 @@ def test_two_overlapping_refunds_and_a_sweep_that_converts(api, time):
                 assert stock(shop.floor) == [(1, 0, 9)]
             assert set(refunded_tickets(order_id).values()) <= {1}
             outcomes.add(tuple(sorted(refunded_tickets(order_id))))
-            check_recovery(time)
+            invariants.check_recovery(time)
 
     run_seeds(SEEDS, scenario, until=lambda: outcomes >= {(1, 2), (2, 3)})
 
@@ -88,7 +81,7 @@ def test_a_refund_that_returns_no_seats_and_a_sweep_that_converts(api, time):
             time.advance(181)
             shop.warm_up()
             play({"refund": lambda: builders.refund(api, order_id, return_seats=False), "sweep": builders.run_sweep}, crashes=play.seed % 2)
-            check_recovery(time)
+            invariants.check_recovery(time)
             assert stock(shop.floor) == [(2, 0, 8)]
 
     run_seeds(SEEDS, scenario)
@@ -110,7 +103,7 @@ def test_a_refund_and_two_buyers_who_want_its_seats(api, time):
                 got = sorted(run.results[name].status for name in ("bob", "eve"))
                 assert got in ([201, 409], [409, 409])
                 outcomes.add(tuple(got))
-            check_recovery(time)
+            invariants.check_recovery(time)
 
     run_seeds(SEEDS, scenario, until=lambda: outcomes == {(201, 409), (409, 409)})
 

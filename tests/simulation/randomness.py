@@ -1,8 +1,6 @@
 """Repeatable numbers: from the same state and the same seed, the product chooses the same ids, secrets, samples and pauses."""
 
-import importlib
 import os
-import pkgutil
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -14,27 +12,13 @@ from zlib import crc32
 
 import ulid
 
-import chalicelib
 from chalicelib.foundation import deadline, parallel
 from infra.local import gateway
 
 
 @contextmanager
-def own_numbers(seed: int) -> Iterator[None]:
-    """Give all modules of the product one source of random numbers that no library draws from, not even when it is first loaded."""
-    for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
-        importlib.import_module(module.name)
-    numbers = random.Random(seed)
-    with ExitStack() as stack:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("chalicelib.") and getattr(module, "random", None) is random:
-                stack.enter_context(mock.patch.object(module, "random", numbers))
-        yield
-
-
-@contextmanager
 def repeatable_randomness(run: int) -> Iterator[Callable[[str], None]]:
-    """Yield a function that starts the numbers of a seed. Calls in parallel come one after the other, and pauses take no time.
+    """Yield a function that restarts all random numbers from a seed. Parallel calls run one after the other, and pauses end at once.
 
     `run` makes the numbers of this run differ from those of others. Draws of different sizes do not affect each other, so one more draw of
     one size, such as the token of a repeated transaction, does not change the ids after it.
