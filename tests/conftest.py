@@ -15,7 +15,6 @@ import pytest
 import stripe
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock, deadline, parallel, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
@@ -48,7 +47,6 @@ hypothesis.settings.load_profile("tests")
 def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
     parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
-    parser.addoption("--json", choices=["text", "maps"], default="text", help="maps: write what the next release writes (decision 182)")
     parser.addoption(
         "--proof", choices=["some", "all"], default="some", help="break flows at one call for each kind of fault (default), or at all calls"
     )
@@ -71,7 +69,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
-    JsonAttribute.writes_maps = config.option.json == "maps"
     engines.cache_names_of_moto()
     store_calls.record()
 

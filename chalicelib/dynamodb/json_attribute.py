@@ -1,11 +1,11 @@
 """The attribute of PynamoDB models whose values are lists, dicts or structs.
 
-DynamoDB has two forms for such a value: JSON text, which all releases up to 2026 wrote, and its own maps and lists, which people can read
-in the console and conditions can use (decision 182). Both are read; `JsonAttribute.writes_maps` says which one is written.
+Such a value is written as DynamoDB's maps and lists, which people can read in the console and conditions can use. Releases up to 0.2.0
+wrote JSON text, which is still read (decision 182).
 """
 
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 import msgspec
 from msgspec import Struct
@@ -43,9 +43,6 @@ class JsonAttribute(Attribute[T]):
     """
 
     attr_type = STRING
-    # This release writes text, because an instance of the previous release, which runs during a canary and after a rollback, reads only
-    # text. The next release writes maps and lists.
-    writes_maps: ClassVar[bool] = False
 
     def __init__(self, value_type: type[T], *, null: bool = False, always_text: bool = False) -> None:
         super().__init__(null=null)
@@ -76,11 +73,10 @@ class JsonAttribute(Attribute[T]):
         return _Stored(value)
 
     def wire(self, value: Any) -> dict[str, Any]:
-        """Return a value in wire format, in the form that this release writes."""
+        """Return a value in wire format."""
         if type(value) is _Stored:
             value = self._decode(value.wire)
-        native = self._native(value) if self.writes_maps else None
-        return native or self._text(value)
+        return self._native(value) or self._text(value)
 
     def set(self, value: Any) -> SetAction | RemoveAction:
         return Path(self).set(self.wire(value))

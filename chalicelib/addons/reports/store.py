@@ -92,7 +92,7 @@ class ReportRow(dynamo.Table):
     key = UnicodeAttribute(range_key=True)
     position = UnicodeAttribute(null=True)
     version = NumberAttribute(null=True)
-    figures = JsonAttribute(Figures, null=True)
+    figures = JsonAttribute(Figures, null=True, always_text=True)
     forgotten = BooleanAttribute(null=True)
     state = UnicodeAttribute(null=True)
     user_id = UnicodeAttribute(null=True)
