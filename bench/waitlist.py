@@ -44,7 +44,7 @@ def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
         "quantity": 1,
         "joined_at": START,
         "ttl": START + 10**7,
-        "parts": store.WRITTEN_PARTS,
+        "parts": store.PARTS,
     }
     entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"{event_id}-{number}", **fields) for number in range(people)]
     store.open_line(event_id, START + 10**7)

@@ -21,11 +21,9 @@ from chalicelib.foundation import parallel
 from chalicelib.foundation.memory import Memory
 
 PARTS = 4  # per line; each part accepts 500 joins a second
+FORMER_PARTS = 2  # entries of releases up to 0.2.0 are in the first two parts
 MAX_CENSUSES = 1000  # in the memory of an instance
 CENSUS_SECONDS = 10  # how long an instance shows its copy of a census, which the allocator writes once a minute
-# New entries still go to the first two parts, because the previous version reads only these and must find everybody after a rollback.
-# The next version may write to all parts.
-WRITTEN_PARTS = 2
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
@@ -83,7 +81,7 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
-    keys = {(_part_key(entry_id, parts), entry_id) for parts in (PARTS, WRITTEN_PARTS)}
+    keys = {(_part_key(entry_id, parts), entry_id) for parts in (PARTS, FORMER_PARTS)}
     found = WaitlistRow.find_all(keys)
     return _place(found[0]) if found else None
 
@@ -221,7 +219,7 @@ def count_arrival(entry: Entry) -> Entry:
     row = WaitlistRow(f"arrivals#{entry.event_id}#{part}", entry.event_id)
     dynamo.update_if(row, [WaitlistRow.ttl.set(entry.ttl), WaitlistRow.people.add(1), WaitlistRow.tickets.add(entry.quantity)])
     people, tickets = read_arrivals(entry.event_id)
-    return replace(entry, people_to=people, tickets_to=tickets, parts=WRITTEN_PARTS)
+    return replace(entry, people_to=people, tickets_to=tickets, parts=PARTS)
 
 
 def read_arrivals(event_id: str) -> tuple[int, int]:
