@@ -156,7 +156,11 @@ class _Run:
     def _recheck(self) -> None:
         """Check again what differed before, so that a case closes soon after its repair. Events wait for the next pass."""
         self._check_purchases([record_id for part, record_id in self._open if part == "purchase"])
-        self._check_shards(read_shards(record_id for part, record_id in self._open if part == "shard"))
+        open_ids = {record_id for part, record_id in self._open if part == "shard"}
+        shards = read_shards(open_ids)
+        self._check_shards(shards)
+        for deleted_id in open_ids - {shard.id for shard in shards}:
+            self._update("shard", deleted_id, [])
 
     def _update(self, part: Part, record_id: str, differences: Sequence[str]) -> None:
         """Open a case for a record's differences, or close the case if there are none."""
@@ -227,10 +231,10 @@ class _Run:
 
 
 def _finding(part: Part, record_id: str) -> tuple[str, str]:
-    """Return the two ids of the case for a record. A shard's case belongs to its stock, because ids of cases have no `#`."""
+    """Return the two ids of the case for a record. A shard's case belongs to its stock. Paths name the ids, so they have no `#` or `:`."""
     if part == "shard":
         stock_id, _, number = record_id.rpartition("#")
-        return stock_id, f"{_FINDING}{part}-{number}"
+        return stock_id.replace(":", "."), f"{_FINDING}{part}-{number}"
     return record_id, f"{_FINDING}{part}"
 
 

@@ -5,7 +5,7 @@ from msgspec import to_builtins
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
-from chalicelib.inventory.store import ShardRow, scan_shards
+from chalicelib.inventory.store import ShardRow, new_shard, scan_shards
 from chalicelib.ledger.store import LedgerRow
 from chalicelib.purchases import holds, store
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
@@ -115,6 +115,25 @@ def test_a_shard_that_does_not_add_up_is_found(api, time, order_id):
     change(shard, available=available)
     assert (run(time).differences, list_cases(api)) == (0, {})
     assert api.delete(path, token=builders.admin_token()).status == 404  # closed by itself
+
+
+@pytest.mark.parametrize("stock_id", ["event:fest", "promo:spring"])
+def test_the_case_of_a_shard_can_be_closed_by_hand(api, time, stock_id):
+    new_shard(f"{stock_id}#0", capacity=5, sold=2, is_open=True).save()
+    change(ShardRow(f"{stock_id}#0"), available=4)
+    run(time)
+    [(subject, case_id)] = list_cases(api).items()
+    assert api.delete(f"/admin/reconciliation/{subject}/{case_id}", token=builders.admin_token()).status == 200
+    assert list_cases(api) == {}
+
+
+def test_the_case_of_a_shard_closes_when_the_shard_is_deleted(api, time, order_id):
+    new_shard("gone#0", capacity=5, sold=2, is_open=True).save()
+    change(ShardRow("gone#0"), available=4)
+    assert (run(time).differences, list_cases(api)) == (1, {"gone": "records_differ-shard-0"})
+    ShardRow("gone#0").delete()
+    time.advance(900)
+    assert (run(time).differences, list_cases(api)) == (0, {})
 
 
 def test_more_tickets_than_sold_are_found(api, time, order_id):
