@@ -215,7 +215,7 @@ export function statusView(state, arrival, position, now) {
  * @param {number} now
  */
 function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passSeconds, grace_seconds: grace = 0 }, arrival, position, now) {
-  const paused = (activeSegment(segments, now) ?? segments[0]).paused ?? false;
+  const paused = (activeSegment(segments, Math.max(now, opensAt)) ?? segments[0]).paused ?? false;
   const waiting = { position, paused, ahead: null, passSecondsLeft: null, turnSecondsLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
     return { ...waiting, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };

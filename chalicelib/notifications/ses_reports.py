@@ -117,7 +117,10 @@ def _change(report: SesReport, outcome: Outcome, now: int) -> str:
 # https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is authentic, because it is fetched over
 # TLS and only from Amazon's hosts. The signature is compared with the expected signature, as in RFC 8017, 8.2.2.
 
-MAX_AGE_SECONDS = 3600  # SNS retries for about this long
+# The queue of dead letters keeps messages for two weeks, and `infra.dead_letters` posts them again. An old message does no harm: no report
+# replaces a later status.
+MAX_AGE_SECONDS = 15 * 86_400
+MAX_CLOCK_SECONDS = 3600  # by which a message may be from the future
 MAX_CERTIFICATE_BYTES = 20_000
 TIMEOUT_SECONDS = 3
 
@@ -154,7 +157,7 @@ class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def read_message(raw: bytes, now: int) -> SnsMessage:
-    """Return the message. Raises SnsRefused unless SNS signed it for our topic within the last hour."""
+    """Return the message. Raises SnsRefused unless SNS signed it for our topic within MAX_AGE_SECONDS."""
     try:
         message = msgspec.json.decode(raw, type=SnsMessage)
         sent_at = clock.epoch_seconds(msgspec.convert(message.timestamp, datetime))
@@ -163,7 +166,8 @@ def read_message(raw: bytes, now: int) -> SnsMessage:
     topic = settings.current().ses_topic_arn
     is_ours = bool(topic) and compare_digest(message.topic_arn.encode(), topic.encode())
     is_known = message.type in _SIGNED and message.signature_version in _HASHES
-    if not (is_ours and is_known and abs(now - sent_at) <= MAX_AGE_SECONDS and _is_signed(message)):
+    is_recent = -MAX_CLOCK_SECONDS <= now - sent_at <= MAX_AGE_SECONDS
+    if not (is_ours and is_known and is_recent and _is_signed(message)):
         logger.warning("sns.refused", is_ours=is_ours, is_known=is_known)
         raise SnsRefused()
     return message

@@ -122,6 +122,16 @@ def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
     return _append_change(segments, now, paused=False)
 
 
+def move_opening(segments: Sequence[Segment], now: int, opens_at: int) -> list[Segment]:
+    """Return the plan of a room whose opening was moved after its draw: nobody is admitted between `now` and `opens_at`.
+
+    `opens_at` is not before `now`. The passes of buyers who were already admitted do not run meanwhile.
+    """
+    begun = [segment for segment in segments if segment.since <= now]
+    last = segments[-1] if segments[-1].since > now else _continue(segments[-1], now)
+    return [*begun, replace(_continue(begun[-1], now), paused=True), replace(last, since=opens_at)]
+
+
 def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
     """Return the plan with a new wave size and interval from `now` on. The time waited so far counts, up to the new interval."""
     last = _last_segment(segments, now)

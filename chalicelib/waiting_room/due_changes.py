@@ -19,6 +19,7 @@ from chalicelib.waiting_room.store import Room
 
 # Within this time, only one instance may run the draw. If that instance crashes, the next instance that loads the room later runs the draw.
 OPENING_LEASE_SECONDS = 3
+CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
 _MAX_ATTEMPTS = 5
 
 
@@ -70,18 +71,28 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
     """Return the room updated to this catalog revision. Returns None if the room is up to date, or its plan has no space for a pause.
 
+    A manager may move the opening after the draw. Until the new opening, nobody is admitted, so nobody's turn passes while nobody can buy.
+
     The revision is recorded even if the plan does not change. Otherwise, after two changes that cancel each other out, an instance that
     has seen only the first change would still apply it.
     """
     if revision == room.revision:
         return None
-    # Compare with the last segment, not with the active segment: this request may be a second older than the last change.
-    if room.n is None or event.is_paused == room.segments[-1].paused:
+    if room.n is None:
         return replace(room, revision=revision)
     now = _time_in(room, now)
-    change = admission_plan.pause if event.is_paused else admission_plan.resume
-    plan = admission_plan.shorten(change(room.segments, now), now, model.pass_seconds(event))
-    has_space = not event.is_paused or len(plan) <= admission_plan.MAX_SEGMENTS_AFTER_PAUSE
+    opens_at = max(now, event.on_sale_at or 0)
+    plan = room.segments
+    # Compare with the last segment, not with the active segment: this request may be a second older than the last change.
+    is_moved = (opens_at > now and plan[-1].since != opens_at) or plan[-1].since > opens_at + CLOCK_SECONDS
+    if is_moved:
+        plan = admission_plan.move_opening(plan, now, opens_at)
+    if event.is_paused != plan[-1].paused:
+        plan = (admission_plan.pause if event.is_paused else admission_plan.resume)(plan, now)
+    if plan is room.segments:
+        return replace(room, revision=revision)
+    plan = admission_plan.shorten(plan, now, model.pass_seconds(event))
+    has_space = not (event.is_paused or is_moved) or len(plan) <= admission_plan.MAX_SEGMENTS_AFTER_PAUSE
     return replace(room, revision=revision, segments=plan) if has_space else None
 
 

@@ -40,6 +40,10 @@ class RoomState(Struct, frozen=True, kw_only=True):
     stopped: str | None
     may_return: int | None
 
+    def is_paused(self, now: int) -> bool:
+        """Return whether admission is paused at `now`, or, before the opening, whether the room will open paused."""
+        return admission_plan.is_paused(self.segments, max(now, self.on_sale_at))
+
 
 class Arrival(
     Struct,
@@ -179,7 +183,7 @@ def line_position(state: RoomState, counter: int, number: int) -> int:
 
 def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
     """Compute the status of the arrival at `now`. Nobody has a position until the sale has opened and the state contains the draw."""
-    paused = admission_plan.is_paused(state.segments, now)
+    paused = state.is_paused(now)
     if state.n is None or state.key is None or now < state.on_sale_at:
         eta = None if paused else max(0, state.on_sale_at - now)
         return QueueStatus(None, None, None, None, None, paused, False, False, eta)

@@ -146,7 +146,7 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
         admitted=admitted,
         queue_length=state.total - admitted,
         active_passes=admission_plan.active_pass_count(state.segments, state.total, state.pass_seconds, now),
-        paused=admission_plan.is_paused(state.segments, now),
+        paused=state.is_paused(now),
         wave_size=last.wave_size,
         wave_seconds=last.interval,
         pass_seconds=state.pass_seconds - state.grace_seconds,

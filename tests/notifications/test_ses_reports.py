@@ -120,6 +120,11 @@ def test_a_permanent_bounce_suppresses_and_lists_the_address(topic, notification
     assert [found.id for found in list_problem_notifications("bounced", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
+def test_a_report_that_was_a_dead_letter_for_two_weeks_still_counts(topic, notification):
+    topic.post(bounce(), Timestamp=clock.iso(clock.now() - 14 * 86_400))
+    assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("bounced", True)
+
+
 def test_reports_in_another_order_leave_the_strongest(topic, notification):
     topic.post(COMPLAINT)
     for weaker in (report("Delivery"), bounce("Transient")):
@@ -141,7 +146,8 @@ def test_a_subscription_is_confirmed_at_amazon_alone(topic):
     [
         {"key": make_key()},
         {"TopicArn": TOPIC + "x"},
-        {"Timestamp": "2026-06-01T10:59:59Z"},
+        {"Timestamp": "2026-05-17T11:59:59Z"},
+        {"Timestamp": "2026-06-01T13:00:02Z"},
         {"Timestamp": "yesterday"},
         {"LateMessage": json.dumps(COMPLAINT)},
         {"LateSignature": "AAAA"},

@@ -15,7 +15,7 @@ EXPIRES = OPENS + 86_400
 
 def random_change(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
     """The plan after a random change at `now`."""
-    kind = rng.randrange(7)
+    kind = rng.randrange(8)
     if kind == 0:
         return (
             admission_plan.resume(plan, now) if admission_plan.is_paused(plan, now) or plan[0].paused else admission_plan.pause(plan, now)
@@ -30,6 +30,8 @@ def random_change(rng: random.Random, plan: list[Segment], now: int, total: int)
         return admission_plan.cap_unused_admissions(plan, now, total) or plan
     if kind == 5:
         return admission_plan.resize_waves(plan, now, rng.choice([0, 1, 40]))
+    if kind == 6 and now >= OPENS:
+        return admission_plan.move_opening(plan, now, now + rng.choice([0, 1, 600]))
     return admission_plan.shorten(plan, now, rng.choice([60, 180]))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import memory, settings
+from chalicelib.foundation import clock, memory, settings
 from chalicelib.waiting_room import room_cache, store
 from tests import builders
 from tests.simulation.threads import run_in_threads
@@ -50,6 +50,56 @@ def test_a_sale_that_opens_paused_admits_its_first_wave_on_resume(api, time, sal
     assert (first["can_enter"], first["pass_seconds_left"]) == (True, 60)
     assert (fourth["can_enter"], fourth["eta_seconds"]) == (False, 30)
     assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
+
+
+def move_opening(api, event_id, opens_at):
+    moved = {"on_sale_at": clock.iso(opens_at), "starts_at": clock.iso(opens_at + 86_400)}
+    assert api.patch(f"/events/{event_id}", json=moved, token=builders.admin_token()).status == 200
+
+
+def test_people_keep_their_turn_when_the_opening_is_moved_after_the_draw(api, time, sale):
+    event_id, tier_id = sale
+    tokens = join_many(api, event_id, 8)
+    time.advance(SECONDS_TO_OPENING + 20)
+    queue = users_by_position(api, event_id, tokens)
+    move_opening(api, event_id, time.now + 3600)
+    time.advance(2)
+    waiting = get_status(api, event_id, tokens[queue[0]])
+    assert (waiting["state"], waiting["paused"], waiting["eta_seconds"]) == ("waiting", False, 3598)
+    move_opening(api, event_id, time.now + 7200)
+    time.advance(2)
+    assert get_status(api, event_id, tokens[queue[4]])["eta_seconds"] == 7198
+    time.advance(7198)
+    first, fourth, seventh = (get_status(api, event_id, tokens[queue[place]]) for place in (0, 3, 6))
+    assert (first["can_enter"], first["pass_seconds_left"]) == (True, 38)  # 22 seconds had passed before the move was seen
+    assert (fourth["can_enter"], fourth["eta_seconds"]) == (False, 8)
+    assert seventh["eta_seconds"] == 38
+    assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
+    time.advance(8)
+    assert reserve(api, event_id, tier_id, queue[3], tokens[queue[3]]).status == 201
+
+
+def test_an_opening_that_was_moved_may_be_moved_back_or_begin_paused(api, time, sale):
+    event_id, tier_id = sale
+    tokens = join_many(api, event_id, 4)
+    time.advance(SECONDS_TO_OPENING)
+    queue = users_by_position(api, event_id, tokens)
+    move_opening(api, event_id, time.now + 3600)
+    time.advance(2)
+    assert get_status(api, event_id, tokens[queue[0]])["can_enter"] is False
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    move_opening(api, event_id, time.now + 60)
+    time.advance(60)
+    assert get_status(api, event_id, tokens[queue[0]])["paused"] is True
+    assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).json["error"] == "event_paused"
+    move_opening(api, event_id, time.now + 3600)
+    assert api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token()).status == 200
+    time.advance(2)
+    assert get_status(api, event_id, tokens[queue[0]])["eta_seconds"] == 3598
+    move_opening(api, event_id, time.now)
+    time.advance(2)
+    assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
+    assert get_status(api, event_id, tokens[queue[3]])["position"] == 4
 
 
 def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale):

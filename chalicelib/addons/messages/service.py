@@ -19,8 +19,8 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.model import EVENT_CANCELLED
 
-# Older changes cause no email, because a newly deployed function reads its stream from the beginning.
-MAX_AGE_SECONDS = 6 * 3600
+# Older changes cause no email. DynamoDB keeps changes for a day, and dead letters about changes can be replayed until then.
+MAX_AGE_SECONDS = 86_400
 
 # A shorter offer has no reminder, because the reminder would follow right after the first email.
 MIN_REMINDED_SECONDS = 3600

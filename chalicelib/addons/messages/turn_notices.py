@@ -173,8 +173,8 @@ def find_turn(notification: Notification, now: int) -> Turn | None:
     """Return what a due email says. Returns None if the email has become pointless.
 
     The email is pointless if the user no longer wants it, has used or missed the turn or has another place, if the room was cleared, or if
-    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves has moved the
-    turn.
+    the sale has ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves or of the
+    opening has moved the turn.
     """
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
     if notice is None or notice.arrival.pass_id != notification.facts["pass_id"]:
@@ -191,6 +191,8 @@ def find_turn(notification: Notification, now: int) -> Turn | None:
         return None
     if status.paused or is_sold_out:
         raise Postponed(now + 60)
+    if status.position is None:  # a manager has moved the opening to a later time since the draw
+        raise Postponed(max(now + 60, state.on_sale_at))
     is_due = status.admitted_at is not None and status.admitted_at <= now + LEAD_SECONDS
     if notification.kind == "place_drawn":
         return None if is_due else Turn(notice, state, status)  # the email about the turn says more

@@ -123,7 +123,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
         entries += len(batch)
     _replace_generations(Generations(before.current, generation), Generations(generation))
     wait(WAIT_SECONDS)
-    deleted = store.delete_other_generations(generation)
+    deleted = store.delete_earlier_generations(generation)
     return RebuildReport(generation, purchases, forgotten, checked_in, entries, deleted, not_indexed)
 
 

@@ -421,11 +421,14 @@ def scan_counted(generation: int) -> Iterator[CountedState]:
             yield _counted(rest.rpartition("#")[0], row)
 
 
-def delete_other_generations(kept: int) -> int:
-    """Delete the items of all generations except `kept`, in batches. Returns their number. Reads the whole table: for rebuilds only."""
-    others = (row for row in ReportRow.scan() if row.lane.partition("#")[0] not in ("state", str(kept)))
+def delete_earlier_generations(kept: int) -> int:
+    """Delete the items of all generations before `kept`, in batches. Returns their number. Reads the whole table: for rebuilds only.
+
+    Another rebuild may already be writing a later generation.
+    """
+    earlier = (row for row in ReportRow.scan() if row.lane != "state" and int(row.lane.partition("#")[0]) < kept)
     deleted = 0
-    while batch := list(islice(others, dynamo.MAX_BATCH_WRITE)):
+    while batch := list(islice(earlier, dynamo.MAX_BATCH_WRITE)):
         dynamo.batch_delete(batch)
         deleted += len(batch)
     return deleted

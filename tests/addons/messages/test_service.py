@@ -267,13 +267,15 @@ def test_the_transfer_of_an_old_ticket_is_announced_in_english(post, api, time):
     assert found == {"order_confirmed": "es", "ticket_given": "en", "ticket_received": "es"}
 
 
-def test_old_changes_are_not_announced(post, api, time):
-    buy(api, builders.create_shop(api))
+@pytest.mark.parametrize(("hours", "announced"), [(23, ["order_confirmed"]), (25, [])])
+def test_changes_are_announced_for_a_day(post, api, time, hours, announced):
+    shop = builders.create_shop(api)
+    buy(api, shop)
     found = records("purchases")
     for record in found:
-        record["dynamodb"]["ApproximateCreationDateTime"] = time.now - 7 * 3600
+        record["dynamodb"]["ApproximateCreationDateTime"] = time.now - hours * 3600
     followers.follow_changes({"Records": found}, None)
-    assert list_event_notifications(records("tickets")[0]["dynamodb"]["NewImage"]["event_id"]["S"], 10, None)[0] == []
+    assert [notification.kind for notification in list_event_notifications(shop[0], 10, None)[0]] == announced
 
 
 @pytest.mark.parametrize("header", ["", ";;q=,", "es;q=0", "x" * 5000, "en;q=abc"])

@@ -90,6 +90,20 @@ def test_a_place_from_before_a_postponement_costs_nobody_the_messages(post, api,
     assert ("bob", "turn_near") in run_until(post, time, time.now + 600)
 
 
+def test_mails_wait_for_an_opening_that_was_moved_after_the_draw(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 6)
+    time.set(opening)
+    users = users_by_position(api, event_id, tokens)
+    turn_notices.queue_mails(time.now)
+    assert api.patch(f"/events/{event_id}", json={"on_sale_at": clock.iso(opening + 3600)}, token=builders.admin_token()).status == 200
+    assert run_until(post, time, opening + 3599) == []
+    sent = run_until(post, time, opening + 3660)
+    # The room had been open for a minute, so the turn of the fourth begins five minutes after the new opening.
+    assert sorted(sent) == sorted([(user, "turn_near") for user in users[:4]] + [(user, "place_drawn") for user in users[4:]])
+    assert query_queued(time.now + 7200, 10) == []
+
+
 def test_the_mails_say_when_and_how_long_in_the_persons_language(post, api, time, sale):
     event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
     tokens = join_and_ask(api, event_id, 5)

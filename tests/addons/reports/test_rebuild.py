@@ -159,6 +159,16 @@ def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
     assert store.load_generations().building is None
 
 
+def test_a_rebuild_deletes_nothing_of_the_next_one(api, poller, time):
+    builders.create_order(api, builders.create_shop(api))
+    poller.drain()
+    waits = iter([no_wait, lambda seconds: projection.rebuild(no_wait)])
+    projection.rebuild(lambda seconds: next(waits)(seconds))
+    current = store.load_generations().current
+    assert current == NEXT + 1
+    check_reports(current)
+
+
 def test_the_command_says_what_it_has_counted(api, poller, time, monkeypatch, capsys):
     builders.create_order(api, builders.create_shop(api))
     monkeypatch.setattr(projection, "WAIT_SECONDS", 0)
