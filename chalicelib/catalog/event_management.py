@@ -5,7 +5,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, permissions, slugs, store
+from chalicelib.catalog import capacities, event_states, forms, permissions, search, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
@@ -52,7 +52,7 @@ def create_event(
             raise Forbidden("This promoter is locked. Contact the shop.")
         if promoter_id == actor:  # admins may give a promoter any number of events
             permissions.check_event_count(catalog, actor, now)
-        event = replace(new, slug=slugs.new_slug(catalog, event_id, new.name))
+        event = replace(new, slug=search.new_slug(catalog, event_id, new.name))
         event, shards = (event, []) if event.capacity is None else capacities.add_pool(catalog, event)
         details = {"name": event.name, "status": event.status}
         entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)
@@ -81,7 +81,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if after.announced != before.announced and "change_note" not in values:
             after = replace(after, change_note=None)  # it was about an earlier change
         if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
-            after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
+            after = replace(after, slug=search.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
