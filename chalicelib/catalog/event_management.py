@@ -58,9 +58,9 @@ def create_event(
         entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)
         return CatalogChange(event, [store.create_event_item(event), entry, *shards])
 
-    _, event = commit(build)
+    catalog, event = commit(build)
     if event.pool_id is not None:
-        capacities.resize_pool(event)
+        capacities.resize_pool(catalog, event)
     return event
 
 
@@ -85,15 +85,15 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
-            after, known = capacities.with_changed_pool(before, after)
+            after, known = capacities.with_changed_pool(catalog, before, after)
         elif after.capacity is not None and before.pool_id is None:
             after, shards = capacities.add_pool(catalog, after)
         change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
-    _, event = commit(build)
+    catalog, event = commit(build)
     if event.pool_id is not None and "capacity" in values:
-        capacities.resize_pool(event, known)
+        capacities.resize_pool(catalog, event, known)
     return event
 
 

@@ -103,6 +103,8 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         stock_id=tier_id,
         shards=_default_shards(source.capacity, find_event(source.event_id)),
         status="closed",
+        holdbacks=source.active_holdbacks,
+        releases=[],
         image_url=None,
         image=None,
         stripe_price_id=None,
@@ -124,25 +126,38 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall and the errors of `expected.check`.
+    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge and the errors of `expected.check`.
     """
     values = changes.values()
+    changes_stock, changes_pool = "capacity" in values or "holdbacks" in values, "holdbacks" in values
     shards: list[Shard] | None = None
+    shrunk: Tier | None = None  # as before the change
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        nonlocal shards
+        nonlocal shards, shrunk
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
+        if changes_pool:
+            ids = {holdback.id for holdback in after.holdbacks}
+            after = replace(after, releases=[release for release in before.releases if release.holdback_id in ids])
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
-        if "capacity" in values:
+        if changes_stock:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
             _check_ticket_count(catalog, after)
-            shards = capacities.shrink(CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after))
+            shrunk = before
+            shards = capacities.shrink_stocks(catalog, before, after)
         return change_tier(before, after, "tier.changed", actor, now)
 
-    _, tier = commit(build)
-    return ChangedTier(tier, {tier.stock_id: capacities.resize_tier_stock(tier, shards)} if "capacity" in values else {})
+    try:
+        _, tier = commit(build)
+    except ApiError:
+        if shrunk is not None:
+            capacities.resize_stocks(shrunk, with_pool=changes_pool)
+        raise
+    if not changes_stock:
+        return ChangedTier(tier, {})
+    return ChangedTier(tier, {tier.stock_id: capacities.resize_stocks(tier, shards, with_pool=changes_pool)})
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -162,10 +177,14 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             resize_stock(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
-        after = replace(before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[])
+        after = replace(
+            before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
+        )
         return change_tier(before, after, "tier.deleted", actor, now)
 
-    return commit(build)[1]
+    _, tier = commit(build)
+    capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back
+    return tier
 
 
 def common_currency(others: Sequence[Tier]) -> str:
@@ -201,13 +220,19 @@ def _commit_tier(
         _check_ticket_count(catalog, tier)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
+        if tier.held_back:
+            capacities.shrink_stocks(catalog, None, tier)
         stock = CatalogStock.from_tier(catalog, tier)
         shards = inventory.new_shards(
             stock.stock_id, capacity=stock.capacity, sold=0, shard_count=stock.shards, is_open=stock.is_open, is_pooled=stock.is_pooled
         )
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
 
-    return commit(build)[1]
+    try:
+        return commit(build)[1]
+    finally:
+        if new.held_back:
+            capacities.complete_pool(new.event_id)
 
 
 def _check_tier_count(catalog: Catalog, event: Event) -> None:
@@ -273,7 +298,7 @@ def _default_shards(capacity: int | None, event: Event | None) -> int:
     """Return the number of shards for a new tier. If the tier has no limit, its event's capacity decides."""
     if capacity is not None:
         return default_shard_count(capacity)
-    return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
+    return default_shard_count(UNLIMITED if event is None else event.pool_limit)
 
 
 def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
@@ -298,6 +323,10 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested currency."""
     forms.check_tier(tier)
+    event = catalog.events[tier.event_id]
+    if tier.held_back and tier.capacity is None and event.capacity is None:
+        message = "Neither this ticket type nor its event has a limit to hold tickets back from. Set a capacity first."
+        raise InvalidInput(message, path="$.holdbacks", rule="no_limit")
     others = _others(catalog, tier)
     currencies = {other.currency for other in others}
     if currency is not None and currencies and currency not in currencies:
