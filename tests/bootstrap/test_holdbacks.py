@@ -3,6 +3,8 @@
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import store
+from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from tests import builders, invariants
 from tests.bootstrap.conftest import stock_of
@@ -68,3 +70,53 @@ def test_a_file_with_wrong_holdbacks_is_refused(run, write, tree, holdbacks, fau
     refused = run("apply", write(tree))
     assert refused.code != 0
     assert fault in refused.out + refused.err
+
+
+def release_press(time) -> None:
+    time.advance(600)
+    catalog.invalidate()
+    builders.run_sweep()
+
+
+def test_what_was_released_is_not_held_back_again_by_the_same_file(api, time, run, write, tree):
+    tree["events"]["fest"]["capacity"] = 9
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3, release_at=clock.iso(time.now + 600)), press(2, id="house", reason="house")]
+    run("apply", write(tree))
+    release_press(time)
+    assert (stock_of("fest-pass").capacity, pool().capacity) == (8, 7)
+    assert run("apply", write(tree)).out == "version 1 is already served; nothing to do\n"
+    assert (stock_of("fest-pass").capacity, pool().capacity) == (8, 7)
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 6000
+    result = run("apply", write(tree))
+    assert result.code == 0
+    assert "capacity" not in result.out
+    builders.run_sweep()
+    tier = catalog.load_current().tiers["fest-pass"]
+    assert [(release.holdback_id, release.quantity, release.is_complete) for release in tier.releases] == [("press", 3, True)]
+    assert (stock_of("fest-pass").capacity, pool().capacity) == (8, 7)
+    invariants.check(time.now, recovered=True)
+
+
+def test_every_instance_knows_what_a_file_has_released(time, run, write, tree):
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3, release_at=clock.iso(time.now + 600))]
+    run("apply", write(tree))
+    known = catalog.load_current()
+    release_press(time)
+    head = catalog.load_head()
+    for loaded in (store.load(head), store.load(head, known), store.load_live(head)):
+        assert loaded.tiers["fest-pass"].held_back == 0
+
+
+def test_a_large_catalog_has_the_release_in_its_snapshot(api, time, run, write, tree, monkeypatch):
+    monkeypatch.setattr(store, "MIN_SNAPSHOT_ENTRIES", 1)
+    builders.create_shop(api)
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3, release_at=clock.iso(time.now + 600))]
+    run("apply", write(tree))
+    assert store.write_snapshot(catalog.load_current())
+    release_press(time)
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 6000
+    run("apply", write(tree))
+    head = catalog.load_head()
+    assert head.snapshot
+    loaded = store.load(head)
+    assert (loaded.tiers["fest-pass"].price_cents, loaded.tiers["fest-pass"].held_back) == (6000, 0)

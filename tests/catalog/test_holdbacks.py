@@ -2,10 +2,14 @@
 
 import pytest
 
+from chalicelib.audit import service as audit
+from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("store", "time")
 
@@ -138,4 +142,117 @@ def test_a_new_tier_cannot_hold_back_what_the_event_has_sold(api, time):
     body["holdbacks"] = [holdback(3)]
     assert api.post(f"/events/{event_id}/tiers", json=body, **promoter()).status == 201
     assert pool(event_id).available == 0
+    invariants.check(time.now, recovered=True)
+
+
+# Releases: by hand, at a time, and when tickets have sold out.
+
+
+def releases(api, tier_id: str) -> list[tuple[str, int, str, bool]]:
+    shown = api.get(f"/admin/tiers/{tier_id}", token=builders.admin_token()).json["releases"]
+    return [(release["holdback_id"], release["quantity"], release["cause"], release["is_complete"]) for release in shown]
+
+
+def recorded_releases(tier_id: str) -> list:
+    """The audit log's entries about releases of a tier's holdbacks."""
+    return [entry for entry in audit.list_entries(f"tier#{tier_id}") if entry.action == "tier.holdbacks_released"]
+
+
+def sweep(time, seconds: int = 0) -> dict:
+    """Run the sweep after so many seconds. Returns its report."""
+    time.advance(seconds)
+    catalog.invalidate()
+    return builders.run_sweep()
+
+
+def test_a_holdback_is_released_at_its_time(api, time):
+    event_id, tier_id = create_published(api, holdbacks=[holdback(3, release_at=clock.iso(time.now + 600)), holdback(2, "house")])
+    assert sweep(time, 599)["tiers_released"] == 0
+    assert left(api, time, event_id, tier_id) == 5
+    assert sweep(time)["tiers_released"] == 1
+    assert left(api, time, event_id, tier_id) == 8
+    assert releases(api, tier_id) == [("press", 3, "time", True)]
+    assert sweep(time)["tiers_released"] == 0
+    shown = api.get(f"/tiers/{tier_id}", **promoter()).json
+    assert ([entry["id"] for entry in shown["holdbacks"]], shown["held_back"]) == (["press", "house"], 2)
+    (entry,) = recorded_releases(tier_id)
+    assert (entry.actor, entry.changes.keys()) == ("schedule", {"releases"})
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_released_holdback_stays_released(api, time):
+    event_id, tier_id = create_published(api, holdbacks=[holdback(3, release_at=clock.iso(time.now + 60))])
+    sweep(time, 60)
+    assert hold_back(api, tier_id, holdback(5), holdback(1, "house")).json["available"] == 9
+    assert hold_back(api, tier_id, holdback(1, "house")).json["releases"] == []
+    assert left(api, time, event_id, tier_id) == 9
+    invariants.check(time.now, recovered=True)
+
+
+def test_holdbacks_are_released_one_by_one_whenever_tickets_have_sold_out(api, time):
+    waiting = [holdback(2, name, release_when_sold_out=True) for name in ("press", "house")]
+    event_id, tier_id = create_published(api, holdbacks=[*waiting, holdback(4, "artist")])
+    sell(api, event_id, tier_id, 1)
+    reservation_id = builders.reserve(api, "ada", event_id, tier_id).json["id"]
+    sweep(time, 60)
+    assert releases(api, tier_id) == []  # ada's ticket may come back
+    builders.start_checkout(api, "ada", reservation_id)
+    builders.confirm(api, "ada", reservation_id)
+    sweep(time, 60)
+    assert releases(api, tier_id) == [("press", 2, "sold_out", True)]
+    assert left(api, time, event_id, tier_id) == 2
+    sweep(time, 60)
+    assert len(releases(api, tier_id)) == 1
+    for user in ("bob", "cy"):
+        builders.buy(api, user, event_id, tier_id)
+    sweep(time, 60)
+    assert [name for name, *_ in releases(api, tier_id)] == ["press", "house"]
+    assert left(api, time, event_id, tier_id) == 2
+    invariants.check(time.now, recovered=True)
+
+
+def test_nothing_is_sold_out_before_anything_was_sold(api, time):
+    event_id, tier_id = create_published(api, holdbacks=[holdback(10, release_when_sold_out=True)])
+    sweep(time, 60)
+    assert (releases(api, tier_id), left(api, time, event_id, tier_id)) == ([], 0)
+
+
+def test_a_release_returns_the_tickets_to_the_event_too(api, time):
+    event_id, floor, balcony = create_pooled(api, holdbacks=[holdback(4, release_when_sold_out=True)])
+    sell(api, event_id, balcony, 6)
+    sweep(time, 60)
+    assert (pool(event_id).capacity, left(api, time, event_id, floor), left(api, time, event_id, balcony)) == (10, 4, 2)
+    invariants.check(time.now, recovered=True)
+
+
+def test_events_that_are_over_release_nothing(api, time):
+    event_id, tier_id = create_published(api, holdbacks=[holdback(3, release_at=clock.iso(time.now + 600))])
+    assert api.post(f"/events/{event_id}/cancel", json={"reason": "Flooded"}, **promoter()).status == 200
+    assert sweep(time, 600)["tiers_released"] == 0
+    assert releases(api, tier_id) == []
+
+
+@pytest.mark.not_on_moto
+def test_a_crashed_release_is_completed_and_never_adds_too_many(api, time):
+    def create() -> tuple[str, str]:
+        event_id = create_draft(api, capacity=10)["id"]
+        tier_id = create_kind(api, event_id, capacity=8, holdbacks=[holdback(3, release_at=clock.iso(time.now + 1))])["id"]
+        api.post(f"/events/{event_id}/publish", **promoter())
+        time.advance(1)
+        return event_id, tier_id
+
+    create()
+    with faults.record_calls() as calls:
+        assert holdbacks.release_due(time.now) == 1
+    for number in range(1, len(calls) + 1):
+        event_id, tier_id = create()
+        with faults.crash_after(number):
+            holdbacks.release_due(time.now)
+        tier = catalog.load_current().tiers[tier_id]
+        assert stock(tier_id).capacity <= tier.stock_capacity
+        catalog.invalidate()
+        holdbacks.release_due(time.now)
+        assert (stock(tier_id).capacity, pool(event_id).capacity) == (8, 10)
+        assert releases(api, tier_id) == [("press", 3, "time", True)]
+        assert len(recorded_releases(tier_id)) == 1
     invariants.check(time.now, recovered=True)
