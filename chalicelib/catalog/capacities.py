@@ -7,6 +7,7 @@ docs/decisions/0043-capacity-of-events.md.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from msgspec import Struct
@@ -14,9 +15,10 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.event_states import EventHasSales
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
@@ -144,14 +146,37 @@ def _shrink_for(tier: Tier, before: CatalogStock, after: CatalogStock, *, is_by_
         raise HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + after.capacity - sold - held), sold, held) from None
 
 
-def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool: bool) -> Stock:
+def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool: bool, released_to: ReleaseTo | None = None) -> Stock:
     """Resize the stock of a changed tier, and the event's pool if the tier's holdbacks have changed. Returns the tier's stock.
 
-    `known` are the shards of the tier's stock as `shrink` left them.
+    `known` are the shards of the tier's stock as `shrink` left them. `released_to` says for whom tickets are released: the add-ons prepare
+    the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist
+    may have taken the sold-out stock for its line in the meantime.
     """
+    prepare = partial(_prepare_release, tier, released_to) if released_to is not None else None
+    if prepare is not None:
+        prepare()
     if with_pool:
         complete_pool(tier.event_id)
-    return resize_tier_stock(tier, known)
+    stock = resize_tier_stock(tier, None if prepare is not None else known)
+    if prepare is not None:
+        prepare()
+    return stock
+
+
+def released_to(before: Tier, after: Tier) -> ReleaseTo | None:
+    """Return for whom a change releases tickets of holdbacks: None if it releases none, `public` only if all of them are for everybody."""
+    kept = {holdback.id: holdback.quantity for holdback in after.active_holdbacks}
+    released = [holdback for holdback in before.active_holdbacks if holdback.quantity > kept.get(holdback.id, 0)]
+    if not released:
+        return None
+    return "public" if all(holdback.release_to == "public" for holdback in released) else "waitlist"
+
+
+def _prepare_release(tier: Tier, to: ReleaseTo) -> None:
+    catalog = snapshots.load_current()
+    for prepare in addons.hooks("prepare_release"):
+        prepare(catalog, catalog.events[tier.event_id], tier, to)
 
 
 def complete_pool(event_id: str) -> None:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, snapshots, store
-from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, Tier
+from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.tier_management import change_tier
-from chalicelib.foundation import addons, clock, deadline, log
+from chalicelib.foundation import clock, deadline, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import is_sold_out
 
@@ -47,10 +47,10 @@ def _release_tier(current: Catalog, tier: Tier, now: int) -> bool:
     if event_phase(event, now) not in ("closed", "cancelled"):
         due = _due_holdbacks(current, event, tier, now)
         if due:
-            current, tier = commit(lambda catalog: _record_releases(catalog, tier.id, due, now))
+            _, tier = commit(lambda catalog: _record_releases(catalog, tier.id, due, now))
     if all(release.is_complete for release in tier.releases):
         return False
-    _complete_releases(current, current.events[tier.event_id], tier)
+    _complete_releases(tier)
     return True
 
 
@@ -82,18 +82,10 @@ def _record_releases(catalog: Catalog, tier_id: str, due: list[Holdback], now: i
     return _change(before, replace(before, releases=[*before.releases, *releases]), now)
 
 
-def _complete_releases(current: Catalog, event: Event, tier: Tier) -> None:
-    """Add the tickets to the stock, and record that the tier's releases are complete.
-
-    The add-ons prepare the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards,
-    because the waitlist may have taken the sold-out stock for its line in the meantime.
-    """
-    to = "public" if all(release.is_complete or release.to == "public" for release in tier.releases) else "waitlist"
-    for prepare in addons.hooks("prepare_release"):
-        prepare(current, event, tier, to)
-    capacities.resize_stocks(tier, with_pool=True)
-    for prepare in addons.hooks("prepare_release"):
-        prepare(current, event, tier, to)
+def _complete_releases(tier: Tier) -> None:
+    """Add the tickets to the stock, and record that the tier's releases are complete."""
+    to: ReleaseTo = "public" if all(release.is_complete or release.to == "public" for release in tier.releases) else "waitlist"
+    capacities.resize_stocks(tier, with_pool=True, released_to=to)
     for release in tier.releases:
         if not release.is_complete:
             log.count("holdbacks_released")

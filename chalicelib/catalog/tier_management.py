@@ -13,7 +13,7 @@ from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, Tier, in_display_order
+from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
@@ -132,9 +132,10 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
     changes_stock, changes_pool = "capacity" in values or "holdbacks" in values, "holdbacks" in values
     shards: list[Shard] | None = None
     shrunk: Tier | None = None  # as before the change
+    released_to: ReleaseTo | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        nonlocal shards, shrunk
+        nonlocal shards, shrunk, released_to
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
@@ -147,6 +148,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
             _check_ticket_count(catalog, after)
             shrunk = before
             shards = capacities.shrink_stocks(catalog, before, after)
+            released_to = capacities.released_to(before, after)
         return change_tier(before, after, "tier.changed", actor, now)
 
     try:
@@ -157,7 +159,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         raise
     if not changes_stock:
         return ChangedTier(tier, {})
-    return ChangedTier(tier, {tier.stock_id: capacities.resize_stocks(tier, shards, with_pool=changes_pool)})
+    return ChangedTier(tier, {tier.stock_id: capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)})
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:

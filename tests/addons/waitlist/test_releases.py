@@ -96,3 +96,13 @@ def test_a_party_may_wait_for_what_is_held_back(api, time):
     release(time)
     assert run_allocator()["offered"] == 1
     invariants.check(time.now)
+
+
+@pytest.mark.parametrize("release_to", ["waitlist", "public"])
+def test_a_release_by_hand_goes_to_whom_the_holdback_says(api, time, release_to):
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to=release_to)
+    assert join(api, "ada", event_id).status == 201
+    assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": []}, token=builders.admin_token()).status == 200
+    assert builders.reserve(api, "new", event_id, tier_id).status == (201 if release_to == "public" else 409)
+    assert run_allocator()["offered"] == (1 if release_to == "waitlist" else 0)
+    invariants.check(time.now)
