@@ -112,44 +112,54 @@ def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.Transac
 
 
 def with_changed_pool(catalog: Catalog, before: Event, after: Event) -> tuple[Event, list[Shard] | None]:
-    """Shrink the pool if the new capacity is smaller. Returns the event with its new number of shards, and the result of `shrink`.
+    """Shrink the pool if the new capacity is smaller. Returns the event with its new number of shards, and the result of `_shrink`.
 
     Raises CapacityTooSmall.
     """
     after = replace(after, pool_shards=max(before.pool_shards, default_shard_count(after.pool_limit)))
-    return after, shrink(CatalogStock.from_pool(catalog, before), CatalogStock.from_pool(catalog, after))
+    pool = CatalogStock.from_pool(catalog, after)
+    try:
+        return after, _shrink(CatalogStock.from_pool(catalog, before), pool)
+    except CapacityInUse as error:
+        sold, held = error.details["sold"], error.details["held"]
+        raise CapacityTooSmall(pool.capacity + pool.held_back, sold, held, pool.held_back) from None
 
 
 def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Shard] | None:
-    """Shrink the stock of a changed tier, and the event's pool if a new or changed tier holds more back. Returns the result of `shrink`.
+    """Shrink the stock of a changed tier, and the event's pool if a new or changed tier holds more back. Returns the result of `_shrink`.
 
     `before` is None for a new tier, whose stock does not exist yet. Raises CapacityTooSmall and HoldbacksTooLarge.
     """
     shards = None
     if before is not None:
         stock, new_stock = CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after)
-        shards = _shrink_for(after, stock, new_stock, is_by_holdbacks=after.held_back > before.held_back)
+        try:
+            shards = _shrink(stock, new_stock)
+        except CapacityInUse as error:
+            raise refusal(after, error, is_by_holdbacks=after.holdbacks != before.holdbacks) from None
     event, more = catalog.events[after.event_id], after.held_back - (0 if before is None else before.held_back)
     if event.pool_id is not None and event.capacity is not None and more > 0:
         pool = CatalogStock.from_pool(catalog, event)
-        _shrink_for(after, pool, replace(pool, capacity=pool.capacity - more), is_by_holdbacks=True)
+        try:
+            _shrink(pool, replace(pool, capacity=pool.capacity - more))
+        except CapacityInUse as error:
+            raise refusal(after, error, is_by_holdbacks=True) from None
     return shards
 
 
-def _shrink_for(tier: Tier, before: CatalogStock, after: CatalogStock, *, is_by_holdbacks: bool) -> list[Shard] | None:
-    try:
-        return shrink(before, after)
-    except CapacityTooSmall as error:
-        if not is_by_holdbacks:
-            raise
-        sold, held = error.details["sold"], error.details["held"]
-        raise HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + after.capacity - sold - held), sold, held) from None
+def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> CapacityTooSmall | HoldbacksTooLarge:
+    """Return the refusal of a change to a tier for which too few tickets of the tier's stock or of the event's pool are free."""
+    capacity, sold, held = (int(error.details[name]) for name in ("capacity", "sold", "held"))
+    if is_by_holdbacks:
+        return HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + capacity - sold - held), sold, held)
+    held_back = 0 if tier.capacity is None else tier.held_back
+    return CapacityTooSmall(capacity + held_back, sold, held, held_back)
 
 
 def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool: bool, released_to: ReleaseTo | None = None) -> Stock:
     """Resize the stock of a changed tier, and the event's pool if the tier's holdbacks have changed. Returns the tier's stock.
 
-    `known` are the shards of the tier's stock as `shrink` left them. `released_to` says for whom tickets are released: the add-ons prepare
+    `known` are the shards of the tier's stock as `_shrink` left them. `released_to` says for whom tickets are released: the add-ons prepare
     the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist
     may have taken the sold-out stock for its line in the meantime.
     """
@@ -187,32 +197,27 @@ def complete_pool(event_id: str) -> None:
         resize_pool(catalog, event)
 
 
-def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
+def _shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
     """Resize a stock to the smaller of the two capacities, and add the new shards of `after`, which stay empty for now.
 
-    Returns the shards, or None if there was nothing to do. Raises CapacityTooSmall.
+    Returns the shards, or None if there was nothing to do. Raises CapacityInUse.
     """
     if after.capacity >= before.capacity and after.shards <= before.created:
         return None
-    capacity = min(before.capacity, after.capacity)
-    try:
-        return resize_stock(before.stock_id, before.created, capacity, grow_to=after.shards)
-    except CapacityInUse as error:
-        capacity, held_back = after.capacity + after.held_back, after.held_back
-        raise CapacityTooSmall(capacity, error.details["sold"], error.details["held"], held_back) from None
+    return resize_stock(before.stock_id, before.created, min(before.capacity, after.capacity), grow_to=after.shards)
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
     """Resize a tier's stock to the tier's changed capacity. Returns the stock as people see it.
 
-    `known` are the stock's shards as `shrink` left them.
+    `known` are the stock's shards as `_shrink` left them.
     """
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 
 
 def resize_pool(catalog: Catalog, event: Event, known: Sequence[Shard] | None = None) -> None:
-    """Resize the pool of an event to its capacity in the catalog. `known` are the pool's shards as `shrink` left them."""
+    """Resize the pool of an event to its capacity in the catalog. `known` are the pool's shards as `_shrink` left them."""
     pool = CatalogStock.from_pool(catalog, event)
     stock = (pool.stock_id, pool.created, pool.shards, pool.capacity)
     _resize_stock(*stock, lambda catalog: CatalogStock.from_pool(catalog, catalog.events[event.id]), known)

@@ -13,13 +13,14 @@ from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier, in_display_order
+from chalicelib.catalog.model import Catalog, Event, Holdback, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
+from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
@@ -28,6 +29,7 @@ DEFAULT_CURRENCY = "USD"
 # have no pages.
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
 MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
+MAX_SETTLE_ROUNDS = 10
 MAX_NAME_LENGTH = 100  # for the name of a copy
 
 
@@ -155,11 +157,49 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         _, tier = commit(build)
     except ApiError:
         if shrunk is not None:
-            capacities.resize_stocks(shrunk, with_pool=changes_pool)
+            _settle_stock(shrunk, actor, now)
         raise
-    if not changes_stock:
+    if shrunk is None:
         return ChangedTier(tier, {})
-    return ChangedTier(tier, {tier.stock_id: capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)})
+    try:
+        stock = capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)
+    except CapacityInUse as error:
+        _settle_stock(tier, actor, now)
+        raise capacities.refusal(tier, error, is_by_holdbacks=changes_pool) from None
+    return ChangedTier(tier, {tier.stock_id: stock})
+
+
+def _settle_stock(tier: Tier, actor: str, now: int) -> None:
+    """Resize the stock of a tier, and the event's pool, to the catalog. If too many tickets are sold or held, release holdbacks first.
+
+    That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the tier, and the
+    tickets are sold in the meantime. The catalog must not claim that these tickets are held back.
+    """
+    tier_id = tier.id
+    for _ in range(MAX_SETTLE_ROUNDS):
+        try:
+            capacities.resize_stocks(tier, with_pool=True)
+            return
+        except CapacityInUse:
+            _, tier = commit(lambda catalog: _without_oversold(catalog, tier_id, actor, now))
+    raise CatalogChanging(retry_after_seconds=1)
+
+
+def _without_oversold(catalog: Catalog, tier_id: str, actor: str, now: int) -> CatalogChange[Tier]:
+    """Shrink the holdbacks of a tier, the last ones first, by the tickets that are sold or held; enlarge the capacity by the rest."""
+    tier = catalog.tiers[tier_id]
+    event = catalog.events[tier.event_id]
+    allowed = {tier.stock_id: tier.stock_capacity} | ({} if event.pool_id is None else {event.pool_id: catalog.pool_capacity(event)})
+    stocks = read_stock(catalog.tier_shard_counts(tier))
+    excess = max(0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items()))
+    active, kept = tier.active_holdbacks, list[Holdback]()
+    for holdback in reversed(tier.holdbacks):
+        taken = min(excess, holdback.quantity) if holdback in active else 0
+        excess -= taken
+        if taken < holdback.quantity:
+            kept.insert(0, replace(holdback, quantity=holdback.quantity - taken))
+    capacity = None if tier.capacity is None else tier.capacity + excess
+    return change_tier(tier, replace(tier, holdbacks=kept, capacity=capacity), "tier.changed", actor, now)
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
