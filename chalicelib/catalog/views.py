@@ -507,7 +507,11 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
         reserved=stock.held,
         reserved_for_waitlist=stock.for_waitlist,
         held_back=tier.held_back,
-        releases=[HoldbackReleaseView(**asdict(release) | {"at": clock.iso(release.at)}) for release in tier.releases],
+        releases=[
+            HoldbackReleaseView(**asdict(release) | {"at": clock.iso(release.at)})
+            for release in tier.releases
+            if release.holdback_id in {holdback.id for holdback in tier.holdbacks}
+        ],
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,
         removed=tier.removed,
