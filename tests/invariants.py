@@ -139,20 +139,10 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
 
 def _check_holdbacks(shards: list[Shard], current: Catalog, recovered: bool) -> list[str]:
     """Check that nobody can buy what is held back; after recovery, that every release is complete."""
-    stocks, violations = stocks_of(shards), []
-    tiers = [tier for tier in current.tiers.values() if tier.holdbacks and not tier.removed and tier.stock_id in stocks]
-    for tier in tiers:
-        event = current.events[tier.event_id]
-        allowed = {tier.stock_id: tier.stock_capacity}
-        if event.pool_id in stocks:
-            allowed[event.pool_id] = current.pool_capacity(event)
-        violations += [
-            f"{stock_id}: has {stocks[stock_id].capacity} tickets, and {capacity} are not held back"
-            for stock_id, capacity in allowed.items()
-            if stocks[stock_id].capacity > capacity
-        ]
-        if recovered and not all(release.is_complete for release in tier.releases):
-            violations.append(f"{tier.id}: the releases {tier.releases} are not complete")
+    violations = list(invariants.check_holdbacks(current, current.events, stocks_of(shards)))
+    if recovered:
+        unfinished = [tier for tier in current.tiers.values() if not all(release.is_complete for release in tier.releases)]
+        violations += [f"{tier.id}: the releases {tier.releases} are not complete" for tier in unfinished]
     return violations
 
 

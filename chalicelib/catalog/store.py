@@ -447,10 +447,9 @@ def _log_items(
     events = [entry for entry in entries if isinstance(entry, Event)]
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
-    released = [
-        tier for tier in tiers if tier.managed_by == "bootstrap"
-    ]  # apart, because earlier versions would let them replace the version's
-    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier not in released], stops, released))
+    # Bootstrap tiers are kept apart, because earlier versions of Fairgate would let them replace the tiers of a later catalog version.
+    released = [tier for tier in tiers if tier.managed_by == "bootstrap"]
+    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
         dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),

@@ -191,7 +191,7 @@ def _without_oversold(catalog: Catalog, tier_id: str, actor: str, now: int) -> C
     event = catalog.events[tier.event_id]
     allowed = {tier.stock_id: tier.stock_capacity} | ({} if event.pool_id is None else {event.pool_id: catalog.pool_capacity(event)})
     stocks = read_stock(catalog.tier_shard_counts(tier))
-    excess = max(0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items()))
+    excess = max([0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items())])
     active, kept = tier.active_holdbacks, list[Holdback]()
     for holdback in reversed(tier.holdbacks):
         taken = min(excess, holdback.quantity) if holdback in active else 0

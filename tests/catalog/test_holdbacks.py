@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import holdbacks
+from chalicelib.catalog import capacities, holdbacks, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
@@ -142,6 +142,36 @@ def test_a_new_tier_cannot_hold_back_what_the_event_has_sold(api, time):
     body["holdbacks"] = [holdback(3)]
     assert api.post(f"/events/{event_id}/tiers", json=body, **promoter()).status == 201
     assert pool(event_id).available == 0
+    invariants.check(time.now, recovered=True)
+
+
+def test_tickets_sold_while_they_are_held_back_are_not_held_back(api, time, monkeypatch):
+    """Another change enlarges the stock between the shrinking of the stock and the write of the tier, and the tickets are sold."""
+    event_id, floor, balcony = create_pooled(api)
+    shrink, sold = capacities.shrink_stocks, []
+
+    def shrink_and_sell(*arguments):
+        shards = shrink(*arguments)
+        if not sold:
+            capacities.resize_stocks(catalog.load_current().tiers[floor], with_pool=True)
+            sold.append(sell(api, event_id, balcony, 7))
+        return shards
+
+    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+    refused = hold_back(api, floor, holdback(1, "artist"), holdback(2, "house"), holdback(2))
+    assert (refused.status, refused.json["error"], refused.json["maximum"]) == (409, "holdbacks_too_large", 3)
+    shown = api.get(f"/tiers/{floor}", **promoter()).json
+    assert ([(entry["id"], entry["quantity"]) for entry in shown["holdbacks"]], shown["available"]) == ([("artist", 1), ("house", 2)], 0)
+    assert (pool(event_id).capacity, stock(floor).capacity) == (7, 5)
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_copy_holds_back_what_has_not_been_released(api, time):
+    event_id, floor, _ = create_pooled(api, holdbacks=[holdback(2), holdback(1, "house", release_at=clock.iso(time.now))])
+    sweep(time)
+    tier = tier_management.duplicate_tier("copy", floor, "pia", time.now)
+    assert ([entry.id for entry in tier.holdbacks], tier.releases) == (["press"], [])
+    assert pool(event_id).capacity == 6
     invariants.check(time.now, recovered=True)
 
 

@@ -114,7 +114,9 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
         supplies = (TierSupply(other, tuple(current.tier_shard_counts(other))) for other in others)
         _mark(shards, _kept_ids(event, supplies, free))
         store.remove_stocks(line, {tier.stock_id})
-    elif to == "waitlist" and tier.stock_id not in stock_ids and min(free[stock_id] for stock_id in supply.stock_ids) == 0:
+        return
+    is_kept = tier.stock_id in stock_ids and all(shard.is_marked for shard in shards[tier.stock_id])
+    if to == "waitlist" and not is_kept and min(free[stock_id] for stock_id in supply.stock_ids) == 0:
         keep_for_line(current, event, [tier], free)
 
 
