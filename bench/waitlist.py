@@ -4,7 +4,7 @@ First, a sold-out event releases 10,000 tickets that were held back to a line of
 time, and then to everybody. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the
 allocator runs. Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds,
 while 1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes
-ten minutes of processor time.
+fifteen minutes of processor time.
 """
 
 import random
