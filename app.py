@@ -21,7 +21,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
-from chalicelib.catalog import slugs
+from chalicelib.catalog import search
 from chalicelib.changes import jobs as changes_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
@@ -66,7 +66,7 @@ for module in (
 for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()):
     app.register_blueprint(module.bp)
 
-operation.register_resolver("event_id", slugs.resolve_event_id)  # paths also take an event's slug
+operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
 # The stage's limit for emails that anybody can request does not apply to these addresses.
 notifications.register_confirmed_addresses(accounts.is_verified)
 notifications.register_confirmed_addresses(queries.has_paid_order)

@@ -1,9 +1,10 @@
 """`python -m bench.waitlist`: a long waitlist on a virtual clock, against DynamoDB's limits for a partition key.
 
-First, 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator runs. Then the
-allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while 1,000 more join in
-each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes ten minutes of processor
-time.
+First, a sold-out event releases 10,000 tickets that were held back to a line of 12,000 people, while passers-by try to reserve them all the
+time, and then to everybody. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the
+allocator runs. Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds,
+while 1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes
+fifteen minutes of processor time.
 """
 
 import random
@@ -18,7 +19,9 @@ from bench.app_in_process import app_in_process
 from bench.measure import Bound, print_bounds
 from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import Entry, Place
+from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import ReleaseTo
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, memory, parallel
 from chalicelib.purchases.store import BuyerRow
@@ -31,8 +34,10 @@ from tests.simulation.scheduler import current_actor
 
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 PEOPLE, TICKETS = 100_000, 1_000
+RELEASED, WAITING, PASSERS_BY = 10_000, 12_000, 300
 CROWD, SECONDS, INSTANCES = 300_000, 10, 300
 JOINS, LOOKS, MANAGER_READS = 1_000, CROWD // 20, 10  # per second
+RELEASE_TO: tuple[ReleaseTo, ...] = ("waitlist", "public")
 PLACE_SECONDS = 21e-6  # of processor time to read and count a place: 12 µs of a whole core, on a function with 1,024 MB
 
 
@@ -62,6 +67,38 @@ def make_offers(api: Client, people: int, tickets: int) -> SimulationReport:
     offered = len(store.list_offered(event_id))
     assert offered == tickets, f"{offered} of {tickets} tickets were offered"
     return report
+
+
+def release(api: Client, released: int, waiting: int, to: ReleaseTo) -> Iterator[tuple[str, SimulationReport]]:
+    """Release held-back tickets of a sold-out event while people wait and others try to reserve. Yields the load of each step.
+
+    Fails if a passer-by gets a ticket that is for the line, or if somebody in the line is passed over.
+    """
+    event_id, tier_id = builders.create_shop(api, capacity=released + 1)
+    held_back = {"id": "house", "reason": "house", "quantity": released, "release_when_sold_out": True, "release_to": to}
+    assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": [held_back]}, token=builders.admin_token()).status == 200
+    builders.create_order(api, (event_id, tier_id), 1, "first")
+    fill_line(event_id, tier_id, waiting, 0)
+    line = [place.entry.id for place in store.list_places(event_id)]
+    found: list[int] = []
+
+    def pass_by() -> None:
+        found.extend(builders.reserve(api, f"passer-by-{number}", event_id, tier_id).status for number in range(PASSERS_BY))
+
+    yield (
+        f"{released:,} tickets released to the {to}",
+        simulate({"sweep": (0, lambda: holdbacks.release_due(START)), "buyers": (0, pass_by)}),
+    )
+    assert catalog.load_current().tiers[tier_id].held_back == 0
+    if to == "public":
+        assert builders.reserve(api, "late", event_id, tier_id).status == 201
+        return
+    yield (
+        f"{released:,} offers to a line of {waiting:,}",
+        simulate({"offers": (0, lambda: allocator.allocate_all(START)), "buyers": (0, pass_by)}),
+    )
+    assert set(found) == {409}, found
+    assert sorted(entry.id for entry in store.list_offered(event_id)) == sorted(line[:released])
 
 
 @contextmanager
@@ -136,9 +173,14 @@ def describe(report: SimulationReport) -> str:
     )
 
 
-def take_bounds(people: int = PEOPLE, crowd: int = CROWD) -> Iterator[Bound]:
+def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEASED) -> Iterator[Bound]:
     # Threads would not be simulated, so parallel calls are made one after the other.
     with app_in_process() as api, clock.override(lambda: float(START)), mock.patch.object(parallel, "FEW", 10_000):
+        for to in RELEASE_TO:
+            for step, report in release(api, released, released * WAITING // RELEASED, to):
+                print(f"{step}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)
+                yield Bound(step, report.elapsed, "s", 1800 if "offers" in step else 60)
+                yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
         report = make_offers(api, people, TICKETS)
         line = f"{TICKETS:,} offers in a line of {people:,}"
         print(f"{line}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)

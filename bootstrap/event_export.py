@@ -4,10 +4,9 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from msgspec import Struct, to_builtins
-from msgspec.structs import fields
 
 from chalicelib.bootstrap_file.validation import Tree
-from chalicelib.catalog.fields import declared_fields, file_values
+from chalicelib.catalog.fields import declared_fields, default_values, file_values
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.foundation import clock
 from chalicelib.promotions.model import PromoCode
@@ -115,7 +114,7 @@ def _ticket(tier: Tier, stage: str) -> Tree:
 
 def _declared(entry: Event | Tier) -> Tree:
     """Return the fields that the file has under the same names, without empty ones that have the default."""
-    defaults = {field.name: field.default for field in fields(entry)}
+    defaults = default_values(type(entry))
     values = file_values(type(entry), entry)
     return {name: to_builtins(value) for name, value in values.items() if value or value != defaults[name]}
 

@@ -40,6 +40,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *(violation for shard in shards for violation in invariants.check_shard(shard)),
         *(violation for records in _gather(purchases_by_id, tickets, cases, buyers) for violation in invariants.check_purchase(records)),
         *_check_stocks(shards, current, purchases_by_id, orders, recovered),
+        *_check_holdbacks(shards, current, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
         *_check_promo_codes(shards, purchases_by_id, recovered),
         *_check_cases(purchases_by_id, cases),
@@ -133,6 +134,15 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         for purchase in purchases_by_id.values():
             if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != purchase.quantity:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
+    return violations
+
+
+def _check_holdbacks(shards: list[Shard], current: Catalog, recovered: bool) -> list[str]:
+    """Check that nobody can buy what is held back; after recovery, that every release is complete."""
+    violations = list(invariants.check_holdbacks(current, current.events, stocks_of(shards)))
+    if recovered:
+        unfinished = [tier for tier in current.tiers.values() if not all(release.is_complete for release in tier.releases)]
+        violations += [f"{tier.id}: the releases {tier.releases} are not complete" for tier in unfinished]
     return violations
 
 

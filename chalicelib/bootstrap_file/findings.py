@@ -122,6 +122,10 @@ _SENTENCES = {
     "capacity_in_use_meanwhile": (
         "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
     ),
+    "holdbacks_in_use": (
+        "{held_back} tickets are held back, but only {maximum} are neither sold nor on hold (sold {sold}, on hold {held}); "
+        "hold back fewer in `holdbacks`, or raise the capacity"
+    ),
     "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
     "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
     "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",

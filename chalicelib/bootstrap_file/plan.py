@@ -261,7 +261,7 @@ _NOT_COMPARED = {
             "pool_shards",
         }
     ),
-    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
+    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases"}),
     DisplayState: frozenset[str](),
     PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }
@@ -286,7 +286,8 @@ def _flat(entry: Entry) -> dict[str, Any]:
         fields["discount_cents"] = fields.pop("discount_value")
     metadata = fields.pop("metadata", {})
     options = {f"options.{option.id}": to_builtins(option) for option in fields.pop("options", [])}
-    return {**fields, **options, **{f"metadata.{key}": value for key, value in metadata.items()}}
+    holdbacks = {f"holdbacks.{holdback.id}": to_builtins(holdback) for holdback in fields.pop("holdbacks", [])}
+    return {**fields, **options, **holdbacks, **{f"metadata.{key}": value for key, value in metadata.items()}}
 
 
 def _value(name: str, value: Any) -> str:

@@ -1,5 +1,6 @@
 """Build a plan by comparing a document with the served catalog and its stock."""
 
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import TypeVar
 
@@ -24,21 +25,42 @@ def all_stock(catalog: Catalog) -> dict[str, int]:
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
     """Map the ids of the stocks that the document affects to their numbers of shards, so that a small change need not read all stock."""
-    file_tiers = validation.to_tiers(valid)
+    file_tiers = _file_tiers(valid, catalog)
+    held_back = _held_back(file_tiers)
     changed = {}
     for old in catalog.tiers.values():
         new = file_tiers.get(old.id)
         if old.managed_by == "bootstrap" and (
             (new is None and not old.removed)
-            or (new is not None and (old.capacity, old.price_cents, old.event_id) != (new.capacity, new.price_cents, new.event_id))
+            or (new is not None and _compared_with_stock(old) != _compared_with_stock(new))
             or (new is not None and _shards(old, new) != old.shards)
         ):
             changed[old.stock_id] = old.shards
     for event in validation.to_events(valid).values():
         old_event = catalog.events.get(event.id)
-        if old_event is not None and old_event.pool_id is not None and old_event.capacity != event.capacity:
+        if old_event is None or old_event.pool_id is None:
+            continue
+        if catalog.pool_capacity(old_event) != event.pool_capacity(held_back[event.id]):
             changed[old_event.pool_id] = old_event.pool_shards
     return changed
+
+
+def _compared_with_stock(tier: Tier) -> tuple[int, int, str]:
+    return tier.stock_capacity, tier.price_cents, tier.event_id
+
+
+def _file_tiers(valid: ValidDocument, catalog: Catalog) -> dict[str, Tier]:
+    """Return the document's tiers by id. Holdbacks that the catalog has released stay released."""
+    tiers = validation.to_tiers(valid)
+    return {key: replace(tier, releases=catalog.tiers[key].releases) if key in catalog.tiers else tier for key, tier in tiers.items()}
+
+
+def _held_back(file_tiers: Mapping[str, Tier]) -> Counter[str]:
+    """Map the ids of the document's events to the number of tickets that their tiers hold back."""
+    held_back = Counter[str]()
+    for tier in file_tiers.values():
+        held_back[tier.event_id] += tier.held_back
+    return held_back
 
 
 def build_plan(
@@ -58,7 +80,7 @@ def build_plan(
 
 def _default_shards(tier: Tier, event: Event) -> int:
     """Return the default number of shards for a new tier. If the tier has no limit, its event's capacity decides."""
-    return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
+    return default_shard_count(event.pool_limit if tier.capacity is None else tier.capacity)
 
 
 def _amount(capacity: int) -> str:
@@ -88,6 +110,8 @@ class _PlanBuilder:
         self.resizes: list[Resize] = []
         self.open_changes: list[OpenChange] = []
         self.events: dict[str, Event] = {}
+        self.file_tiers = _file_tiers(valid, catalog)
+        self.held_back = _held_back(self.file_tiers)
 
     def build(self, code_changes: Sequence[CodeChange]) -> Plan:
         events = self._compare_events()
@@ -169,10 +193,10 @@ class _PlanBuilder:
         if event.capacity is None:
             return event
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
-        shards = default_shard_count(event.capacity)
+        shards, capacity = default_shard_count(event.capacity), event.pool_capacity(self.held_back[event.id])
         fields = [new_field("capacity", str(event.capacity))]
         self._add_change("+", "event", event.id, f"{event.capacity} tickets across all ticket types", fields)
-        self.new_stocks.append(NewStock(pool_owner(event), event.capacity, sold, shards, is_open=True))
+        self.new_stocks.append(NewStock(pool_owner(event), capacity, sold, shards, is_open=True))
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
     def _with_known_pool(self, old: Event, event: Event) -> Event:
@@ -181,22 +205,25 @@ class _PlanBuilder:
             if event.capacity is not None:
                 self._add_refusal("limit_too_late", "event", event.id)
             return event
-        event = replace(event, pool_id=old.pool_id, pool_shards=max(old.pool_shards, default_shard_count(event.pool_capacity)))
+        event = replace(event, pool_id=old.pool_id, pool_shards=max(old.pool_shards, default_shard_count(event.pool_limit)))
         if old.pool_id not in self.stock_ids:
             return event
         stock = self.stocks.get(old.pool_id)
         if stock is None:
             self._add_refusal("stock_missing", "event", event.id, stock_id=old.pool_id)
-        elif stock.capacity != event.pool_capacity or old.pool_shards != event.pool_shards:
-            capacities, shards = (old.pool_capacity, event.pool_capacity), (old.pool_shards, event.pool_shards)
-            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.is_paused)
+            return event
+        held_back = self.held_back[event.id]
+        capacity = event.pool_capacity(held_back)
+        if stock.capacity != capacity or old.pool_shards != event.pool_shards:
+            capacities, shards = (self.catalog.pool_capacity(old), capacity), (old.pool_shards, event.pool_shards)
+            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, held_back, is_open=not old.is_paused)
         elif stock.is_open == old.is_paused:
             self._note_open_change("event", event.id, old.pool_id, event.pool_shards, stock)
         return event
 
     def _compare_tiers(self) -> list[Tier]:
         """Return the tiers of the new version, and record the changes."""
-        file_tiers = validation.to_tiers(self.valid)
+        file_tiers = self.file_tiers
         tiers = []
         for tier in file_tiers.values():
             old = self.catalog.tiers.get(tier.id)
@@ -224,8 +251,9 @@ class _PlanBuilder:
             self._add_refusal("sold_before", "tier", tier.id, sold=sold)
         already_sold = f", {sold} of them already sold" if sold else ""
         number = "unlimited tickets" if tier.capacity is None else f"{tier.capacity} tickets"
+        number += f" ({tier.held_back} held back)" if tier.held_back else ""
         text = f"{number} at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
-        capacity = _amount(tier.stock_capacity)
+        capacity = "no limit" if tier.capacity is None else str(tier.capacity)
         fields = [
             new_field("capacity", capacity),
             new_field("price_cents", str(tier.price_cents)),
@@ -252,7 +280,9 @@ class _PlanBuilder:
             self._add_refusal("moves_between_limits", "tier", tier.id, event_id=old.event_id)
         if stock.capacity != tier.stock_capacity or shards != old.shards:
             capacities = (old.stock_capacity, tier.stock_capacity)
-            self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), is_open=not self._is_paused(tier))
+            held_back = 0 if tier.capacity is None else tier.held_back
+            is_open = not self._is_paused(tier)
+            self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), held_back, is_open=is_open)
         elif stock.is_open == self._is_paused(tier):
             self._note_open_change("tier", tier.id, tier.stock_id, shards, stock)
         return tier
@@ -265,15 +295,20 @@ class _PlanBuilder:
         stock: Stock,
         capacities: tuple[int, int],
         shards: tuple[int, int],
+        held_back: int,
         *,
         is_open: bool,
     ) -> None:
-        """Record a change to a stock's capacity or number of shards.
+        """Record a change to a stock's capacity, which is without the `held_back` tickets, or to its number of shards.
 
         `capacities` and `shards` are pairs of the value in the catalog and the value in the file.
         """
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
         used = stock.sold + stock.held
+        if used > capacity and held_back:
+            maximum = max(0, capacity + held_back - used)
+            self._add_refusal("holdbacks_in_use", kind, name, held_back=held_back, maximum=maximum, **in_use(stock))
+            return
         if used > capacity:
             self._add_refusal("capacity_in_use", kind, name, capacity=capacity, in_use=used, **in_use(stock))
             return

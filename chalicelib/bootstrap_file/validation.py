@@ -21,7 +21,8 @@ from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, Ti
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
-from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus
+from chalicelib.catalog.forms import check_holdbacks
+from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.foundation import allowed_values, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
@@ -353,8 +354,11 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
     sold = sum(ticket.sold_count for ticket in tickets.values() if ticket.event_id == key)
-    if event.capacity is not None and event.capacity < sold:
-        message = f"{event.capacity} is below the sold_count of its ticket types, {sold} in total; raise it, or lower a sold_count"
+    held_back = sum(holdback.quantity for ticket in tickets.values() if ticket.event_id == key for holdback in _holdbacks(ticket))
+    if event.capacity is not None and event.capacity < sold + held_back:
+        also = f" and the {held_back} tickets that are held back" if held_back else ""
+        total = sold + held_back
+        message = f"{event.capacity} is below the sold_count of its ticket types{also}, {total} in total; raise it, or lower a sold_count"
         yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
 
 
@@ -384,6 +388,7 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
         yield DocumentFault(f"{path}.event_id", f"there is no event {quoted(ticket.event_id)}; use a key of $.events")
     yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
     yield from _option_faults(path, ticket)
+    yield from _rule_faults(path, partial(check_holdbacks, _holdbacks(ticket)))
     window = ticket.availability
     if window is None:
         return
@@ -427,6 +432,10 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
         )
         yield DocumentFault(f"{path}.max_quantity", message)
         return
+    held_back = sum(holdback.quantity for holdback in _holdbacks(ticket))
+    if held_back and capacity < ticket.sold_count + held_back:
+        message = f"{held_back} tickets are too many to hold back: {capacity} in total, {ticket.sold_count} of them sold; hold back fewer"
+        yield DocumentFault(f"{path}.holdbacks", message)
     if capacity < ticket.sold_count:
         source = "" if ticket.max_quantity else f" (metadata.capacity of the event {quoted(ticket.event_id)})"
         message = f"{capacity}{source} is below sold_count {ticket.sold_count}; raise it, or lower sold_count"
@@ -434,6 +443,10 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
     if ticket.shards is not None and ticket.shards > capacity:
         message = f"{ticket.shards} shards are too many for {capacity} tickets; use {capacity} or fewer"
         yield DocumentFault(f"{path}.shards", message)
+
+
+def _holdbacks(ticket: TicketEntry) -> list[Holdback]:
+    return list(file_values(Tier, ticket)["holdbacks"])
 
 
 def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:

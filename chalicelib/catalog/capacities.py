@@ -7,6 +7,7 @@ docs/decisions/0043-capacity-of-events.md.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from msgspec import Struct
@@ -14,9 +15,10 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.event_states import EventHasSales
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
@@ -28,16 +30,31 @@ MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 4  # leaves room for the
 
 
 class CapacityTooSmall(ApiError):
-    """The new capacity is below the number of sold and held tickets; `minimum` is the smallest capacity allowed now."""
+    """The new capacity is below the number of sold, held and held-back tickets; `minimum` is the smallest capacity allowed now."""
 
     code: ClassVar[str] = "capacity_too_small"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The capacity is below the number of tickets sold or on hold."
 
-    def __init__(self, capacity: int, sold: int, held: int) -> None:
-        minimum = sold + held
-        message = f"{sold} tickets are sold and {held} are on hold. Choose a capacity of {minimum} or more."
-        super().__init__(message, capacity=capacity, minimum=minimum, sold=sold, held=held)
+    def __init__(self, capacity: int, sold: int, held: int, held_back: int = 0) -> None:
+        minimum = sold + held + held_back
+        figures = f"{sold} tickets are sold, {held} are on hold and {held_back} are held back"
+        if not held_back:
+            figures = f"{sold} tickets are sold and {held} are on hold"
+        message = f"{figures}. Choose a capacity of {minimum} or more."
+        super().__init__(message, capacity=capacity, minimum=minimum, sold=sold, held=held, held_back=held_back)
+
+
+class HoldbacksTooLarge(ApiError):
+    """More tickets would be held back than are free; `maximum` is the largest number that the tier can hold back now."""
+
+    code: ClassVar[str] = "holdbacks_too_large"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Too few tickets are free to hold back this many."
+
+    def __init__(self, held_back: int, maximum: int, sold: int, held: int) -> None:
+        message = f"{sold} tickets are sold and {held} are on hold, so at most {maximum} can be held back. Choose smaller quantities."
+        super().__init__(message, path="$.holdbacks", held_back=held_back, maximum=maximum, sold=sold, held=held)
 
 
 class CapacityNeedsDraft(ApiError):
@@ -49,7 +66,10 @@ class CapacityNeedsDraft(ApiError):
 
 
 class CatalogStock(Struct, frozen=True):
-    """A stock as the catalog defines it. The first `created` shards exist from the start; a large pool gets its other shards later."""
+    """A stock as the catalog defines it. The first `created` shards exist from the start; a large pool gets its other shards later.
+
+    `capacity` is without the `held_back` tickets.
+    """
 
     stock_id: str
     shards: int
@@ -57,73 +77,150 @@ class CatalogStock(Struct, frozen=True):
     capacity: int
     is_open: bool
     is_pooled: bool
+    held_back: int
 
     @classmethod
     def from_tier(cls, catalog: Catalog, tier: Tier) -> "CatalogStock":
         event = catalog.events[tier.event_id]
-        return cls(tier.stock_id, tier.shards, tier.shards, tier.stock_capacity, not event.is_closed, event.pool_id is not None)
+        is_pooled, held_back = event.pool_id is not None, 0 if tier.capacity is None else tier.held_back
+        return cls(tier.stock_id, tier.shards, tier.shards, tier.stock_capacity, not event.is_closed, is_pooled, held_back)
 
     @classmethod
-    def from_pool(cls, event: Event) -> "CatalogStock":
+    def from_pool(cls, catalog: Catalog, event: Event) -> "CatalogStock":
         assert event.pool_id is not None
-        created = min(event.pool_shards, MAX_SHARDS_IN_TRANSACTION)
-        return cls(event.pool_id, event.pool_shards, created, event.pool_capacity, not event.is_closed, False)
+        created, capacity = min(event.pool_shards, MAX_SHARDS_IN_TRANSACTION), catalog.pool_capacity(event)
+        return cls(event.pool_id, event.pool_shards, created, capacity, not event.is_closed, False, event.pool_limit - capacity)
 
 
 def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.TransactItem]]:
     """Add a pool to an event that gets its first capacity. Returns the event, and the transaction items that create the pool.
 
     For a large pool, the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, the
-    event's tiers sell nothing. Raises CapacityNeedsDraft and EventHasSales.
+    event's tiers sell nothing. Raises CapacityNeedsDraft, EventHasSales and CapacityTooSmall.
     """
     if event.id in catalog.events:
         if event.status != "draft":
             raise CapacityNeedsDraft(event_id=event.id)
         _mark_tiers(catalog, event.id)
-    after = replace(event, pool_id=f"event:{event.id}", pool_shards=default_shard_count(event.pool_capacity))
-    pool = CatalogStock.from_pool(after)
-    capacity = pool.capacity if pool.created == pool.shards else pool.created * MAX_HOLDS
+    after = replace(event, pool_id=f"event:{event.id}", pool_shards=default_shard_count(event.pool_limit))
+    pool = CatalogStock.from_pool(catalog, after)
+    if pool.capacity < 0:
+        raise CapacityTooSmall(event.pool_limit, 0, 0, pool.held_back)
+    capacity = pool.capacity if pool.created == pool.shards else min(pool.capacity, pool.created * MAX_HOLDS)
     shards = inventory.new_shards(pool.stock_id, capacity=capacity, sold=0, shard_count=pool.created, is_open=pool.is_open)
     return after, inventory.create_shard_items(shards)
 
 
-def with_changed_pool(before: Event, after: Event) -> tuple[Event, list[Shard] | None]:
-    """Shrink the pool if the new capacity is smaller. Returns the event with its new number of shards, and the result of `shrink`.
+def with_changed_pool(catalog: Catalog, before: Event, after: Event) -> tuple[Event, list[Shard] | None]:
+    """Shrink the pool if the new capacity is smaller. Returns the event with its new number of shards, and the result of `_shrink`.
 
     Raises CapacityTooSmall.
     """
-    after = replace(after, pool_shards=max(before.pool_shards, default_shard_count(after.pool_capacity)))
-    return after, shrink(CatalogStock.from_pool(before), CatalogStock.from_pool(after))
+    after = replace(after, pool_shards=max(before.pool_shards, default_shard_count(after.pool_limit)))
+    pool = CatalogStock.from_pool(catalog, after)
+    try:
+        return after, _shrink(CatalogStock.from_pool(catalog, before), pool)
+    except CapacityInUse as error:
+        sold, held = error.details["sold"], error.details["held"]
+        raise CapacityTooSmall(pool.capacity + pool.held_back, sold, held, pool.held_back) from None
 
 
-def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
+def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Shard] | None:
+    """Shrink the stock of a changed tier, and the event's pool if a new or changed tier holds more back. Returns the result of `_shrink`.
+
+    `before` is None for a new tier, whose stock does not exist yet. Raises CapacityTooSmall and HoldbacksTooLarge.
+    """
+    shards = None
+    if before is not None:
+        stock, new_stock = CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after)
+        try:
+            shards = _shrink(stock, new_stock)
+        except CapacityInUse as error:
+            raise refusal(after, error, is_by_holdbacks=after.holdbacks != before.holdbacks) from None
+    event, more = catalog.events[after.event_id], after.held_back - (0 if before is None else before.held_back)
+    if event.pool_id is not None and event.capacity is not None and more > 0:
+        pool = CatalogStock.from_pool(catalog, event)
+        try:
+            _shrink(pool, replace(pool, capacity=pool.capacity - more))
+        except CapacityInUse as error:
+            raise refusal(after, error, is_by_holdbacks=True) from None
+    return shards
+
+
+def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> CapacityTooSmall | HoldbacksTooLarge:
+    """Return the refusal of a change to a tier for which too few tickets of the tier's stock or of the event's pool are free."""
+    capacity, sold, held = (int(error.details[name]) for name in ("capacity", "sold", "held"))
+    if is_by_holdbacks:
+        return HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + capacity - sold - held), sold, held)
+    held_back = 0 if tier.capacity is None else tier.held_back
+    return CapacityTooSmall(capacity + held_back, sold, held, held_back)
+
+
+def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool: bool, released_to: ReleaseTo | None = None) -> Stock:
+    """Resize the stock of a changed tier, and the event's pool if the tier's holdbacks have changed. Returns the tier's stock.
+
+    `known` are the shards of the tier's stock as `_shrink` left them. `released_to` says for whom tickets are released: the add-ons prepare
+    the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist
+    may have taken the sold-out stock for its line in the meantime.
+    """
+    prepare = partial(_prepare_release, tier, released_to) if released_to is not None else None
+    if prepare is not None:
+        prepare()
+    if with_pool:
+        complete_pool(tier.event_id)
+    stock = resize_tier_stock(tier, None if prepare is not None else known)
+    if prepare is not None:
+        prepare()
+    return stock
+
+
+def released_to(before: Tier, after: Tier) -> ReleaseTo | None:
+    """Return for whom a change releases tickets of holdbacks: None if it releases none, `public` only if all of them are for everybody."""
+    kept = {holdback.id: holdback.quantity for holdback in after.active_holdbacks}
+    released = [holdback for holdback in before.active_holdbacks if holdback.quantity > kept.get(holdback.id, 0)]
+    if not released:
+        return None
+    return "public" if all(holdback.release_to == "public" for holdback in released) else "waitlist"
+
+
+def _prepare_release(tier: Tier, to: ReleaseTo) -> None:
+    catalog = snapshots.load_current()
+    for prepare in addons.hooks("prepare_release"):
+        prepare(catalog, catalog.events[tier.event_id], tier, to)
+
+
+def complete_pool(event_id: str) -> None:
+    """Resize the pool of an event, if it has one, after a change to its tiers' holdbacks has been committed or refused."""
+    catalog = snapshots.load_current()
+    event = catalog.events[event_id]
+    if event.pool_id is not None:
+        resize_pool(catalog, event)
+
+
+def _shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
     """Resize a stock to the smaller of the two capacities, and add the new shards of `after`, which stay empty for now.
 
-    Returns the shards, or None if there was nothing to do. Raises CapacityTooSmall.
+    Returns the shards, or None if there was nothing to do. Raises CapacityInUse.
     """
     if after.capacity >= before.capacity and after.shards <= before.created:
         return None
-    capacity = min(before.capacity, after.capacity)
-    try:
-        return resize_stock(before.stock_id, before.created, capacity, grow_to=after.shards)
-    except CapacityInUse as error:
-        raise CapacityTooSmall(after.capacity, error.details["sold"], error.details["held"]) from None
+    return resize_stock(before.stock_id, before.created, min(before.capacity, after.capacity), grow_to=after.shards)
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
     """Resize a tier's stock to the tier's changed capacity. Returns the stock as people see it.
 
-    `known` are the stock's shards as `shrink` left them.
+    `known` are the stock's shards as `_shrink` left them.
     """
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 
 
-def resize_pool(event: Event, known: Sequence[Shard] | None = None) -> None:
-    """Resize the pool of an event to its new or changed capacity. `known` are the pool's shards as `shrink` left them."""
-    pool = CatalogStock.from_pool(event)
+def resize_pool(catalog: Catalog, event: Event, known: Sequence[Shard] | None = None) -> None:
+    """Resize the pool of an event to its capacity in the catalog. `known` are the pool's shards as `_shrink` left them."""
+    pool = CatalogStock.from_pool(catalog, event)
     stock = (pool.stock_id, pool.created, pool.shards, pool.capacity)
-    _resize_stock(*stock, lambda catalog: CatalogStock.from_pool(catalog.events[event.id]), known)
+    _resize_stock(*stock, lambda catalog: CatalogStock.from_pool(catalog, catalog.events[event.id]), known)
 
 
 def _resize_stock(

@@ -5,7 +5,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, permissions, slugs, store
+from chalicelib.catalog import capacities, event_states, forms, permissions, search, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
@@ -52,15 +52,15 @@ def create_event(
             raise Forbidden("This promoter is locked. Contact the shop.")
         if promoter_id == actor:  # admins may give a promoter any number of events
             permissions.check_event_count(catalog, actor, now)
-        event = replace(new, slug=slugs.new_slug(catalog, event_id, new.name))
+        event = replace(new, slug=search.new_slug(catalog, event_id, new.name))
         event, shards = (event, []) if event.capacity is None else capacities.add_pool(catalog, event)
         details = {"name": event.name, "status": event.status}
         entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)
         return CatalogChange(event, [store.create_event_item(event), entry, *shards])
 
-    _, event = commit(build)
+    catalog, event = commit(build)
     if event.pool_id is not None:
-        capacities.resize_pool(event)
+        capacities.resize_pool(catalog, event)
     return event
 
 
@@ -81,19 +81,19 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if after.announced != before.announced and "change_note" not in values:
             after = replace(after, change_note=None)  # it was about an earlier change
         if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
-            after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
+            after = replace(after, slug=search.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
-            after, known = capacities.with_changed_pool(before, after)
+            after, known = capacities.with_changed_pool(catalog, before, after)
         elif after.capacity is not None and before.pool_id is None:
             after, shards = capacities.add_pool(catalog, after)
         change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
-    _, event = commit(build)
+    catalog, event = commit(build)
     if event.pool_id is not None and "capacity" in values:
-        capacities.resize_pool(event, known)
+        capacities.resize_pool(catalog, event, known)
     return event
 
 

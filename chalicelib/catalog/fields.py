@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
+from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType, defstruct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import NotBlank
@@ -73,8 +73,14 @@ def form_fields(model: type[Struct]) -> list[NewField]:
 
 def file_fields(model: type[Struct]) -> list[tuple[str, Any, Any]]:
     """Return the fields of an entry of the bootstrap file. An omitted field has the default of the model."""
-    defaults = {field.name: field.default for field in msgspec.structs.fields(model)}
+    defaults = default_values(model)
     return [(name, field.type, defaults[name]) for name, field in declared_fields(model).items() if field.in_file == "entry"]
+
+
+def default_values(model: type[Struct]) -> dict[str, Any]:
+    """Return the default value of each field of an event or tier; NODEFAULT for a required field."""
+    found = msgspec.structs.fields(model)
+    return {field.name: field.default if field.default_factory is NODEFAULT else field.default_factory() for field in found}
 
 
 def view_fields(model: type[Struct], seen_by: str) -> list[NewField]:

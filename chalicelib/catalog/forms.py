@@ -1,5 +1,6 @@
 """Request bodies that create and change events and tiers, and the conversion of these bodies to values of the model."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog.fields import Capacity, Line, Name, Text, extended, form_fields
-from chalicelib.catalog.model import Event, Tier, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Event, Holdback, Tier, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
@@ -202,11 +203,25 @@ def check_event(event: Event) -> None:
 
 
 def check_tier(tier: Tier) -> None:
-    """Raise InvalidInput if the sale of a tier would end before it begins."""
+    """Raise InvalidInput if the sale of a tier would end before it begins, or if its holdbacks contradict each other or its capacity."""
+    check_holdbacks(tier.holdbacks)
+    if tier.capacity is not None and tier.held_back > tier.capacity:
+        message = f"{tier.held_back} tickets cannot be held back of {tier.capacity}. Choose smaller quantities."
+        raise InvalidInput(message, path="$.holdbacks", rule="above_capacity", maximum=tier.capacity)
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
         raise InvalidInput(
             "The sale must end after it starts. Choose a later `sale_ends_at`.", path="$.sale_ends_at", rule="sale_ends_before_start"
         )
+
+
+def check_holdbacks(holdbacks: Sequence[Holdback]) -> None:
+    """Raise InvalidInput if two holdbacks have the same id, or if a time is out of range."""
+    seen = set()
+    for number, holdback in enumerate(holdbacks):
+        if holdback.id in seen:
+            raise InvalidInput("Each holdback needs an id of its own.", path=f"$.holdbacks[{number}].id", rule="id_repeated")
+        seen.add(holdback.id)
+        epoch_seconds(f"holdbacks[{number}].release_at", holdback.release_at)
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:

@@ -10,6 +10,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct
@@ -44,6 +45,48 @@ class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     enabled: bool = True
     keeps_tickets: bool = True
+
+
+HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
+ReleaseTo = Literal["waitlist", "public"]
+MAX_HOLDBACKS = 20  # per tier
+
+
+class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Tickets of a tier that buyers cannot have, in the bootstrap file and the API, until they are released.
+
+    The tickets are released at `release_at`, or when the tickets on sale have sold out with `release_when_sold_out`, whichever comes first.
+    `release_to`: people on the waitlist get the released tickets first, or everybody can buy them at once.
+    """
+
+    id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+            examples=["press"],
+            description="1 to 64 letters, digits and . _ -, starting with a letter or digit; unique in its tier.",
+        ),
+    ]
+    reason: HoldbackReason
+    quantity: Capacity
+    label: Label | None = None
+    release_at: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")] | None = None
+    release_when_sold_out: bool = False
+    release_to: ReleaseTo = "waitlist"
+
+
+class HoldbackRelease(Struct, frozen=True, omit_defaults=True):
+    """The release of a holdback, which holds nothing back any more. `at` is in epoch seconds.
+
+    The stock grows after the release is in the catalog; until the stock has grown, the release is not `is_complete`.
+    """
+
+    holdback_id: str
+    quantity: int
+    at: int
+    cause: Literal["time", "sold_out"]
+    to: ReleaseTo
+    is_complete: bool = False
 
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
@@ -178,9 +221,13 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.has_waitlist and (self.waitlist is None or self.waitlist.keeps_tickets)
 
     @property
-    def pool_capacity(self) -> int:
-        """The number of tickets in the pool."""
+    def pool_limit(self) -> int:
+        """The number of tickets in the pool if nothing is held back."""
         return UNLIMITED if self.capacity is None else self.capacity
+
+    def pool_capacity(self, held_back: int) -> int:
+        """Return the number of tickets in the pool if the event's tiers hold back so many."""
+        return UNLIMITED if self.capacity is None else self.capacity - held_back
 
     @property
     def sort_key(self) -> tuple[int, int, str]:
@@ -215,6 +262,16 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | None,
         Field("managers", "The low-stock alarm goes off when this many tickets or fewer are left; null: no alarm.", Count | None),
     ] = None
+    holdbacks: Annotated[
+        list[Holdback],
+        Field(
+            "managers",
+            "Tickets that buyers cannot have: each entry with `id`, `reason` and `quantity`, and optionally `label`, `release_at`, "
+            "`release_when_sold_out` and `release_to`. A released entry holds nothing back.",
+            Annotated[list[Holdback], Meta(max_length=MAX_HOLDBACKS)],
+        ),
+    ] = []
+    releases: list[HoldbackRelease] = []  # of holdbacks; a bootstrap file has none, so the catalog keeps them apart from its versions
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False
     )
@@ -231,9 +288,20 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
 
     @property
+    def active_holdbacks(self) -> list[Holdback]:
+        """The holdbacks that have not been released."""
+        released = {release.holdback_id for release in self.releases}
+        return [holdback for holdback in self.holdbacks if holdback.id not in released]
+
+    @property
+    def held_back(self) -> int:
+        """The number of tickets that are held back, from the tier's stock and from the event's pool."""
+        return sum(holdback.quantity for holdback in self.active_holdbacks)
+
+    @property
     def stock_capacity(self) -> int:
-        """The number of tickets in the tier's stock."""
-        return UNLIMITED if self.capacity is None else self.capacity
+        """The number of tickets in the tier's stock: its capacity without the tickets that are held back."""
+        return UNLIMITED if self.capacity is None else self.capacity - self.held_back
 
     def limit(self, default: int) -> int:
         """Return the number of tickets of this tier that one purchase may have. Returns `default` if the tier has no limit of its own."""
@@ -411,6 +479,10 @@ class Catalog(Struct, frozen=True, eq=False):
             if event is not None and event.pool_id is not None:
                 counts[event.pool_id] = event.pool_shards
         return counts
+
+    def pool_capacity(self, event: Event) -> int:
+        """Return the number of tickets in the event's pool: the event's capacity without the tickets that its tiers hold back."""
+        return event.pool_capacity(sum(tier.held_back for tier in self.event_tiers(event.id) if not tier.removed))
 
     def tier_shard_counts(self, tier: Tier) -> dict[str, int]:
         """Map the ids of the stocks from which a tier is sold (its own stock and the event's pool) to their numbers of shards."""

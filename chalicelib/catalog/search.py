@@ -1,6 +1,7 @@
-"""Search and filter the public events, page by page."""
+"""Find events: search and filter the public events, page by page, and make the slugs of events."""
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
-from chalicelib.catalog.slugs import fold
+from chalicelib.catalog.snapshots import find_snapshot
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock
@@ -33,6 +34,12 @@ _WORD = re.compile(r"\w+")
 
 # The quality of a word's match outweighs the weight of the text in which the word occurs.
 _WHOLE, _BEGINNING, _SIMILAR = 100, 60, 20
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case and without accents, for slugs and for the search of events."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def split_words(text: str) -> list[str]:
@@ -219,3 +226,28 @@ def _parse_time(name: str, text: str, *, is_end: bool) -> int:
         return clock.epoch_seconds(moment)
     except (ValueError, OverflowError):
         raise InvalidInput(f"`{name}` must be a day, such as 2026-09-01, or an ISO 8601 time with an offset or Z.", path=name) from None
+
+
+# Slugs: readable event ids for URLs, made from event names. A path accepts a slug wherever it accepts an event id.
+
+MAX_SLUG_LENGTH = 80
+
+_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+
+
+def new_slug(catalog: Catalog, event_id: str, name: str) -> str:
+    """Return a slug made from the words of the name, with a number added if another event already has this slug or id."""
+    base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[:MAX_SLUG_LENGTH].strip("-") or "event"
+    number, slug = 1, base
+    while slug in catalog.events or catalog.slugs.get(slug, event_id) != event_id:
+        number += 1
+        slug = f"{base}-{number}"
+    return slug
+
+
+def resolve_event_id(text: str) -> str:
+    """Return the id of the event with this id or slug, or the text itself if there is no such event."""
+    if _ULID.fullmatch(text):
+        return text
+    catalog = find_snapshot(lambda catalog: text in catalog.events or text in catalog.slugs)
+    return text if text in catalog.events else catalog.slugs.get(text, text)

@@ -1,4 +1,4 @@
-"""The catalog's table: the head, the versions, the entries created through the API, and the pause flags.
+"""The catalog's table: the head, the versions, the entries created through the API, the pause flags, and the releases of holdbacks.
 
 | pk | sk | content |
 | --- | --- | --- |
@@ -11,6 +11,7 @@
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
+| `live` | `release#<tier id>` | the releases of a bootstrap tier's holdbacks; a tier created through the API has its own |
 | `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
@@ -34,12 +35,13 @@ from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.catalog.model import Catalog, CatalogHead, Event, PromoterStop, Tier, VersionContent
+from chalicelib.catalog.model import Catalog, CatalogHead, Event, HoldbackRelease, PromoterStop, Tier, VersionContent
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
+_RELEASE = "release#"
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
@@ -86,11 +88,12 @@ _EXISTS, _ABSENT = CatalogRow.pk.exists(), CatalogRow.pk.does_not_exist()
 
 
 class LoggedChange(Struct, frozen=True, omit_defaults=True):
-    """The entries that a revision changed, in the log."""
+    """The entries that a revision changed, in the log. `released_tiers` are bootstrap tiers whose holdbacks were released."""
 
     events: list[Event] = []
     tiers: list[Tier] = []
     stops: list[PromoterStop] = []
+    released_tiers: list[Tier] = []
 
 
 class PublicationRecord(Struct, frozen=True):
@@ -106,6 +109,13 @@ class PauseFlag(Struct, frozen=True):
 
     id: str
     at: int
+
+
+class Flags(Struct, frozen=True):
+    """The ids of paused events, and of stopped promoters after the prefix _PROMOTER; and the releases of bootstrap tiers by tier id."""
+
+    paused: set[str]
+    releases: dict[str, list[HoldbackRelease]]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -146,16 +156,17 @@ def load_live(head: CatalogHead) -> Catalog:
     return _build(head, _load_served(head), *_query_live())
 
 
-def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
-    """Return the events, the tiers, and the ids of the pause flags, or only those of one kind, with strong consistency."""
+def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], Flags]:
+    """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = set[str]()
-    is_kind = CatalogRow.sk.startswith(f"{kind}#") if kind else None
-    for row in CatalogRow.query("live", is_kind):
+    flags = Flags(set(), {})
+    for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
+        if row.sk.startswith(_RELEASE):
+            flags.releases[row.sk.removeprefix(_RELEASE)] = msgspec.convert((row.text or {})["releases"], list[HoldbackRelease])
         match _item(row):
             case PauseFlag(id=flag_id):
-                flags.add(flag_id)
+                flags.paused.add(flag_id)
             case Event() as event:
                 events.append(event)
             case Tier() as tier:
@@ -163,14 +174,16 @@ def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
     return events, tiers, flags
 
 
-def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], tiers: Iterable[Tier], flags: set[str]) -> Catalog:
-    """Build the catalog; `flags` has the ids of paused events, and of stopped promoters after the prefix _PROMOTER."""
+def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], tiers: Iterable[Tier], flags: Flags) -> Catalog:
     all_events = [
-        event if event.paused == (event.id in flags) else msgspec.structs.replace(event, paused=not event.paused)
+        event if event.paused == (event.id in flags.paused) else msgspec.structs.replace(event, paused=not event.paused)
         for event in (*content.events, *events)
     ]
-    stopped = frozenset(flag.removeprefix(_PROMOTER) for flag in flags if flag.startswith(_PROMOTER))
-    return Catalog.build(all_events, (*content.tiers, *tiers), content.states, head=head, stopped_promoters=stopped)
+    stopped = frozenset(flag.removeprefix(_PROMOTER) for flag in flags.paused if flag.startswith(_PROMOTER))
+    served = content.tiers
+    if flags.releases:
+        served = [msgspec.structs.replace(tier, releases=flags.releases.get(tier.id, tier.releases)) for tier in served]
+    return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped)
 
 
 def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | PromoterStop] | None:
@@ -184,7 +197,7 @@ def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | Promoter
     changes = [msgspec.json.decode(zlib.decompress(body), type=LoggedChange) for body in bodies]
     entries: list[Event | Tier | PromoterStop] = []
     for change in changes:
-        entries += [*change.events, *change.tiers, *change.stops]
+        entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops]
     return entries
 
 
@@ -195,15 +208,15 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
     parts = {_snapshot_key(head.snapshot, index): head.snapshot for index in range(head.snapshot_parts)}
     (bodies, changes), (content, (_, _, flags)) = parallel.both(
         lambda: parallel.both(lambda: _read_numbered("part", parts), lambda: _load_changes(head.snapshot_revision, head)),
-        lambda: parallel.both(lambda: _load_served(head), lambda: _query_live("pause")),
+        lambda: parallel.both(lambda: _load_served(head), lambda: _query_live(only_flags=True)),
     )
     if bodies is None or changes is None:
         return None
     with _without_garbage_collection():
         entries = _unpack(bodies)
-        # The log also has bootstrap events that were paused, and stopped promoters. Their flags are in `live`.
+        # The log also has bootstrap events that were paused, tiers with releases, and stopped promoters. Their flags are in `live`.
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
-        tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier)}
+        tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier) and tier.managed_by == "api"}
         return _build(head, content, events.values(), tiers.values(), flags)
 
 
@@ -434,7 +447,9 @@ def _log_items(
     events = [entry for entry in entries if isinstance(entry, Event)]
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
-    body = _pack(LoggedChange(_stored(events), tiers, stops))
+    # Bootstrap tiers are kept apart, because earlier versions of Fairgate would let them replace the tiers of a later catalog version.
+    released = [tier for tier in tiers if tier.managed_by == "bootstrap"]
+    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
         dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
@@ -460,6 +475,13 @@ def put_event_item(event: Event) -> dynamo.TransactItem:
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
     """Return the transaction item that replaces a tier. Its transaction must check the head's revision, so no other change is lost."""
     return _replace_item(f"tier#{tier.id}", tier)
+
+
+def put_releases_item(tier: Tier) -> dynamo.TransactItem:
+    """Return the transaction item that stores the releases of a tier's holdbacks. Its transaction must check the head's revision."""
+    if tier.managed_by == "api":
+        return put_tier_item(tier)
+    return dynamo.put(CatalogRow("live", f"{_RELEASE}{tier.id}", text={"releases": tier.releases}))
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:

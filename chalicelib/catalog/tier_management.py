@@ -13,13 +13,14 @@ from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, Tier, in_display_order
+from chalicelib.catalog.model import Catalog, Event, Holdback, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
+from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
@@ -28,6 +29,7 @@ DEFAULT_CURRENCY = "USD"
 # have no pages.
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
 MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
+MAX_SETTLE_ROUNDS = 10
 MAX_NAME_LENGTH = 100  # for the name of a copy
 
 
@@ -103,6 +105,8 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         stock_id=tier_id,
         shards=_default_shards(source.capacity, find_event(source.event_id)),
         status="closed",
+        holdbacks=source.active_holdbacks,
+        releases=[],
         image_url=None,
         image=None,
         stripe_price_id=None,
@@ -124,25 +128,78 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall and the errors of `expected.check`.
+    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge and the errors of `expected.check`.
     """
     values = changes.values()
+    changes_stock, changes_pool = "capacity" in values or "holdbacks" in values, "holdbacks" in values
     shards: list[Shard] | None = None
+    shrunk: Tier | None = None  # as before the change
+    released_to: ReleaseTo | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        nonlocal shards
+        nonlocal shards, shrunk, released_to
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
+        if changes_pool:
+            ids = {holdback.id for holdback in after.holdbacks}
+            after = replace(after, releases=[release for release in before.releases if release.holdback_id in ids])
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
-        if "capacity" in values:
+        if changes_stock:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
             _check_ticket_count(catalog, after)
-            shards = capacities.shrink(CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after))
+            shrunk = before
+            shards = capacities.shrink_stocks(catalog, before, after)
+            released_to = capacities.released_to(before, after)
         return change_tier(before, after, "tier.changed", actor, now)
 
-    _, tier = commit(build)
-    return ChangedTier(tier, {tier.stock_id: capacities.resize_tier_stock(tier, shards)} if "capacity" in values else {})
+    try:
+        _, tier = commit(build)
+    except ApiError:
+        if shrunk is not None:
+            _settle_stock(shrunk, actor, now)
+        raise
+    if shrunk is None:
+        return ChangedTier(tier, {})
+    try:
+        stock = capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)
+    except CapacityInUse as error:
+        _settle_stock(tier, actor, now)
+        raise capacities.refusal(tier, error, is_by_holdbacks=changes_pool) from None
+    return ChangedTier(tier, {tier.stock_id: stock})
+
+
+def _settle_stock(tier: Tier, actor: str, now: int) -> None:
+    """Resize the stock of a tier, and the event's pool, to the catalog. If too many tickets are sold or held, release holdbacks first.
+
+    That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the tier, and the
+    tickets are sold in the meantime. The catalog must not claim that these tickets are held back.
+    """
+    tier_id = tier.id
+    for _ in range(MAX_SETTLE_ROUNDS):
+        try:
+            capacities.resize_stocks(tier, with_pool=True)
+            return
+        except CapacityInUse:
+            _, tier = commit(lambda catalog: _without_oversold(catalog, tier_id, actor, now))
+    raise CatalogChanging(retry_after_seconds=1)
+
+
+def _without_oversold(catalog: Catalog, tier_id: str, actor: str, now: int) -> CatalogChange[Tier]:
+    """Shrink the holdbacks of a tier, the last ones first, by the tickets that are sold or held; enlarge the capacity by the rest."""
+    tier = catalog.tiers[tier_id]
+    event = catalog.events[tier.event_id]
+    allowed = {tier.stock_id: tier.stock_capacity} | ({} if event.pool_id is None else {event.pool_id: catalog.pool_capacity(event)})
+    stocks = read_stock(catalog.tier_shard_counts(tier))
+    excess = max([0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items())])
+    active, kept = tier.active_holdbacks, list[Holdback]()
+    for holdback in reversed(tier.holdbacks):
+        taken = min(excess, holdback.quantity) if holdback in active else 0
+        excess -= taken
+        if taken < holdback.quantity:
+            kept.insert(0, replace(holdback, quantity=holdback.quantity - taken))
+    capacity = None if tier.capacity is None else tier.capacity + excess
+    return change_tier(tier, replace(tier, holdbacks=kept, capacity=capacity), "tier.changed", actor, now)
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -162,10 +219,14 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             resize_stock(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
-        after = replace(before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[])
+        after = replace(
+            before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
+        )
         return change_tier(before, after, "tier.deleted", actor, now)
 
-    return commit(build)[1]
+    _, tier = commit(build)
+    capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back
+    return tier
 
 
 def common_currency(others: Sequence[Tier]) -> str:
@@ -201,13 +262,19 @@ def _commit_tier(
         _check_ticket_count(catalog, tier)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
+        if tier.held_back:
+            capacities.shrink_stocks(catalog, None, tier)
         stock = CatalogStock.from_tier(catalog, tier)
         shards = inventory.new_shards(
             stock.stock_id, capacity=stock.capacity, sold=0, shard_count=stock.shards, is_open=stock.is_open, is_pooled=stock.is_pooled
         )
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
 
-    return commit(build)[1]
+    try:
+        return commit(build)[1]
+    finally:
+        if new.held_back:
+            capacities.complete_pool(new.event_id)
 
 
 def _check_tier_count(catalog: Catalog, event: Event) -> None:
@@ -273,7 +340,7 @@ def _default_shards(capacity: int | None, event: Event | None) -> int:
     """Return the number of shards for a new tier. If the tier has no limit, its event's capacity decides."""
     if capacity is not None:
         return default_shard_count(capacity)
-    return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
+    return default_shard_count(UNLIMITED if event is None else event.pool_limit)
 
 
 def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
@@ -298,6 +365,10 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested currency."""
     forms.check_tier(tier)
+    event = catalog.events[tier.event_id]
+    if tier.held_back and tier.capacity is None and event.capacity is None:
+        message = "Neither this ticket type nor its event has a limit to hold tickets back from. Set a capacity first."
+        raise InvalidInput(message, path="$.holdbacks", rule="no_limit")
     others = _others(catalog, tier)
     currencies = {other.currency for other in others}
     if currency is not None and currencies and currency not in currencies:

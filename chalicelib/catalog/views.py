@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
-from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
+from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, ReleaseTo, Tier, TierStatus
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
@@ -111,15 +111,29 @@ class TierFieldsView(Struct, frozen=True, kw_only=True):
     options: list[CustomOption]
 
 
+class HoldbackReleaseView(Struct, frozen=True):
+    """The release of a holdback. `is_complete` is false for the moment until all of its tickets are on sale."""
+
+    holdback_id: str
+    quantity: int
+    at: Timestamp
+    cause: Literal["time", "sold_out"]
+    to: ReleaseTo
+    is_complete: bool
+
+
 @extended(view_fields(Tier, "managers"))
 class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
     """A tier as the managers of its event see it, including its held tickets (`reserved`).
 
+    `held_back` counts the tickets that are held back; `releases` lists the holdbacks that were released at a time or when tickets sold out.
     `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers.
     """
 
     reserved: int
     reserved_for_waitlist: int
+    held_back: int
+    releases: list[HoldbackReleaseView]
     stripe_price_id: str | None
     managed_by: ManagedBy
     removed: bool
@@ -323,7 +337,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         name=tier.name,
         price_cents=tier.price_cents,
         currency=tier.currency,
-        capacity=tier.capacity,
+        capacity=None if tier.capacity is None else tier.stock_capacity,
         available=finite(stock.available),
         per_user_limit=_tier_limit(tier),
         status=status,
@@ -404,7 +418,7 @@ def ticket_type_view(
         price_cents=tier.price_cents,
         currency=tier.currency,
         status=tier.status,
-        max_quantity=tier.capacity,
+        max_quantity=None if tier.capacity is None else tier.stock_capacity,
         sold_count=stock.sold,
         display_order=tier.display_order,
         metadata=tier.metadata,
@@ -486,11 +500,18 @@ def sales_warnings(sold: int, reserved: int, for_waitlist: int, kept: str) -> li
 def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> AdminTierView:
     """Return a tier as the managers of its event see it."""
     view = {name: value for name, value in asdict(tier_view(catalog, tier, stocks, now)).items() if value is not UNSET}
+    view["capacity"] = tier.capacity
     stock = stocks.get(tier.stock_id, NO_STOCK)
     return AdminTierView(
         **view,
         reserved=stock.held,
         reserved_for_waitlist=stock.for_waitlist,
+        held_back=tier.held_back,
+        releases=[
+            HoldbackReleaseView(**asdict(release) | {"at": clock.iso(release.at)})
+            for release in tier.releases
+            if release.holdback_id in {holdback.id for holdback in tier.holdbacks}
+        ],
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,
         removed=tier.removed,

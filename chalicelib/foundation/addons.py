@@ -28,7 +28,9 @@ class Addon(Struct, frozen=True, kw_only=True):
     The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
     concern the add-on, and may be called again with the same batch. `personal_items` is a `PersonalItems` that describes the data that the
     add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's purchases and money.
-    `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old.
+    `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old. `prepare_release`
+    takes the catalog, an event, a tier and `waitlist` or `public`; it is called before and after a released holdback's tickets are added to
+    the stock, and lets them go to the waitlist first or to everybody.
     """
 
     routes: str = ""
@@ -39,6 +41,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     personal_items: str = ""
     sale_figures: str = ""
     revenue_totals: str = ""
+    prepare_release: str = ""
 
 
 class PersonalItems(Struct, frozen=True):

@@ -73,6 +73,7 @@ COUNTERS = {
     "pushes_failed": "Push messages that a browser's push service did not accept, or that could not be sent to it.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that were not counted for rate limits because the store was unavailable.",
+    "holdbacks_released": "Holdbacks released at their time or when tickets sold out.",
     "low_stocks": "Tiers whose number of tickets left fell to their `low_stock_at` or below.",
     "outgoing_webhooks_delivered": "Webhooks of promoters that their endpoints accepted.",
     "outgoing_webhooks_failed": "Attempts to send a webhook of a promoter that its endpoint did not accept.",

@@ -10,6 +10,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
+from chalicelib.inventory import store
 from chalicelib.inventory.display import (
     Display,
     Figures,
@@ -27,8 +28,9 @@ from chalicelib.inventory.display import (
     read_shards_by_stock,
     refresh_displays,
 )
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import Stock, shard_ids
 
+SHARDS_PER_PAGE = 25
 CHECK_SECONDS = 1  # between two reads of the figures that an instance shows
 
 
@@ -44,6 +46,20 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 def read_shown_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
     """Read stocks like `read_stock`, but as people see them: tickets kept for the waitlist count as held."""
     return {stock_id: Stock.shown_of(shards) for stock_id, shards in read_shards_by_stock(shard_counts).items() if shards}
+
+
+def is_sold_out(stock_id: str, shard_count: int) -> bool:
+    """Return whether tickets of a stock were sold and none is available or held. Stops reading at the first page with such a ticket.
+
+    The reads are strongly consistent.
+    """
+    has_sales = False
+    for start in range(0, shard_count, SHARDS_PER_PAGE):
+        shards = store.read_shards(shard_ids(stock_id, shard_count)[start : start + SHARDS_PER_PAGE])
+        if any(shard.available or shard.held for shard in shards):
+            return False
+        has_sales = has_sales or any(shard.sold for shard in shards)
+    return has_sales
 
 
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:

@@ -1,10 +1,10 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
-A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, makes due
-refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and deletions left, and reports tiers with few tickets. A
-run ends before the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits behind a payment that
-never completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they expired, across all
-events.
+A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, releases
+holdbacks, makes due refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and deletions left, and reports tiers
+with few tickets. A run ends before the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits
+behind a payment that never completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they
+expired, across all events.
 """
 
 from collections import Counter, defaultdict
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
@@ -32,6 +33,7 @@ from chalicelib.purchases.sweep_store import KEPT_SECONDS, MINUTE, Mark, SweepSt
 
 MAX_SECONDS = 50  # less than the time between two runs
 SECONDS_WITHOUT_PROVIDER = 25  # for reading shards, and for holds that need no provider
+SECONDS_FOR_RELEASES = 10  # of holdbacks
 SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds, and expired holds with a payment
 
 LINGER_SECONDS = 86_400  # how long after an event's last hold must have expired the first run still looks at the event
@@ -60,11 +62,13 @@ def _run(now: int) -> dict[str, Any]:
     report = stock.report
     with deadline.within(SECONDS_FOR_CANCELLATIONS):
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
+    with deadline.within(SECONDS_FOR_RELEASES):
+        released = _unless_store_fails("sweep.holdbacks_not_released", lambda: holdbacks.release_due(now))
     refunds = DueRefunds(now)
     result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
     deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
-    has_failed_step = stock.corrected is None or cancelled is None or deleted is None
+    has_failed_step = stock.corrected is None or cancelled is None or deleted is None or released is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left and stock.events_left == 0
@@ -77,6 +81,7 @@ def _run(now: int) -> dict[str, Any]:
         "low_tiers": len(stock.low_tiers),
         "reopened_or_closed": stock.corrected,
         "orders_of_cancelled_events": cancelled,
+        "tiers_released": released,
         "shards_deleted": deleted,
         "catalog_snapshots": snapshots,
         "refunds_due": refunds.begun_count,

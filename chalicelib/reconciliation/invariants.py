@@ -5,12 +5,13 @@ contradict each other. Each function yields a sentence for each rule that is bro
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
 
-from chalicelib.inventory.model import Shard
+from chalicelib.catalog.model import Catalog
+from chalicelib.inventory.model import Shard, Stock
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
@@ -149,6 +150,18 @@ def check_shard(shard: Shard) -> Iterator[str]:
         yield f"{shard.id}: something is negative: {shard}"
     if shard.available + shard.held + shard.sold != shard.capacity:
         yield f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}"
+
+
+def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[str, Stock]) -> Iterator[str]:
+    """Check that the stocks of these events do not have the tickets that their tiers hold back. Stocks that are not given are skipped."""
+    for event in (current.events[event_id] for event_id in event_ids if event_id in current.events):
+        tiers = [tier for tier in current.event_tiers(event.id) if tier.held_back and not tier.removed]
+        allowed = {tier.stock_id: tier.stock_capacity for tier in tiers}
+        if tiers and event.pool_id is not None:
+            allowed[event.pool_id] = current.pool_capacity(event)
+        for stock_id, capacity in allowed.items():
+            if stock_id in stocks and stocks[stock_id].capacity > capacity:
+                yield f"{stock_id}: has {stocks[stock_id].capacity} tickets, and only {capacity} are not held back"
 
 
 def sold_tickets(purchase: Purchase) -> list[int]:

@@ -210,17 +210,22 @@ class _Run:
     def _compare_stock(self, count: EventCount, sold: Counter[str]) -> None:
         """Compare the number of sold tickets with the stock. The stock may have more, because it counts tickets sold elsewhere."""
         self._report.events += 1
+        before = catalog.load_current()
         shards = self._read_shards(count.event_id)
         if _version(shards) != count.version:
             self._report.skipped.append(count.event_id)
             return
-        unconverted = _unconverted(shards)
+        unconverted, stocks = _unconverted(shards), stocks_of(shards)
+        # Tickets are held back or released while this runs, so only what contradicts the catalog before and after the read counts.
+        held_back, also_later = (
+            list(invariants.check_holdbacks(current, [count.event_id], stocks)) for current in (before, catalog.load_current())
+        )
         differences = [
             f"{stock_id}: {sold[stock_id]} tickets, and {stock.sold} sold, {unconverted[stock_id]} paid and still on hold"
-            for stock_id, stock in sorted(stocks_of(shards).items())
+            for stock_id, stock in sorted(stocks.items())
             if sold[stock_id] > stock.sold + unconverted[stock_id]
         ]
-        self._update("event", count.event_id, differences)
+        self._update("event", count.event_id, [*differences, *(held_back if also_later else [])])
 
     def _read_shards(self, event_id: str) -> list[Shard]:
         ids = [

@@ -157,7 +157,7 @@ TABLES: dict[str, dict[str, str]] = {
         "buyers": "GetItem UpdateItem",
         "cases": "DeleteItem PutItem UpdateItem",
         "cases/index/due": "Query",
-        "catalog": "BatchGetItem BatchWriteItem DeleteItem GetItem Query UpdateItem",
+        "catalog": "BatchGetItem BatchWriteItem DeleteItem GetItem PutItem Query UpdateItem",
         "checkout-details": "GetItem UpdateItem",
         "event-cancellations": "DeleteItem PutItem Query",
         "inventory": "BatchGetItem DeleteItem Scan UpdateItem",
@@ -167,6 +167,7 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
         "sweep": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets": "PutItem UpdateItem",
+        "waitlist": "GetItem UpdateItem",
     },
     "webhooks": {
         "audit": "PutItem",

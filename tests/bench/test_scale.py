@@ -12,7 +12,7 @@ from chalicelib.changes import jobs
 from tests.simulation import drop
 
 SMALL = {
-    "waitlist": lambda: waitlist.take_bounds(40, 60),
+    "waitlist": lambda: waitlist.take_bounds(40, 60, 20),
     "instances": lambda: instances.take_bounds((5,)),
     "background_work": lambda: background_work.take_bounds(20, 40),
     "reports": lambda: reports.take_bounds(10),
@@ -27,6 +27,7 @@ SMALL = {
 def _small(monkeypatch):
     for module, name, value in (
         (waitlist, "TICKETS", 10),
+        (waitlist, "PASSERS_BY", 10),
         (waitlist, "JOINS", 10),
         (waitlist, "LOOKS", 20),
         (waitlist, "SECONDS", 1),

@@ -362,3 +362,36 @@ def test_two_tabs_on_a_profile_overwrite_nothing_unseen(new_buyer, api, time):
     user_id = api.get("/auth/me", token=first.token).json["id"]
     shown = api.get(f"/promoters/{user_id}", token=first.token).json
     assert (shown["company"], shown["website"]) == ("Nova Nights Ltd", "https://nova.example")
+
+
+def test_a_promoter_holds_tickets_back_and_releases_them(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    (tier,) = api.get(f"/events/{event_id}/tiers", token=manager.token).json["tiers"]
+    manager.open(f"/events/{event_id}/tickets/{tier['id']}")
+    manager.press("Hold tickets back")
+    manager.fill("Number of tickets", "401")
+    manager.press("Hold back")
+    manager.see("This is more than the quantity of this ticket type.")
+    manager.fill("Number of tickets", "40")
+    manager.page.get_by_label("For whom").select_option("House")
+    manager.fill("Name of this holdback (optional)", "Friends of the hall")
+    manager.page.get_by_label("Release when the other tickets have sold out").check()
+    manager.page.get_by_label("Released tickets go").select_option("to everyone at once")
+    manager.press("Hold back")
+    manager.see("40 held back · House · to be released when sold out")
+    (holdback,) = api.get(f"/events/{event_id}/tiers", token=manager.token).json["tiers"][0]["holdbacks"]
+    assert (holdback["reason"], holdback["quantity"], holdback["release_to"]) == ("house", 40, "public")
+    assert api.get(f"/tiers/{tier['id']}/availability").json["available"] == 360
+    manager.press("Edit: Friends of the hall")
+    manager.fill("Number of tickets", "25")
+    manager.press("Save changes")
+    manager.see("25 held back")
+    manager.press("Release: Friends of the hall")
+    manager.press("Yes, release them")
+    expect(manager.page.get_by_text("25 held back")).to_have_count(0)
+    time.advance(10)
+    assert api.get(f"/tiers/{tier['id']}/availability").json["available"] == 400
+    invariants.check(time.now)

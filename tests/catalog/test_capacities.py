@@ -206,7 +206,7 @@ def test_a_crashed_change_never_adds_tickets_to_an_event_and_is_completed(api, t
             with faults.crash_after(number):
                 set_capacity(event_id, capacity)
             event = catalog.load_current().events[event_id]
-            assert event.pool_id is None or pool(event_id).capacity <= event.pool_capacity
+            assert event.pool_id is None or pool(event_id).capacity <= event.pool_limit
             set_capacity(event_id, capacity)
             assert pool(event_id).capacity == capacity
 

@@ -13,6 +13,7 @@ from tests.catalog.requests import get
 
 # Samples of fields whose types do not say which values are valid.
 GIVEN = {"timezone": "Europe/Madrid", "waiting_room": {"wave_size": 7}, "waitlist": {"keeps_tickets": False}}
+GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]
 
 
 def samples(model):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,6 +41,7 @@ from tests.simulation.moments import Moment
 from tests.waiting_room.sale import create_sale, join
 
 DAY = 86_400
+HELD_BACK_UNTIL = 1_780_315_200 + DAY
 ENDPOINT = "01KT0000000000000000000001"
 
 
@@ -147,6 +149,17 @@ class PersonScene(StoredScene):
     def ask_for_turn(self) -> ClientReply:
         body = {"token": self.text, "email": EMAIL}
         return self.api.put(f"/events/{self.id}/waiting-room/notice", json=body, user="ada")
+
+    # Tickets that are held back, and released at a time.
+
+    def hold_back(self) -> ClientReply:
+        held_back = {"id": "press", "reason": "press", "quantity": 2, "release_at": clock.iso(HELD_BACK_UNTIL)}
+        return self.api.patch(f"/tiers/{self.shop.floor}", json={"holdbacks": [held_back]}, token=builders.admin_token())
+
+    def release(self) -> None:
+        """Run the sweep after the time of the release."""
+        self.time.advance(max(0, HELD_BACK_UNTIL - self.time.now))
+        self.run_schedule("sweep")
 
     # Mails that could not be sent, and what SES reports about those that were.
 
@@ -313,13 +326,13 @@ class Hosts:
 
 
 @contextmanager
-def _open(time: Any) -> Iterator[PersonScene]:
+def _open(time: Any, event_capacity: int | None = None) -> Iterator[PersonScene]:
     mailbox, provider, hosts = Mailbox(), Provider(), Hosts()
     send = mock.patch.object(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
     find_provider = mock.patch.object(providers, "find_provider", return_value=provider)
     sender = settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test")
     post = mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"])
-    with open_app() as api, shops.isolated_shop(api) as shop, send, find_provider, sender, post:
+    with open_app() as api, shops.isolated_shop(api, event_capacity) as shop, send, find_provider, sender, post:
         scene = PersonScene(api, time, shop, mailbox, provider, hosts)
         scene.follow_changes()
         yield scene
@@ -338,6 +351,8 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "reset a demo": (["buy"], "reset_demo"),
     "offer tickets by hand": (["sell_out", "refund"], "offer_by_hand"),
     "offer tickets": (["sell_out", "refund"], "offer_tickets"),
+    "hold tickets back": ([], "hold_back"),
+    "release a holdback": (["hold_back"], "release"),
     "ask for a turn": (["join_room"], "ask_for_turn"),
     "reconcile": (["buy"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
@@ -376,6 +391,8 @@ FUNCTIONS = {
 # A token that is used again ends its session. After a failure, somebody has to look at the plan again.
 _NEVER_THE_SAME = {"refresh a session", "go back to an earlier version"}
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
+_POOLED = ("hold tickets back", "release a holdback")
+FLOWS |= {f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name]) for name in _POOLED}
 
 # The routes of this file's flows.
 ROUTES = {

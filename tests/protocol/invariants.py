@@ -9,8 +9,11 @@ Violated = tuple[str, str] | None
 def check_state(setup: Setup, world: World) -> Violated:
     """What must be true in every state, also while processes are half done."""
     for number, (shard, capacity) in enumerate(zip(world.shards, setup.capacities, strict=True)):
-        if min(shard.available, shard.sold) < 0 or shard.available + len(shard.holds) + shard.sold != capacity:
+        parts = shard.available + len(shard.holds) + shard.sold + shard.held_back
+        if min(shard.available, shard.sold, shard.held_back) < 0 or parts != capacity:
             return "a shard's numbers add up to its capacity", f"shard {number}: {shard}"
+        if number == setup.holdback and world.holdback == "held" and shard.held_back < 1:
+            return "nobody can buy what the catalog holds back", f"shard {number}: {shard}"
     expected_sold = expected_pool = expected_uses = 0
     for name, purchase in zip(setup.names, world.purchases, strict=True):
         on_hold = [hold_id in world.shards[shard].holds for shard, hold_id in purchase.all_holds]
@@ -51,6 +54,8 @@ def check_recovered(setup: Setup, world: World) -> Violated:
     left = [hold_id for shard in world.shards for hold_id in shard.holds]
     if left:
         return "no hold is left", str(left)
+    if world.holdback == "released" or (world.holdback == "complete" and any(shard.held_back for shard in world.shards)):
+        return "every release is completed", f"{world.holdback}, {world.shards}"
     return _check_purchases(setup, world) or _check_money(setup, world) or _check_buyers(setup, world)
 
 

@@ -234,6 +234,24 @@ class Processes(RefundProcesses):
                 return
         yield ("add_pool",)
 
+    def hold_back(self, shard):
+        """Hold a ticket back: the stock shrinks first, because that can be refused."""
+        if "shrink_first" in self.without:
+            yield ("record_holdback",)
+        if (yield "hold_back", shard) and "shrink_first" not in self.without:
+            yield ("record_holdback",)
+
+    def release_holdback(self, shard):
+        """Release the ticket, or complete an interrupted release."""
+        if "record_first" not in self.without and not (yield ("begin_release",)):
+            return
+        seen = yield "read_held_back", shard
+        if seen:
+            yield "grow", shard, seen
+        if "record_first" in self.without:
+            yield ("begin_release",)
+        yield ("end_release",)
+
     def pause(self):
         for shard in range(len(self.setup.capacities)):
             yield "set_open", shard, False

@@ -9,7 +9,7 @@ def _runs(*texts: str) -> tuple[Run, ...]:
     runs = []
     for text in texts:
         method, *words = text.split()
-        is_numbered = method in ("sweep", "request_refund")
+        is_numbered = method in ("sweep", "request_refund", "hold_back", "release_holdback")
         runs.append(Run(method, tuple(int(word) if is_numbered and word.isdigit() else word for word in words)))
     return tuple(runs)
 
@@ -98,6 +98,21 @@ SCENARIOS = {
         "An event gets its first capacity while buyers reserve, whose instances may not know that yet.",
         Setup((1, 1, 1), {"A": (0,), "B": (1,)}, BUYERS, with_provider=A, pool=(2,), gets_pool=True),
         _runs("set_first_capacity", "reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "reserve B 1"),
+    ),
+    "holdback": Scenario(
+        "A ticket is held back and released while two buyers want it, one of whom may pay late.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A, holdback=0),
+        _runs("hold_back 0", "reserve A 1", "checkout A", "pay A", "confirm A client", "release_holdback 0", "sweep 0", "reserve B 1"),
+    ),
+    "holdback, released twice": Scenario(
+        "Two sweeps release a ticket that is held back, while a reserve that wants it runs twice, and another buyer wants it too.",
+        Setup((2,), {"A": (0,), "B": (0,)}, BUYERS, holdback=0, is_held_back=True),
+        _runs("release_holdback 0", "release_holdback 0", "reserve A 1", "reserve A 2", "checkout A", "simulate A success", "reserve B 1"),
+    ),
+    "holdback, waitlist": Scenario(
+        "A ticket that is held back is released to Bob, who waits; a passer-by wants it too, and Bob may leave.",
+        Setup((1,), {"O": (0,), "P": (0,), "C": (0,)}, WAITING, offers=frozenset("OP"), holdback=0, is_held_back=True),
+        _runs("release_holdback 0", "offer O 1", "offer P 1", "leave", "checkout O", "simulate O success", "sweep 0", "reserve C 1"),
     ),
     "promo code": Scenario(
         "Two checkouts of one purchase take uses of a promo code at once, of which there is one; a sweep of the uses, another buyer.",

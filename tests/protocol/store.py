@@ -54,6 +54,35 @@ class Store:
     def set_kept(self, world, number, is_kept):
         return [(self._with_shard(world, number, world.shards[number]._replace(is_kept=is_kept)), None)]
 
+    # ------------------------------------------------------------------ holdbacks: of one ticket
+    def hold_back(self, world, number):
+        """Make a shard's capacity smaller, unless all of its tickets are sold or held."""
+        shard = world.shards[number]
+        if shard.available < 1 and "free_only" not in self.without:
+            return [(world, False)]
+        return [(self._with_shard(world, number, shard._replace(available=shard.available - 1, held_back=shard.held_back + 1)), True)]
+
+    def read_held_back(self, world, number):
+        return [(world, world.shards[number].held_back)]
+
+    def grow(self, world, number, seen):
+        """Make a shard's capacity larger by what was seen to be missing, if it has not changed since."""
+        shard = world.shards[number]
+        if shard.held_back != seen and "seen_capacity" not in self.without:
+            return [(world, False)]
+        return [(self._with_shard(world, number, shard._replace(available=shard.available + seen, held_back=shard.held_back - seen)), True)]
+
+    def record_holdback(self, world):
+        return [(world._replace(holdback="held") if world.holdback == "none" else world, None)]
+
+    def begin_release(self, world):
+        """Record in the catalog that the holdback is released. Returns whether the stock must still grow."""
+        after = world._replace(holdback="released") if world.holdback == "held" else world
+        return [(after, after.holdback == "released")]
+
+    def end_release(self, world):
+        return [(world._replace(holdback="complete") if world.holdback == "released" else world, None)]
+
     # ------------------------------------------------------------------ the waitlist
     def read_entry(self, world):
         return [(world, world.entry)]

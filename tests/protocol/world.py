@@ -21,6 +21,7 @@ class Shard(NamedTuple):
     holds: frozenset[HoldId]
     is_kept: bool = False  # somebody waits for its tickets: only offers, and late payments, take holds of it
     is_pooled: bool = False  # its tickets are also taken from the pool, the stock of an event with a capacity of its own
+    held_back: int = 0  # tickets of its capacity that the stock does not have, so that nobody can buy them
 
 
 class Refund(NamedTuple):
@@ -103,6 +104,7 @@ class World(NamedTuple):
     entry: str = ""  # of the one who waits: waiting offered left
     overtaken: tuple[str, ...] = ()  # only for the invariants: passers-by who took tickets that were kept
     offered: tuple[str, ...] = ()  # only for the invariants: the offers that were made
+    holdback: str = ""  # of one ticket, as the catalog says: none held released (the stock may not have grown yet) complete
 
 
 class Setup(NamedTuple):
@@ -126,6 +128,8 @@ class Setup(NamedTuple):
     promo: int | None = None
     with_code: frozenset[str] = frozenset()
     use_limit: int = 9
+    holdback: int | None = None  # the shard with a ticket that is held back, or may be
+    is_held_back: bool = False  # at the start
     offers: frozenset[str] = frozenset()  # purchases that are made for the one who waits; at the start the tickets are kept for them
 
     @property
@@ -154,6 +158,9 @@ class Setup(NamedTuple):
             Shard(capacity, 0, True, frozenset(), is_kept=bool(self.offers), is_pooled=has_pool and number not in self.pool)
             for number, capacity in enumerate(self.capacities)
         ]
+        if self.holdback is not None and self.is_held_back:
+            shard = shards[self.holdback]
+            shards[self.holdback] = shard._replace(available=shard.available - 1, held_back=1)
         for name, initial in self.initial.items():
             for number, hold_id in self._initial_holds(name):
                 shard = shards[number]
@@ -169,6 +176,7 @@ class Setup(NamedTuple):
             tuple(self._initial_state(name) == "paid" for name in self.payments.values()),
             has_pool,
             "waiting" if self.offers else "",
+            holdback="" if self.holdback is None else "held" if self.is_held_back else "none",
         )
 
     def _initial_state(self, name: str) -> str:

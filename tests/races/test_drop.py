@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 
+from chalicelib.catalog import service as catalog
 from chalicelib.inventory.capacity import resize_stock
-from chalicelib.inventory.model import CapacityInUse
+from chalicelib.inventory.model import CapacityInUse, stocks_of
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants
@@ -163,3 +164,35 @@ def test_a_resize_during_the_drop_loses_nothing(api, time):
 
     run_in_threads(16, work, range(100))
     invariants.check(time.now)
+
+
+def test_tickets_are_held_back_and_released_during_a_drop(api, time):
+    """Managers change the holdbacks of two tiers while buyers take all tickets and the sweep releases what is due."""
+    event_id = builders.create_event(api, capacity=100)
+    tiers = [builders.create_tier(api, event_id, name, capacity=80) for name in ("A", "B")]
+    admin = {"token": builders.admin_token()}
+
+    def hold_back(tier_id, quantity, number):
+        due = {"id": f"due-{number}", "reason": "press", "quantity": 1 + number % 5, "release_at": "2026-01-01T00:00:00Z"}
+        house = {"id": "house", "reason": "house", "quantity": quantity}
+        return api.patch(f"/tiers/{tier_id}", json={"holdbacks": [house, due]}, **admin)
+
+    def work(number):
+        tier_id = tiers[number % 2]
+        if number % 12 < 2:
+            reply = hold_back(tier_id, 1 + number % 30, number)
+            return reply.status, reply.json.get("error"), 0
+        if number % 12 == 2:
+            builders.run_sweep()
+            return 200, None, 0
+        return purchases_of(api, event_id, tier_id)(number)
+
+    results = run_in_threads(THREADS, work, range(400))
+    refusals = {error for status, error, _ in results if status >= 400}
+    assert refusals <= {"not_enough_tickets", "holdbacks_too_large", "catalog_changing"}
+    builders.run_sweep()
+    current, stocks = catalog.load_current(), stocks_of(scan_shards())
+    found = [stocks[tier_id].capacity for tier_id in tiers]
+    assert found == [current.tiers[tier_id].stock_capacity for tier_id in tiers]
+    assert stocks[current.events[event_id].pool_id].capacity == current.pool_capacity(current.events[event_id])
+    invariants.check(time.now, recovered=True)

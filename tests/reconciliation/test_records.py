@@ -5,6 +5,7 @@ from msgspec import to_builtins
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
+from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.store import ShardRow, new_shard, scan_shards
 from chalicelib.ledger.store import LedgerRow
 from chalicelib.purchases import holds, store
@@ -144,6 +145,17 @@ def test_more_tickets_than_sold_are_found(api, time, order_id):
     event_id = store.load(order_id).event_id
     assert (run(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
     change(shard, sold=row.sold, available=row.available)
+    assert (run_pass(time).differences, list_cases(api)) == (0, {})
+
+
+def test_tickets_that_are_on_sale_though_they_are_held_back_are_found(api, time, order_id):
+    tier_id, event_id = store.load(order_id).lines[0].tier_id, store.load(order_id).event_id
+    body = {"holdbacks": [{"id": "press", "reason": "press", "quantity": 5}]}
+    assert api.patch(f"/tiers/{tier_id}", json=body, token=builders.admin_token()).status == 200
+    assert (run(time).differences, list_cases(api)) == (0, {})
+    resize_stock(tier_id, 3, 200)
+    assert (run_pass(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
+    assert api.patch(f"/tiers/{tier_id}", json=body, token=builders.admin_token()).status == 200
     assert (run_pass(time).differences, list_cases(api)) == (0, {})
 
 

@@ -3,5 +3,10 @@
 from chalicelib.foundation.addons import Addon
 
 ADDON = Addon(
-    routes="api", jobs="jobs", functions=("offer_tickets",), follow_changes="service.follow", personal_items="views.PERSONAL_ITEMS"
+    routes="api",
+    jobs="jobs",
+    functions=("offer_tickets",),
+    follow_changes="service.follow",
+    personal_items="views.PERSONAL_ITEMS",
+    prepare_release="kept_stocks.prepare_release",
 )

@@ -14,7 +14,7 @@ from chalicelib.addons.waitlist import store
 from chalicelib.addons.waitlist.model import Line
 from chalicelib.addons.waitlist.offer_plan import TierSupply, free_tickets
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import read_shards_by_stock
@@ -96,6 +96,28 @@ def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: M
     # If everybody has left in the meantime, an allocator may have removed the stocks from the line before their shards were marked. Add the
     # stocks again, so that the next allocator finds the marks.
     store.add_stocks(event.id, named)
+
+
+def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -> None:
+    """Let the tickets of a released holdback go to the line first, or to everybody until the tier sells out again.
+
+    Called before the tickets are added to the tier's stock, and again afterwards. Does nothing if nobody waits for the event.
+    """
+    line = store.find_line(event.id)
+    if line is None:
+        return
+    stock_ids, supply = line.stock_ids, TierSupply(tier, tuple(current.tier_shard_counts(tier)))
+    shards = _read_shards(current, event, stock_ids | {tier.stock_id})
+    free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
+    if to == "public" and tier.stock_id in stock_ids:
+        others = [other for other in current.event_tiers(event.id) if other.stock_id in stock_ids - {tier.stock_id}]
+        supplies = (TierSupply(other, tuple(current.tier_shard_counts(other))) for other in others)
+        _mark(shards, _kept_ids(event, supplies, free))
+        store.remove_stocks(line, {tier.stock_id})
+        return
+    is_kept = tier.stock_id in stock_ids and all(shard.is_marked for shard in shards[tier.stock_id])
+    if to == "waitlist" and not is_kept and min(free[stock_id] for stock_id in supply.stock_ids) == 0:
+        keep_for_line(current, event, [tier], free)
 
 
 def release_stocks(current: Catalog, event: Event, line: Line) -> None:

@@ -19,6 +19,7 @@ _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
 _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
+_HOLDBACKS = "a tier has 20 holdbacks at most, each with one release"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
@@ -57,7 +58,7 @@ BOUNDED = {
     "/admin/events/{event_id}/tickets/sales/summary": {"by_hour": "366 days at most are asked for"},
     "/admin/users/{user_id}": {"roles": "there are three roles"},
     "/admin/system": {"jobs": "one for each scheduled job of the code"},
-    "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS},
+    "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS, "holdbacks": _HOLDBACKS, "releases": _HOLDBACKS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
@@ -107,7 +108,7 @@ BOUNDED = {
         "returnable.tickets": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
-    "/tiers/{tier_id}": {"image.thumbnails": _THUMBNAILS, "options": _OPTIONS},
+    "/tiers/{tier_id}": {"image.thumbnails": _THUMBNAILS, "options": _OPTIONS, "holdbacks": _HOLDBACKS, "releases": _HOLDBACKS},
 }
 
 

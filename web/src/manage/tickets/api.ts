@@ -6,6 +6,7 @@ import { toFormData } from "../events/api";
 
 export type Tier = Schemas["AdminTierView"];
 export type TierFields = Schemas["TierFields"];
+export type Holdback = Schemas["Holdback"];
 export type NewOption = Schemas["NewOption"];
 /** The fields of a question, to create or to change it. */
 export type OptionFields = NewOption & Schemas["OptionChanges"];

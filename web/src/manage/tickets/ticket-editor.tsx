@@ -11,6 +11,7 @@ import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { changeTier, createTier, removeTierImage, uploadTierImage, type Tier, type TierFields } from "./api";
+import { HoldbackPanel } from "./holdback-panel";
 import { QuestionPanel } from "./question-panel";
 import { TicketForm } from "./ticket-form";
 import { emptyValues, toFields, toValues, type TierValues } from "./tier-values";
@@ -106,6 +107,7 @@ function Existing({ tier }: { tier: Tier }) {
         </Outcome>
       )}
       <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} isSaved={isSaved} onSubmit={save} />
+      <HoldbackPanel tier={tier} onChanged={renew} />
       {ADDONS.packages && <QuestionPanel tier={tier} onChanged={renew} />}
       {ADDONS.packages && ADDONS.images && (
         <PictureField

@@ -30,7 +30,7 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
   const { language, locale } = useTexts();
   const [first] = useState(draft.values.currency);
   const options = useMemo(() => currencies(first, locale), [first, locale]);
-  const smallest = tier ? tier.sold + tier.reserved : 0;
+  const smallest = tier ? tier.sold + tier.reserved + tier.held_back : 0;
   const changes: Record<string, RowChanges> = {
     name: { placeholder: isPackage ? own.packageExample : own.ticketExample },
     currency: { disabled: hasCurrency, options },

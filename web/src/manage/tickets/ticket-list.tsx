@@ -162,7 +162,7 @@ function Facts({ tier, address }: { tier: Tier; address: string | null }) {
   return (
     <div class="row-text">
       <h2>{address ? <a href={address}>{tier.name}</a> : tier.name}</h2>
-      <p class="small">{[price, sold, tier.reserved > 0 && own.held(tier.reserved)].filter(Boolean).join(" · ")}</p>
+      <p class="small">{[price, sold, tier.reserved > 0 && own.held(tier.reserved), tier.held_back > 0 && own.heldBack(tier.held_back)].filter(Boolean).join(" · ")}</p>
       <p class="chips">
         {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>}
         {tier.is_sponsorship && <span class="chip">{own.sponsorship}</span>}
