@@ -10,6 +10,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.promoters.service import find_seller
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
+from chalicelib.tickets import qr
 
 
 class NotPaid(ApiError):
@@ -58,4 +59,4 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
     valid = [ticket for ticket in own if ticket.is_admissible]
     if not valid:
         raise NoValidTickets()
-    return render_tickets(purchase, valid, find_event(purchase.event_id), language, now)
+    return render_tickets(purchase, valid, qr.symbols(valid), find_event(purchase.event_id), language, now)

@@ -1,6 +1,6 @@
 """The tickets of an order as a PDF, with one page for each ticket."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
 from chalicelib.addons.documents.wording import Wording, wording_in
@@ -17,10 +17,13 @@ _SEAT_SIZE = 8.0
 _SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket with 100 seats fits on its page
 
 
-def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event | None, language: Language, now: int) -> bytes:
+def render_tickets(
+    purchase: Purchase, tickets: Sequence[Ticket], symbols: Mapping[str, qr.Modules], event: Event | None, language: Language, now: int
+) -> bytes:
     """Return a PDF of tickets with their codes. Pass only valid tickets of one owner, and give the file only to that owner.
 
-    `event` is None if the catalog no longer has the event. `now` is the time of issue in epoch seconds.
+    `symbols` has the symbol of each ticket's code, by ticket id. `event` is None if the catalog no longer has the event. `now` is the time
+    of issue in epoch seconds.
     """
     words = wording_in(language)
     name = event.name if event is not None else purchase.event_id
@@ -28,11 +31,11 @@ def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event |
     for number, ticket in enumerate(tickets):
         if number:
             pages.turn_page()
-        _write_ticket(pages, words, purchase, ticket, event)
+        _write_ticket(pages, words, purchase, ticket, symbols[ticket.id], event)
     return pages.finish()
 
 
-def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Ticket, event: Event | None) -> None:
+def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Ticket, symbol: qr.Modules, event: Event | None) -> None:
     pages.draw_band(settings.current().shop_name)
     pages.write(Cell(event.name if event is not None else ticket.event_id, size=22, weight="bold", max_lines=2), gap=4)
     if event is not None:
@@ -42,7 +45,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
         pages.write(Cell(event.place, size=11, max_lines=2))
     pages.top += 14
     beside = pages.top
-    pages.draw_modules(qr.modules(qr.text(ticket)), LEFT, QR_SIDE)
+    pages.draw_modules(symbol, LEFT, QR_SIDE)
     pages.top += 16
     for cell in _facts(words, purchase, ticket):
         pages.write(cell, gap=5)

@@ -1,6 +1,6 @@
 """Compose the email for a notification from the tables. This is done only when the email is sent, so the outbox contains no secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from typing import Any
 
@@ -191,7 +191,8 @@ def _confirmation(
         raise Moot
     if not has_names:
         kept = [_without_names(ticket) for ticket in kept]
-    shown, images = _shown_tickets(kept)
+    symbols = qr.symbols(kept)
+    shown, images = _shown_tickets(kept, symbols)
     values = {
         "tickets": shown,
         "order_number": order_number(purchase.id, event),
@@ -199,16 +200,18 @@ def _confirmation(
         "currency": purchase.currency,
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
-    return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event, notification.language)]
+    return values, [*images, *_documents(notification, purchase, kept, symbols, event), _calendar(event, notification.language)]
 
 
-def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ticket], event: Event) -> list[Attachment]:
+def _documents(
+    notification: Notification, purchase: Purchase, kept: Sequence[Ticket], symbols: Mapping[str, qr.Modules], event: Event
+) -> list[Attachment]:
     """Return the tickets as a PDF file to print. Returns an empty list if the `documents` add-on is disabled."""
     if not addons.is_on("documents"):
         return []
     from chalicelib.addons.documents.ticket_pages import render_tickets
 
-    pages = render_tickets(purchase, kept, event, notification.language, clock.now())
+    pages = render_tickets(purchase, kept, symbols, event, notification.language, clock.now())
     return [Attachment("tickets.pdf", "application/pdf", pages)]
 
 
@@ -219,10 +222,11 @@ def _received_ticket(notification: Notification, event: Event, *, has_names: boo
         raise Moot
     if not has_names:
         ticket = _without_names(ticket)
-    shown, images = _shown_tickets([ticket])
+    symbols = qr.symbols([ticket])
+    shown, images = _shown_tickets([ticket], symbols)
     giver = queries.find_giver_name(ticket, ticket.transfer.by) if has_names and ticket.transfer is not None else None
     values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
-    return values, [*images, *_documents(notification, purchase, [ticket], event), _calendar(event, notification.language)]
+    return values, [*images, *_documents(notification, purchase, [ticket], symbols, event), _calendar(event, notification.language)]
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -318,14 +322,14 @@ def _without_names(ticket: Ticket) -> Ticket:
     return replace(ticket, attendee=None, guests=[replace(guest, name=None) for guest in ticket.guests])
 
 
-def _shown_tickets(valid: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Attachment]]:
+def _shown_tickets(valid: Sequence[Ticket], symbols: Mapping[str, qr.Modules]) -> tuple[list[dict[str, Any]], list[Attachment]]:
     """Return the tickets for the template, and an image of each QR code."""
     shown, images = [], []
     for number, ticket in enumerate(valid, start=1):
         content_id = f"ticket-{number}@fairgate"
         attendee = ticket.attendee.name if ticket.attendee else None
         shown.append({"tier": _tier_name(ticket), "attendee": attendee, "code": ticket.code, "content_id": content_id})
-        images.append(Attachment(f"{ticket.id}.png", "image/png", qr.png(qr.modules(qr.text(ticket))), content_id))
+        images.append(Attachment(f"{ticket.id}.png", "image/png", qr.png(symbols[ticket.id]), content_id))
     return shown, images
 
 

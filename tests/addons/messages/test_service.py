@@ -2,9 +2,11 @@
 
 import io
 import random
+from unittest import mock
 
 import icalendar
 import pytest
+import qrcode
 import zxingcpp
 from PIL import Image
 
@@ -78,6 +80,13 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     [event] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
     assert str(event["SUMMARY"]) == "Night <of> Jazz"
     invariants.check(time.now)
+
+
+def test_the_symbol_of_a_code_is_drawn_once_for_the_image_and_the_pdf(post, api):
+    buy(api, builders.create_shop(api), 2)
+    with mock.patch.object(qrcode, "QRCode", wraps=qrcode.QRCode) as symbols:
+        [mail] = post.deliver()
+    assert len(images_of(mail)) == symbols.call_count == 2
 
 
 def test_the_email_names_the_seller_who_also_gets_the_replies(post, api, time):
