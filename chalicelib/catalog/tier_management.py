@@ -208,8 +208,10 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
     The tier stays in the catalog as `removed`, for refunded orders, but appears in no list, and its long texts are emptied. A repeated
     call changes nothing. Raises NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
     """
+    resizes_pool = True  # a repeated call completes what a crash has left
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
+        nonlocal resizes_pool
         current = catalog.tiers.get(tier_id)
         if current is not None and current.removed and current.managed_by == "api":
             return CatalogChange(current, [])
@@ -219,13 +221,15 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             resize_stock(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
+        resizes_pool = before.held_back > 0
         after = replace(
             before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
         )
         return change_tier(before, after, "tier.deleted", actor, now)
 
     _, tier = commit(build)
-    capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back
+    if resizes_pool:
+        capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back
     return tier
 
 

@@ -59,6 +59,7 @@ export const failureTexts: Record<string, string> = {
   ends_before_start: "The event must end after it starts.",
   refundable_after_start: "Returns must end before the event starts.",
   sale_ends_before_start: "The sale must end after it opens.",
+  id_repeated: "Each holdback needs its own id.",
   above_capacity: "This is more than the quantity of this ticket type.",
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",

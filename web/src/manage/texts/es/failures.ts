@@ -61,6 +61,7 @@ export const failureTexts: typeof english = {
   ends_before_start: "El evento debe terminar después de empezar.",
   refundable_after_start: "Las devoluciones deben terminar antes de que empiece el evento.",
   sale_ends_before_start: "La venta debe terminar después de abrir.",
+  id_repeated: "Cada retención necesita su propio id.",
   above_capacity: "Son más que la cantidad de este tipo de entrada.",
   no_limit: "Pon antes una cantidad a este tipo de entrada, o un aforo al evento.",
   unknown_timezone: "No hay ninguna zona horaria con este nombre. Elige una de la lista.",
