@@ -412,9 +412,12 @@ def test_on_a_slow_network_pages_can_be_used_after_few_trips_and_bytes(new_buyer
     other.route(lambda url: url in late, lambda _: None)  # never answers
     other.goto(address, wait_until="commit")
     other.wait_for_selector(control)
-    received = sum(size for request, size in sizes.items() if addresses.get(request) in needed)
+    received: dict[str, float] = {}  # by address, because a slow machine asks for the state of the room again before it is read here
+    for request, size in sizes.items():
+        if (url := addresses.get(request)) in needed:
+            received.setdefault(url, size)
     assert max(map(trip_of, needed)) == trips
-    seconds = trips * SLOW_NETWORK["latency"] / 1000 + received / SLOW_NETWORK["downloadThroughput"]
+    seconds = trips * SLOW_NETWORK["latency"] / 1000 + sum(received.values()) / SLOW_NETWORK["downloadThroughput"]
     assert seconds < USABLE_SECONDS - 0.4, seconds  # the scripts need time to run, too
 
 
