@@ -280,7 +280,7 @@ class _PlanBuilder:
             self._add_refusal("moves_between_limits", "tier", tier.id, event_id=old.event_id)
         if stock.capacity != tier.stock_capacity or shards != old.shards:
             capacities = (old.stock_capacity, tier.stock_capacity)
-            held_back = 0 if tier.capacity is None else tier.held_back
+            held_back = tier.stock_limit - tier.stock_capacity
             is_open = not self._is_paused(tier)
             self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), held_back, is_open=is_open)
         elif stock.is_open == self._is_paused(tier):

@@ -82,7 +82,7 @@ class CatalogStock(Struct, frozen=True):
     @classmethod
     def from_tier(cls, catalog: Catalog, tier: Tier) -> "CatalogStock":
         event = catalog.events[tier.event_id]
-        is_pooled, held_back = event.pool_id is not None, 0 if tier.capacity is None else tier.held_back
+        is_pooled, held_back = event.pool_id is not None, tier.stock_limit - tier.stock_capacity
         return cls(tier.stock_id, tier.shards, tier.shards, tier.stock_capacity, not event.is_closed, is_pooled, held_back)
 
     @classmethod
@@ -152,7 +152,7 @@ def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> Capac
     capacity, sold, held = (int(error.details[name]) for name in ("capacity", "sold", "held"))
     if is_by_holdbacks:
         return HoldbacksTooLarge(tier.held_back, max(0, tier.held_back + capacity - sold - held), sold, held)
-    held_back = 0 if tier.capacity is None else tier.held_back
+    held_back = tier.stock_limit - tier.stock_capacity
     return CapacityTooSmall(capacity + held_back, sold, held, held_back)
 
 

@@ -299,6 +299,11 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return sum(holdback.quantity for holdback in self.active_holdbacks)
 
     @property
+    def stock_limit(self) -> int:
+        """The number of tickets in the tier's stock if nothing is held back."""
+        return UNLIMITED if self.capacity is None else self.capacity
+
+    @property
     def stock_capacity(self) -> int:
         """The number of tickets in the tier's stock: its capacity without the tickets that are held back."""
         return UNLIMITED if self.capacity is None else self.capacity - self.held_back

@@ -337,7 +337,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         name=tier.name,
         price_cents=tier.price_cents,
         currency=tier.currency,
-        capacity=None if tier.capacity is None else tier.stock_capacity,
+        capacity=finite(tier.stock_capacity),
         available=finite(stock.available),
         per_user_limit=_tier_limit(tier),
         status=status,
@@ -418,7 +418,7 @@ def ticket_type_view(
         price_cents=tier.price_cents,
         currency=tier.currency,
         status=tier.status,
-        max_quantity=None if tier.capacity is None else tier.stock_capacity,
+        max_quantity=finite(tier.stock_capacity),
         sold_count=stock.sold,
         display_order=tier.display_order,
         metadata=tier.metadata,
@@ -501,7 +501,7 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
     """Return a tier as the managers of its event see it."""
     view = {name: value for name, value in asdict(tier_view(catalog, tier, stocks, now)).items() if value is not UNSET}
     view["capacity"] = tier.capacity
-    stock = stocks.get(tier.stock_id, NO_STOCK)
+    stock, listed_ids = stocks.get(tier.stock_id, NO_STOCK), {holdback.id for holdback in tier.holdbacks}
     return AdminTierView(
         **view,
         reserved=stock.held,
@@ -510,7 +510,7 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
         releases=[
             HoldbackReleaseView(**asdict(release) | {"at": clock.iso(release.at)})
             for release in tier.releases
-            if release.holdback_id in {holdback.id for holdback in tier.holdbacks}
+            if release.holdback_id in listed_ids
         ],
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,

@@ -62,7 +62,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     def can_fit(self, tier: Tier) -> bool:
         """Return whether the tier has as many tickets as the entry is for, sold tickets included."""
-        return self.quantity <= tier.stock_capacity + tier.held_back
+        return self.quantity <= tier.stock_limit
 
 
 class Place(Struct, frozen=True):

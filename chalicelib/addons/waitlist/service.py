@@ -303,8 +303,8 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
 
 def _check_size(event: Event, tiers: Sequence[Tier], wanted: JoinRequest) -> None:
     """Raise TierLimitExceeded if none of the tiers, or not the event, has as many tickets as wanted: an offer is for a single tier."""
-    largest = max(tiers, key=lambda tier: tier.stock_capacity + tier.held_back)  # which may be released
-    limit = min(event.pool_limit, largest.stock_capacity + largest.held_back)
+    largest = max(tiers, key=lambda tier: tier.stock_limit)  # what is held back may be released
+    limit = min(event.pool_limit, largest.stock_limit)
     if wanted.quantity > limit:
         message = f"There are only {limit} tickets in total, so the waitlist could never offer you more. Ask for fewer tickets."
         raise TierLimitExceeded(message, path="$.quantity", tier_id=largest.id, limit=limit, requested=wanted.quantity)
