@@ -13,7 +13,7 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 DELETED_PER_ENTRY = 10  # deleted events or tiers that count as one, so that nobody can create and delete entries endlessly
-NEWCOMERS_FACTOR = 3  # how much less strict the limit is for a promoter who has deleted fewer than DELETED_PER_ENTRY events or tiers
+NEWCOMERS_FACTOR = 3  # how many times as high the limit is for promoters who have deleted fewer than DELETED_PER_ENTRY events or tiers
 
 
 class PromoterUnverified(ApiError):
@@ -101,7 +101,7 @@ def deleted_drafts(catalog: Catalog, promoter_id: str) -> int:
     """Return how many drafts the deleted events and ticket types of all promoters count as when this promoter wants to create more.
 
     Deleted drafts stay in the memory of every instance. The quotas of a promoter do not limit them, because anybody can register many
-    promoters. A promoter who has deleted few drafts is judged less strictly, or one stranger could keep all new promoters out for good.
+    promoters. The limit is higher for promoters who have deleted few drafts. Otherwise, one stranger could lock out all new promoters.
     """
     deleted: Counter[str] = Counter()
     for event in catalog.events.values():

@@ -1,4 +1,4 @@
-"""The audit log over HTTP, as JSON or CSV, and the entries that record who has read a list of people."""
+"""The audit log over HTTP, as JSON or CSV, and its record of who reads lists of people."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
