@@ -5,6 +5,8 @@ catalog; the catalog records that the release is complete. So the stock never ha
 between any two writes, the next run finds the incomplete release and finishes it. See docs/decisions/0184-holdbacks.md.
 """
 
+import random
+
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
@@ -28,7 +30,9 @@ def release_due(now: int) -> int | None:
     """
     current = snapshots.snapshot()
     count, is_finished = 0, True
-    for tier in [tier for tier in current.tiers.values() if tier.holdbacks and not tier.removed]:
+    tiers = [tier for tier in current.tiers.values() if tier.holdbacks and not tier.removed]
+    # In any order there may be no time for the last tiers, so each run has another. What needs no look at the stock comes first.
+    for tier in sorted(random.sample(tiers, len(tiers)), key=lambda tier: not _has_begun(tier, now)):
         if deadline.remaining() < SECONDS_FOR_TIER:
             return None
         try:
@@ -39,12 +43,20 @@ def release_due(now: int) -> int | None:
     return count if is_finished else None
 
 
+def _has_begun(tier: Tier, now: int) -> bool:
+    """Return whether a holdback's time has come, or a release was interrupted."""
+    return any(_is_time(holdback, now) for holdback in tier.active_holdbacks) or not all(release.is_complete for release in tier.releases)
+
+
 def _release_tier(current: Catalog, tier: Tier, now: int) -> bool:
-    """Release the due holdbacks of a tier, and complete its releases. Returns whether there was anything to do."""
+    """Release the due holdbacks of a tier, and complete its releases. Returns whether there was anything to do.
+
+    A draft releases nothing: nobody can buy its tickets, and anybody may register and make drafts with large stocks.
+    """
     event = current.find_event(tier.event_id)
     if event is None or event.removed:
         return False
-    if event_phase(event, now) not in ("closed", "cancelled"):
+    if event.status != "draft" and event_phase(event, now) not in ("closed", "cancelled"):
         due = _due_holdbacks(current, event, tier, now)
         if due:
             _, tier = commit(lambda catalog: _record_releases(catalog, tier.id, due, now))

@@ -5,11 +5,12 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, holdbacks, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, deadline
 from chalicelib.inventory.availability import read_stock
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation import faults
+from tests.simulation.call_log import record_calls
 
 pytestmark = pytest.mark.usefixtures("store", "time")
 
@@ -253,6 +254,39 @@ def test_a_release_returns_the_tickets_to_the_event_too(api, time):
     sweep(time, 60)
     assert (pool(event_id).capacity, left(api, time, event_id, floor), left(api, time, event_id, balcony)) == (10, 4, 2)
     invariants.check(time.now, recovered=True)
+
+
+def test_a_draft_releases_nothing_and_its_stock_is_not_read(api, time):
+    """Anybody can register as a promoter and make drafts with large stocks, which nobody has to publish."""
+    event_id = create_draft(api, capacity=2000)["id"]
+    waiting = [holdback(1900, release_when_sold_out=True), holdback(100, "house", release_at=clock.iso(time.now))]
+    tier_id = create_kind(api, event_id, capacity=2000, holdbacks=waiting)["id"]
+    with record_calls() as calls:
+        assert holdbacks.release_due(time.now) == 0
+    assert not calls.of(table="inventory")
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+    sweep(time)
+    assert releases(api, tier_id) == [("house", 100, "time", True)]
+
+
+def test_no_tier_waits_behind_tiers_whose_stock_takes_long_to_read(api, time, monkeypatch):
+    slow = [create_published(api, holdbacks=[holdback(3, release_when_sold_out=True)])[1] for _ in range(3)]
+    timed = create_published(api, holdbacks=[holdback(3, release_at=clock.iso(time.now))])[1]
+    looked_at = set()
+
+    def read_slowly(stock_id, _):
+        time.advance(8)
+        looked_at.add(stock_id)
+        return False
+
+    monkeypatch.setattr(holdbacks, "is_sold_out", read_slowly)
+    with deadline.within(10):
+        assert holdbacks.release_due(time.now) is None
+    assert releases(api, timed) == [("press", 3, "time", True)]
+    for _ in range(100):
+        with deadline.within(10):
+            assert holdbacks.release_due(time.now) is None
+    assert looked_at == {*slow}
 
 
 def test_events_that_are_over_release_nothing(api, time):
