@@ -84,7 +84,7 @@ def apply(
     details: dict[str, Any] | None = None,
     approve: Callable[[Plan], None] | None = None,
 ) -> ApplyResult:
-    """Apply a document. Raises ApplyRefused. Starts again after a concurrent pause or API change; gives up after a concurrent apply.
+    """Apply a document. Raises ApplyRefused. Starts again after a concurrent pause; gives up after a concurrent apply.
 
     `approve` is called with each plan before any change is made. If it raises an exception, the apply stops without changing anything.
     """

@@ -240,16 +240,27 @@ def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
 def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
     """Serve a version whose content is already written, and end its publication.
 
-    Raises HeadChanged if `expected_head` is no longer the head, or if the publication was abandoned.
+    Changes to events and tiers of the API since `expected_head` do not matter to the version. Otherwise, promoters who keep editing their
+    drafts could prevent every publication. Raises HeadChanged if anything else has changed, or if the publication was abandoned.
     """
     audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
     entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)
-    try:
-        dynamo.transact([*store.replace_head_items(expected_head, new_head), store.end_publication_item(new_head.version), entry])
-    except dynamo.TransactionCanceled:
-        raise HeadChanged(store.read_head()) from None
-    finally:
-        snapshots.expire()
+    head = expected_head
+    for attempt in range(MAX_URGENT_ATTEMPTS):
+        if attempt:
+            deadline.wait(random.uniform(*PAUSE_SECONDS))
+        new_head, expected_head = replace(new_head, revision=head.revision + 1), head
+        try:
+            dynamo.transact([*store.replace_head_items(expected_head, new_head), store.end_publication_item(new_head.version), entry])
+        except dynamo.TransactionCanceled:
+            head = store.read_head()
+            if not store.has_only_api_changes(expected_head, head):
+                break
+        else:
+            return
+        finally:
+            snapshots.expire()
+    raise HeadChanged(head)
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:

@@ -201,6 +201,14 @@ def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | Promoter
     return entries
 
 
+def has_only_api_changes(since: CatalogHead, head: CatalogHead) -> bool:
+    """Return whether there were changes between two heads, and all of them were to events and tiers created through the API."""
+    if head.revision <= since.revision or (head.version, head.invalidations) != (since.version, since.invalidations):
+        return False
+    changes = _load_changes(since.revision, head)
+    return changes is not None and all(isinstance(entry, Event | Tier) and entry.managed_by == "api" for entry in changes)
+
+
 def _load_snapshot(head: CatalogHead) -> Catalog | None:
     """Load the catalog of `head` from its snapshot and the log. Returns None if there is no snapshot, or the log lacks a later change."""
     if not head.snapshot:

@@ -1,11 +1,13 @@
 """An apply that crashes, or during which others write: readers see the old version or the new, and a second run finishes it."""
 
+import itertools
 import json
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
+from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
@@ -16,6 +18,7 @@ from chalicelib.inventory.store import scan_shards
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document
+from tests.catalog.requests import create_draft, promoter
 from tests.simulation import faults
 from tests.simulation.interference import interfere_before
 
@@ -45,6 +48,25 @@ def _open_shards() -> list[bool]:
     served = catalog.load_current()
     ids = [shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)]
     return [shard.is_open for shard in scan_shards() if shard.id in ids]
+
+
+def test_promoters_who_keep_editing_their_drafts_delay_no_apply(api, store, tree, time, monkeypatch):
+    """Anybody may edit drafts of their own, and must not keep the shop from changing its events by doing so all the time."""
+    draft, grow, names = create_draft(api)["id"], rollout._grow, (f"Night {number}" for number in itertools.count())
+    rollout.apply(valid_document(tree), "ann", time.now)
+
+    def grow_and_edit(planned):
+        grow(planned)
+        assert api.patch(f"/events/{draft}", json={"name": next(names)}, **promoter()).status == 200
+
+    monkeypatch.setattr(rollout, "_grow", grow_and_edit)
+    tree["ticket_types"]["fest-pass"]["max_quantity"] = 30
+    assert rollout.apply(valid_document(tree), "ann", time.now).result == "applied"
+    catalog.invalidate()
+    served = catalog.load_current()
+    assert (served.tiers["fest-pass"].capacity, stock_of("fest-pass").capacity) == (30, 30)
+    assert (served.version, served.events[draft].name) == (2, "Night 0")
+    assert [entry.action for entry in audit.list_entries("catalog")] == ["catalog.applied"] * 2
 
 
 def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, write, tree):
