@@ -15,6 +15,8 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import Shard
 
+MAX_EMPTIED = dynamo.MAX_TRANSACT_ITEMS - 4  # tiers of a deleted event, beside the event, the audit entry, the head and the log
+
 
 class EventNotDraft(ApiError):
     code: ClassVar[str] = "event_not_draft"
@@ -100,8 +102,8 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Delete a draft. The event stays in the store with `deleted_at`, but appears in no list. A repeated call changes nothing.
 
-    Its long texts are emptied, because every instance keeps the event in its memory. Raises NotFound, ManagedByBootstrap, EventNotDraft,
-    EventHasSales and the errors of `expected.check`.
+    Its long texts and those of its tiers are emptied, because every instance keeps them in its memory. Raises NotFound,
+    ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -113,9 +115,14 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
-        return change_event(
-            before, replace(before, deleted_at=now, description="", metadata={}, change_note=None), "event.deleted", actor, now
-        )
+        after = replace(before, deleted_at=now, description="", metadata={}, change_note=None)
+        change = change_event(before, after, "event.deleted", actor, now)
+        tiers = [
+            replace(tier, description="", metadata={}, options=[], holdbacks=[], releases=[], version=tier.version + 1, updated_at=now)
+            for tier in catalog.event_tiers(event_id)
+            if tier.description or tier.metadata or tier.options or tier.holdbacks
+        ][:MAX_EMPTIED]
+        return replace(change, items=[*change.items, *map(store.put_tier_item, tiers)], others=tiers)
 
     return commit(build)[1]
 

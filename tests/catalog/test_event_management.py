@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import event_management, forms
+from chalicelib.catalog import event_management, forms, store
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
 from chalicelib.foundation import clock
@@ -248,6 +248,25 @@ def test_a_deleted_draft_is_in_no_list_and_stays_in_the_store(api, time):
     assert api.patch(f"/events/{event_id}", json={"name": "New"}, **promoter()).status == 404
     assert catalog.load_current().events[event_id].deleted_at == time.now
     assert create_draft(api)["slug"] == "cafe-noir", "its slug is free again"
+
+
+def test_a_deleted_draft_keeps_no_long_texts(api):
+    """Every instance keeps deleted drafts in its memory, and they count as a tenth of a draft."""
+    event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"})["id"]
+    held_back = {"id": "press", "reason": "press", "quantity": 2, "label": "The local radio"}
+    texts = {"description": "About the floor", "metadata": {"side": "left"}, "holdbacks": [held_back]}
+    tier_id = create_kind(api, event_id, **texts)["id"]
+    create_kind(api, event_id, name="Balcony")
+    question = {"label": "Dinner", "option_type": "text_input"}
+    assert api.post(f"/admin/events/{event_id}/tickets/packages/{tier_id}/options", json=question, **promoter()).status == 201
+    known = catalog.load_current()
+    assert api.delete(f"/events/{event_id}", **promoter()).status == 200
+    head = catalog.load_head()
+    for loaded in (catalog.load_current(), store.load(head, known), store.load_live(head)):
+        event, tiers = loaded.events[event_id], loaded.event_tiers(event_id)
+        assert (event.description, event.metadata, len(tiers)) == ("", {}, 2)
+        assert [(tier.description, tier.metadata, tier.options, tier.holdbacks) for tier in tiers] == [("", {}, [], [])] * 2
+    assert api.delete(f"/events/{event_id}", **promoter()).status == 404
 
 
 def test_a_published_event_is_not_deleted_and_one_with_sales_never(api):
