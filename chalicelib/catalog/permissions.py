@@ -153,7 +153,7 @@ def check_text_size(before: Catalog, after: Catalog, event_id: str) -> None:
 def _text_size(catalog: Catalog, event_id: str) -> int:
     """Return how many bytes the texts of an event and its tiers take, without those that are always short."""
     event, tiers = catalog.events.get(event_id), catalog.event_tiers(event_id)
-    texts = [(tier.description, tier.metadata, tier.options) for tier in tiers]
+    texts = [(tier.description, tier.metadata, tier.options, tier.holdbacks) for tier in tiers]
     return len(msgspec.json.encode((event and event.description, event and event.metadata, texts)))
 
 

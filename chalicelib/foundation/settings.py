@@ -286,8 +286,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=10_000),
         _says(
-            "How many KB the descriptions, metadata and questions of an event and its ticket types may have until an admin has verified "
-            "its promoter."
+            "How many KB the descriptions, metadata, questions and holdbacks of an event and its ticket types may have until an admin has "
+            "verified its promoter."
         ),
     ] = 64
     unverified_tiers: Annotated[

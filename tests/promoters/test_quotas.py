@@ -170,6 +170,19 @@ def test_strangers_cannot_fill_the_memory_of_all_instances_with_long_drafts(api)
         assert api.patch(f"/events/{event_id}", json=long, **by).status == 200
 
 
+def test_strangers_cannot_fill_the_memory_of_all_instances_with_holdbacks(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    [tier] = api.get(f"/events/{event_id}", **by).json["tiers"]
+    long = {"reason": "other", "quantity": 1, "label": "\U0001f600" * 100}
+    many = [{"id": f"{number}", **long} for number in range(10)]
+    with settings.override(unverified_kilobytes=4):
+        assert api.patch(f"/tiers/{tier['id']}", json={"holdbacks": many}, **by).status == 400
+        assert api.patch(f"/tiers/{tier['id']}", json={"holdbacks": many[:5]}, **by).status == 200
+        verify(api, promoter_id)
+        assert api.patch(f"/tiers/{tier['id']}", json={"holdbacks": many}, **by).status == 200
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_many_drafts(api):
     _, by = sign_up_promoter(api, "one@example.com")
     promoter_id, other = sign_up_promoter(api, "two@example.com")
