@@ -111,12 +111,15 @@ class Writes(Listener):
 
 def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: F811
     event_id, tier_id = sale.create_sale(api, time)
+    sold_out = builders.create_shop(api, capacity=1)
+    builders.create_order(api, sold_out, 1, "bob")
     with intercept(writes := Writes()):
         token = sale.join(api, event_id, "ada")
         time.advance(sale.SECONDS_TO_OPENING + 20)
         reserved = sale.reserve(api, event_id, tier_id, "ada", token)
         assert builders.start_checkout(api, "ada", reserved.json["id"]).status == 201
         assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
+        assert api.post("/waitlist", json={"event_id": sold_out[0]}, user="eve").status == 201
         poller.drain()
     few_writes = {"stock-display", "sweep", "ticket-numbers"}  # an item for each event, or for each minute
     assert writes.tables - stages.stack_settings("prod").warm_throughput.keys() == few_writes
