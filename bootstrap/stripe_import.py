@@ -5,7 +5,7 @@ the rest.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -62,6 +62,7 @@ def load_prices() -> list[Any]:
 def to_document(prices: Iterable[Any], stage: str, defaults: ImportDefaults) -> StripeImport:
     """Convert prices to a document, oldest first. Products with the same `event` in their metadata become one event."""
     events: Tree = {}
+    event_ids: dict[str, str] = {}  # by name
     tickets: Tree = {}
     skipped = []
     for price in sorted(prices, key=lambda price: (price["created"], price["id"])):
@@ -69,9 +70,10 @@ def to_document(prices: Iterable[Any], stage: str, defaults: ImportDefaults) -> 
             skipped.append(f"{price['id']} ({price['product'].get('name', 'a deleted product')}): {reason}")
             continue
         product = price["product"]
-        event_id = _to_id(product["metadata"].get("event") or product["name"]).lower()
+        name = (product["metadata"].get("event") or product["name"]).strip().lower()
+        event_id = event_ids.setdefault(name, _free_id(name, events, product["id"]))
         events.setdefault(event_id, _event(event_id, product, defaults))
-        ticket_id = _to_id(price["lookup_key"] or price["id"])
+        ticket_id = _free_id(price["lookup_key"] or price["id"], tickets, price["id"])
         tickets[ticket_id] = _ticket(ticket_id, event_id, price, stage, defaults)
     return StripeImport({"version": "imported from Stripe", "events": events, "ticket_types": tickets}, skipped)
 
@@ -117,5 +119,7 @@ def _without_none(fields: Tree) -> Tree:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _to_id(text: str) -> str:
-    return _NOT_IN_IDS.sub("-", text).strip("-._")[:100] or "unnamed"
+def _free_id(text: str, taken: Container[str], otherwise: str) -> str:
+    """Return an id made from a text. Returns `otherwise` if the id is taken, or if the text has no letters or digits that ids may have."""
+    free_id = _NOT_IN_IDS.sub("-", text).strip("-._")[:100]
+    return otherwise if not free_id or free_id in taken else free_id

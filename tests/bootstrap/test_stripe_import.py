@@ -36,6 +36,16 @@ def test_products_and_prices_become_events_and_ticket_types(run, fake, tmp_path)
     assert json.loads(file.read_text())["events"]["summer-fest"]["metadata"] == {"stand": "left", "timezone": "Europe/Madrid"}
 
 
+def test_no_price_is_lost_if_names_make_the_same_id(run, fake):
+    names = ("\u97f3\u697d\u796d", "\u6620\u753b\u796d", "Gala", "Gala!")  # two festivals in Japanese
+    for number, name in enumerate(names):
+        fake.add_price(f"price_{number}", unit_amount=500, currency="usd", name=name, lookup_key="vip " + "!" * number)
+    document = run("import-stripe", "--date", "2027-01-01", "--venue", "Hall", "--capacity", "5").json
+    assert sorted(event["name"] for event in document["events"].values()) == sorted(names)
+    assert list(document["ticket_types"]) == ["vip", "price_1", "price_2", "price_3"]
+    assert {document["events"][ticket["event_id"]]["name"] for ticket in document["ticket_types"].values()} == {*names}
+
+
 def test_fields_unknown_to_stripe_are_listed_or_given(run, fake):
     fake.add_price("price_1", unit_amount=4500, currency="usd", name="Floor")
     result = run("import-stripe")
