@@ -127,20 +127,37 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
 
     `follow` is called with the changed catalog, in parallel with opening or closing the stock.
     """
+    is_repeated = False
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
+        nonlocal is_repeated
         event = catalog.find_event(event_id)
         if event is None:
             raise NotFound("There is no event with this id.", event_id=event_id)
-        if event.paused == paused:
+        is_repeated = event.paused == paused
+        if is_repeated:
             return CatalogChange(event, [])
         action = "event.paused" if paused else "event.resumed"
         entry = audit.entry_item(f"event#{event_id}", action, actor, now, {})
         return CatalogChange(replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry])
 
-    catalog, _ = commit(build, is_urgent=True)
-    state, _ = parallel.both(lambda: follow_state(catalog, event_id), lambda: follow(catalog))
-    return state.event
+    catalog, event = commit(build, is_urgent=True)
+    may_match = is_repeated or event.status == "draft"
+    result, _ = parallel.both(lambda: _follow_pause(catalog, event_id, may_match=may_match), lambda: follow(catalog))
+    return result
+
+
+def _follow_pause(catalog: Catalog, event_id: str, *, may_match: bool) -> Event:
+    """Open or close the shards after a pause. With `may_match`, writes nothing if the shards already match the event.
+
+    A pause has no rate limit, and an event has thousands of shards. So nobody may cause writes with pauses that change nothing.
+    """
+    event = catalog.events[event_id]
+    if may_match:
+        by_stock = read_shards_by_stock(catalog.shard_counts([event_id]))
+        if all(shard.is_open != event.is_closed for shards in by_stock.values() for shard in shards):
+            return event
+    return follow_state(catalog, event_id).event
 
 
 def set_promoter_stopped_items(catalog: Catalog, stop: PromoterStop, actor: str, now: int, *, is_logged: bool) -> list[dynamo.TransactItem]:

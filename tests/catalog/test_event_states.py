@@ -44,6 +44,20 @@ def test_a_repeated_pause_is_audited_once(api, time):
     assert len(audit.list_entries(f"event#{event_id}")) == 2
 
 
+def test_pauses_that_change_nothing_write_no_stock(api, time):
+    """A pause has no rate limit, anybody can make a draft with thousands of shards, and all sales share the table."""
+    draft = create_draft(api, capacity=300)["id"]
+    create_kind(api, draft, capacity=300)
+    sold, _ = builders.create_shop(api, capacity=300)
+    event_states.set_paused(sold, True, "root", time.now)
+    with record_calls() as calls:
+        for paused in (True, True, False):
+            assert event_states.set_paused(draft, paused, "pia", time.now).paused == paused
+        event_states.set_paused(sold, True, "root", time.now)
+    assert {call.operation for call in calls.of(table="inventory")} == {"BatchGetItem"}
+    assert (open_flags(draft), open_flags(sold)) == ({False}, {False})
+
+
 def test_a_pause_of_an_unknown_event_is_not_found(api, time):
     with pytest.raises(NotFound):
         event_states.set_paused("nowhere", True, "root", time.now)
