@@ -6,9 +6,9 @@ marked, so that an instance that does not know the pool yet cannot hold tickets 
 docs/decisions/0043-capacity-of-events.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +18,8 @@ from chalicelib.catalog.event_states import EventHasSales
 from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.rate_limits import CATALOG, limit_writes
+from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
@@ -63,6 +65,19 @@ class CapacityNeedsDraft(ApiError):
     default_message: ClassVar[str] = (
         "Only a draft can get its first capacity. Unpublish the event first, or limit its ticket types instead."
     )
+
+
+def limit_changes(request: RequestContext, values: Mapping[str, Any], event_id: str, tier_id: str | None = None) -> None:
+    """Limit the changes that `values` make to the stock of an event or of a tier by the shards that they write. Raises RateLimited."""
+    catalog = snapshots.snapshot_with_drafts()
+    event, tier = catalog.events.get(event_id), catalog.tiers.get(tier_id or "")
+    if event is None:
+        return
+    changed = {name for name in ("capacity", "holdbacks") if name in values and values[name] != getattr(tier or event, name)}
+    shards = tier.shards if tier is not None and changed else 0
+    if "holdbacks" in changed or (changed and tier is None):
+        shards += event.pool_shards
+    limit_writes(request, CATALOG, shards)
 
 
 class CatalogStock(Struct, frozen=True):

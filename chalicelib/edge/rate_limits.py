@@ -89,6 +89,13 @@ class Counter(Struct, frozen=True):
             amount, counter.unreported = counter.unreported, 0
         return self._report(amount)
 
+    def add_many(self, amount: int) -> bool:
+        """Count several requests at once, without `begin`. Returns whether the store grants the first of them, and counts none if not.
+
+        Raises the store's errors.
+        """
+        return self._report(amount)
+
     def remaining(self) -> int:
         """Return how many more requests would be granted, according to this instance."""
         return self.quota.remaining(local_counter(self.key).tat, self.now)
@@ -174,6 +181,7 @@ SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up ha
 INVITE = RateLimit("invite", counts_first=True)
 WEBHOOK = RateLimit("webhook", counts_first=True)
 CATALOG = RateLimit("catalog", counts_first=True)  # not counted for admins
+WRITES_PER_REQUEST = 50  # a request that writes more items counts as several requests of `limit_writes`
 # Emails of the outbox, counted by `count_effect` for each address or for each promoter.
 RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
@@ -408,6 +416,26 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
         return handle
 
     return decorate
+
+
+def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None:
+    """Limit a request of a caller that may write this many items of a table which all sales share. Raises RateLimited.
+
+    Such requests count once for each WRITES_PER_REQUEST writes, in a counter of their own. Small requests and admins are not limited. If
+    the store is unavailable, the request is allowed.
+    """
+    caller = request.require_user()
+    if writes < WRITES_PER_REQUEST or "admin" in caller.roles or settings.current().rate_limits == "off":
+        return
+    counter = Counter(_key(limit, "user", "writes", caller.user_id), limit.quota, request.now * 1000)
+    try:
+        is_granted = counter.add_many(writes // WRITES_PER_REQUEST)
+    except dynamo.STORE_ERRORS as failure:
+        if not dynamo.is_unavailable(failure):
+            raise
+        return
+    if not is_granted:
+        raise _refusal(limit, counter, "user", None)
 
 
 @contextmanager

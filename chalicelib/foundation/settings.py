@@ -348,7 +348,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says(
             "How often a promoter or coordinator may create, change, publish or cancel events, ticket types and promo codes, upload "
-            "pictures, change a promoter's profile or the names on tickets, or resume a sale."
+            "pictures, change a promoter's profile or the names on tickets, or resume a sale. Changes of large capacities or holdbacks "
+            "also count once for each 50 shards that they write, in a counter of their own."
         ),
     ] = "120/60"
     limit_webhook: Annotated[

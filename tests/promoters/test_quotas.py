@@ -153,6 +153,21 @@ def test_the_limit_of_changes_holds_over_all_instances(api):
     assert statuses == [201] * 3 + [429] * 2
 
 
+def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
+    """All sales share the table of the stock, so nobody may keep it busy by changing the capacity of a large draft."""
+    _, by = sign_up_promoter(api)
+    monkeypatch.setattr(rate_limits, "WRITES_PER_REQUEST", 5)
+    with settings.override(rate_limits="on", limit_catalog="100/60", unverified_tickets=2400):
+        event_id = api.post("/events", json=DRAFT | {"capacity": 2400}, **by).json["id"]  # 30 shards
+        tier_id = api.post(f"/events/{event_id}/tiers", json=TIER | {"capacity": 2400}, **by).json["id"]
+        package = f"/admin/events/{event_id}/tickets/packages/{tier_id}"
+        changes = [(f"/events/{event_id}", "capacity", 2399), (f"/tiers/{tier_id}", "capacity", 2399), (package, "quantity_limit", 2300)]
+        statuses = [api.patch(path, json={name: most - number}, **by).status for number in range(8) for path, name, most in changes]
+        assert statuses == [200] * 17 + [429] * 7, "each counts as six of the hundred"
+        assert api.patch(f"/tiers/{tier_id}", json={"name": "Balcony"}, **by).status == 200
+        assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2000}, token=builders.admin_token()).status == 200
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_long_drafts(api):
     """Anybody can register as a promoter, any number of times, and every instance has all drafts in its memory."""
     promoter_id, by = sign_up_promoter(api)

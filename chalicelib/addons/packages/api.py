@@ -25,10 +25,11 @@ from chalicelib.addons.packages.views import (
     PublicPackagesView,
     package_purchase_view,
 )
-from chalicelib.catalog import permissions
+from chalicelib.catalog import capacities, permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
+from chalicelib.catalog.forms import given_fields
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTickets, TooManyTiers
 from chalicelib.edge import idempotency, rate_limits
@@ -123,6 +124,9 @@ def show_package(request: RequestContext, event_id: str, package_id: str) -> Rep
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
     """Change some fields of a package."""
     actor = require_actor(request, event_id, package_id)
+    given = given_fields(body)
+    values = {"capacity": given["quantity_limit"]} if "quantity_limit" in given else {}
+    capacities.limit_changes(request, values, event_id, package_id)
     return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
 
 
