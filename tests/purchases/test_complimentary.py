@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.audit import service as audit
+from chalicelib.catalog import capacities
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
@@ -151,6 +152,29 @@ def test_a_holdback_cannot_become_smaller_than_what_was_issued(api, shop):
         assert (public(shop[1]).capacity, counts(api, shop[1])) == (6, (3, 1))
     assert change(api, shop[1], press(3)).status == 200
     assert (public(shop[1]).capacity, counts(api, shop[1])) == (7, (3, 0))
+
+
+def test_tickets_sold_while_a_holdback_grows_leave_it_what_was_issued(api, time, monkeypatch):
+    """Another change enlarges the stock between the shrinking of the stock and the write of the tier, and the tickets are sold."""
+    event_id = create_draft(api, capacity=10)["id"]
+    floor = create_kind(api, event_id, capacity=8, holdbacks=[press()])["id"]
+    balcony = create_kind(api, event_id, name="Balcony", capacity=8)["id"]
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+    assert issued(issue(api, (event_id, floor), row("ada", 4))) == {"ada": "issued"}
+    shrink, buyers = capacities.shrink_stocks, ["bob", "cleo", "dan"]
+
+    def shrink_and_sell(*arguments):
+        shards = shrink(*arguments)
+        capacities.resize_stocks(catalog.load_current().tiers[floor], with_pool=True)
+        while buyers:
+            builders.buy(api, buyers.pop(), event_id, balcony, 2)
+        return shards
+
+    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+    assert change(api, floor, press(6)).json["error"] == "holdbacks_too_large"
+    [holdback] = api.get(f"/tiers/{floor}", **promoter()).json["holdbacks"]
+    assert (holdback["quantity"], counts(api, floor)) == (4, (4, 0))
+    invariants.check_recovery(time)
 
 
 def test_a_removed_holdback_may_come_back(api, shop):
