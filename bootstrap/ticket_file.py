@@ -11,7 +11,7 @@ from msgspec import Struct
 from chalicelib.accounts.model import Email
 from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.model import Tier
-from chalicelib.purchases.imports import CodeUnusable, SoldTicket, import_code
+from chalicelib.purchases.direct_orders import CodeUnusable, SoldTicket, import_code
 from chalicelib.tickets.model import Attendee
 
 # The fields of a row, and whether they are required. Columns have these names unless the command maps others.

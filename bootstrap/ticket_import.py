@@ -19,7 +19,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
-from chalicelib.purchases import imports
+from chalicelib.purchases import direct_orders
 from chalicelib.tickets.model import may_be_own_code
 from chalicelib.tickets.store import find_ticket_id
 
@@ -101,7 +101,7 @@ def check(source: Source) -> ImportReport:
     fault_count = known = 0
     new: Counter[str] = Counter()
     for chunk in _chunks(source.rows(), CHECKED):
-        found = imports.find_imported([row.ticket for row in chunk if isinstance(row, Row)])
+        found = direct_orders.find_imported([row.ticket for row in chunk if isinstance(row, Row)])
         for row in chunk:
             fault = row if isinstance(row, RowFault) else _find_repetition(row, lines_of_codes)
             if fault is None and isinstance(row, Row):
@@ -117,7 +117,7 @@ def check(source: Source) -> ImportReport:
             if fault is not None:
                 fault_count += 1
                 faults += [fault] if len(faults) < MAX_FAULTS else []
-    stock = imports.EventStock(source.event, source.tiers)
+    stock = direct_orders.EventStock(source.event, source.tiers)
     return ImportReport(
         digest=file_digest(source.file),
         new=new.total(),
@@ -134,16 +134,16 @@ def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
 
     The first batch also writes an entry to the audit log. Raises ImportStopped.
     """
-    stock = imports.EventStock(source.event, source.tiers)
+    stock = direct_orders.EventStock(source.event, source.tiers)
     details = {"file": source.file.name, "sha256": report.digest, "tickets": {tier_id: tier.new for tier_id, tier in report.tiers.items()}}
     entry = [audit.entry_item(f"event#{source.event.id}", "tickets.imported", actor, clock.now(), details)]
     written = 0
-    for chunk in _chunks(source.rows(), imports.BATCH):
+    for chunk in _chunks(source.rows(), direct_orders.BATCH):
         batch = [row.ticket for row in chunk if isinstance(row, Row)]
         if len(batch) < len(chunk):
             raise ImportStopped("the file has changed since it was checked", written)
         try:
-            added = imports.import_batch(source.event, source.tiers, stock, batch, entry, clock.now())
+            added = direct_orders.import_batch(source.event, source.tiers, stock, batch, entry, clock.now())
         except NotEnoughTickets as error:
             raise ImportStopped(
                 f"other tickets of the event were sold meanwhile, and only {error.details['available']} are left", written
@@ -165,7 +165,7 @@ def _find_own_code(row: Row) -> RowFault | None:
     return None if ticket_id is None else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is the code of the ticket {ticket_id}")
 
 
-def _shortages(event: Event, stock: imports.EventStock, new: Counter[str]) -> list[str]:
+def _shortages(event: Event, stock: direct_orders.EventStock, new: Counter[str]) -> list[str]:
     wanted = [(f"tier {tier_id}", count, stock.by_tier[tier_id].available) for tier_id, count in sorted(new.items())]
     if stock.pool is not None:
         wanted.append((f"event {event.id}", new.total(), stock.pool.available))

@@ -124,6 +124,22 @@ def ticket_ids(order_id: str, *numbers: int) -> list[str]:
     return [f"{order_id}-{number}" for number in numbers]
 
 
+def issue_complimentary(api: Client, shop: tuple[str, str], *quantities: int, **options: Any) -> list[str]:
+    """Hold back 4 tickets of a shop, and issue complimentary tickets from them, one order for each quantity. Returns the orders' ids."""
+    event_id, tier_id = shop
+    held_back = {"holdbacks": [{"id": "press", "reason": "press", "quantity": 4}]}
+    assert api.patch(f"/tiers/{tier_id}", json=held_back, token=admin_token()).status == 200
+    names = [f"guest{number}" for number in range(len(quantities))]
+    rows = [
+        {"id": name, "name": name, "email": f"{name}@example.com", "quantity": quantity}
+        for name, quantity in zip(names, quantities, strict=True)
+    ]
+    body = {"tier_id": tier_id, "holdback_id": "press", "rows": rows}
+    reply = api.post(f"/events/{event_id}/complimentary-orders", json=body, token=admin_token(), **options)
+    assert reply.status == 200, reply.json
+    return [row["order_id"] for row in reply.json["rows"]]
+
+
 def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> ClientReply:
     """Request a refund as an admin, or with the token `by`. The default reason is goodwill, because goodwill refunds have no fee."""
     body = {"reason": "goodwill"} | fields

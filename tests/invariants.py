@@ -132,14 +132,24 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         if recovered and (sold, held) != (sold_in_pool, held_in_pool):
             violations.append(f"{event.id}: {sold} sold and {held} held, in its pool {sold_in_pool} and {held_in_pool}")
         for purchase in purchases_by_id.values():
-            if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != purchase.quantity:
+            taken = 0 if purchase.is_complimentary else purchase.quantity  # the pool does not have what is held back
+            if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != taken:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
     return violations
 
 
 def _check_holdbacks(shards: list[Shard], current: Catalog, recovered: bool) -> list[str]:
-    """Check that nobody can buy what is held back; after recovery, that every release is complete."""
-    violations = list(invariants.check_holdbacks(current, current.events, stocks_of(shards)))
+    """Check that nobody can buy what is held back, and that the stocks of holdbacks have exactly what the catalog says.
+
+    After recovery, also check that every release is complete.
+    """
+    stocks = stocks_of(shards)
+    violations = list(invariants.check_holdbacks(current, current.events, stocks))
+    for tier in current.tiers.values():
+        for holdback_id in tier.issuing if tier.managed_by == "api" and not tier.removed else []:
+            stock, capacity = stocks.get(tier.holdback_stock_id(holdback_id)), tier.holdback_capacity(holdback_id)
+            if stock is None or stock.capacity != capacity or stock.held:
+                violations.append(f"{tier.id}: its holdback {holdback_id} holds back {capacity}, and its stock is {stock}")
     if recovered:
         unfinished = [tier for tier in current.tiers.values() if not all(release.is_complete for release in tier.releases)]
         violations += [f"{tier.id}: the releases {tier.releases} are not complete" for tier in unfinished]
@@ -188,6 +198,7 @@ def find_unpublished() -> list[str]:
 
     current = catalog.load_current()
     stock_ids = {*current.shard_counts(current.events), *(tier.stock_id for tier in current.tiers.values())}
+    stock_ids.update(*(tier.holdback_shard_counts for tier in current.tiers.values()))
     stock_ids |= {promo_code.stock_id for promo_code in promotions.scan_codes()}
     found = [f"{shard.id}: is not in the catalog" for shard in scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan())
@@ -246,7 +257,7 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
         if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:
             violations.append(f"{record.user_id}: the record's past orders are {set(record.past_orders)}")
         for guest in {purchase.moved_from for purchase in own}:  # orders that moved from a guest may lift the sum above the limit
-            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest)
+            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest and not purchase.is_complimentary)
             if bought_or_held > limit:
                 violations.append(f"{record.user_id}: {bought_or_held} bought and held (moved from {guest}), above the limit of {limit}")
         if record.active_quantity != sum(purchase.quantity for purchase in own if purchase.state in ACTIVE_STATES):

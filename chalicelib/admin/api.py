@@ -46,7 +46,7 @@ from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
 
-Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "duplicate", "fraudulent", "goodwill"]
+Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "duplicate", "fraudulent", "goodwill", "revoked"]
 
 
 class RefundBody(Struct, forbid_unknown_fields=True):

@@ -122,6 +122,10 @@ _SENTENCES = {
     "capacity_in_use_meanwhile": (
         "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
     ),
+    "holdback_issued": (
+        "{issued} complimentary tickets were issued from the holdback {holdback_id}; keep it in `holdbacks` with this quantity or more, "
+        "and the ticket type with its event"
+    ),
     "holdbacks_in_use": (
         "{held_back} tickets are held back, but only {maximum} are neither sold nor on hold (sold {sold}, on hold {held}); "
         "hold back fewer in `holdbacks`, or raise the capacity"

@@ -261,7 +261,7 @@ _NOT_COMPARED = {
             "pool_shards",
         }
     ),
-    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases"}),
+    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases", "issuing"}),
     DisplayState: frozenset[str](),
     PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }

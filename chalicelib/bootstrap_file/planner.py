@@ -19,8 +19,9 @@ _ON_SALE = frozenset({"active", "available"})  # the statuses of events and tier
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
-    """Map the stock ids of all tiers and event pools of bootstrap files to their numbers of shards."""
-    return catalog.shard_counts(event.id for event in catalog.events.values() if event.managed_by == "bootstrap")
+    """Map the stock ids of all tiers, of their holdbacks and of the event pools of bootstrap files to their numbers of shards."""
+    ids = [event.id for event in catalog.events.values() if event.managed_by == "bootstrap"]
+    return catalog.shard_counts(ids) | catalog.holdback_shard_counts(ids)
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
@@ -30,6 +31,8 @@ def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
     changed = {}
     for old in catalog.tiers.values():
         new = file_tiers.get(old.id)
+        if old.managed_by == "bootstrap":
+            changed.update(old.holdback_shard_counts)
         if old.managed_by == "bootstrap" and (
             (new is None and not old.removed)
             or (new is not None and _compared_with_stock(old) != _compared_with_stock(new))
@@ -50,9 +53,12 @@ def _compared_with_stock(tier: Tier) -> tuple[int, int, str]:
 
 
 def _file_tiers(valid: ValidDocument, catalog: Catalog) -> dict[str, Tier]:
-    """Return the document's tiers by id. Holdbacks that the catalog has released stay released."""
+    """Return the document's tiers by id. Holdbacks that the catalog has released stay released, and holdbacks keep their stocks."""
     tiers = validation.to_tiers(valid)
-    return {key: replace(tier, releases=catalog.tiers[key].releases) if key in catalog.tiers else tier for key, tier in tiers.items()}
+    kept = {key: catalog.tiers[key] for key in tiers if key in catalog.tiers}
+    return {
+        key: replace(tier, releases=kept[key].releases, issuing=kept[key].issuing) if key in kept else tier for key, tier in tiers.items()
+    }
 
 
 def _held_back(file_tiers: Mapping[str, Tier]) -> Counter[str]:
@@ -237,6 +243,7 @@ class _PlanBuilder:
         for tier in removed:
             if not tier.removed:
                 stock = self.stocks.get(tier.stock_id)
+                self._compare_holdbacks(tier, replace(tier, holdbacks=[], releases=[]))
                 self._add_change(
                     "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
                 )
@@ -268,6 +275,7 @@ class _PlanBuilder:
         shards = _shards(old, tier)
         tier = replace(tier, stock_id=old.stock_id, shards=shards, created_at=old.created_at, updated_at=old.updated_at)
         self._note_difference("tier", tier.id, old, tier)
+        self._compare_holdbacks(old, tier)
         if old.stock_id not in self.stock_ids:
             return tier
         stock = self.stocks.get(old.stock_id)
@@ -286,6 +294,18 @@ class _PlanBuilder:
         elif stock.is_open == self._is_paused(tier):
             self._note_open_change("tier", tier.id, tier.stock_id, shards, stock)
         return tier
+
+    def _compare_holdbacks(self, old: Tier, tier: Tier) -> None:
+        """Record the new capacities of the holdbacks' own stocks, which keep the complimentary tickets that were issued from them."""
+        for holdback_id in old.issuing:
+            stock_id, capacity = old.holdback_stock_id(holdback_id), tier.holdback_capacity(holdback_id)
+            stock = self.stocks.get(stock_id)
+            if stock is None:
+                continue
+            if stock.sold > capacity or (stock.sold and old.event_id != tier.event_id):
+                self._add_refusal("holdback_issued", "tier", tier.id, holdback_id=holdback_id, issued=stock.sold)
+            elif stock.capacity != capacity:
+                self.resizes.append(Resize("tier", tier.id, stock_id, stock.capacity, capacity, 1, 1, is_open=False))
 
     def _note_resize(
         self,

@@ -52,7 +52,7 @@ def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
 
 def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
-    stocks = read_shown_stock(catalog.shard_counts([event_id]))
+    stocks = read_shown_stock(catalog.shard_counts([event_id]) | catalog.holdback_shard_counts([event_id]))
     return views.managed_event_view(catalog, event, stocks, now)
 
 
@@ -75,7 +75,8 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
         for tier in catalog.listed_tiers(event.id)
     }
     tiers, next_cursor = cursors.take_page(((key, catalog.tiers[tier_id]) for tier_id, key in keys.items()), _TierKey, limit, cursor)
-    stocks = read_shown_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
+    event_ids = {tier.event_id for tier in tiers}
+    stocks = read_shown_stock(catalog.shard_counts(event_ids) | catalog.holdback_shard_counts(event_ids))
     return cursors.fit_page(((keys[tier.id], views.admin_tier_view(catalog, tier, stocks, now)) for tier in tiers), next_cursor)
 
 
@@ -97,7 +98,8 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     tier = catalog.tiers.get(tier_id)
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    unknown = {stock_id: shards for stock_id, shards in catalog.tier_shard_counts(tier).items() if stock_id not in known}
+    counts = catalog.tier_shard_counts(tier) | tier.holdback_shard_counts
+    unknown = {stock_id: shards for stock_id, shards in counts.items() if stock_id not in known}
     return views.admin_tier_view(catalog, tier, {**known, **read_shown_stock(unknown)}, now)
 
 

@@ -19,7 +19,7 @@ from chalicelib.catalog import (
     sharing,
     tier_management,
 )
-from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall, HoldbacksTooLarge
+from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall, HoldbackInUse, HoldbacksTooLarge
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
@@ -242,7 +242,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[ChangedTierView]:
@@ -256,7 +256,7 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse),
 )
 @limited_for_caller(CATALOG)
 def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:

@@ -23,7 +23,8 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.capacity import resize_stock, resize_stock_items
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 
@@ -57,6 +58,24 @@ class HoldbacksTooLarge(ApiError):
     def __init__(self, held_back: int, maximum: int, sold: int, held: int) -> None:
         message = f"{sold} tickets are sold and {held} are on hold, so at most {maximum} can be held back. Choose smaller quantities."
         super().__init__(message, path="$.holdbacks", held_back=held_back, maximum=maximum, sold=sold, held=held)
+
+
+class HoldbackInUse(ApiError):
+    """More complimentary tickets were issued from a holdback than it would have; `minimum` is its smallest quantity now."""
+
+    code: ClassVar[str] = "holdback_in_use"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Complimentary tickets were issued from this holdback."
+
+    def __init__(self, holdback_id: str, issued: int) -> None:
+        message = f"{issued} complimentary tickets were issued from the holdback {holdback_id}. Keep a quantity of {issued} or more."
+        super().__init__(message, path="$.holdbacks", holdback_id=holdback_id, minimum=issued)
+
+
+class HoldbackReleased(ApiError):
+    code: ClassVar[str] = "holdback_released"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This holdback has been released, so no more tickets can be issued from it."
 
 
 class CapacityNeedsDraft(ApiError):
@@ -160,6 +179,30 @@ def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Sh
         except CapacityInUse as error:
             raise refusal(after, error, is_by_holdbacks=True) from None
     return shards
+
+
+def holdback_stock_items(before: Tier, after: Tier) -> list[dynamo.TransactItem]:
+    """Return the transaction items that give the stocks of a changed tier's holdbacks their new capacities.
+
+    The transaction must also write the tier. So a holdback's stock always has the capacity that the catalog says, and nobody can issue more
+    tickets than the holdback has. Raises HoldbackInUse.
+    """
+    items: list[dynamo.TransactItem] = []
+    for holdback_id in before.issuing:
+        capacity = after.holdback_capacity(holdback_id)
+        if capacity == before.holdback_capacity(holdback_id):
+            continue
+        try:
+            items += resize_stock_items(before.holdback_stock_id(holdback_id), 1, capacity, grow_to=1)
+        except CapacityInUse as error:
+            raise HoldbackInUse(holdback_id, int(error.details["sold"])) from None
+    return items
+
+
+def issued_counts(tier: Tier) -> dict[str, int]:
+    """Return the number of complimentary tickets issued from each holdback of a tier that has a stock. Reads nothing if none has."""
+    stocks = read_stock(tier.holdback_shard_counts) if tier.issuing else {}
+    return {holdback_id: stocks[tier.holdback_stock_id(holdback_id)].sold for holdback_id in tier.issuing}
 
 
 def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> CapacityTooSmall | HoldbacksTooLarge:

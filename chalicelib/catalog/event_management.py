@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, event_states, forms, permissions, search, store
 from chalicelib.catalog.forms import EventChanges, EventFields
-from chalicelib.catalog.model import Catalog, Event, EventStatus
+from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden
@@ -118,13 +118,19 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         after = replace(before, deleted_at=now, description="", metadata={}, change_note=None)
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [
-            replace(tier, description="", metadata={}, options=[], holdbacks=[], releases=[], version=tier.version + 1, updated_at=now)
+            replace(_without_texts(tier), version=tier.version + 1, updated_at=now)
             for tier in catalog.event_tiers(event_id)
-            if tier.description or tier.metadata or tier.options or tier.holdbacks
+            if _without_texts(tier) != tier
         ][:MAX_EMPTIED]
         return replace(change, items=[*change.items, *map(store.put_tier_item, tiers)], others=tiers)
 
     return commit(build)[1]
+
+
+def _without_texts(tier: Tier) -> Tier:
+    """Return a tier without its long texts. Its holdbacks stay if one of them has a stock, because they are the stock's capacity."""
+    emptied = replace(tier, description="", metadata={}, options=[])
+    return emptied if tier.issuing else replace(emptied, holdbacks=[], releases=[])
 
 
 def _date(starts_at: int) -> str:

@@ -197,8 +197,10 @@ def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
 
 
 def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock]) -> None:
-    """Raise EventHasSales if the stocks of the event's tiers show sold or held tickets."""
-    stock = Stock.total_of(stocks[tier.stock_id] for tier in catalog.event_tiers(event_id) if tier.stock_id in stocks)
+    """Raise EventHasSales if the stocks of the event's tiers show sold or held tickets, or complimentary tickets were issued."""
+    holdbacks = catalog.holdback_shard_counts([event_id])
+    tier_stocks = [stocks[tier.stock_id] for tier in catalog.event_tiers(event_id) if tier.stock_id in stocks]
+    stock = Stock.total_of([*tier_stocks, *(read_stock(holdbacks).values() if holdbacks else [])])
     if stock.sold or stock.held:
         raise EventHasSales(event_id=event_id, sold=stock.sold, held=stock.held)
 

@@ -3,6 +3,10 @@
 A release takes three steps: the catalog records the release, with its audit entry; the stock grows to the capacity that it then has in the
 catalog; the catalog records that the release is complete. So the stock never has more tickets than the catalog says, and after a crash
 between any two writes, the next run finds the incomplete release and finishes it. See docs/decisions/0184-holdbacks.md.
+
+Complimentary tickets are issued from a stock of the holdback's own. The transaction that records a release also shrinks this stock to the
+issued tickets, which stay held back. If some of them are revoked later, the next run releases them too. See
+docs/decisions/0186-complimentary-tickets.md.
 """
 
 import random
@@ -11,26 +15,55 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, snapshots, store
+from chalicelib.catalog.capacities import HoldbackReleased
 from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.tier_management import change_tier
 from chalicelib.foundation import clock, deadline, log
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
-from chalicelib.inventory.availability import is_sold_out
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import is_sold_out, read_stock
 
 ACTOR = "schedule"  # in the audit log
 SECONDS_FOR_TIER = 3  # with less time left, the next run continues
 
 
+def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
+    """Give a holdback a stock of its own, from which tickets can be issued, unless it has one. Returns the tier.
+
+    The stock is closed, so nobody can hold its tickets. It has no tickets of the event's pool, because the pool does not have what is held
+    back. Raises NotFound and HoldbackReleased.
+    """
+
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        before = catalog.tiers.get(tier_id)
+        if before is None or before.removed:
+            raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
+        if holdback_id not in {holdback.id for holdback in before.active_holdbacks}:
+            if any(holdback.id == holdback_id for holdback in before.holdbacks):
+                raise HoldbackReleased(holdback_id=holdback_id)
+            raise NotFound("The ticket type has no holdback with this id.", holdback_id=holdback_id)
+        if holdback_id in before.issuing:
+            return CatalogChange(before, [])
+        change = _change(before, replace(before, issuing=[*before.issuing, holdback_id]), "tier.holdback_opened", actor, now)
+        capacity = before.holdback_capacity(holdback_id)
+        shards = inventory.new_shards(before.holdback_stock_id(holdback_id), capacity=capacity, sold=0, shard_count=1, is_open=False)
+        return replace(change, items=[*change.items, *inventory.create_shard_items(shards)])
+
+    return commit(build)[1]
+
+
 def release_due(now: int) -> int | None:
     """Release the holdbacks that are due, and complete interrupted releases. Returns the number of tiers, or None if some are left.
 
-    Reads the stock only of tiers whose next holdback is released when they are sold out. An error at one tier does not stop the others.
+    Reads the stock only of tiers whose next holdback is released when they are sold out, and of released holdbacks from which complimentary
+    tickets were issued. An error at one tier does not stop the others.
     """
     current = snapshots.snapshot()
     count, is_finished = 0, True
-    tiers = [tier for tier in current.tiers.values() if tier.holdbacks and not tier.removed]
+    tiers = [tier for tier in current.tiers.values() if (tier.holdbacks or tier.releases) and not tier.removed]
     # In any order there may be no time for the last tiers, so each run has another. What needs no look at the stock comes first.
     for tier in sorted(random.sample(tiers, len(tiers)), key=lambda tier: not _has_begun(tier, now)):
         if deadline.remaining() < SECONDS_FOR_TIER:
@@ -60,6 +93,8 @@ def _release_tier(current: Catalog, tier: Tier, now: int) -> bool:
         due = _due_holdbacks(current, event, tier, now)
         if due:
             _, tier = commit(lambda catalog: _record_releases(catalog, tier.id, due, now))
+        if any(release.issued for release in tier.releases):
+            _, tier = commit(lambda catalog: _record_revoked(catalog, tier.id, now))
     if all(release.is_complete for release in tier.releases):
         return False
     _complete_releases(tier)
@@ -84,14 +119,39 @@ def _is_time(holdback: Holdback, now: int) -> bool:
 def _record_releases(catalog: Catalog, tier_id: str, due: list[Holdback], now: int) -> CatalogChange[Tier]:
     """Record the release of these holdbacks, except holdbacks that were changed, released or removed in the meantime."""
     before = catalog.tiers[tier_id]
+    issued = capacities.issued_counts(before)
     releases = [
         HoldbackRelease(
-            holdback.id, holdback.quantity, now, cause="time" if _is_time(holdback, now) else "sold_out", to=holdback.release_to
+            holdback.id,
+            holdback.quantity - issued.get(holdback.id, 0),
+            now,
+            cause="time" if _is_time(holdback, now) else "sold_out",
+            to=holdback.release_to,
+            issued=issued.get(holdback.id, 0),
         )
         for holdback in before.active_holdbacks
         if holdback in due
     ]
-    return _change(before, replace(before, releases=[*before.releases, *releases]), now)
+    return _change_releases(before, [*before.releases, *releases], now)
+
+
+def _record_revoked(catalog: Catalog, tier_id: str, now: int) -> CatalogChange[Tier]:
+    """Record the release of complimentary tickets that were revoked after the release of their holdback."""
+    before = catalog.tiers[tier_id]
+    stocks = read_stock(before.holdback_shard_counts)
+    releases = []
+    for release in before.releases:
+        revoked = stocks[before.holdback_stock_id(release.holdback_id)].available if release.issued else 0
+        if revoked:
+            release = replace(release, quantity=release.quantity + revoked, issued=release.issued - revoked, is_complete=False)
+        releases.append(release)
+    return _change_releases(before, releases, now)
+
+
+def _change_releases(before: Tier, releases: list[HoldbackRelease], now: int) -> CatalogChange[Tier]:
+    after = replace(before, releases=releases)
+    change = _change(before, after, "tier.holdbacks_released", ACTOR, now)
+    return replace(change, items=[*change.items, *capacities.holdback_stock_items(before, after)])
 
 
 def _complete_releases(tier: Tier) -> None:
@@ -112,12 +172,11 @@ def _complete_releases(tier: Tier) -> None:
     commit(build)
 
 
-def _change(before: Tier, after: Tier, now: int) -> CatalogChange[Tier]:
-    action = "tier.holdbacks_released"
+def _change(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
     if before.managed_by == "api":
-        return change_tier(before, after, action, ACTOR, now)
+        return change_tier(before, after, action, actor, now)
     if after == before:
         return CatalogChange(before, [])
     changes = differences(before, after)
-    entry = audit.entry_item(f"tier#{after.id}", action, ACTOR, now, {}, event_id=after.event_id, changes=changes)
+    entry = audit.entry_item(f"tier#{after.id}", action, actor, now, {}, event_id=after.event_id, changes=changes)
     return CatalogChange(after, [store.put_releases_item(after), entry])

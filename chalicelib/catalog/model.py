@@ -76,9 +76,10 @@ class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class HoldbackRelease(Struct, frozen=True, omit_defaults=True):
-    """The release of a holdback, which holds nothing back any more. `at` is in epoch seconds.
+    """The release of a holdback. `at` is in epoch seconds.
 
-    The stock grows after the release is in the catalog; until the stock has grown, the release is not `is_complete`.
+    The holdback still holds back only the `issued` complimentary tickets, which are not part of the released `quantity`. The tier's stock
+    grows after the release is in the catalog; until the stock has grown, the release is not `is_complete`.
     """
 
     holdback_id: str
@@ -87,6 +88,7 @@ class HoldbackRelease(Struct, frozen=True, omit_defaults=True):
     cause: Literal["time", "sold_out"]
     to: ReleaseTo
     is_complete: bool = False
+    issued: int = 0
 
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
@@ -272,6 +274,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = []
     releases: list[HoldbackRelease] = []  # of holdbacks; a bootstrap file has none, so the catalog keeps them apart from its versions
+    issuing: list[str] = []  # ids of holdbacks that got a stock of their own, because complimentary tickets were issued from them
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False
     )
@@ -295,8 +298,25 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def held_back(self) -> int:
-        """The number of tickets that are held back, from the tier's stock and from the event's pool."""
-        return sum(holdback.quantity for holdback in self.active_holdbacks)
+        """The number of tickets that are held back, from the tier's stock and from the event's pool.
+
+        A released holdback still holds back the complimentary tickets that were issued from it.
+        """
+        return sum(holdback.quantity for holdback in self.active_holdbacks) + sum(release.issued for release in self.releases)
+
+    @property
+    def holdback_shard_counts(self) -> dict[str, int]:
+        """Map the stock id of each holdback with a stock of its own to its number of shards, which is 1."""
+        return {self.holdback_stock_id(holdback_id): 1 for holdback_id in self.issuing}
+
+    def holdback_stock_id(self, holdback_id: str) -> str:
+        """Return the id of the stock from which complimentary tickets of a holdback are issued."""
+        return f"{self.stock_id}/{holdback_id}"
+
+    def holdback_capacity(self, holdback_id: str) -> int:
+        """Return the number of tickets that a holdback holds back: its quantity or, after its release, the issued tickets."""
+        held = {holdback.id: holdback.quantity for holdback in self.active_holdbacks}
+        return held.get(holdback_id, 0) + sum(release.issued for release in self.releases if release.holdback_id == holdback_id)
 
     @property
     def stock_limit(self) -> int:
@@ -484,6 +504,11 @@ class Catalog(Struct, frozen=True, eq=False):
             if event is not None and event.pool_id is not None:
                 counts[event.pool_id] = event.pool_shards
         return counts
+
+    def holdback_shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
+        """Map the stock id of each holdback of these events that has a stock of its own to its number of shards."""
+        tiers = (tier for event_id in event_ids for tier in self.listed_tiers(event_id))
+        return {stock_id: count for tier in tiers for stock_id, count in tier.holdback_shard_counts.items()}
 
     def pool_capacity(self, event: Event) -> int:
         """Return the number of tickets in the event's pool: the event's capacity without the tickets that its tiers hold back."""

@@ -92,7 +92,8 @@ def _deleted_stock_ids(catalog: Catalog, now: int) -> set[str]:
     events = {event.id: event for event in catalog.events.values() if event.deleted_at is not None and event.deleted_at < before}
     pool_ids = {event.pool_id for event in events.values() if event.pool_id is not None}
     tiers = (tier for tier in catalog.tiers.values() if tier.managed_by == "api")
-    return pool_ids | {tier.stock_id for tier in tiers if tier.event_id in events or (tier.removed and tier.updated_at < before)}
+    deleted = [tier for tier in tiers if tier.event_id in events or (tier.removed and tier.updated_at < before)]
+    return pool_ids.union(*({tier.stock_id, *tier.holdback_shard_counts} for tier in deleted))
 
 
 def _delete_unpublished(shards: Sequence[Shard], now: int) -> int:

@@ -11,7 +11,7 @@
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
-| `live` | `release#<tier id>` | the releases of a bootstrap tier's holdbacks; a tier created through the API has its own |
+| `live` | `release#<tier id>` | a bootstrap tier's releases, and its holdbacks with a stock; a tier of the API has its own |
 | `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
 | `counter` | `snapshot` | the number of the latest snapshot |
@@ -112,10 +112,14 @@ class PauseFlag(Struct, frozen=True):
 
 
 class Flags(Struct, frozen=True):
-    """The ids of paused events, and of stopped promoters after the prefix _PROMOTER; and the releases of bootstrap tiers by tier id."""
+    """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
+
+    Also the releases of bootstrap tiers, and their holdbacks with a stock of their own, by tier id.
+    """
 
     paused: set[str]
     releases: dict[str, list[HoldbackRelease]]
+    issuing: dict[str, list[str]]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -160,10 +164,12 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = Flags(set(), {})
+    flags = Flags(set(), {}, {})
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         if row.sk.startswith(_RELEASE):
-            flags.releases[row.sk.removeprefix(_RELEASE)] = msgspec.convert((row.text or {})["releases"], list[HoldbackRelease])
+            tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
+            flags.releases[tier_id] = msgspec.convert(text["releases"], list[HoldbackRelease])
+            flags.issuing[tier_id] = list(text.get("issuing", []))
         match _item(row):
             case PauseFlag(id=flag_id):
                 flags.paused.add(flag_id)
@@ -182,7 +188,12 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
     stopped = frozenset(flag.removeprefix(_PROMOTER) for flag in flags.paused if flag.startswith(_PROMOTER))
     served = content.tiers
     if flags.releases:
-        served = [msgspec.structs.replace(tier, releases=flags.releases.get(tier.id, tier.releases)) for tier in served]
+        served = [
+            msgspec.structs.replace(tier, releases=flags.releases[tier.id], issuing=flags.issuing[tier.id])
+            if tier.id in flags.releases
+            else tier
+            for tier in served
+        ]
     return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped)
 
 
@@ -486,10 +497,14 @@ def put_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 
 def put_releases_item(tier: Tier) -> dynamo.TransactItem:
-    """Return the transaction item that stores the releases of a tier's holdbacks. Its transaction must check the head's revision."""
+    """Return the transaction item that stores the releases of a tier's holdbacks, and which of them have a stock of their own.
+
+    Its transaction must check the head's revision.
+    """
     if tier.managed_by == "api":
         return put_tier_item(tier)
-    return dynamo.put(CatalogRow("live", f"{_RELEASE}{tier.id}", text={"releases": tier.releases}))
+    text: dict[str, Any] = {"releases": tier.releases} | ({"issuing": tier.issuing} if tier.issuing else {})
+    return dynamo.put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=text))
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:

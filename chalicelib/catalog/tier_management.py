@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, forms, publications, snapshots, store
-from chalicelib.catalog.capacities import CatalogStock
+from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Holdback, ReleaseTo, Tier, in_display_order
@@ -107,6 +107,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         status="closed",
         holdbacks=source.active_holdbacks,
         releases=[],
+        issuing=[],
         image_url=None,
         image=None,
         stripe_price_id=None,
@@ -128,7 +129,8 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge and the errors of `expected.check`.
+    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse and the errors of
+    `expected.check`.
     """
     values = changes.values()
     changes_stock, changes_pool = "capacity" in values or "holdbacks" in values, "holdbacks" in values
@@ -143,15 +145,17 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         after = replace(before, **values, **forms.image_after(before, values))
         if changes_pool:
             ids = {holdback.id for holdback in after.holdbacks}
-            after = replace(after, releases=[release for release in before.releases if release.holdback_id in ids])
+            after = replace(after, releases=[release for release in before.releases if release.issued or release.holdback_id in ids])
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
+        items = capacities.holdback_stock_items(before, after) if changes_pool else []
         if changes_stock:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
             _check_ticket_count(catalog, after)
             shrunk = before
             shards = capacities.shrink_stocks(catalog, before, after)
             released_to = capacities.released_to(before, after)
-        return change_tier(before, after, "tier.changed", actor, now)
+        change = change_tier(before, after, "tier.changed", actor, now)
+        return replace(change, items=[*change.items, *items])
 
     try:
         _, tier = commit(build)
@@ -186,20 +190,25 @@ def _settle_stock(tier: Tier, actor: str, now: int) -> None:
 
 
 def _without_oversold(catalog: Catalog, tier_id: str, actor: str, now: int) -> CatalogChange[Tier]:
-    """Shrink the holdbacks of a tier, the last ones first, by the tickets that are sold or held; enlarge the capacity by the rest."""
+    """Shrink the holdbacks of a tier, the last ones first, by the tickets that are sold or held; enlarge the capacity by the rest.
+
+    A holdback keeps the complimentary tickets that were issued from it.
+    """
     tier = catalog.tiers[tier_id]
     event = catalog.events[tier.event_id]
     allowed = {tier.stock_id: tier.stock_capacity} | ({} if event.pool_id is None else {event.pool_id: catalog.pool_capacity(event)})
     stocks = read_stock(catalog.tier_shard_counts(tier))
     excess = max([0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items())])
-    active, kept = tier.active_holdbacks, list[Holdback]()
+    active, issued, kept = tier.active_holdbacks, capacities.issued_counts(tier), list[Holdback]()
     for holdback in reversed(tier.holdbacks):
-        taken = min(excess, holdback.quantity) if holdback in active else 0
+        taken = min(excess, holdback.quantity - issued.get(holdback.id, 0)) if holdback in active else 0
         excess -= taken
         if taken < holdback.quantity:
             kept.insert(0, replace(holdback, quantity=holdback.quantity - taken))
     capacity = None if tier.capacity is None else tier.capacity + excess
-    return change_tier(tier, replace(tier, holdbacks=kept, capacity=capacity), "tier.changed", actor, now)
+    after = replace(tier, holdbacks=kept, capacity=capacity)
+    change = change_tier(tier, after, "tier.changed", actor, now)
+    return replace(change, items=[*change.items, *capacities.holdback_stock_items(tier, after)])
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -217,15 +226,19 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             return CatalogChange(current, [])
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
-        try:
-            resize_stock(before.stock_id, before.shards, 0)
-        except CapacityInUse as error:
-            raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
-        resizes_pool = before.held_back > 0
         after = replace(
             before, capacity=0, status="closed", removed=True, description="", metadata={}, options=[], holdbacks=[], releases=[]
         )
-        return change_tier(before, after, "tier.deleted", actor, now)
+        try:
+            items = capacities.holdback_stock_items(before, after)
+            resize_stock(before.stock_id, before.shards, 0)
+        except HoldbackInUse as error:
+            raise TierHasSales(tier_id=tier_id, sold=error.details["minimum"], held=0) from None
+        except CapacityInUse as error:
+            raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
+        resizes_pool = before.held_back > 0
+        change = change_tier(before, after, "tier.deleted", actor, now)
+        return replace(change, items=[*change.items, *items])
 
     _, tier = commit(build)
     if resizes_pool:

@@ -112,7 +112,10 @@ class TierFieldsView(Struct, frozen=True, kw_only=True):
 
 
 class HoldbackReleaseView(Struct, frozen=True):
-    """The release of a holdback. `is_complete` is false for the moment until all of its tickets are on sale."""
+    """The release of a holdback. `is_complete` is false for the moment until all of its tickets are on sale.
+
+    `issued` complimentary tickets of the holdback are not released.
+    """
 
     holdback_id: str
     quantity: int
@@ -120,6 +123,15 @@ class HoldbackReleaseView(Struct, frozen=True):
     cause: Literal["time", "sold_out"]
     to: ReleaseTo
     is_complete: bool
+    issued: int
+
+
+class HoldbackIssueView(Struct, frozen=True):
+    """How many complimentary tickets were `issued` from a holdback and not revoked, and how many it has `left`."""
+
+    holdback_id: str
+    issued: int
+    left: int
 
 
 @extended(view_fields(Tier, "managers"))
@@ -127,6 +139,7 @@ class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
     """A tier as the managers of its event see it, including its held tickets (`reserved`).
 
     `held_back` counts the tickets that are held back; `releases` lists the holdbacks that were released at a time or when tickets sold out.
+    `complimentary` lists the holdbacks from which complimentary tickets were issued. It is empty in replies to changes of the event.
     `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers.
     """
 
@@ -134,6 +147,7 @@ class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
     reserved_for_waitlist: int
     held_back: int
     releases: list[HoldbackReleaseView]
+    complimentary: list[HoldbackIssueView]
     stripe_price_id: str | None
     managed_by: ManagedBy
     removed: bool
@@ -511,6 +525,11 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
             HoldbackReleaseView(**asdict(release) | {"at": clock.iso(release.at)})
             for release in tier.releases
             if release.holdback_id in listed_ids
+        ],
+        complimentary=[
+            HoldbackIssueView(holdback_id, holdback_stock.sold, holdback_stock.available)
+            for holdback_id in tier.issuing
+            if holdback_id in listed_ids and (holdback_stock := stocks.get(tier.holdback_stock_id(holdback_id))) is not None
         ],
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,

@@ -8,8 +8,12 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
-ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
-WITHOUT_MONEY: tuple[ProviderName, ...] = ("free", "imported")  # orders paid this way have no ledger entries, and nothing to refund
+ProviderName = Literal["free", "simulated", "imported", "complimentary", ExternalProviderName]
+WITHOUT_MONEY: tuple[ProviderName, ...] = (
+    "free",
+    "imported",
+    "complimentary",
+)  # orders paid this way have no ledger entries, and nothing to refund
 FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]

@@ -34,6 +34,14 @@ class OrderNotFound(NotFound):
     default_message: ClassVar[str] = "You have no order with this id."
 
 
+class ComplimentaryClosed(ApiError):
+    """No complimentary tickets can be issued for the event; `reason` is `draft`, `closed` (it has ended) or `cancelled`."""
+
+    code: ClassVar[str] = "complimentary_closed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Complimentary tickets can be issued only for a published event that has not ended."
+
+
 class OrderAlreadyPaid(ApiError):
     code: ClassVar[str] = "order_paid"
     status: ClassVar[int] = 409

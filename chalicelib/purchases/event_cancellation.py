@@ -6,7 +6,8 @@ A pass visits all purchases of the event that have ledger entries, in order of t
 some of them may have been paid for since, so another pass follows: after a minute at first, and after an hour while a bank takes days to
 decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last pass. If the
 provider still does not know a checkout's payment after a day, the checkout ends and becomes an open case, so that the cancellation can
-finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets.
+finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets. Complimentary orders have no ledger
+entries either. A pass visits them first, so that their tickets become void and their owners get an email.
 """
 
 import random
@@ -32,8 +33,9 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases import settlement
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.errors import NotRefundable, OrderDisputed
-from chalicelib.purchases.model import ACTIVE_STATES, EVENT_CANCELLED, Purchase
+from chalicelib.purchases.model import ACTIVE_STATES, DIRECT_ID_PREFIX, EVENT_CANCELLED, Purchase
 from chalicelib.purchases.refunds import refund_all_tickets
+from chalicelib.tickets import service as tickets
 
 # Table `event-cancellations`: one item for each cancelled event, with the progress of its refunds.
 
@@ -323,12 +325,26 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
 
 
 def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
-    """Yield the ids of the event's purchases that have ledger entries, in order, beginning after the id `after`."""
+    """Yield the ids of the event's complimentary orders, then of its purchases that have ledger entries, in order, after the id `after`."""
+    if after is None or after.startswith(DIRECT_ID_PREFIX):
+        yield from (order_id for order_id in _complimentary_ids(event_id) if after is None or order_id > after)
     last = after
     for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
         if entry.purchase_id != last:
             last = entry.purchase_id
             yield last
+
+
+def _complimentary_ids(event_id: str) -> list[str]:
+    """Return the sorted ids of the event's complimentary orders, which precede all ids of purchases with ledger entries.
+
+    Reads all tickets of an event from whose holdbacks complimentary tickets were issued, and nothing for other events.
+    """
+    if not catalog.snapshot().holdback_shard_counts([event_id]):
+        return []
+    ids = sorted({order_id for order_id in tickets.list_purchase_ids(event_id) if order_id.startswith(DIRECT_ID_PREFIX)})
+    found, _ = purchases.load_readable(ids)
+    return [order.id for order_id in ids if (order := found.get(order_id)) is not None and order.is_complimentary]
 
 
 def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
@@ -376,7 +392,8 @@ def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Ou
 
 def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
     if not purchase.is_order:
-        return "was_refunded" if any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds) else "other"
+        was_refunded = any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
+        return "was_refunded" if was_refunded and not purchase.is_complimentary else "other"
     try:
         refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now, by_sweep=True)
     except NotRefundable:  # another request has just refunded the order
@@ -384,7 +401,7 @@ def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcom
     except OrderDisputed:
         _open_finding(purchase, now)
         return "disputed"
-    return "refunded"
+    return "other" if purchase.is_complimentary else "refunded"
 
 
 def _open_finding(purchase: Purchase, now: int, finding_id: str = REFUND_ID, **details: str) -> None:

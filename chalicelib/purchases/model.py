@@ -1,12 +1,14 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import Email
 from chalicelib.catalog.custom_options import AnswerValue, OptionType
+from chalicelib.catalog.fields import Label
 from chalicelib.catalog.model import Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.idempotency_key import KeyUse
@@ -23,6 +25,9 @@ ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
 
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
+# An order's id has the form of a ULID, which begins with a time. Orders that were written without a checkout have ids with this prefix, a
+# time before 2005, so they sort before others.
+DIRECT_ID_PREFIX = "00"
 ANY_USES = 1_000_000  # more than a buyer's record can have
 
 
@@ -189,6 +194,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.is_order or bool(self.returned_tickets)
 
     @property
+    def is_complimentary(self) -> bool:
+        """Whether the tickets were issued from a holdback for free. They are not sold, and not taken from the event's pool."""
+        return self.payment is not None and self.payment.provider == "complimentary"
+
+    @property
     def is_declined(self) -> bool:
         """Whether the purchase ended because its simulated payment was declined."""
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
@@ -305,6 +315,29 @@ class CheckoutDetails(Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         return not (self.responses or self.attendees or self.email or self.answers)
+
+
+class ComplimentaryRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """A recipient of complimentary tickets. All of the recipient's `quantity` tickets are in one order, and the first has the `name`.
+
+    The `id` is unique among the rows of a holdback. A repeated row with the same `id` issues nothing more.
+    """
+
+    id: Annotated[str, Meta(min_length=1, max_length=300, examples=["ada@example.com#1"])]
+    name: Label
+    email: Email
+    quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)] = 1
+
+
+class IssuedRow(Struct, frozen=True, kw_only=True):
+    """What became of a row: its tickets were issued now or earlier, or all of them were revoked, or the holdback has too few left.
+
+    `order_id` is null if the row has no order.
+    """
+
+    id: str
+    status: Literal["issued", "already_issued", "revoked", "no_tickets_left"]
+    order_id: str | None
 
 
 class Buyer(Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, cancellation of an event, and reset of its orders."""
+"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, complimentary tickets, and cancellation of an event.
+
+Demo stages also reset the orders of an event.
+"""
 
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
@@ -13,6 +16,7 @@ from chalicelib.accounts.model import AddressBody, Email, LinkExpired, MailedTok
 from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.capacities import HoldbackReleased
 from chalicelib.catalog.fields import Reason
 from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
@@ -27,6 +31,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, transfers, views
 from chalicelib.purchases.errors import (
+    ComplimentaryClosed,
     OrderDisputed,
     OrderNotFound,
     RefundInvalid,
@@ -39,7 +44,7 @@ from chalicelib.purchases.errors import (
     TransferToSelf,
 )
 from chalicelib.purchases.guest_orders import GuestOrders
-from chalicelib.purchases.model import MAX_QUANTITY, Purchase
+from chalicelib.purchases.model import MAX_QUANTITY, ComplimentaryRow, IssuedRow, Purchase
 from chalicelib.purchases.views import OrderWithTicketsView, RefundView, TicketReturnView
 from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
@@ -432,6 +437,53 @@ def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_
         with limited(request, MAIL, email_key(body.email), "transfer") if body.email else nullcontext():
             result = transfers.accept(user_id, token, body.email, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
+
+
+# Complimentary tickets over HTTP. Managers revoke them with the refunds in `admin`.
+
+
+MAX_COMPLIMENTARY_ROWS = 100
+
+
+class ComplimentaryBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The recipients of complimentary tickets, whose ids must differ, and the holdback of a tier from which the tickets are issued."""
+
+    tier_id: Id
+    holdback_id: Id
+    rows: Annotated[list[ComplimentaryRow], Meta(min_length=1, max_length=MAX_COMPLIMENTARY_ROWS)]
+
+
+class ComplimentaryView(Struct, frozen=True):
+    """What became of each row, in the order of the request."""
+
+    rows: list[IssuedRow]
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/complimentary-orders",
+    access="manager",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(ComplimentaryClosed, HoldbackReleased, CatalogChanging, RateLimited),
+)
+@limited_for_caller(CATALOG)
+def issue_complimentary_tickets(request: RequestContext, event_id: str, body: ComplimentaryBody) -> Reply[ComplimentaryView]:
+    """Issue complimentary tickets from a holdback, and mail them to their recipients. A repeated request issues only what is missing."""
+    from chalicelib.purchases import direct_orders
+
+    request.is_repeatable = True
+    caller = request.require_user()
+    event = permissions.require_manager(caller, event_id)
+    ids = [row.id for row in body.rows]
+    for number, row_id in enumerate(ids):
+        if row_id in ids[:number]:
+            raise InvalidInput("This id is in the list twice. Give each row an id of its own.", path=f"$.rows[{number}].id")
+    tier = catalog.load_current().tiers.get(body.tier_id)
+    if tier is None or tier.event_id != event_id or tier.removed:
+        raise NotFound("The event has no ticket type with this id.", tier_id=body.tier_id)
+    issued = direct_orders.issue_complimentary(event, tier, body.holdback_id, body.rows, request.language, caller.user_id, request.now)
+    return Reply(ComplimentaryView(issued))
 
 
 # Cancellation of an event over HTTP.

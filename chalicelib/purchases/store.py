@@ -310,8 +310,9 @@ def create(
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     """Transaction items that write a new order and its buyer's record for the event; the transaction fails if either exists."""
-    buyer = BuyerRow(order.user_id, order.event_id, bought=order.quantity, orders={order.id})
-    return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, BuyerRow.user_id.does_not_exist())]
+    counted = [BuyerRow.bought.add(order.quantity), BuyerRow.orders.add({order.id})]
+    buyer = dynamo.update(BuyerRow(order.user_id, order.event_id), counted, BuyerRow.user_id.does_not_exist())
+    return [dynamo.put(_new_row(order), _ABSENT), buyer]
 
 
 def save(
@@ -489,6 +490,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         expires_at=purchase.expires_at,
         ended_at=purchase.ended_at,
         payment=purchase.payment,
+        has_details=purchase.has_details or None,
         pass_id=purchase.pass_id,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,

@@ -121,6 +121,8 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 class OrderView(Struct, frozen=True, kw_only=True):
     """An order as its buyer sees it. `refunded_cents` includes all refunds, whatever their status. The total is after the discount.
 
+    `complimentary` tickets were issued for free from tickets that the event's managers held back.
+
     `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
     A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until the payment is
@@ -145,6 +147,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     refunded_cents: int
     refunds: list[RefundView]
     disputed: bool
+    complimentary: bool
 
 
 class FullOrderView(OrderView, frozen=True, kw_only=True):
@@ -329,6 +332,7 @@ def order_view(purchase: Purchase) -> OrderView:
         refunded_cents=purchase.refunded_cents,
         refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
         disputed=purchase.is_disputed,
+        complimentary=purchase.is_complimentary,
     )
 
 

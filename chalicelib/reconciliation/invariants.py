@@ -153,15 +153,19 @@ def check_shard(shard: Shard) -> Iterator[str]:
 
 
 def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[str, Stock]) -> Iterator[str]:
-    """Check that the stocks of these events do not have the tickets that their tiers hold back. Stocks that are not given are skipped."""
+    """Check that the stocks of these events do not have the tickets that their tiers hold back, and that the holdbacks' own stocks have no
+    more than these. Stocks that are not given are skipped.
+    """
     for event in (current.events[event_id] for event_id in event_ids if event_id in current.events):
-        tiers = [tier for tier in current.event_tiers(event.id) if tier.held_back and not tier.removed]
+        tiers = [tier for tier in current.event_tiers(event.id) if (tier.held_back or tier.issuing) and not tier.removed]
         allowed = {tier.stock_id: tier.stock_capacity for tier in tiers}
         if tiers and event.pool_id is not None:
             allowed[event.pool_id] = current.pool_capacity(event)
+        for tier in tiers:
+            allowed |= {tier.holdback_stock_id(holdback_id): tier.holdback_capacity(holdback_id) for holdback_id in tier.issuing}
         for stock_id, capacity in allowed.items():
             if stock_id in stocks and stocks[stock_id].capacity > capacity:
-                yield f"{stock_id}: has {stocks[stock_id].capacity} tickets, and only {capacity} are not held back"
+                yield f"{stock_id}: has {stocks[stock_id].capacity} tickets, and may have only {capacity} because of holdbacks"
 
 
 def sold_tickets(purchase: Purchase) -> list[int]:

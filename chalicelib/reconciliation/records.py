@@ -199,7 +199,12 @@ class _Run:
         found, position = query_changed_tickets(count.event_id, count.position, SLICE, count.until)
         self._report.reads += 2 * len(found) + 4
         current, sold = catalog.snapshot(), Counter(count.sold)
-        for tier_id, quantity in Counter(ticket.tier_id for ticket in _sold(found)).items():
+        found = _sold(found)
+        if found and current.holdback_shard_counts([event_id]):
+            issued, found = _split_complimentary(found)
+            self._report.reads += len(found) + len(issued)
+            sold.update(issued)
+        for tier_id, quantity in Counter(ticket.tier_id for ticket in found).items():
             if (tier := current.tiers.get(tier_id)) is not None:
                 sold.update(dict.fromkeys(current.tier_shard_counts(tier), quantity))
         if position is not None:
@@ -228,9 +233,9 @@ class _Run:
         self._update("event", count.event_id, [*differences, *(held_back if also_later else [])])
 
     def _read_shards(self, event_id: str) -> list[Shard]:
-        ids = [
-            shard_id for stock_id, count in catalog.snapshot().shard_counts([event_id]).items() for shard_id in shard_ids(stock_id, count)
-        ]
+        current = catalog.snapshot()
+        counts = current.shard_counts([event_id]) | current.holdback_shard_counts([event_id])
+        ids = [shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)]
         self._report.reads += len(ids)
         return read_shards(ids)
 
@@ -294,6 +299,19 @@ def _sold(found: Sequence[Ticket]) -> list[Ticket]:
         ticket_id(purchase.id, number) for purchase in filter(None, purchases.values()) for number in invariants.sold_tickets(purchase)
     }
     return [ticket for ticket in found if ticket.state != "void" or ticket.id in sold_ids]
+
+
+def _split_complimentary(found: Sequence[Ticket]) -> tuple[list[str], list[Ticket]]:
+    """Return the stock ids of the complimentary tickets, which count as sold in the stocks of holdbacks, and the other tickets."""
+    purchases = queries.load_many({ticket.purchase_id for ticket in found})
+    issued, others = list[str](), list[Ticket]()
+    for ticket in found:
+        purchase = purchases.get(ticket.purchase_id)
+        if purchase is not None and purchase.is_complimentary:
+            issued += [hold.stock_id for hold in purchase.holds_of_tickets([ticket.number])]
+        else:
+            others.append(ticket)
+    return issued, others
 
 
 def _unconverted(shards: Iterable[Shard]) -> Counter[str]:

@@ -85,6 +85,11 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
         "PATCH /events/{event_id}": {"name": "New"},
         "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
         "POST /events/{event_id}/tiers": tier,
+        "POST /events/{event_id}/complimentary-orders": {
+            "tier_id": "fest-late",
+            "holdback_id": "press",
+            "rows": [{"id": "1", "name": "Ada", "email": "ada@example.com"}],
+        },
         "PUT /tiers/{tier_id}": tier,
         "PATCH /tiers/{tier_id}": {"name": "New"},
     }

@@ -216,7 +216,8 @@ def _apply_catalog() -> tuple[str, str]:
     drop = bootstrap.event(DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True})
     events = {EVENT: bootstrap.event(EVENT, metadata=metadata), DROP: drop}
     tickets = {"fest-pass": bootstrap.ticket("fest-pass"), "drop-pass": bootstrap.ticket("drop-pass", DROP)}
-    tickets["fest-late"] = bootstrap.ticket("fest-late", status="coming-soon")  # people wait for it
+    press = {"id": "press", "reason": "press", "quantity": 1}
+    tickets["fest-late"] = bootstrap.ticket("fest-late", status="coming-soon", holdbacks=[press])  # people wait for it
     rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
     return EVENT, "fest-pass"
 

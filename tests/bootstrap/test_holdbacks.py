@@ -120,3 +120,45 @@ def test_a_large_catalog_has_the_release_in_its_snapshot(api, time, run, write, 
     assert head.snapshot
     loaded = store.load(head)
     assert (loaded.tiers["fest-pass"].price_cents, loaded.tiers["fest-pass"].held_back) == (6000, 0)
+
+
+def issue(api, quantity: int) -> str:
+    """Issue complimentary tickets from the holdback. Returns what became of them."""
+    row = {"id": f"{quantity} for ada", "name": "Ada", "email": "ada@example.com", "quantity": quantity}
+    body = {"tier_id": "fest-pass", "holdback_id": "press", "rows": [row]}
+    reply = api.post("/events/fest/complimentary-orders", json=body, token=builders.admin_token())
+    assert reply.status == 200, reply.json
+    return str(reply.json["rows"][0]["status"])
+
+
+def test_an_apply_keeps_the_complimentary_tickets(api, time, run, write, tree):
+    tree["events"]["fest"]["capacity"] = 8
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3)]
+    run("apply", write(tree))
+    assert issue(api, 2) == "issued"
+    assert (pool().capacity, stock_of("fest-pass").capacity) == (5, 7)
+    assert run("apply", write(tree)).out == "version 1 is already served; nothing to do\n"
+    for holdbacks in ([press(1)], []):
+        tree["ticket_types"]["fest-pass"]["holdbacks"] = holdbacks
+        refused = run("apply", write(tree))
+        assert refused.code == 1
+        assert "2 complimentary tickets were issued from the holdback press" in refused.err
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(5)]
+    run("apply", write(tree))
+    assert (issue(api, 4), issue(api, 3)) == ("no_tickets_left", "issued")
+    assert (pool().capacity, stock_of("fest-pass").capacity) == (3, 5)
+    catalog.invalidate()
+    assert catalog.load_current().tiers["fest-pass"].issuing == ["press"]
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_released_holdback_of_a_file_keeps_the_complimentary_tickets(api, time, run, write, tree):
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3, release_at=clock.iso(time.now + 60))]
+    run("apply", write(tree))
+    assert issue(api, 2) == "issued"
+    time.advance(60)
+    builders.run_sweep()
+    assert stock_of("fest-pass").capacity == 8
+    run("apply", write(tree))
+    assert stock_of("fest-pass").capacity == 8
+    invariants.check(time.now, recovered=True)

@@ -8,7 +8,7 @@ from bootstrap import ticket_import
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.purchases import imports
+from chalicelib.purchases import direct_orders
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
@@ -271,7 +271,7 @@ def test_buyers_who_are_faster_than_the_write_keep_their_tickets(api, time, run,
 def test_a_crash_leaves_whole_tickets_and_the_next_run_imports_the_rest(api, run, write, tree, tmp_path, time):
     tree["ticket_types"]["fest-pass"]["max_quantity"] = 400
     run("apply", write(tree))
-    file, count = tmp_path / "sold.csv", imports.BATCH + 2
+    file, count = tmp_path / "sold.csv", direct_orders.BATCH + 2
 
     def import_tickets(prefix):
         file.write_text("code,tier\n" + "".join(f"{prefix}-{number:04},fest-pass\n" for number in range(count)))
@@ -306,7 +306,7 @@ def test_two_imports_at_once_import_each_ticket_once(api, import_file, fest, mon
 
 def test_a_batch_never_exceeds_a_transaction(api, time, run, write, tree, tmp_path):
     """Each ticket in a shard of its own, of its tier and of the event's pool."""
-    count = imports.BATCH
+    count = direct_orders.BATCH
     tree["events"]["fest"]["capacity"] = count
     tree["ticket_types"]["fest-pass"] |= {"max_quantity": count, "shards": count}
     run("apply", write(tree))

@@ -395,3 +395,40 @@ def test_a_promoter_holds_tickets_back_and_releases_them(new_buyer, api, time):
     time.advance(10)
     assert api.get(f"/tiers/{tier['id']}/availability").json["available"] == 400
     invariants.check(time.now)
+
+
+def test_a_promoter_gives_held_back_tickets_to_a_guest_and_to_a_list(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    (tier,) = api.get(f"/events/{event_id}/tiers", token=manager.token).json["tiers"]
+    held_back = {"holdbacks": [{"id": "press", "reason": "press", "quantity": 5}]}
+    assert api.patch(f"/tiers/{tier['id']}", json=held_back, token=manager.token).status == 200
+    manager.open(f"/events/{event_id}/tickets/{tier['id']}")
+    manager.page.get_by_text("Complimentary tickets (0 issued)").click()
+    manager.fill("Guest's name", "Ada")
+    manager.fill("Guest's email address", "ada@press.test")
+    manager.fill("Tickets for this guest", "2")
+    manager.press("Issue and send")
+    manager.see("Sent to: 1.")
+    manager.see("Complimentary tickets (2 issued)")
+    text = "name,email,number\nBob,bob@press.test,2\nCleo,cleo@press.test,2\nDan,dan@press,1\n"
+
+    def upload(text: str) -> None:
+        manager.page.locator("input[type=file][accept*=csv]").set_input_files(
+            {"name": "guests.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        )
+
+    upload(text)
+    manager.see("Line 4 of the file cannot be read.")
+    upload(text.replace("dan@press", "dan@press.test"))
+    manager.see("Sent to: 2. Without tickets, because too few are left: 1.")
+    manager.see("Complimentary tickets (5 issued)")
+    builders.project_changes()
+    manager.open(f"/events/{event_id}/orders")
+    manager.page.get_by_label("Status").select_option("Complimentary")
+    manager.see("ada@press.test")
+    expect(manager.page.get_by_text("bob@press.test")).to_be_visible()
+    expect(manager.page.locator("tbody tr")).to_have_count(3)
+    invariants.check(time.now)

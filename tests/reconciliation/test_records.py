@@ -159,6 +159,17 @@ def test_tickets_that_are_on_sale_though_they_are_held_back_are_found(api, time,
     assert (run_pass(time).differences, list_cases(api)) == (0, {})
 
 
+def test_complimentary_tickets_are_compared_with_the_stock_of_their_holdback(api, time, order_id):
+    tier_id, event_id = store.load(order_id).lines[0].tier_id, store.load(order_id).event_id
+    builders.issue_complimentary(api, (event_id, tier_id), 2)
+    time.advance(900)
+    assert (run(time).differences, list_cases(api)) == (0, {})
+    row = ShardRow.find(f"{tier_id}/press#0")
+    row.sold, row.available = 1, 3
+    row.save()
+    assert (run_pass(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
+
+
 def test_a_purchase_of_a_newer_version_is_left_alone(api, time, order_id):
     newer = {":refunds": {"S": '[{"status": "of a newer version"}]'}}
     dynamo.client().update_item(

@@ -40,6 +40,7 @@ class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class TierFigures(Struct, frozen=True, kw_only=True):
     """How many of a tier's tickets were `sold`, were `returned`, and are still `kept` by their owners.
 
+    `complimentary` counts the tickets that were issued for free from holdbacks and not revoked. They are not sold.
     `tier_name` is null for a deleted tier. `capacity` is null for a tier without a limit of its own and for a deleted tier.
     `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people inside.
     """
@@ -50,6 +51,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
     sold: int
     returned: int
     kept: int
+    complimentary: int
     people_expected: int
     people_admitted: int
     gross_cents: dict[str, int]
@@ -348,6 +350,7 @@ def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:
                 sold=sold,
                 returned=returned,
                 kept=sold - returned,
+                complimentary=totals.get(f"{prefix}#complimentary", 0),
                 people_expected=totals.get(f"{prefix}#admits", 0) - totals.get(f"{prefix}#returned_admits", 0),
                 people_admitted=totals.get(f"{prefix}#admitted", 0),
                 gross_cents=gross,

@@ -23,7 +23,12 @@ MAX_GATES = 200  # of an event: people can type any number of names, but one ite
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
-    """Return the progress of a purchase, and its sold and returned tickets by tier."""
+    """Return the progress of a purchase, and its sold and returned tickets by tier.
+
+    Complimentary tickets are counted apart: nobody bought them, but their people are expected.
+    """
+    if purchase.is_complimentary:
+        return {TOTALS: _complimentary_figures(purchase)}
     totals: Counter[str] = Counter({"reservations": 1})
     totals["checkouts"] += purchase.checkout_at is not None or purchase.was_order  # an imported order had no checkout here
     totals["expired"] += purchase.state == "expired"
@@ -50,6 +55,17 @@ def purchase_figures(purchase: Purchase) -> Figures:
         if purchase.promo_code is not None:
             figures[promo_part(purchase.promo_code)] = _promo_figures(purchase)
     return {part: {name: number for name, number in numbers.items() if number} for part, numbers in figures.items()}
+
+
+def _complimentary_figures(order: Purchase) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for number in range(1, order.quantity + 1):
+        line = order.ticket_line(number)
+        is_revoked = number in order.returned_tickets
+        totals[f"tier#{line.tier_id}#complimentary"] += not is_revoked
+        totals[f"tier#{line.tier_id}#admits"] += line.admits
+        totals[f"tier#{line.tier_id}#returned_admits"] += line.admits if is_revoked else 0
+    return {name: number for name, number in totals.items() if number}
 
 
 def promo_part(promo_code: str) -> str:

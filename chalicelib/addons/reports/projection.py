@@ -255,6 +255,8 @@ def _order_lists(purchase: Purchase) -> list[OrderList]:
         lists.append("failed")
     if purchase.disputes:
         lists.append("disputed")
+    if purchase.is_complimentary:
+        lists.append("complimentary")
     return lists
 
 

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 from unittest import mock
 
 import icalendar
@@ -444,3 +445,16 @@ def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, ap
     assert "for five days" in html_of(mail)
     assert "secret-path" not in mail.as_string()
     assert post.kinds == ["webhook_disabled"]
+
+
+def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, time):
+    shop = builders.create_shop(api)
+    [order_id] = builders.issue_complimentary(api, shop, 2, headers=SPANISH)
+    assert builders.issue_complimentary(api, shop, 2) == [order_id]
+    [mail] = post.deliver()
+    assert mail["To"] == "guest0@example.com"
+    found = api.post("/lost-tickets/open", json={"token": re.search(r"#token=([^\s\"]+)", mail.get_body(("plain",)).get_content())[1]}).json
+    assert [entry["ticket"]["id"] for entry in found["tickets"]] == [f"{order_id}-1", f"{order_id}-2"]
+    builders.refund(api, order_id, reason="revoked")
+    assert (len(post.deliver()), post.kinds) == (2, ["order_confirmed", "order_refunded"])
+    invariants.check(time.now)

@@ -10,7 +10,7 @@ from bootstrap.__main__ import main
 from chalicelib.audit import service as audit
 from chalicelib.ledger import service as ledger
 from tests import builders
-from tests.addons.reports.conftest import pages
+from tests.addons.reports.conftest import check_reports, pages
 
 
 def test_the_sales_add_up_to_the_ledger_to_the_cent(api, event_ids):
@@ -99,6 +99,28 @@ def test_imported_tickets_are_sales_without_money(api, poller, tmp_path):
     assert (sale["provider"], sale["amount_cents"], sale["quantity"]) == ("imported", 0, 1)
     funnel = api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json["funnel"]
     assert (funnel["reservations"], funnel["checkouts"], funnel["orders"]) == (1, 1, 1)  # no step exceeds the step before
+
+
+def test_complimentary_tickets_are_marked_and_counted_apart(api, poller):
+    event_id, tier_id = builders.create_shop(api)
+    first, second = builders.issue_complimentary(api, (event_id, tier_id), 2, 2)
+    paid = builders.create_order(api, (event_id, tier_id))
+    assert builders.refund(api, first, tickets=[f"{first}-1"], reason="revoked").status == 201
+    poller.drain()
+    sales = {sale["order_id"]: sale for sale in pages(api, f"/events/{event_id}/sales", "sales")}
+    assert {order_id: (sale["provider"], sale["amount_cents"]) for order_id, sale in sales.items()} == {
+        first: ("complimentary", 0),
+        second: ("complimentary", 0),
+        paid: ("simulated", 10_000),
+    }
+    listed = pages(api, "/orders", "orders", event_id=event_id, status="complimentary")
+    assert {(order["id"], order["complimentary"]) for order in listed} == {(first, True), (second, True)}
+    shown = api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json
+    [tier] = shown["tiers"]
+    assert (tier["sold"], tier["returned"], tier["complimentary"], tier["people_expected"]) == (2, 0, 3, 5)
+    assert (shown["tickets_sold"], shown["funnel"]["orders"], shown["funnel"]["reservations"]) == (2, 1, 1)
+    assert [revenue["provider"] for revenue in shown["revenue"]] == ["simulated"]
+    check_reports()
 
 
 @pytest.fixture

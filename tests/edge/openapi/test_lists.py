@@ -58,7 +58,11 @@ BOUNDED = {
     "/admin/events/{event_id}/tickets/sales/summary": {"by_hour": "366 days at most are asked for"},
     "/admin/users/{user_id}": {"roles": "there are three roles"},
     "/admin/system": {"jobs": "one for each scheduled job of the code"},
-    "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS, "holdbacks": _HOLDBACKS, "releases": _HOLDBACKS},
+    "/admin/tiers/{tier_id}": {
+        "options": _OPTIONS,
+        "image.thumbnails": _THUMBNAILS,
+        **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),
+    },
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
@@ -108,7 +112,11 @@ BOUNDED = {
         "returnable.tickets": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
-    "/tiers/{tier_id}": {"image.thumbnails": _THUMBNAILS, "options": _OPTIONS, "holdbacks": _HOLDBACKS, "releases": _HOLDBACKS},
+    "/tiers/{tier_id}": {
+        "image.thumbnails": _THUMBNAILS,
+        "options": _OPTIONS,
+        **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),
+    },
 }
 
 

@@ -40,6 +40,7 @@ export function OrderList() {
             <option value="refunded">{own.states.refunded}</option>
             <option value="disputed">{own.disputed}</option>
             <option value="failed">{own.failed}</option>
+            <option value="complimentary">{own.complimentary}</option>
           </select>
         </label>
       </form>
@@ -96,6 +97,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
               <td class="number">{money(order.total_price_cents, order.currency, locale)}</td>
               <td>
                 <span class={`status status-${order.status}`}>{own.states[order.status]}</span> {order.disputed && <span class="chip">{own.disputed}</span>}
+                {order.complimentary && <span class="chip">{own.complimentary}</span>}
               </td>
             </tr>
           ))}

@@ -10,7 +10,7 @@ export type RefundRequest = Schemas["RefundBody"];
 export type Preview = Schemas["RefundPreviewView"];
 
 export interface Filters {
-  status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed";
+  status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed" | "complimentary";
   /** A number, code, email address or name; empty for all orders. */
   search: string;
 }

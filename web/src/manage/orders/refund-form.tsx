@@ -141,7 +141,7 @@ function RefundFields({ shown, kept, onRefunded }: Props & { kept: NonNullable<M
   );
 }
 
-const REASONS = ["requested_by_customer", "goodwill", "event_changed", "event_cancelled", "duplicate", "fraudulent"] as const;
+const REASONS = ["requested_by_customer", "goodwill", "event_changed", "event_cancelled", "duplicate", "fraudulent", "revoked"] as const;
 
 /** How the refunded amount is calculated, line by line. */
 function PreviewLines({ preview }: { preview: Preview }) {

@@ -7,6 +7,7 @@ import { toFormData } from "../events/api";
 export type Tier = Schemas["AdminTierView"];
 export type TierFields = Schemas["TierFields"];
 export type Holdback = Schemas["Holdback"];
+export type IssuedRow = Schemas["IssuedRow"];
 export type NewOption = Schemas["NewOption"];
 /** The fields of a question, to create or to change it. */
 export type OptionFields = NewOption & Schemas["OptionChanges"];
@@ -19,6 +20,9 @@ export const createTier = (event_id: string, fields: TierFields, key: string): P
 /** Change fields of the loaded version. Throws ApiFailure `version_conflict` if the tier has a newer version. */
 export const changeTier = (tier_id: string, changes: Schemas["TierChanges"]): Promise<Tier> =>
   content(manager.PATCH("/tiers/{tier_id}", { params: { path: { tier_id } }, body: changes }));
+/** Issue complimentary tickets from a holdback. Repeated rows issue nothing more. */
+export const issueComplimentary = (event_id: string, body: Schemas["ComplimentaryBody"]) =>
+  content(manager.POST("/events/{event_id}/complimentary-orders", { params: { path: { event_id } }, body }));
 export const deleteTier = (tier: Tier) =>
   content(manager.DELETE("/tiers/{tier_id}", { params: { path: { tier_id: tier.id }, header: ifVersion(tier.version) } }));
 /** Copy a ticket type with its questions; the copy is not on sale. A repeated call with the same key returns the same copy. */

@@ -10,6 +10,7 @@ import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { changeTier, type Holdback, type Tier } from "./api";
+import { ComplimentaryPanel } from "./complimentary-panel";
 
 interface Props {
   tier: Tier;
@@ -34,6 +35,7 @@ export function HoldbackPanel({ tier, onChanged }: Props) {
           {tier.holdbacks.map((holdback) => {
             const others = tier.holdbacks.filter(({ id }) => id !== holdback.id);
             const replaced = (changed: Holdback) => tier.holdbacks.map((other) => (other.id === holdback.id ? changed : other));
+            const issued = tier.complimentary.find(({ holdback_id }) => holdback_id === holdback.id)?.issued ?? 0;
             const isReleased = tier.releases.some(({ holdback_id }) => holdback_id === holdback.id);
             return (
               <li key={holdback.id}>
@@ -57,12 +59,21 @@ export function HoldbackPanel({ tier, onChanged }: Props) {
                           <button type="button" class="link" aria-label={`${own.change}: ${nameOf(holdback)}`} onClick={() => setEdited(holdback.id)}>
                             {own.change}
                           </button>
-                          <Confirmed label={own.release} subject={nameOf(holdback)} confirm={own.releaseNow} class="link" act={() => save(others)}>
-                            <p>{own.releaseText(holdback.quantity)}</p>
-                          </Confirmed>
+                          {issued < holdback.quantity && (
+                            <Confirmed
+                              label={own.release}
+                              subject={nameOf(holdback)}
+                              confirm={own.releaseNow}
+                              class="link"
+                              act={() => save(issued ? replaced({ ...holdback, quantity: issued }) : others)}
+                            >
+                              <p>{own.releaseText(holdback.quantity - issued)}</p>
+                            </Confirmed>
+                          )}
                         </>
                       )}
                     </div>
+                    {!isReleased && <ComplimentaryPanel tier={tier} holdback={holdback} onChanged={onChanged} />}
                   </>
                 )}
               </li>

@@ -41,6 +41,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   moves_with_sales: ({ event_id, sold, held }) => `It cannot leave the event ${event_id}: ${sold} sold, ${held} on hold. Add a new ticket type to the other event.`,
   moves_between_limits: ({ event_id }) => `It cannot leave the event ${event_id}, because one of the two events has an overall capacity. Add a new ticket type.`,
   capacity_in_use: ({ capacity, in_use, sold, held }) => `${capacity} tickets are too few: ${sold} sold, ${held} on hold. The minimum is ${in_use}.`,
+  holdback_issued: ({ issued, holdback_id }) => `${issued} complimentary tickets were issued from the holdback ${holdback_id}. Keep it in the file with at least this quantity.`,
   holdbacks_in_use: ({ held_back, maximum, sold, held }) => `${held_back} tickets cannot be held back: ${sold} sold, ${held} on hold. The maximum is ${maximum}.`,
   capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} tickets are no longer enough: ${sold} sold, ${held} on hold.`,
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} uses are too few: ${sold} used, ${held} being paid for. The minimum is ${in_use}.`,

@@ -30,6 +30,7 @@ export const ordersTexts = {
   total: "Total",
   disputed: "Disputed",
   failed: "Failed payments",
+  complimentary: "Complimentary",
   failedNote: "Payments that were started but led to no tickets: declined, timed out, abandoned, or paid too late and refunded. They are kept for a few weeks.",
   disputedText: "The buyer's bank disputes the payment. Until it decides, the tickets are frozen and nothing can be refunded. Respond in the provider's dashboard before the deadline.",
   orderTitle: "Order",
@@ -87,6 +88,7 @@ export const ordersTexts = {
   reasons: {
     requested_by_customer: "Requested by the buyer",
     goodwill: "Goodwill",
+    revoked: "Revoked",
     event_changed: "Event changed",
     event_cancelled: "Event cancelled",
     duplicate: "Bought twice",

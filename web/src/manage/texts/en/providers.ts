@@ -4,4 +4,5 @@ export const providerTexts: Record<string, string> = {
   free: "Nothing to pay",
   simulated: "Simulated",
   imported: "Imported from another system",
+  complimentary: "Complimentary",
 };

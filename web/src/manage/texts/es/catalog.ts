@@ -40,6 +40,7 @@ const refusals: typeof english.refusals = {
   moves_with_sales: ({ event_id, sold, held }) => `No se puede sacar del evento ${event_id}: ${sold} vendidas, ${held} reservadas. Añade un tipo de entrada nuevo al otro evento.`,
   moves_between_limits: ({ event_id }) => `No se puede sacar del evento ${event_id}, porque uno de los dos eventos tiene un aforo total. Añade un tipo de entrada nuevo.`,
   capacity_in_use: ({ capacity, in_use, sold, held }) => `${capacity} entradas son pocas: ${sold} vendidas, ${held} reservadas. El mínimo es ${in_use}.`,
+  holdback_issued: ({ issued, holdback_id }) => `Se han emitido ${issued} invitaciones de la retención ${holdback_id}. Déjala en el archivo al menos con esa cantidad.`,
   holdbacks_in_use: ({ held_back, maximum, sold, held }) => `No se pueden retener ${held_back} entradas: ${sold} vendidas, ${held} reservadas. El máximo es ${maximum}.`,
   capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} entradas ya no bastan: ${sold} vendidas, ${held} reservadas.`,
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} usos son pocos: ${sold} usados, ${held} en proceso de pago. El mínimo es ${in_use}.`,

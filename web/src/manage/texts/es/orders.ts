@@ -32,6 +32,7 @@ export const ordersTexts: typeof english = {
   total: "Total",
   disputed: "En disputa",
   failed: "Pagos fallidos",
+  complimentary: "Invitaciones",
   failedNote: "Pagos iniciados que terminaron sin entradas: rechazados, fuera de tiempo, abandonados, o llegados tarde y devueltos. Se conservan unas semanas.",
   disputedText: "El banco del comprador ha disputado el pago. Hasta que decida, las entradas están congeladas y no se puede reembolsar nada. Responde en el panel del proveedor antes de que venza el plazo.",
   orderTitle: "Pedido",
@@ -89,6 +90,7 @@ export const ordersTexts: typeof english = {
   reasons: {
     requested_by_customer: "Lo pidió el comprador",
     goodwill: "Cortesía",
+    revoked: "Invitación anulada",
     event_changed: "Cambios en el evento",
     event_cancelled: "Evento cancelado",
     duplicate: "Compra duplicada",

@@ -2,4 +2,4 @@
 
 import type { providerTexts as english } from "../en/providers";
 
-export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", imported: "Importado de otro sistema" };
+export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", imported: "Importado de otro sistema", complimentary: "Invitación" };

@@ -1,31 +1,40 @@
-"""Import of tickets that another system has sold. Each ticket becomes a separate order and counts as sold, without money in our books.
+"""Orders that are written as paid, without a reservation or checkout, and without money in our books.
+
+Imported tickets were sold by another system. Each becomes a separate order and counts as sold. Complimentary tickets are issued from a
+holdback. Each recipient gets an order, whose tickets count in the stock of the holdback, not among the sold tickets.
 
 One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash never leaves an order half
-written, and a repeated import writes the missing tickets.
+written, and a repeated call writes the missing orders.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 
 from msgspec import Struct
 
+from chalicelib.audit import service as audit
+from chalicelib.catalog import holdbacks
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
+from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
-from chalicelib.inventory.model import Hold
+from chalicelib.inventory.model import Hold, shard_ids
 from chalicelib.payments.model import Payment
 from chalicelib.purchases import store
-from chalicelib.purchases.model import LineItem, Purchase
+from chalicelib.purchases.errors import ComplimentaryClosed
+from chalicelib.purchases.model import DIRECT_ID_PREFIX, CheckoutDetails, ComplimentaryRow, IssuedRow, LineItem, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
 from chalicelib.tickets.store import load_tickets
+from chalicelib.waiting_room.model import GUEST_PREFIX
 
 # Tickets sold by another system, and the ids of their orders in this shop.
 
 MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 64
-# An order's id has the form of a ULID, which begins with a time. This prefix is a time before 2005, so imported orders sort before others.
-_ID_PREFIX = "00"
 _ID_CHARACTERS = 24  # of 5 bits each: 120 bits of a digest, so that no two codes share an id
 
 
@@ -39,13 +48,18 @@ class SoldTicket(Struct, frozen=True):
     @property
     def order_id(self) -> str:
         """The id of the ticket's order. It is derived from the code, so a code cannot be imported twice."""
-        number = int.from_bytes(sha256(self.code.encode()).digest()[: _ID_CHARACTERS * 5 // 8], "big")
-        return _ID_PREFIX + "".join(CODE_ALPHABET[number >> 5 * place & 31] for place in range(_ID_CHARACTERS))
+        return _derived_id(self.code)
 
     @property
     def owner_id(self) -> str:
         """The owner of the ticket: a separate user for each ticket, because the other system's buyers have no accounts here."""
         return f"imported-{self.order_id}"
+
+
+def _derived_id(text: str) -> str:
+    """Return the id of the order that is written for a text."""
+    number = int.from_bytes(sha256(text.encode()).digest()[: _ID_CHARACTERS * 5 // 8], "big")
+    return DIRECT_ID_PREFIX + "".join(CODE_ALPHABET[number >> 5 * place & 31] for place in range(_ID_CHARACTERS))
 
 
 class CodeUnusable(ValueError):
@@ -153,3 +167,105 @@ def _ticket_item(order: Purchase, sold: SoldTicket, now: int) -> dynamo.Transact
     [line] = order.lines
     ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
     return tickets.import_ticket_item(order.id, order.user_id, order.event_id, ticket_line, sold.code, sold.attendee, now)
+
+
+# Complimentary tickets: orders from a holdback's own stock. See docs/decisions/0186-complimentary-tickets.md.
+
+ITEMS_PER_ORDER = 3  # besides its tickets: the order, the buyer's record and the details
+MAX_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 2  # without the shard and the audit entry
+
+
+def issue_complimentary(
+    event: Event, tier: Tier, holdback_id: str, rows: Sequence[ComplimentaryRow], language: Language, actor: str, now: int
+) -> list[IssuedRow]:
+    """Issue complimentary tickets from a holdback to the recipients in `rows`, whose ids differ. Returns what became of each row.
+
+    A row is issued once. A row that does not fit into the rest of the holdback is left out; later rows with fewer tickets may still fit.
+    Emails to the recipients are in `language`. Raises ComplimentaryClosed, NotFound and HoldbackReleased.
+    """
+    _require_issuable(event, now)
+    tier = holdbacks.open_stock(tier.id, holdback_id, actor, now)
+    stock_id = tier.holdback_stock_id(holdback_id)
+    stock, ids = DirectSale(stock_id, 1), {row.id: _derived_id(f"complimentary\n{stock_id}\n{row.id}") for row in rows}
+    issued = set[str]()
+    for _ in range(MAX_ATTEMPTS):
+        known = store.load_many(ids.values())
+        new = [row for row in rows if ids[row.id] not in known]
+        try:
+            for batch in _batches(new, stock.available):
+                quantity = sum(row.quantity for row in batch)
+                orders = [_complimentary_order(event, tier, row, ids[row.id], stock_id, language, now) for row in batch]
+                details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quantity}
+                entry = audit.entry_item(f"event#{event.id}", "complimentary.issued", actor, now, details)
+                order_items = [_complimentary_items(order, row, now) for order, row in zip(orders, batch, strict=True)]
+                dynamo.transact([*stock.items(stock.take(quantity)), entry, *chain.from_iterable(order_items)])
+                issued |= {row.id for row in batch}
+        except dynamo.TransactionCanceled:  # somebody else has issued tickets, released the holdback or sent the same rows
+            stock.reload()
+            continue
+        logger.info("complimentary.issued", event_id=event.id, tier_id=tier.id, holdback_id=holdback_id, orders=len(issued))
+        return [_issued_row(row, ids[row.id], known.get(ids[row.id]), is_new=row.id in issued) for row in rows]
+    raise dynamo.StoreUnavailable("the holdback kept changing")
+
+
+def _require_issuable(event: Event, now: int) -> None:
+    phase = "draft" if event.status == "draft" else event_phase(event, now)
+    if phase in ("draft", "closed", "cancelled"):
+        raise ComplimentaryClosed(reason=phase)
+
+
+def _batches(rows: Iterable[ComplimentaryRow], available: int) -> Iterator[list[ComplimentaryRow]]:
+    """Yield the rows for which tickets are available, as many at once as fit into one transaction."""
+    batch: list[ComplimentaryRow] = []
+    items = 0
+    for row in rows:
+        if row.quantity > available:
+            continue
+        available -= row.quantity
+        if items + row.quantity + ITEMS_PER_ORDER > MAX_ITEMS:
+            yield batch
+            batch, items = [], 0
+        batch.append(row)
+        items += row.quantity + ITEMS_PER_ORDER
+    if batch:
+        yield batch
+
+
+def _complimentary_order(
+    event: Event, tier: Tier, row: ComplimentaryRow, order_id: str, stock_id: str, language: Language, now: int
+) -> Purchase:
+    # As for an imported order, the hold tells a refund which shard the seats return to. The pool does not have these tickets.
+    holds = [Hold(shard_ids(stock_id, 1)[0], f"{order_id}.complimentary", row.quantity)]
+    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=row.quantity, price_cents=0, admits=tier.admits, holds=holds)
+    return Purchase(
+        id=order_id,
+        user_id=f"{GUEST_PREFIX}{order_id}",
+        event_id=event.id,
+        state="paid",
+        version=1,
+        lines=[line],
+        currency=tier.currency,
+        created_at=now,
+        expires_at=now,
+        payment=Payment("complimentary", "captured", 0, tier.currency),
+        ended_at=now,
+        has_details=True,
+        language=language,
+    )
+
+
+def _complimentary_items(order: Purchase, row: ComplimentaryRow, now: int) -> list[dynamo.TransactItem]:
+    [line] = order.lines
+    attendees = [Attendee(row.name)]
+    ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
+    issue = tickets.issue_tickets(order.id, order.user_id, order.event_id, [ticket_line], now, attendees, order.language)
+    details = store.details_item(order, CheckoutDetails(attendees=attendees, customer_email=row.email))
+    return [*store.create_order_items(order), details, *issue.items]
+
+
+def _issued_row(row: ComplimentaryRow, order_id: str, known: Purchase | None, *, is_new: bool) -> IssuedRow:
+    if is_new:
+        return IssuedRow(id=row.id, status="issued", order_id=order_id)
+    if known is None:
+        return IssuedRow(id=row.id, status="no_tickets_left", order_id=None)
+    return IssuedRow(id=row.id, status="already_issued" if known.is_order else "revoked", order_id=order_id)
