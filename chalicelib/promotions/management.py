@@ -139,13 +139,14 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
 
 
 def _check(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code expires before it starts, or names a tier that the event does not have."""
-    views.check_period(promo_code)
-    event_id = promo_code.event_id
-    current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in promo_code.package_ids))
-    for number, tier_id in enumerate(promo_code.package_ids):
-        if not _has_tier(current, event_id, tier_id):
-            raise InvalidInput("This event has no ticket type with this id.", path=f"$.package_ids[{number}]", tier_id=tier_id)
+    """Raise InvalidInput if the code's terms contradict each other, or it names a tier that the event does not have."""
+    views.check_terms(promo_code)
+    event_id, named = promo_code.event_id, (*promo_code.package_ids, *promo_code.opens_package_ids)
+    current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in named))
+    for field in ("package_ids", "opens_package_ids"):
+        for number, tier_id in enumerate(getattr(promo_code, field)):
+            if not _has_tier(current, event_id, tier_id):
+                raise InvalidInput("This event has no ticket type with this id.", path=f"$.{field}[{number}]", tier_id=tier_id)
 
 
 def _check_code_count(event: Event, new: PromoCode) -> None:

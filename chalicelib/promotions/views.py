@@ -36,6 +36,8 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     max_total_uses: int | None
     max_uses_per_donor: int | None
     package_ids: list[str] | None
+    opens_package_ids: list[str] | None
+    skips_waiting_room: bool
     minimum_total: float | None
     is_active: bool
     times_used: int
@@ -77,6 +79,7 @@ class ValidationView(Struct, frozen=True, kw_only=True):
     discount_value: float | None = None
     currency: str | None = None
     package_ids: list[str] | None = None
+    opens_package_ids: list[str] | None = None
     minimum_total: float | None = None
     expires_at: Timestamp | None = None
 
@@ -94,6 +97,8 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         max_total_uses=promo_code.max_total_uses,
         max_uses_per_donor=promo_code.max_uses_per_donor,
         package_ids=promo_code.package_ids or None,
+        opens_package_ids=promo_code.opens_package_ids or None,
+        skips_waiting_room=promo_code.skips_waiting_room,
         minimum_total=_minimum_total(promo_code),
         is_active=promo_code.is_active,
         times_used=stock.sold,
@@ -115,6 +120,7 @@ def validation_view(promo_code: PromoCode) -> ValidationView:
         discount_value=_discount_value(promo_code),
         currency=promo_code.currency,
         package_ids=promo_code.package_ids or None,
+        opens_package_ids=promo_code.opens_package_ids or None,
         minimum_total=_minimum_total(promo_code),
         expires_at=iso_or_none(promo_code.expires_at),
     )
@@ -154,6 +160,10 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `discount_value` is a percentage from 1 to 100, or an amount in major units of the event's currency. `starts_at` and `expires_at` are
     the first and the last second in which the code can be used. `package_ids` are the tiers that the code applies to; empty or null means
     all tiers of the event. `minimum_total` applies to the total of the purchase, in major units.
+
+    `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
+    `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
+    opening.
     """
 
     code: CodeText | UnsetType = UNSET
@@ -164,6 +174,8 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_total_uses: TotalUses | UnsetType | None = UNSET
     max_uses_per_donor: UsesPerDonor | UnsetType | None = UNSET
     package_ids: PackageIds | UnsetType | None = UNSET
+    opens_package_ids: PackageIds | UnsetType | None = UNSET
+    skips_waiting_room: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -182,21 +194,29 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if "minimum_total" in values:
             minimum = values.pop("minimum_total")
             values["minimum_total_cents"] = None if minimum is None else to_minor_units(minimum, currency, "$.minimum_total")
-        if "package_ids" in values:
-            values["package_ids"] = list(dict.fromkeys(values["package_ids"] or ()))
+        for name in ("package_ids", "opens_package_ids"):
+            if name in values:
+                values[name] = list(dict.fromkeys(values[name] or ()))
         return values
 
 
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new promo code. Omitted fields set no limit."""
+    """A new promo code. Omitted fields set no limit. Only a code that opens tiers may omit its discount, which is then 0."""
 
     code: CodeText
-    discount_type: DiscountType
-    discount_value: MajorUnits
+    discount_type: DiscountType = "percentage"
+    discount_value: MajorUnits = Decimal(0)
 
 
-def check_period(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code expires before it starts."""
+def check_terms(promo_code: PromoCode) -> None:
+    """Raise InvalidInput if the code expires before it starts, or neither takes anything off the price nor opens any tiers."""
+    if promo_code.discount_value == 0 and not promo_code.opens_package_ids:
+        if promo_code.discount_type == "fixed_amount":
+            raise InvalidInput("A discount must be more than 0.", path="$.discount_value", rule="no_discount")
+        raise InvalidInput("A percentage is a whole number from 1 to 100.", path="$.discount_value", rule="not_a_percentage")
+    if promo_code.skips_waiting_room and not promo_code.opens_package_ids:
+        message = "Only a code that opens tickets can skip the waiting room. Choose the tickets in `opens_package_ids`."
+        raise InvalidInput(message, path="$.skips_waiting_room", rule="opens_nothing")
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"
@@ -206,10 +226,7 @@ def check_period(promo_code: PromoCode) -> None:
 def _read_discount_value(discount_type: DiscountType, value: Decimal, currency: str) -> int:
     path = "$.discount_value"
     if discount_type == "fixed_amount":
-        amount = to_minor_units(value, currency, path)
-        if amount == 0:
-            raise InvalidInput("A discount must be more than 0.", path=path, rule="no_discount")
-        return amount
-    if not value.is_finite() or value != value.to_integral_value() or not 1 <= value <= MAX_PERCENTAGE:
+        return to_minor_units(value, currency, path)
+    if not value.is_finite() or value != value.to_integral_value() or not 0 <= value <= MAX_PERCENTAGE:
         raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path, rule="not_a_percentage")
     return int(value)
