@@ -56,6 +56,12 @@ class PromoCodesView(Struct, frozen=True):
     next_cursor: str | None
 
 
+class CreatedPromoCodesView(Struct, frozen=True):
+    """The codes that one request has created."""
+
+    codes: list[str]
+
+
 class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
     """A code that was deleted, or that was deactivated because it had already been used."""
 
@@ -154,8 +160,8 @@ UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]
 PackageIds = Annotated[list[Id], Meta(max_length=100)]
 
 
-class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a promo code. Omitted fields stay unchanged; `code` itself cannot change.
+class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The terms of a promo code.
 
     `discount_value` is a percentage from 1 to 100, or an amount in major units of the event's currency. `starts_at` and `expires_at` are
     the first and the last second in which the code can be used. `package_ids` are the tiers that the code applies to; empty or null means
@@ -166,7 +172,6 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     opening.
     """
 
-    code: CodeText | UnsetType = UNSET
     discount_type: DiscountType | UnsetType = UNSET
     discount_value: MajorUnits | UnsetType = UNSET
     starts_at: Moment | UnsetType | None = UNSET
@@ -178,12 +183,10 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     skips_waiting_room: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
-    version: Version | UnsetType = UNSET
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
         """Return the given fields as values of the model. `discount_type` applies if the body has none. Raises InvalidInput."""
-        values = given_fields(self)
-        values.pop("code", None)
+        values = {name: value for name, value in given_fields(self).items() if name in PromoCodeTerms.__struct_fields__}
         for name in ("starts_at", "expires_at"):
             if name in values:
                 values[name] = epoch_seconds(name, values[name])
@@ -200,12 +203,42 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return values
 
 
+class PromoCodeChanges(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a promo code. Omitted fields stay unchanged; `code` itself cannot change."""
+
+    code: CodeText | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new promo code. Omitted fields set no limit. Only a code that opens tiers may omit its discount, which is then 0."""
 
     code: CodeText
     discount_type: DiscountType = "percentage"
     discount_value: MajorUnits = Decimal(0)
+
+
+MAX_BATCH = 200
+CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without letters and digits that people confuse
+RANDOM_LENGTH = 8  # 40 bits
+
+
+class NewPromoCodes(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New promo codes with the same terms. Each code is the `prefix` and eight random letters and digits.
+
+    Without `max_total_uses`, each code has one use; null means no limit.
+    """
+
+    count: Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]{0,12}\Z", examples=["FANS-"], description="At most 12 letters, digits and hyphens; not case-sensitive."
+        ),
+    ] = ""
+    discount_type: DiscountType = "percentage"
+    discount_value: MajorUnits = Decimal(0)
+    max_total_uses: TotalUses | None = 1
 
 
 def check_terms(promo_code: PromoCode) -> None:
