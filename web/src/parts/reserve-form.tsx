@@ -72,13 +72,13 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>
-      {!isOpen && canUseCode && (
-        <details open={code !== ""}>
-          <summary>{t.event.haveCode}</summary>
-          <AccessCode code={code} onCode={setCode} note={t.event.codeNote} />
-        </details>
+      {(isOpen ? forSale.some((tier) => tier.requires_code) : canUseCode) && (
+        <Labelled label={t.checkout.optional(t.event.accessCode)} error={null}>
+          {(attributes) => (
+            <input {...attributes} name="access-code" autocomplete="off" maxLength={20} value={code} onInput={({ currentTarget }) => setCode(currentTarget.value)} />
+          )}
+        </Labelled>
       )}
-      {isOpen && forSale.some((tier) => tier.requires_code) && <AccessCode code={code} onCode={setCode} note={t.event.codeNeededNote} />}
       {commonEnd && <p class="small">{t.event.salesUntil(eventTime(commonEnd, event.timezone, locale, t.event.bothTimes))}</p>}
       <ul class="tiers">
         {tiers.map((tier) => (
@@ -89,7 +89,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
               {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.codeNeeded}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
+                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
@@ -131,27 +131,6 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
         </div>
       )}
     </form>
-  );
-}
-
-function AccessCode({ code, onCode, note }: { code: string; onCode: (code: string) => void; note: string }) {
-  const { t } = useTexts();
-  return (
-    <Labelled label={t.event.accessCode} note={note} error={null}>
-      {(attributes) => (
-        <input
-          {...attributes}
-          type="text"
-          name="access-code"
-          autocomplete="off"
-          autocapitalize="characters"
-          spellcheck={false}
-          maxLength={20}
-          value={code}
-          onInput={({ currentTarget }) => onCode(currentTarget.value)}
-        />
-      )}
-    </Labelled>
   );
 }
 
