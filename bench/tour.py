@@ -204,6 +204,7 @@ class _Tour(TourClient):
         codes = f"/admin/events/{event_id}/promo-codes"
         for code in ("EARLY", "LATE"):
             self.post(codes, {"code": code, "discount_type": "percentage", "discount_value": 10, "max_total_uses": 50}, token=self.admin)
+        self.post(f"{codes}/batch", {"count": 1, "prefix": "FANS-", "discount_value": 10}, key="batch", token=self.admin)
         self.get(codes, token=self.admin)
         for path in ("", "/stats"):
             self.get(f"{codes}/EARLY{path}", token=self.admin)

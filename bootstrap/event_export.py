@@ -38,7 +38,7 @@ def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode]
         if tier.image:
             differences.append(f"tier {tier.id}: {IMAGE_LEFT_OUT}")
     tier_ids = {tier.id for tier in tiers}
-    codes = [promo_code for promo_code in promo_codes if not promo_code.package_ids or tier_ids.intersection(promo_code.package_ids)]
+    codes = [promo_code for promo_code in promo_codes if _has_tiers(promo_code, tier_ids)]
     differences += [
         f"promo code {promo_code.code}: is left out, because all its tiers were deleted"
         for promo_code in promo_codes
@@ -119,6 +119,11 @@ def _declared(entry: Event | Tier) -> Tree:
     return {name: to_builtins(value) for name, value in values.items() if value or value != defaults[name]}
 
 
+def _has_tiers(promo_code: PromoCode, tier_ids: set[str]) -> bool:
+    """Return whether the event still has tiers that the code applies to and, if it opens any tiers, tiers that it opens."""
+    return all(not named or tier_ids.intersection(named) for named in (promo_code.package_ids, promo_code.opens_package_ids))
+
+
 def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
     view = promo_code_view(promo_code)
     return {
@@ -131,6 +136,8 @@ def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
             max_total_uses=view.max_total_uses,
             max_uses_per_donor=view.max_uses_per_donor,
             package_ids=[tier_id for tier_id in promo_code.package_ids if tier_id in tier_ids],
+            opens_package_ids=[tier_id for tier_id in promo_code.opens_package_ids if tier_id in tier_ids],
+            skips_waiting_room=promo_code.skips_waiting_room or None,
             minimum_total=view.minimum_total,
         ),
         **({} if view.is_active else {"is_active": False}),

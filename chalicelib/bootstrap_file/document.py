@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -98,13 +99,15 @@ class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A promo code of an event, with the same fields as in the API. An `expires_at` that is a day includes the whole day."""
 
     code: CodeText
-    discount_type: DiscountType
-    discount_value: MajorUnits
+    discount_type: DiscountType = "percentage"
+    discount_value: MajorUnits = Decimal(0)
     starts_at: Day | None = None
     expires_at: Day | None = None
     max_total_uses: TotalUses | None = None
     max_uses_per_donor: UsesPerDonor | None = None
     package_ids: PackageIds | None = None
+    opens_package_ids: PackageIds | None = None
+    skips_waiting_room: bool = False
     minimum_total: MajorUnits | None = None
     is_active: bool = True
 
@@ -230,5 +233,5 @@ def to_promo_code(entry: PromoCodeEntry, event_id: str, tickets: Iterable[Ticket
         expires_at=None if entry.expires_at is None else epoch_seconds(entry.expires_at, zone, is_end=True),
         **NewPromoCode(**fields).values(entry.discount_type, currency),
     )
-    views.check_period(promo_code)
+    views.check_terms(promo_code)
     return promo_code

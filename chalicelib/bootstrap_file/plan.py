@@ -126,7 +126,8 @@ def _terms(promo_code: PromoCode) -> str:
     is_percentage = promo_code.discount_type == "percentage"
     value = f"{promo_code.discount_value} percent" if is_percentage else f"discount_cents {promo_code.discount_value} {promo_code.currency}"
     uses = "without a limit" if promo_code.max_total_uses is None else f"{promo_code.max_total_uses} uses"
-    return f"{value} off, {uses} (event {promo_code.event_id})"
+    opened = f", opens {', '.join(promo_code.opens_package_ids)}" if promo_code.opens_package_ids else ""
+    return f"{value} off{opened}, {uses} (event {promo_code.event_id})"
 
 
 def _new_fields(promo_code: PromoCode) -> list[ChangedField]:

@@ -369,10 +369,11 @@ def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterato
         if first.setdefault(normalize(entry.code), number) != number:
             message = f"duplicate: {quoted(entry.code)} is already a promo code of the event; codes are not case-sensitive"
             yield DocumentFault(f"{path}.code", message)
-        for place, tier_id in enumerate(entry.package_ids or ()):
-            if tier_id not in tickets or tickets[tier_id].event_id != key:
-                message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
-                yield DocumentFault(member_path(f"{path}.package_ids", place), message)
+        for field in ("package_ids", "opens_package_ids"):
+            for place, tier_id in enumerate(getattr(entry, field) or ()):
+                if tier_id not in tickets or tickets[tier_id].event_id != key:
+                    message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
+                    yield DocumentFault(member_path(f"{path}.{field}", place), message)
         zone = _event_timezone(event)
         _, faults = _read_dates(path, {"starts_at": entry.starts_at, "expires_at": entry.expires_at}, zone)
         yield from faults

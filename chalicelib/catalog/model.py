@@ -278,6 +278,9 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False
     )
+    requires_code: Annotated[
+        bool, Field("public", "Buyers need a promo code that opens the tier. The waitlist does not offer its tickets.")
+    ] = False
     is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded

@@ -81,13 +81,14 @@ def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str,
     return None
 
 
-def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
+def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool, *, is_presale: bool = False) -> ApiError | None:
     """Return the error for a tier that cannot be bought at `now`. Returns None if the tier can be bought.
 
-    Checks neither the stock nor whether the event is paused.
+    In a presale, the event's sale need not have opened. Checks neither the stock, nor whether the event is paused, nor whether the buyer
+    has the code that the tier requires.
     """
     phase = event_phase(event, now)
-    if phase != "open":
+    if phase != "open" and not (is_presale and phase == "scheduled"):
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)
         return EventNotOnSale(phase, on_sale_at)
     status = "closed" if tier.removed else current_tier_status(catalog, tier, now)

@@ -104,11 +104,12 @@ def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
     raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
 
 
-def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
+def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int, *, is_presale: bool = False) -> tuple[Event, list[Tier]]:
     """Return the event and the tiers with these ids, in the order of `tier_ids`, if all of them are on sale at `now`.
 
-    Raises NotFound (also if the public may not see the event, or a tier belongs to another event), SalePaused, EventNotOnSale or
-    TierNotOnSale. This is only an early check: the conditional writes to the shards decide whether the stock is open and sufficient.
+    In a presale, the event's sale need not have opened. Raises NotFound (also if the public may not see the event, or a tier belongs to
+    another event), SalePaused, EventNotOnSale or TierNotOnSale. This is only an early check: the conditional writes to the shards decide
+    whether the stock is open and sufficient.
     """
     get_visible_event(event_id)  # refuses an event that the public may not see
     catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))
@@ -121,7 +122,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
     if event.is_paused:
         raise SalePaused()
     for tier in tiers:
-        refusal = sale_refusal(catalog, event, tier, now, allows_test_sales())
+        refusal = sale_refusal(catalog, event, tier, now, allows_test_sales(), is_presale=is_presale)
         if refusal is not None:
             raise refusal
     return event, tiers

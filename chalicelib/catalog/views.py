@@ -282,6 +282,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     availability: dict[str, Any]
     admits: int
+    requires_code: bool
     per_user_limit: int
     event_name: str
     event_date: str
@@ -438,6 +439,7 @@ def ticket_type_view(
         metadata=tier.metadata,
         availability=tier.availability or {},
         admits=tier.admits,
+        requires_code=tier.requires_code,
         per_user_limit=_tier_limit(tier),
         event_name=event.name,
         event_date=event.date,

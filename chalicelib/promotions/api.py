@@ -16,8 +16,10 @@ from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.promotions import management
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, TooManyPromoCodes
 from chalicelib.promotions.views import (
+    CreatedPromoCodesView,
     DeletedPromoCodeView,
     NewPromoCode,
+    NewPromoCodes,
     PromoCodeChanges,
     PromoCodesView,
     PromoCodeView,
@@ -65,6 +67,27 @@ def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode
 
     def execute(new_id: str) -> Reply[PromoCodeView]:
         return _code_reply(management.create_code(event, body, f"promo:{new_id}", caller.user_id, request.now), 201)
+
+    return execute_once(request, caller.user_id, execute)
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/events/{event_id}/promo-codes/batch",
+    access="manager",
+    statuses=(201, 200),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(PromoCodeTaken, TooManyPromoCodes, RateLimited),
+)
+@limited_for_caller(CATALOG)
+def create_promo_codes(request: RequestContext, event_id: str, body: NewPromoCodes) -> Reply[CreatedPromoCodesView]:
+    """Create many promo codes with the same terms and random names, such as one code for each member."""
+    caller = request.require_user()
+    event = permissions.require_manager(caller, event_id)
+
+    def execute(batch_id: str) -> Reply[CreatedPromoCodesView]:
+        return Reply(CreatedPromoCodesView(management.create_codes(event, body, batch_id, caller.user_id, request.now)), 201)
 
     return execute_once(request, caller.user_id, execute)
 

@@ -3,7 +3,8 @@
 Codes from the bootstrap file are read-only in the API.
 """
 
-from collections.abc import Iterable, Mapping
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -15,14 +16,15 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.revisions import ANY_VERSION, Expected, ManagedByBootstrap
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import ids, parallel, settings
+from chalicelib.foundation import ids, parallel, secret_settings, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
 from chalicelib.promotions.model import MAX_CODES, CodeWithUses, PromoCode, PromoCodeTaken, TooManyPromoCodes, normalize, shard_count
+from chalicelib.promotions.pricing import DiscountType
 from chalicelib.promotions.service import find_promo_code, find_typed_code, retry_conflicts, with_uses
-from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
+from chalicelib.promotions.views import NewPromoCode, NewPromoCodes, PromoCodeChanges, PromoCodeTerms
 
 
 class Validation(Struct, frozen=True):
@@ -37,26 +39,52 @@ def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, n
 
     Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
     """
+    new = _new_code(event, fields.code, fields, fields.discount_type, stock_id, now)
+    _check(new)
+    _check_code_count(event, [new.code])
+    return _create(new, actor, now)
+
+
+def create_codes(event: Event, fields: NewPromoCodes, batch_id: str, actor: str, now: int) -> list[str]:
+    """Create many codes with the same terms, each with its own stock. A repeated call with this `batch_id` creates the missing codes.
+
+    Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
+    """
+    texts = [normalize(fields.prefix) + _random_text(f"{batch_id} {number}") for number in range(fields.count)]
+    new = [_new_code(event, text, fields, fields.discount_type, f"promo:{batch_id}.{number}", now) for number, text in enumerate(texts)]
+    _check(new[0])
+    _check_code_count(event, texts)
+    parallel.call_each(lambda promo_code: _create(promo_code, actor, now), new)
+    return texts
+
+
+def _random_text(seed: str) -> str:
+    """Return letters and digits that nobody can compute without the stage's secret. The same seed gives the same text."""
+    mac = hmac.digest(secret_settings.derived_key("promo codes"), seed.encode(), "sha256")
+    return "".join(views.CODE_LETTERS[byte % len(views.CODE_LETTERS)] for byte in mac[: views.RANDOM_LENGTH])
+
+
+def _new_code(event: Event, text: str, terms: PromoCodeTerms, discount_type: DiscountType, stock_id: str, now: int) -> PromoCode:
     currency = next((tier.currency for tier in catalog.snapshot().listed_tiers(event.id)), DEFAULT_CURRENCY)
-    values = fields.values(fields.discount_type, currency)
-    max_total_uses = values.get("max_total_uses")
-    new = PromoCode(
+    values = terms.values(discount_type, currency)
+    return PromoCode(
         event_id=event.id,
-        code=normalize(fields.code),
+        code=normalize(text),
         currency=currency,
         stock_id=stock_id,
-        shards=shard_count(max_total_uses),
+        shards=shard_count(values.get("max_total_uses")),
         created_at=now,
         updated_at=now,
         **values,
     )
-    _check(new)
-    _check_code_count(event, new)
+
+
+def _create(new: PromoCode, actor: str, now: int) -> CodeWithUses:
     try:
         service.create_code(new, actor, now)
     except dynamo.TransactionCanceled:
-        existing = find_promo_code(event.id, new.code)
-        if existing is None or existing.stock_id != stock_id:
+        existing = find_promo_code(new.event_id, new.code)
+        if existing is None or existing.stock_id != new.stock_id:
             raise PromoCodeTaken(promo_code=new.code) from None
         return with_uses(existing)
     return CodeWithUses(new, Stock(capacity=new.capacity, available=new.capacity, held=0, sold=0, is_open=True))
@@ -139,26 +167,26 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
 
 
 def _check(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code expires before it starts, or names a tier that the event does not have."""
-    views.check_period(promo_code)
-    event_id = promo_code.event_id
-    current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in promo_code.package_ids))
-    for number, tier_id in enumerate(promo_code.package_ids):
-        if not _has_tier(current, event_id, tier_id):
-            raise InvalidInput("This event has no ticket type with this id.", path=f"$.package_ids[{number}]", tier_id=tier_id)
+    """Raise InvalidInput if the code's terms contradict each other, or it names a tier that the event does not have."""
+    views.check_terms(promo_code)
+    event_id, named = promo_code.event_id, (*promo_code.package_ids, *promo_code.opens_package_ids)
+    current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in named))
+    for field in ("package_ids", "opens_package_ids"):
+        for number, tier_id in enumerate(getattr(promo_code, field)):
+            if not _has_tier(current, event_id, tier_id):
+                raise InvalidInput("This event has no ticket type with this id.", path=f"$.{field}[{number}]", tier_id=tier_id)
 
 
-def _check_code_count(event: Event, new: PromoCode) -> None:
-    """Raise TooManyPromoCodes if the event may not have one more code.
-
-    Does not raise if the event already has this code, because the caller has a better answer to that.
-    """
+def _check_code_count(event: Event, codes: Sequence[str]) -> None:
+    """Raise TooManyPromoCodes if the event may not have these codes too. Codes that the event already has are not counted twice."""
     limit = settings.current().unverified_codes
     count = service.count_codes(event.id, MAX_CODES)
-    if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
+    if count + len(codes) > limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
         limit = MAX_CODES
-    if count >= limit and find_promo_code(event.id, new.code) is None:
-        raise TooManyPromoCodes(event_id=event.id, limit=limit)
+    if count + len(codes) > limit:
+        missing = parallel.call_each(lambda code: find_promo_code(event.id, code) is None, codes).count(True)
+        if missing and count + missing > limit:
+            raise TooManyPromoCodes(event_id=event.id, limit=limit)
 
 
 def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:

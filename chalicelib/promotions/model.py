@@ -21,6 +21,9 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock with the id `stock_id` and `shards` shards.
     The size of the stock is `max_total_uses`; null means no limit. `package_ids` are the tiers that the code applies to; empty means all
     tiers. `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
+
+    An access code opens the tiers `opens_package_ids`: it sells them if they require a code, and before the event's sale opens. Its
+    discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened.
     """
 
     event_id: str
@@ -35,6 +38,8 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_total_uses: int | None = None
     max_uses_per_donor: int | None = None
     package_ids: list[str] = []
+    opens_package_ids: list[str] = []
+    skips_waiting_room: bool = False
     minimum_total_cents: int | None = None
     is_active: bool = True
     managed_by: ManagedBy = "api"
@@ -54,6 +59,10 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_for(self, tier_id: str) -> bool:
         """Return whether the code applies to tickets of this tier."""
         return not self.package_ids or tier_id in self.package_ids
+
+    def opens(self, tier_ids: Iterable[str]) -> bool:
+        """Return whether the code opens all of these tiers."""
+        return set(tier_ids) <= set(self.opens_package_ids)
 
     def is_expired(self, now: int) -> bool:
         return self.expires_at is not None and now > self.expires_at
@@ -76,7 +85,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise PromoCodeExpired(promo_code=self.code)
         if not self.is_usable(now):
             raise PromoCodeInvalid(INVALID, path=PATH)
-        if not any(self.is_for(tier_id) for tier_id in tier_ids) or currency != self.currency:
+        if not any(self.is_for(tier_id) or self.opens([tier_id]) for tier_id in tier_ids) or currency != self.currency:
             raise PromoCodeNotApplicable(promo_code=self.code, package_ids=self.package_ids)
         if self.minimum_total_cents is not None and total_cents < self.minimum_total_cents:
             raise PromoCodeMinimumNotReached(promo_code=self.code, minimum_total_cents=self.minimum_total_cents, total_cents=total_cents)
@@ -98,6 +107,32 @@ class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
     default_message: ClassVar[str] = "This promo code is not valid for this event. Correct it, or remove it."
     is_mistake: ClassVar[bool] = False  # it may be a guess
+
+
+class PromoCodeRequired(InvalidInput):
+    """The tier `tier_id` is sold only with a promo code that opens it."""
+
+    code: ClassVar[str] = "promo_code_required"
+    default_message: ClassVar[str] = "These tickets need an access code. Enter the code that the promoter gave you."
+
+
+class PromoCodeOpensOther(ApiError):
+    """The promo code does not open all of the requested tiers that a code has to open; `opens_package_ids` are the tiers that it opens."""
+
+    code: ClassVar[str] = "promo_code_opens_other"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This access code is for other tickets. Choose those tickets, or enter a different code."
+
+
+class PromoCodeFixed(ApiError):
+    """The tickets were reserved with the access code `promo_code`, and the checkout names a different code."""
+
+    code: ClassVar[str] = "promo_code_fixed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "You reserved these tickets with an access code, so you cannot pay with a different code. "
+        "Remove the other code, or cancel the reservation."
+    )
 
 
 class TooManyPromoCodes(ApiError):
@@ -160,8 +195,12 @@ USE_ERRORS: tuple[type[ApiError], ...] = (
     PromoCodeLimitReached,
     PromoCodeNotApplicable,
     PromoCodeMinimumNotReached,
+    PromoCodeFixed,
     PromoCodeBusy,
 )
+
+# The errors for a reservation that may need an access code.
+ACCESS_ERRORS: tuple[type[ApiError], ...] = (PromoCodeRequired, PromoCodeOpensOther, *USE_ERRORS)
 
 
 class PromoCodeTaken(ApiError):

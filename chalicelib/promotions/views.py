@@ -36,6 +36,8 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     max_total_uses: int | None
     max_uses_per_donor: int | None
     package_ids: list[str] | None
+    opens_package_ids: list[str] | None
+    skips_waiting_room: bool
     minimum_total: float | None
     is_active: bool
     times_used: int
@@ -52,6 +54,12 @@ class PromoCodesView(Struct, frozen=True):
 
     promo_codes: list[PromoCodeView]
     next_cursor: str | None
+
+
+class CreatedPromoCodesView(Struct, frozen=True):
+    """The codes that one request has created."""
+
+    codes: list[str]
 
 
 class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
@@ -77,6 +85,7 @@ class ValidationView(Struct, frozen=True, kw_only=True):
     discount_value: float | None = None
     currency: str | None = None
     package_ids: list[str] | None = None
+    opens_package_ids: list[str] | None = None
     minimum_total: float | None = None
     expires_at: Timestamp | None = None
 
@@ -94,6 +103,8 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         max_total_uses=promo_code.max_total_uses,
         max_uses_per_donor=promo_code.max_uses_per_donor,
         package_ids=promo_code.package_ids or None,
+        opens_package_ids=promo_code.opens_package_ids or None,
+        skips_waiting_room=promo_code.skips_waiting_room,
         minimum_total=_minimum_total(promo_code),
         is_active=promo_code.is_active,
         times_used=stock.sold,
@@ -115,6 +126,7 @@ def validation_view(promo_code: PromoCode) -> ValidationView:
         discount_value=_discount_value(promo_code),
         currency=promo_code.currency,
         package_ids=promo_code.package_ids or None,
+        opens_package_ids=promo_code.opens_package_ids or None,
         minimum_total=_minimum_total(promo_code),
         expires_at=iso_or_none(promo_code.expires_at),
     )
@@ -148,15 +160,18 @@ UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]
 PackageIds = Annotated[list[Id], Meta(max_length=100)]
 
 
-class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a promo code. Omitted fields stay unchanged; `code` itself cannot change.
+class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The terms of a promo code.
 
     `discount_value` is a percentage from 1 to 100, or an amount in major units of the event's currency. `starts_at` and `expires_at` are
     the first and the last second in which the code can be used. `package_ids` are the tiers that the code applies to; empty or null means
     all tiers of the event. `minimum_total` applies to the total of the purchase, in major units.
+
+    `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
+    `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
+    opening.
     """
 
-    code: CodeText | UnsetType = UNSET
     discount_type: DiscountType | UnsetType = UNSET
     discount_value: MajorUnits | UnsetType = UNSET
     starts_at: Moment | UnsetType | None = UNSET
@@ -164,14 +179,14 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_total_uses: TotalUses | UnsetType | None = UNSET
     max_uses_per_donor: UsesPerDonor | UnsetType | None = UNSET
     package_ids: PackageIds | UnsetType | None = UNSET
+    opens_package_ids: PackageIds | UnsetType | None = UNSET
+    skips_waiting_room: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
-    version: Version | UnsetType = UNSET
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
         """Return the given fields as values of the model. `discount_type` applies if the body has none. Raises InvalidInput."""
-        values = given_fields(self)
-        values.pop("code", None)
+        values = {name: value for name, value in given_fields(self).items() if name in PromoCodeTerms.__struct_fields__}
         for name in ("starts_at", "expires_at"):
             if name in values:
                 values[name] = epoch_seconds(name, values[name])
@@ -182,21 +197,59 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if "minimum_total" in values:
             minimum = values.pop("minimum_total")
             values["minimum_total_cents"] = None if minimum is None else to_minor_units(minimum, currency, "$.minimum_total")
-        if "package_ids" in values:
-            values["package_ids"] = list(dict.fromkeys(values["package_ids"] or ()))
+        for name in ("package_ids", "opens_package_ids"):
+            if name in values:
+                values[name] = list(dict.fromkeys(values[name] or ()))
         return values
 
 
+class PromoCodeChanges(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a promo code. Omitted fields stay unchanged; `code` itself cannot change."""
+
+    code: CodeText | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new promo code. Omitted fields set no limit."""
+    """A new promo code. Omitted fields set no limit. Only a code that opens tiers may omit its discount, which is then 0."""
 
     code: CodeText
-    discount_type: DiscountType
-    discount_value: MajorUnits
+    discount_type: DiscountType = "percentage"
+    discount_value: MajorUnits = Decimal(0)
 
 
-def check_period(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code expires before it starts."""
+MAX_BATCH = 200
+CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without letters and digits that people confuse
+RANDOM_LENGTH = 8  # 40 bits
+
+
+class NewPromoCodes(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New promo codes with the same terms. Each code is the `prefix` and eight random letters and digits.
+
+    Without `max_total_uses`, each code has one use; null means no limit.
+    """
+
+    count: Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]{0,12}\Z", examples=["FANS-"], description="At most 12 letters, digits and hyphens; not case-sensitive."
+        ),
+    ] = ""
+    discount_type: DiscountType = "percentage"
+    discount_value: MajorUnits = Decimal(0)
+    max_total_uses: TotalUses | None = 1
+
+
+def check_terms(promo_code: PromoCode) -> None:
+    """Raise InvalidInput if the code expires before it starts, or neither takes anything off the price nor opens any tiers."""
+    if promo_code.discount_value == 0 and not promo_code.opens_package_ids:
+        if promo_code.discount_type == "fixed_amount":
+            raise InvalidInput("A discount must be more than 0.", path="$.discount_value", rule="no_discount")
+        raise InvalidInput("A percentage is a whole number from 1 to 100.", path="$.discount_value", rule="not_a_percentage")
+    if promo_code.skips_waiting_room and not promo_code.opens_package_ids:
+        message = "Only a code that opens tickets can skip the waiting room. Choose the tickets in `opens_package_ids`."
+        raise InvalidInput(message, path="$.skips_waiting_room", rule="opens_nothing")
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"
@@ -206,10 +259,7 @@ def check_period(promo_code: PromoCode) -> None:
 def _read_discount_value(discount_type: DiscountType, value: Decimal, currency: str) -> int:
     path = "$.discount_value"
     if discount_type == "fixed_amount":
-        amount = to_minor_units(value, currency, path)
-        if amount == 0:
-            raise InvalidInput("A discount must be more than 0.", path=path, rule="no_discount")
-        return amount
-    if not value.is_finite() or value != value.to_integral_value() or not 1 <= value <= MAX_PERCENTAGE:
+        return to_minor_units(value, currency, path)
+    if not value.is_finite() or value != value.to_integral_value() or not 0 <= value <= MAX_PERCENTAGE:
         raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path, rule="not_a_percentage")
     return int(value)

@@ -86,12 +86,17 @@ PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
-    """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room."""
+    """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room.
+
+    `promo_code` is needed for tiers that require a code, and to buy before the sale opens. The reservation then holds one use of the code.
+    A reservation that does not need the code leaves it to the checkout.
+    """
 
     tier_id: Id | None = None
     quantity: Quantity | None = None
     items: ItemBodies | None = None
     token: WaitingRoomToken | None = None
+    promo_code: PromoCodeInput | None = None
 
 
 class ActiveReservationQuery(Struct, forbid_unknown_fields=True):
@@ -147,7 +152,9 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
     """Reserve tickets: nobody else can buy them until the reservation expires."""
     user_id = _require_buyer(request, body.token)
     items = _requested_items(body)
-    reservation = ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now)
+    reservation = ReservationRequest(
+        user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now, promo_code=body.promo_code or None
+    )
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
@@ -405,9 +412,12 @@ def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrder
     """Hold tickets and open their payment in one call."""
     user_id = request.require_user().user_id
     items = read_items(body.items)
+    options = read_options(request, body)
     order = OrderRequest(
-        tickets=ReservationRequest(user_id=user_id, event_id=body.event_id, items=items, token=body.token, now=request.now),
-        options=read_options(request, body),
+        tickets=ReservationRequest(
+            user_id=user_id, event_id=body.event_id, items=items, token=body.token, now=request.now, promo_code=options.promo_code
+        ),
+        options=options,
         key=idempotency.require_key(request, user_id),
     )
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:

@@ -26,6 +26,7 @@ from chalicelib.promotions.model import (
     PATH,
     PromoCode,
     PromoCodeBusy,
+    PromoCodeFixed,
     PromoCodeInvalid,
     PromoCodeLimitReached,
     PromoCodeUsedUp,
@@ -35,9 +36,8 @@ from chalicelib.promotions.pricing import ticket_discounts
 from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_entries, queries, settlement, store
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions
-from chalicelib.purchases.errors import ReservationEnded
+from chalicelib.purchases.errors import ReservationEnded, refusal_of_ended
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -148,7 +148,7 @@ def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     so that nobody can pay it. Then the new payment is saved. If the old payment has been paid in the meantime, it is settled instead.
     Raises ReservationConverted, PaymentRefunded, PaymentNotCompleted, ProviderUnavailable and what `_start` raises.
     """
-    code_text = request.options.promo_code
+    code_text = _chosen_code(purchase, request.options.promo_code)
     details = _complete_details(purchase, request.options)  # refuse wrong answers before anything changes
     if not _is_replaced(purchase) and (normalize(code_text) if code_text is not None else None) == purchase.promo_code:
         changed = replace(purchase, checkout_at=request.now, checkout_key=request.key, language=request.options.language)
@@ -156,7 +156,7 @@ def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     _check_event(purchase)
     payment = purchase.payment
     assert payment is not None  # set together with the state
-    if code_text is not None:
+    if code_text is not None and not purchase.needs_code:
         find_code(without_discount(purchase), code_text, request.now)  # refuse a wrong code before the payment is cancelled
     if payment.provider_id is not None:
         if not _is_replaced(purchase):
@@ -186,9 +186,13 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     options, now = request.options, request.now
     _check_event(purchase)
     details = _complete_details(purchase, options)
-    full_price = without_discount(purchase)
-    promo_code = find_code(full_price, options.promo_code, now) if options.promo_code is not None else None
-    priced = with_discount(full_price, promo_code) if promo_code is not None else full_price
+    code_text = _chosen_code(purchase, options.promo_code)
+    if purchase.needs_code:  # the reservation has checked the code, held its use and set the prices
+        priced, promo_code = purchase, None
+    else:
+        full_price = without_discount(purchase)
+        promo_code = find_code(full_price, code_text, now) if code_text is not None else None
+        priced = with_discount(full_price, promo_code) if promo_code is not None else full_price
     payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
     earlier = purchase.payment
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
@@ -201,7 +205,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         expires_at=expires_at,
         language=options.language,
     )
-    is_same_code = promo_code is not None and promo_code.code == purchase.promo_code
+    is_same_code = purchase.needs_code or (promo_code is not None and promo_code.code == purchase.promo_code)
     held: list[Hold] = []
     if promo_code is not None and not is_same_code:
         # The purchase is saved under the version that was read before this hold: see `use fence` in docs/protocol.md.
@@ -218,6 +222,15 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         holds.extend_holds(saved, expires_at)
     logger.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return saved
+
+
+def _chosen_code(purchase: Purchase, text: str | None) -> str | None:
+    """Return the code of a checkout. A purchase that needs its access code keeps this code. Raises PromoCodeFixed for any other code."""
+    if not purchase.needs_code:
+        return text
+    if text is not None and normalize(text) != purchase.promo_code:
+        raise PromoCodeFixed(path=PATH, promo_code=purchase.promo_code)
+    return purchase.promo_code
 
 
 def _check_event(purchase: Purchase) -> None:
@@ -347,10 +360,10 @@ def _log_decline(purchase: Purchase) -> None:
 def preview_code(purchase: Purchase, text: str, now: int) -> Purchase:
     """Return the purchase as it would be with this promo code, without holding a use.
 
-    Raises PromoCodeUsedUp and what `find_code` raises.
+    Raises PromoCodeUsedUp, PromoCodeFixed and what `find_code` raises.
     """
-    if normalize(text) == purchase.promo_code:
-        return purchase  # its checkout holds a use
+    if normalize(_chosen_code(purchase, text) or "") == purchase.promo_code:
+        return purchase  # it holds a use
     full_price = without_discount(purchase)
     promo_code = find_code(full_price, text, now)
     if promotions.with_uses(promo_code).uses.available == 0:
@@ -362,19 +375,27 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     """Return the promo code with this text if an unpaid purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
-    purchase for an event. Raises PromoCodeInvalid, PromoCodeLimitReached, what `PromoCode.check` raises, and RateLimited if guests have
-    tried too many wrong codes for the event.
+    purchase for an event. Raises PromoCodeLimitReached, and what `read_code` and `PromoCode.check` raise.
     """
-    if is_guest := _is_guest(purchase.user_id):
-        rate_limits.check_guesses(INVALID_CODE, purchase.event_id, now)
-    promo_code = promotions.find_typed_code(purchase.event_id, text)
-    if promo_code is None:
-        if is_guest:
-            rate_limits.count_guess(INVALID_CODE, purchase.event_id, now)
-        raise PromoCodeInvalid(INVALID, path=PATH)
+    promo_code = read_code(purchase.user_id, purchase.event_id, text, now)
     promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
     if _is_used_up_by(promo_code, purchase.user_id):
         raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    return promo_code
+
+
+def read_code(user_id: str, event_id: str, text: str, now: int) -> PromoCode:
+    """Return the event's promo code with this text, which may not be usable now.
+
+    Raises PromoCodeInvalid, and RateLimited if guests have tried too many wrong codes for the event.
+    """
+    if is_guest := _is_guest(user_id):
+        rate_limits.check_guesses(INVALID_CODE, event_id, now)
+    promo_code = promotions.find_typed_code(event_id, text)
+    if promo_code is None:
+        if is_guest:
+            rate_limits.count_guess(INVALID_CODE, event_id, now)
+        raise PromoCodeInvalid(INVALID, path=PATH)
     return promo_code
 
 
@@ -422,15 +443,15 @@ def without_discount(purchase: Purchase) -> Purchase:
     return replace(purchase, lines=[replace(line, discounts=[]) for line in purchase.lines], promo_code=None, promo_holds=[])
 
 
-def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
+def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int, *, is_written: bool = True) -> list[Hold]:
     """Hold a use of the promo code for the purchase. If no use is left, recover expired holds and try again.
 
-    Raises PromoCodeUsedUp. Raises PromoCodeBusy if too many checkouts use the code at the same time, and Conflict if an earlier execution
-    of this checkout died while it held a use.
+    `is_written` is false for a new purchase that the store does not have yet. Raises PromoCodeUsedUp. Raises PromoCodeBusy if too many
+    purchases use the code at the same time, and Conflict if an earlier execution of this checkout died while it held a use.
     """
     request = HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
     try:
-        return hold_recovery.hold_for_buyer(request, purchase.user_id, purchase)
+        return hold_recovery.hold_for_buyer(request, purchase.user_id, purchase if is_written else None)
     except TooManyHolds:
         raise PromoCodeBusy from None
     except NotEnoughTickets:

@@ -11,8 +11,8 @@ from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
-from chalicelib.promotions.model import USE_ERRORS
-from chalicelib.purchases.model import BuyerRecord
+from chalicelib.promotions.model import ACCESS_ERRORS, USE_ERRORS
+from chalicelib.purchases.model import BuyerRecord, Purchase
 from chalicelib.waiting_room.model import TOKEN_ERRORS
 
 # A job that handles many purchases stops at these errors, because the next purchase would fail too. After any other error, it continues.
@@ -160,6 +160,20 @@ class ReturnAddressRefused(InvalidInput):
     default_message: ClassVar[str] = "`success_url` and `cancel_url` must be addresses that this shop allows."
 
 
+def refusal_of_ended(purchase: Purchase) -> ApiError:
+    """Return the error for a purchase that no longer holds tickets: already paid, refunded, or ended unpaid."""
+    if purchase.was_order:
+        return ReservationConverted("This reservation is already paid. Your tickets are in your order.")
+    refunds = [refund for refund in purchase.refunds if not refund.tickets]
+    if refunds:
+        return PaymentRefunded(
+            order_id=purchase.id,
+            amount_cents=sum(refund.amount_cents for refund in refunds),
+            refund_status=refunds[-1].status,
+        )
+    return ReservationEnded()
+
+
 # Errors of every route that can reserve.
 
 RESERVE_ERRORS: tuple[type[ApiError], ...] = (
@@ -179,6 +193,7 @@ RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     ReservationConverted,
     PaymentRefunded,
     RateLimited,
+    *ACCESS_ERRORS,
     *TOKEN_ERRORS,
     *PROVIDER_ERRORS,
 )

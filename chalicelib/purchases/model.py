@@ -72,13 +72,17 @@ class RequestedItem(Struct, frozen=True):
 
 
 class ReservationRequest(Struct, frozen=True, kw_only=True):
-    """The tickets that a user wants to reserve. `token` is the waiting room's token, if the event has one. `now` is in epoch seconds."""
+    """The tickets that a user wants to reserve. `token` is the waiting room's token, if the event has one. `now` is in epoch seconds.
+
+    `promo_code` is a code as the user typed it. The reservation uses it only if it needs an access code; a checkout may use any code.
+    """
 
     user_id: str
     event_id: str
     items: Sequence[RequestedItem]
     token: str | None
     now: int
+    promo_code: str | None = None
 
 
 class Refund(Struct, frozen=True, kw_only=True):
@@ -132,7 +136,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. The
     checkout sets the `promo_code`, its discounts in the lines, and `promo_holds`, which hold one use of the code. Once the purchase is
-    paid, that use is never returned.
+    paid, that use is never returned. If the buyer could reserve only with an access code, the reservation sets these fields and
+    `needs_code`, and the checkout keeps them.
     """
 
     id: str
@@ -156,6 +161,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     pool_holds: list[Hold] = []
     promo_code: str | None = None
     promo_holds: list[Hold] = []
+    needs_code: bool = False
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept

@@ -1,11 +1,12 @@
 """Reservations: check the limits and the waiting-room pass (`waiting_room.service.require_pass`), hold the tickets, and write the purchase.
 
-The purchase owns the holds.
+The purchase owns the holds. Tickets that need an access code are held together with a use of the code.
 """
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
@@ -19,19 +20,21 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, check_figures
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.purchases import hold_recovery, holds, queries, settlement, store, transitions
+from chalicelib.promotions.model import PATH, PromoCode, PromoCodeLimitReached, PromoCodeOpensOther, PromoCodeRequired
+from chalicelib.purchases import checkout, hold_recovery, holds, queries, settlement, store, transitions
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
     PassUsed,
-    PaymentRefunded,
     PurchaseLimitExceeded,
     ReservationConverted,
     ReservationEnded,
     ReservationNotFound,
     TierLimitExceeded,
+    refusal_of_ended,
 )
-from chalicelib.purchases.model import BuyerRecord, LineItem, Purchase, ReservationRequest
+from chalicelib.purchases.model import ANY_USES, BuyerRecord, LineItem, Purchase, ReservationRequest
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import TOKEN_ERRORS
 
 _HOLD_ATTEMPTS = 4
 _CREATE_ATTEMPTS = 4
@@ -40,16 +43,23 @@ _CREATE_ATTEMPTS = 4
 def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> Purchase:
     """Hold the requested tickets for the user and write the purchase. Takes two round trips if there is stock and nothing is refused.
 
+    An access code takes two more round trips, or three if it limits the uses of one person: read the code, and hold one of its uses.
+
     The buyer's record counts the `attempt` for the rate limit. `purchase_id` is the same for repeated executions of one request: the first
     execution to write the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises
-    what `catalog.get_sellable_tiers`, `waiting_room.require_pass` and `find_earlier` raise, and NotEnoughTickets, SalePaused,
-    TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence
-    over every other refusal, except InvalidInput and NotFound.
+    what `catalog.get_sellable_tiers`, `waiting_room.require_pass` and `find_earlier` raise, the errors of an access code, and
+    NotEnoughTickets, SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited.
+    ActiveReservationExists takes precedence over every other refusal, except InvalidInput and NotFound.
     """
     for _ in range(_HOLD_ATTEMPTS):
         try:
             plan = _plan(request, purchase_id)
             with inventory.all_or_none() as held:
+                if plan.code is not None:
+                    stock_id = plan.code.promo_code.stock_id
+                    held[stock_id] = checkout.hold_use(
+                        plan.purchase, plan.code.promo_code, plan.purchase.expires_at, request.now, is_written=False
+                    )
                 for wanted in plan.hold_requests:
                     held[wanted.stock_id] = hold_recovery.hold_for_buyer(wanted, request.user_id)
         except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
@@ -63,7 +73,7 @@ def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> 
             if own is not None:
                 return require_active(own, request.now)
         else:
-            purchase = require_active(_create_purchase(plan.with_holds(held), plan.limit, attempt, request.now), request.now)
+            purchase = require_active(_create_purchase(plan.with_holds(held), plan, attempt, request.now), request.now)
             store.keep_copy(purchase, request.now)
             log.count("reservations_created")
             details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
@@ -107,20 +117,6 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     return store.retry_on_conflict(purchase, lambda current: _release(current, now))
 
 
-def refusal_of_ended(purchase: Purchase) -> ApiError:
-    """Return the error for a purchase that no longer holds tickets: already paid, refunded, or ended unpaid."""
-    if purchase.was_order:
-        return ReservationConverted("This reservation is already paid. Your tickets are in your order.")
-    refunds = [refund for refund in purchase.refunds if not refund.tickets]
-    if refunds:
-        return PaymentRefunded(
-            order_id=purchase.id,
-            amount_cents=sum(refund.amount_cents for refund in refunds),
-            refund_status=refunds[-1].status,
-        )
-    return ReservationEnded()
-
-
 def _release(purchase: Purchase, now: int) -> Purchase:
     action = transitions.action_for(purchase.state, "release_requested")
     if action == "refuse":
@@ -133,22 +129,51 @@ def _release(purchase: Purchase, now: int) -> Purchase:
     return result.purchase
 
 
+class _AccessCode(Struct, frozen=True):
+    """An access code that the reservation needs, and how many uses of promo codes the buyer's record may have for the code's limit."""
+
+    promo_code: PromoCode
+    promo_uses: int
+
+    def is_used_up_by(self, buyer: BuyerRecord) -> bool:
+        """Return whether the buyer has used the code as often as one person may."""
+        return self.promo_code.is_used_up_by(buyer.count_uses(self.promo_code.code))
+
+    def limit_reached(self) -> PromoCodeLimitReached:
+        return PromoCodeLimitReached(promo_code=self.promo_code.code, limit=self.promo_code.max_uses_per_donor)
+
+
+class _Admission(Struct, frozen=True):
+    """The event and the requested tiers, which the user may buy now with the waiting room pass or the access code, if any."""
+
+    event: Event
+    tiers: list[Tier]
+    pass_id: str | None
+    promo_code: PromoCode | None
+
+
 class _Plan(Struct, frozen=True):
-    """A reservation that the user may make: the purchase without holds, the requests for its holds, and the user's limit for the event."""
+    """A reservation that the user may make: the purchase without holds, the requests for its holds, and the user's limit for the event.
+
+    `code` is the access code, if the reservation needs one.
+    """
 
     purchase: Purchase
     event: Event
     tiers: Mapping[str, Tier]
     hold_requests: Sequence[HoldRequest]
     limit: int
+    code: _AccessCode | None
 
     def with_holds(self, held: Mapping[str, list[Hold]]) -> Purchase:
-        return holds.with_holds(self.purchase, self.event, self.tiers, held)
+        purchase = holds.with_holds(self.purchase, self.event, self.tiers, held)
+        return purchase if self.code is None else replace(purchase, promo_holds=held[self.code.promo_code.stock_id])
 
 
 def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
     """Return the plan of the reservation, after all checks that do not read the stock. Raises what `reserve` raises."""
-    event, tiers, pass_id = _admit(request)
+    admission = _admit(request)
+    event, tiers = admission.event, admission.tiers
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(request, tiers, limit)
     purchase = Purchase(
@@ -162,34 +187,83 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         created_at=request.now,
         # The event's own setting or, if it has none, FAIRGATE_HOLD_SECONDS.
         expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
-        pass_id=pass_id,
+        pass_id=admission.pass_id,
     )
+    code = None
+    if admission.promo_code is not None:
+        code = _check_code(admission.promo_code, purchase, request.now)
+        purchase = replace(checkout.with_discount(purchase, code.promo_code), needs_code=True)
     by_id = {tier.id: tier for tier in tiers}
     group = catalog.stock_group(event.id)
     hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)
     if event.pool_id is not None:  # check the pool first, so that no tickets of its tiers are held for nothing
         check_figures(hold_requests[-1])
-    return _Plan(purchase, event, by_id, hold_requests, limit)
+    return _Plan(purchase, event, by_id, hold_requests, limit, code)
 
 
-def _admit(request: ReservationRequest) -> tuple[Event, list[Tier], str | None]:
-    """Return the event, the requested tiers, and the user's waiting room pass. Raises the refusals of the catalog and the waiting room.
+def _admit(request: ReservationRequest) -> _Admission:
+    """Return what the user may buy now. Raises the refusals of the catalog and the waiting room, and refusals of an access code.
 
     Before the sale opens, the waiting room's refusal comes first, because it tells the buyer what to do until then. Afterwards, the
-    catalog's refusals come first.
+    catalog's refusals come first. A code is read only if the reservation cannot be made without it.
     """
-    refusal: ApiError | None = None
+    tier_ids = [item.tier_id for item in request.items]
     try:
-        event, tiers = catalog.get_sellable_tiers(request.event_id, [item.tier_id for item in request.items], request.now)
-    except ApiError as not_on_sale:
+        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now)
+    except ApiError:
         _, event = catalog.get_visible_event(request.event_id)
         if event_phase(event, request.now) != "scheduled":
             raise
-        refusal = not_on_sale
-    pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now)
-    if refusal is not None:
-        raise refusal
-    return event, tiers, pass_id
+        promo_code = _find_access_code(request)
+        if promo_code is None:
+            waiting_room.require_pass(event, request.user_id, request.token, request.now)
+            raise
+        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now, is_presale=True)
+        return _Admission(event, tiers, None, _require_opens(promo_code, tier_ids))
+    promo_code = None
+    try:
+        pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now)
+    except TOKEN_ERRORS:
+        promo_code = _find_access_code(request)
+        if promo_code is None or not (promo_code.skips_waiting_room and promo_code.opens(tier_ids)):
+            raise
+        pass_id = None
+    locked_ids = [tier.id for tier in tiers if tier.requires_code]
+    if locked_ids and promo_code is None:
+        if request.promo_code is None:
+            raise PromoCodeRequired(PromoCodeRequired.default_message, path=PATH, tier_id=locked_ids[0])
+        promo_code = _require_opens(checkout.read_code(request.user_id, request.event_id, request.promo_code, request.now), locked_ids)
+    return _Admission(event, tiers, pass_id, promo_code)
+
+
+def _find_access_code(request: ReservationRequest) -> PromoCode | None:
+    """Return the request's promo code if it opens any tiers. Returns None if the request has no code, or a code that only discounts.
+
+    Raises PromoCodeInvalid and RateLimited.
+    """
+    if request.promo_code is None:
+        return None
+    promo_code = checkout.read_code(request.user_id, request.event_id, request.promo_code, request.now)
+    return promo_code if promo_code.opens_package_ids else None
+
+
+def _require_opens(promo_code: PromoCode, tier_ids: Sequence[str]) -> PromoCode:
+    """Return the code if it opens all of these tiers. Otherwise raise PromoCodeOpensOther."""
+    if promo_code.opens(tier_ids):
+        return promo_code
+    raise PromoCodeOpensOther(path=PATH, promo_code=promo_code.code, opens_package_ids=promo_code.opens_package_ids)
+
+
+def _check_code(promo_code: PromoCode, purchase: Purchase, now: int) -> _AccessCode:
+    """Return the access code if the purchase may use it. Raises what `PromoCode.check` raises, and PromoCodeLimitReached."""
+    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
+    if promo_code.max_uses_per_donor is None:
+        return _AccessCode(promo_code, ANY_USES)
+    buyer = store.load_buyer(purchase.user_id, purchase.event_id)
+    code = _AccessCode(promo_code, len(buyer.promo_uses) if buyer is not None else 0)
+    if buyer is not None and code.is_used_up_by(buyer):
+        raise code.limit_reached()
+    return code
 
 
 def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int) -> None:
@@ -241,22 +315,24 @@ def _active_reservation(buyer: BuyerRecord) -> ActiveReservationExists:
     return ActiveReservationExists(reservation_id=buyer.active_id, expires_at=expires_at, active_holds=buyer.active_quantity)
 
 
-def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Purchase:
+def _create_purchase(purchase: Purchase, plan: _Plan, attempt: Attempt, now: int) -> Purchase:
     """Write the purchase, or return the purchase that another execution of the request wrote. A refusal releases the holds.
 
     If the store does not report whether it wrote the purchase, the holds stay. Hold recovery checks them when they expire.
     """
-    expected_tat = 0
+    expected_tat, promo_uses = 0, plan.code.promo_uses if plan.code is not None else ANY_USES
     for _ in range(_CREATE_ATTEMPTS):
         try:
-            store.create(purchase, limit, attempt.charge, expected_tat)
+            store.create(purchase, plan.limit, attempt.charge, expected_tat, promo_uses=promo_uses)
             return purchase
         except store.CreateConflict as conflict:
             if conflict.existing is not None:
                 inventory.release_holds(purchase.holds)
                 return conflict.existing
-            refusal = _refusal(conflict.buyer, purchase, limit, attempt, now)
+            refusal = _refusal(conflict.buyer, purchase, plan, attempt, now)
             expected_tat = conflict.buyer.reserve_tat if conflict.buyer is not None else 0
+            if conflict.buyer is not None and promo_uses < ANY_USES:
+                promo_uses = len(conflict.buyer.promo_uses)
         if refusal is not None:
             inventory.release_holds(purchase.holds)
             raise refusal
@@ -264,17 +340,20 @@ def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int)
     raise dynamo.StoreUnavailable("the buyer's record kept changing")
 
 
-def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Exception | None:
+def _refusal(buyer: BuyerRecord | None, purchase: Purchase, plan: _Plan, attempt: Attempt, now: int) -> Exception | None:
     """Return the error that explains why the buyer cannot have the purchase. Returns None if another attempt may succeed.
 
-    Another attempt may succeed if the reservation in the way has ended, or if the record's `reserve_tat` was not the expected value.
+    Another attempt may succeed if the reservation in the way has ended, or if the record's `reserve_tat` or its number of promo uses was
+    not the expected value.
     """
     if buyer is None:
         return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery took its id
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
-    if buyer.bought + purchase.quantity > limit:  # checked before the pass, because joining the waiting room again would not help
-        return PurchaseLimitExceeded.for_buyer(limit, purchase.quantity, buyer)
+    if buyer.bought + purchase.quantity > plan.limit:  # checked before the pass, because joining the waiting room again would not help
+        return PurchaseLimitExceeded.for_buyer(plan.limit, purchase.quantity, buyer)
+    if plan.code is not None and plan.code.is_used_up_by(buyer):
+        return plan.code.limit_reached()
     if purchase.pass_id in buyer.passes:
         return PassUsed()
     if attempt.charge is not None and buyer.reserve_tat > attempt.charge.max_tat:

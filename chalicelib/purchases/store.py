@@ -26,7 +26,17 @@ from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetails, Dispute, LatePayment, LineItem, Purchase, Refund
+from chalicelib.purchases.model import (
+    ACTIVE_STATES,
+    ANY_USES,
+    BuyerRecord,
+    CheckoutDetails,
+    Dispute,
+    LatePayment,
+    LineItem,
+    Purchase,
+    Refund,
+)
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
@@ -61,6 +71,7 @@ class PurchaseRow(dynamo.Table):
     pool_holds = JsonAttribute(list[Hold], null=True)
     promo_code = UnicodeAttribute(null=True)
     promo_holds = JsonAttribute(list[Hold], null=True)
+    needs_code = BooleanAttribute(null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
@@ -276,18 +287,26 @@ def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str)
 
 
 def create(
-    purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0, items: Sequence[dynamo.TransactItem] = ()
+    purchase: Purchase,
+    limit: int,
+    charge: Charge | None = None,
+    expected_tat: int = 0,
+    items: Sequence[dynamo.TransactItem] = (),
+    *,
+    promo_uses: int = ANY_USES,
 ) -> None:
     """Write a new purchase and `items`, and make it the buyer's active purchase, in one transaction. Raises CreateConflict.
 
     `limit` is how many tickets of the event the buyer may have in total. The caller must check that the new tickets alone do not exceed the
-    limit. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a
-    condition of `items` fails.
+    limit. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. The record may have at most
+    `promo_uses` uses of promo codes. Raises Conflict if only a condition of `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
     # The buyer must have no active purchase: two concurrent reservations of one user must not both hold tickets.
     # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
     allowed = _may_buy(limit - quantity, purchase.pass_id)
+    if promo_uses < ANY_USES:
+        allowed &= _has_used_at_most(promo_uses)
     actions = _activate(purchase)
     if charge is not None:
         # This also limits a user who keeps reserving and releasing, however many instances serve the requests.
@@ -492,6 +511,9 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         payment=purchase.payment,
         has_details=purchase.has_details or None,
         pass_id=purchase.pass_id,
+        promo_code=purchase.promo_code,
+        promo_holds=purchase.promo_holds or None,
+        needs_code=purchase.needs_code or None,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
         ttl=_ttl(purchase),
@@ -558,6 +580,15 @@ def _may_buy(max_bought: int, pass_id: str | None) -> Condition:
     return condition if pass_id is None else condition & ~BuyerRow.passes.contains(pass_id)
 
 
+def _has_used_at_most(promo_uses: int) -> Condition:
+    """Return the condition that the buyer's record has at most this many uses of promo codes.
+
+    Uses of codes are only ever added, so an unchanged number of uses means that no use was added.
+    """
+    condition: Condition = BuyerRow.promo_uses.does_not_exist() | (size(BuyerRow.promo_uses) <= promo_uses)
+    return condition
+
+
 def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: int) -> Condition:
     """Return the condition under which the buyer's record may be updated.
 
@@ -565,9 +596,8 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
     """
     if late is not None:
         # The purchase has ended. Since then the buyer may have bought or reserved other tickets, even with the same pass, or paid with a
-        # promo code. Uses of codes are only ever added, so an unchanged number of uses means that no use was added.
-        unused: Condition = BuyerRow.promo_uses.does_not_exist() | (size(BuyerRow.promo_uses) <= late.promo_uses)
-        may_buy: Condition = _may_buy(late.limit - bought_change, before.pass_id) & unused
+        # promo code.
+        may_buy: Condition = _may_buy(late.limit - bought_change, before.pass_id) & _has_used_at_most(late.promo_uses)
         return may_buy
     if before.is_order:
         return BuyerRow.orders.contains(before.id)

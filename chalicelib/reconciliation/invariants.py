@@ -39,6 +39,7 @@ def check_purchase(records: PurchaseRecords) -> Iterator[str]:
             yield from check_ticket(ticket)
     elif records.tickets:
         yield f"{purchase.id}: {purchase.state}, and it has the tickets {[ticket.id for ticket in records.tickets]}"
+    yield from check_access_code(purchase)
     yield from check_ledger(purchase, records.entries)
     yield from check_cases(purchase, records.cases)
     yield from check_buyer(purchase, records.buyer)
@@ -88,6 +89,13 @@ def check_ticket(ticket: Ticket) -> Iterator[str]:
     admitted = [checkin.seat for checkin in ticket.present if checkin.seat is not None and not checkin.override_reason]
     if len(set(admitted)) < len(admitted) or any(abs(checkin.count) != 1 for checkin in ticket.checkins if checkin.seat is not None):
         yield f"{ticket.id}: the guests of the seats {admitted} came in"
+
+
+def check_access_code(purchase: Purchase) -> Iterator[str]:
+    """Check that a purchase that could be reserved only with an access code has kept the code, and the one use of it."""
+    uses = sum(hold.quantity for hold in purchase.promo_holds)
+    if purchase.needs_code and (purchase.promo_code is None or uses != 1):
+        yield f"{purchase.id}: needs an access code, and has {uses} uses of the code {purchase.promo_code}"
 
 
 def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:

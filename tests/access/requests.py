@@ -76,6 +76,7 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
         "POST /admin/catalog/versions/{version}/apply": {"plan": "seen"},
         "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
         "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
+        "POST /admin/events/{event_id}/promo-codes/batch": {"count": 1, "discount_value": 10},
         "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
         "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
         "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},

@@ -67,13 +67,15 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         "max_total_uses": 10,
         "max_uses_per_donor": 2,
         "package_ids": ["fest-pass"],
+        "opens_package_ids": ["fest-pass"],
+        "skips_waiting_room": True,
         "minimum_total": 40,
     }
     declare(tree, promo_code("early-10"), promo_code("FULL", **full))
     result = run("apply", write(tree))
     assert result.code == 0
     assert "+ promo code fest/EARLY-10: 10 percent off, without a limit (event fest)" in result.out
-    assert "+ promo code fest/FULL: discount_cents 1250 USD off, 10 uses (event fest)" in result.out
+    assert "+ promo code fest/FULL: discount_cents 1250 USD off, opens fest-pass, 10 uses (event fest)" in result.out
     codes = shown()
     assert (codes["EARLY-10"]["discount_value"], codes["EARLY-10"]["managed_by"], codes["EARLY-10"]["is_active"]) == (10, "bootstrap", True)
     local_times = {"discount_value": 12.5, "starts_at": "2026-01-01T07:00:00Z", "expires_at": "2026-09-01T05:59:59Z"}
@@ -104,6 +106,8 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         ({"minimum_total": -1}, "minimum_total", "from 0 to"),
         ({"package_ids": ["nothing"]}, "package_ids[0]", "no ticket type"),
         ({"package_ids": ["fest-pass", "other-pass"]}, "package_ids[1]", "no ticket type"),
+        ({"opens_package_ids": ["fest-pass", "nothing"]}, "opens_package_ids[1]", "no ticket type"),
+        ({"skips_waiting_room": True}, "skips_waiting_room", "Only a code that opens tickets"),
         ({"is_active": "yes"}, "is_active", "true or false"),
         ({"uses": 5}, "uses", "unknown key"),
     ],
@@ -242,15 +246,19 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
     gone = builders.create_tier(api, event_id, name="Gone")
     builders.create_promo_code(api, event_id, "EURO", discount_type="fixed_amount", discount_value="2.50", max_total_uses=5)
     builders.create_promo_code(api, event_id, "SOME", package_ids=[gone, tier_id], is_active=False, expires_at="2026-08-01T00:00:00Z")
+    builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[gone, tier_id], skips_waiting_room=True)
     builders.create_promo_code(api, event_id, "GONE", package_ids=[gone])
+    builders.create_promo_code(api, event_id, "LOST", opens_package_ids=[gone])
     assert api.delete(f"/tiers/{gone}", token=builders.admin_token()).status == 200
     file = tmp_path / "event.json"
     exported = run("export", "--event", event_id, "-o", file)
     assert exported.code == 0
-    assert "promo code GONE: is left out, because all its tiers were deleted" in exported.err
+    for code in ("GONE", "LOST"):
+        assert f"promo code {code}: is left out, because all its tiers were deleted" in exported.err
     codes = json.loads(file.read_text())["events"][event_id]["promo_codes"]
     assert codes == [
         {"code": "EURO", "discount_type": "fixed_amount", "discount_value": 2.5, "max_total_uses": 5},
+        promo_code("FANS", discount_value=0, opens_package_ids=[tier_id], skips_waiting_room=True),
         promo_code("SOME", expires_at="2026-08-01T00:00:00Z", package_ids=[tier_id], is_active=False),
     ]
     path = f"/admin/events/{event_id}/promo-codes"
@@ -258,7 +266,7 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
         assert run("apply", file).code == 0
         again = run("export", "--event", event_id)
         assert json.loads(again.out)["events"][event_id]["promo_codes"] == codes
-        assert [code["code"] for code in api.get(path, token=builders.admin_token()).json["promo_codes"]] == ["EURO", "SOME"]
+        assert [code["code"] for code in api.get(path, token=builders.admin_token()).json["promo_codes"]] == ["EURO", "FANS", "SOME"]
 
 
 @pytest.mark.not_on_moto

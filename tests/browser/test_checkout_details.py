@@ -144,3 +144,18 @@ def test_a_guests_mistyped_address_is_corrected_with_one_click_and_kept(new_buye
     assert api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["order"]["customer_email"] == "ada@gmail.com"
     buyer.see_tickets(1)
     invariants.check(time.now)
+
+
+def test_an_access_code_sells_tickets_before_the_sale_opens(new_buyer, api, time):
+    opens = builders.clock.iso(time.now + 3600)
+    event_id = builders.create_event(api, "Winter Gala", on_sale_at=opens, status="scheduled")
+    tier_id = builders.create_tier(api, event_id, "Table")
+    builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[tier_id])
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_label("Access code (optional)").fill("fans")
+    buyer.choose("Table", 2)
+    buyer.press("Continue to payment")
+    buyer.page.get_by_role("button", name="Pay $100").click()
+    buyer.see_tickets(2)
+    invariants.check(time.now)

@@ -1,11 +1,15 @@
 """Promo codes as managers of an event make and change them, and as anybody may ask about them."""
 
+import re
+
 import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.foundation import clock, settings
+from chalicelib.promotions import management
 from chalicelib.promotions import service as promotions
 from tests import builders, invariants
+from tests.simulation import faults
 
 NEW = {"code": "early-10", "discount_type": "percentage", "discount_value": 10}
 
@@ -279,3 +283,45 @@ def test_a_code_that_changes_while_it_is_edited_is_read_again(api, path, manage,
     monkeypatch.undo()
     [code] = promotions.scan_codes()
     assert (reply.status, code.max_total_uses, code.discount_value, code.version) == (200, 5, 20, 3)
+
+
+@pytest.mark.not_on_moto
+def test_many_codes_are_created_at_once(api, shop, path, manage):
+    terms = {"opens_package_ids": [shop[1]], "expires_at": "2026-08-31T12:00:00Z"}
+    created = manage("POST", f"{path}/batch", count=5, prefix="fans-", **terms)
+    assert created.status == 201, created.json
+    codes = created.json["codes"]
+    assert len(set(codes)) == 5
+    assert all(re.fullmatch(r"FANS-[2-9A-Z]{8}", code) for code in codes)
+    listed = {code["code"]: code for code in manage("GET", path).json["promo_codes"]}
+    assert sorted(listed) == sorted(codes)
+    assert all(code["max_total_uses"] == 1 and {name: code[name] for name in terms} == terms for code in listed.values())
+    assert manage("POST", f"{path}/batch", count=1, discount_value=10, max_total_uses=None).status == 201
+
+
+@pytest.mark.not_on_moto
+def test_a_repeated_request_creates_the_same_codes(api, shop, path, time):
+    def create():
+        body = {"count": 3, "discount_value": 5}
+        return api.post(f"{path}/batch", json=body, token=builders.admin_token(), headers={"Idempotency-Key": "batch"})
+
+    with faults.crash_after(2, operation="TransactWriteItems") as crash:
+        create()
+    assert crash.was_triggered
+    time.advance(60)
+    created = create()
+    assert created.status == 201, created.json
+    listed = [code["code"] for code in api.get(path, token=builders.admin_token()).json["promo_codes"]]
+    assert listed == sorted(created.json["codes"])
+    assert create().json["codes"] == created.json["codes"]
+
+
+@pytest.mark.not_on_moto
+def test_codes_created_at_once_count_toward_the_limit(shop, path, manage, monkeypatch):
+    monkeypatch.setattr(management, "MAX_CODES", 4)
+    with settings.override(unverified_codes=4):
+        assert manage("POST", f"{path}/batch", count=3, discount_value=5).status == 201
+        assert manage("POST", f"{path}/batch", count=2, discount_value=5).json["error"] == "too_many_promo_codes"
+        assert manage("POST", f"{path}/batch", count=1, discount_value=5).status == 201
+    assert manage("POST", f"{path}/batch", count=201, discount_value=5).status == 400
+    assert manage("POST", f"{path}/batch", count=1).json["path"] == "$.discount_value"

@@ -74,6 +74,7 @@ DIFFERENCES = {
     "a ticket is void": (lambda order_id: change(TicketRow(f"{order_id}-2"), state="void"), "has the ticket states"),
     "a ticket has the code of another": (lambda order_id: change(TicketRow(f"{order_id}-2"), code="AAAA"), "signature"),
     "the payment is not in the ledger": (remove_captured, "the ledger adds up to"),
+    "the access code is missing": (lambda order_id: change(PurchaseRow(order_id), needs_code=True), "needs an access code"),
     "the buyer's record does not name the order": (forget_order, "the record's orders are"),
 }
 

@@ -63,8 +63,9 @@ export const getPushKey = async () => (await content(publicApi.GET("/push-key"))
 export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
 /** Reserve tickets. `parts/reserve-form.tsx` makes the `key`, and sends the same one again if the connection broke and the buyer tries again. */
-export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>
-  content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));
+/** Reserve tickets. A `promo_code` is sent only if the buyer needs an access code. */
+export const reserve = (event_id: string, items: Item[], token: string | null, promo_code: string | null, key: string) =>
+  content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token, promo_code } }));
 /** The active reservation. With a promo code, at the price that it would have with this code. */
 export const getReservation = (event_id: string, promo_code?: string) =>
   content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id }, query: { promo_code } } }));

@@ -278,9 +278,12 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
     """
     user_id = request.require_user().user_id
     items = [RequestedItem(body.package_id, body.quantity)]
+    options = read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email))
     order = OrderRequest(
-        tickets=ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now),
-        options=read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email)),
+        tickets=ReservationRequest(
+            user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now, promo_code=options.promo_code
+        ),
+        options=options,
         key=idempotency.find_key(request, user_id) or idempotency.imply_key(request, user_id),
         pays_at_once=True,
         simulate=body.simulate,

@@ -34,8 +34,12 @@ class EventStock(Struct, frozen=True):
 
 
 def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventStock:
-    """Read the stock of an event, and mark the shards whose tickets are kept for the line. The reads are strongly consistent."""
-    tiers = [tier for tier in current.event_tiers(event.id) if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
+    """Read the stock of an event, and mark the shards whose tickets are kept for the line. The reads are strongly consistent.
+
+    Tiers that require a code are left out: the line never gets their tickets.
+    """
+    open_tiers = [tier for tier in current.event_tiers(event.id) if not tier.requires_code]
+    tiers = [tier for tier in open_tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
     supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers}
     shards = _read_shards(current, event, {tier.stock_id for tier in tiers} | line.stock_ids)
     free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}

@@ -188,7 +188,7 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
     for tier_id in entry.tier_ids:
         event, [tier] = catalog.get_sellable_tiers(entry.event_id, [tier_id], now)
-        if not entry.accepts(tier):
+        if tier.requires_code or not entry.accepts(tier):
             continue
         try:
             offers.check_buyer(entry.user_id, event, entry.quantity)
@@ -269,7 +269,8 @@ def _choose_tiers(
         statuses[tier.id] = "coming-soon" if phase == "scheduled" and status in ("available", "test", "sold-out") else status
     if wanted.tier_ids is None:
         waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")
-        tiers = [tier for tier in current.visible_tiers(event) if statuses[tier.id] in waited_for][:MAX_TIERS]
+        open_tiers = [tier for tier in current.visible_tiers(event) if not tier.requires_code]
+        tiers = [tier for tier in open_tiers if statuses[tier.id] in waited_for][:MAX_TIERS]
         if not tiers:
             raise TicketsAvailable()
     else:
@@ -288,6 +289,9 @@ def _get_tier(current: Catalog, event: Event, tier_id: str) -> Tier:
 
 
 def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int) -> None:
+    if tier.requires_code:
+        message = "Tickets of this type are sold only with an access code, so they have no waitlist."
+        raise TierNotOnSale(message, tier_id=tier.id, reason="requires_code")
     if status in ("available", "test"):
         raise TicketsAvailable(tier_id=tier.id)
     if status == "closed":

@@ -377,3 +377,14 @@ def test_entries_are_exported_and_erased(api, sold_out):
 def test_an_entry_that_there_is_not_is_not_found(api, entry_id):
     for reply in (api.delete(f"/waitlist/{entry_id}", user="ada"), api.post(f"/waitlist/{entry_id}/notify", token=builders.admin_token())):
         assert reply.status == 404, reply.json
+
+
+def test_the_waitlist_never_gets_tickets_that_require_a_code(api, sold_out):
+    event_id, tier_id, orders = sold_out
+    assert lines.join(api, "w1", event_id).status == 201
+    changed = api.patch(f"/tiers/{tier_id}", json={"requires_code": True}, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    refused = lines.join(api, "w2", event_id, tier_ids=[tier_id])
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "tier_not_on_sale", "requires_code")
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator()["offered"] == 0

@@ -43,7 +43,7 @@ BOUNDED = {
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
     "/admin/events/{event_id}/ticket-holders": {"refunds": "one for each currency"},
-    "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT},
+    "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/admin/orders/{order_id}": {
         "order.items": _OF_ORDER,
         "order.refunds": _REFUNDS,
@@ -74,7 +74,7 @@ BOUNDED = {
     },
     "/events/{event_id}/availability": {"availability": _OF_EVENT},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
-    "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT},
+    "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},

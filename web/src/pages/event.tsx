@@ -45,6 +45,7 @@ export function EventPage() {
   const setAside = sum(held.map((line) => line.reserved_for_waitlist));
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const paused = stock?.paused ?? event?.paused ?? false;
+  const isClosedToOthers = event?.status === "scheduled" || (event?.status === "on_sale" && event.has_waiting_room);
   const isReserved = reservation !== null && event?.status !== "cancelled";
   if (!event && failure?.status === 404) return <NoEvent />;
   return (
@@ -61,7 +62,7 @@ export function EventPage() {
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
-        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !paused} isPreview={isPreview}>
+        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !paused} canUseCode={!isReserved && isClosedToOthers && !paused} isPreview={isPreview}>
           {isReserved ? <Reserved eventId={event.id} /> : isOpen && paused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
         </Tickets>
       )}
@@ -74,13 +75,14 @@ interface TicketsProps {
   event: EventWithTiers;
   availability: Availability[];
   canBuy: boolean;
+  canUseCode: boolean;
   isPreview: boolean;
   /** The state of the sale. */
   children: ComponentChildren;
 }
 
 /** The state of the sale, the tickets, and the waitlist: below what can be bought, but above a list of tickets that are all sold out. */
-function Tickets({ event, availability, canBuy, isPreview, children }: TicketsProps) {
+function Tickets({ event, availability, canBuy, canUseCode, isPreview, children }: TicketsProps) {
   const waitlist = ADDONS.waitlist ? useWaitlist(event, availability) : null;
   const isSoldOut = event.status === "sold_out";
   return (
@@ -88,7 +90,7 @@ function Tickets({ event, availability, canBuy, isPreview, children }: TicketsPr
       {waitlist?.offer ?? children}
       {waitlist?.note}
       {isSoldOut && waitlist?.panel}
-      <ReserveForm event={event} availability={availability} canBuy={canBuy} isPreview={isPreview} token={null} />
+      <ReserveForm event={event} availability={availability} canBuy={canBuy} canUseCode={canUseCode} isPreview={isPreview} token={null} />
       {!isSoldOut && waitlist?.panel}
     </div>
   );

@@ -9,6 +9,7 @@ import { useTexts } from "../texts";
 import { noteReservation } from "../reserved";
 import { Picture } from "./event-picture";
 import { Failure, FailureTexts } from "./failure";
+import { Labelled } from "./form";
 import { useAction, useKept } from "./hooks";
 import { PlainText } from "./plain-text";
 
@@ -19,16 +20,20 @@ interface Props {
   availability: Availability[];
   /** Whether the buyer can choose tickets here now. */
   canBuy: boolean;
+  /** Whether an access code lets the buyer choose tickets here now. */
+  canUseCode?: boolean;
   /** Whether this is a preview of a draft, in which nothing can be reserved. */
   isPreview?: boolean;
   token: string | null;
   onRefused?: (failure: ApiFailure) => void;
 }
 
-export function ReserveForm({ event, availability, canBuy, isPreview = false, token, onRefused }: Props) {
+export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = false, isPreview = false, token, onRefused }: Props) {
   const { t, locale } = useTexts();
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
+  const [code, setCode] = useKept(`fairgate.promo-code.${event.id}`, ""); // the checkout has the same field
+  const canBuy = isOpen || (canUseCode && code.trim() !== "");
   const { isWorking, failure, run } = useAction();
   const key = useRef<{ content: string; key: string } | null>(null);
 
@@ -46,10 +51,11 @@ export function ReserveForm({ event, availability, canBuy, isPreview = false, to
     submitted.preventDefault();
     run(async () => {
       const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity }));
-      const content = JSON.stringify(wanted);
+      const accessCode = !isOpen || items.some(({ tier }) => tier.requires_code) ? code.trim() || null : null;
+      const content = JSON.stringify([wanted, accessCode]);
       if (key.current?.content !== content) key.current = { content, key: crypto.randomUUID() };
       try {
-        await reserve(event.id, wanted, token, key.current.key);
+        await reserve(event.id, wanted, token, accessCode, key.current.key);
       } catch (error) {
         if (!(error instanceof ApiFailure) || error.code !== "active_reservation_exists") {
           const isDecided = error instanceof ApiFailure && error.status >= 400 && error.status < 500;
@@ -66,6 +72,13 @@ export function ReserveForm({ event, availability, canBuy, isPreview = false, to
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>
+      {(isOpen ? forSale.some((tier) => tier.requires_code) : canUseCode) && (
+        <Labelled label={t.checkout.optional(t.event.accessCode)} error={null}>
+          {(attributes) => (
+            <input {...attributes} name="access-code" autocomplete="off" maxLength={20} value={code} onInput={({ currentTarget }) => setCode(currentTarget.value)} />
+          )}
+        </Labelled>
+      )}
       {commonEnd && <p class="small">{t.event.salesUntil(eventTime(commonEnd, event.timezone, locale, t.event.bothTimes))}</p>}
       <ul class="tiers">
         {tiers.map((tier) => (
@@ -76,7 +89,7 @@ export function ReserveForm({ event, availability, canBuy, isPreview = false, to
               {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
+                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>

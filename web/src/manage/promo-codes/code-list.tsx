@@ -56,8 +56,9 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
   const [isOpen, setOpen] = useState(false);
   const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
   const amount = code.discount_type === "percentage" ? percent.format(code.discount_value / 100) : inCurrency(code.discount_value, code.currency, locale);
+  const namesOf = (ids: string[]) => ids.map((id) => event.tiers.find((tier) => tier.id === id)?.name ?? id).join(", ");
   const facts = [
-    own.discountOf(amount),
+    code.discount_value > 0 && own.discountOf(amount),
     own.used(code.times_used, code.max_total_uses),
     code.times_held > 0 && own.held(code.times_held),
     code.expires_at && own.until(dayAndTime(code.expires_at, event.timezone, locale)),
@@ -68,7 +69,9 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
         <h2 class="code">{code.code}</h2>
         <p class="small">{facts.filter(Boolean).join(" · ")}</p>
         <p class="chips">
-          {code.package_ids && <span class="chip">{own.onlyFor(code.package_ids.map((id) => event.tiers.find((tier) => tier.id === id)?.name ?? id).join(", "))}</span>}
+          {code.opens_package_ids && <span class="chip">{own.opensFor(namesOf(code.opens_package_ids))}</span>}
+          {code.skips_waiting_room && <span class="chip">{own.skips}</span>}
+          {code.package_ids && <span class="chip">{own.onlyFor(namesOf(code.package_ids))}</span>}
           {code.minimum_total !== null && <span class="chip">{own.from(inCurrency(code.minimum_total, code.currency, locale))}</span>}
           {!code.is_active && <span class="chip chip-bad">{own.off}</span>}
           {code.managed_by === "bootstrap" && <span class="chip">{own.bootstrap}</span>}
@@ -141,7 +144,8 @@ type CodeValues = {
   max_total_uses: string;
   max_uses_per_donor: string;
   minimum_total: string;
-  [tier: `tier-${string}`]: boolean;
+  skips_waiting_room: boolean;
+  [tier: `tier-${string}` | `opens-${string}`]: boolean;
 };
 
 function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Promise<unknown> }) {
@@ -159,21 +163,26 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
     max_total_uses: String(code?.max_total_uses ?? ""),
     max_uses_per_donor: String(code?.max_uses_per_donor ?? ""),
     minimum_total: String(code?.minimum_total ?? ""),
+    skips_waiting_room: code?.skips_waiting_room ?? false,
+    ...Object.fromEntries(tiers.map(({ id }) => [`opens-${id}`, code?.opens_package_ids?.includes(id) ?? false])),
     ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
   }));
   const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
+  const opened = tiers.filter(({ id }) => values[`opens-${id}`]).map(({ id }) => id);
   const submit = async () => {
     const chosen = tiers.filter(({ id }) => values[`tier-${id}`]).map(({ id }) => id);
     const fields = {
       discount_type: values.discount_type as NewPromoCode["discount_type"],
-      discount_value: values.discount_value.trim().replace(",", "."),
+      discount_value: values.discount_value.trim().replace(",", ".") || "0",
       starts_at: fromLocal(values.starts_at, timezone),
       expires_at: fromLocal(values.expires_at, timezone),
       max_total_uses: values.max_total_uses ? Number(values.max_total_uses) : null,
       max_uses_per_donor: values.max_uses_per_donor ? Number(values.max_uses_per_donor) : null,
       minimum_total: values.minimum_total.trim().replace(",", ".") || null,
       package_ids: chosen.length > 0 ? chosen : null,
+      opens_package_ids: opened.length > 0 ? opened : null,
+      skips_waiting_room: opened.length > 0 && values.skips_waiting_room,
     };
     if (code) await changeCode(code, { ...fields, version: code.version });
     else {
@@ -194,8 +203,15 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
             {!code && <TextField {...common} name="code" label={own.code} note={own.codeNote} required maxLength={20} placeholder="EARLY-BIRD" />}
             <div class="pair">
               <SelectField {...common} name="discount_type" label={own.kind} options={[["percentage", own.percentage], ["fixed_amount", own.fixed(currency)]]} />
-              <TextField {...common} name="discount_value" label={isPercentage ? own.percent : own.amount(currency)} type="decimal" required maxLength={14} />
+              <TextField {...common} name="discount_value" label={isPercentage ? own.percent : own.amount(currency)} type="decimal" required={opened.length === 0} maxLength={14} />
             </div>
+            <fieldset>
+              <legend class="small">{own.opens}</legend>
+              {tiers.map((tier) => (
+                <CheckField key={tier.id} name={`opens-${tier.id}`} label={tier.name} draft={draft} />
+              ))}
+              {opened.length > 0 && event.has_waiting_room && <CheckField name="skips_waiting_room" label={own.skipsLine} draft={draft} />}
+            </fieldset>
             <div class="pair">
               <TextField {...common} name="max_total_uses" label={form.optional(own.maxUses)} type="number" min={1} max={10_000} />
               <TextField {...common} name="max_uses_per_donor" label={form.optional(own.maxEach)} type="number" min={1} max={100} />

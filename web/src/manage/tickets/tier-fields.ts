@@ -87,4 +87,13 @@ export const TIER_FIELDS = {
       es: "No aparece en ninguna lista. Quien tenga el enlace puede comprarla.",
     },
   },
+  requires_code: {
+    kind: "check",
+    place: "more",
+    label: { en: "Only with a code", es: "Solo con código" },
+    note: {
+      en: "Buyers need a promo code that opens these tickets. The waitlist does not offer them.",
+      es: "Hace falta un código promocional que abra estas entradas. La lista de espera no las ofrece.",
+    },
+  },
 } satisfies { [name in keyof Schemas["TierFields"]]?: Row };

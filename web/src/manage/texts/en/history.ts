@@ -91,6 +91,9 @@ export const ownFields = {
   max_uses_per_donor: "Maximum uses per buyer",
   minimum_total_cents: "Minimum purchase",
   package_ids: "Only for these tickets",
+  opens_package_ids: "Opens these tickets",
+  skips_waiting_room: "Skips the waiting room",
+  requires_code: "Only with a code",
 };
 /** Figures of one-off actions, which have no earlier value. */
 const details: Record<string, string> = {

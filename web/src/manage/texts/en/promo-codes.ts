@@ -4,8 +4,8 @@ export const promoTexts = {
   title: "Promo codes",
   add: "New promo code",
   none: "No promo codes yet",
-  noneText: "A code takes a percentage or a fixed amount off. Buyers enter it at checkout.",
-  ticketsFirst: "Promo codes give a discount on tickets, so add tickets first.",
+  noneText: "A code takes a percentage or a fixed amount off, or opens tickets that are not on general sale.",
+  ticketsFirst: "Promo codes are for tickets, so add tickets first.",
   newTitle: "New promo code",
   changeTitle: (code: string) => `Edit ${code}`,
   create: "Create code",
@@ -23,6 +23,10 @@ export const promoTexts = {
   minimum: (currency: string) => `Minimum purchase (${currency})`,
   minimumNote: "The minimum price of all tickets together, before the discount.",
   forTickets: "Only for these tickets. If you choose none, the code is valid for all.",
+  opens: "Access code: opens these tickets before the sale starts, and those that are sold only with a code. It needs no discount.",
+  skipsLine: "Buyers with this code skip the waiting room after the sale has opened",
+  opensFor: (names: string) => `Opens ${names}`,
+  skips: "Skips the waiting room",
   discountOf: (amount: string) => `${amount} off`,
   used: (times: number, limit: number | null) =>
     limit === null

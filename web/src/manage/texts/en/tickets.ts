@@ -19,6 +19,7 @@ export const ticketTexts = {
   held: (count: number) => `${many(count)} on hold`,
   sponsorship: "Sponsorship",
   hidden: "Hidden",
+  requiresCode: "Only with a code",
   stopped: "Not on sale",
   questions: (count: number) => (count === 1 ? "1 question" : `${count} questions`),
   stop: "Take off sale",

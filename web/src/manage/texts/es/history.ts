@@ -91,6 +91,9 @@ const ownFields: typeof englishFields = {
   max_uses_per_donor: "Usos máximos por comprador",
   minimum_total_cents: "Compra mínima",
   package_ids: "Solo para estas entradas",
+  opens_package_ids: "Abre estas entradas",
+  skips_waiting_room: "Evita la sala de espera",
+  requires_code: "Solo con código",
 };
 const details: Record<string, string> = {
   wave_size: "Personas por tanda",

@@ -6,8 +6,8 @@ export const promoTexts: typeof english = {
   title: "Códigos promocionales",
   add: "Código nuevo",
   none: "Todavía no hay códigos",
-  noneText: "Un código descuenta un porcentaje o un importe. Los compradores lo escriben al pagar.",
-  ticketsFirst: "Los códigos dan un descuento en las entradas, así que añade primero las entradas.",
+  noneText: "Un código descuenta un porcentaje o un importe, o abre entradas que no están a la venta para todos.",
+  ticketsFirst: "Los códigos son para las entradas, así que añade primero las entradas.",
   newTitle: "Código nuevo",
   changeTitle: (code: string) => `Editar ${code}`,
   create: "Crear código",
@@ -25,6 +25,10 @@ export const promoTexts: typeof english = {
   minimum: (currency: string) => `Compra mínima (${currency})`,
   minimumNote: "El precio mínimo de todas las entradas juntas, antes del descuento.",
   forTickets: "Solo para estas entradas. Si no eliges ninguna, vale para todas.",
+  opens: "Código de acceso: abre estas entradas antes de que empiece la venta, y las que solo se venden con código. No necesita descuento.",
+  skipsLine: "Con este código no hace falta pasar por la sala de espera una vez abierta la venta",
+  opensFor: (names: string) => `Abre ${names}`,
+  skips: "Evita la sala de espera",
   discountOf: (amount: string) => `${amount} de descuento`,
   used: (times: number, limit: number | null) =>
     limit === null

@@ -21,6 +21,7 @@ export const ticketTexts: typeof english = {
   held: (count: number) => `Reservadas: ${many(count)}`,
   sponsorship: "Patrocinio",
   hidden: "Oculta",
+  requiresCode: "Solo con código",
   stopped: "Fuera de venta",
   questions: (count: number) => (count === 1 ? "1 pregunta" : `${count} preguntas`),
   stop: "Retirar de la venta",
