@@ -47,7 +47,7 @@ from tests.simulation.interception import Listener, StoreCall, intercept, proces
 from tests.simulation.limits import Limits
 from tests.simulation.randomness import repeatable_randomness
 from tests.simulation.scheduler import current_actor
-from tests.stripe_shop import sdk_client, without_http
+from tests.stripe_shop import post_webhook, received_and_kept, sdk_client, without_http
 
 START = 1_780_272_000  # 2026-06-01T00:00:00Z
 DROP_AT, CANCELLED_AT = 0.4, 0.8  # parts of the day after which the waiting room opens and an event is cancelled
@@ -292,7 +292,9 @@ class Day:
             server.name_of_process = actor
             try:
                 with process(actor):
-                    return _run(call)
+                    return call()
+            except FUNCTION_ERRORS:  # of a function that nobody called
+                return None
             except faults.Crash:
                 server.is_crashed, server.instance.memory = False, InstanceMemory()
                 self.replies[actor.partition("-")[0], 0, "crash"] += 1
@@ -341,10 +343,7 @@ class Day:
                 self.timeline.at(self.timeline.now + 60 * 2**attempt, lambda: self._post_webhook(event_id, attempt + 1))
 
         def post() -> ClientReply:
-            body, headers = self.fake.signed_delivery(event_id)
-            signature = next(value for name, value in headers.items() if name.lower() == "stripe-signature")
-            sent = {"Content-Type": "application/json", "Stripe-Signature": signature}
-            return self.api.post("/webhooks/stripe", body=body, headers=sent)
+            return post_webhook(self.api, *self.fake.signed_delivery(event_id))
 
         self._send("webhooks", ("webhook", post), receive)
 
@@ -365,9 +364,7 @@ class Day:
             assert not lapsed, f"purchases that did not end: {len(lapsed)}"
             due = [refund.id for purchase in purchases for refund in purchase.refunds if refund.status == "due"]
             assert not due, f"refunds that are still due: {len(due)}"
-            charges, disputes = self.fake.objects("charge"), self.fake.objects("dispute")
-            kept = sum(charge["amount_captured"] for charge in charges if charge["paid"]) - sum(each["amount"] for each in disputes)
-            kept -= sum(charge["amount_refunded"] for charge in charges)
+            _, kept = received_and_kept(self.fake)
             events = {purchase.event_id for purchase in purchases}
             entries = [entry for event_id in sorted(events) for entry in ledger.list_event_entries(event_id)]
             balance = sum(entry.amount_cents for entry in entries if entry.provider == "stripe")
@@ -377,14 +374,6 @@ class Day:
                     self._hash.update(item)
         orders = sum(purchase.was_order for purchase in purchases)
         return Report(orders, self.replies, self.faults.met, self.calls, self._hash.hexdigest())
-
-
-def _run(call: Callable[[], Any]) -> Any:
-    """Call a function that has no caller. A fault may end it."""
-    try:
-        return call()
-    except FUNCTION_ERRORS:
-        return None
 
 
 def _interval(schedule: str) -> float:
