@@ -3,7 +3,6 @@
 A call without permission fails its test. A permission that no test uses fails a run of all tests.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
@@ -133,7 +133,7 @@ def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
     function = _function.get()
     if function is None:
         return
-    for action, table in _required(model.name, json.loads(params["body"])):
+    for action, table in _required(model.name, msgspec.json.decode(params["body"])):
         _require(function, action, table)
 
 
@@ -170,6 +170,7 @@ def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, st
         yield operation, _feature(request["TableName"]) + index
 
 
+@cache
 def _feature(table: str) -> str:
     return next(feature for feature in _features() if table.endswith(f"-{feature}"))
 

@@ -3,9 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
 
+import requests
 import stripe
 from msgspec.structs import replace
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
 
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
@@ -17,6 +22,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from devtools.stripe.fake import FakeStripe
+from devtools.stripe.request_handler import StripeRequest
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.client import Client, ClientReply
@@ -146,8 +152,7 @@ class StripeShop:
     # Webhooks.
 
     def post_webhook(self, body: bytes, headers: Mapping[str, str]) -> ClientReply:
-        signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
-        return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
+        return post_webhook(self.api, body, headers)
 
     def post_newest_event(self, event_type: str) -> str:
         """Post only the newest event of this type to the app's webhook. Returns the result that the app reports."""
@@ -235,11 +240,7 @@ class StripeShop:
         return next(event["id"] for event in events if event["data"]["object"]["id"] == payment_intent_id(session))
 
     def received_and_kept(self) -> tuple[int, int]:
-        """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
-        charges = self.fake.objects("charge")  # through Stripe's SDK, this took a quarter of the time of these tests
-        received = sum(charge["amount_captured"] for charge in charges if charge["paid"])
-        moved = sum(moved["amount"] for dispute in self.fake.objects("dispute") for moved in dispute["balance_transactions"])
-        return received, received + moved - sum(charge["amount_refunded"] for charge in charges)
+        return received_and_kept(self.fake)
 
     # Assertions for the end of a test.
 
@@ -268,6 +269,49 @@ def open_shop(api: Client, time: Any, event_capacity: int | None = None, **chang
         settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
         yield StripeShop(api, fake, time, event_capacity)
+
+
+class _InProcess(BaseAdapter):
+    """Passes the requests of the SDK's HTTP clients to a fake Stripe in this process."""
+
+    def __init__(self, fake: FakeStripe) -> None:
+        super().__init__()
+        self._fake = fake
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        url, body = urlsplit(str(request.url)), request.body or ""
+        form = body.decode() if isinstance(body, bytes) else str(body)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = self._fake.handle(StripeRequest(str(request.method), url.path, form or url.query, headers))
+        if answer.lost:
+            raise requests.ConnectionError(f"the answer to {request.method} {url.path} is lost", request=request)
+        response = requests.Response()
+        response.status_code, response._content = answer.status, answer.body.encode()
+        response.url, response.request, response.headers = str(request.url), request, CaseInsensitiveDict(answer.headers)
+        return response
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+
+def post_webhook(api: Client, body: bytes, headers: Mapping[str, str]) -> ClientReply:
+    signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+    return api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
+
+
+def received_and_kept(fake: FakeStripe) -> tuple[int, int]:
+    """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
+    charges = fake.objects("charge")  # through Stripe's SDK, this took a quarter of the time of these tests
+    received = sum(charge["amount_captured"] for charge in charges if charge["paid"])
+    moved = sum(moved["amount"] for dispute in fake.objects("dispute") for moved in dispute["balance_transactions"])
+    return received, received + moved - sum(charge["amount_refunded"] for charge in charges)
+
+
+@contextmanager
+def without_http(fake: FakeStripe) -> Iterator[None]:
+    """Pass all requests of `requests`, which the SDK uses, to the fake without a connection, which takes most of a request's time."""
+    with mock.patch.object(requests.Session, "get_adapter", return_value=_InProcess(fake)):
+        yield
 
 
 def sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:

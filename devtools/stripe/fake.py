@@ -14,7 +14,7 @@ from devtools.stripe.account_state import AccountState
 from devtools.stripe.http_server import StripeHttpServer
 from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending
 from devtools.stripe.pages import confirmation_params
-from devtools.stripe.request_handler import FaultQueue, HeldRequest, RequestHandler, RequestLog
+from devtools.stripe.request_handler import FaultQueue, HeldRequest, RequestHandler, RequestLog, StripeRequest, StripeResponse
 from devtools.stripe.webhooks import (
     DeliveryAttempt,
     DeliveryOrder,
@@ -83,6 +83,10 @@ class FakeStripe:
         self.stop_webhooks()
         self._server.stop()
         self._state.close()
+
+    def handle(self, request: StripeRequest) -> StripeResponse:
+        """Handle an API request without HTTP."""
+        return self._handler.handle(request)
 
     # Actions of buyers, banks and the shop's staff. Each returns the object that it changed.
 

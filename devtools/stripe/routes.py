@@ -248,9 +248,10 @@ def _list_events(state: AccountState, call: ApiCall) -> StripeObject:
 
 
 def _matching_events(state: AccountState, types: list[str], is_delivered: bool | None) -> Iterable[StripeObject]:
-    oldest = state.now() - account_state.EVENT_RETENTION_SECONDS
+    oldest, names = state.now() - account_state.EVENT_RETENTION_SECONDS, frozenset(types)
+    patterns = [pattern for pattern in types if "*" in pattern]
     for event in state.newest_first("event"):
-        matches = not types or any(fnmatchcase(event["type"], pattern) for pattern in types)
+        matches = not types or event["type"] in names or any(fnmatchcase(event["type"], pattern) for pattern in patterns)
         if matches and event["created"] > oldest and is_delivered in (None, event["_delivered"]):
             yield event
 

@@ -9,9 +9,9 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +19,7 @@ from unittest import mock
 import msgspec
 
 import app
+from chalicelib.addons.documents import ticket_pages
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, outbound_http, settings
 from chalicelib.ledger import service as ledger
@@ -26,8 +27,10 @@ from chalicelib.notifications import providers
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.payments.providers import stripe
+from chalicelib.payments.providers.stripe_mapping import EVENT_TYPES
 from chalicelib.purchases import store
 from chalicelib.purchases.model import ACTIVE_STATES
+from chalicelib.tickets import qr
 from devtools.stripe.fake import FakeStripe
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
@@ -44,11 +47,12 @@ from tests.simulation.interception import Listener, StoreCall, intercept, proces
 from tests.simulation.limits import Limits
 from tests.simulation.randomness import repeatable_randomness
 from tests.simulation.scheduler import current_actor
-from tests.stripe_shop import sdk_client
+from tests.stripe_shop import post_webhook, received_and_kept, sdk_client, without_http
 
 START = 1_780_272_000  # 2026-06-01T00:00:00Z
 DROP_AT, CANCELLED_AT = 0.4, 0.8  # parts of the day after which the waiting room opens and an event is cancelled
 INSTANCES = 8
+STREAM_SECONDS = (5, 10, 60, 120)  # between two reads of the streams: the functions that read them are sometimes late
 SWEPT_SECONDS = 120  # within which the sweep, which runs every minute, ends a purchase that has expired
 
 BACKGROUND = ("webhooks", "streams", *SCHEDULES)
@@ -102,11 +106,11 @@ class Report(msgspec.Struct, frozen=True):
 def make_plan(
     seed: int,
     *,
-    buyers: int = 700,
+    buyers: int = 2500,
     hours: float = 24,
     recovery_hours: float = 1.5,
     fault_rate: float = 0.15,
-    background_faults: int = 40,
+    background_faults: int = 200,
 ) -> Plan:
     """Plan a day. `fault_rate` is the share of the people who meet a fault. Each function in the background meets `background_faults`."""
     numbers = random.Random(f"plan {seed}")
@@ -117,10 +121,11 @@ def make_plan(
     for actor in actors:
         is_background = actor in BACKGROUND
         count = background_faults if is_background else int(numbers.random() < fault_rate) * numbers.choice((1, 1, 2))
+        # About as many calls as the actor makes, so that faults come at any time of the day.
+        calls, provider_calls = (8 * buyers, max(40, buyers // 6)) if is_background else (40, 4)
         for _ in range(count):
             kind = numbers.choice(kinds)
-            most = 4 if kind in AT_PROVIDER and not is_background else 4000 if is_background and kind not in AT_PROVIDER else 40
-            planned.append(PlannedFault(actor, numbers.randint(1, most), kind))
+            planned.append(PlannedFault(actor, numbers.randint(1, provider_calls if kind in AT_PROVIDER else calls), kind))
     return Plan(seed, hours, recovery_hours, buyers, tuple(actors), tuple(dict.fromkeys(planned)))
 
 
@@ -203,10 +208,10 @@ class Day:
         self._hash = hashlib.sha256()
         self.faults = _Faults(plan, self._note)
         self._people = People(api, self.end, DROP_AT * self.end, 5 * plan.buyers, self._pay, self._send)
-        self._webhooks = random.Random(f"webhooks {plan.seed}")
+        self._webhooks, self._streams = random.Random(f"webhooks {plan.seed}"), random.Random(f"streams {plan.seed}")
         self._is_polling = False
         self._poller = create_poller(app.app, engines.local_engine(), window_seconds=0, clock=lambda: timeline.now)
-        fake.add_webhook_endpoint(self._queue_webhook)
+        fake.add_webhook_endpoint(self._queue_webhook, types=tuple(EVENT_TYPES))
 
     def prepare(self) -> None:
         for name, (share, supply) in SHARES.items():
@@ -229,7 +234,7 @@ class Day:
             elif actor == "webhooks":
                 self._repeat(30, self.fake.deliver)
             elif actor == "streams":
-                self._repeat(10, self._poll)
+                self._read_streams()
             else:
                 self._continue(actor, self._people.person(actor, self.plan.seed))
         self.timeline.at(self.end * CANCELLED_AT, lambda: self._send("admin", ("cancel", self._cancel), lambda _: None))
@@ -287,7 +292,9 @@ class Day:
             server.name_of_process = actor
             try:
                 with process(actor):
-                    return _run(call)
+                    return call()
+            except FUNCTION_ERRORS:  # of a function that nobody called
+                return None
             except faults.Crash:
                 server.is_crashed, server.instance.memory = False, InstanceMemory()
                 self.replies[actor.partition("-")[0], 0, "crash"] += 1
@@ -305,6 +312,12 @@ class Day:
 
         if seconds < self._closes_at:
             self.timeline.at(self.timeline.now + seconds, again)
+
+    def _read_streams(self) -> None:
+        self._poll()
+        next_at = self.timeline.now + (self._streams.choice(STREAM_SECONDS) if self.timeline.now < self.end else min(STREAM_SECONDS))
+        if next_at < self._closes_at:
+            self.timeline.at(next_at, self._read_streams)
 
     def _poll(self) -> None:
         if not self._is_polling:
@@ -330,16 +343,15 @@ class Day:
                 self.timeline.at(self.timeline.now + 60 * 2**attempt, lambda: self._post_webhook(event_id, attempt + 1))
 
         def post() -> ClientReply:
-            body, headers = self.fake.signed_delivery(event_id)
-            signature = next(value for name, value in headers.items() if name.lower() == "stripe-signature")
-            sent = {"Content-Type": "application/json", "Stripe-Signature": signature}
-            return self.api.post("/webhooks/stripe", body=body, headers=sent)
+            return post_webhook(self.api, *self.fake.signed_delivery(event_id))
 
         self._send("webhooks", ("webhook", post), receive)
 
     def _note(self, *what: Any) -> None:
         self.calls += 1
-        self._hash.update(repr([str(each) for each in what]).encode())
+        for each in what:
+            self._hash.update(each if isinstance(each, bytes) else str(each).encode())
+            self._hash.update(b"\n")
 
     # The end.
 
@@ -352,9 +364,7 @@ class Day:
             assert not lapsed, f"purchases that did not end: {len(lapsed)}"
             due = [refund.id for purchase in purchases for refund in purchase.refunds if refund.status == "due"]
             assert not due, f"refunds that are still due: {len(due)}"
-            charges, disputes = self.fake.objects("charge"), self.fake.objects("dispute")
-            kept = sum(charge["amount_captured"] for charge in charges if charge["paid"]) - sum(each["amount"] for each in disputes)
-            kept -= sum(charge["amount_refunded"] for charge in charges)
+            _, kept = received_and_kept(self.fake)
             events = {purchase.event_id for purchase in purchases}
             entries = [entry for event_id in sorted(events) for entry in ledger.list_event_entries(event_id)]
             balance = sum(entry.amount_cents for entry in entries if entry.provider == "stripe")
@@ -366,17 +376,19 @@ class Day:
         return Report(orders, self.replies, self.faults.met, self.calls, self._hash.hexdigest())
 
 
-def _run(call: Callable[[], Any]) -> Any:
-    """Call a function that has no caller. A fault may end it."""
-    try:
-        return call()
-    except FUNCTION_ERRORS:
-        return None
-
-
 def _interval(schedule: str) -> float:
     rate = next(source.schedule_expression for source in app.app.event_sources if source.name == schedule)
     return float(rate.value) * 60
+
+
+@contextmanager
+def _without_pictures() -> Iterator[None]:
+    """Draw no PDFs and no codes for emails. That takes half of an email's time, and makes no call that a fault could meet."""
+    with (
+        mock.patch.object(ticket_pages, "render_tickets", return_value=b"%PDF-"),
+        mock.patch.multiple(qr, modules=lambda _: [], png=lambda _: b"\x89PNG"),
+    ):
+        yield
 
 
 class _OneAfterAnother(Executor):
@@ -409,11 +421,13 @@ def run_day(plan: Plan) -> Report:
         stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))  # the metrics
         timeline, fleet, _ = stack.enter_context(simulated_fleet(INSTANCES, start=START, seed=plan.seed, limits=Limits(counts_units=False)))
         fake = stack.enter_context(FakeStripe(clock=lambda: START + timeline.now, seed=plan.seed))
+        stack.enter_context(without_http(fake))
         secrets = {"stripe_api_key": fake.api_key, "stripe_api_base": fake.url, "stripe_webhook_secrets": fake.webhook_secret}
         stack.enter_context(settings.override(**secrets, checkout_origins="https://shop.test", doors_open_seconds=31 * 86_400))
         stack.enter_context(settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"))
         stack.enter_context(mock.patch.object(provider_tasks, "ThreadPoolExecutor", _OneAfterAnother))
         stack.enter_context(mock.patch.object(provider_tasks, "tasks_at_once", return_value=1))
+        stack.enter_context(_without_pictures())
         provider, hosts = Provider(), Hosts()
         stack.enter_context(mock.patch.object(providers, "find_provider", return_value=provider))
         stack.enter_context(mock.patch.multiple(outbound_http, post=hosts.post, resolve=lambda _: ["93.184.215.14"]))

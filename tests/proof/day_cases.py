@@ -67,7 +67,7 @@ def search(first_seed: int, minutes: float, folder: Path) -> list[Path]:
     """Run short days with one seed after another for so many minutes. Returns the files with small cases of the days that failed."""
     found, end, seed = list[Path](), monotonic() + 60 * minutes, first_seed
     while monotonic() < end:
-        plan = make_plan(seed, buyers=150, hours=2, fault_rate=0.4)
+        plan = make_plan(seed, buyers=150, hours=2, fault_rate=0.4, background_faults=40)
         if failure := find_failure(plan):
             found.append(save_case(Case(failure, plan), folder))  # stays if the time ends before the case is small
             save_case(minimise(plan, failure, run=lambda fewer: find_failure(fewer) if monotonic() < end else ""), folder)

@@ -57,6 +57,14 @@ class Timeline:
             self.now, _, action = heapq.heappop(self._actions)
             action()
 
+    def skip_to(self, second: float) -> bool:
+        """Move to a second if no action comes before an action that is added now for this second. Returns whether the timeline moved."""
+        second = max(self.now, second)
+        if self._actions and self._actions[0][0] <= second:
+            return False
+        self.now = second
+        return True
+
 
 class _Server(Actor):
     """A thread that runs requests one after the other, each for the instance that was chosen for it."""
@@ -81,13 +89,21 @@ class _Server(Actor):
             self.is_done = True
             self.scheduler.back.release()
 
+    def pause(self, pending: str, wake: float | None = None) -> None:
+        """Pause until `wake`, but continue at once if nothing else happens until then: changing the thread takes longer than a call."""
+        wake = self.wake if wake is None else wake
+        if not self.is_crashed and self.scheduler.timeline.skip_to(wake):  # type: ignore[attr-defined]
+            self.wake = wake
+        else:
+            super().pause(pending, wake)
+
 
 class Fleet:
     """`count` instances and their requests. A request goes to a random idle instance, or waits until an instance is idle."""
 
     def __init__(self, timeline: Timeline, count: int, seed: int, start: float) -> None:
         self.back = threading.Semaphore(0)  # released by a server that pauses or ends
-        self._timeline, self._start, self._random = timeline, start, random.Random(seed)
+        self.timeline, self._start, self._random = timeline, start, random.Random(seed)
         self._idle = [Instance(self._random.uniform(-MAX_CLOCK_ERROR, MAX_CLOCK_ERROR)) for _ in range(count)]
         self._waiting: deque[tuple[Callable[[], Any], Callable[[Result], None]]] = deque()
         self._servers: list[_Server] = []
@@ -102,7 +118,7 @@ class Fleet:
         actor = current_actor()
         if isinstance(actor, _Server) and actor.instance is not None:
             return self._start + actor.wake + actor.instance.clock_error
-        return self._start + self._timeline.now
+        return self._start + self.timeline.now
 
     def close(self) -> None:
         for server in self._servers:
@@ -117,8 +133,8 @@ class Fleet:
         server = self._servers.pop() if self._servers else _Server(self)
         server.work, server.receive = self._waiting.popleft()
         server.instance, server.is_done = self._idle.pop(), False
-        server.began_at = server.wake = self._timeline.now
-        self._continue(server)
+        server.began_at = server.wake = self.timeline.now
+        self.timeline.at(server.wake, lambda: self._continue(server))  # after the present action, which may add others for this moment
 
     def _continue(self, server: _Server) -> None:
         """Let a request run until its next store call."""
@@ -128,15 +144,15 @@ class Fleet:
         if server.error is not None:
             raise server.error
         if server.is_done:
-            self._timeline.at(server.wake + CPU_SECONDS, lambda: self._end(server))
+            self.timeline.at(server.wake + CPU_SECONDS, lambda: self._end(server))
         else:
-            self._timeline.at(server.wake, lambda: self._continue(server))
+            self.timeline.at(server.wake, lambda: self._continue(server))
 
     def _end(self, server: _Server) -> None:
         assert server.instance is not None
         self._idle.append(server.instance)
         self._servers.append(server)
-        server.receive(Result(server.result, self._timeline.now - server.began_at))
+        server.receive(Result(server.result, self.timeline.now - server.began_at))
         self._begin_next()
 
 

@@ -1,12 +1,11 @@
 """Intercepts every attempt of every store call at botocore's events. This works for any engine."""
 
-import json
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -83,6 +82,10 @@ class StoreCall:
         return code or "done"
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return f"{self.operation:18} {','.join(self.tables):28} {','.join(_short(access.key) for access in self.accesses[:4])}"
 
 
@@ -161,7 +164,7 @@ def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -
     """Make all attempts here if the engine answers to this event, as engines in this process do; else announce the first attempt."""
     if getattr(_local, "unobserved", False) or getattr(_local, "inside", False):
         return None
-    call = _local.call = StoreCall(model.name, json.loads(params["body"]))
+    call = _local.call = StoreCall(model.name, msgspec.json.decode(params["body"]))
     while True:
         try:
             _notify_before(call)
@@ -293,6 +296,7 @@ def _partition_name(feature: str, index: str | None) -> str:
     return str((schemas[index] if index else definition["KeySchema"])[0]["AttributeName"])
 
 
+@cache
 def feature_of(table: str) -> str:
     """Return the feature of a table `fairgate-<stage>-<feature>`. Any other name is returned unchanged."""
     return max((feature for feature in _key_names() if table.endswith(f"-{feature}")), key=len, default=table)

@@ -217,6 +217,8 @@ class SimulatedService(Listener):
         return call.attempts < self._limits.attempts
 
     def _admit(self, call: StoreCall, now: float) -> None:
+        if not self._limits.counts_units:
+            return
         bucket = 1 if capacity.is_write(call.operation) else 0
         keys = [access.id for access in call.accesses] if call.queried_key is None else [call.queried_key]
         for key in keys:
@@ -225,7 +227,7 @@ class SimulatedService(Listener):
                 raise faults.throttled(call)
 
     def _refuse_locked(self, call: StoreCall) -> None:
-        for number, access in enumerate(call.accesses):
+        for number, access in enumerate(call.accesses if self._locked else ()):
             if access.kind != "read" and _item_id(access) in self._locked:
                 self.report.conflicts[call.tables[0]] += 1
                 raise faults.conflict(call, number)
