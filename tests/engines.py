@@ -131,7 +131,6 @@ def create_tables() -> None:
             table = copy.deepcopy(template)
             table.name = dynamo.table_name(feature)
             table.table_arn = table._generate_arn(table.name)
-            table.stream_shard = None  # no test follows streams on moto, which copies all their records for each transaction
             _moto_tables()[table.name] = table
 
 

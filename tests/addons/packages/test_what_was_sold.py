@@ -12,10 +12,12 @@ ROUTES_OF_EVENTS = ("/events", "/tiers", "/admin/events", "/admin/tiers", "/admi
 # Routes that change neither packages nor what they cost.
 OTHERS = {
     "POST /admin/events/{event_id}/pause",
+    "POST /admin/events/{event_id}/promo-codes/batch",
     "POST /admin/events/{event_id}/resume",
     "POST /admin/events/{event_id}/waiting-room/let-in",
     "POST /admin/events/{event_id}/waiting-room/rate",
     "DELETE /events/{event_id}/waiting-room/clear",
+    "POST /events/{event_id}/complimentary-orders",
     "POST /events/{event_id}/members",
     "POST /admin/orders/{order_id}/refunds/preview",
     "PUT /admin/orders/{order_id}/email",
