@@ -429,7 +429,12 @@ class _Tour(TourClient):
         }
         event |= {"on_sale_at": clock.iso(clock.now() + 60), "waiting_room": {"enabled": False}}
         event_id = str(self.post("/admin/events", event, token=self.admin).json["id"])
-        self.post("/admin/tiers", {"event_id": event_id, "name": "Floor", "price_cents": 5000, "capacity": 10}, token=self.admin)
+        tier = {"event_id": event_id, "name": "Floor", "price_cents": 5000, "capacity": 10}
+        tier_id = self.post("/admin/tiers", tier, token=self.admin).json["id"]
+        self.patch(f"/tiers/{tier_id}", {"holdbacks": [{"id": "press", "reason": "press", "quantity": 2}]}, token=self.admin)
+        rows = [{"id": "1", "name": "Ada", "email": "ada@example.com"}]
+        body = {"tier_id": tier_id, "holdback_id": "press", "rows": rows}
+        self.post(f"/events/{event_id}/complimentary-orders", body, token=self.admin)
         entry = {"event_id": event_id, "quantity": 1}
         first, second = (self.post("/waitlist", entry, user=f"{number}-{self.name}").json["id"] for number in range(2))
         for _ in range(2):

@@ -30,6 +30,9 @@ ONE_MORE = {
     "POST /lost-tickets/return",
 }
 
+# On the tour, it holds tickets back: the stock shrinks first, then the catalog changes, and the shards are read before and after.
+TWO_MORE = {"PATCH /tiers/{tier_id}"}
+
 
 def test_the_tour_visits_every_route():
     import app
@@ -40,7 +43,8 @@ def test_the_tour_visits_every_route():
     assert all(len(of.cpu_ms) == 1 for of in samples.values())
     assert samples["GET /events/{event_id}/waiting-room/status"].trips == 0
     assert sum(samples[operation].trips for operation in latency.PURCHASE) <= 8
-    too_slow = {operation for operation, of in samples.items() if of.trips > MOST_TRIPS + (operation in ONE_MORE)}
+    limits = {operation: MOST_TRIPS + (operation in ONE_MORE) + 2 * (operation in TWO_MORE) for operation in samples}
+    too_slow = {operation for operation, of in samples.items() if of.trips > limits[operation]}
     assert too_slow == set(), f"more than {MOST_TRIPS} round trips one after the other: make some side by side, or in one call"
 
 
