@@ -250,6 +250,7 @@ def test_a_deleted_draft_is_in_no_list_and_stays_in_the_store(api, time):
     assert create_draft(api)["slug"] == "cafe-noir", "its slug is free again"
 
 
+@pytest.mark.needs_addon
 def test_a_deleted_draft_keeps_no_long_texts(api):
     """Every instance keeps deleted drafts in its memory, and they count as a tenth of a draft."""
     event_id = create_draft(api, description="About the night", metadata={"genre": "jazz"})["id"]
