@@ -287,6 +287,7 @@ def with_many_at_their_limit(api, sold_out):
         yield event_id, tier_id, orders[0]
 
 
+@pytest.mark.not_on_moto
 def test_any_number_of_people_at_their_limit_delays_nobody(api, with_many_at_their_limit):
     event_id, tier_id, order_id = with_many_at_their_limit
     lines.join(api, "free", event_id, tier_ids=[tier_id])
@@ -297,6 +298,7 @@ def test_any_number_of_people_at_their_limit_delays_nobody(api, with_many_at_the
     assert statuses(api, "free") == ["offered"]
 
 
+@pytest.mark.not_on_moto
 def test_tickets_for_which_only_people_at_their_limit_wait_go_on_sale(api, with_many_at_their_limit):
     event_id, tier_id, order_id = with_many_at_their_limit
     lines.run_allocator()

@@ -81,6 +81,7 @@ def waitlist_reads(work):
     return reply, sum(entry.read_units for entry in calls.entries if "waitlist" in entry.tables)
 
 
+@pytest.mark.not_on_moto
 def test_a_look_at_ones_place_takes_two_read_units(api, time, long_line):
     event_id, _ = long_line
     assert lines.join(api, "last", event_id).json["position"] == 1502
@@ -91,6 +92,7 @@ def test_a_look_at_ones_place_takes_two_read_units(api, time, long_line):
     assert 701 <= reply.json["entries"][0]["people_before"] <= 780
 
 
+@pytest.mark.not_on_moto
 def test_a_manager_reads_a_page_and_not_the_line(api, long_line):
     event_id, tier_id = long_line
     reply, units = waitlist_reads(lambda: api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()))
@@ -104,6 +106,7 @@ def test_a_manager_reads_a_page_and_not_the_line(api, long_line):
     assert seen == ["first", *(f"w{number}" for number in range(1500))]
 
 
+@pytest.mark.not_on_moto
 def test_a_run_without_tickets_reads_only_the_end_of_a_line_that_was_just_counted(api, time, long_line, monkeypatch):
     event_id, _ = long_line
     lines.run_allocator()
