@@ -12,6 +12,7 @@ from hashlib import sha256
 from itertools import chain
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import holdbacks
@@ -22,7 +23,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
 from chalicelib.inventory.model import Hold, shard_ids
-from chalicelib.payments.model import Payment
+from chalicelib.payments.model import Payment, ProviderName
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import ComplimentaryClosed
 from chalicelib.purchases.model import DIRECT_ID_PREFIX, CheckoutDetails, ComplimentaryRow, IssuedRow, LineItem, Purchase
@@ -144,12 +145,21 @@ def _items(event: Event, tiers: Mapping[str, Tier], stock: EventStock, new: Sequ
 
 
 def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard_id: str | None, now: int) -> Purchase:
-    # No shard ever had this hold, because the ticket was sold at once. The hold tells a refund which shard the seat returns to.
-    hold_id = f"{sold.order_id}.imported"
-    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=1, price_cents=0, admits=tier.admits, holds=[Hold(shard_id, hold_id, 1)])
+    order = _paid_order(sold.order_id, sold.owner_id, event, tier, 1, shard_id, "imported", now)
+    [hold] = order.lines[0].holds
+    return replace(order, pool_holds=[Hold(pool_shard_id, hold.hold_id, 1)]) if pool_shard_id else order
+
+
+def _paid_order(
+    order_id: str, user_id: str, event: Event, tier: Tier, quantity: int, shard_id: str, provider: ProviderName, now: int
+) -> Purchase:
+    """Return an order of free tickets of one tier, taken from one shard, that is paid with the `provider`."""
+    # No shard ever had this hold, because the tickets were taken at once. The hold tells a refund which shard the seats return to.
+    holds = [Hold(shard_id, f"{order_id}.{provider}", quantity)]
+    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=0, admits=tier.admits, holds=holds)
     return Purchase(
-        id=sold.order_id,
-        user_id=sold.owner_id,
+        id=order_id,
+        user_id=user_id,
         event_id=event.id,
         state="paid",
         version=1,
@@ -157,9 +167,8 @@ def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard
         currency=tier.currency,
         created_at=now,
         expires_at=now,
-        payment=Payment("imported", "captured", 0, tier.currency),
+        payment=Payment(provider, "captured", 0, tier.currency),
         ended_at=now,
-        pool_holds=[Hold(pool_shard_id, hold_id, 1)] if pool_shard_id else [],
     )
 
 
@@ -234,24 +243,9 @@ def _batches(rows: Iterable[ComplimentaryRow], available: int) -> Iterator[list[
 def _complimentary_order(
     event: Event, tier: Tier, row: ComplimentaryRow, order_id: str, stock_id: str, language: Language, now: int
 ) -> Purchase:
-    # As for an imported order, the hold tells a refund which shard the seats return to. The pool does not have these tickets.
-    holds = [Hold(shard_ids(stock_id, 1)[0], f"{order_id}.complimentary", row.quantity)]
-    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=row.quantity, price_cents=0, admits=tier.admits, holds=holds)
-    return Purchase(
-        id=order_id,
-        user_id=f"{GUEST_PREFIX}{order_id}",
-        event_id=event.id,
-        state="paid",
-        version=1,
-        lines=[line],
-        currency=tier.currency,
-        created_at=now,
-        expires_at=now,
-        payment=Payment("complimentary", "captured", 0, tier.currency),
-        ended_at=now,
-        has_details=True,
-        language=language,
-    )
+    shard_id = shard_ids(stock_id, 1)[0]  # the pool does not have these tickets
+    order = _paid_order(order_id, f"{GUEST_PREFIX}{order_id}", event, tier, row.quantity, shard_id, "complimentary", now)
+    return replace(order, has_details=True, language=language)
 
 
 def _complimentary_items(order: Purchase, row: ComplimentaryRow, now: int) -> list[dynamo.TransactItem]:
