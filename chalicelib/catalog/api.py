@@ -49,7 +49,7 @@ from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
+from chalicelib.edge.rate_limits import CATALOG, RateLimited, limit_writes, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import NotFound
@@ -364,14 +364,14 @@ def _create_tier(request: RequestContext, event_id: str, fields: TierFields, act
 def _update_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
     event = permissions.require_manager(request.require_user(), event_id)
     _check_promoter(request, body, event.promoter_id)
-    capacities.limit_changes(request, body.values(), event_id)
+    limit_writes(request, CATALOG, capacities.count_writes(body.values(), event_id))
     event_management.update_event(event_id, body, request.require_user().user_id, request.now, expected_version(request, body))
     return versioned_reply(admin_queries.changed_event_view(event_id, request.now))
 
 
 def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:
     actor = _require_tier_manager(request, tier_id)
-    capacities.limit_changes(request, body.values(), str(_find_event_id(tier_id)), tier_id)
+    limit_writes(request, CATALOG, capacities.count_writes(body.values(), str(_find_event_id(tier_id)), tier_id))
     changed = tier_management.update_tier(tier_id, body, actor, request.now, expected_version(request, body))
     return versioned_reply(admin_queries.changed_tier_view(changed, request.now))
 

@@ -18,8 +18,6 @@ from chalicelib.catalog.event_states import EventHasSales
 from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge.rate_limits import CATALOG, limit_writes
-from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
@@ -86,17 +84,17 @@ class CapacityNeedsDraft(ApiError):
     )
 
 
-def limit_changes(request: RequestContext, values: Mapping[str, Any], event_id: str, tier_id: str | None = None) -> None:
-    """Limit the changes that `values` make to the stock of an event or of a tier by the shards that they write. Raises RateLimited."""
+def count_writes(values: Mapping[str, Any], event_id: str, tier_id: str | None = None) -> int:
+    """Return how many shards the new `values` of an event or of a tier may write. They cost nothing if they change no stock."""
     catalog = snapshots.snapshot_with_drafts()
     event, tier = catalog.events.get(event_id), catalog.tiers.get(tier_id or "")
     if event is None:
-        return
+        return 0
     changed = {name for name in ("capacity", "holdbacks") if name in values and values[name] != getattr(tier or event, name)}
     shards = tier.shards if tier is not None and changed else 0
     if "holdbacks" in changed or (changed and tier is None):
         shards += event.pool_shards
-    limit_writes(request, CATALOG, shards)
+    return shards
 
 
 class CatalogStock(Struct, frozen=True):

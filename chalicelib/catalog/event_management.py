@@ -102,7 +102,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Delete a draft. The event stays in the store with `deleted_at`, but appears in no list. A repeated call changes nothing.
 
-    Its long texts and those of its tiers are emptied, because every instance keeps them in its memory. Raises NotFound,
+    The long texts of the event and its tiers are deleted too, because every instance keeps all events in its memory. Raises NotFound,
     ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
     """
 
@@ -118,9 +118,9 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         after = replace(before, deleted_at=now, description="", metadata={}, change_note=None)
         change = change_event(before, after, "event.deleted", actor, now)
         tiers = [
-            replace(_without_texts(tier), version=tier.version + 1, updated_at=now)
+            replace(emptied, version=tier.version + 1, updated_at=now)
             for tier in catalog.event_tiers(event_id)
-            if _without_texts(tier) != tier
+            if (emptied := _without_texts(tier)) != tier
         ][:MAX_EMPTIED]
         return replace(change, items=[*change.items, *map(store.put_tier_item, tiers)], others=tiers)
 

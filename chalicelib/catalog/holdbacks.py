@@ -102,7 +102,7 @@ def _release_tier(current: Catalog, tier: Tier, now: int) -> bool:
 
 
 def _due_holdbacks(current: Catalog, event: Event, tier: Tier, now: int) -> list[Holdback]:
-    """Return the holdbacks whose time has come. If there are none, return the first one that waits for a sell-out that has happened."""
+    """Return the holdbacks whose release time has come. If there are none, return the first that a sell-out releases now."""
     timed = [holdback for holdback in tier.active_holdbacks if _is_time(holdback, now)]
     waiting = [holdback for holdback in tier.active_holdbacks if holdback.release_when_sold_out]
     if timed or not waiting or event_phase(event, now) != "open":

@@ -87,14 +87,7 @@ class Counter(Struct, frozen=True):
             if counter.unreported <= max_unreported:
                 return True
             amount, counter.unreported = counter.unreported, 0
-        return self._report(amount)
-
-    def add_many(self, amount: int) -> bool:
-        """Count several requests at once, without `begin`. Returns whether the store grants the first of them, and counts none if not.
-
-        Raises the store's errors.
-        """
-        return self._report(amount)
+        return self.report(amount)
 
     def remaining(self) -> int:
         """Return how many more requests would be granted, according to this instance."""
@@ -104,8 +97,11 @@ class Counter(Struct, frozen=True):
         """Set the counter to a `tat` that the store or another record reports."""
         self._update(tat, exactly=True)
 
-    def _report(self, amount: int) -> bool:
-        """Count `amount` requests in the store, beginning with the `tat` that this instance knows. Returns whether they are granted."""
+    def report(self, amount: int) -> bool:
+        """Count `amount` requests in the store, beginning with the `tat` that this instance knows. `begin` need not be called before.
+
+        Returns whether the first of them is granted, and counts none if not. Raises the store's errors.
+        """
         tat, charge = local_counter(self.key).stored_tat, self.quota.charge(self.now, amount)
         ttl = self.now // 1000 + self.quota.seconds + _TTL_MARGIN_SECONDS
         for _ in range(_MAX_ATTEMPTS):
@@ -429,7 +425,7 @@ def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None
         return
     counter = Counter(_key(limit, "user", "writes", caller.user_id), limit.quota, request.now * 1000)
     try:
-        is_granted = counter.add_many(writes // WRITES_PER_REQUEST)
+        is_granted = counter.report(writes // WRITES_PER_REQUEST)
     except dynamo.STORE_ERRORS as failure:
         if not dynamo.is_unavailable(failure):
             raise

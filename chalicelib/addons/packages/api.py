@@ -35,7 +35,7 @@ from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooMan
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.edge.rate_limits import CATALOG, limited_for_caller
+from chalicelib.edge.rate_limits import CATALOG, limit_writes, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
@@ -126,7 +126,7 @@ def change_package(request: RequestContext, event_id: str, package_id: str, body
     actor = require_actor(request, event_id, package_id)
     given = given_fields(body)
     values = {"capacity": given["quantity_limit"]} if "quantity_limit" in given else {}
-    capacities.limit_changes(request, values, event_id, package_id)
+    limit_writes(request, CATALOG, capacities.count_writes(values, event_id, package_id))
     return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
 
 
