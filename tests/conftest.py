@@ -32,7 +32,8 @@ TESTS = Path(__file__).parent
 NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "infra", "protocol", "races"}
 NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
-# Only `make test-all` runs these tests, the tests marked `slow`, and the browser tests that are not marked `journey`.
+# Only `make test-all` runs these tests, the tests marked `slow`, the browser tests that are not marked `journey`, and the tests of the
+# deployment (`infra` without `local`).
 SLOW = {"bench", "clients", "faults", "proof", "protocol"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
@@ -122,7 +123,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
         items[:] = [item for item in items if item.get_closest_marker("needs_addon") is None]
     for item in items:
         names = _names(item.path)
-        if SLOW & names or ("browser" in names and item.get_closest_marker("journey") is None):
+        is_of_deployment = "infra" in names and "local" not in names
+        if SLOW & names or is_of_deployment or ("browser" in names and item.get_closest_marker("journey") is None):
             item.add_marker("slow")
 
 

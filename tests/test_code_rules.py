@@ -37,11 +37,6 @@ def test_the_declaration_of_an_addon_imports_only_its_type():
         assert declared.startswith("ADDON = Addon("), path
 
 
-def test_each_module_has_a_docstring():
-    modules = [path for path in CODE if path.name not in ("__init__.py", "__main__.py")]
-    assert [name_of(path) for path in modules if not ast.get_docstring(_tree(path))] == []
-
-
 def test_app_only_registers():
     for node in _tree(ROOT / "app.py").body[1:]:
         registers = isinstance(node, ast.Expr) and ".register_" in ast.unparse(node)

@@ -26,6 +26,7 @@ def link_to(mailbox, address: str) -> str:
     return re.search(r"#token=(\S+)", mail.text)[1]
 
 
+@pytest.mark.slow
 def test_one_of_two_accounts_gets_a_confirmed_address(api, time, mailbox):
     def scenario(play):
         number = next(numbers)
@@ -43,6 +44,7 @@ def test_one_of_two_accounts_gets_a_confirmed_address(api, time, mailbox):
     assert len(explore(scenario)) > 5
 
 
+@pytest.mark.slow
 def test_a_registration_and_a_change_to_one_address(api, time, mailbox):
     def scenario(play):
         number = next(numbers)
@@ -57,6 +59,7 @@ def test_a_registration_and_a_change_to_one_address(api, time, mailbox):
     assert len(explore(scenario)) > 5
 
 
+@pytest.mark.slow
 def test_an_erasure_at_the_same_moment_leaves_no_account(api, time, mailbox):
     def scenario(play):
         number = next(numbers)

@@ -1,5 +1,7 @@
 """An admin calls every route that writes, and all earlier audit entries are still there, unchanged."""
 
+import pytest
+
 from tests import builders
 from tests.access.test_table import OPERATIONS
 from tests.access.world import World, new_world
@@ -36,6 +38,7 @@ def test_no_route_changes_or_deletes_what_was_written_down(time):
     assert len({entry["action"] for entry in before}) > 10, "the routes were called with what changes something"
 
 
+@pytest.mark.slow
 def test_a_stranger_cannot_make_the_history_too_large_to_read(api, time):
     """Lambda returns at most 6 MB. Anybody can register as a promoter and change the long description of a draft."""
     event_id = create_draft(api)["id"]

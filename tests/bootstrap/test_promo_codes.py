@@ -269,6 +269,7 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
         assert [code["code"] for code in api.get(path, token=builders.admin_token()).json["promo_codes"]] == ["EURO", "FANS", "SOME"]
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_crash_at_any_call_is_finished_by_the_same_file(tree):
     before = json.loads(json.dumps(declare(tree, promo_code("LESS", max_total_uses=5), "GONE", "SAME")))

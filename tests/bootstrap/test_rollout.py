@@ -194,6 +194,7 @@ class TestPauses:
         assert stock_of("fest-late").is_open
 
 
+@pytest.mark.slow
 def test_a_tier_of_100_000_tickets_is_created_and_resized(threaded_store, run, write, tree):
     for capacity, in_each in ((100_000, {80}), (90_000, {72}), (150_000, {120})):
         tree["ticket_types"]["fest-pass"]["max_quantity"] = capacity
@@ -203,6 +204,7 @@ def test_a_tier_of_100_000_tickets_is_created_and_resized(threaded_store, run, w
         assert "nothing to do" in run("apply", write(tree)).out
 
 
+@pytest.mark.slow
 def test_1500_ticket_types_take_few_calls(store, run, write, tree):
     """The shards of 25 tiers are one write: one conditional write for each would take minutes."""
     tree["ticket_types"] = {f"t{number}": ticket(f"t{number}") for number in range(1500)}
@@ -219,6 +221,7 @@ def test_1500_ticket_types_take_few_calls(store, run, write, tree):
     assert len(second) <= 15
 
 
+@pytest.mark.slow
 def test_a_large_document_is_stored_in_parts(store, run, write, tree):
     """Descriptions that do not compress: the version needs several items of DynamoDB's 400 KB."""
     import random

@@ -25,6 +25,7 @@ from tests.simulation.interference import interfere_before
 pytestmark = pytest.mark.usefixtures("time")
 
 
+@pytest.mark.slow
 def test_a_pause_in_between_closes_every_shard(store, tree):
     """A pause at any moment of an apply: afterwards nothing of the event can be held."""
     after = json.loads(json.dumps(tree))
@@ -86,6 +87,7 @@ def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, wr
         assert served in (6, 8)
 
 
+@pytest.mark.slow
 def test_a_sweep_in_between_never_takes_stock_that_is_then_served(store, tree, time):
     """The apply stalls for more than an hour before any of its calls, while the sweep deletes what it has written so far."""
     before, after = _states(tree)
@@ -173,6 +175,7 @@ def _separate_stage(name: str, *more_features: str):
             dynamo.client().delete_table(TableName=dynamo.table_name(feature))
 
 
+@pytest.mark.slow
 def test_after_a_crash_at_any_call_running_again_finishes(store, tree):
     for _, after, calls in _crashes(tree):
         head, served = catalog.load_head_and_catalog()
@@ -187,6 +190,7 @@ def test_after_a_crash_at_any_call_running_again_finishes(store, tree):
         assert stock_of("new").sold == 2
 
 
+@pytest.mark.slow
 def test_after_a_crash_the_old_document_can_be_applied_again(store, tree):
     for before, _, _ in _crashes(tree):
         rollout.apply(valid_document(before), "ann", 0)

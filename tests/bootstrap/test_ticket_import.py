@@ -267,6 +267,7 @@ def test_buyers_who_are_faster_than_the_write_keep_their_tickets(api, time, run,
     invariants.check(time.now)
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_crash_leaves_whole_tickets_and_the_next_run_imports_the_rest(api, run, write, tree, tmp_path, time):
     tree["ticket_types"]["fest-pass"]["max_quantity"] = 400

@@ -44,6 +44,7 @@ def _units_of(api, time, instances):
     return *reads, log.capacity[1] / SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 10])
 def test_more_instances_add_only_reads_of_the_display_items(api, time, large_catalog, monkeypatch, count):
     monkeypatch.setattr(display, "MAX_QUIET", 0)  # as if they had changed

@@ -137,6 +137,7 @@ def test_an_unknown_id_does_not_empty_the_cache_without_a_store(api, apply_docum
         assert api.get("/events/fest").status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/events", "/events?limit=200", "/tickets/types", "/admin/events", "/admin/tiers"])
 def test_no_list_exceeds_a_megabyte_whatever_promoters_write(api, apply_document, path):
     long_text = "\u0001" * 10_000  # each of these characters takes six bytes of JSON

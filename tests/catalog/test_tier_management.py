@@ -37,6 +37,7 @@ def test_a_tier_is_created_with_its_stock(api):
     assert [tier["id"] for tier in api.get(f"/events/{event_id}").json["tiers"]] == [created["id"]]
 
 
+@pytest.mark.slow
 def test_a_pause_closes_all_shards_of_a_million_tickets(threaded_store, api):
     event_id = builders.create_event(api)
     created = post(api, "/admin/tiers", TIER | {"event_id": event_id, "capacity": 1_000_000}).json

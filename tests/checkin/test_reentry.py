@@ -260,6 +260,7 @@ def test_the_doors_of_an_event_open_at_its_own_time(api, time, minutes):
     assert door.scan().status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_ticket_that_goes_in_and_out_for_days_stays_small(venue):
     """Crew leave and come back all the time. What the last scans show, and what the reports count, does not change."""

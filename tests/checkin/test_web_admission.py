@@ -121,6 +121,7 @@ def test_the_device_overrides_what_the_api_does(api, time, hours):
     assert decisions == (["event_over", "ticket_refunded", "event_over"] if hours > 0 else ["admitted", "ticket_refunded", "admitted"])
 
 
+@pytest.mark.slow
 def test_the_device_lets_people_out_and_in_again_like_the_api(table, time):
     [ticket] = table.tickets
     assert table.api.patch(f"/events/{table.event_id}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200

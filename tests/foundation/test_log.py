@@ -116,6 +116,7 @@ def test_lines_go_where_a_command_redirects_its_output(capsys):
 NOT_DETAILS = {*vars(logging.makeLogRecord({})), "message", "asctime", "level", "location", "timestamp", "service", "build", "request_id"}
 
 
+@pytest.mark.slow
 def test_no_detail_is_named_like_a_field_of_every_line():
     for path in PRODUCT:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -109,6 +109,7 @@ def test_a_reply_that_comes_byte_by_byte_has_no_more_time(monkeypatch):
     assert len(read) < 12
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_come_does_not_undo_a_success():
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") as destination:
         assert post(destination, HERE, {}, b"", seconds=2).is_success

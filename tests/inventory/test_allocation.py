@@ -65,6 +65,7 @@ def test_a_refusal_lists_the_expired_holds_but_does_not_release_them():
     assert read_stock(2).held == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_count", [1, 3])
 def test_a_stock_whose_shards_take_no_further_hold_is_not_sold_out(shard_count):
     create_stock(3 * MAX_HOLDS * shard_count, shard_count)

@@ -137,6 +137,7 @@ def test_a_resize_from_an_outdated_stock_reaches_its_capacity(capacity):
     assert read_stock(3).capacity == capacity
 
 
+@pytest.mark.slow
 def test_a_resize_that_crashed_is_completed_by_the_next_one():
     for number in range(1, 6):
         create_stock(30, 3)

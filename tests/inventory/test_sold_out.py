@@ -51,6 +51,7 @@ def sell_out(capacity=8, shard_count=8, **fields):
     return holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_count", [8, 250])
 def test_after_the_sell_out_one_instance_reads_all_shards_and_no_other(shard_count):
     sell_out(shard_count, shard_count)
@@ -109,6 +110,7 @@ def test_figures_that_a_display_has_refreshed_let_buyers_in_earlier():
     assert buy(seller, NOW + 1)[1][0].quantity == 1
 
 
+@pytest.mark.slow
 def test_the_figures_lead_to_the_last_tickets_without_reading_all_shards():
     create_stock(250, 250)
     sold = hold_tickets(HoldRequest("t", 250, 246, "first", EXPIRES_AT, NOW))
@@ -150,6 +152,7 @@ def test_a_buyer_reads_all_shards_if_the_reading_instance_crashed():
     assert refusal.details["available"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", faults.KINDS)
 def test_a_fault_during_a_refusal_neither_oversells_nor_blocks_tickets(kind):
     """Two tries of a shard, the item, its lease, all shards, the figures."""
@@ -191,6 +194,7 @@ def test_unrecoverable_holds_are_left_alone_for_a_second():
     assert buy(buyer, NOW + 2)[1].expired_holds != []
 
 
+@pytest.mark.slow
 def test_a_stock_with_too_many_holds_is_not_called_sold_out():
     create_stock(3 * MAX_HOLDS * 2, 2)
     for number in range(MAX_HOLDS * 2):

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from typing import Any
 
 from chalicelib.notifications.model import EncodedMail
@@ -32,5 +33,11 @@ class FakeProvider:
 
     def parsed(self) -> list[EmailMessage]:
         """The mails, as a mail program reads them."""
-        found: list[Any] = [message_from_bytes(mail.raw, policy=policy.default) for mail in self.mails]
-        return found
+        return [_parse(mail.raw) for mail in self.mails]
+
+
+@cache
+def _parse(raw: bytes) -> EmailMessage:
+    """Parse a mail once, because a test looks at all mails each time it sends some."""
+    message: Any = message_from_bytes(raw, policy=policy.default)
+    return message

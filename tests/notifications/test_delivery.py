@@ -64,6 +64,7 @@ def test_a_postponed_mail_is_neither_late_nor_an_attempt(store, time, provider):
     assert send(compose_later).sent == 1
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, time, monkeypatch):
     chance = random.Random(7)  # the same faults in each run
@@ -84,6 +85,7 @@ def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, ti
     assert set(statuses(*users)) == {"sent"}
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, monkeypatch):
     fake = FakeProvider(lambda _: MailFailed("no answer"))

@@ -153,6 +153,7 @@ def test_the_limit_of_changes_holds_over_all_instances(api):
     assert statuses == [201] * 3 + [429] * 2
 
 
+@pytest.mark.slow
 def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
     """All sales share the table of the stock, so nobody may keep it busy by changing the capacity of a large draft."""
     _, by = sign_up_promoter(api)

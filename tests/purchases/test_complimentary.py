@@ -205,6 +205,7 @@ def test_a_release_keeps_what_was_issued(api, time):
     invariants.check_recovery(time)
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_crashed_issue_or_release_is_completed_and_never_adds_too_many(api, time):
     def create() -> tuple[str, str]:

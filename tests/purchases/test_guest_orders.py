@@ -281,6 +281,7 @@ def test_only_the_guests_own_token_moves_something_and_only_to_an_account(api, t
     assert len(guest.tickets()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_move_that_crashed_is_finished_by_repeating_it(api, time, guest, account, event_and_tier):
     shop, mine = builders.create_shop(api), account["user"]["id"]

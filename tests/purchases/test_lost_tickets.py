@@ -84,6 +84,7 @@ def test_a_link_shows_what_it_found_when_too_many_unpaid_checkouts_take_too_long
     assert find(api, mailbox) == [f"{newer}-1"]
 
 
+@pytest.mark.slow
 def test_free_tickets_with_an_address_hide_no_tickets_that_its_owner_paid_for(api, shop, mailbox):  # noqa: F811
     paid = buy(api, shop, "guest-1")
     free = builders.create_shop(api, price_cents=0, capacity=200)

@@ -42,6 +42,7 @@ def test_a_thousand_buyers_and_a_hundred_tickets(api, time):
     invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.slow
 def test_five_shards_sell_mixed_quantities_and_never_one_too_many(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=400)
     assert len(list(scan_shards())) == 5
@@ -166,6 +167,7 @@ def test_a_resize_during_the_drop_loses_nothing(api, time):
     invariants.check(time.now)
 
 
+@pytest.mark.slow
 def test_tickets_are_held_back_and_released_during_a_drop(api, time):
     """Managers change the holdbacks of two tiers while buyers take all tickets and the sweep releases what is due."""
     event_id = builders.create_event(api, capacity=100)

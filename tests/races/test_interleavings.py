@@ -170,6 +170,7 @@ def test_reserve_and_sweep_when_an_expired_hold_has_all_tickets(shop):
     run_seeds(SEEDS, scenario)
 
 
+@pytest.mark.slow
 def test_reserve_and_sweep_in_every_schedule_with_two_preemptions(shop):
     def scenario(play):
         shop.restock(2)
@@ -182,6 +183,7 @@ def test_reserve_and_sweep_in_every_schedule_with_two_preemptions(shop):
     assert len(explore(scenario, preemptions=2)) > 50
 
 
+@pytest.mark.slow
 def test_confirm_and_sweep_at_the_end_of_the_hold(shop):
     states = set()
 

@@ -34,6 +34,7 @@ def drop(api, shards, seconds):
     return report, statuses.count(201)
 
 
+@pytest.mark.slow
 def test_one_shard_cannot_take_a_drop_and_five_can(api, time):
     one_shard, _ = drop(api, 1, seconds=0.5)
     invariants.check(time.now)

@@ -219,6 +219,7 @@ def test_without_differences_nothing_is_written_and_lists_are_read_once(shop):
     assert calls.names == ["Scan", "BatchGetItem", "BatchGetItem", "GetItem", *["Query"] * 4]
 
 
+@pytest.mark.slow
 def test_hundreds_of_payments_are_fetched_in_pages_and_read_in_batches(shop):
     session = buy_without_webhooks(shop)
     for number in range(250):

@@ -74,6 +74,7 @@ def test_the_first_run_compares_the_last_hour(shop):
     assert load_position() == shop.time.now - BEHIND
 
 
+@pytest.mark.slow
 def test_a_run_compares_six_hours_at_most(shop):
     start_schedule(shop)
     start = load_position()
@@ -235,6 +236,7 @@ def test_open_disputes_are_fetched_once_a_day(shop):
     )
 
 
+@pytest.mark.slow
 def test_each_run_fetches_some_of_the_open_disputes_and_a_day_all_of_them(shop):
     start_schedule(shop)
     for number in range(4):
@@ -253,6 +255,7 @@ def test_each_run_fetches_some_of_the_open_disputes_and_a_day_all_of_them(shop):
     assert (sum(counts), max(counts) < 4) == (4, True)
 
 
+@pytest.mark.slow
 def test_disputes_that_cannot_be_fetched_do_not_keep_payments_from_being_compared(shop):
     order = shop.open_checkout("eve", 1)
     shop.pay(order)

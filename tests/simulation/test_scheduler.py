@@ -146,6 +146,7 @@ def test_a_crashed_actor_makes_no_further_call():
             assert run.steps[-1].outcome.endswith(("crashes before it", "and crashes"))
 
 
+@pytest.mark.slow
 def test_waiting_for_an_actor_out_of_turn_is_an_error():
     lock = threading.Lock()
 

@@ -22,6 +22,7 @@ def test_the_key_is_secret_until_the_opening_and_fits_its_commitment(api, time, 
     assert (after["opened"], after["n"], after["offsets"]) == (True, 5, [0])
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_two_thousand_arrivals_get_the_positions_from_1_to_2000(api, time):
     with settings.override(waiting_room_counters=4):

@@ -20,6 +20,7 @@ def load_as_another_instance(event_id, now, barrier):
     return room_cache._load(current.revision, current.events[event_id], now).room
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threaded_store")
 def test_twenty_instances_that_open_a_room_at_once_record_one_draw(api, time):
     with settings.override(waiting_room_counters=3):

@@ -124,6 +124,7 @@ def test_the_size_of_a_wave_is_decided_once(api, time):
         assert waves == sorted(set(waves)), changed_at
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_the_waves_follow_the_stock_for_as_long_as_the_sale_lasts(api, time):
     """One wave a second, and other figures for each: the plan stays short, and the last figures still count."""
@@ -192,6 +193,7 @@ def test_a_join_during_a_crashed_opening_is_drawn_or_late(api, time):
         run_seeds(30, scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_the_state_stays_small_whatever_admins_do(api, time):
     """No pass expires here, so nothing that admitted anybody can be merged."""

@@ -51,6 +51,7 @@ def test_the_p_value_agrees_with_published_tables():
         assert p_value(tenth_of_a_percent, degrees) == pytest.approx(0.001, abs=0.0003)
 
 
+@pytest.mark.slow
 def test_up_to_300_every_size_is_permuted():
     for n in range(1, 301):
         for key_number in (1, 2):
@@ -79,6 +80,7 @@ def test_the_algorithm_never_changes():
     assert [permute(bytes(range(32)), 1_000_003, number) for number in (0, 1, 1_000_002)] == [762732, 887981, 855064]
 
 
+@pytest.mark.slow
 def test_a_crowd_of_a_hundred_thousand_is_permuted(places):
     assert sorted(places) == list(range(CROWD_SIZE))
 

@@ -155,6 +155,7 @@ def test_admins_and_metrics_see_the_room(api, time):
     assert "fairgate_waiting_room_joins_total" in metrics
 
 
+@pytest.mark.slow
 def test_all_can_join_after_the_opening_at_three_times_the_rate_of_one_counter(api):
     """The limits and the rate are a tenth of DynamoDB's and of a large drop's, so that the test takes less time."""
     report = join_at_once(

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import msgspec
+import pytest
 
 from chalicelib.waiting_room import draw, tokens, views
 from chalicelib.waiting_room.model import LATE, Arrival, RoomState
@@ -37,6 +38,7 @@ def as_json(state: RoomState):
     return msgspec.json.decode(msgspec.json.encode(state))
 
 
+@pytest.mark.slow
 def test_client_and_server_agree_on_thousands_of_random_cases():
     rng = random.Random(4)
     cases, expected = [], []

@@ -31,6 +31,7 @@ def test_after_a_delay_one_of_two_guesses_is_compared(api, time):
     assert len(explore(scenario)) > 5
 
 
+@pytest.mark.slow
 def test_one_of_two_guesses_gets_the_last_free_attempt(api, time):
     accounts = itertools.count()
 

@@ -17,6 +17,7 @@ def write(number: int) -> bytes:
     return pages.finish()
 
 
+@pytest.mark.slow
 def test_documents_written_in_parallel_equal_those_in_sequence():
     numbers = [number % 40 for number in range(64)]
     with ThreadPoolExecutor(8) as threads:

@@ -257,6 +257,7 @@ def test_a_source_address_may_download_only_so_many_documents(api, time, shop):
     assert [reply.status for reply in replies] == [200, 200, 429]
 
 
+@pytest.mark.slow
 def test_the_largest_order_fits_a_reply(api, time):
     event_id = builders.create_event(api)
     tier_id = builders.create_tier(api, event_id, capacity=50, admits=2)

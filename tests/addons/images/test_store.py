@@ -54,6 +54,7 @@ def test_a_deleted_file_is_gone(bucket):
     assert store.find("media/e/1.jpg", 100) is None
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_files_are_listed_by_what_they_begin_with_over_all_pages(bucket):
     keys = [f"media/e/{number:04d}.jpg" for number in range(1003)]

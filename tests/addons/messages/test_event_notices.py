@@ -192,6 +192,7 @@ def test_cancelling_the_event_first_prevents_its_mails(post, api, time):
     assert changed(post) == []
 
 
+@pytest.mark.slow
 def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 2)
     monkeypatch.setattr(event_notices, "MAX_TICKETS", 4)
@@ -226,6 +227,7 @@ def test_one_run_queues_the_mails_of_many_small_events(post, api, time):
     assert len(changed(post)) == 2
 
 
+@pytest.mark.slow
 def test_a_large_event_keeps_no_small_one_waiting(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 1)
     monkeypatch.setattr(event_notices, "MAX_TICKETS", 2)
@@ -245,6 +247,7 @@ def test_a_large_event_keeps_no_small_one_waiting(post, api, time, monkeypatch):
     assert "ada@home.test" in [to for to, _ in changed(post)]
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 2)
     shop = builders.create_shop(api, capacity=50)

@@ -126,6 +126,7 @@ def test_the_mails_say_when_and_how_long_in_the_persons_language(post, api, time
     assert "Tu turno dura 3 minutos. Si se te pasa, aún podrás elegir entradas durante 1 minuto más." in text_of(near)
 
 
+@pytest.mark.slow
 def test_a_faster_line_is_noticed_and_a_slower_one_waits(post, api, time, sale):
     event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
     tokens = join_and_ask(api, event_id, 30)
@@ -233,6 +234,7 @@ def test_runs_that_overlap_and_crash_tell_each_person_once(post, api, time, sale
     assert {user for user, kind in found if kind == "turn_near"} == set(tokens)
 
 
+@pytest.mark.slow
 def test_a_run_reads_the_due_places_only(post, api, time):
     """Ten of 100,010 people ask. All others cost nothing, and those whose turn is far away cost nothing after the draw."""
     event_id, _ = create_sale(api, time, wave_size=1000, wave_seconds=60)

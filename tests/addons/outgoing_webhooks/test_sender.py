@@ -355,6 +355,7 @@ def test_endpoints_that_do_not_answer_hold_up_no_other_endpoint(promoter, poller
     assert attempts["/hooks-silent"] >= 8
 
 
+@pytest.mark.slow
 def test_more_endpoints_than_a_run_can_read_are_all_served(promoter, receiver, time, monkeypatch):
     """Each run has time to look at a few of the endpoints."""
     endpoints = [promoter.create(receiver) for _ in range(6)]

@@ -158,6 +158,7 @@ def test_a_search_finds_people_or_the_whole_order_of_a_buyer(api, gala, buy):
     assert seats(api, gala, search="deal", came_in=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
 @pytest.mark.parametrize("query", [{}, {"came_in": False}, {"state": "valid"}])
 def test_pages_list_everybody_once_while_people_come_in(api, gala, buy, time, limit, query, monkeypatch):
@@ -253,6 +254,7 @@ def test_erased_buyers_leave_their_tickets_without_a_name(api, gala, buy):
     assert (person["name"], person["email"], person["owner_name"], person["answers"]) == (None, None, None, [])
 
 
+@pytest.mark.slow
 def test_a_page_costs_the_same_however_many_orders_the_event_has(api, gala, buy):
     for number in range(3):
         buy(f"user-{number}", gala[1], 2)

@@ -108,6 +108,7 @@ def test_no_cell_is_a_formula_and_an_order_keeps_the_name_that_was_bought(api, s
     assert not any(value.startswith(("=", "+", "@")) for value in row.values())
 
 
+@pytest.mark.slow
 def test_the_sales_of_every_event_add_up_in_small_parts(api, event_ids):
     for event_id in event_ids:
         rows = rows_of(b"".join(parts(api, SALES.format(event_id) + "/export", builders.admin_token(), limit=7)))

@@ -120,6 +120,7 @@ def deliver(batches):
         assert app.app.handler_map["project_reports"]({"Records": batch}, None) == {"batchItemFailures": []}
 
 
+@pytest.mark.slow
 def test_the_projector_continues_after_a_crash_anywhere(api, poller, time):
     play_sale(api, time, 12, seed=4)
     records = change_records()
@@ -240,6 +241,7 @@ def test_runs_that_decide_the_first_generation_at_once_agree(store):
         assert reports.start_generations().written == [reports.FIRST_WIDE]
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_the_reports_of_one_event_follow_a_fast_sale(api):
     """The limits and the rate are a tenth of DynamoDB's and of a large sale's, so that the test takes less time."""
@@ -297,6 +299,7 @@ def test_a_chunk_with_more_tiers_than_an_update_may_name_is_counted(store):
     assert set(totals.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_day_of_five_hundred_tiers_fits(threaded_store):
     tiers = [f"{number:040}" for number in range(500)]
     expected = {f"{hour:02}#tier#{tier}#{kind}": 1200 for hour in range(24) for tier in tiers for kind in ("sold", "gross#USD")}

@@ -24,6 +24,7 @@ def lanes():
     return {row.lane.split("#")[0] for row in store.ReportRow.scan()}
 
 
+@pytest.mark.slow
 def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, time):
     play_sale(api, time, 60, seed=5)
     poller.drain()
@@ -35,6 +36,7 @@ def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, ti
     assert lanes() == {"state", str(NEXT)}
 
 
+@pytest.mark.slow
 def test_a_rebuild_replaces_a_narrow_generation_of_an_earlier_version(api, poller, time):
     store.save_generations(store.Generations(), store.Generations(1))
     play_sale(api, time, 20, seed=8)
@@ -52,6 +54,7 @@ def test_a_rebuild_replaces_a_narrow_generation_of_an_earlier_version(api, polle
     assert lanes() == {"state", str(store.FIRST_WIDE)}
 
 
+@pytest.mark.slow
 def test_the_old_generation_is_deleted_in_batches(api, poller, time):
     play_sale(api, time, 60, seed=5)
     poller.drain()
@@ -88,6 +91,7 @@ def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeyp
     check_reports(NEXT)
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypatch):
     monkeypatch.setattr(store.random, "randrange", lambda _: 0)  # so that each rebuild has as many rows, and makes as many calls
     play_sale(api, time, 8, seed=6)
@@ -119,6 +123,7 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     assert kept_figures(NEXT) == before
 
 
+@pytest.mark.slow
 def test_people_who_came_in_in_a_hundred_hours_are_counted_once(api, poller, time):
     """Their figures are too many for one transaction, and a run may crash between two of them."""
     shop = builders.create_shop(api, admits=100)

@@ -173,6 +173,7 @@ def test_guests_are_shown_on_request(api, promoted):
     assert [row["promo_code"] for row in rows] == ["EARLY", "", "EARLY"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/events/{}/sales", "/admin/events/{}/tickets/sales"])
 def test_a_page_with_guests_ends_before_it_is_too_large_for_lambda(api, poller, path):
     event_id, _ = builders.create_shop(api)

@@ -147,6 +147,7 @@ def test_nobody_is_overtaken_for_tickets_that_they_could_have_had(line, free_a, 
     assert min(free.values()) >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(seeds.count(5)))
 def test_in_a_long_line_no_party_starves_and_no_ticket_lies_idle(seed):
     """500 entries of 1 to 6 tickets, and a ticket or two that come back every ten minutes, until everybody had an offer."""

@@ -287,6 +287,7 @@ def with_many_at_their_limit(api, sold_out):
         yield event_id, tier_id, orders[0]
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_any_number_of_people_at_their_limit_delays_nobody(api, with_many_at_their_limit):
     event_id, tier_id, order_id = with_many_at_their_limit
@@ -298,6 +299,7 @@ def test_any_number_of_people_at_their_limit_delays_nobody(api, with_many_at_the
     assert statuses(api, "free") == ["offered"]
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_tickets_for_which_only_people_at_their_limit_wait_go_on_sale(api, with_many_at_their_limit):
     event_id, tier_id, order_id = with_many_at_their_limit
@@ -501,6 +503,7 @@ def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, ti
     assert (tier_stock.available, tier_stock.held) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 @pytest.mark.parametrize("crash", [faults.crash_after, faults.crash_before])
 def test_a_crash_at_any_step_loses_and_doubles_nothing(api, sold_out, time, crash):
@@ -537,6 +540,7 @@ def test_settings_decide_how_long_an_offer_lasts(api, sold_out):
     assert lines.own(api, "w1")[0]["offer"]["expires_in_seconds"] == 600
 
 
+@pytest.mark.slow
 def test_a_line_whose_offers_expire_together_keeps_no_other_line_waiting(api, time, monkeypatch):
     shops = sorted(lines.sold_out_shop(api, time, sold=8) for _ in range(2))
     (busy, _, busy_orders), (other, _, other_orders) = shops

@@ -49,6 +49,7 @@ def test_people_who_have_just_joined_follow_the_people_who_were_counted():
     assert census.position(msgspec.structs.replace(entry(1004), people_to=None)) is None
 
 
+@pytest.mark.slow
 def test_the_census_of_a_long_line_with_many_wishes_is_read_with_one_unit():
     chance, census = random.Random(1), Census(full_at=0)
     wishes = [[f"01KT1GW6G0XSG2SDXMVCW{number:05}"] for number in range(10)]
@@ -81,6 +82,7 @@ def waitlist_reads(work):
     return reply, sum(entry.read_units for entry in calls.entries if "waitlist" in entry.tables)
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_look_at_ones_place_takes_two_read_units(api, time, long_line):
     event_id, _ = long_line
@@ -92,6 +94,7 @@ def test_a_look_at_ones_place_takes_two_read_units(api, time, long_line):
     assert 701 <= reply.json["entries"][0]["people_before"] <= 780
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_manager_reads_a_page_and_not_the_line(api, long_line):
     event_id, tier_id = long_line
@@ -106,6 +109,7 @@ def test_a_manager_reads_a_page_and_not_the_line(api, long_line):
     assert seen == ["first", *(f"w{number}" for number in range(1500))]
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_run_without_tickets_reads_only_the_end_of_a_line_that_was_just_counted(api, time, long_line, monkeypatch):
     event_id, _ = long_line

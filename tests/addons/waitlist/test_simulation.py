@@ -172,6 +172,7 @@ def test_crashes_at_any_step_neither_overtake_nor_leave_tickets_idle(threaded_st
         assert len(store.list_places(sale.event_id)) < ENTRIES - 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 2 + seeds.examples(5)))
 def test_each_run_is_judged_by_what_was_free_when_it_began(threaded_store, api, time, seed):
     with started_sale(api, time, seed) as sale:
@@ -211,6 +212,7 @@ def strictly_in_order(places, *arguments):
     return plan_offers(places[:1], *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [backwards, to_who_asks_for_least, without_keeping, strictly_in_order])
 def test_the_judge_sees_an_allocator_that_breaks_the_rule(threaded_store, api, time, monkeypatch, rule):
     monkeypatch.setattr(allocator, "plan_offers", rule)

@@ -295,6 +295,7 @@ def test_when_no_more_connections_may_be_open_others_wait(app, tmp_path, monkeyp
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_thousand_connections_are_served(server):
     connections = [connect(server, request("POST", "/api/echo/a", b"{}")) for _ in range(1000)]
     assert {code for connection in connections for code, _ in responses(connection)} == {200}

@@ -110,6 +110,7 @@ def test_the_buyers_own_payment_at_the_bank_takes_two_calls(shop, calls, quantit
     assert (calls(), shop.purchase_state(session)) == (2, "paying")
 
 
+@pytest.mark.slow
 def test_a_dozen_payments_at_banks_cost_a_refused_buyer_no_call(shop, calls):
     shop.tier_id = builders.create_tier(shop.api, shop.event_id, "Balcony", capacity=12)
     for number in range(12):

@@ -61,6 +61,7 @@ def test_a_whole_purchase_writes_no_counter(api, shop):
     assert log.of(table="rate-limits") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [stay, use_new_instance])
 def test_cycles_of_reserve_and_release_are_limited_across_instances(api, time, shop, between):
     assert reserve_and_release(api, shop, 8, between) == {201: 5, 429: 3}
@@ -73,6 +74,7 @@ def test_cycles_of_reserve_and_release_are_limited_across_instances(api, time, s
     invariants.check(time.now)
 
 
+@pytest.mark.slow
 def test_without_the_condition_of_the_record_new_instances_get_on(api, time, shop, monkeypatch):
     """The counter-test: if this granted no more either, the test above would prove nothing."""
     monkeypatch.setattr(
@@ -113,6 +115,7 @@ def test_reserving_at_many_events_is_limited_beside_their_records(api, time, sho
     assert statuses == {201: 5, 429: 3}
 
 
+@pytest.mark.slow
 def test_each_new_instance_lets_one_reserve_more_through_at_another_event(api, time, shop):
     """The worst case: as many events as instances. What each instance has not reported is one request."""
     statuses = Counter()

@@ -36,6 +36,7 @@ def test_a_hosted_page_that_waits_for_3d_secure_is_closed_with_its_hold(shop):
     assert shop.received_and_kept() == (0, 0)
 
 
+@pytest.mark.slow
 @on_either_page
 def test_a_checkout_paid_in_the_last_second_becomes_an_order(shop, page):
     """A new reservation of its buyer, another request for it, and the sweep: each of them finds the payment."""

@@ -56,6 +56,7 @@ def next_minute(time):
     time.now = int(time.now) // 60 * 60 + 60
 
 
+@pytest.mark.slow
 def test_180_payments_that_banks_decide_about_keep_nothing_else_waiting(shop, time, slow_stripe):
     order_id = order_with_due_refund(shop)
     debits = create_debits(shop, 180)
@@ -76,6 +77,7 @@ def test_180_payments_that_banks_decide_about_keep_nothing_else_waiting(shop, ti
     assert shop.fake.request_log.counts[CANCEL] == 180
 
 
+@pytest.mark.slow
 def test_sweeps_that_are_killed_reach_everybody_together(shop, time, slow_stripe):
     order_id = order_with_due_refund(shop)
     debits = create_debits(shop, 60)
@@ -92,6 +94,7 @@ def test_sweeps_that_are_killed_reach_everybody_together(shop, time, slow_stripe
     assert left[-1] == 0
 
 
+@pytest.mark.slow
 def test_checkouts_that_expired_first_do_not_wait_behind_a_busy_event(shop, time, slow_stripe, monkeypatch):
     """Its id comes first, so its shards are read first, and it has more checkouts than a run can end."""
     monkeypatch.setattr(sweep, "PORTION", 1)
