@@ -6,7 +6,7 @@ marked, so that an instance that does not know the pool yet cannot hold tickets 
 docs/decisions/0043-capacity-of-events.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -231,12 +231,16 @@ def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool
 
 
 def released_to(before: Tier, after: Tier) -> ReleaseTo | None:
-    """Return for whom a change releases tickets of holdbacks: None if it releases none, `public` only if all of them are for everybody."""
+    """Return for whom a change releases tickets of holdbacks, or None if it releases none."""
     kept = {holdback.id: holdback.quantity for holdback in after.active_holdbacks}
     released = [holdback for holdback in before.active_holdbacks if holdback.quantity > kept.get(holdback.id, 0)]
-    if not released:
-        return None
-    return "public" if all(holdback.release_to == "public" for holdback in released) else "waitlist"
+    return common_release_to(holdback.release_to for holdback in released) if released else None
+
+
+def common_release_to(several: Iterable[ReleaseTo]) -> ReleaseTo:
+    """Return for whom tickets are that are released together: the waitlist, unless all releases name the same people."""
+    named = set(several)
+    return named.pop() if len(named) == 1 else "waitlist"
 
 
 def _prepare_release(tier: Tier, to: ReleaseTo) -> None:

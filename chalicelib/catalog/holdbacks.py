@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, snapshots, store
 from chalicelib.catalog.capacities import HoldbackReleased
-from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, ReleaseTo, Tier
+from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.tier_management import change_tier
@@ -156,7 +156,7 @@ def _change_releases(before: Tier, releases: list[HoldbackRelease], now: int) ->
 
 def _complete_releases(tier: Tier) -> None:
     """Add the tickets to the stock, and record that the tier's releases are complete."""
-    to: ReleaseTo = "public" if all(release.is_complete or release.to == "public" for release in tier.releases) else "waitlist"
+    to = capacities.common_release_to(release.to for release in tier.releases if not release.is_complete)
     capacities.resize_stocks(tier, with_pool=True, released_to=to)
     for release in tier.releases:
         if not release.is_complete:

@@ -48,7 +48,7 @@ class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
-ReleaseTo = Literal["waitlist", "public"]
+ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
 
 
@@ -56,7 +56,8 @@ class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Tickets of a tier that buyers cannot have, in the bootstrap file and the API, until they are released.
 
     The tickets are released at `release_at`, or when the tickets on sale have sold out with `release_when_sold_out`, whichever comes first.
-    `release_to`: people on the waitlist get the released tickets first, or everybody can buy them at once.
+    `release_to`: people on the waitlist get the released tickets first, in order of arrival (`waitlist`) or in an order that is drawn among
+    those who wait at the release (`draw`), or everybody can buy the tickets at once (`public`).
     """
 
     id: Annotated[

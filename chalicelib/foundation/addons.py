@@ -29,8 +29,8 @@ class Addon(Struct, frozen=True, kw_only=True):
     concern the add-on, and may be called again with the same batch. `personal_items` is a `PersonalItems` that describes the data that the
     add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's purchases and money.
     `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old. `prepare_release`
-    takes the catalog, an event, a tier and `waitlist` or `public`; it is called before and after a released holdback's tickets are added to
-    the stock, and lets them go to the waitlist first or to everybody.
+    takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released holdback's tickets are added to the
+    stock, and lets them go to the people whom the `ReleaseTo` names.
     """
 
     routes: str = ""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import kept_stocks, store
 from chalicelib.addons.waitlist.model import KEPT_SECONDS, LAST_DAY_SECONDS, Census, Entry, EntryState, Line, Place, offer_ends_at
-from chalicelib.addons.waitlist.offer_plan import PlannedOffer, Turns, free_tickets, plan_offers, take
+from chalicelib.addons.waitlist.offer_plan import PlannedOffer, TierSupply, Turns, free_tickets, plan_offers, take
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
@@ -31,6 +31,7 @@ MAX_PASSES = 3  # per run; the line is read again after stocks were released, be
 MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
 MAX_FOLLOWED_OFFERS = 20
 MAX_FOLLOWED_ENDS = 100  # open offers that are checked while following a change; scheduled runs check all of them
+DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
@@ -197,7 +198,9 @@ class _Pass:
         self.is_following = is_following
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
-        self.supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
+        supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
+        self.drawn = {tier_id: supply for tier_id, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
+        self.supplies = {tier_id: supply for tier_id, supply in supplies.items() if tier_id not in self.drawn}
         self.claimed: Set[str] = frozenset()
         self.turns = TURNS if event.last_sale_at - now > LAST_DAY_SECONDS else None
         self.wanted, self.smallest = set[str](), dict[str, int]()
@@ -218,6 +221,8 @@ class _Pass:
 
         Returns whether to pass through the line again.
         """
+        if self.drawn and not self.is_following:
+            self._serve_draws()
         is_complete = self._serve_line()
         if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
             return False
@@ -240,6 +245,26 @@ class _Pass:
             kept_stocks.spare_leftovers(self.current, self.event, self.stock, self.line, too_large)
         return False
 
+    def _serve_draws(self) -> None:
+        """Offer the tickets of each stock that is drawn, in the drawn order. The draw ends when its tickets or its people have run out.
+
+        Reads the whole line for each draw, and keeps it in memory.
+        """
+        for tier_id, supply in self.drawn.items():
+            draw = self.line.draws[supply.tier.stock_id]
+            pages = store.read_pages(self.event.id) if free_tickets(supply, self.left) else ()
+            places = (place for page in pages for place in page)
+            waiting = [place for place in places if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
+            waiting.sort(key=lambda place: draw.rank(place.entry))
+            for first in range(0, len(waiting), DRAWN_PAGE):
+                if free_tickets(supply, self.left):
+                    self._serve(waiting[first : first + DRAWN_PAGE], {tier_id: supply}, None)
+            if self.is_stopped or deadline.remaining() < SECONDS_FOR_OFFER:
+                return  # the next run continues
+            draws = {stock_id: other for stock_id, other in self.line.draws.items() if other != draw}
+            if store.set_draws(self.line, draws):  # otherwise a stock was added, and the next run ends the draw
+                self.line = replace(self.line, draws=draws, namings=self.line.namings + 1)
+
     def _serve_line(self) -> bool:
         """Make offers while tickets are left, and count the places if the whole line is due. Returns whether the whole line was read."""
         pages = store.read_pages(self.event.id)
@@ -251,7 +276,7 @@ class _Pass:
             if places is None:
                 return True
             if has_tickets:
-                self._serve(places)
+                self._serve(places, self.supplies, self.turns)
             if deadline.remaining() < SECONDS_FOR_OFFER:
                 return False
             self._note_wanted(places)
@@ -286,12 +311,12 @@ class _Pass:
                 store.prolong_entry(entry, self.kept_until)
                 self.prolonged += 1
 
-    def _serve(self, places: list[Place]) -> None:
-        """Make offers to the people of a page, and note the entries that are passed over for the first time."""
+    def _serve(self, places: list[Place], supplies: dict[str, TierSupply], turns: Turns | None) -> None:
+        """Offer the supplies to the people of a page in order, and note the entries that are passed over for the first time."""
         while not self.is_stopped:
             places = [place for place in places if place.entry.id not in self.gone]
             self.upcoming = [place.entry for place in places]
-            plan = plan_offers(places, self.supplies, self.left, self.now, self.turns, self._is_blocked, self.claimed)
+            plan = plan_offers(places, supplies, self.left, self.now, turns, self._is_blocked, self.claimed)
             if self._make_offers(plan.offers):
                 for entry in plan.passed[: MAX_NOTES - self.notes]:
                     store.note_passed(entry, self.now)
@@ -324,7 +349,7 @@ class _Pass:
                 return False
             self.report.offered += 1
             self.gone.add(offer.entry.id)
-            take(self.supplies[offer.tier.id], offer.entry.quantity, self.left)
+            take(self.stock.supplies[offer.tier.id], offer.entry.quantity, self.left)
         return True
 
     def _is_blocked(self, entry: Entry) -> bool:

@@ -5,20 +5,27 @@ entry for a sale that has not opened yet takes no tickets from the buyers at the
 line wants, they are on public sale meanwhile.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import store
-from chalicelib.addons.waitlist.model import Line
+from chalicelib.addons.waitlist.model import Draw, Line
 from chalicelib.addons.waitlist.offer_plan import TierSupply, free_tickets
+from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, ReleaseTo, Tier
 from chalicelib.catalog.sale_rules import sale_refusal
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.inventory.model import Shard
+
+SEED_BYTES = 16
+MAX_ATTEMPTS = 5
 
 
 class EventStock(Struct, frozen=True):
@@ -103,7 +110,7 @@ def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: M
 
 
 def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -> None:
-    """Let the tickets of a released holdback go to the line first, or to everybody until the tier sells out again.
+    """Let the tickets of a released holdback go to the line first, in order or by a draw, or to everybody until the tier sells out again.
 
     Called before the tickets are added to the tier's stock, and again afterwards. Does nothing if nobody waits for the event.
     """
@@ -120,8 +127,24 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
         store.remove_stocks(line, {tier.stock_id})
         return
     is_kept = tier.stock_id in stock_ids and all(shard.is_marked for shard in shards[tier.stock_id])
-    if to == "waitlist" and not is_kept and min(free[stock_id] for stock_id in supply.stock_ids) == 0:
+    is_sold_out = min(free[stock_id] for stock_id in supply.stock_ids) == 0
+    if to == "draw" and (is_kept or is_sold_out):
+        _begin_draw(event, tier)
+    if to != "public" and not is_kept and is_sold_out:
         keep_for_line(current, event, [tier], free)
+
+
+def _begin_draw(event: Event, tier: Tier) -> None:
+    """Let the free tickets of a tier be drawn among everybody who waits now, until the tier has sold out again. Safe to repeat."""
+    now = clock.now()
+    draw = Draw(secrets.token_hex(SEED_BYTES), f"{event.id}.{ids.new_id()}")
+    details = {"event": event.id, "seed": draw.seed, "last_entry": draw.last_id}
+    entry = audit.entry_item(f"tier#{tier.id}", "waitlist.drawn", "waitlist", now, details, event_id=event.id)
+    for _ in range(MAX_ATTEMPTS):
+        line = store.find_line(event.id)
+        if line is None or tier.stock_id in line.draws or store.set_draws(line, line.draws | {tier.stock_id: draw}, [entry]):
+            return
+    raise dynamo.StoreUnavailable("the line of the event kept changing")
 
 
 def release_stocks(current: Catalog, event: Event, line: Line) -> None:

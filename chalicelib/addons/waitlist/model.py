@@ -4,6 +4,7 @@ An offer is a purchase in state `held`, so its tickets are held in shards like t
 """
 
 from bisect import bisect_right
+from hashlib import sha256
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -142,17 +143,33 @@ class Census(Struct, kw_only=True):
         )
 
 
+class Draw(Struct, frozen=True):
+    """The draw of a stock's released tickets among the entries up to `last_id`: those who waited when the tickets were released.
+
+    Nobody can know the `seed` before the release, and afterwards it gives each entry a rank that anybody can check.
+    """
+
+    seed: str
+    last_id: str
+
+    def rank(self, entry: Entry) -> str:
+        """Return the rank of an entry: the SHA-256 of the seed, a space and the entry's id. The lowest rank comes first."""
+        return sha256(f"{self.seed} {entry.id}".encode()).hexdigest()
+
+
 class Line(Struct, frozen=True, kw_only=True):
     """The line of an event: the state that all its entries share.
 
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
-    `namings` counts how often stocks were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
+    `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
+    draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
     `last_run_at` is when an allocator last took the lease, in epoch seconds.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
     event_id: str
     stock_ids: frozenset[str] = frozenset()
+    draws: dict[str, Draw] = {}
     namings: int = 0
     leased_by: str | None = None
     leased_until: int = 0

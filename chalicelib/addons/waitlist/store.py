@@ -8,13 +8,14 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.addons.waitlist.model import Census, Entry, Line, Place, entry_event_id
+from chalicelib.addons.waitlist.model import Census, Draw, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
@@ -49,6 +50,7 @@ class WaitlistRow(dynamo.Table):
     state = UnicodeAttribute(null=True)
     passed_at = NumberAttribute(null=True)
     stock_ids = UnicodeSetAttribute(null=True)
+    draws = JsonAttribute(dict[str, Draw], null=True)
     namings = NumberAttribute(null=True)
     leased_by = UnicodeAttribute(null=True)
     leased_until = NumberAttribute(null=True)
@@ -191,8 +193,17 @@ def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
 
 def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
     """Remove stocks from a line. Returns False and writes nothing if stocks were added since the line was read."""
-    condition = WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
-    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), [WaitlistRow.stock_ids.delete(set(stock_ids))], condition)
+    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), [WaitlistRow.stock_ids.delete(set(stock_ids))], _has_namings(line))
+
+
+def set_draws(line: Line, draws: Mapping[str, Draw], items: Iterable[dynamo.TransactItem] = ()) -> bool:
+    """Replace the draws of a line, and write the `items`. Returns False and writes nothing if stocks or draws were added meanwhile."""
+    changes = [WaitlistRow.draws.set(dict(draws)), WaitlistRow.namings.add(1)]
+    try:
+        dynamo.transact([dynamo.update(WaitlistRow(_LINES, line.event_id), changes, _has_namings(line)), *items])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
 
 
 def take_lease(event_id: str, allocator: str, now: int, *, is_following: bool = False) -> bool:
@@ -322,6 +333,11 @@ def delete_entries(entries: Iterable[Entry]) -> None:
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
+def _has_namings(line: Line) -> Any:
+    """Return the condition that no stock and no draw was added to a line since it was read."""
+    return WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
+
+
 def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
     """Return the item that writes an entry. The transaction fails if the entry has changed state since it was read."""
     return dynamo.put(_entry_row(after), (WaitlistRow.entry_id == before.id) & (WaitlistRow.state == before.state))
@@ -381,6 +397,7 @@ def _line(row: WaitlistRow) -> Line:
     return Line(
         event_id=row.sk,
         stock_ids=frozenset(row.stock_ids or ()),
+        draws=row.draws or {},
         namings=int(row.namings or 0),
         leased_by=row.leased_by,
         leased_until=int(row.leased_until or 0),

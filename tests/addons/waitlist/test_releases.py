@@ -1,7 +1,12 @@
 """Released holdbacks go to the people on the waitlist first, or to everybody, as the holdback says."""
 
+from hashlib import sha256
+from types import SimpleNamespace
+
 import pytest
 
+from chalicelib.addons.waitlist import allocator
+from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from tests import builders, invariants
@@ -98,11 +103,134 @@ def test_a_party_may_wait_for_what_is_held_back(api, time):
     invariants.check(time.now)
 
 
-@pytest.mark.parametrize("release_to", ["waitlist", "public"])
+@pytest.mark.parametrize("release_to", ["waitlist", "draw", "public"])
 def test_a_release_by_hand_goes_to_whom_the_holdback_says(api, time, release_to):
     event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to=release_to)
     assert join(api, "ada", event_id).status == 201
     assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": []}, token=builders.admin_token()).status == 200
     assert builders.reserve(api, "new", event_id, tier_id).status == (201 if release_to == "public" else 409)
-    assert run_allocator()["offered"] == (1 if release_to == "waitlist" else 0)
+    assert run_allocator()["offered"] == (0 if release_to == "public" else 1)
     invariants.check(time.now)
+
+
+def draws_of(tier_id: str) -> list[dict]:
+    return [entry.details for entry in audit.list_entries(f"tier#{tier_id}") if entry.action == "waitlist.drawn"]
+
+
+def drawn_order(api, tier_id: str, users: list[str]) -> list[str]:
+    """The users in the order that anybody can work out from the audit log: by the SHA-256 of the seed and the entry's id."""
+    [draw] = draws_of(tier_id)
+    entry_ids = {user: own(api, user)[0]["id"] for user in users}
+    assert all(entry_id <= draw["last_entry"] for entry_id in entry_ids.values())
+    return sorted(users, key=lambda user: sha256(f"{draw['seed']} {entry_ids[user]}".encode()).hexdigest())
+
+
+def offered_to(api, users: list[str]) -> set[str]:
+    return {user for user in users if states(api, user) == ["offered"]}
+
+
+def test_a_release_is_drawn_among_everybody_who_waits(api, time):
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
+    users = [f"user-{number}" for number in range(12)]
+    for user in users:
+        assert join(api, user, event_id).status == 201
+    release(time)
+    time.advance(1)
+    assert join(api, "late", event_id).status == 201
+    assert builders.reserve(api, "new", event_id, tier_id).status == 409
+    assert run_allocator()["offered"] == 3
+    assert offered_to(api, users) == set(drawn_order(api, tier_id, users)[:3])
+    assert states(api, "late") == ["waiting"]
+    invariants.check(time.now)
+
+
+def test_after_a_draw_returned_tickets_go_to_the_first_in_the_line(api, time):
+    event_id, tier_id, orders = sold_out_with_holdback(api, time, release_to="draw")
+    users = [f"user-{number}" for number in range(8)]
+    for user in users:
+        join(api, user, event_id)
+    release(time)
+    run_allocator()
+    drawn = offered_to(api, users)
+    time.advance(60)
+    give_back(api, orders[0])
+    run_allocator()
+    first = next(user for user in users if user not in drawn)
+    assert offered_to(api, users) == drawn | {first}
+    assert len(draws_of(tier_id)) == 1
+    invariants.check(time.now)
+
+
+def test_tickets_that_nobody_in_the_draw_takes_go_to_those_who_joined_later_and_then_to_everybody(api, time):
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
+    join(api, "ada", event_id)
+    release(time)
+    time.advance(1)
+    join(api, "late", event_id)
+    run_allocator()
+    assert states(api, "ada", "late") == ["offered", "waiting"]
+    time.advance(60)
+    run_allocator()
+    assert states(api, "ada", "late") == ["offered", "offered"]
+    time.advance(60)
+    run_allocator()
+    assert builders.reserve(api, "new", event_id, tier_id).status == 201
+    invariants.check(time.now)
+
+
+def test_a_party_that_is_too_large_does_not_stop_a_draw(api, time):
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
+    parties = {f"user-{number}": 1 + number % 3 for number in range(9)}
+    for user, quantity in parties.items():
+        assert join(api, user, event_id, quantity=quantity).status == 201
+    release(time)
+    run_allocator()
+    expected, left = set(), 3
+    for user in drawn_order(api, tier_id, list(parties)):
+        if parties[user] <= left:
+            expected.add(user)
+            left -= parties[user]
+    assert offered_to(api, list(parties)) == expected
+    invariants.check(time.now)
+
+
+def test_a_draw_that_runs_out_of_time_goes_on_in_the_same_order(api, time, monkeypatch):
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
+    users = [f"user-{number}" for number in range(8)]
+    for user in users:
+        join(api, user, event_id)
+    release(time)
+    order = drawn_order(api, tier_id, users)
+    make_offer, left = allocator.make_offer, [60]
+
+    def make_last_offer(*args):
+        left[:] = [0]
+        return make_offer(*args)
+
+    monkeypatch.setattr(allocator, "make_offer", make_last_offer)
+    monkeypatch.setattr(allocator, "deadline", SimpleNamespace(remaining=lambda: left[0]))
+    for number in range(1, 4):
+        left[:] = [60]
+        assert run_allocator()["offered"] == 1
+        assert offered_to(api, users) == set(order[:number])
+        time.advance(60)
+    invariants.check(time.now)
+
+
+def test_releases_to_several_groups_at_once_go_to_the_line_in_its_order(api, time):
+    event_id, tier_id = builders.create_shop(api, capacity=5)
+    held_back = [
+        {"id": name, "reason": "press", "quantity": 1, "release_at": clock.iso(time.now + 600), "release_to": to}
+        for name, to in (("press", "draw"), ("house", "waitlist"))
+    ]
+    api.patch(f"/tiers/{tier_id}", json={"holdbacks": held_back}, token=builders.admin_token())
+    for number in range(3):
+        builders.buy(api, f"b{number}", event_id, tier_id)
+    time.advance(5)
+    users = [f"user-{number}" for number in range(6)]
+    for user in users:
+        join(api, user, event_id)
+    release(time)
+    run_allocator()
+    assert offered_to(api, users) == {"user-0", "user-1"}
+    assert draws_of(tier_id) == []

@@ -53,7 +53,7 @@ export const ticketTexts = {
   releaseTimeNote: "At this time, the tickets go on sale, within a minute. If empty, you release them yourself.",
   releaseWhenSoldOut: "Release when the other tickets have sold out",
   releaseTo: "Released tickets go",
-  releasedTo: { waitlist: "to the waitlist first", public: "to everyone at once" },
+  releasedTo: { waitlist: "to the waitlist first", draw: "to people drawn from the waitlist", public: "to everyone at once" },
   heldBack: (count: number) => `${many(count)} held back`,
   releaseAt: (time: string) => `to be released on ${time}`,
   whenSoldOut: "to be released when sold out",

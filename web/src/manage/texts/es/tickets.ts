@@ -55,7 +55,7 @@ export const ticketTexts: typeof english = {
   releaseTimeNote: "A esa hora las entradas salen a la venta, con un minuto de margen. Si está vacío, las liberas tú.",
   releaseWhenSoldOut: "Liberarlas cuando se agoten las demás",
   releaseTo: "Al liberarlas, van",
-  releasedTo: { waitlist: "primero a la lista de espera", public: "a todo el mundo a la vez" },
+  releasedTo: { waitlist: "primero a la lista de espera", draw: "por sorteo a la lista de espera", public: "a todo el mundo a la vez" },
   heldBack: (count: number) => `Retenidas: ${many(count)}`,
   releaseAt: (time: string) => `se liberan el ${time}`,
   whenSoldOut: "se liberan al agotarse las demás",
