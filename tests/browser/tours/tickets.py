@@ -99,6 +99,18 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     manager.fill("Percent", "15")
     manager.press("Save")
     manager.see("15% off")
+    manager.press("New promo code")
+    manager.fill("Number of codes", "12")
+    manager.fill("Beginning of each code (optional)", "FANS-")
+    manager.fill("Percent", "5")
+    yield "several"
+    manager.press("Create code")
+    manager.see("12 codes created.")
+    with manager.page.expect_download() as download:
+        manager.press("Download the new codes")
+    [name, *codes] = download.value.path().read_text().split()
+    assert name == "code"
+    assert len({code for code in codes if code.startswith("FANS-")}) == 12
 
 
 def people(manager: Manager) -> Iterator[str]:

@@ -21,6 +21,9 @@ export async function listCodes(event_id: string): Promise<PromoCode[]> {
 }
 export const createCode = (event_id: string, code: NewPromoCode, key: string): Promise<PromoCode> =>
   content(manager.POST("/admin/events/{event_id}/promo-codes", { params: { path: { event_id }, header: withKey(key) }, body: code }));
+/** Create several codes with the same terms. Returns the codes. */
+export const createCodes = async (event_id: string, codes: Schemas["NewPromoCodes"], key: string): Promise<string[]> =>
+  (await content(manager.POST("/admin/events/{event_id}/promo-codes/batch", { params: { path: { event_id }, header: withKey(key) }, body: codes }))).codes;
 /** Change fields of the loaded version. Throws ApiFailure `version_conflict` if the code has a newer version. */
 export const changeCode = (code: PromoCode, changes: Schemas["PromoCodeChanges"]): Promise<PromoCode> =>
   content(manager.PATCH("/admin/events/{event_id}/promo-codes/{code_id}", { params: codePath(code), body: changes }));

@@ -1,6 +1,7 @@
 /** An event's promo codes with their uses and sales. */
 
 import { useRef, useState } from "preact/hooks";
+import { save } from "../../downloads";
 import { dayAndTime, money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
@@ -12,24 +13,35 @@ import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
-import { changeCode, createCode, deleteCode, getStats, listCodes, type NewPromoCode, type PromoCode } from "./api";
+import { changeCode, createCode, createCodes, deleteCode, getStats, listCodes, type NewPromoCode, type PromoCode } from "./api";
+
+const MAX_CODES = 200; // that one request creates
 
 export function CodeList() {
   const own = useRoomTexts("promoCodes");
   const { event } = useManagedEvent();
   const [isOpen, setOpen] = useState(false);
+  const [created, setCreated] = useState<string[]>([]);
   const { value: codes, failure, reload } = useLoaded(() => listCodes(event.id), event.id);
   return (
     <div class="page">
       <div class="page-head">
         <h1>{own.title}</h1>
         {event.tiers.length > 0 && (
-          <button type="button" class="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <button type="button" class="button" aria-expanded={isOpen} onClick={() => (setOpen(!isOpen), setCreated([]))}>
             {own.add}
           </button>
         )}
       </div>
-      {isOpen && <CodeForm code={null} onDone={async () => (await reload(), setOpen(false))} />}
+      {isOpen && <CodeForm code={null} onDone={async (several) => (await reload(), setCreated(several), setOpen(false))} />}
+      {created.length > 0 && (
+        <p role="status">
+          {own.created(created.length)}{" "}
+          <button type="button" class="link" onClick={() => save(new Blob([["code", ...created, ""].join("\r\n")], { type: "text/csv" }), `${own.fileName}.csv`)}>
+            {own.download}
+          </button>
+        </p>
+      )}
       {failure && !codes && <Failure failure={failure} retry={reload} />}
       {!codes && !failure && <Skeleton lines={4} />}
       {codes?.length === 0 && !isOpen && (
@@ -137,6 +149,7 @@ function Stats({ code }: { code: PromoCode }) {
 
 type CodeValues = {
   code: string;
+  count: string;
   discount_type: string;
   discount_value: string;
   starts_at: string;
@@ -148,7 +161,7 @@ type CodeValues = {
   [tier: `tier-${string}` | `opens-${string}`]: boolean;
 };
 
-function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Promise<unknown> }) {
+function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: string[]) => Promise<unknown> }) {
   const own = useRoomTexts("promoCodes");
   const form = useRoomTexts("forms");
   const { event } = useManagedEvent();
@@ -156,6 +169,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
   const currency = tiers[0]?.currency ?? "";
   const [values, setValues] = useState<CodeValues>(() => ({
     code: code?.code ?? "",
+    count: "1",
     discount_type: code?.discount_type ?? "percentage",
     discount_value: String(code?.discount_value ?? ""),
     starts_at: toLocal(code?.starts_at, timezone),
@@ -170,7 +184,9 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
   const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
   const opened = tiers.filter(({ id }) => values[`opens-${id}`]).map(({ id }) => id);
+  const isBatch = Number(values.count) > 1;
   const submit = async () => {
+    let several: string[] = [];
     const chosen = tiers.filter(({ id }) => values[`tier-${id}`]).map(({ id }) => id);
     const fields = {
       discount_type: values.discount_type as NewPromoCode["discount_type"],
@@ -186,11 +202,13 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
     };
     if (code) await changeCode(code, { ...fields, version: code.version });
     else {
-      const body = { ...fields, code: values.code.trim() };
-      if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
-      await createCode(event.id, body, key.current.key);
+      const text = values.code.trim();
+      const content = JSON.stringify([fields, text, values.count]);
+      if (key.current.content !== content) key.current = { content, key: crypto.randomUUID() };
+      if (isBatch) several = await createCodes(event.id, { ...fields, max_total_uses: fields.max_total_uses ?? 1, prefix: text, count: Number(values.count) }, key.current.key);
+      else await createCode(event.id, { ...fields, code: text }, key.current.key);
     }
-    await onDone();
+    await onDone(several);
   };
   const isPercentage = values.discount_type === "percentage";
   return (
@@ -200,7 +218,16 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
         return (
           <>
             <h2>{code ? own.changeTitle(code.code) : own.newTitle}</h2>
-            {!code && <TextField {...common} name="code" label={own.code} note={own.codeNote} required maxLength={20} placeholder="EARLY-BIRD" />}
+            {!code && (
+              <div class="pair">
+                {isBatch ? (
+                  <TextField draft={draft} errorOf={() => errorOf("prefix")} name="code" label={form.optional(own.prefix)} note={own.prefixNote} maxLength={12} placeholder="FANS-" />
+                ) : (
+                  <TextField {...common} name="code" label={own.code} note={own.codeNote} required maxLength={20} placeholder="EARLY-BIRD" />
+                )}
+                <TextField {...common} name="count" label={own.count} note={own.countNote} type="number" min={1} max={MAX_CODES} required />
+              </div>
+            )}
             <div class="pair">
               <SelectField {...common} name="discount_type" label={own.kind} options={[["percentage", own.percentage], ["fixed_amount", own.fixed(currency)]]} />
               <TextField {...common} name="discount_value" label={isPercentage ? own.percent : own.amount(currency)} type="decimal" required={opened.length === 0} maxLength={14} />
