@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,7 +38,7 @@ from infra.local.schedules import scheduled_event
 from tests import builders, engines, invariants
 from tests.client import Client, ClientReply
 from tests.payment_pages import pay_with_element
-from tests.proof.day_people import HOUR, SHARES, STAFF, People, Person, Request
+from tests.proof.day_people import HOUR, SHARES, STAFF, People, Request
 from tests.proof.people import Hosts, Provider
 from tests.proof.scenes import SCHEDULES, open_app
 from tests.simulation import faults
@@ -236,7 +237,7 @@ class Day:
             elif actor == "streams":
                 self._read_streams()
             else:
-                self._continue(actor, self._people.person(actor, self.plan.seed))
+                self.timeline.follow(self._people.person(actor, self.plan.seed), partial(self._send, actor), self.end)
         self.timeline.at(self.end * CANCELLED_AT, lambda: self._send("admin", ("cancel", self._cancel), lambda _: None))
         self.timeline.at(self.end, self._stop_faults)
         for part in range(1, 5):
@@ -257,18 +258,6 @@ class Day:
     def _pay(self, session: dict[str, Any], card: str) -> None:
         if "client_secret" in (session.get("payment") or {}):
             self._note("pays", session["id"], pay_with_element(self.browser, session, card))
-
-    def _continue(self, actor: str, person: Person, reply: ClientReply | None = None) -> None:
-        try:
-            step = person.send(reply)  # type: ignore[arg-type]
-        except StopIteration:
-            return
-        if self.timeline.now > self.end:
-            return
-        if isinstance(step, tuple):
-            self._send(actor, step, lambda reply: self._continue(actor, person, reply))
-        else:
-            self.timeline.at(self.timeline.now + step, lambda: self._continue(actor, person))
 
     def _send(self, actor: str, request: Request, receive: Callable[[ClientReply | None], None]) -> None:
         name, call = request

@@ -126,7 +126,7 @@ class Drop:
     def start(self) -> None:
         end = OPENING + self.plan.ends_at
         for number in range(self.plan.buyers):
-            self._go_on(self._buyer(f"buyer-{number}"))
+            self.timeline.follow(self._buyer(f"buyer-{number}"), self._send, OPENING + self.plan.ends_at)
         admin = f"/admin/events/{self.event_id}"
         for at, path, body in (
             (self.plan.pause_at, "/pause", None),
@@ -175,19 +175,6 @@ class Drop:
     @property
     def _now(self) -> float:
         return self.timeline.now - OPENING
-
-    def _go_on(self, buyer: Buyer, reply: ClientReply | None = None) -> None:
-        """Let a buyer take the next step, and continue with the buyer when the step is done."""
-        try:
-            step = buyer.send(reply)  # type: ignore[arg-type]
-        except StopIteration:
-            return
-        if self._now > self.plan.ends_at:
-            return
-        if isinstance(step, tuple):
-            self._send(step, lambda reply: self._go_on(buyer, reply))
-        else:
-            self.timeline.at(self.timeline.now + step, lambda: self._go_on(buyer))
 
     def _send(self, request: Request, receive: Callable[[ClientReply], None] = lambda _: None) -> None:
         name, call = request

@@ -10,7 +10,7 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -41,6 +41,9 @@ class Result(msgspec.Struct, frozen=True):
     seconds: float
 
 
+Send = Callable[[Any, Callable[[Any], None]], None]  # of a request, and of what receives the reply
+
+
 class Timeline:
     """Actions at virtual seconds. `run` runs the earliest action next; of several actions at one time, the action that was added first."""
 
@@ -56,6 +59,19 @@ class Timeline:
         while self._actions:
             self.now, _, action = heapq.heappop(self._actions)
             action()
+
+    def follow(self, person: Generator[Any, Any, None], send: Send, until: float, reply: Any = None) -> None:
+        """Let a person make steps until a second: to wait for some seconds, or a request, which `send` sends and answers later."""
+        try:
+            step = person.send(reply)
+        except StopIteration:
+            return
+        if self.now > until:
+            return
+        if isinstance(step, tuple):
+            send(step, lambda reply: self.follow(person, send, until, reply))
+        else:
+            self.at(self.now + step, lambda: self.follow(person, send, until))
 
     def skip_to(self, second: float) -> bool:
         """Move to a second if no action comes before an action that is added now for this second. Returns whether the timeline moved."""
