@@ -12,7 +12,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock
 from chalicelib.tickets.model import Guest, new_code
-from chalicelib.tickets.store import TicketRow
+from chalicelib.tickets.store import EVENT_LANES, TicketRow
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
@@ -180,6 +180,18 @@ def name_all_guests(ticket_id: str, number: int = 100) -> None:
     """Give the first seats of a ticket guests with names that are as long as the API allows."""
     guests = [Guest(seat, new_code(), "k1.signature", "\N{GRINNING FACE}" * 100) for seat in range(1, number + 1)]
     dynamo.update_if(TicketRow(ticket_id), [TicketRow.guests.set(guests)], TicketRow.id.exists())
+
+
+def copy_ticket(ticket_id: str, count: int) -> None:
+    """Write more tickets like this ticket, of purchases that do not exist."""
+    row = TicketRow.find(ticket_id)
+    assert row is not None
+    copies = []
+    for number in range(count):
+        copy_id = f"01ZZ{number:022}-1"
+        lane, changed = f"{row.event_id}#{number % EVENT_LANES}", f"{row.changed.partition('#')[0]}#{copy_id}"
+        copies.append(TicketRow(**{**row.attribute_values, "id": copy_id, "event_lane": lane, "changed": changed}))
+    dynamo.batch_put(copies)
 
 
 def fill_ticket(ticket_id: str) -> None:

@@ -7,10 +7,11 @@ some of them may have been paid for since, so another pass follows: after a minu
 decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last pass. If the
 provider still does not know a checkout's payment after a day, the checkout ends and becomes an open case, so that the cancellation can
 finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets. Complimentary orders have no ledger
-entries either. A pass visits them first, so that their tickets become void and their owners get an email.
+entries either. A pass finds them first, among the event's tickets, so that their tickets become void and their owners get an email.
 """
 
 import random
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -45,10 +46,10 @@ _ACTIVE, _FINISHED = "active", "finished"
 class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancelled event. Times are epoch seconds.
 
-    `position` is the last purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds` means that
-    nothing was on hold when the pass began, so the pass visits every order that there will ever be. `next_pass_at` is when the next pass
-    may begin. `orders` and `disputed` count the refunded and the disputed orders that the current pass has visited, including those that
-    earlier passes refunded. `unknown_payments` counts checkouts that ended because the provider does not know their payment.
+    `position` is the last ticket or purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds`
+    means that nothing was on hold when the pass began, so the pass visits every order that there will ever be. `next_pass_at` is when the
+    next pass may begin. `orders` and `disputed` count the refunded and the disputed orders that the current pass has visited, including
+    those that earlier passes refunded. `unknown_payments` counts checkouts that ended because the provider does not know their payment.
     """
 
     event_id: str
@@ -150,6 +151,7 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 
 
 BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
+TICKETS_AT_ONCE = 2000  # looked at for complimentary orders before the position is saved
 ORDERS_AT_ONCE = 8
 SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
@@ -157,6 +159,10 @@ PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellat
 # A payment that the provider does not know after this time is given up. By then, the reconciliation has covered the time of the checkout.
 UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
+# The position of a ticket is its position in `tickets`, with a character that the previous version accepts in a position. For that version,
+# it comes before all purchases with ledger entries.
+_TICKET = re.compile(r"[0-9]{11}_.+")
+_TO_POSITION, _FROM_POSITION = ("#", "_"), ("_", "#")
 
 REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
 
@@ -223,6 +229,14 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
         if now < cancellation.next_pass_at:
             return
         cancellation = _begin_pass(event, cancellation, now)
+    if cancellation.position is None or _TICKET.fullmatch(cancellation.position):
+        for batch, position in _complimentary_batches(event.id, cancellation.position):
+            if "failed" in _refund_batch(cancellation, batch, now):
+                raise OrdersFailed(event.id)
+            cancellation = replace(cancellation, position=position)
+            save_cancellation(cancellation)
+            yield 0
+        cancellation = replace(cancellation, position=None)
     ids = _purchase_ids(event.id, cancellation.position)
     while batch := list(islice(ids, BATCH)):
         results = _refund_batch(cancellation, batch, now)
@@ -243,7 +257,8 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
 
     Some reservations may not end now, for example because their payment is in progress.
     """
-    by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
+    current = catalog.load_current()
+    by_stock = read_shards_by_stock(current.shard_counts([event.id]))
     shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
     found, _ = purchases.load_readable(holders)
@@ -251,8 +266,10 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds
         ended = _end_reservations(active, now)
         unknown = _end_unknown_payments(active, now)
-    # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells from it.
-    is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
+    # The stock of an event in the bootstrap file stays open, and complimentary tickets are issued from closed stocks. But after
+    # HEARD_SECONDS no instance sells or issues any.
+    is_closed = not any(shard.is_open for shard in shards) and not current.holdback_shard_counts([event.id])
+    is_stopped = is_closed or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
     reservations, unknown_payments = cancellation.reservations + ended, cancellation.unknown_payments + unknown
     return replace(
@@ -325,9 +342,7 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
 
 
 def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
-    """Yield the ids of the event's complimentary orders, then of its purchases that have ledger entries, in order, after the id `after`."""
-    if after is None or after.startswith(DIRECT_ID_PREFIX):
-        yield from (order_id for order_id in _complimentary_ids(event_id) if after is None or order_id > after)
+    """Yield the ids of the event's purchases that have ledger entries, in order, after the id `after`."""
     last = after
     for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
         if entry.purchase_id != last:
@@ -335,16 +350,24 @@ def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
             yield last
 
 
-def _complimentary_ids(event_id: str) -> list[str]:
-    """Return the sorted ids of the event's complimentary orders, which precede all ids of purchases with ledger entries.
+def _complimentary_batches(event_id: str, after: str | None) -> Iterator[tuple[list[str], str]]:
+    """Yield batches of ids of imported and complimentary orders, each with the position of its last ticket, after the position `after`.
 
-    Reads all tickets of an event from whose holdbacks complimentary tickets were issued, and nothing for other events.
+    Goes through the keys of all tickets of an event from whose holdbacks complimentary tickets were issued, and reads nothing for other
+    events. A batch may be empty, because an event can have more tickets than one run can go through.
     """
     if not catalog.snapshot().holdback_shard_counts([event_id]):
-        return []
-    ids = sorted({order_id for order_id in tickets.list_purchase_ids(event_id) if order_id.startswith(DIRECT_ID_PREFIX)})
-    found, _ = purchases.load_readable(ids)
-    return [order.id for order_id in ids if (order := found.get(order_id)) is not None and order.is_complimentary]
+        return
+    ids, count, position = set[str](), 0, ""
+    for purchase_id, changed in tickets.list_purchase_ids(event_id, None if after is None else after.replace(*_FROM_POSITION, 1)):
+        if purchase_id.startswith(DIRECT_ID_PREFIX):
+            ids.add(purchase_id)
+        count, position = count + 1, changed.replace(*_TO_POSITION, 1)
+        if len(ids) == BATCH or count == TICKETS_AT_ONCE:
+            yield sorted(ids), position
+            ids, count = set(), 0
+    if count:
+        yield sorted(ids), position
 
 
 def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
@@ -391,6 +414,8 @@ def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Ou
 
 
 def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
+    if purchase.id.startswith(DIRECT_ID_PREFIX) and not purchase.is_complimentary:
+        return "other"  # imported, so the other system refunds it
     if not purchase.is_order:
         was_refunded = any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
         return "was_refunded" if was_refunded and not purchase.is_complimentary else "other"

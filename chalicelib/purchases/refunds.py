@@ -430,7 +430,7 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
     A repeated call finishes what a crash left undone. Orders whose payment is disputed are unchanged, because the bank has the money.
     Raises NotFound for an unknown event.
     """
-    current, ids = parallel.both(catalog.load_current, lambda: set(tickets.list_purchase_ids(event_id)))
+    current, ids = parallel.both(catalog.load_current, lambda: {purchase_id for purchase_id, _ in tickets.list_purchase_ids(event_id)})
     if event_id not in current.events:
         raise NotFound("There is no event with this id.", event_id=event_id)
     found = [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.is_order]

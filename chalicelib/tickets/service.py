@@ -29,7 +29,6 @@ from chalicelib.tickets.model import (
     ticket_id,
 )
 
-PAGE_TICKETS = 500
 MAX_ATTEMPTS = 5
 
 
@@ -92,12 +91,13 @@ def load_all_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Tic
     return [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id]
 
 
-def list_purchase_ids(event_id: str) -> Iterator[str]:
-    """Yield the ids of all purchases of an event that ever got tickets. May yield an id more than once. Reads the tickets page by page."""
-    position: str | None = store.change_position(0)
-    while position is not None:
-        found, position = store.query_changed_tickets(event_id, position, PAGE_TICKETS)
-        yield from dict.fromkeys(ticket.purchase_id for ticket in found)
+def list_purchase_ids(event_id: str, after: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the purchase id and the position of each ticket of an event that follows the position `after`, last changed ones last.
+
+    Yields an id more than once. Reads the keys of the tickets page by page.
+    """
+    for found_id, position in store.list_ticket_ids(event_id, after or store.change_position(0)):
+        yield found_id.rpartition("-")[0], position
 
 
 def get_ticket(ticket_id: str) -> Ticket:

@@ -300,6 +300,15 @@ def query_changed_tickets(event_id: str, after: str, limit: int, before: str | N
     return tickets, rows[limit - 1].changed if len(rows) > limit else None
 
 
+def list_ticket_ids(event_id: str, after: str) -> Iterator[tuple[str, str]]:
+    """Yield the id and the position of each ticket of an event that follows the position `after`, the least recently changed first.
+
+    May miss changes from the last second.
+    """
+    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", TicketRow.changed > after) for lane in range(EVENT_LANES)]
+    return ((row.id, row.changed) for row in dynamo.merge_lanes(lanes, attrgetter("changed")))
+
+
 def change_position(at: int) -> str:
     """Return the position before all changes of a second (epoch seconds)."""
     return f"{at:011}"

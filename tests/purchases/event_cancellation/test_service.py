@@ -6,10 +6,11 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.catalog.service import load_current
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.ledger import money_cases
-from chalicelib.purchases import event_cancellation, settlement
+from chalicelib.purchases import direct_orders, event_cancellation, settlement
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.settlement import CancellationResult
 from chalicelib.tickets.store import TicketRow
@@ -18,6 +19,7 @@ from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
+from tests.simulation.interception import Listener, intercept
 
 
 def cancel(api, event_id, **options):
@@ -531,3 +533,52 @@ def test_an_order_that_contradicts_its_tickets_keeps_no_others_waiting(api, time
     assert [case.purchase_id for case in money_cases.list_open_cases() if case.kind == "finding"] == [orders[0]]
     ticket_row.save()
     assert builders.refund(api, orders[0]).status == 201
+
+
+@pytest.mark.not_on_moto
+def test_very_many_tickets_keep_no_refunds_waiting_if_there_are_complimentary_ones(api, time):
+    """2,500 tickets at half a second for each call of the store, instead of 100,000 at a few milliseconds."""
+    shop = create_published(api)
+    [given] = builders.issue_complimentary(api, shop, 1)
+    paid = builders.create_order(api, shop, 1, "bob")
+    builders.copy_ticket(f"{paid}-1", 2_500)
+    cancel(api, shop[0])
+    for _ in range(3):
+        with intercept(SlowStore(time)):
+            builders.run_sweep()
+        time.advance(60)
+    assert [purchases.load(order_id).state for order_id in (given, paid)] == ["refunded", "refunded"]
+
+
+class SlowStore(Listener):
+    def __init__(self, time):
+        self.time = time
+
+    def before(self, _):
+        self.time.advance(0.5)
+
+
+def test_imported_orders_keep_their_tickets_if_an_event_with_complimentary_ones_is_cancelled(api, time):
+    shop = create_published(api)
+    [given] = builders.issue_complimentary(api, shop, 1)
+    current = load_current()
+    event, tier = current.events[shop[0]], current.tiers[shop[1]]
+    sold = direct_orders.SoldTicket("OLD-CODE", tier.id)
+    direct_orders.import_batch(event, {tier.id: tier}, direct_orders.EventStock(event, {tier.id: tier}), [sold], [], time.now)
+    cancel(api, shop[0])
+    assert refund_all(shop[0], time).orders == 0
+    assert [purchases.load(order_id).state for order_id in (given, sold.order_id)] == ["refunded", "paid"]
+
+
+def test_complimentary_tickets_that_another_instance_issues_meanwhile_become_void(api, time, monkeypatch):
+    shop = create_published(api)
+    builders.issue_complimentary(api, shop, 1)
+    with monkeypatch.context() as patched:  # an instance that has not heard of the cancellation
+        patched.setattr(direct_orders, "_require_issuable", lambda *_: None)
+        cancel(api, shop[0])
+        builders.run_sweep()
+        body = {"tier_id": shop[1], "holdback_id": "press", "rows": [{"id": "eve", "name": "Eve", "email": "eve@example.com"}]}
+        reply = api.post(f"/events/{shop[0]}/complimentary-orders", json=body, **promoter())
+    assert reply.json["rows"][0]["status"] == "issued"
+    refund_all(shop[0], time)
+    assert purchases.load(reply.json["rows"][0]["order_id"]).state == "refunded"
