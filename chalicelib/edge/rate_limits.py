@@ -415,7 +415,7 @@ def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callabl
 
 
 def limit_writes(request: RequestContext, limit: RateLimit, writes: int) -> None:
-    """Limit a request of a caller that may write this many items of a table which all sales share. Raises RateLimited.
+    """Limit a request of a caller that may write this many items of tables which all sales share. Raises RateLimited.
 
     Such requests count once for each WRITES_PER_REQUEST writes, in a counter of their own. Small requests and admins are not limited. If
     the store is unavailable, the request is allowed.

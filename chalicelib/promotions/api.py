@@ -11,10 +11,10 @@ from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
+from chalicelib.edge.rate_limits import CATALOG, RateLimited, limit_writes, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.promotions import management
-from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, TooManyPromoCodes
+from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, TooManyPromoCodes, shard_count
 from chalicelib.promotions.views import (
     CreatedPromoCodesView,
     DeletedPromoCodeView,
@@ -30,6 +30,7 @@ bp = Blueprint(__name__)
 
 _CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging, RateLimited)
 _CODE = r"[A-Z0-9-]{4,20}"
+ITEMS_PER_CODE = 2  # besides the shards of its uses: the code and its audit entry
 
 
 class PromoCodesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -87,6 +88,7 @@ def create_promo_codes(request: RequestContext, event_id: str, body: NewPromoCod
     event = permissions.require_manager(caller, event_id)
 
     def execute(batch_id: str) -> Reply[CreatedPromoCodesView]:
+        limit_writes(request, CATALOG, body.count * (ITEMS_PER_CODE + shard_count(body.max_total_uses)))
         return Reply(CreatedPromoCodesView(management.create_codes(event, body, batch_id, caller.user_id, request.now)), 201)
 
     return execute_once(request, caller.user_id, execute)

@@ -22,7 +22,17 @@ from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, TRANSFER, RateLimited, limited, limited_by_address, limited_for_caller
+from chalicelib.edge.rate_limits import (
+    CATALOG,
+    INVITE,
+    MAIL,
+    TRANSFER,
+    RateLimited,
+    limit_writes,
+    limited,
+    limited_by_address,
+    limited_for_caller,
+)
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
@@ -479,6 +489,7 @@ def issue_complimentary_tickets(request: RequestContext, event_id: str, body: Co
     for number, row_id in enumerate(ids):
         if row_id in ids[:number]:
             raise InvalidInput("This id is in the list twice. Give each row an id of its own.", path=f"$.rows[{number}].id")
+    limit_writes(request, CATALOG, sum(row.quantity + direct_orders.ITEMS_PER_ORDER for row in body.rows))
     tier = catalog.load_current().tiers.get(body.tier_id)
     if tier is None or tier.event_id != event_id or tier.removed:
         raise NotFound("The event has no ticket type with this id.", tier_id=body.tier_id)

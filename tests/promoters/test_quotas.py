@@ -169,6 +169,18 @@ def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
         assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2000}, token=builders.admin_token()).status == 200
 
 
+def test_many_codes_at_once_count_by_their_writes(api, monkeypatch):
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    path, body = f"/admin/events/{event_id}/promo-codes/batch", {"discount_value": 10}
+    with settings.override(rate_limits="on", limit_catalog="100/60", unverified_codes=2_000):
+        assert [api.post(path, json=body | {"count": 50}, **by).status for _ in range(4)] == [201] * 4, "three items each"
+        unlimited = body | {"count": 50, "max_total_uses": None}
+        statuses = [api.post(path, json=unlimited, **by).status for _ in range(3)]
+        assert statuses == [201, 201, 429], "66 items each, so that a request counts as 66 of the hundred"
+        assert api.patch(f"/events/{event_id}", json={"name": "Other"}, **by).status == 200
+
+
 def test_strangers_cannot_fill_the_memory_of_all_instances_with_long_drafts(api):
     """Anybody can register as a promoter, any number of times, and every instance has all drafts in its memory."""
     promoter_id, by = sign_up_promoter(api)

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import DirectSale
 from chalicelib.purchases import event_cancellation, store
@@ -314,3 +314,13 @@ def test_a_cancelled_event_voids_them_and_counts_no_refund(api, shop, time):
     assert [store.load(purchase_id).state for purchase_id in (order_id, paid)] == ["refunded", "refunded"]
     assert store.load(order_id).refunds[0].reason == "event_cancelled"
     assert issue(api, shop, row("cleo")).json["reason"] == "cancelled"
+
+
+def test_long_lists_count_by_their_writes(api):
+    """A promoter may issue all tickets of a holdback, but not keep the tables busy that all sales share."""
+    shop = create_published(api, capacity=3_000, holdbacks=[press(2_000)])
+    many = [row(f"guest{number}", 50) for number in range(8)]
+    with settings.override(rate_limits="on", limit_catalog="20/60"):
+        statuses = [issue(api, shop, *({**each, "id": f"{each['id']} {number}"} for each in many)).status for number in range(5)]
+        assert statuses == [200] * 3 + [429] * 2, "424 items each, so that a list counts as eight of the twenty"
+        assert issue(api, shop, row("ada", 2)).status == 200
