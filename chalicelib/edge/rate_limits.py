@@ -143,6 +143,8 @@ WIDE_FACTOR_IN_SALES = 100
 UNREPORTED_EFFECTS_SHARE = 1000
 # One network may make at most 1/20 of the wrong guesses for an event, and a /48 network twice as many.
 GUESSES_SHARE, WIDE_FACTOR_OF_GUESSES = 20, 2
+# Above the limit of an event, a network may make a tenth of its wrong guesses, in a time that is this many times as long.
+SPARE_GUESSES_SHARE, SPARE_GUESSES_PERIODS = 10, 24
 
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
@@ -358,10 +360,19 @@ def _may_mail(limit: RateLimit, key: str, now: int) -> bool:
 
 
 def check_guesses(limit: RateLimit, event_id: str, now: int) -> None:
-    """Raise RateLimited if this instance knows that an event or the caller's network has used up its wrong guesses."""
+    """Raise RateLimited if this instance knows that an event or the caller's network has used up its wrong guesses.
+
+    When the event has, networks with few wrong guesses may continue. Otherwise, strangers in twenty networks could keep all guests from
+    using their codes, without which some tickets cannot be bought.
+    """
     for counter, by in _guess_counters(limit, event_id, now):
-        if counter.wait() > 0:
+        if counter.wait() > 0 and not (by == "event" and _has_spare_guesses(limit, event_id, now)):
             raise _refusal(limit, counter, by, None)
+
+
+def _has_spare_guesses(limit: RateLimit, event_id: str, now: int) -> bool:
+    spare = [counter for counter, _ in _network_counters(limit, event_id, now, is_spare=True)]
+    return bool(spare) and all(counter.wait() <= 0 for counter in spare)
 
 
 def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
@@ -372,6 +383,9 @@ def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
     check_guesses(limit, event_id, now)
     for counter, by in _guess_counters(limit, event_id, now):
         if not _add_effect(counter):
+            if by == "event":
+                for spare, _ in _network_counters(limit, event_id, now, is_spare=True):
+                    _add_effect(spare)
             raise _refusal(limit, counter, by, None)
 
 
@@ -379,17 +393,18 @@ def _guess_counters(limit: RateLimit, event_id: str, now: int) -> list[tuple[Cou
     """Return the counters of the caller's networks, then the counter of the event. Returns none if rate limits are off."""
     if settings.current().rate_limits == "off":
         return []
-    quota = limit.quota
-    by_network: list[tuple[Counter, CountedBy]] = [
-        (
-            Counter(
-                _key(limit, "address", event_id, network), Quota(max(1, quota.count * factor // GUESSES_SHARE), quota.seconds), now * 1000
-            ),
-            "address",
-        )
-        for network, factor in _networks(_address(log.caller_address()), WIDE_FACTOR_OF_GUESSES)
-    ]
-    return [*by_network, (Counter(_key(limit, "event", event_id), quota, now * 1000), "event")]
+    return [*_network_counters(limit, event_id, now), (Counter(_key(limit, "event", event_id), limit.quota, now * 1000), "event")]
+
+
+def _network_counters(limit: RateLimit, event_id: str, now: int, *, is_spare: bool = False) -> list[tuple[Counter, CountedBy]]:
+    """Return the counters of the wrong guesses of the caller's networks, or of their spare guesses above the limit of the event."""
+    counters: list[tuple[Counter, CountedBy]] = []
+    for network, factor in _networks(_address(log.caller_address()), WIDE_FACTOR_OF_GUESSES):
+        count, seconds, names = limit.quota.count * factor // GUESSES_SHARE, limit.quota.seconds, [event_id, network]
+        if is_spare:
+            count, seconds, names = count // SPARE_GUESSES_SHARE, seconds * SPARE_GUESSES_PERIODS, [*names, "spare"]
+        counters.append((Counter(_key(limit, "address", *names), Quota(max(1, count), seconds), now * 1000), "address"))
+    return counters
 
 
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:

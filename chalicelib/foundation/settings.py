@@ -327,7 +327,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says(
             "How many wrong promo codes all guests together may try for one event. The guests of one network may try at most a "
-            "twentieth of this number. Above the limit, guests cannot use promo codes. The limit does not apply to people with an account."
+            "twentieth of this number. Above the limit, guests can use promo codes only in networks with few wrong ones. The limit does "
+            "not apply to people with an account."
         ),
     ] = "1000/3600"
     limit_transfer: Annotated[

@@ -172,7 +172,8 @@ def test_guests_cannot_guess_codes_by_reserving(api, shop):
     with settings.override(rate_limits="on", limit_invalid_code="3/3600"):
         errors = [guess(number, f"GUESS{number}")["error"] for number in range(4)]
         assert errors == ["promo_code_invalid"] * 3 + ["rate_limited"]
-        assert guess(4, "FANS")["limiter"] == "invalid_code"
+        assert guess(3, "FANS")["limiter"] == "invalid_code"
+        assert guess(4, "FANS")["state"] == "active", "a network without wrong guesses"
         assert reserve(api, "ada", *shop, code="FANS").status == 201
 
 
