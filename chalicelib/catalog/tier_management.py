@@ -218,9 +218,10 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
     call changes nothing. Raises NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
     """
     resizes_pool = True  # a repeated call completes what a crash has left
+    shrunk: Tier | None = None  # as before the deletion
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        nonlocal resizes_pool
+        nonlocal resizes_pool, shrunk
         current = catalog.tiers.get(tier_id)
         if current is not None and current.removed and current.managed_by == "api":
             return CatalogChange(current, [])
@@ -232,6 +233,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         try:
             items = capacities.holdback_stock_items(before, after)
             resize_stock(before.stock_id, before.shards, 0)
+            shrunk = before
         except HoldbackInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["minimum"], held=0) from None
         except CapacityInUse as error:
@@ -240,7 +242,12 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         change = change_tier(before, after, "tier.deleted", actor, now)
         return replace(change, items=[*change.items, *items])
 
-    _, tier = commit(build)
+    try:
+        _, tier = commit(build)
+    except ApiError:
+        if shrunk is not None:
+            _settle_stock(shrunk, actor, now)
+        raise
     if resizes_pool:
         capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back
     return tier

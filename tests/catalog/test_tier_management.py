@@ -200,6 +200,24 @@ def _set_capacity(tier_id, capacity, now):
     tier_management.update_tier(tier_id, forms.TierChanges(capacity=capacity), "pia", now)
 
 
+def test_a_refused_deletion_leaves_the_tickets_on_sale(api, time, monkeypatch):
+    """Somebody changes the tier after its stock has shrunk, so that the deletion names an outdated version."""
+    _, tier_id = create_published(api)
+    version, stock = get(api, f"/tiers/{tier_id}").json["version"], read_stock({tier_id: 1})
+    resize, edits = tier_management.resize_stock, [{"name": "Stalls"}]
+
+    def resize_before_an_edit(*values):
+        shards = resize(*values)
+        if edits:
+            assert api.patch(f"/tiers/{tier_id}", json=edits.pop(), **promoter()).status == 200
+        return shards
+
+    monkeypatch.setattr(tier_management, "resize_stock", resize_before_an_edit)
+    refused = api.delete(f"/tiers/{tier_id}", headers={"If-Match": f'"{version}"'}, **promoter())
+    assert (refused.status, read_stock({tier_id: 1})) == (412, stock)
+    invariants.check(time.now)
+
+
 def test_a_tier_with_sales_is_not_deleted(api, time):
     event_id, tier_id = create_published(api)
     order_id = builders.create_order(api, (event_id, tier_id))
