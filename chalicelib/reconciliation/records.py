@@ -241,10 +241,10 @@ class _Run:
 
 
 def _finding(part: Part, record_id: str) -> tuple[str, str]:
-    """Return the two ids of the case for a record. A shard's case belongs to its stock. Paths name the ids, so they have no `#` or `:`."""
+    """Return the two ids of the case for a record. A shard's case belongs to its stock. The ids have no `#`, `:` or `/`, for paths."""
     if part == "shard":
         stock_id, _, number = record_id.rpartition("#")
-        return stock_id.replace(":", "."), f"{_FINDING}{part}-{number}"
+        return stock_id.translate(str.maketrans(":/", "..")), f"{_FINDING}{part}-{number}"
     return record_id, f"{_FINDING}{part}"
 
 

@@ -119,7 +119,7 @@ def test_a_shard_that_does_not_add_up_is_found(api, time, order_id):
     assert api.delete(path, token=builders.admin_token()).status == 404  # closed by itself
 
 
-@pytest.mark.parametrize("stock_id", ["event:fest", "promo:spring"])
+@pytest.mark.parametrize("stock_id", ["event:fest", "promo:spring", "tier/press"])
 def test_the_case_of_a_shard_can_be_closed_by_hand(api, time, stock_id):
     new_shard(f"{stock_id}#0", capacity=5, sold=2, is_open=True).save()
     change(ShardRow(f"{stock_id}#0"), available=4)
