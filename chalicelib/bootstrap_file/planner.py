@@ -243,7 +243,9 @@ class _PlanBuilder:
         for tier in removed:
             if not tier.removed:
                 stock = self.stocks.get(tier.stock_id)
-                self._compare_holdbacks(tier, replace(tier, holdbacks=[], releases=[]))
+                event = self.events.get(tier.event_id)
+                if event is not None and event.pool_id is not None and not event.removed:  # the pool gets what the tier holds back
+                    self._compare_holdbacks(tier, replace(tier, holdbacks=[], releases=[]))
                 self._add_change(
                     "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
                 )

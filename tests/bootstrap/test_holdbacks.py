@@ -7,7 +7,7 @@ from chalicelib.catalog import store
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from tests import builders, invariants
-from tests.bootstrap.conftest import stock_of
+from tests.bootstrap.conftest import event, stock_of, ticket
 
 pytestmark = pytest.mark.usefixtures("store", "time")
 
@@ -149,6 +149,18 @@ def test_an_apply_keeps_the_complimentary_tickets(api, time, run, write, tree):
     assert (pool().capacity, stock_of("fest-pass").capacity) == (3, 5)
     catalog.invalidate()
     assert catalog.load_current().tiers["fest-pass"].issuing == ["press"]
+    invariants.check(time.now, recovered=True)
+
+
+def test_an_event_with_complimentary_tickets_leaves_the_file(api, time, run, write, tree):
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3)]
+    run("apply", write(tree))
+    assert issue(api, 2) == "issued"
+    other = {"events": {"gala": event("gala")}, "ticket_types": {"gala-pass": ticket("gala-pass", "gala")}}
+    left = run("apply", write(tree | other))
+    assert left.code == 0, left.err
+    back = run("apply", write(tree))
+    assert (back.code, issue(api, 1), stock_of("fest-pass").capacity) == (0, "issued", 7)
     invariants.check(time.now, recovered=True)
 
 
