@@ -19,7 +19,7 @@ from chalicelib.catalog import (
     sharing,
     tier_management,
 )
-from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall, HoldbackInUse, HoldbacksTooLarge
+from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityNeedsDraft, CapacityTooSmall, HoldbackInUse, HoldbacksTooLarge
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
@@ -54,7 +54,7 @@ from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, 
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
-from chalicelib.inventory.model import CapacityInUse
+from chalicelib.inventory.model import CapacityInUse, default_shard_count
 
 bp = Blueprint(__name__)
 
@@ -117,6 +117,7 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
     _check_promoter(request, body, promoter_id)
 
     def execute(event_id: str) -> Reply[AdminEventWithTiersView]:
+        limit_writes(request, CATALOG, default_shard_count(body.values().get("capacity") or 0))
         event = event_management.create_event(event_id, body, caller.user_id, request.now, promoter_id=promoter_id)
         return versioned_reply(admin_queries.created_event_view(event, request.now), 201)
 
@@ -269,6 +270,7 @@ def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Rep
 def delete_tier(request: RequestContext, tier_id: str) -> Reply[DeletedView]:
     """Delete a tier without sales."""
     actor = _require_tier_manager(request, tier_id)
+    limit_writes(request, CATALOG, capacities.count_writes(NO_STOCK_LEFT, str(_find_event_id(tier_id)), tier_id))
     tier = tier_management.delete_tier(tier_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=tier_id, deleted_at=clock.iso(tier.updated_at), message="The ticket type is deleted."))
 
@@ -354,6 +356,8 @@ def invalidate_catalog(request: RequestContext) -> Reply[Done]:
 
 def _create_tier(request: RequestContext, event_id: str, fields: TierFields, actor: str) -> Reply[AdminTierView]:
     def execute(tier_id: str) -> Reply[AdminTierView]:
+        values = fields.values()
+        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, values["capacity"], holds_back=bool(values.get("holdbacks"))))
         states = service.snapshot().states  # read before the tier is written, so that the reply needs no read afterwards
         tier = tier_management.create_tier(tier_id, event_id, fields, actor, request.now)
         return versioned_reply(admin_queries.created_tier_view(tier, states, request.now), 201)

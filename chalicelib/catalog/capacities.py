@@ -27,6 +27,7 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 
 MAX_ROUNDS = 5
+NO_STOCK_LEFT: Mapping[str, Any] = {"capacity": 0, "holdbacks": []}  # the values of a deleted tier, for `count_writes`
 MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 4  # leaves room for the event or tier, the audit entry, the head and the log
 
 
@@ -91,10 +92,24 @@ def count_writes(values: Mapping[str, Any], event_id: str, tier_id: str | None =
     if event is None:
         return 0
     changed = {name for name in ("capacity", "holdbacks") if name in values and values[name] != getattr(tier or event, name)}
-    shards = tier.shards if tier is not None and changed else 0
+    shards = 0
+    if changed and tier is not None:
+        shards = max(tier.shards, _tier_shards(values["capacity"], event) if "capacity" in changed else 0)
     if "holdbacks" in changed or (changed and tier is None):
         shards += event.pool_shards
+    if changed and tier is None and event.pool_id is None:  # the first capacity also marks the shards of all tiers
+        shards += default_shard_count(values["capacity"]) + sum(other.shards for other in catalog.listed_tiers(event_id))
     return shards
+
+
+def count_new_shards(event_id: str, capacity: int | None, *, holds_back: bool) -> int:
+    """Return how many shards the creation of a tier writes."""
+    event = snapshots.snapshot_with_drafts().events.get(event_id)
+    return 0 if event is None else _tier_shards(capacity, event) + (event.pool_shards if holds_back else 0)
+
+
+def _tier_shards(capacity: int | None, event: Event) -> int:
+    return default_shard_count(event.pool_limit if capacity is None else capacity)
 
 
 class CatalogStock(Struct, frozen=True):
@@ -130,14 +145,14 @@ def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.Transac
     For a large pool, the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, the
     event's tiers sell nothing. Raises CapacityNeedsDraft, EventHasSales and CapacityTooSmall.
     """
-    if event.id in catalog.events:
-        if event.status != "draft":
-            raise CapacityNeedsDraft(event_id=event.id)
-        _mark_tiers(catalog, event.id)
+    if event.id in catalog.events and event.status != "draft":
+        raise CapacityNeedsDraft(event_id=event.id)
     after = replace(event, pool_id=f"event:{event.id}", pool_shards=default_shard_count(event.pool_limit))
     pool = CatalogStock.from_pool(catalog, after)
     if pool.capacity < 0:
         raise CapacityTooSmall(event.pool_limit, 0, 0, pool.held_back)
+    if event.id in catalog.events:
+        _mark_tiers(catalog, event.id)
     capacity = pool.capacity if pool.created == pool.shards else min(pool.capacity, pool.created * MAX_HOLDS)
     shards = inventory.new_shards(pool.stock_id, capacity=capacity, sold=0, shard_count=pool.created, is_open=pool.is_open)
     return after, inventory.create_shard_items(shards)

@@ -349,9 +349,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says(
             "How often a promoter or coordinator may create, change, publish or cancel events, ticket types and promo codes, upload "
-            "pictures, change a promoter's profile or the names on tickets, or resume a sale. Changes of large capacities or holdbacks, "
-            "many promo codes at once and complimentary tickets also count once for each 50 items that they write, in a counter of their "
-            "own."
+            "pictures, change a promoter's profile or the names on tickets, or resume a sale. New, changed and deleted capacities and "
+            "holdbacks, many promo codes at once and complimentary tickets also count once for each 50 items that they write, in a counter "
+            "of their own."
         ),
     ] = "120/60"
     limit_webhook: Annotated[

@@ -9,6 +9,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.promotions import management
 from tests import builders
 from tests.promoters.test_suspension import DRAFT, TIER, sign_up_promoter
+from tests.simulation.call_log import record_calls
 
 CODE = {"code": "CODE", "discount_type": "percentage", "discount_value": 10}
 
@@ -164,9 +165,44 @@ def test_changes_of_large_stocks_count_by_their_writes(api, monkeypatch):
         package = f"/admin/events/{event_id}/tickets/packages/{tier_id}"
         changes = [(f"/events/{event_id}", "capacity", 2399), (f"/tiers/{tier_id}", "capacity", 2399), (package, "quantity_limit", 2300)]
         statuses = [api.patch(path, json={name: most - number}, **by).status for number in range(8) for path, name, most in changes]
-        assert statuses == [200] * 17 + [429] * 7, "each counts as six of the hundred"
+        assert statuses == [200] * 15 + [429] * 9, "each counts as six of the hundred, and so did the event and the tier"
         assert api.patch(f"/tiers/{tier_id}", json={"name": "Balcony"}, **by).status == 200
         assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2000}, token=builders.admin_token()).status == 200
+
+
+def test_new_and_deleted_stocks_count_by_their_writes(api, monkeypatch):
+    _, by = sign_up_promoter(api)
+    monkeypatch.setattr(rate_limits, "WRITES_PER_REQUEST", 5)
+    large = TIER | {"capacity": 1600}  # 20 shards
+    held = [{"id": "press", "reason": "press", "quantity": 1}]
+    with settings.override(rate_limits="on", limit_catalog="100/60", unverified_tickets=100_000, unverified_tiers=9):
+        event_id = api.post("/events", json=DRAFT | {"capacity": 8000}, **by).json["id"]  # 100 shards: 20 of the hundred
+        statuses = []
+        for number in range(4):
+            body = large | {"name": f"Tier {number}", "holdbacks": held}
+            statuses.append(api.post(f"/events/{event_id}/tiers", json=body, **by).status)  # 120 shards: 24
+        assert statuses == [201] * 4
+        assert api.post("/events", json=DRAFT | {"capacity": 8000}, **by).status == 429
+        [*tiers] = api.get(f"/events/{event_id}", **by).json["tiers"]
+        assert api.delete(f"/tiers/{tiers[0]['id']}", **by).status == 429
+        assert api.delete(f"/admin/events/{event_id}/tickets/packages/{tiers[0]['id']}", **by).status == 429
+        copy = f"/admin/events/{event_id}/tickets/packages/{tiers[0]['id']}/duplicate"
+        assert api.post(copy, **by).status == 429
+        package = {"name": "Row", "price": 1, "quantity_limit": 1600}
+        assert api.post(f"/admin/events/{event_id}/tickets/packages", json=package, **by).status == 429
+
+
+def test_a_first_capacity_counts_by_the_shards_of_all_tiers(api, monkeypatch):
+    _, by = sign_up_promoter(api)
+    monkeypatch.setattr(rate_limits, "WRITES_PER_REQUEST", 5)
+    with settings.override(rate_limits="on", limit_catalog="10/60", unverified_tickets=2_000):
+        event_id = create_draft(api, by)
+        body = TIER | {"name": "Large", "capacity": 1600, "holdbacks": [{"id": "press", "reason": "press", "quantity": 2}]}
+        assert api.post(f"/events/{event_id}/tiers", json=body, **by).status == 201  # 20 shards: 4 of the ten
+        with record_calls() as log:
+            statuses = [api.patch(f"/events/{event_id}", json={"capacity": 1}, **by).status for _ in range(4)]
+        assert statuses == [409, 409, 429, 429]
+        assert not log.of("UpdateItem", "inventory"), "a capacity that is too small marks no shards"
 
 
 def test_many_codes_at_once_count_by_their_writes(api, monkeypatch):

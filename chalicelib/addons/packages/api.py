@@ -27,7 +27,7 @@ from chalicelib.addons.packages.views import (
 )
 from chalicelib.catalog import capacities, permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.capacities import CapacityTooSmall
+from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.forms import given_fields
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
@@ -91,6 +91,7 @@ def create_package(request: RequestContext, event_id: str, body: NewPackage) -> 
     permissions.require_manager(caller, event_id)
 
     def execute(package_id: str) -> Reply[PackageView]:
+        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, body.quantity_limit, holds_back=False))
         return versioned_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
 
     return idempotency.execute_once(request, caller.user_id, execute)
@@ -135,6 +136,7 @@ def change_package(request: RequestContext, event_id: str, package_id: str, body
 def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedPackageView]:
     """Delete a package. A package with sales or reservations is disabled instead, and the reply says so."""
     actor = require_actor(request, event_id, package_id)
+    limit_writes(request, CATALOG, capacities.count_writes(NO_STOCK_LEFT, event_id, package_id))
     return Reply(service.delete_package(package_id, actor, request.now, expected_version(request)))
 
 
@@ -166,9 +168,11 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
 @limited_for_caller(CATALOG)
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Copy a package with its options. The copy is disabled."""
-    actor = require_actor(request, event_id, package_id)
+    actor = request.require_user().user_id
+    package = service.require_package(request.require_user(), event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
+        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, package.capacity, holds_back=package.held_back > 0))
         return versioned_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
