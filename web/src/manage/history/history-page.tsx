@@ -79,9 +79,10 @@ function Row({ entry }: { entry: Entry }) {
     [own.gate, entry.details.gate],
     [own.device, entry.details.device],
     [own.overridden, entry.details.override_reason],
+    [own.seed, entry.details.seed],
     [own.list, own.values[String(entry.details.listed)]],
     [own.file, entry.details.format === "csv" ? "CSV" : null],
-  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans and read lists have them
+  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // of scans, read lists and draws
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
   const isRoleChange = entry.action === "member.invited" && changes.some(({ name, before }) => name === "role" && before !== null);
   const action = isRoleChange ? "member.role_changed" : entry.action;
