@@ -88,7 +88,7 @@ def test_a_reset_of_many_orders_waits_for_four_of_them_at_a_time(api, time):
     with faults.record_calls() as calls:
         reply = reset_orders(api, event_id)
     assert (reply.json["orders_deleted"], reply.json["tickets_deleted"]) == (9, 18)
-    assert calls.sequential_round_trips == 4 + 3 * 2, "what there is, two for each four orders, and the audit"
+    assert calls.sequential_round_trips == 3 + 3 * 2, "what there is, two for each four orders, and the audit"
     assert audit.list_entries(f"event#{event_id}")[0].details == {"orders": 9, "tickets": 18}
     invariants.check(time.now)
 
