@@ -7,11 +7,10 @@ some of them may have been paid for since, so another pass follows: after a minu
 decide. The stock is closed, so once nothing is on hold there can be no new orders, and the pass that begins then is the last pass. If the
 provider still does not know a checkout's payment after a day, the checkout ends and becomes an open case, so that the cancellation can
 finish. Free orders have no ledger entries and keep their tickets, but no door accepts these tickets. Complimentary orders have no ledger
-entries either. A pass finds them first, among the event's tickets, so that their tickets become void and their owners get an email.
+entries either. A pass finds them last, among the event's tickets, so that their tickets become void and their owners get an email.
 """
 
 import random
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -159,10 +158,9 @@ PASS_SECONDS = (60, 3600)  # from one pass to the next: as long as the cancellat
 # A payment that the provider does not know after this time is given up. By then, the reconciliation has covered the time of the checkout.
 UNKNOWN_SECONDS = 86_400
 FIRST_ID, LAST_ID = "0", "z" * 26
-# The position of a ticket is its position in `tickets`, with a character that the previous version accepts in a position. For that version,
-# it comes before all purchases with ledger entries.
-_TICKET = re.compile(r"[0-9]{11}_.+")
-_TO_POSITION, _FROM_POSITION = ("#", "_"), ("_", "#")
+# The position of a ticket begins with this, follows the positions of all purchases, and has the form of an id, because the previous version
+# reads it as one.
+_TICKETS = "zz."
 
 REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
 
@@ -229,15 +227,8 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
         if now < cancellation.next_pass_at:
             return
         cancellation = _begin_pass(event, cancellation, now)
-    if cancellation.position is None or _TICKET.fullmatch(cancellation.position):
-        for batch, position in _complimentary_batches(event.id, cancellation.position):
-            if "failed" in _refund_batch(cancellation, batch, now):
-                raise OrdersFailed(event.id)
-            cancellation = replace(cancellation, position=position)
-            save_cancellation(cancellation)
-            yield 0
-        cancellation = replace(cancellation, position=None)
-    ids = _purchase_ids(event.id, cancellation.position)
+    begin = cancellation.position or FIRST_ID
+    ids = _purchase_ids(event.id, begin)
     while batch := list(islice(ids, BATCH)):
         results = _refund_batch(cancellation, batch, now)
         results_before_failure = results[: results.index("failed")] if "failed" in results else results
@@ -249,6 +240,12 @@ def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
         if len(results_before_failure) < len(batch):
             raise OrdersFailed(event.id)
         yield results.count("refunded")
+    for batch, position in _complimentary_batches(event.id, begin):
+        if "failed" in _refund_batch(cancellation, batch, now):
+            raise OrdersFailed(event.id)
+        cancellation = replace(cancellation, position=position)
+        save_cancellation(cancellation)
+        yield 0
     _end_pass(cancellation, now)
 
 
@@ -341,16 +338,16 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
     logger.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
 
 
-def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
+def _purchase_ids(event_id: str, after: str) -> Iterator[str]:
     """Yield the ids of the event's purchases that have ledger entries, in order, after the id `after`."""
     last = after
-    for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
+    for entry in ledger.list_entries_between(event_id, after, LAST_ID):
         if entry.purchase_id != last:
             last = entry.purchase_id
             yield last
 
 
-def _complimentary_batches(event_id: str, after: str | None) -> Iterator[tuple[list[str], str]]:
+def _complimentary_batches(event_id: str, after: str) -> Iterator[tuple[list[str], str]]:
     """Yield batches of ids of imported and complimentary orders, each with the position of its last ticket, after the position `after`.
 
     Goes through the keys of all tickets of an event from whose holdbacks complimentary tickets were issued, and reads nothing for other
@@ -358,11 +355,12 @@ def _complimentary_batches(event_id: str, after: str | None) -> Iterator[tuple[l
     """
     if not catalog.snapshot().holdback_shard_counts([event_id]):
         return
+    after_ticket = after.removeprefix(_TICKETS).replace("_", "#", 1) if after.startswith(_TICKETS) else None
     ids, count, position = set[str](), 0, ""
-    for purchase_id, changed in tickets.list_purchase_ids(event_id, None if after is None else after.replace(*_FROM_POSITION, 1)):
+    for purchase_id, changed in tickets.list_purchase_ids(event_id, after_ticket):
         if purchase_id.startswith(DIRECT_ID_PREFIX):
             ids.add(purchase_id)
-        count, position = count + 1, changed.replace(*_TO_POSITION, 1)
+        count, position = count + 1, _TICKETS + changed.replace("#", "_", 1)
         if len(ids) == BATCH or count == TICKETS_AT_ONCE:
             yield sorted(ids), position
             ids, count = set(), 0
