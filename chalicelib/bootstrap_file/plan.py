@@ -170,6 +170,7 @@ class Resize(Struct, frozen=True):
     old_shards: int
     new_shards: int
     is_open: bool
+    is_of_holdback: bool = False
 
 
 class OpenChange(Struct, frozen=True):

@@ -307,7 +307,7 @@ class _PlanBuilder:
             if stock.sold > capacity or (stock.sold and old.event_id != tier.event_id):
                 self._add_refusal("holdback_issued", "tier", tier.id, holdback_id=holdback_id, issued=stock.sold)
             elif stock.capacity != capacity:
-                self.resizes.append(Resize("tier", tier.id, stock_id, stock.capacity, capacity, 1, 1, is_open=False))
+                self.resizes.append(Resize("tier", tier.id, stock_id, stock.capacity, capacity, 1, 1, is_open=False, is_of_holdback=True))
 
     def _note_resize(
         self,

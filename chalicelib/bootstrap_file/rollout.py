@@ -4,9 +4,10 @@
 2. Write the new version next to the others.
 3. Shrink stock with conditional writes; if one is refused, undo the earlier ones.
 4. Create the stock of new tiers and events.
-5. Grow stock.
+5. Grow the stock of tiers and events.
 6. Make the new version the head, with the audit entry.
-7. Write promo codes, each on condition that the new version is still served.
+7. Grow the stocks of holdbacks, from which complimentary tickets are issued: nobody may issue more than the served version holds back.
+8. Write promo codes, each on condition that the new version is still served.
 
 Stock is shrunk first, because only shrinking can be refused. The ids of new stock contain the version number of this attempt. No other
 attempt ever gets this number, so an apply that stalls and resumes an hour later cannot overwrite stock that was ever on sale. Steps 2 to 6
@@ -128,6 +129,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor, copied_parts=copied_parts)
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
+    _grow_holdbacks(planned)
     invalidate_figures()
     code_changes = load_code_changes(_codes(valid), [event.id for event in planned.events])
     _write_codes(code_changes, planned, version, actor, now)
@@ -138,6 +140,7 @@ def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
     """Correct stock and promo codes that have drifted from the document, which is already served."""
     _shrink(planned, actor, now)
     _grow(planned)
+    _grow_holdbacks(planned)
     invalidate_figures()
     _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
     result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
@@ -176,10 +179,16 @@ def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
 
 def _grow(planned: Plan) -> None:
     for resize in planned.resizes:
-        if resize.new_capacity >= resize.old_capacity:
+        if resize.new_capacity >= resize.old_capacity and not resize.is_of_holdback:
             _resize(resize)
     for change in planned.open_changes:
         inventory.set_open({change.stock_id: change.shards}, change.is_open)
+
+
+def _grow_holdbacks(planned: Plan) -> None:
+    for resize in planned.resizes:
+        if resize.new_capacity >= resize.old_capacity and resize.is_of_holdback:
+            _resize(resize)
 
 
 def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:

@@ -152,6 +152,29 @@ def test_an_apply_keeps_the_complimentary_tickets(api, time, run, write, tree):
     invariants.check(time.now, recovered=True)
 
 
+def test_an_interrupted_apply_lets_nobody_issue_more_than_the_served_file_holds_back(api, time, run, write, tree, monkeypatch):
+    house = press(3, id="house", release_at=clock.iso(time.now + 600))
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(2), house]
+    run("apply", write(tree))
+    assert issue(api, 1) == "issued"
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(4), house]
+
+    def crash(*_):
+        raise RuntimeError
+
+    changed = write(tree)
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog, "publish_version", crash)
+        with pytest.raises(RuntimeError):
+            run("apply", changed)
+    assert issue(api, 3) == "no_tickets_left"
+    release_press(time)
+    assert stock_of("fest-pass").capacity == 8
+    assert run("apply", write(tree)).code == 0
+    assert (issue(api, 3), stock_of("fest-pass").capacity) == ("issued", 6)
+    invariants.check(time.now, recovered=True)
+
+
 def test_an_event_with_complimentary_tickets_leaves_the_file(api, time, run, write, tree):
     tree["ticket_types"]["fest-pass"]["holdbacks"] = [press(3)]
     run("apply", write(tree))
