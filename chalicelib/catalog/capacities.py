@@ -102,10 +102,10 @@ def count_writes(values: Mapping[str, Any], event_id: str, tier_id: str | None =
     return shards
 
 
-def count_new_shards(event_id: str, capacity: int | None, *, holds_back: bool) -> int:
-    """Return how many shards the creation of a tier writes."""
+def count_new_shards(event_id: str, capacity: int | None, held_back: int) -> int:
+    """Return how many shards the creation of a tier writes. A pool changes by at most one shard for each ticket held back."""
     event = snapshots.snapshot_with_drafts().events.get(event_id)
-    return 0 if event is None else _tier_shards(capacity, event) + (event.pool_shards if holds_back else 0)
+    return 0 if event is None else _tier_shards(capacity, event) + min(event.pool_shards, held_back)
 
 
 def _tier_shards(capacity: int | None, event: Event) -> int:

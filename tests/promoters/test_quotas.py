@@ -174,7 +174,7 @@ def test_new_and_deleted_stocks_count_by_their_writes(api, monkeypatch):
     _, by = sign_up_promoter(api)
     monkeypatch.setattr(rate_limits, "WRITES_PER_REQUEST", 5)
     large = TIER | {"capacity": 1600}  # 20 shards
-    held = [{"id": "press", "reason": "press", "quantity": 1}]
+    held = [{"id": "press", "reason": "press", "quantity": 100}]
     with settings.override(rate_limits="on", limit_catalog="100/60", unverified_tickets=100_000, unverified_tiers=9):
         event_id = api.post("/events", json=DRAFT | {"capacity": 8000}, **by).json["id"]  # 100 shards: 20 of the hundred
         statuses = []

@@ -91,7 +91,7 @@ def create_package(request: RequestContext, event_id: str, body: NewPackage) -> 
     permissions.require_manager(caller, event_id)
 
     def execute(package_id: str) -> Reply[PackageView]:
-        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, body.quantity_limit, holds_back=False))
+        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, body.quantity_limit, held_back=0))
         return versioned_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
 
     return idempotency.execute_once(request, caller.user_id, execute)
@@ -172,7 +172,7 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
     package = service.require_package(request.require_user(), event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
-        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, package.capacity, holds_back=package.held_back > 0))
+        limit_writes(request, CATALOG, capacities.count_new_shards(event_id, package.capacity, package.held_back))
         return versioned_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
