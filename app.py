@@ -33,8 +33,8 @@ from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.promotions import api as promotions_api
 from chalicelib.purchases import api as purchases_api
+from chalicelib.purchases import box_office_api, orders_api, queries
 from chalicelib.purchases import jobs as purchases_jobs
-from chalicelib.purchases import orders_api, queries
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
@@ -57,6 +57,7 @@ for module in (
     checkin_api,
     purchases_api,
     orders_api,
+    box_office_api,
     privacy_api,
     notifications_api,
     admin_api,

@@ -435,6 +435,7 @@ class _Tour(TourClient):
         rows = [{"id": "1", "name": "Ada", "email": "ada@example.com"}]
         body = {"tier_id": tier_id, "holdback_id": "press", "rows": rows}
         self.post(f"/events/{event_id}/complimentary-orders", body, token=self.admin)
+        self.sell_at_counter(event_id)
         entry = {"event_id": event_id, "quantity": 1}
         first, second = (self.post("/waitlist", entry, user=f"{number}-{self.name}").json["id"] for number in range(2))
         for _ in range(2):
@@ -444,6 +445,20 @@ class _Tour(TourClient):
         later = clock.now() + 60
         with clock.override(lambda: float(later)):
             self.post(f"/waitlist/{first}/notify", token=self.admin)
+
+    def sell_at_counter(self, event_id: str) -> None:
+        """Sell tickets of a new ticket type at the box office, refund an order, sell from a quota, and close the day."""
+        held_back = {"id": "counter", "reason": "box_office", "quantity": 5}
+        tier = {"name": "Box office", "price_cents": 5000, "capacity": 10, "holdbacks": [held_back]}
+        offer = {"tier_id": self.post(f"/events/{event_id}/tiers", tier, token=self.admin).json["id"], "holdback_id": "counter"}
+        sale = {**offer, "id": f"sale-{self.name}", "quantity": 1, "price_cents": 5000, "method": "cash"}
+        self.get(f"/events/{event_id}/box-office", token=self.admin)
+        self.post(f"/events/{event_id}/box-office-quotas", {**offer, "id": f"quota-{self.name}", "quantity": 2}, token=self.admin)
+        order_id = self.post(f"/events/{event_id}/box-office-orders", sale, token=self.admin).json["order_id"]
+        self.post(f"/events/{event_id}/box-office-orders/{order_id}/refunds", {}, key="counter", token=self.admin)
+        tills = self.get(f"/events/{event_id}/box-office-closing", token=self.admin).json
+        counted = {"date": tills["date"], "currency": tills["tills"][0]["currency"], "counted_cents": 0}
+        self.post(f"/events/{event_id}/box-office-closing", counted, token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
         for path in ("analytics", "attendees", "checkins", "door/qr", "manifest", "sales", "disputes", "audit"):

@@ -15,6 +15,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.money_cases import Case
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
+from chalicelib.purchases import box_office
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.reconciliation import invariants
@@ -39,8 +40,9 @@ def check(now: int, *, recovered: bool = False) -> None:
     violations = [
         *(violation for shard in shards for violation in invariants.check_shard(shard)),
         *(violation for records in _gather(purchases_by_id, tickets, cases, buyers) for violation in invariants.check_purchase(records)),
-        *_check_stocks(shards, current, purchases_by_id, orders, recovered),
-        *_check_holdbacks(shards, current, recovered),
+        *_check_stocks(shards, current, purchases_by_id, orders, now if recovered else None),
+        *_check_holdbacks(shards, current, now if recovered else None),
+        *_check_tills(current, orders),
         *_check_pools(shards, current, purchases_by_id, recovered),
         *_check_promo_codes(shards, purchases_by_id, recovered),
         *_check_cases(purchases_by_id, cases),
@@ -89,15 +91,16 @@ def _gather(
 
 
 def _check_stocks(
-    shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool
+    shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered_at: int | None
 ) -> list[str]:
-    """Check that every sold ticket is paid; after recovery, that every hold has a purchase."""
+    """Check that every sold ticket is paid; after recovery, that every hold has a purchase, except quotas that have not expired."""
     violations, sold, unconverted, sold_before = [], Counter(), Counter(), Counter()
     paid_holds = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
     for shard in shards:
         stock_id = shard.id.rpartition("#")[0]
         sold[stock_id] += shard.sold
-        for hold_id, (quantity, _) in shard.holds.items():
+        for hold_id, (quantity, expires_at) in shard.holds.items():
+            recovered = recovered_at is not None and not (hold_id.endswith(".quota") and expires_at > recovered_at)
             if (shard.id, hold_id) in paid_holds:
                 unconverted[stock_id] += quantity  # paid, but not yet converted from held to sold
             if recovered and purchases_by_id.get(hold_id.partition(".")[0]) is None:
@@ -132,28 +135,60 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         if recovered and (sold, held) != (sold_in_pool, held_in_pool):
             violations.append(f"{event.id}: {sold} sold and {held} held, in its pool {sold_in_pool} and {held_in_pool}")
         for purchase in purchases_by_id.values():
-            taken = 0 if purchase.is_complimentary else purchase.quantity  # the pool does not have what is held back
+            taken = 0 if purchase.is_from_holdback else purchase.quantity  # the pool does not have what is held back
             if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != taken:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
     return violations
 
 
-def _check_holdbacks(shards: list[Shard], current: Catalog, recovered: bool) -> list[str]:
+def _check_holdbacks(shards: list[Shard], current: Catalog, recovered_at: int | None) -> list[str]:
     """Check that nobody can buy what is held back, and that the stocks of holdbacks have exactly what the catalog says.
 
-    After recovery, also check that every release is complete.
+    After recovery, also check that every release is complete, and that only quotas of the box office that have not expired are held.
     """
     stocks = stocks_of(shards)
     violations = list(invariants.check_holdbacks(current, current.events, stocks))
     for tier in current.tiers.values():
         for holdback_id in tier.issuing if tier.managed_by == "api" and not tier.removed else []:
-            stock, capacity = stocks.get(tier.holdback_stock_id(holdback_id)), tier.holdback_capacity(holdback_id)
-            if stock is None or stock.capacity != capacity or stock.held:
+            stock_id, capacity = tier.holdback_stock_id(holdback_id), tier.holdback_capacity(holdback_id)
+            stock = stocks.get(stock_id)
+            ends = [expires_at for shard in shards if shard.stock_id == stock_id for _, expires_at in shard.holds.values()]
+            if (
+                stock is None
+                or stock.capacity != capacity
+                or (recovered_at is not None and min(ends, default=recovered_at + 1) <= recovered_at)
+            ):
                 violations.append(f"{tier.id}: its holdback {holdback_id} holds back {capacity}, and its stock is {stock}")
-    if recovered:
+    if recovered_at is not None:
         unfinished = [tier for tier in current.tiers.values() if not all(release.is_complete for release in tier.releases)]
         violations += [f"{tier.id}: the releases {tier.releases} are not complete" for tier in unfinished]
     return violations
+
+
+def _check_tills(current: Catalog, orders: list[Purchase]) -> list[str]:
+    """Check that the tills of the box office add up to the orders that they sold and to what they paid back."""
+    expected = defaultdict[tuple[str, str, str, str], Counter[str]](Counter)
+    for order in orders:
+        if order.box_office is None:
+            continue
+        timezone = current.events[order.event_id].timezone
+        sale, day = order.box_office, box_office.till_day(order.created_at, timezone)
+        expected[order.event_id, day, order.currency, sale.seller] += Counter(
+            {f"{sale.method}_sales": 1, f"{sale.method}_sold_cents": order.total_cents}
+        )
+        for refund in order.refunds:
+            key = order.event_id, box_office.till_day(refund.at, timezone), order.currency, refund.by
+            expected[key] += Counter({f"{refund.method}_refunds": 1, f"{refund.method}_refunded_cents": refund.amount_cents})
+    found = {}
+    for event_id, day, till in box_office.scan_tills():
+        totals = {"cash": till.cash, "card": till.card}
+        numbers = {f"{method}_{name}": getattr(totals[method], name) for method in totals for name in _TOTALS}
+        found[event_id, day, till.currency, till.user_id] = Counter({name: number for name, number in numbers.items() if number})
+    expected = {key: +numbers for key, numbers in expected.items()}
+    return [] if found == expected else [f"the tills of the box office are {found}, and the orders add up to {expected}"]
+
+
+_TOTALS = ("sales", "sold_cents", "refunds", "refunded_cents")
 
 
 def _check_promo_codes(shards: list[Shard], purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
@@ -257,7 +292,7 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
         if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:
             violations.append(f"{record.user_id}: the record's past orders are {set(record.past_orders)}")
         for guest in {purchase.moved_from for purchase in own}:  # orders that moved from a guest may lift the sum above the limit
-            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest and not purchase.is_complimentary)
+            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest and not purchase.is_from_holdback)
             if bought_or_held > limit:
                 violations.append(f"{record.user_id}: {bought_or_held} bought and held (moved from {guest}), above the limit of {limit}")
         if record.active_quantity != sum(purchase.quantity for purchase in own if purchase.state in ACTIVE_STATES):

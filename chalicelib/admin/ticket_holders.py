@@ -29,7 +29,8 @@ class TicketHoldersView(Struct, frozen=True, kw_only=True):
 
     `people` own the `tickets`. We have no email address for `people_without_email` of them, nor for the buyers of `refunds_without_email`
     of the orders in `refunds`. `orders_without_payment` were free or imported: a cancellation neither refunds nor announces these orders.
-    It announces complimentary orders, and counts them neither here nor in `refunds`. A cancellation leaves `disputed_orders` to the bank.
+    It announces complimentary orders, and counts them neither here nor in `refunds`. It leaves orders of the box office to its counter and
+    `disputed_orders` to the bank.
     An email about a change contains its `change_note` only if `sends_note` is true: if an admin has verified the promoter, or only admins
     manage the event. If `is_complete` is false, the event has more tickets than were read, and all figures are minimums.
     """
@@ -61,7 +62,7 @@ def ticket_holders(event: Event) -> TicketHoldersView:
         lambda: _users_with_account(owners | {order.user_id for order in orders}),
     )
     reached = users | {order.user_id for order in orders if order.id in mailed} | {received[ticket_id] for ticket_id in accepted}
-    paid = [order for order in orders if order.payment is not None and order.payment.provider not in WITHOUT_MONEY]
+    paid = [order for order in orders if order.payment is not None and order.payment.provider not in (*WITHOUT_MONEY, "box_office")]
     refunded = [order for order in paid if not order.is_disputed]
     return TicketHoldersView(
         event_id=event.id,
@@ -70,7 +71,7 @@ def ticket_holders(event: Event) -> TicketHoldersView:
         people_without_email=len(owners - reached),
         refunds=_refunds(refunded),
         refunds_without_email=sum(order.id not in mailed and order.user_id not in users for order in refunded),
-        orders_without_payment=sum(not order.is_complimentary for order in orders) - len(paid),
+        orders_without_payment=sum(not order.is_from_holdback for order in orders) - len(paid),
         disputed_orders=len(paid) - len(refunded),
         sends_note=is_known(event, promoter),
         is_complete=following is None,

@@ -60,14 +60,14 @@ class HoldbacksTooLarge(ApiError):
 
 
 class HoldbackInUse(ApiError):
-    """More complimentary tickets were issued from a holdback than it would have; `minimum` is its smallest quantity now."""
+    """More tickets were issued or sold from a holdback than it would have; `minimum` is its smallest quantity now."""
 
     code: ClassVar[str] = "holdback_in_use"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Complimentary tickets were issued from this holdback."
+    default_message: ClassVar[str] = "Tickets were issued or sold from this holdback."
 
     def __init__(self, holdback_id: str, issued: int) -> None:
-        message = f"{issued} complimentary tickets were issued from the holdback {holdback_id}. Keep a quantity of {issued} or more."
+        message = f"{issued} tickets were issued or sold from the holdback {holdback_id}. Keep a quantity of {issued} or more."
         super().__init__(message, path="$.holdbacks", holdback_id=holdback_id, minimum=issued)
 
 
@@ -208,14 +208,18 @@ def holdback_stock_items(before: Tier, after: Tier) -> list[dynamo.TransactItem]
         try:
             items += resize_stock_items(before.holdback_stock_id(holdback_id), 1, capacity, grow_to=1)
         except CapacityInUse as error:
-            raise HoldbackInUse(holdback_id, int(error.details["sold"])) from None
+            raise HoldbackInUse(holdback_id, int(error.details["sold"]) + int(error.details["held"])) from None
     return items
 
 
 def issued_counts(tier: Tier) -> dict[str, int]:
-    """Return the number of complimentary tickets issued from each holdback of a tier that has a stock. Reads nothing if none has."""
+    """Return how many tickets of each holdback that has a stock are issued, sold, or held by a quota of the box office.
+
+    Reads nothing if no holdback has a stock.
+    """
     stocks = read_stock(tier.holdback_shard_counts) if tier.issuing else {}
-    return {holdback_id: stocks[tier.holdback_stock_id(holdback_id)].sold for holdback_id in tier.issuing}
+    found = {holdback_id: stocks[tier.holdback_stock_id(holdback_id)] for holdback_id in tier.issuing}
+    return {holdback_id: stock.sold + stock.held for holdback_id, stock in found.items()}
 
 
 def refusal(tier: Tier, error: CapacityInUse, *, is_by_holdbacks: bool) -> CapacityTooSmall | HoldbacksTooLarge:

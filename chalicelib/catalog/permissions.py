@@ -68,6 +68,15 @@ def may_admit(identity: Identity, event_id: str) -> bool:
     return event_id in identity.events or may_manage(identity, event_id)
 
 
+def require_seller(identity: Identity, event_id: str) -> Event:
+    """Return the event if the caller may sell at its box office, as one of its managers or cashiers. Raises NotFound or Forbidden."""
+    event = _get_event(event_id)
+    is_cashier = identity.events.get(event_id) == "cashier" and not event.suspended
+    if not (is_cashier or may_manage(identity, event_id)):
+        raise Forbidden("You do not sell at this event's box office.", event_id=event_id)
+    return event
+
+
 def require_manager(identity: Identity, event_id: str) -> Event:
     """Return the event if the caller may manage it. Raises NotFound or Forbidden."""
     event = _get_event(event_id)

@@ -23,7 +23,7 @@ _ROLES = {
     "manager": frozenset({"admin", "promoter"}),
     "admin": frozenset({"admin"}),
 }
-_EVENT_ROLES = {"door": frozenset({"coordinator", "staff"}), "manager": frozenset({"coordinator"}), "admin": frozenset[str]()}
+_EVENT_ROLES = {"door": frozenset({"coordinator", "staff", "cashier"}), "manager": frozenset({"coordinator"}), "admin": frozenset[str]()}
 _DENIALS = {
     "door": "Only people who work at an event may do this.",
     "manager": "Only promoters, coordinators of an event and admins may do this.",

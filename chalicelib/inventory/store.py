@@ -135,6 +135,27 @@ def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactI
     return dynamo.update(ShardRow(shard_id), actions, (ShardRow.available >= quantity) & _pool_is(is_pooled))
 
 
+def set_aside_item(hold: Hold, expires_at: int) -> dynamo.TransactItem:
+    """Return a transaction item that sets tickets aside like `hold_in_shard`, even while the sale is closed.
+
+    The item fails if the hold exists, if too few tickets are left, or if they are also taken from a pool.
+    """
+    entry = ShardRow.holds[hold.hold_id]
+    actions = [entry.set([hold.quantity, expires_at]), ShardRow.available.set(ShardRow.available - hold.quantity), _NEXT_VERSION]
+    condition = (ShardRow.available >= hold.quantity) & _HAS_ROOM & entry.does_not_exist() & _IS_NOT_POOLED
+    return dynamo.update(ShardRow(hold.shard_id), actions, condition)
+
+
+def sell_held_item(hold: Hold, quantity: int) -> dynamo.TransactItem:
+    """Return a transaction item that counts tickets of a hold as sold. It fails if the hold has another quantity.
+
+    The hold stays until it expires, even without tickets, so that a repeated request to set it aside finds it.
+    """
+    entry = ShardRow.holds[hold.hold_id]
+    actions = [ShardRow.sold.set(ShardRow.sold + quantity), _NEXT_VERSION, entry[0].set(hold.quantity - quantity)]
+    return dynamo.update(ShardRow(hold.shard_id), actions, entry[0] == hold.quantity)
+
+
 def return_sold_item(hold: Hold) -> dynamo.TransactItem:
     """Return a transaction item that makes the sold tickets of a converted hold available again."""
     sold, available = ShardRow.sold.set(ShardRow.sold - hold.quantity), ShardRow.available.set(ShardRow.available + hold.quantity)

@@ -8,7 +8,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
-ProviderName = Literal["free", "simulated", "imported", "complimentary", ExternalProviderName]
+ProviderName = Literal["free", "simulated", "imported", "complimentary", "box_office", ExternalProviderName]
 WITHOUT_MONEY: tuple[ProviderName, ...] = (
     "free",
     "imported",

@@ -96,7 +96,7 @@ class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
-    """The person to invite. A coordinator manages the event; staff admit people at its door."""
+    """The person to invite. A coordinator manages the event; staff admit people at its door; cashiers also sell at its box office."""
 
     email: Email
     role: EventRole

@@ -1,7 +1,8 @@
 """Orders that are written as paid, without a reservation or checkout, and without money in our books.
 
 Imported tickets were sold by another system. Each becomes a separate order and counts as sold. Complimentary tickets are issued from a
-holdback. Each recipient gets an order, whose tickets count in the stock of the holdback, not among the sold tickets.
+holdback. Each recipient gets an order, whose tickets count in the stock of the holdback, not among the sold tickets. The box office sells
+tickets from a holdback for cash or by card; while it is offline, from a quota that it has set aside.
 
 One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash never leaves an order half
 written, and a repeated call writes the missing orders.
@@ -20,13 +21,15 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
-from chalicelib.inventory.model import Hold, shard_ids
+from chalicelib.inventory.model import Hold, NotEnoughTickets, shard_ids
+from chalicelib.inventory.store import read_shards, sell_held_item, sell_item, set_aside_item
 from chalicelib.payments.model import Payment, ProviderName
-from chalicelib.purchases import store
-from chalicelib.purchases.errors import ComplimentaryClosed
-from chalicelib.purchases.model import DIRECT_ID_PREFIX, CheckoutDetails, ComplimentaryRow, IssuedRow, LineItem, Purchase
+from chalicelib.purchases import box_office, ledger_entries, store
+from chalicelib.purchases.errors import BoxOfficeClosed, ComplimentaryClosed, PriceChanged, SaleIdUsed
+from chalicelib.purchases.model import DIRECT_ID_PREFIX, BoxOfficeSale, CheckoutDetails, ComplimentaryRow, IssuedRow, LineItem, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
@@ -151,12 +154,20 @@ def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard
 
 
 def _paid_order(
-    order_id: str, user_id: str, event: Event, tier: Tier, quantity: int, shard_id: str, provider: ProviderName, now: int
+    order_id: str,
+    user_id: str,
+    event: Event,
+    tier: Tier,
+    quantity: int,
+    shard_id: str,
+    provider: ProviderName,
+    now: int,
+    price_cents: int = 0,
 ) -> Purchase:
-    """Return an order of free tickets of one tier, taken from one shard, that is paid with the `provider`."""
+    """Return an order of tickets of one tier, by default free, taken from one shard, that is paid with the `provider`."""
     # No shard ever had this hold, because the tickets were taken at once. The hold tells a refund which shard the seats return to.
     holds = [Hold(shard_id, f"{order_id}.{provider}", quantity)]
-    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=0, admits=tier.admits, holds=holds)
+    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=price_cents, admits=tier.admits, holds=holds)
     return Purchase(
         id=order_id,
         user_id=user_id,
@@ -167,7 +178,7 @@ def _paid_order(
         currency=tier.currency,
         created_at=now,
         expires_at=now,
-        payment=Payment(provider, "captured", 0, tier.currency),
+        payment=Payment(provider, "captured", quantity * price_cents, tier.currency),
         ended_at=now,
     )
 
@@ -263,3 +274,162 @@ def _issued_row(row: ComplimentaryRow, order_id: str, known: Purchase | None, *,
     if known is None:
         return IssuedRow(id=row.id, status="no_tickets_left", order_id=None)
     return IssuedRow(id=row.id, status="already_issued" if known.is_order else "revoked", order_id=order_id)
+
+
+# The box office: orders from a holdback's own stock, for money that the promoter takes. See docs/decisions/0187-box-office.md.
+
+QUOTA_SECONDS = 2 * 3600  # an hour to sell offline, and an hour to deliver the sales
+DELIVERY_SECONDS = 86_400  # after this time, a device can no longer say when it sold offline
+
+
+class Quota(Struct, frozen=True):
+    """Tickets of a holdback that one device may sell offline until `expires_at` (epoch seconds)."""
+
+    id: str
+    quantity: int
+    expires_at: int
+
+
+class CounterSale(Struct, frozen=True, kw_only=True):
+    """A sale at the counter: `quantity` tickets of a tier, from a holdback, for `price_cents` each, at the time `sold_at` (epoch seconds).
+
+    A repeated sale has the same `id`. A sale that was made offline names its `quota_id`, and has the `codes` that its tickets were printed
+    with, if they were printed.
+    """
+
+    id: str
+    holdback_id: str
+    quantity: int
+    price_cents: int
+    payment: BoxOfficeSale
+    sold_at: int
+    name: str | None = None
+    email: str | None = None
+    quota_id: str | None = None
+    codes: Sequence[str] = ()
+
+
+def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quantity: int, seller: str, now: int) -> Quota:
+    """Set tickets of a holdback aside, so that a device can sell them offline. A repeated call returns the same quota.
+
+    Until it expires, nobody else can have these tickets. Then hold recovery returns them to the holdback, like the tickets of a purchase
+    that was never written. Raises BoxOfficeClosed, NotFound, HoldbackReleased and NotEnoughTickets.
+    """
+    tier = _open_box_office(event, tier, holdback_id, seller, now)
+    hold = _quota_hold(tier.holdback_stock_id(holdback_id), client_id, quantity)
+    details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quantity}
+    entry = audit.entry_item(f"event#{event.id}", "box_office.quota", seller, now, details)
+    for _ in range(MAX_ATTEMPTS):
+        [shard] = read_shards([hold.shard_id])
+        if hold.hold_id in shard.holds:
+            held, expires_at = shard.holds[hold.hold_id]
+            return Quota(client_id, held, expires_at)
+        if shard.holdable < quantity:
+            raise NotEnoughTickets(shard.holdable, quantity)
+        try:
+            dynamo.transact([set_aside_item(hold, now + QUOTA_SECONDS), entry])
+        except dynamo.TransactionCanceled:  # somebody else has sold tickets, or this request is repeated
+            continue
+        return Quota(client_id, quantity, now + QUOTA_SECONDS)
+    raise dynamo.StoreUnavailable("the holdback kept changing")
+
+
+def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Language, now: int) -> tuple[Purchase, bool]:
+    """Write an order that was paid at the box office. Returns the order, and whether an earlier call has written it.
+
+    A sale with a quota takes the tickets from the quota. If the quota has expired, it takes them from the holdback, if any are left. Raises
+    BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and SaleIdUsed.
+    """
+    stock_id = tier.holdback_stock_id(sale.holdback_id)
+    order_id = _derived_id(f"box_office\n{stock_id}\n{sale.id}")
+    if (known := _find_sale(order_id, sale)) is not None:
+        return known, True
+    if sale.quota_id is None or sale.holdback_id not in tier.issuing:
+        tier = _open_box_office(event, tier, sale.holdback_id, sale.payment.seller, now)
+    else:
+        _require_open(event, sale.sold_at)  # a sale of a quota may be delivered after the end of the event or the release of the holdback
+    if sale.price_cents != tier.price_cents:
+        raise PriceChanged(price_cents=tier.price_cents)
+    order = _counter_order(event, tier, sale, order_id, language)
+    for _ in range(MAX_ATTEMPTS):
+        stock_item = _stock_item(order, sale, stock_id)
+        try:
+            dynamo.transact([stock_item, *_counter_items(event, order, sale, now)])
+        except dynamo.TransactionCanceled:  # somebody else has sold tickets, the quota has expired, or this request is repeated
+            if (known := _find_sale(order_id, sale)) is not None:
+                return known, True
+            continue
+        details = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
+        logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=details)
+        return order, False
+    raise dynamo.StoreUnavailable("the holdback kept changing")
+
+
+def _require_open(event: Event, now: int) -> None:
+    phase = "draft" if event.status == "draft" else event_phase(event, now)
+    if phase in ("draft", "closed", "cancelled"):
+        raise BoxOfficeClosed(reason=phase)
+
+
+def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now: int) -> Tier:
+    """Give a holdback of the box office a stock of its own, unless it has one. Returns the tier.
+
+    The holdback may be released after this check: then its stock, which shrinks in the same transaction, has no tickets left.
+    """
+    _require_open(event, now)
+    if not any(holdback.id == holdback_id and holdback.reason == "box_office" for holdback in tier.holdbacks):
+        raise NotFound("The ticket type has no holdback with this id for the box office.", holdback_id=holdback_id)
+    if holdback_id in tier.issuing and any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
+        return tier
+    return holdbacks.open_stock(tier.id, holdback_id, actor, now)
+
+
+def _find_sale(order_id: str, sale: CounterSale) -> Purchase | None:
+    known = store.load(order_id)
+    if known is not None and (known.box_office, known.quantity) != (sale.payment, sale.quantity):
+        raise SaleIdUsed()
+    return known
+
+
+def _quota_hold(stock_id: str, quota_id: str, quantity: int) -> Hold:
+    """Return the hold of a quota. Its purchase is never written, so hold recovery releases it once it has expired."""
+    [shard_id] = shard_ids(stock_id, 1)
+    purchase_id = _derived_id(f"quota\n{stock_id}\n{quota_id}")
+    return Hold(shard_id, f"{purchase_id}.quota", quantity)
+
+
+def _stock_item(order: Purchase, sale: CounterSale, stock_id: str) -> dynamo.TransactItem:
+    """Return the transaction item that counts the tickets of a sale as sold: those of its quota or, without one, those of the holdback."""
+    [line] = order.lines
+    [shard] = read_shards([line.holds[0].shard_id])
+    if sale.quota_id is not None:
+        hold = _quota_hold(stock_id, sale.quota_id, 0)
+        held, _ = shard.holds.get(hold.hold_id, (0, 0))
+        if held >= sale.quantity:
+            return sell_held_item(replace(hold, quantity=held), sale.quantity)
+    if shard.available < sale.quantity:
+        raise NotEnoughTickets(shard.available, sale.quantity)
+    return sell_item(shard.id, sale.quantity, is_pooled=False)
+
+
+def _counter_order(event: Event, tier: Tier, sale: CounterSale, order_id: str, language: Language) -> Purchase:
+    [shard_id] = shard_ids(tier.holdback_stock_id(sale.holdback_id), 1)
+    owner = f"{GUEST_PREFIX}{order_id}"
+    order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", sale.sold_at, tier.price_cents)
+    return replace(order, box_office=sale.payment, has_details=sale.name is not None or sale.email is not None, language=language)
+
+
+def _counter_items(event: Event, order: Purchase, sale: CounterSale, now: int) -> list[dynamo.TransactItem]:
+    assert order.payment is not None
+    [line] = order.lines
+    attendees = [Attendee(sale.name)] if sale.name is not None else []
+    ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
+    issue = tickets.issue_tickets(order.id, order.user_id, order.event_id, [ticket_line], now, attendees, order.language, sale.codes)
+    details = CheckoutDetails(attendees=attendees, customer_email=sale.email)
+    return [
+        *store.create_order_items(order),
+        *([store.details_item(order, details)] if order.has_details else []),
+        *issue.items,
+        *ledger_entries.payment_items(order, order.payment, sale.sold_at),
+        box_office.sale_item(order, event.timezone),
+    ]

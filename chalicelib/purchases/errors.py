@@ -42,6 +42,35 @@ class ComplimentaryClosed(ApiError):
     default_message: ClassVar[str] = "Complimentary tickets can be issued only for a published event that has not ended."
 
 
+class BoxOfficeClosed(ApiError):
+    """The box office cannot sell tickets for the event; `reason` is `draft`, `closed` (it has ended) or `cancelled`."""
+
+    code: ClassVar[str] = "box_office_closed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The box office sells tickets only for a published event that has not ended."
+
+
+class SaleIdUsed(InvalidInput):
+    code: ClassVar[str] = "sale_id_used"
+    default_message: ClassVar[str] = "Another sale already has this `id`. Give each sale an id of its own."
+
+    def __init__(self) -> None:
+        super().__init__(self.default_message, path="$.id")
+
+
+class PriceChanged(ApiError):
+    """The tier has another price than the buyer paid; `price_cents` is its price now."""
+
+    code: ClassVar[str] = "price_changed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The price of these tickets has changed. Check the price with the buyer, then sell again."
+
+
+class NotSoldHere(NotFound):
+    code: ClassVar[str] = "not_sold_here"
+    default_message: ClassVar[str] = "The box office of this event has sold no order with this id."
+
+
 class OrderAlreadyPaid(ApiError):
     code: ClassVar[str] = "order_paid"
     status: ClassVar[int] = 409

@@ -413,7 +413,7 @@ def _try_refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Ou
 
 def _refund(cancellation: Cancellation, purchase: Purchase, now: int) -> _Outcome:
     if purchase.id.startswith(DIRECT_ID_PREFIX) and not purchase.is_complimentary:
-        return "other"  # imported, so the other system refunds it
+        return "other"  # imported or sold at the box office: whoever has the money pays it back
     if not purchase.is_order:
         was_refunded = any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
         return "was_refunded" if was_refunded and not purchase.is_complimentary else "other"

@@ -18,6 +18,7 @@ from chalicelib.tickets.model import Attendee
 
 EVENT_CANCELLED = "event_cancelled"  # the reason for refunds of a cancelled event
 
+PaidBy = Literal["cash", "card"]
 RefundStatus = Literal["due", "pending", "succeeded", "failed"]
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 ACTIVE_STATES: tuple[PurchaseState, ...] = ("held", "paying")
@@ -91,7 +92,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     A refund is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
     dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
-    external provider.
+    external provider. `method` is how the box office paid the money back.
     """
 
     id: str
@@ -111,6 +112,15 @@ class Refund(Struct, frozen=True, kw_only=True):
     note: str | None = None
     is_external: bool = False
     provider: ProviderName = FIRST_PROVIDER
+    method: PaidBy | None = None
+
+
+class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
+    """How an order was paid at the box office, and to whom. `reference` names the receipt of the promoter's card terminal."""
+
+    seller: str
+    method: PaidBy
+    reference: str | None = None
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
@@ -167,6 +177,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
     moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
     resent_at: list[int] = []  # when staff sent the tickets again
+    box_office: BoxOfficeSale | None = None
 
     @property
     def quantity(self) -> int:
@@ -203,6 +214,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
     def is_complimentary(self) -> bool:
         """Whether the tickets were issued from a holdback for free. They are not sold, and not taken from the event's pool."""
         return self.payment is not None and self.payment.provider == "complimentary"
+
+    @property
+    def is_from_holdback(self) -> bool:
+        """Whether the tickets come from the stock of a holdback, and so are not taken from the event's pool."""
+        return self.is_complimentary or self.box_office is not None
 
     @property
     def is_declined(self) -> bool:

@@ -22,9 +22,9 @@ from chalicelib.inventory.store import return_sold_item
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
-from chalicelib.purchases import ledger_entries, refunds_at_provider, store, transitions
+from chalicelib.purchases import box_office, ledger_entries, refunds_at_provider, store, transitions
 from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid, ReturnsClosed, TicketsNotReturnable
-from chalicelib.purchases.model import Purchase, PurchaseState, Refund
+from chalicelib.purchases.model import PaidBy, Purchase, PurchaseState, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
 
@@ -37,7 +37,8 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 
     `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
     With `unused_by`, the refund requires that all its tickets are still valid, unused and owned by this user.
-    `by_sweep` leaves the call to the provider to the sweep.
+    `by_sweep` leaves the call to the provider to the sweep. `method` is how the box office pays back an order that it sold; null means the
+    way in which the order was paid.
     """
 
     reason: str
@@ -47,6 +48,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     note: str | None = None
     unused_by: str | None = None
     by_sweep: bool = False
+    method: PaidBy | None = None
 
 
 def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
@@ -228,6 +230,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
         seats_returned=request.return_seats,
         payment_intent_id=payment.payment_intent_id,
         note=request.note,
+        method=None if purchase.box_office is None else request.method or purchase.box_office.method,
     )
 
 
@@ -280,6 +283,9 @@ def _return_tickets(
     ]
     if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
         items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
+    if purchase.box_office is not None:
+        event = catalog.snapshot().events.get(purchase.event_id)
+        items.append(box_office.refund_item(purchase, refund, event.timezone if event is not None else "UTC"))
     try:
         return store.save(purchase, after, items)
     finally:
@@ -400,6 +406,34 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> P
         purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", purchase.user_id, now)
         numbers = [number for number in numbers if number not in portion]
     return purchase
+
+
+def refund_at_counter(
+    purchase: Purchase, wanted: Sequence[str] | None, method: PaidBy | None, refund_id: str, by: str, now: int
+) -> tuple[Purchase, Refund]:
+    """Take unused tickets of an order of the box office back, and record how their full price was paid back. Null means all of them.
+
+    A repeated call with the same `refund_id` changes nothing. Raises RefundInvalid, NotRefundable and TicketsNotReturnable.
+    """
+
+    def attempt(current: Purchase) -> tuple[Purchase, Refund]:
+        issued = tickets.load_purchase_tickets(current.id, current.quantity)
+        unused = [ticket.id for ticket in issued if _refusal(current, ticket) is None]
+        request = RefundRequest(
+            reason=REQUESTED_BY_CUSTOMER,
+            tickets=unused if wanted is None else wanted,
+            fee_cents=0,
+            unused_by=current.user_id,
+            method=method,
+        )
+        if current.find_refund(refund_id) is None:
+            plan_refund(current, request, refund_id, by, now)
+            refusals = [reason for ticket in issued if ticket.id in (wanted or ()) and (reason := _refusal(current, ticket)) is not None]
+            if refusals or not request.tickets:
+                raise TicketsNotReturnable(reason=refusals[0] if refusals else "used")
+        return _request(current, request, refund_id, by, now)
+
+    return store.retry_on_conflict(purchase, attempt)
 
 
 def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:

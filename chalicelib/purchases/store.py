@@ -29,6 +29,7 @@ from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import (
     ACTIVE_STATES,
     ANY_USES,
+    BoxOfficeSale,
     BuyerRecord,
     CheckoutDetails,
     Dispute,
@@ -77,6 +78,7 @@ class PurchaseRow(dynamo.Table):
     is_erased = BooleanAttribute(null=True)
     moved_from = UnicodeAttribute(null=True)
     resent_at = JsonAttribute(list[int], null=True)
+    box_office = JsonAttribute(BoxOfficeSale, null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -516,6 +518,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         needs_code=purchase.needs_code or None,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
+        box_office=purchase.box_office,
         ttl=_ttl(purchase),
     )
 

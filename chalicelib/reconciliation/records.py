@@ -201,7 +201,7 @@ class _Run:
         current, sold = catalog.snapshot(), Counter(count.sold)
         found = _sold(found)
         if found and current.holdback_shard_counts([event_id]):
-            issued, found = _split_complimentary(found)
+            issued, found = _split_from_holdbacks(found)
             self._report.reads += len(found) + len(issued)
             sold.update(issued)
         for tier_id, quantity in Counter(ticket.tier_id for ticket in found).items():
@@ -301,13 +301,13 @@ def _sold(found: Sequence[Ticket]) -> list[Ticket]:
     return [ticket for ticket in found if ticket.state != "void" or ticket.id in sold_ids]
 
 
-def _split_complimentary(found: Sequence[Ticket]) -> tuple[list[str], list[Ticket]]:
-    """Return the stock ids of the complimentary tickets, which count as sold in the stocks of holdbacks, and the other tickets."""
+def _split_from_holdbacks(found: Sequence[Ticket]) -> tuple[list[str], list[Ticket]]:
+    """Return the stock ids of the tickets that count as sold in the stocks of holdbacks, and the other tickets."""
     purchases = queries.load_many({ticket.purchase_id for ticket in found})
     issued, others = list[str](), list[Ticket]()
     for ticket in found:
         purchase = purchases.get(ticket.purchase_id)
-        if purchase is not None and purchase.is_complimentary:
+        if purchase is not None and purchase.is_from_holdback:
             issued += [hold.stock_id for hold in purchase.holds_of_tickets([ticket.number])]
         else:
             others.append(ticket)

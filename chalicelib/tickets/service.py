@@ -40,19 +40,21 @@ def issue_tickets(
     now: int,
     attendees: Sequence[Attendee] = (),
     language: Language | None = None,
+    codes: Sequence[str] = (),
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid. Commit their items in the transaction that marks the purchase as paid.
 
-    The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner.
+    The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner. `codes` are the codes of the
+    tickets, if they were printed before; `new_code` has made them.
 
-    Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is cancelled
-    (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
+    Without `codes`, every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
+    cancelled (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
     tickets = [
-        _new_ticket(purchase_id, number, owner_id, event_id, line, price, new_code(), now)
+        _new_ticket(purchase_id, number, owner_id, event_id, line, price, codes[number - 1] if codes else new_code(), now)
         for number, (line, price) in enumerate(priced, start=1)
     ]
     tickets = [replace(ticket, language=language) for ticket in tickets]

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
-from chalicelib.waiting_room import admin_controls, room_cache, service
+from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
 from chalicelib.waiting_room.room_cache import LoadedRoom
@@ -80,7 +80,7 @@ def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Rep
     """Change how many buyers are admitted, and how often, from now on."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
-    room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, manager.user_id, request.now)
+    room = service.set_rate(event_id, body.wave_size, body.wave_seconds, manager.user_id, request.now)
     return _plan_reply(room, f"From now on, {body.wave_size} buyers are admitted every {body.wave_seconds} seconds.")
 
 
@@ -89,14 +89,14 @@ def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Re
     """Admit a number of buyers immediately."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
-    room = admin_controls.let_buyers_in(event_id, body.count, manager.user_id, request.now)
+    room = service.let_buyers_in(event_id, body.count, manager.user_id, request.now)
     return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/clear", access="admin", errors=(NoWaitingRoom,))
 def clear_waiting_room(request: RequestContext, event_id: str) -> Reply[ClearedView]:
     """Clear a waiting room: everybody in it must join again."""
-    cleared = admin_controls.clear_room(event_id, request.require_user().user_id, request.now)
+    cleared = service.clear_room(event_id, request.require_user().user_id, request.now)
     return Reply(ClearedView(cleared, "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."))
 
 

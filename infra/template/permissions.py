@@ -17,6 +17,7 @@ TABLES: dict[str, dict[str, str]] = {
         "audit/index/actor": "Query",
         "audit/index/day": "Query",
         "audit/index/event": "Query",
+        "box-office": "GetItem Query UpdateItem",
         "buyers": "GetItem Query UpdateItem",
         "cases": "BatchGetItem DeleteItem PutItem Query",
         "cases/index/due": "Query",

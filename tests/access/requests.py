@@ -10,6 +10,7 @@ from chalicelib.payments import service as payments
 HOOKS = "https://93.184.215.14/"  # nothing is sent there
 PASSWORD = "seven grey owls"
 _ADA = {"email": "ada@example.com"}
+COUNTER_SALE = {"tier_id": "fest-late", "holdback_id": "counter", "quantity": 1, "price_cents": 5000, "method": "cash"}
 
 
 def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
@@ -91,6 +92,9 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
             "holdback_id": "press",
             "rows": [{"id": "1", "name": "Ada", "email": "ada@example.com"}],
         },
+        "POST /events/{event_id}/box-office-orders": COUNTER_SALE | {"id": "sale-0001"},
+        "POST /events/{event_id}/box-office-quotas": {"id": "quota-0001", "tier_id": "fest-late", "holdback_id": "counter", "quantity": 1},
+        "POST /events/{event_id}/box-office-closing": {"date": clock.iso(clock.now())[:10], "currency": "USD", "counted_cents": 0},
         "PUT /tiers/{tier_id}": tier,
         "PATCH /tiers/{tier_id}": {"name": "New"},
     }

@@ -157,6 +157,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             **dict.fromkeys(("tier_id", "package_id"), tier),
             "option_id": "dinner",
             "order_id": order,
+            "sale_id": _sell_at_counter(api, event),
             "refund_id": refund,
             "finding": "amounts_differ",
             "reservation_id": open_order,
@@ -189,6 +190,14 @@ def _create_accounts() -> str:
     return sessions.session_id(sessions.begin_session(BUYER, 1, sessions.Device(None, None), clock.now()))
 
 
+def _sell_at_counter(api: Client, event: str) -> str:
+    """Sell a ticket at the box office. Returns the id of the order."""
+    body = requests.COUNTER_SALE | {"id": "sale-of-world"}
+    sale = api.post(f"/events/{event}/box-office-orders", json=body, token=builders.admin_token())
+    assert sale.status == 201, sale.json
+    return str(sale.json["order_id"])
+
+
 def _invite_guest(api: Client, seat_id: str) -> str:
     """Name a guest of a seat. Returns the token of the invitation."""
     guest = {"name": "Bob", "email": "bob@example.com"}
@@ -216,8 +225,8 @@ def _apply_catalog() -> tuple[str, str]:
     drop = bootstrap.event(DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True})
     events = {EVENT: bootstrap.event(EVENT, metadata=metadata), DROP: drop}
     tickets = {"fest-pass": bootstrap.ticket("fest-pass"), "drop-pass": bootstrap.ticket("drop-pass", DROP)}
-    press = {"id": "press", "reason": "press", "quantity": 1}
-    tickets["fest-late"] = bootstrap.ticket("fest-late", status="coming-soon", holdbacks=[press])  # people wait for it
+    press, counter = {"id": "press", "reason": "press", "quantity": 1}, {"id": "counter", "reason": "box_office", "quantity": 3}
+    tickets["fest-late"] = bootstrap.ticket("fest-late", status="coming-soon", holdbacks=[press, counter])  # people wait for it
     rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
     return EVENT, "fest-pass"
 

@@ -20,8 +20,8 @@ export function PeoplePage() {
   const { value: members, failure, reload } = useLoaded(() => listMembers(event.id), event.id);
   const [values, setValues] = useState({ email: "", role: "staff" });
   const [invited, setInvited] = useState<string | null>(null);
-  // Coordinators appoint staff; only promoters and admins appoint coordinators.
-  const roles: EventRole[] = may("appointCoordinators") ? ["staff", "coordinator"] : ["staff"];
+  // Coordinators appoint staff and cashiers; only promoters and admins appoint coordinators.
+  const roles: EventRole[] = may("appointCoordinators") ? ["staff", "cashier", "coordinator"] : ["staff", "cashier"];
   const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };
   const submit = async () => {
     const member = await invite(event.id, values.email.trim(), values.role as EventRole);
@@ -83,7 +83,7 @@ function DoorCode() {
       {code && <img class="qr" src={`data:image/svg+xml,${encodeURIComponent(code)}`} alt={own.doorCode} width="240" height="240" />}
       {!code && (failure ? <Failure failure={failure} retry={reload} /> : <span class="qr qr-loading" />)}
       <p>
-        <a href={`/door?event=${event.id}`}>{own.doorLink}</a>
+        <a href={`/door?event=${event.id}`}>{own.doorLink}</a> · <a href={`/door/box-office?event=${event.id}`}>{own.boxOfficeLink}</a>
       </p>
     </section>
   );
@@ -95,7 +95,6 @@ function Row({ member, roles, onChanged }: { member: Member; roles: EventRole[];
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const mayChange = roles.includes(member.role);
-  const other: EventRole = member.role === "staff" ? "coordinator" : "staff";
   return (
     <li class="row-card tier-row">
       <div class="row-text">
@@ -104,17 +103,20 @@ function Row({ member, roles, onChanged }: { member: Member; roles: EventRole[];
       </div>
       {mayChange && (
         <div class="row-actions">
-          {roles.includes(other) && (
-            <button
-              type="button"
-              class="link"
-              aria-label={`${own.changeTo[other]}: ${member.email}`}
-              disabled={isWorking}
-              onClick={() => run(async () => void (await invite(member.event_id, member.email, other), await onChanged()))}
-            >
-              {own.changeTo[other]}
-            </button>
-          )}
+          {roles
+            .filter((role) => role !== member.role)
+            .map((role) => (
+              <button
+                key={role}
+                type="button"
+                class="link"
+                aria-label={`${own.changeTo[role]}: ${member.email}`}
+                disabled={isWorking}
+                onClick={() => run(async () => void (await invite(member.event_id, member.email, role), await onChanged()))}
+              >
+                {own.changeTo[role]}
+              </button>
+            ))}
           <Confirmed label={own.remove} subject={member.email} confirm={own.removeNow} class="link" act={async () => void (await removeMember(member), await onChanged())}>
             <p>{own.removeText}</p>
           </Confirmed>

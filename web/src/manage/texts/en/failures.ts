@@ -26,7 +26,7 @@ export const failureTexts: Record<string, string> = {
   capacity_needs_draft: "You can add a capacity to an event only while the event is a draft.",
   capacity_too_small: "This cannot be lower than the number of tickets already sold and reserved.",
   holdbacks_too_large: "This is more than the tickets that are neither sold nor reserved.",
-  holdback_in_use: "Complimentary tickets were issued from it, so it cannot hold back fewer than these.",
+  holdback_in_use: "Tickets were issued or sold from it, so it cannot hold back fewer than these.",
   holdback_released: "It has been released, so no more tickets can be issued from it.",
   complimentary_closed: "Complimentary tickets need a published event that has not ended.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",

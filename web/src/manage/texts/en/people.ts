@@ -8,7 +8,7 @@ export const peopleTexts = {
   former: (name: string) => `${name} (no longer on the team)`,
   lead: "The people who work on this event with you.",
   none: "Just you so far",
-  noneText: "Invite coordinators to manage the event with you, and staff to check tickets at the door.",
+  noneText: "Invite coordinators to manage the event with you, staff to check tickets at the door, and cashiers to sell at the box office.",
   inviteTitle: "Invite someone",
   invite: "Send invitation",
   email: "Email address",
@@ -16,9 +16,10 @@ export const peopleTexts = {
   role: "Role",
   roleNotes: {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
+    cashier: "Works at the door, and sells and refunds tickets at the box office. Sees only their own till.",
     coordinator: "Manages the event and its sale, sees and refunds orders, and invites staff.",
   },
-  changeTo: { staff: "Make staff", coordinator: "Make coordinator" },
+  changeTo: { staff: "Make staff", cashier: "Make cashier", coordinator: "Make coordinator" },
   invited: (email: string) => `Invitation sent to ${email}`,
   since: (role: string, when: string) => `${role}, invited ${when}`,
   remove: "Remove",
@@ -28,4 +29,5 @@ export const peopleTexts = {
   doorText: "Staff scan this code with the phone or tablet that they use at the door. It opens the door page for this event. The code contains no password: staff sign in on the device.",
   doorCode: "QR code that opens the door page",
   doorLink: "Open the door page on this device",
+  boxOfficeLink: "Open the box office on this device",
 };

@@ -5,4 +5,5 @@ export const providerTexts: Record<string, string> = {
   simulated: "Simulated",
   imported: "Imported from another system",
   complimentary: "Complimentary",
+  box_office: "Box office",
 };

@@ -28,7 +28,7 @@ export const failureTexts: typeof english = {
   capacity_needs_draft: "El primer aforo de un evento solo se puede fijar mientras es un borrador.",
   capacity_too_small: "La cantidad no puede ser menor que las entradas ya vendidas y reservadas.",
   holdbacks_too_large: "Son más que las entradas que no están vendidas ni reservadas.",
-  holdback_in_use: "Ya hay invitaciones emitidas de estas entradas, así que no se pueden retener menos.",
+  holdback_in_use: "Ya se han emitido o vendido algunas de estas entradas, así que no se pueden retener menos.",
   holdback_released: "Estas entradas ya se han liberado, así que no se pueden emitir más invitaciones.",
   complimentary_closed: "Solo se pueden emitir invitaciones para un evento publicado que no haya terminado.",
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",

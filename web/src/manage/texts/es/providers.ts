@@ -2,4 +2,10 @@
 
 import type { providerTexts as english } from "../en/providers";
 
-export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", imported: "Importado de otro sistema", complimentary: "Invitación" };
+export const providerTexts: typeof english = {
+  free: "Nada que pagar",
+  simulated: "Simulado",
+  imported: "Importado de otro sistema",
+  complimentary: "Invitación",
+  box_office: "Taquilla",
+};
