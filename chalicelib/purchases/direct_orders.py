@@ -19,6 +19,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import holdbacks
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.checkin.service import door_times
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import NotFound
@@ -366,9 +367,10 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
 
 
 def _require_open(event: Event, now: int) -> None:
-    phase = "draft" if event.status == "draft" else event_phase(event, now)
-    if phase in ("draft", "closed", "cancelled"):
-        raise BoxOfficeClosed(reason=phase)
+    """Raise BoxOfficeClosed unless the box office is open: it may open before the sale, and closes with the doors."""
+    closed = "closed" if event.status == "past" or now > door_times(event)[1] else None
+    if reason := event.status if event.status in ("draft", "cancelled") else closed:
+        raise BoxOfficeClosed(reason=reason)
 
 
 def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now: int) -> Tier:

@@ -9,9 +9,9 @@ export type DoorTicket = Schemas["DoorTicketView"];
 export type SyncedScan = Schemas["SyncedScanView"];
 
 const PATIENCE_MS = 4000; // for a reply while someone stands at the door
-const TRANSFER_PATIENCE_MS = 20_000; // for lists
+export const TRANSFER_PATIENCE_MS = 20_000; // for lists
 
-const staff = createApi(async (request) => {
+export const staff = createApi(async (request) => {
   // Otherwise the session would create a guest for someone who is signed out.
   if (currentBuyer()?.kind !== "account") throw new ApiFailure("session_over", 401, "", null);
   return fetchAsBuyer(request);
@@ -46,7 +46,7 @@ export const getManifest = (event_id: string, query: { since?: string; cursor?: 
   soon(content(staff.GET("/events/{event_id}/manifest", { params: { path: { event_id }, query } })), TRANSFER_PATIENCE_MS);
 
 /** The reply, or the failure `offline` after the timeout. The request may still reach the server. */
-async function soon<T>(answer: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+export async function soon<T>(answer: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new ApiFailure("offline", 0, "", null)), patienceMs);

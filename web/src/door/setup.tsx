@@ -74,6 +74,29 @@ export function Setup({ userId, eventId, store, open }: Props) {
   );
 }
 
+/** Choose the event whose tickets this device sells. */
+export function ChooseCounter({ userId, open }: { userId: string; open: (eventId: string) => void }) {
+  const { d } = useDoorTexts();
+  const load = async () => (await listEvents(await getMe(), "sellAtBoxOffice")).filter(isAhead).toSorted(byStart);
+  const { value: events, failure, reload } = useLoaded(load, userId);
+  if (!events) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
+  return (
+    <>
+      <h1>{d.counter.choose}</h1>
+      {events.length === 0 && <p class="lead">{d.counter.failures.forbidden}</p>}
+      <ul class="rows">
+        {events.map((event) => (
+          <li key={event.id} class="row-card">
+            <button type="button" class="link" onClick={() => open(event.id)}>
+              {event.name}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
 /** Whether people may still enter. An event without an end is over one day after its start. */
 function isAhead({ starts_at, ends_at, status }: ListedEvent): boolean {
   const end = ends_at ? seconds(ends_at) : starts_at ? seconds(starts_at) + DAY_SECONDS : Infinity;

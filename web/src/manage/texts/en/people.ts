@@ -8,7 +8,7 @@ export const peopleTexts = {
   former: (name: string) => `${name} (no longer on the team)`,
   lead: "The people who work on this event with you.",
   none: "Just you so far",
-  noneText: "Invite coordinators to manage the event with you, staff to check tickets at the door, and cashiers to sell at the box office.",
+  noneText: "Invite coordinators to manage the event with you, and staff to check tickets at the door.",
   inviteTitle: "Invite someone",
   invite: "Send invitation",
   email: "Email address",
@@ -16,7 +16,7 @@ export const peopleTexts = {
   role: "Role",
   roleNotes: {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
-    cashier: "Works at the door, and sells and refunds tickets at the box office. Sees only their own till.",
+    cashier: "Also sells and refunds tickets at the box office.",
     coordinator: "Manages the event and its sale, sees and refunds orders, and invites staff.",
   },
   changeTo: { staff: "Make staff", cashier: "Make cashier", coordinator: "Make coordinator" },
@@ -29,5 +29,5 @@ export const peopleTexts = {
   doorText: "Staff scan this code with the phone or tablet that they use at the door. It opens the door page for this event. The code contains no password: staff sign in on the device.",
   doorCode: "QR code that opens the door page",
   doorLink: "Open the door page on this device",
-  boxOfficeLink: "Open the box office on this device",
+  boxOfficeLink: "Box office",
 };
