@@ -140,6 +140,17 @@ def issue_complimentary(api: Client, shop: tuple[str, str], *quantities: int, **
     return [row["order_id"] for row in reply.json["rows"]]
 
 
+def sell_at_counter(api: Client, shop: tuple[str, str], quantity: int = 1, sale: str = "till-1/sale-1", **fields: Any) -> str:
+    """Hold back 4 tickets of a shop for its box office, and sell some of them, by default for cash. Returns the order's id."""
+    event_id, tier_id = shop
+    held_back = {"holdbacks": [{"id": "counter", "reason": "box_office", "quantity": 4}]}
+    assert api.patch(f"/tiers/{tier_id}", json=held_back, token=admin_token()).status == 200
+    body = {"id": sale, "tier_id": tier_id, "holdback_id": "counter", "quantity": quantity, "price_cents": 5000, "method": "cash"} | fields
+    reply = api.post(f"/events/{event_id}/box-office-orders", json=body, token=admin_token())
+    assert reply.status == 201, reply.json
+    return str(reply.json["order_id"])
+
+
 def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> ClientReply:
     """Request a refund as an admin, or with the token `by`. The default reason is goodwill, because goodwill refunds have no fee."""
     body = {"reason": "goodwill"} | fields

@@ -132,6 +132,8 @@ class BoxOfficeView(Struct, frozen=True, kw_only=True):
 
     event_id: str
     event_name: str
+    venue: str
+    starts_at: Timestamp
     timezone: str
     offers: list[OfferView]
 
@@ -187,7 +189,12 @@ def show_box_office(request: RequestContext, event_id: str) -> Reply[BoxOfficeVi
     event = permissions.require_seller(request.require_user(), event_id)
     return Reply(
         BoxOfficeView(
-            event_id=event.id, event_name=event.name, timezone=event.timezone, offers=_offers(catalog.load_current().listed_tiers(event.id))
+            event_id=event.id,
+            event_name=event.name,
+            venue=event.venue,
+            starts_at=clock.iso(event.starts_at),
+            timezone=event.timezone,
+            offers=_offers(catalog.load_current().listed_tiers(event.id)),
         )
     )
 

@@ -17,6 +17,7 @@ KINDS = {
     "event_id": "events",
     "tier_id": "tiers",
     "order_id": "orders",
+    "sale_id": "orders",
     "reservation_id": "orders",
     "session_id": "orders",
     "checkout_id": "orders",

@@ -171,6 +171,18 @@ def test_complimentary_tickets_are_compared_with_the_stock_of_their_holdback(api
     assert (run_pass(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
 
 
+def test_tickets_of_the_box_office_are_compared_with_the_stock_of_their_holdback(api, time, order_id):
+    event_id, [line] = store.load(order_id).event_id, store.load(order_id).lines
+    tier_id = line.tier_id
+    builders.sell_at_counter(api, (event_id, tier_id), 2, price_cents=line.price_cents)
+    time.advance(900)
+    assert (run(time).differences, list_cases(api)) == (0, {})
+    row = ShardRow.find(f"{tier_id}/counter#0")
+    row.sold, row.available = 1, 3
+    row.save()
+    assert (run_pass(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
+
+
 def test_a_purchase_of_a_newer_version_is_left_alone(api, time, order_id):
     newer = {":refunds": {"S": '[{"status": "of a newer version"}]'}}
     dynamo.client().update_item(

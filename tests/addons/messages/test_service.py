@@ -447,6 +447,17 @@ def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, ap
     assert post.kinds == ["webhook_disabled"]
 
 
+def test_tickets_of_the_box_office_are_mailed_if_there_is_an_address(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = builders.sell_at_counter(api, shop, 2, email="ada@example.com")
+    builders.sell_at_counter(api, shop, sale="till-1/sale-2")
+    [mail] = post.deliver()
+    assert mail["To"] == "ada@example.com"
+    found = api.post("/lost-tickets/open", json={"token": re.search(r"#token=([^\s\"]+)", mail.get_body(("plain",)).get_content())[1]}).json
+    assert [entry["ticket"]["id"] for entry in found["tickets"]] == [f"{order_id}-1", f"{order_id}-2"]
+    invariants.check(time.now)
+
+
 def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, time):
     shop = builders.create_shop(api)
     [order_id] = builders.issue_complimentary(api, shop, 2, headers=SPANISH)

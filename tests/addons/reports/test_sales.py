@@ -101,6 +101,20 @@ def test_imported_tickets_are_sales_without_money(api, poller, tmp_path):
     assert (funnel["reservations"], funnel["checkouts"], funnel["orders"]) == (1, 1, 1)  # no step exceeds the step before
 
 
+def test_sales_of_the_box_office_are_sold_and_their_money_is_apart(api, poller):
+    event_id, tier_id = builders.create_shop(api)
+    counter = builders.sell_at_counter(api, (event_id, tier_id), 2)
+    paid = builders.create_order(api, (event_id, tier_id))
+    assert builders.refund(api, counter, tickets=[f"{counter}-1"]).status == 201
+    poller.drain()
+    sales = [(sale["order_id"], sale["provider"], sale["amount_cents"]) for sale in pages(api, f"/events/{event_id}/sales", "sales")]
+    assert sorted(sales) == sorted([(counter, "box_office", 10_000), (counter, "box_office", -5000), (paid, "simulated", 10_000)])
+    shown = api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json
+    assert (shown["tickets_sold"], shown["tiers"][0]["returned"]) == (4, 1)
+    assert {revenue["provider"]: revenue["balance_cents"] for revenue in shown["revenue"]} == {"box_office": 5000, "simulated": 10_000}
+    check_reports()
+
+
 def test_complimentary_tickets_are_marked_and_counted_apart(api, poller):
     event_id, tier_id = builders.create_shop(api)
     first, second = builders.issue_complimentary(api, (event_id, tier_id), 2, 2)

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import encodeQR from "qr";
 import { ApiFailure } from "../../client";
-import { money, timeOfDay } from "../../formats";
+import { money, shortDayAndTime, timeOfDay } from "../../formats";
 import { toCents } from "../../manage/amounts";
 import { Failure, Skeleton } from "../../parts/failure";
 import { takeFocus, useAction, useLoaded } from "../../parts/hooks";
@@ -11,7 +11,7 @@ import { useTexts } from "../../texts";
 import { useDoorTexts } from "../texts";
 import { useKeptPage } from "../use-door";
 import { Closing } from "./closing";
-import { Counter, isOpen, type CounterOrder, type Method, type Offer, type Payment, type Sale } from "./counter";
+import { Counter, isOpen, type CounterOrder, type Method, type Offer, type Office, type Payment, type Sale } from "./counter";
 
 const TICK_MS = 15_000;
 const MAX_TICKETS = 50;
@@ -35,7 +35,7 @@ export function CounterPage({ userId, eventId }: { userId: string; eventId: stri
       {failure?.code === "offline" && <p class="notice">{isKept ? d.counter.offline : d.counter.offlineNotKept}</p>}
       <Refused counter={counter} sales={sales} timezone={office.timezone} />
       {sold ? (
-        <Receipt event={office.event_name} sold={sold} onDone={() => (setSold(null), setNext(true))} />
+        <Receipt office={office} sold={sold} onDone={() => (setSold(null), setNext(true))} />
       ) : office.offers.length === 0 ? (
         <p class="notice">{d.counter.nothing}</p>
       ) : (
@@ -216,7 +216,7 @@ function SetAside({ counter, offer, left, until }: { counter: Counter; offer: Of
 }
 
 /** A sale that was just made or is shown again, with its tickets to scan or print. The QR code of an offline ticket has only its code. */
-function Receipt({ event, sold: { sale, order }, onDone }: { event: string; sold: { sale: Sale; order: CounterOrder | null }; onDone: () => void }) {
+function Receipt({ office, sold: { sale, order }, onDone }: { office: Office; sold: { sale: Sale; order: CounterOrder | null }; onDone: () => void }) {
   const { d, locale } = useDoorTexts();
   const codes = order ? order.tickets.map(({ ticket, qr_svg }) => ({ code: ticket.code, qr: qr_svg })) : (sale.body.codes ?? []).map((code) => ({ code, qr: encodeQR(code, "svg") }));
   return (
@@ -244,7 +244,10 @@ function Receipt({ event, sold: { sale, order }, onDone }: { event: string; sold
             {qr !== null && <img src={`data:image/svg+xml,${encodeURIComponent(qr)}`} alt={d.counter.qr(index + 1)} width="220" height="220" />}
             <p class="code">{code}</p>
             <p>
-              {event} · {sale.tierName}
+              {office.event_name} · {sale.tierName}
+            </p>
+            <p class="small">
+              {shortDayAndTime(office.starts_at, office.timezone, locale)} · {office.venue}
             </p>
             <p class="small">{money(sale.body.price_cents, sale.currency, locale)}</p>
           </li>

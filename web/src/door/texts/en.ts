@@ -250,6 +250,7 @@ export const en = {
     failures: {
       offline: "No reply from the shop. Try again: the same sale is recorded only once. To sell without a network, tickets must be set aside first.",
       not_enough_tickets: "The box office does not have that many tickets left.",
+      sale_id_used: "Your last attempt was recorded with other tickets or another payment. Enter what it was and sell again: the page then shows its tickets.",
       price_changed: "The price has changed. Check it with the buyer, then sell again.",
       box_office_closed: "This event is not on sale at the box office: it is a draft, has ended or was cancelled.",
       holdback_released: "These tickets have been released to the public, so the box office can no longer sell them.",
