@@ -16,7 +16,7 @@ export const peopleTexts = {
   role: "Role",
   roleNotes: {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
-    cashier: "Also sells and refunds tickets at the box office.",
+    cashier: "Works at the door, and sells and refunds tickets at the box office. Sees only their own till.",
     coordinator: "Manages the event and its sale, sees and refunds orders, and invites staff.",
   },
   changeTo: { staff: "Make staff", cashier: "Make cashier", coordinator: "Make coordinator" },
@@ -29,5 +29,5 @@ export const peopleTexts = {
   doorText: "Staff scan this code with the phone or tablet that they use at the door. It opens the door page for this event. The code contains no password: staff sign in on the device.",
   doorCode: "QR code that opens the door page",
   doorLink: "Open the door page on this device",
-  boxOfficeLink: "Box office",
+  boxOfficeLink: "Open the box office on this device",
 };

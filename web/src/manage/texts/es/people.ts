@@ -18,7 +18,7 @@ export const peopleTexts: typeof english = {
   role: "Rol",
   roleNotes: {
     staff: "Controla las entradas en la puerta. Ve las entradas, pero no los precios ni los pedidos, y no puede cambiar nada.",
-    cashier: "También vende y devuelve entradas en la taquilla.",
+    cashier: "Trabaja en la puerta, y vende y devuelve entradas en la taquilla. Solo ve su propia caja.",
     coordinator: "Gestiona el evento y su venta, consulta y reembolsa pedidos e invita al personal.",
   },
   changeTo: { staff: "Pasar a personal de puerta", cashier: "Pasar a taquilla", coordinator: "Pasar a coordinación" },
@@ -31,5 +31,5 @@ export const peopleTexts: typeof english = {
   doorText: "El personal escanea este código con el teléfono o la tableta que usará en la puerta. El código abre la página de la puerta para este evento. No contiene ninguna contraseña: el personal inicia sesión en el dispositivo.",
   doorCode: "Código QR que abre la página de la puerta",
   doorLink: "Abrir la página de la puerta en este dispositivo",
-  boxOfficeLink: "Taquilla",
+  boxOfficeLink: "Abrir la taquilla en este dispositivo",
 };
