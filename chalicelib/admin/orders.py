@@ -10,6 +10,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import ReturnPolicy, TransferPolicy
 from chalicelib.checkin.views import CheckInView, checkin_view
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
@@ -51,6 +52,8 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     tier_id: str | UnsetType = UNSET
     tier_name: str | UnsetType = UNSET
     tier_price_cents: int | UnsetType = UNSET
+    returns: ReturnPolicy | UnsetType | None = UNSET
+    transfers: TransferPolicy | UnsetType = UNSET
 
 
 class OrderPayment(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, Ti
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
-from chalicelib.catalog.forms import check_holdbacks
+from chalicelib.catalog.forms import check_holdbacks, check_returns
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.foundation import allowed_values, settings
 from chalicelib.foundation.errors import InvalidInput
@@ -350,6 +350,7 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
     if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
         message = f"the sale opens ({event.on_sale_at}) after the event has started ({event.date}); use an earlier time"
         yield DocumentFault(f"{path}.on_sale_at", message)
+    yield from _rule_faults(path, partial(check_returns, file_values(Event, event)["returns"]))
 
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog.fields import Capacity, Line, Name, Text, extended, form_fields
-from chalicelib.catalog.model import Event, Holdback, Tier, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
@@ -194,12 +194,19 @@ def check_event(event: Event) -> None:
         )
     if event.ends_at is not None and event.ends_at <= event.starts_at:
         raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
+    check_returns(event.returns)
     if event.refundable_until is not None and event.refundable_until > event.starts_at:
         raise InvalidInput(
             "Returns must end before the event starts. Choose an earlier `refundable_until`.",
             path="$.refundable_until",
             rule="refundable_after_start",
         )
+
+
+def check_returns(returns: ReturnPolicy | None) -> None:
+    """Raise InvalidInput if the deadline for returns is out of range."""
+    if returns is not None:
+        epoch_seconds("returns.until", returns.until)
 
 
 def check_tier(tier: Tier) -> None:

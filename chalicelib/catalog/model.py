@@ -19,6 +19,8 @@ from msgspec.structs import replace
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
+from chalicelib.foundation import clock
+from chalicelib.foundation.money import Cents
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
@@ -45,6 +47,32 @@ class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     enabled: bool = True
     keeps_tickets: bool = True
+
+
+TransferPolicy = Literal["free", "none"]
+
+
+class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What buyers may do with tickets that they cannot use, in the bootstrap file and the API. An order keeps the policy of its sale.
+
+    With `refund`, buyers return unused tickets until `until`, or until the event starts if that is earlier or `until` is null. We keep
+    `fee_cents` and `fee_percent` of each ticket's price, but never more than the price.
+    """
+
+    policy: Literal["none", "refund"]
+    until: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")] | None = None
+    fee_cents: Cents = 0
+    fee_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+
+    def deadline(self, starts_at: int) -> int | None:
+        """Return the last second in which tickets may be returned. Returns None if they never may. `starts_at` is the event's start."""
+        if self.policy == "none":
+            return None
+        return starts_at if self.until is None else min(starts_at, clock.epoch_seconds(self.until))
+
+    def fee(self, price_cents: int) -> int:
+        """Return the part of one ticket's price that we keep. Fractions of a cent are rounded in the buyer's favor."""
+        return min(price_cents, self.fee_cents + price_cents * self.fee_percent // 100)
 
 
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
@@ -145,6 +173,21 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     waitlist: Annotated[
         WaitlistConfig | None, Field("managers", "`enabled` and `keeps_tickets`, both true by default; null: the defaults.")
     ] = None
+    returns: Annotated[
+        ReturnPolicy | None,
+        Field(
+            "public",
+            "Whether buyers may return tickets that they reserve from now on: `policy` (`none` or `refund`), and optionally `until`, "
+            "`fee_cents` and `fee_percent`, which are kept of each ticket's price; null: they may not, and pages say nothing.",
+        ),
+    ] = None
+    transfers: Annotated[
+        TransferPolicy,
+        Field(
+            "public",
+            "Whether owners may transfer tickets: `free` or `none`. Tickets that were reserved while transfers were free stay free.",
+        ),
+    ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
     city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
     category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None

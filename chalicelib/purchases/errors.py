@@ -139,11 +139,11 @@ class NotRefundable(ApiError):
 
 
 class ReturnsClosed(ApiError):
-    """Buyers cannot return tickets now. `refundable_until` was the deadline for returns; it is null if the event takes no tickets back."""
+    """Buyers cannot return these tickets now. `refundable_until` was the deadline; it is null if the tickets could never be returned."""
 
     code: ClassVar[str] = "returns_closed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Tickets for this event cannot be returned, or the deadline for returns has passed."
+    default_message: ClassVar[str] = "These tickets cannot be returned, or the deadline for returns has passed."
 
 
 class TicketsNotReturnable(ApiError):
@@ -279,6 +279,8 @@ class TransferToSelf(ApiError):
 
 
 class TransferClosed(ApiError):
+    """The ticket cannot be transferred. `reason` is `excluded` if the rules of the event exclude transfers."""
+
     code: ClassVar[str] = "transfer_closed"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The event has ended or was cancelled, so this ticket can no longer be transferred."

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import Email
 from chalicelib.catalog.custom_options import AnswerValue, OptionType
 from chalicelib.catalog.fields import Label
-from chalicelib.catalog.model import Tier
+from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory.model import Hold
@@ -178,6 +178,14 @@ class Purchase(Struct, frozen=True, kw_only=True):
     moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
     resent_at: list[int] = []  # when staff sent the tickets again
     box_office: BoxOfficeSale | None = None
+    returns: ReturnPolicy | None = None  # what the event said about returns when the buyer reserved
+    transfers: TransferPolicy | None = None  # null: the event allowed transfers when the buyer reserved
+
+    def with_terms(self, event: Event) -> "Purchase":
+        """Return the purchase with the event's present rules for returns and transfers, which later changes do not affect."""
+        if event.returns is None and event.transfers == "free":
+            return self
+        return replace(self, returns=event.returns, transfers=None if event.transfers == "free" else event.transfers)
 
     @property
     def quantity(self) -> int:

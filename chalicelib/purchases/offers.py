@@ -74,7 +74,7 @@ def create_offer(
         expires_at=expires_at,
         waitlist_entry_id=entry_id,
         language=language,
-    )
+    ).with_terms(event)
     tiers = {tier.id: tier}
     requests = holds.hold_requests(offered, event, tiers, expires_at=now + WRITE_SECONDS, now=now, takes_kept=True)
     purchase = holds.with_holds(offered, event, tiers, inventory.hold_all(requests))

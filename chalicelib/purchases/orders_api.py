@@ -139,7 +139,7 @@ _RETURN_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, RefundInva
 
 @route(bp, "POST", "/orders/{order_id}/return", access="user", errors=_RETURN_ERRORS)
 def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _ALL_TICKETS) -> Reply[RefundsView]:
-    """Return unused tickets of one of the caller's orders for a refund, while the event takes tickets back. Safe to repeat.
+    """Return unused tickets of one of the caller's orders for a refund, while the order or the event allows it. Safe to repeat.
 
     Shows all refunds of the order.
     """
@@ -201,7 +201,7 @@ def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[O
 
 def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> TicketReturnView | None:
     found = refunds.find_return(purchase, tickets, now)
-    return None if found is None else views.ticket_return_view(purchase, found.tickets, found.amount_cents, found.until)
+    return None if found is None else views.ticket_return_view(purchase, found.tickets, found.amount_cents, found.fee_cents, found.until)
 
 
 # Moving a guest's orders to the account that the guest has signed in to, over HTTP.
@@ -321,7 +321,7 @@ def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView
     """Return which of these tickets buyers without an account may return. Reads orders only if their event takes tickets back."""
     by_order: dict[str, list[Ticket]] = {}
     for ticket in found:
-        if refunds.refundable_until(ticket.event_id) is not None:
+        if refunds.may_take_back(ticket.event_id):
             by_order.setdefault(ticket.purchase_id, []).append(ticket)
     orders = queries.load_many(by_order) if by_order else {}
     guests = guest_orders.without_account(order for order in orders.values() if order is not None)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import ReturnPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import NotFound
@@ -36,6 +37,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
     `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
+    With `returns`, the fee is the fee of this policy.
     With `unused_by`, the refund requires that all its tickets are still valid, unused and owned by this user.
     `by_sweep` leaves the call to the provider to the sweep. `method` is how the box office pays back an order that it sold; null means the
     way in which the order was paid.
@@ -44,6 +46,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     reason: str
     tickets: Sequence[str] | None = None
     fee_cents: int | None = None
+    returns: ReturnPolicy | None = None
     return_seats: bool = True
     note: str | None = None
     unused_by: str | None = None
@@ -255,6 +258,8 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
     The fee in the settings applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favor.
     """
     current = settings.current()
+    if request.returns is not None:
+        return request.returns.fee(price_cents)
     if request.fee_cents is not None:
         return min(price_cents, request.fee_cents)
     if request.reason != REQUESTED_BY_CUSTOMER:
@@ -342,34 +347,51 @@ def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
     }
 
 
-# Returns: until the event's `refundable_until`, buyers get a full refund for tickets that they own and that nobody has used.
+# Returns of tickets that their buyers own and that nobody has used: for the full price until the event's `refundable_until`, and less a fee
+# until the deadline in the event's policy, which the order keeps.
 
 RETURNED = "returned-"  # the prefix of these refunds' ids
 
 
 class TicketReturn(Struct, frozen=True):
-    """The numbers of the tickets of an order that its buyer may return until `until` (epoch seconds), and the amount that this refunds."""
+    """The numbers of the tickets of an order that its buyer may return until `until` (epoch seconds).
+
+    `amount_cents` is the amount that this refunds, and `fee_cents` is what we keep of the price.
+    """
 
     tickets: list[int]
     amount_cents: int
+    fee_cents: int
     until: int
 
 
+class _Terms(Struct, frozen=True):
+    """On what terms an order's tickets are taken back until `until`: without a fee, because the event changed, or with its policy's fee."""
+
+    until: int
+    reason: str
+    returns: ReturnPolicy | None = None
+
+    def fee(self, purchase: Purchase, numbers: Iterable[int]) -> int:
+        return sum(self.returns.fee(purchase.ticket_price(number)) for number in numbers) if self.returns is not None else 0
+
+
 def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> TicketReturn | None:
-    """Return the tickets that the buyer of an order may return now, or None if the event takes no returns or no money would be refunded.
+    """Return the tickets that the buyer of an order may return now, or None if they may not return any or no money would be refunded.
 
     `issued` are tickets of the order.
     """
-    until = refundable_until(purchase.event_id)
-    if until is None or now > until or not purchase.is_order or purchase.is_disputed:
+    terms = _return_terms(purchase, now)
+    if terms is None or now > terms.until or not purchase.is_order or purchase.is_disputed:
         return None
     numbers = [ticket.number for ticket in issued if _refusal(purchase, ticket) is None]
-    amount = refundable_cents(purchase, numbers)
-    return TicketReturn(numbers, amount, until) if amount > 0 else None
+    fee = terms.fee(purchase, numbers)
+    amount = refundable_cents(purchase, numbers, fee)
+    return TicketReturn(numbers, amount, fee, terms.until) if amount > 0 else None
 
 
 def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
-    """Return tickets for their buyer, who gets the full price back. `wanted` are ticket ids; null means all returnable tickets.
+    """Return tickets for their buyer, who gets the price less a fee back. `wanted` are ticket ids; null means all returnable tickets.
 
     A ticket is returned once, so a repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
     and OrderDisputed.
@@ -389,20 +411,20 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> P
     numbers = [ticket.number for ticket in selected if _refusal(purchase, ticket) is None]
     if returned and not (numbers if wanted is None else selected):
         return purchase  # a repeated request
-    until = refundable_until(purchase.event_id)
-    if until is None or now > until:
-        raise ReturnsClosed(refundable_until=None if until is None else clock.iso(until))
+    terms = _return_terms(purchase, now)
+    if terms is None or now > terms.until:
+        raise ReturnsClosed(refundable_until=None if terms is None else clock.iso(terms.until))
     if purchase.is_disputed:
         raise OrderDisputed()
     refusals = [reason for ticket in selected if (reason := _refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
-    if refundable_cents(purchase, numbers) == 0:
+    if refundable_cents(purchase, numbers, terms.fee(purchase, numbers)) == 0:
         raise TicketsNotReturnable(reason="free")
     while numbers:
         portion = returnable_at_once(purchase, numbers)
         ids = [ticket_id(purchase.id, number) for number in portion]
-        request = RefundRequest(reason="event_changed", tickets=ids, fee_cents=0, unused_by=purchase.user_id)
+        request = RefundRequest(reason=terms.reason, tickets=ids, fee_cents=0, returns=terms.returns, unused_by=purchase.user_id)
         purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", purchase.user_id, now)
         numbers = [number for number in numbers if number not in portion]
     return purchase
@@ -445,10 +467,23 @@ def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
     return "used" if ticket.checkins else None
 
 
-def refundable_until(event_id: str) -> int | None:
-    """Return the deadline for returning tickets of an event, in epoch seconds. Returns None if buyers cannot return tickets."""
+def may_take_back(event_id: str) -> bool:
+    """Return whether tickets of an event may be returnable now. Only the order decides."""
     event = catalog.snapshot().events.get(event_id)
-    return event.refundable_until if event is not None and event.status != "cancelled" else None
+    return event is not None and event.status != "cancelled" and (event.refundable_until is not None or event.returns is not None)
+
+
+def _return_terms(purchase: Purchase, now: int) -> _Terms | None:
+    """Return the terms that apply to returns now, or the last terms that did. Returns None if there never were any."""
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if event is None or event.status == "cancelled":
+        return None
+    changed = _Terms(event.refundable_until, "event_changed") if event.refundable_until is not None else None
+    until = purchase.returns.deadline(event.starts_at) if purchase.returns is not None else None
+    agreed = _Terms(until, REQUESTED_BY_CUSTOMER, purchase.returns) if until is not None else None
+    if changed is None or agreed is None:
+        return changed or agreed
+    return changed if now <= changed.until or changed.until >= agreed.until else agreed
 
 
 # Reset of an event's orders, for repeated trial sales in demo stages.

@@ -188,7 +188,7 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         # The event's own setting or, if it has none, FAIRGATE_HOLD_SECONDS.
         expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
         pass_id=admission.pass_id,
-    )
+    ).with_terms(event)
     code = None
     if admission.promo_code is not None:
         code = _check_code(admission.promo_code, purchase, request.now)

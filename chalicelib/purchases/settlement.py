@@ -116,7 +116,16 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
 
 def _issue_tickets(purchase: Purchase, details: CheckoutDetails, now: int) -> TicketIssue:
     lines = [_ticket_line(line, purchase.currency) for line in purchase.lines]
-    return tickets.issue_tickets(purchase.id, purchase.user_id, purchase.event_id, lines, now, details.attendees, purchase.language)
+    return tickets.issue_tickets(
+        purchase.id,
+        purchase.user_id,
+        purchase.event_id,
+        lines,
+        now,
+        details.attendees,
+        purchase.language,
+        transfers=purchase.transfers,
+    )
 
 
 def _with_email(purchase: Purchase, details: CheckoutDetails, email: str | None) -> CheckoutDetails | None:

@@ -17,6 +17,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.accounts.model import email_key
+from chalicelib.catalog.model import ReturnPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import settings
@@ -79,6 +80,8 @@ class PurchaseRow(dynamo.Table):
     moved_from = UnicodeAttribute(null=True)
     resent_at = JsonAttribute(list[int], null=True)
     box_office = JsonAttribute(BoxOfficeSale, null=True)
+    returns = JsonAttribute(ReturnPolicy, null=True)
+    transfers = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -519,6 +522,8 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
         box_office=purchase.box_office,
+        returns=purchase.returns,
+        transfers=purchase.transfers,
         ttl=_ttl(purchase),
     )
 

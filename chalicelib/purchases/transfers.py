@@ -165,5 +165,7 @@ def _require_transferable(ticket: Ticket, now: int) -> None:
     if ticket.checkins:
         raise TicketUsed()
     event = catalog.snapshot().events.get(ticket.event_id)
+    if not tickets.allows_transfers(ticket, event):
+        raise TransferClosed("Tickets for this event cannot be transferred.", reason="excluded")
     if event is not None and (event.status == "cancelled" or now > event.last_sale_at + settings.current().doors_close_seconds):
         raise TransferClosed()

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Event, ReturnPolicy, TransferPolicy
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments import service as payments
@@ -60,7 +60,10 @@ class OrderItem(Struct, frozen=True, kw_only=True):
 
 
 class ReservationView(Struct, frozen=True, kw_only=True):
-    """A reservation. If it has several tiers, `items` lists them, and `tier_id`, `tier_name` and `price_cents` are null."""
+    """A reservation. If it has several tiers, `items` lists them, and `tier_id`, `tier_name` and `price_cents` are null.
+
+    `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets.
+    """
 
     id: str
     event_id: str
@@ -77,6 +80,8 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     created_at: Timestamp
     expires_at: Timestamp
     expires_in_seconds: int
+    returns: ReturnPolicy | None
+    transfers: TransferPolicy
 
 
 class SessionPayment(Struct, frozen=True, kw_only=True):
@@ -157,7 +162,8 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
 
     `promoter_id` is null if the shop itself sells the tickets.
 
-    `tier_id`, `tier_name` and `tier_price_cents` describe the first item.
+    `tier_id`, `tier_name` and `tier_price_cents` describe the first item. `returns` and `transfers` are the event's rules when the buyer
+    reserved the tickets.
     """
 
     responses: dict[str, str]
@@ -173,6 +179,8 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     tier_id: str
     tier_name: str
     tier_price_cents: int
+    returns: ReturnPolicy | None
+    transfers: TransferPolicy
 
 
 class PendingOrderView(Struct, frozen=True, kw_only=True):
@@ -196,11 +204,15 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
 
 
 class TicketReturnView(Struct, frozen=True, kw_only=True):
-    """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's time zone."""
+    """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's time zone.
+
+    `fee_cents` is the part of their price that we keep; it is already taken off the amount.
+    """
 
     order_id: str
     tickets: list[str]
     amount_cents: int
+    fee_cents: int
     currency: str
     until: Timestamp
     timezone: str
@@ -257,6 +269,8 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
         created_at=clock.iso(purchase.created_at),
         expires_at=clock.iso(purchase.expires_at),
         expires_in_seconds=max(0, purchase.expires_at - now),
+        returns=purchase.returns,
+        transfers=purchase.transfers or "free",
     )
 
 
@@ -336,13 +350,14 @@ def order_view(purchase: Purchase) -> OrderView:
     )
 
 
-def ticket_return_view(purchase: Purchase, numbers: Iterable[int], amount_cents: int, until: int) -> TicketReturnView:
+def ticket_return_view(purchase: Purchase, numbers: Iterable[int], amount_cents: int, fee_cents: int, until: int) -> TicketReturnView:
     """Return the view of the tickets that the buyer may return until `until`, in epoch seconds."""
     event = catalog.snapshot().events.get(purchase.event_id)
     return TicketReturnView(
         order_id=purchase.id,
         tickets=[ticket_id(purchase.id, number) for number in numbers],
         amount_cents=amount_cents,
+        fee_cents=fee_cents,
         currency=purchase.currency,
         until=clock.iso(until),
         timezone=event.timezone if event is not None else "UTC",
@@ -382,6 +397,8 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         tier_id=first.tier_id,
         tier_name=first.tier_name,
         tier_price_cents=first.price_cents,
+        returns=purchase.returns,
+        transfers=purchase.transfers or "free",
     )
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.accounts.model import Email
 from chalicelib.catalog.custom_options import AnswerValue, OptionType, SentAnswer
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Event, TransferPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -145,6 +145,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     checkin_version: int | None = None
     language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
     erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it
+    transfers: TransferPolicy | None = None  # null: the event allowed transfers when the ticket was sold
 
     @property
     def admitted(self) -> int:

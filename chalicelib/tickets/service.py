@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Event, TransferPolicy
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, settings
@@ -41,11 +41,12 @@ def issue_tickets(
     attendees: Sequence[Attendee] = (),
     language: Language | None = None,
     codes: Sequence[str] = (),
+    transfers: TransferPolicy | None = None,
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid. Commit their items in the transaction that marks the purchase as paid.
 
     The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner. `codes` are the codes of the
-    tickets, if they were printed before; `new_code` has made them.
+    tickets, if they were printed before; `new_code` has made them. The tickets keep `transfers`.
 
     Without `codes`, every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is
     cancelled (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
@@ -57,7 +58,7 @@ def issue_tickets(
         _new_ticket(purchase_id, number, owner_id, event_id, line, price, codes[number - 1] if codes else new_code(), now)
         for number, (line, price) in enumerate(priced, start=1)
     ]
-    tickets = [replace(ticket, language=language) for ticket in tickets]
+    tickets = [replace(ticket, language=language, transfers=transfers) for ticket in tickets]
     for index, attendee in enumerate(attendees[: len(tickets)]):
         tickets[index] = replace(tickets[index], attendee=attendee)
     return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
@@ -121,6 +122,11 @@ def get_owned_ticket(owner_id: str, ticket_id: str) -> Ticket:
     if ticket.owner_id != owner_id:
         raise TicketNotFound()
     return ticket
+
+
+def allows_transfers(ticket: Ticket, event: Event | None) -> bool:
+    """Return whether the event's rules allow a transfer: they do now, or they did when the ticket was sold."""
+    return ticket.transfers != "none" or event is None or event.transfers == "free"
 
 
 def attendee_until(event: Event) -> int:

@@ -85,6 +85,7 @@ class TicketRow(dynamo.Table):
     undone = JsonAttribute(list[str], null=True)
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
+    transfers = UnicodeAttribute(null=True)
     event_lane = UnicodeAttribute()
     changed = UnicodeAttribute()
     code_index = CodeIndex()

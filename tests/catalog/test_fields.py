@@ -13,6 +13,8 @@ from tests.catalog.requests import get
 
 # Samples of fields whose types do not say which values are valid.
 GIVEN = {"timezone": "Europe/Madrid", "waiting_room": {"wave_size": 7}, "waitlist": {"keeps_tickets": False}}
+GIVEN["returns"] = {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_percent": 10}
+GIVEN["transfers"] = "none"
 GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]
 
 

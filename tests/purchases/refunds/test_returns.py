@@ -65,7 +65,15 @@ def shop(api, time):
 def test_a_buyer_returns_an_order_once_for_the_whole_price(shop):
     order_id = shop.buy(2)
     ids = builders.ticket_ids(order_id, 1, 2)
-    offer = {"order_id": order_id, "tickets": ids, "amount_cents": 10_000, "currency": "USD", "until": shop.until, "timezone": "UTC"}
+    offer = {
+        "order_id": order_id,
+        "tickets": ids,
+        "amount_cents": 10_000,
+        "fee_cents": 0,
+        "currency": "USD",
+        "until": shop.until,
+        "timezone": "UTC",
+    }
     assert shop.offered(order_id) == offer
     replies = [shop.give_back(order_id) for _ in range(3)]
     assert [reply.status for reply in replies] == [200, 200, 200], replies[0].json

@@ -35,6 +35,8 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
         "created_at": "2026-06-01T12:00:00Z",
         "expires_at": "2026-06-01T12:03:00Z",
         "expires_in_seconds": 180,
+        "returns": None,
+        "transfers": "free",
     }
     assert available_by_tier(api, event_id) == {"Floor": 8}
     invariants.check(time.now)

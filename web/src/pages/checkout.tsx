@@ -4,7 +4,7 @@ import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
-import { money } from "../formats";
+import { eventTime, money } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
@@ -70,28 +70,29 @@ export function Checkout() {
       ) : !held ? (
         failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={24} />
       ) : (
-        <Held reservation={held.reservation} tiers={held.tiers} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
+        <Held {...held} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
       )}
     </div>
   );
 }
 
 /** Load the reservation and the questions of its tiers. If the event cannot be loaded, there are no questions. */
-async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[] }> {
+async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[]; timezone?: string }> {
   const [reservation, event] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null)]);
-  return { reservation, tiers: event?.tiers ?? [] };
+  return { reservation, tiers: event?.tiers ?? [], timezone: event?.timezone };
 }
 
 interface HeldProps {
   reservation: Reservation;
   tiers: Tier[];
+  timezone?: string;
   finish: (state: Session["state"]) => void;
   end: (end: End) => void;
   /** The buyer has returned without completing the payment. */
   isUnpaid: boolean;
 }
 
-function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
+function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps) {
   const { t, locale } = useTexts();
   const eventId = reservation.event_id;
   const [eventName] = useState(() => reservedEventName(eventId));
@@ -242,6 +243,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <span>{t.event.total}</span>
           <strong>{isFree ? t.free : amount}</strong>
         </div>
+        <Terms reservation={reservation} timezone={timezone} />
       </section>
       {failure && (
         <div tabIndex={-1} ref={takeFocus}>
@@ -344,6 +346,19 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
         </button>
       </details>
     </>
+  );
+}
+
+/** The event's rules for returns and transfers, which the order keeps. */
+function Terms({ reservation: { returns, transfers, currency }, timezone }: Pick<HeldProps, "reservation" | "timezone">) {
+  const { t, locale } = useTexts();
+  const { policy, until, fee_cents = 0, fee_percent = 0 } = returns ?? {};
+  const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
+  return (
+    <p class="small">
+      {policy === "none" && t.checkout.noReturns}
+      {policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee)} {transfers === "none" && t.checkout.noTransfers}
+    </p>
   );
 }
 

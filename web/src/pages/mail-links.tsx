@@ -8,7 +8,7 @@ import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
-import { ReturnPanel } from "../parts/return-panel";
+import { ReturnPanel, useReturnTexts } from "../parts/return-panel";
 import { ScanView } from "../parts/scan-view";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -72,6 +72,7 @@ export function VerifyEmail() {
 /** Needs a click for the same reason. Shows the tickets without storing them, because the browser may be somebody else's. */
 export function FindTickets() {
   const { t, locale } = useTexts();
+  const returns = useReturnTexts();
   const [found, setFound] = useState<FoundTickets | null>(null);
   const [isErased, setErased] = useState(false);
   const [returned, setReturned] = useState<TicketReturn | null>(null);
@@ -106,8 +107,8 @@ export function FindTickets() {
             </Outcome>
           )}
           {returned && (
-            <Outcome tone="good" title={t.refunds.returnedTitle}>
-              <p>{t.refunds.returnedText(money(returned.amount_cents, returned.currency, locale))}</p>
+            <Outcome tone="good" title={returns.doneTitle}>
+              <p>{returns.doneText(money(returned.amount_cents, returned.currency, locale))}</p>
             </Outcome>
           )}
           {found.returnable.map((offer) => (

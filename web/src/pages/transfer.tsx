@@ -9,12 +9,18 @@ import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { currentBuyer, useBuyer } from "../session";
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
+import { receivingTexts as en } from "../texts/en-receiving";
+import { receivingTexts as es } from "../texts/es-receiving";
 
 const FINAL = [404, 409, 410]; // errors that the same link will get again
 
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+
 export function Transfer() {
-  const { t, locale } = useTexts();
+  const { t, language, locale } = useTexts();
+  const own = TEXTS[language];
   const [accepted, setAccepted] = useState<Accepted | null>(null);
   const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
   useTitle(t.transfer.title);
@@ -22,13 +28,13 @@ export function Transfer() {
     <div class="page page-narrow">
       <h1>{t.transfer.title}</h1>
       {accepted ? (
-        <Outcome tone="good" title={t.transfer.doneTitle}>
+        <Outcome tone="good" title={own.doneTitle}>
           <p>
             <strong>{accepted.event.name}</strong>
             {accepted.event.starts_at && ` · ${eventTime(accepted.event.starts_at, accepted.event.timezone, locale, t.event.bothTimes)}`}
           </p>
           <p>
-            {t.transfer.doneText} {ADDONS.messages && accepted.email && t.transfer.mailedTo(accepted.email)}
+            {own.doneText} {ADDONS.messages && accepted.email && own.mailedTo(accepted.email)}
           </p>
           <a class="button" href="/tickets">
             {t.wallet.title}
@@ -74,7 +80,8 @@ const isUsed = (failure: unknown) => failure instanceof ApiFailure && failure.co
 
 /** Needs a click, because mail scanners open links and must not take the ticket. */
 function Acceptance({ token, offered, done }: { token: string; offered: OfferedTicket; done: (accepted: Accepted) => void }) {
-  const { t, locale } = useTexts();
+  const { t, language, locale } = useTexts();
+  const own = TEXTS[language];
   const { isWorking, failure, run } = useAction();
   const hasAccount = useBuyer().buyer?.kind === "account";
   const [email, setEmail] = useKept("fairgate.email", "");
@@ -88,7 +95,7 @@ function Acceptance({ token, offered, done }: { token: string; offered: OfferedT
   };
   return (
     <form class="panel" onSubmit={submit}>
-      <p>{t.transfer.from(giver)}</p>
+      <p>{own.from(giver)}</p>
       <h2>{event.name}</h2>
       {event.starts_at && <Moment at={event.starts_at} end={event.ends_at} timezone={event.timezone} />}
       <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
@@ -97,16 +104,16 @@ function Acceptance({ token, offered, done }: { token: string; offered: OfferedT
         {admits > 1 && <span class="chip">{t.event.admits(admits)}</span>}
         {number && <span class="chip">{number}</span>}
       </p>
-      <p>{t.transfer.meaning(giver)}</p>
-      <p class="small">{t.transfer.openUntil(eventTime(offered.expires_at, event.timezone, locale, t.event.bothTimes))}</p>
+      <p>{own.meaning(giver)}</p>
+      <p class="small">{own.openUntil(eventTime(offered.expires_at, event.timezone, locale, t.event.bothTimes))}</p>
       {failure && FINAL.includes(failure.status) ? (
         <Refusal failure={failure} />
       ) : (
         <>
-          {!hasAccount && <BuyerEmail value={email} note={ADDONS.messages ? t.transfer.emailNote : undefined} onValue={setEmail} />}
+          {!hasAccount && <BuyerEmail value={email} note={ADDONS.messages ? own.emailNote : undefined} onValue={setEmail} />}
           {failure && <Failure failure={failure} />}
           <button type="submit" class="button" disabled={isWorking}>
-            {isWorking ? t.checkout.working : t.transfer.accept}
+            {isWorking ? t.checkout.working : own.accept}
           </button>
         </>
       )}

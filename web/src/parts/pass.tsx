@@ -67,7 +67,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
           {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
-          {!ticket.used && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          {!ticket.used && ticket.transferable && <TransferPanel ticket={ticket} onChanged={onChanged} />}
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
           {event.starts_at && (

@@ -207,6 +207,9 @@ export const en = {
   },
 
   checkout: {
+    returns: (until: string, fee: string) => `You can return unused tickets until ${until || "the event starts"}${fee && `, less ${fee} per ticket`}.`,
+    noReturns: "Tickets cannot be returned.",
+    noTransfers: "Tickets cannot be transferred.",
     title: "Checkout",
     hold: (count: number): string => (count === 1 ? "Your ticket is held for" : "Your tickets are held for"),
     holdSoon: "Less than a minute left. Finish now, or you will lose your reservation.",
@@ -330,15 +333,6 @@ export const en = {
     mailBody: (ticket: string, until: string, url: string) =>
       `I have a ticket for you:\n\n${ticket}\n\nOpen this link to accept the ticket. You get a new code, and mine stops working. The link works until ${until}.\n\n${url}`,
     cancel: "Cancel the transfer",
-    from: (giver: string | null) => `${giver ?? "Someone"} has a ticket for you.`,
-    meaning: (giver: string | null) =>
-      `If you accept, the ticket is yours alone. You get a new code, and ${giver ?? "the sender"}'s code stops working. You pay nothing here. You can transfer the ticket to somebody else until it is used.`,
-    openUntil: (when: string) => `You can accept until ${when}.`,
-    emailNote: "We send the ticket to this address, and you can find it again with this address.",
-    accept: "Accept the ticket",
-    doneTitle: "The ticket is yours",
-    doneText: "It has a new code, and the old code no longer works.",
-    mailedTo: (email: string) => `We are also sending it to ${email}.`,
     brokenTitle: "This link is incomplete",
     brokenText: "Open the link exactly as it was sent to you, or ask for a new one.",
   },
@@ -374,14 +368,6 @@ export const en = {
       failed: "The money did not reach you. We know about it and are taking care of it.",
     },
     simulated: "This is a demo, so no money moved.",
-    returnTitle: "You can return your tickets",
-    returnUntil: (time: string) => `The event has changed. If you can no longer come, you can return your tickets until ${time}.`,
-    returnAction: (amount: string) => `Return tickets, get ${amount} back`,
-    returnMeaning: (count: number, amount: string) =>
-      `${count === 1 ? "Your ticket becomes" : `Your ${count} tickets become`} invalid immediately, and this cannot be undone. We send ${amount} back to the card or account you paid with.`,
-    returnNow: (count: number) => (count === 1 ? "Return 1 ticket" : `Return ${count} tickets`),
-    returnedTitle: "You have returned your tickets",
-    returnedText: (amount: string) => `We are sending ${amount} back to the card or account you paid with. Banks take up to ten days.`,
   },
 
   ...accountTexts,

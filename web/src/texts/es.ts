@@ -208,6 +208,9 @@ export const es: Texts = {
   },
 
   checkout: {
+    returns: (until, fee) => `Puedes devolver las entradas sin usar hasta el ${until || "inicio del evento"}${fee && `, con un descuento de ${fee} por entrada`}.`,
+    noReturns: "No se admiten devoluciones.",
+    noTransfers: "Las entradas no se pueden transferir.",
     title: "Compra",
     hold: (count) => `Te guardamos ${the(count)} durante`,
     holdSoon: "Queda menos de un minuto. Termina ahora o perderás la reserva.",
@@ -332,15 +335,6 @@ export const es: Texts = {
     mailBody: (ticket, until, url) =>
       `Tengo una entrada para ti:\n\n${ticket}\n\nAbre este enlace para aceptarla. Recibirás un código nuevo y el mío dejará de valer. El enlace es válido hasta el ${until}.\n\n${url}`,
     cancel: "Cancelar la transferencia",
-    from: (giver) => `${giver ?? "Alguien"} tiene una entrada para ti.`,
-    meaning: (giver) =>
-      `Si la aceptas, la entrada será solo tuya. Recibirás un código nuevo y el de ${giver ?? "quien te envió el enlace"} dejará de valer. Aquí no pagas nada. Podrás transferirla a otra persona mientras no se haya usado.`,
-    openUntil: (when) => `Puedes aceptarla hasta el ${when}.`,
-    emailNote: "Te enviamos la entrada a este correo. Si la pierdes, podrás recuperarla con el mismo correo.",
-    accept: "Aceptar la entrada",
-    doneTitle: "La entrada ya es tuya",
-    doneText: "Tiene un código nuevo y el anterior ya no vale.",
-    mailedTo: (email) => `También te la enviamos a ${email}.`,
     brokenTitle: "El enlace está incompleto",
     brokenText: "Ábrelo tal como te lo enviaron o pide uno nuevo.",
   },
@@ -376,14 +370,6 @@ export const es: Texts = {
       failed: "El dinero no te ha llegado. Lo sabemos y nos estamos ocupando de ello.",
     },
     simulated: "Es una demostración: no se ha devuelto dinero de verdad.",
-    returnTitle: "Puedes devolver tus entradas",
-    returnUntil: (time) => `El evento ha cambiado. Si ya no puedes ir, puedes devolver tus entradas hasta el ${time}.`,
-    returnAction: (amount) => `Devolver entradas y recuperar ${amount}`,
-    returnMeaning: (count, amount) =>
-      `${count === 1 ? "Tu entrada deja" : `Tus ${count} entradas dejan`} de ser ${count === 1 ? "válida" : "válidas"} al momento y no se puede deshacer. Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste.`,
-    returnNow: (count) => (count === 1 ? "Devolver 1 entrada" : `Devolver ${count} entradas`),
-    returnedTitle: "Has devuelto tus entradas",
-    returnedText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,
   },
 
   ...accountTexts,

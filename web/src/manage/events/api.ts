@@ -69,7 +69,7 @@ export async function duplicateEvent(event: ManagedEvent, name: string, key: str
 
 /** What the form of an event has, without times. */
 const copiedEvent = (event: ManagedEvent, name: string): Schemas["EventFields"] => ({
-  ...toFields({ ...toValues(event), starts_at: "", ends_at: "", on_sale_at: "", refundable_until: "" }),
+  ...toFields({ ...toValues(event), starts_at: "", ends_at: "", on_sale_at: "", refundable_until: "", until: "" }),
   name,
   waitlist: event.waitlist,
 });

@@ -97,6 +97,46 @@ export const EVENT_FIELDS = {
   },
 } satisfies { [name in keyof Schemas["EventFields"]]?: Row };
 
+/** The fields of `returns`, and `may_transfer` for `transfers`. `fee_cents` is not in the form, which keeps it. */
+export const RETURN_FIELDS = {
+  policy: {
+    kind: "choice",
+    place: "rules",
+    label: { en: "If buyers cannot come", es: "Si el comprador no puede ir" },
+    note: {
+      en: "Buyers see this before they pay. It applies to tickets that are reserved from now on.",
+      es: "El comprador lo ve antes de pagar. Vale para las entradas que se reserven a partir de ahora.",
+    },
+  },
+  until: {
+    kind: "time",
+    place: "refund",
+    half: true,
+    optional: true,
+    label: { en: "Returns until", es: "Devoluciones hasta" },
+    note: { en: "If empty, until the event starts.", es: "Si está vacío, hasta que empiece el evento." },
+  },
+  fee_percent: {
+    kind: "number",
+    place: "refund",
+    half: true,
+    optional: true,
+    min: 0,
+    max: 100,
+    label: { en: "Percentage that you keep", es: "Porcentaje que se descuenta" },
+  },
+  fee_cents: { kind: "number", place: "no", min: 0, max: 100_000_000, label: { en: "Fee", es: "Gastos" } },
+  may_transfer: {
+    kind: "check",
+    place: "rules",
+    label: { en: "Tickets can be transferred", es: "Las entradas se pueden transferir" },
+    note: {
+      en: "Owners may give their ticket to somebody else with a link.",
+      es: "Quien tiene una entrada puede pasarla a otra persona con un enlace.",
+    },
+  },
+} satisfies Record<string, Row>;
+
 /** The fields of `waiting_room`. `has_line` is its `enabled`. */
 export const LINE_FIELDS = {
   has_line: {

@@ -15,7 +15,7 @@ import { TheirChanges } from "../parts/their-changes";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { fromLocal } from "../zoned-time";
-import { EVENT_FIELDS, LINE_FIELDS } from "./event-fields";
+import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "./event-fields";
 import type { EventValues } from "./event-values";
 
 interface Props {
@@ -38,9 +38,10 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
         {(errorOf) => {
           const common = { table: EVENT_FIELDS, draft, errorOf, changes };
           const line = { table: LINE_FIELDS, draft, errorOf };
+          const returns = { table: RETURN_FIELDS, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (
             <>
-              <TheirChanges draft={draft} labels={{ ...labels(EVENT_FIELDS, language), ...labels(LINE_FIELDS, language) }} />
+              <TheirChanges draft={draft} labels={{ ...labels(EVENT_FIELDS, language), ...labels(LINE_FIELDS, language), ...labels(RETURN_FIELDS, language) }} />
               <fieldset class="fields">
                 <legend>{own.what}</legend>
                 <TableFields {...common} place="what" />
@@ -53,12 +54,14 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
               <fieldset class="fields">
                 <legend>{own.sale}</legend>
                 <TableFields {...common} place="sale" />
-                <details class="more" open={errorOf("purchase_limit") !== null || errorOf("hold_seconds") !== null}>
+                <details class="more" open={["purchase_limit", "hold_seconds", "until", "fee_percent"].some((name) => errorOf(name) !== null)}>
                   <summary>{own.more}</summary>
                   <div class="fields">
                     <TableFields {...common} place="more" />
                     <TableFields {...line} place="more" />
                     {draft.values.has_line && <TableFields {...line} place="line" />}
+                    <TableFields {...returns} place="rules" />
+                    {draft.values.policy === "refund" && <TableFields {...returns} place="refund" />}
                   </div>
                 </details>
               </fieldset>

@@ -3,24 +3,37 @@
 import type { Schemas } from "../../client";
 import type { ManagedEvent } from "../api";
 import { emptyValues as empty, toFields as fields, toValues as values, type ValuesOf } from "../parts/field-table";
-import { EVENT_FIELDS, LINE_FIELDS } from "./event-fields";
+import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "./event-fields";
 
 export type EventFields = Schemas["EventFields"];
-export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS>;
+export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS> & ValuesOf<typeof RETURN_FIELDS>;
 
 export function emptyValues(): EventValues {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true };
+  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true, ...empty(RETURN_FIELDS), may_transfer: true };
 }
 
 export function toValues(event: ManagedEvent): EventValues {
   const line = { has_line: event.waiting_room?.enabled ?? true, ...event.waiting_room };
-  return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone) };
+  const returns = { ...event.returns, may_transfer: event.transfers === "free" };
+  return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone), ...values(RETURN_FIELDS, returns, event.timezone) };
 }
 
 /** Convert the form to the API's fields. Empty fields become null, so that the stage's settings apply. */
 export function toFields(typed: EventValues): EventFields {
   const { has_line, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
   const isUsual = has_line && !Object.values(line).some((value) => value !== null && value !== false);
-  return { ...fields(EVENT_FIELDS, typed, typed.timezone), waiting_room: isUsual ? null : { enabled: has_line, ...line } };
+  return {
+    ...fields(EVENT_FIELDS, typed, typed.timezone),
+    waiting_room: isUsual ? null : { enabled: has_line, ...line },
+    returns: toReturns(typed),
+    transfers: typed.may_transfer ? "free" : "none",
+  };
+}
+
+/** Null if the event says nothing about returns. */
+function toReturns(typed: EventValues): EventFields["returns"] {
+  const { until, fee_percent, fee_cents } = fields(RETURN_FIELDS, typed, typed.timezone);
+  if (typed.policy === "refund") return { policy: "refund", until, fee_percent: fee_percent ?? 0, fee_cents: fee_cents ?? 0 };
+  return typed.policy === "none" ? { policy: "none" } : null;
 }

@@ -23,7 +23,7 @@ export function changesOf(changes: Record<string, { before: unknown; after: unkn
   return known.flatMap(([name, { before, after }]) => (isSettings(name) ? partsOf(name, before, after) : [change(name, before, after)]));
 }
 
-const isSettings = (name: string) => name === "waiting_room" || name === "waitlist";
+const isSettings = (name: string) => name === "waiting_room" || name === "waitlist" || name === "returns";
 
 function partsOf(name: string, before: unknown, after: unknown): ShownChange[] {
   const [old, now] = [before, after].map((value) => (value ?? {}) as Values) as [Values, Values];

@@ -16,7 +16,7 @@ import { changesOf } from "./changes";
 type Entry = Schemas["EventAuditEntryView"];
 
 const PAGE = 50;
-const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until", "refundable_until"];
+const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until", "refundable_until", "until"];
 /** Maps the page's `show` parameter to the only action that is listed then. */
 const PARTS = { scans: "ticket.checked_in", exits: "ticket.checked_out", undone: "ticket.check_in_undone", reads: "event.people_read" };
 type Part = keyof typeof PARTS | "";

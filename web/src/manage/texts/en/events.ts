@@ -18,7 +18,12 @@ export const eventTexts = {
   what: "What and where",
   when: "When",
   sale: "Sale",
-  more: "Limits and waiting room",
+  more: "Limits, waiting room and returns",
+  returnPolicies: [
+    ["", "Say nothing"],
+    ["none", "No returns"],
+    ["refund", "They return tickets and get a refund"],
+  ] as [string, string][],
   picture: "Picture",
   preview: "How buyers see it",
   noDate: "No date yet",

@@ -1,6 +1,6 @@
 /** The audit log of an event. */
 
-import { EVENT_FIELDS, LINE_FIELDS } from "../../events/event-fields";
+import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "../../events/event-fields";
 import { labels } from "../../parts/field-table";
 import { TIER_FIELDS } from "../../tickets/tier-fields";
 
@@ -85,6 +85,8 @@ export const ownFields = {
   keeps_tickets: "Returned tickets go only to the waitlist",
   waiting_room: "Waiting room",
   waitlist: "Waitlist",
+  returns: "Returns",
+  transfers: "Transfers",
   code: "Code",
   discount_type: "Discount type",
   discount_value: "Discount",
@@ -138,6 +140,8 @@ export const historyTexts = {
     cashier: "cashier",
     coordinator: "coordinator",
     api: "web pages",
+    refund: "refund",
+    free: "free",
     bootstrap: "bootstrap file",
     percentage: "percentage",
     fixed_amount: "fixed amount",
@@ -146,7 +150,7 @@ export const historyTexts = {
     sales: "sales",
   } as Record<string, string>,
   changed: "changed",
-  fields: { ...labels(EVENT_FIELDS, "en"), ...labels(LINE_FIELDS, "en"), ...labels(TIER_FIELDS, "en"), ...ownFields } as Record<string, string>,
+  fields: { ...labels(EVENT_FIELDS, "en"), ...labels(LINE_FIELDS, "en"), ...labels(RETURN_FIELDS, "en"), ...labels(TIER_FIELDS, "en"), ...ownFields } as Record<string, string>,
   details,
   seed: "Seed",
   gate: "Gate",

@@ -20,7 +20,12 @@ export const eventTexts: typeof english = {
   what: "Qué y dónde",
   when: "Cuándo",
   sale: "Venta",
-  more: "Límites y sala de espera",
+  more: "Límites, sala de espera y devoluciones",
+  returnPolicies: [
+    ["", "No indicar nada"],
+    ["none", "No se admiten devoluciones"],
+    ["refund", "Devuelve las entradas y recupera el dinero"],
+  ],
   picture: "Imagen",
   preview: "Así lo ven los compradores",
   noDate: "Sin fecha todavía",

@@ -1,7 +1,7 @@
 /** The audit log of an event. */
 
 import type { historyTexts as english, ownFields as englishFields } from "../en/history";
-import { EVENT_FIELDS, LINE_FIELDS } from "../../events/event-fields";
+import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "../../events/event-fields";
 import { labels } from "../../parts/field-table";
 import { TIER_FIELDS } from "../../tickets/tier-fields";
 
@@ -85,6 +85,8 @@ const ownFields: typeof englishFields = {
   keeps_tickets: "Las entradas devueltas son solo para la lista de espera",
   waiting_room: "Sala de espera",
   waitlist: "Lista de espera",
+  returns: "Devoluciones",
+  transfers: "Transferencias",
   code: "Código",
   discount_type: "Tipo de descuento",
   discount_value: "Descuento",
@@ -137,6 +139,8 @@ export const historyTexts: typeof english = {
     staff: "personal",
     coordinator: "coordinación",
     api: "páginas web",
+    refund: "reembolso",
+    free: "libres",
     bootstrap: "archivo bootstrap",
     percentage: "porcentaje",
     fixed_amount: "importe fijo",
@@ -145,7 +149,7 @@ export const historyTexts: typeof english = {
     sales: "ventas",
   },
   changed: "cambiado",
-  fields: { ...labels(EVENT_FIELDS, "es"), ...labels(LINE_FIELDS, "es"), ...labels(TIER_FIELDS, "es"), ...ownFields },
+  fields: { ...labels(EVENT_FIELDS, "es"), ...labels(LINE_FIELDS, "es"), ...labels(RETURN_FIELDS, "es"), ...labels(TIER_FIELDS, "es"), ...ownFields },
   details,
   seed: "Semilla",
   gate: "Puerta",

@@ -1,0 +1,13 @@
+/** The texts for people who are offered a ticket, in English. */
+
+export const receivingTexts = {
+  from: (giver: string | null) => `${giver ?? "Someone"} has a ticket for you.`,
+  meaning: (giver: string | null) =>
+    `If you accept, the ticket is yours alone. You get a new code, and ${giver ?? "the sender"}'s code stops working. You pay nothing here. You can transfer the ticket to somebody else until it is used.`,
+  openUntil: (when: string) => `You can accept until ${when}.`,
+  emailNote: "We send the ticket to this address, and you can find it again with this address.",
+  accept: "Accept the ticket",
+  doneTitle: "The ticket is yours",
+  doneText: "It has a new code, and the old code no longer works.",
+  mailedTo: (email: string) => `We are also sending it to ${email}.`,
+};

@@ -1,0 +1,15 @@
+/** The texts about returning tickets, in Spanish. */
+
+import type { returnTexts as english } from "./en-returns";
+
+export const returnTexts: typeof english = {
+  title: "Puedes devolver tus entradas",
+  until: (time) => `Si ya no puedes ir, puedes devolver tus entradas hasta el ${time}.`,
+  fee: (amount) => `Se descuentan ${amount} de gastos.`,
+  action: (amount) => `Devolver entradas y recuperar ${amount}`,
+  meaning: (count, amount) =>
+    `${count === 1 ? "Tu entrada deja" : `Tus ${count} entradas dejan`} de ser ${count === 1 ? "válida" : "válidas"} al momento y no se puede deshacer. Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste.`,
+  now: (count) => (count === 1 ? "Devolver 1 entrada" : `Devolver ${count} entradas`),
+  doneTitle: "Has devuelto tus entradas",
+  doneText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,
+};
