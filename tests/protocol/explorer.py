@@ -169,6 +169,8 @@ class Explorer:
             for shard in range(len(world.shards)):
                 for _hold in world.shards[shard].holds:
                     world = self._run_alone(world, Run("sweep", (shard,)), steps)
+            if setup.resale is not None:
+                world = self._run_alone(world, Run("close_listings", ()), steps)
             if world.holdback == "released":
                 world = self._run_alone(world, Run("release_holdback", (setup.holdback,)), steps)
             if world == before:

@@ -10,6 +10,10 @@ def check_state(setup: Setup, world: World) -> Violated:
     """What must be true in every state, also while processes are half done."""
     for number, (shard, capacity) in enumerate(zip(world.shards, setup.capacities, strict=True)):
         parts = shard.available + len(shard.holds) + shard.sold + shard.held_back
+        if number == setup.resale:
+            if shard.available < 0 or parts != len(world.listed) + len(_resold(setup, world)):
+                return "the resale stock has the tickets that are for resale", f"{shard}, listed {world.listed}"
+            continue
         if min(shard.available, shard.sold, shard.held_back) < 0 or parts != capacity:
             return "a shard's numbers add up to its capacity", f"shard {number}: {shard}"
         if number == setup.holdback and world.holdback == "held" and shard.held_back < 1:
@@ -29,12 +33,17 @@ def check_state(setup: Setup, world: World) -> Violated:
         returned = [*purchase.lost_tickets, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
         if len(returned) != len(set(returned)):
             return "no ticket is refunded twice", f"{name}: {format_value(purchase)}"
+    seats = [place for purchase in world.purchases for place in purchase.places_of(purchase.tickets())]
+    if len(seats) != len(set(seats)):
+        return "no seat has two valid tickets", format_value(tuple(seats))
     sold, sold_in_pool = (sum(world.shards[number].sold for number in numbers) for numbers in (setup.tier_shards, setup.pool))
     if (sold, sold_in_pool) != (expected_sold, expected_pool):
         details = f"sold {[shard.sold for shard in world.shards]}, paid and not on hold {expected_sold}, in the pool {expected_pool}"
         return "every sold ticket is paid, once", details
     if setup.promo is not None and world.shards[setup.promo].sold != expected_uses:
         return "a promo code is used as often as it was paid with", f"{world.shards[setup.promo].sold} uses, {expected_uses} paid"
+    if twice := world.used & _resold(setup, world):
+        return "nobody comes in with a ticket that was sold on", str(twice)
     if world.overtaken:
         return "nobody passes those who wait", f"{' '.join(world.overtaken)} took what was kept"
     if len(world.offered) > 1 or (world.entry == "offered") > len(world.offered):
@@ -49,6 +58,17 @@ def check_state(setup: Setup, world: World) -> Violated:
     return None
 
 
+def _resold(setup: Setup, world: World) -> set[tuple[str, int]]:
+    """Return the tickets that were sold on: purchase and number."""
+    return {
+        (name, number)
+        for name, purchase in zip(setup.names, world.purchases, strict=True)
+        for refund in purchase.refunds
+        if refund.is_resale
+        for number in refund.numbers
+    }
+
+
 def check_recovered(setup: Setup, world: World) -> Violated:
     """What must be true at the end of recovery, when no process has anything left to do."""
     left = [hold_id for shard in world.shards for hold_id in shard.holds]
@@ -56,6 +76,11 @@ def check_recovered(setup: Setup, world: World) -> Violated:
         return "no hold is left", str(left)
     if world.holdback == "released" or (world.holdback == "complete" and any(shard.held_back for shard in world.shards)):
         return "every release is completed", f"{world.holdback}, {world.shards}"
+    valid = {(name, number) for name, purchase in zip(setup.names, world.purchases, strict=True) for number in purchase.tickets()}
+    if setup.resale is not None and (
+        world.shards[setup.resale].available != len(world.listed) or not set(world.listed) <= valid - world.used
+    ):
+        return "every ticket for resale can be bought", f"{world.shards[setup.resale]}, listed {world.listed}, used {world.used}"
     return _check_purchases(setup, world) or _check_money(setup, world) or _check_buyers(setup, world)
 
 
@@ -69,9 +94,15 @@ def _check_purchases(setup: Setup, world: World) -> Violated:
         if purchase.tickets() and name in setup.with_provider and status.get(purchase.paid_by) != "succeeded":
             return "every ticket is paid for", f"{name} is {purchase.state}, its payment {status.get(purchase.paid_by)}"
         had_tickets = purchase.state in SOLD or purchase.dispute == "lost" or any(refund.numbers for refund in purchase.refunds)
-        if name in paid_in_time and not had_tickets and not setup.mismatched:
+        if name in paid_in_time and not had_tickets and not setup.mismatched and not (name in setup.from_resale and _lost_listings(world)):
             return "who pays in time gets tickets", f"{name} is {purchase.state}"
     return None
+
+
+def _lost_listings(world: World) -> bool:
+    """Whether a ticket for resale may have become unsaleable: somebody came in with it, or it was refunded or is disputed."""
+    refunds = [refund for purchase in world.purchases for refund in purchase.refunds if refund.numbers and not refund.is_resale]
+    return bool(world.used or refunds) or any(payment.dispute for payment in world.payments)
 
 
 def _check_money(setup: Setup, world: World) -> Violated:

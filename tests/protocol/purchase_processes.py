@@ -112,12 +112,50 @@ class Processes(RefundProcesses):
                 if (yield from self._refund_payment(purchase, name, payment)):
                     return
             elif purchase.state in ACTIVE:
-                yield from self._transition(name, ACTIVE, "paid", payment=payment)
+                yield from self._issue(purchase, name, payment)
             elif purchase.state == "expired":
                 attempt += 1
                 yield from self._apply_late_payment(name, payment, purchase.version, f"{caller}{attempt}")
             elif "payment_after_cancel" in self.without or (yield from self._refund_payment(purchase, name, payment)):
                 return
+
+    def _issue(self, purchase, name, payment):
+        """Make a purchase paid. A purchase from the resale stock gets the oldest listed ticket, or its payment is refunded."""
+        if name not in self.setup.from_resale:
+            return (yield from self._transition(name, ACTIVE, "paid", payment=payment))
+        listing = yield ("find_listing",)
+        if listing is None:
+            yield from self._refund_payment(purchase, name, payment)
+            return "refused"
+        return (yield from self._resell(name, ACTIVE, purchase.version, listing, payment))
+
+    def _resell(self, name, expected, version, listing, payment, holds=None):
+        answer = yield "resell", name, expected, version, listing, payment, holds
+        if answer == "done" and "one_resale" in self.without:
+            yield "take_over", *listing
+        return answer
+
+    def list_ticket(self, name, number):
+        """The buyer cannot come, and offers the ticket for resale."""
+        purchase = yield "read_purchase", name
+        if number not in purchase.tickets():
+            return
+        if "convert_listed" not in self.without:
+            yield from self._convert(purchase.places_of((number,)))
+        if (yield "list_ticket", name, number) == "done" and "list_together" in self.without:
+            yield ("add_to_resale",)
+
+    def withdraw_listing(self, name, number):
+        yield "unlist_ticket", name, number
+
+    def close_listings(self):
+        """The sweep takes tickets out of the resale stock that can no longer be sold."""
+        while listing := (yield ("find_dead_listing",)):
+            if not (yield "unlist_ticket", *listing):
+                return
+
+    def scan(self, name, number):
+        yield "scan", name, number
 
     def decline(self, payment):
         """Apply the event of a declined payment: an expired purchase ends at once."""
@@ -145,6 +183,11 @@ class Processes(RefundProcesses):
                 uses = ((self.setup.promo, (name, nonce)),)
             if uses and not (yield "hold", *uses[0], None, True):
                 answer, uses = "stock", None
+            elif name in self.setup.from_resale:
+                listing = yield ("find_listing",)
+                answer = "ticket"
+                if listing is not None:
+                    answer = yield from self._resell(name, ("expired",), version, listing, payment, tuple(holds))
             else:
                 answer = yield from self._transition(name, ("expired",), "paid", version, tuple(holds), payment, uses)
         if answer == "done":
@@ -170,7 +213,7 @@ class Processes(RefundProcesses):
                 if (yield from self._refund_payment(purchase, name, payment)):
                     return
             elif payment:
-                if (yield from self._transition(name, ACTIVE, "paid", payment=payment)) == "done":
+                if (yield from self._issue(purchase, name, payment)) == "done":
                     yield from self._convert(purchase.all_holds)
                     return
             else:
@@ -212,7 +255,9 @@ class Processes(RefundProcesses):
                 return
 
     def _is_sold_use(self, purchase, place):
-        """Whether the hold is a use that an order was paid with: it stays used, also when all tickets are refunded."""
+        """Whether the hold is a use or a resold ticket that an order was paid with: it stays used, also when all tickets are refunded."""
+        if place in purchase.resale_holds:
+            return "sold_resale" not in self.without and purchase.was_sold
         return "sold_use" not in self.without and place in purchase.promo_holds and purchase.was_sold
 
     def _rule_out_owner(self, name, purchase):

@@ -9,7 +9,7 @@ def _runs(*texts: str) -> tuple[Run, ...]:
     runs = []
     for text in texts:
         method, *words = text.split()
-        is_numbered = method in ("sweep", "request_refund", "hold_back", "release_holdback")
+        is_numbered = method in ("sweep", "request_refund", "hold_back", "release_holdback", "list_ticket", "withdraw_listing", "scan")
         runs.append(Run(method, tuple(int(word) if is_numbered and word.isdigit() else word for word in words)))
     return tuple(runs)
 
@@ -20,6 +20,17 @@ WAITING = {"A": "ann", "O": "bob", "P": "bob", "C": "cat"}
 A = frozenset("A")
 # An order of two tickets from two shards, paid and converted.
 SOLD_PAIR = Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A, initial={"A": "paid and converted"})
+
+AB = frozenset("AB")
+# A's ticket is for resale, and B holds it.
+LISTED_ONE = Setup(
+    *((1, 0), {"A": (0,), "B": (1,)}, BUYERS),
+    with_provider=AB,
+    initial={"A": "paid and converted", "B": "held"},
+    resale=1,
+    from_resale=frozenset("B"),
+    listed=(("A", 0),),
+)
 
 SCENARIOS = {
     "two shards": Scenario(
@@ -172,6 +183,56 @@ SCENARIOS = {
             offers=frozenset("OP"),
         ),
         _runs("pay A", "confirm A client", "offer O 1", "offer P 1", "checkout O", "sweep 0", "sweep 1"),
+    ),
+    "resale": Scenario(
+        "A offers a ticket for resale and withdraws it, while B buys it, perhaps too late; A's hold may not be converted yet.",
+        Setup(
+            *((1, 0), {"A": (0,), "B": (1,)}, BUYERS),
+            with_provider=AB,
+            initial={"A": "paid"},
+            resale=1,
+            from_resale=frozenset("B"),
+        ),
+        _runs("list_ticket A 0", "withdraw_listing A 0", "reserve B 1", "checkout B", "pay B", "confirm B client", "sweep 1", "sweep 0"),
+    ),
+    "resale, door": Scenario(
+        "Somebody comes in with a ticket that is for resale, and that B is about to buy.",
+        LISTED_ONE,
+        _runs("scan A 0", "checkout B", "pay B", "confirm B client", "confirm B webhook", "sweep 1", "close_listings"),
+    ),
+    "resale, two buyers": Scenario(
+        "Two buyers want the one ticket that is for resale, and its seller withdraws it.",
+        Setup(
+            *((1, 0), {"A": (0,), "B": (1,), "C": (1,)}, {**BUYERS, "C": "cat"}),
+            with_provider=frozenset("ABC"),
+            initial={"A": "paid and converted"},
+            resale=1,
+            from_resale=frozenset("BC"),
+            listed=(("A", 0),),
+        ),
+        _runs("withdraw_listing A 0", "reserve B 1", "checkout B", "pay B", "confirm B client", "reserve C 1", "sweep 1"),
+    ),
+    "resale, two tickets": Scenario(
+        "A has two tickets for resale. Managers refund one of them, or A withdraws it, while B buys one.",
+        Setup(
+            *((1, 1, 0), {"A": (0, 1), "B": (2,)}, BUYERS),
+            with_provider=AB,
+            initial={"A": "paid and converted"},
+            resale=2,
+            from_resale=frozenset("B"),
+            listed=(("A", 0), ("A", 1)),
+        ),
+        _runs("request_refund A 0", "withdraw_listing A 0", "reserve B 1", "checkout B", "pay B", "confirm B client", "sweep 2"),
+    ),
+    "resale, refund": Scenario(
+        "B's order of a resold ticket is refunded, before or after its hold in the resale stock was converted.",
+        LISTED_ONE,
+        _runs("checkout B", "pay B", "confirm B client", "request_refund B 0", "process_refunds A", "process_refunds B", "sweep 1"),
+    ),
+    "resale, dispute": Scenario(
+        "The bank opens a dispute of the payment of a ticket that is for resale.",
+        LISTED_ONE,
+        _runs("dispute A", "handle_event A dispute_opened", "handle_event A dispute_closed", "checkout B", "pay B", "confirm B client"),
     ),
     "wrong amount": Scenario(
         "The payment has another amount than the purchase costs, and comes in time or late.",

@@ -83,6 +83,85 @@ class Store:
     def end_release(self, world):
         return [(world._replace(holdback="complete") if world.holdback == "released" else world, None)]
 
+    # ------------------------------------------------------------------ resale: a listed ticket is valid, and counted in the resale stock
+    def list_ticket(self, world, name, number):
+        """Offer a ticket for resale: mark it, and add it to the resale stock. Its seat must be counted as sold."""
+        purchase = world.purchases[self.index[name]]
+        if not self._can_be_sold(world, name, number) or (name, number) in world.listed:
+            return [(world, "ticket")]
+        if "convert_listed" not in self.without and any(hold in world.shards[shard].holds for shard, hold in purchase.places_of((number,))):
+            return [(world, "stock")]
+        listed = world._replace(listed=(*world.listed, (name, number)))
+        return [(listed if "list_together" in self.without else self._add_listed(listed, 1), "done")]
+
+    def add_to_resale(self, world):
+        """Only without the rule `list_together`: add a ticket to the resale stock, after it was marked."""
+        return [(self._add_listed(world, 1), None)]
+
+    def unlist_ticket(self, world, name, number):
+        """Take a ticket out of the resale stock, if the stock has one that nobody holds."""
+        if (name, number) not in world.listed or (world.shards[self.setup.resale].available < 1 and "free_listing" not in self.without):
+            return [(world, False)]
+        return [(self._add_listed(self._unlisted(world, name, number), -1), True)]
+
+    def find_listing(self, world):
+        """Find the oldest listed ticket that can be sold, or None."""
+        ignores_use = "unused_listing" in self.without
+        return [(world, next((listing for listing in world.listed if self._can_be_sold(world, *listing, ignores_use)), None))]
+
+    def find_dead_listing(self, world):
+        """Find a listed ticket that can no longer be sold, because somebody came in with it, or because it is not valid."""
+        return [(world, next((listing for listing in world.listed if not self._can_be_sold(world, *listing)), None))]
+
+    def resell(self, world, name, expected, version, listing, payment, holds=None):
+        """One transaction: the purchase is paid, and gets the seat of a listed ticket; that ticket is void, and its refund is due."""
+        purchase = world.purchases[self.index[name]]
+        if purchase.state not in expected or purchase.version != version:
+            return [(world, "purchase")]
+        is_listed = listing in world.listed or "still_listed" in self.without
+        if not is_listed or not self._can_be_sold(world, *listing, "unused_listing" in self.without):
+            return [(world, "ticket")]
+        seller, number = listing
+        sold = world.purchases[self.index[seller]]
+        [(changed, answer)] = self.update_buyer(world, name, purchase.state, "paid")
+        if answer != "done":
+            return [(world, answer)]
+        after = purchase._replace(state="paid", paid_by=payment, holds=sold.places_of((number,)))
+        changed = self._with_purchase(changed, name, after if holds is None else after._replace(resale_holds=holds))
+        return [(changed if "one_resale" in self.without else self._take_over(changed, seller, number), "done")]
+
+    def take_over(self, world, seller, number):
+        """Only without the rule `one_resale`: void a ticket whose seat was sold, and make its refund due."""
+        return [(self._take_over(world, seller, number), None)]
+
+    def scan(self, world, name, number):
+        """The door lets somebody in: one write to the ticket, which does not wait for the resale stock."""
+        if not self._can_be_sold(world, name, number):
+            return [(world, False)]
+        return [(world._replace(used=world.used | {(name, number)}), True)]
+
+    def _can_be_sold(self, world, name, number, ignores_use=False):
+        purchase = world.purchases[self.index[name]]
+        is_unused = ignores_use or (name, number) not in world.used
+        return number in purchase.tickets() and purchase.dispute != "open" and is_unused
+
+    def _add_listed(self, world, count):
+        shard = world.shards[self.setup.resale]
+        return self._with_shard(world, self.setup.resale, shard._replace(available=shard.available + count))
+
+    def _unlisted(self, world, name, number):
+        return world._replace(listed=tuple(listing for listing in world.listed if listing != (name, number)))
+
+    def _take_over(self, world, seller, number):
+        purchase = world.purchases[self.index[seller]]
+        kept = set(purchase.tickets()) - {number}
+        index = self.buyer_of[seller]
+        buyer = world.buyers[index]
+        world = world._replace(buyers=with_item(world.buyers, index, buyer._replace(bought=buyer.bought - 1)))
+        after = purchase._replace(state="partially_refunded" if kept else "refunded")
+        refund = Refund(purchase.paid_by, (number,), 1, is_resale=True)
+        return self._with_refund(self._unlisted(world, seller, number), seller, after, refund)
+
     # ------------------------------------------------------------------ the waitlist
     def read_entry(self, world):
         return [(world, world.entry)]
@@ -139,7 +218,9 @@ class Store:
                     return [(world, answer)]
             changed = changed._replace(offered=(*changed.offered, name))
         after = purchase._replace(state=to, paid_by=payment or purchase.paid_by)
-        if holds is not None:
+        if holds is not None and name in self.setup.from_resale:
+            after = after._replace(resale_holds=holds)
+        elif holds is not None:
             tickets = len(self.setup.plans[name])
             after = after._replace(holds=holds[:tickets], pool_holds=holds[tickets:])
         if promo_holds is not None:

@@ -32,6 +32,7 @@ class Refund(NamedTuple):
     amount: int
     attempt: int = 1
     status: str = "due"  # due succeeded; or, once a dispute was lost: taken (by the dispute), stuck (we have the money, and cannot send it)
+    is_resale: bool = False  # the tickets were sold to another buyer, whose purchase has their seats now
 
 
 class Purchase(NamedTuple):
@@ -44,10 +45,11 @@ class Purchase(NamedTuple):
     lost_tickets: tuple[int, ...] = ()  # numbers of the tickets that a lost dispute made void
     pool_holds: HoldRefs = ()  # of the tickets, in the same order; none if the event had no pool
     promo_holds: HoldRefs = ()  # of the use of its promo code, from the checkout on
+    resale_holds: HoldRefs = ()  # of a purchase from the resale stock; once it is paid, `holds` has the seats of the tickets that it got
 
     @property
     def all_holds(self) -> HoldRefs:
-        return self.holds + self.pool_holds + self.promo_holds
+        return self.holds + self.pool_holds + self.resale_holds + self.promo_holds
 
     @property
     def was_sold(self) -> bool:
@@ -104,6 +106,8 @@ class World(NamedTuple):
     entry: str = ""  # of the one who waits: waiting offered left
     overtaken: tuple[str, ...] = ()  # only for the invariants: passers-by who took tickets that were kept
     offered: tuple[str, ...] = ()  # only for the invariants: the offers that were made
+    listed: tuple[tuple[str, int], ...] = ()  # the tickets that are for resale, oldest first: purchase and number
+    used: frozenset[tuple[str, int]] = frozenset()  # the tickets with which somebody has come in
     holdback: str = ""  # of one ticket, as the catalog says: none held released (the stock may not have grown yet) complete
 
 
@@ -111,7 +115,8 @@ class Setup(NamedTuple):
     """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer.
 
     With a `pool`, the first ticket of a purchase is also taken from the first of its shards, and so on. `gets_pool`: not yet at the start.
-    With `offers` somebody waits, for whom allocators make these purchases.
+    With `resale`, this shard is the stock of the tickets for resale, from which the purchases `from_resale` take theirs; `listed` are for
+    resale at the start. With `offers` somebody waits, for whom allocators make these purchases.
     `promo` is the shard with the uses of a promo code, which the purchases `with_code` are to use, each buyer `use_limit` times at most.
     """
 
@@ -130,6 +135,9 @@ class Setup(NamedTuple):
     use_limit: int = 9
     holdback: int | None = None  # the shard with a ticket that is held back, or may be
     is_held_back: bool = False  # at the start
+    resale: int | None = None
+    from_resale: frozenset[str] = frozenset()
+    listed: tuple[tuple[str, int], ...] = ()
     offers: frozenset[str] = frozenset()  # purchases that are made for the one who waits; at the start the tickets are kept for them
 
     @property
@@ -143,7 +151,7 @@ class Setup(NamedTuple):
 
     @property
     def tier_shards(self) -> tuple[int, ...]:
-        return tuple(shard for shard in range(len(self.capacities)) if shard not in (*self.pool, self.promo))
+        return tuple(shard for shard in range(len(self.capacities)) if shard not in (*self.pool, self.promo, self.resale))
 
     def places(self, name: str, has_pool: bool) -> tuple[int, ...]:
         """Return the shards from which a purchase takes its tickets, the pool's last."""
@@ -161,6 +169,8 @@ class Setup(NamedTuple):
         if self.holdback is not None and self.is_held_back:
             shard = shards[self.holdback]
             shards[self.holdback] = shard._replace(available=shard.available - 1, held_back=1)
+        if self.resale is not None:
+            shards[self.resale] = shards[self.resale]._replace(available=len(self.listed))
         for name, initial in self.initial.items():
             for number, hold_id in self._initial_holds(name):
                 shard = shards[number]
@@ -176,6 +186,7 @@ class Setup(NamedTuple):
             tuple(self._initial_state(name) == "paid" for name in self.payments.values()),
             has_pool,
             "waiting" if self.offers else "",
+            listed=self.listed,
             holdback="" if self.holdback is None else "held" if self.is_held_back else "none",
         )
 
@@ -195,6 +206,8 @@ class Setup(NamedTuple):
         promo_holds = tuple(place for place in others if place[0] == self.promo)
         pool_holds = others[: len(others) - len(promo_holds)]
         paid_by = name if state == "paid" else ""
+        if name in self.from_resale:
+            return Purchase(state, (), int(name in self.initial), paid_by, resale_holds=holds)
         return Purchase(state, holds[:tickets], int(name in self.initial), paid_by, pool_holds=pool_holds, promo_holds=promo_holds)
 
     def _initial_buyer(self, buyer: str) -> Buyer:
