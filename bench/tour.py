@@ -91,6 +91,7 @@ def visit_all(api: Client) -> None:
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
     tour.return_tickets(event_id, tier_id)
+    tour.decide_return(event_id, tier_id)
     tour.buy_package(event_id, tier_id)
     tour.show_order(event_id, order_id)
     tour.name_guest(f"{order_id}-1", order_id)
@@ -319,6 +320,17 @@ class _Tour(TourClient):
                 self.post("/lost-tickets/return", {"token": guest_orders.order_token(order_id, email), "order_id": order_id})
             else:
                 self.post(f"/orders/{order_id}/return", token=guest)
+
+    def decide_return(self, event_id: str, tier_id: str) -> None:
+        """Ask to return a ticket of an event whose managers decide, and accept."""
+        user, returns = f"returning-{self.name}", {"policy": "refund", "needs_approval": True}
+        self.patch(f"/events/{event_id}", {"refundable_until": None, "returns": returns}, token=self.admin)
+        place = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]
+        order = {"event_id": event_id, "items": [{"tier_id": tier_id, "quantity": 1}], "token": place}
+        order_id = self.post("/orders", order, user=user, key="returned").json["order"]["id"]
+        self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, user=user)
+        self.post(f"/orders/{order_id}/return", user=user)
+        self.post(f"/admin/orders/{order_id}/return-requests/1", {"accept": True}, token=self.admin)
 
     def name_guest(self, ticket_id: str, order_id: str) -> None:
         seat = f"/seats/{ticket_id}.1"

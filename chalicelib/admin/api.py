@@ -19,6 +19,7 @@ from chalicelib.admin.system import SystemView, load_system
 from chalicelib.admin.ticket_holders import TicketHoldersView, ticket_holders
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.fields import Reason as BuyersReason
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
@@ -37,6 +38,8 @@ from chalicelib.purchases.errors import (
     OrderNotFound,
     RefundInvalid,
     ResentTooOften,
+    ReturnDecided,
+    TicketsNotReturnable,
     TicketsNotSendable,
 )
 from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
@@ -177,6 +180,30 @@ def send_order_again(request: RequestContext, order_id: str, body: AddressBody) 
     with limited(request, MAIL, email_key(body.email), "send_again"):
         sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
     return Reply(orders.changed_order_view(sent))
+
+
+class DecisionBody(Struct, forbid_unknown_fields=True):
+    """Whether to accept the return. The buyer reads the `answer` to a request that is declined."""
+
+    accept: bool
+    answer: BuyersReason | None = None
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/orders/{order_id}/return-requests/{request_number}",
+    access="manager",
+    errors=(OrderNotFound, ReturnDecided, TicketsNotReturnable, OrderDisputed, *PROVIDER_ERRORS),
+)
+def decide_return(request: RequestContext, order_id: str, request_number: str, body: DecisionBody) -> Reply[AdminOrderView]:
+    """Accept a buyer's request to return tickets, which refunds them, or decline it. Safe to repeat."""
+    request.is_repeatable = True
+    order, by = _get_order(request, order_id), request.require_user().user_id
+    is_number = request_number.isascii() and request_number.isdecimal() and len(request_number) < 3
+    number = int(request_number) if is_number else 0
+    decided = refund_requests.decide_return(order, number, accepts=body.accept, answer=body.answer, by=by, now=request.now)
+    return Reply(orders.changed_order_view(decided))
 
 
 class TicketNameBody(Struct, forbid_unknown_fields=True):

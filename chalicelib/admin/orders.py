@@ -26,7 +26,17 @@ from chalicelib.purchases import queries, refunds, views
 from chalicelib.purchases.errors import OrderNotFound
 from chalicelib.purchases.model import Buyer, Dispute, OptionAnswer, Purchase, Refund
 from chalicelib.purchases.refunds import RefundRequest
-from chalicelib.purchases.views import DisputeView, OrderStatus, OrderTicket, OrderView, RefundView, dispute_view, order_status
+from chalicelib.purchases.views import (
+    DisputeView,
+    OrderStatus,
+    OrderTicket,
+    OrderView,
+    RefundView,
+    ReturnRequestView,
+    dispute_view,
+    order_status,
+    return_request_views,
+)
 from chalicelib.tickets.model import Attendee, Ticket, ticket_id
 
 
@@ -126,6 +136,7 @@ class AdminOrderView(Struct, frozen=True, kw_only=True):
     tickets: list[AdminOrderTicket] | UnsetType = UNSET
     payment: OrderPayment | UnsetType | None = UNSET
     refunds: list[AdminRefundView]
+    return_requests: list[ReturnRequestView]
     disputes: list[AdminDisputeView]
     transactions: list[TransactionView] | UnsetType = UNSET
     balance_cents: int | UnsetType = UNSET
@@ -167,6 +178,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
         if payment
         else None,
         refunds=[_refund_view(refund, purchase, people) for refund in purchase.refunds],
+        return_requests=return_request_views(purchase),
         disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
         transactions=[transaction_view(entry) for entry in entries],
         balance_cents=ledger.balances(entries).get(purchase.currency, 0),
@@ -182,6 +194,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
         return AdminOrderView(
             order=AdminOrder(**asdict(views.order_view(purchase))),
             refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],
+            return_requests=return_request_views(purchase),
             disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
             message="The change was made, but the order's tickets and transactions cannot be shown right now. Load the order again.",
         )

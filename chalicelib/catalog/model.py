@@ -56,13 +56,15 @@ class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """What buyers may do with tickets that they cannot use, in the bootstrap file and the API. An order keeps the policy of its sale.
 
     With `refund`, buyers return unused tickets until `until`, or until the event starts if that is earlier or `until` is null. We keep
-    `fee_cents` and `fee_percent` of each ticket's price, but never more than the price.
+    `fee_cents` and `fee_percent` of each ticket's price, but never more than the price. With `needs_approval`, the event's managers decide
+    on each return.
     """
 
     policy: Literal["none", "refund"]
     until: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")] | None = None
     fee_cents: Cents = 0
     fee_percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    needs_approval: bool = False
 
     def deadline(self, starts_at: int) -> int | None:
         """Return the last second in which tickets may be returned. Returns None if they never may. `starts_at` is the event's start."""
@@ -178,7 +180,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "public",
             "Whether buyers may return tickets that they reserve from now on: `policy` (`none` or `refund`), and optionally `until`, "
-            "`fee_cents` and `fee_percent`, which are kept of each ticket's price; null: they may not, and pages say nothing.",
+            "`fee_cents` and `fee_percent`, which are kept of each ticket's price, and `needs_approval`; null: they may not, and pages say "
+            "nothing.",
         ),
     ] = None
     transfers: Annotated[

@@ -5,7 +5,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.ledger.model import LedgerEntry
-from chalicelib.purchases.model import Dispute, Purchase, Refund
+from chalicelib.purchases.model import Dispute, Purchase, Refund, ReturnRequest
 from chalicelib.tickets.model import Ticket
 
 
@@ -82,6 +82,19 @@ class RefundSucceeded(PurchaseChange, frozen=True, kw_only=True):
 
 class RefundFailed(PurchaseChange, frozen=True, kw_only=True):
     refund: Refund
+
+
+class ReturnRequested(PurchaseChange, frozen=True, kw_only=True):
+    """The buyer asked to return tickets, and the event's managers decide."""
+
+    request: ReturnRequest
+
+
+class ReturnDeclined(PurchaseChange, frozen=True, kw_only=True):
+    """Managers declined to take tickets back. `number` counts the order's requests from 1. An accepted request is OrderRefunded."""
+
+    request: ReturnRequest
+    number: int
 
 
 class DisputeOpened(PurchaseChange, frozen=True, kw_only=True):

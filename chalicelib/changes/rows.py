@@ -37,6 +37,8 @@ from chalicelib.changes.model import (
     ReservationCancelled,
     ReservationExpired,
     ReservationMade,
+    ReturnDeclined,
+    ReturnRequested,
     SeatsReturned,
     TicketChange,
     TicketCheckedIn,
@@ -97,7 +99,7 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
     moved = [OrderMoved(at=at, purchase=after)] if before is not None and before.user_id != after.user_id else []
     resent = [OrderResent(at=at, purchase=after)] if before is not None and before.resent_at != after.resent_at else []
     states, refunds, disputes = _state_changes(before, after, at), _refund_changes(before, after, at), _dispute_changes(before, after, at)
-    changes = [*states, *refunds, *disputes, *resent, *erased, *moved]
+    changes = [*states, *refunds, *_return_changes(before, after, at), *disputes, *resent, *erased, *moved]
     is_copy = before is None and (after.version > 1 or at - after.created_at > WRITE_SECONDS)
     return [replace(change, is_copy=True) for change in changes] if is_copy else changes
 
@@ -136,6 +138,15 @@ def _refund_changes(before: Purchase | None, after: Purchase, at: int) -> Iterat
             yield RefundSucceeded(at=at, purchase=after, refund=refund)
         if refund.status == "failed" and (known is None or known.status != "failed"):
             yield RefundFailed(at=at, purchase=after, refund=refund)
+
+
+def _return_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
+    known = before.return_requests if before is not None else []
+    for number, request in enumerate(after.return_requests, start=1):
+        if number > len(known):
+            yield ReturnRequested(at=at, purchase=after, request=request)
+        if request.declined_at is not None and (number > len(known) or known[number - 1].declined_at is None):
+            yield ReturnDeclined(at=at, purchase=after, request=request, number=number)
 
 
 def _dispute_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:

@@ -147,11 +147,19 @@ class ReturnsClosed(ApiError):
 
 
 class TicketsNotReturnable(ApiError):
-    """These tickets cannot be returned. `reason` says why: `used`, `given_away`, `frozen`, `void` or `free`."""
+    """These tickets cannot be returned. `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined` or `free`."""
 
     code: ClassVar[str] = "tickets_not_returnable"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "These tickets cannot be returned. You can return paid tickets that you own and that nobody has used."
+
+
+class ReturnDecided(ApiError):
+    """The request to return tickets has been decided in the other way. `status` is `accepted` or `declined`."""
+
+    code: ClassVar[str] = "return_decided"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This request has already been decided. Load the order again."
 
 
 class OrderDisputed(ApiError):

@@ -123,6 +123,24 @@ class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
     reference: str | None = None
 
 
+ReturnReason = Literal["cannot_come", "ill", "wrong_tickets", "other"]
+ReturnStatus = Literal["open", "accepted", "declined"]
+
+
+class ReturnRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A buyer's request to return tickets, on which the event's managers decide. Times are epoch seconds.
+
+    `tickets` are the numbers of the tickets. The request is accepted once the buyer has none of them any more, because they were refunded.
+    `answer` is what managers told the buyer when they declined.
+    """
+
+    tickets: list[int]
+    at: int
+    reason: ReturnReason | None = None
+    declined_at: int | None = None
+    answer: str | None = None
+
+
 class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. Times are epoch seconds.
 
@@ -180,6 +198,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     box_office: BoxOfficeSale | None = None
     returns: ReturnPolicy | None = None  # what the event said about returns when the buyer reserved
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the buyer reserved
+    return_requests: list[ReturnRequest] = []
 
     def with_terms(self, event: Event) -> "Purchase":
         """Return the purchase with the event's present rules for returns and transfers, which later changes do not affect."""
@@ -243,6 +262,17 @@ class Purchase(Struct, frozen=True, kw_only=True):
     def kept_tickets(self) -> list[int]:
         """The numbers of the tickets that the buyer has paid for and keeps."""
         return [number for number in range(1, self.quantity + 1) if number not in self.returned_tickets] if self.is_order else []
+
+    def return_status(self, request: ReturnRequest) -> ReturnStatus:
+        """Return the status of one of the purchase's requests to return tickets."""
+        if request.declined_at is not None:
+            return "declined"
+        return "open" if set(self.kept_tickets).intersection(request.tickets) else "accepted"
+
+    @property
+    def has_open_return(self) -> bool:
+        """Whether the buyer waits for a decision about a return."""
+        return any(self.return_status(request) == "open" for request in self.return_requests)
 
     @property
     def is_disputed(self) -> bool:

@@ -54,8 +54,8 @@ from chalicelib.purchases.errors import (
     TransferToSelf,
 )
 from chalicelib.purchases.guest_orders import GuestOrders
-from chalicelib.purchases.model import MAX_QUANTITY, ComplimentaryRow, IssuedRow, Purchase
-from chalicelib.purchases.views import OrderWithTicketsView, RefundView, TicketReturnView
+from chalicelib.purchases.model import MAX_QUANTITY, ComplimentaryRow, IssuedRow, Purchase, ReturnReason
+from chalicelib.purchases.views import OrderWithTicketsView, RefundView, ReturnRequestView, TicketReturnView
 from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import (
@@ -98,9 +98,10 @@ class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class RefundsView(Struct, frozen=True):
-    """The refunds of an order, oldest first."""
+    """The refunds of an order, and the requests to return its tickets on which managers decide, oldest first."""
 
     refunds: list[RefundView]
+    return_requests: list[ReturnRequestView]
 
 
 class NewestOrderQuery(Struct, forbid_unknown_fields=True):
@@ -128,9 +129,10 @@ def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTickets
 
 
 class ReturnBody(Struct, forbid_unknown_fields=True):
-    """The tickets to return. Null means all tickets of the order that can be returned."""
+    """The tickets to return. Null means all tickets of the order that can be returned. Managers who decide see the `reason`."""
 
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
+    reason: ReturnReason | None = None
 
 
 _ALL_TICKETS = ReturnBody()
@@ -141,18 +143,19 @@ _RETURN_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, RefundInva
 def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _ALL_TICKETS) -> Reply[RefundsView]:
     """Return unused tickets of one of the caller's orders for a refund, while the order or the event allows it. Safe to repeat.
 
-    Shows all refunds of the order.
+    If the order's policy needs an approval, this asks the event's managers. Shows all refunds and requests of the order.
     """
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
         order = queries.get_order(order_id)
         if order.user_id != request.require_user().user_id:
             raise OrderNotFound()
-        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now))
+        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now, body.reason))
 
 
 def _refunds_reply(order: Purchase) -> Reply[RefundsView]:
-    return Reply(RefundsView([views.refund_view(refund, order) for refund in order.refunds if refund.tickets]))
+    refund_views = [views.refund_view(refund, order) for refund in order.refunds if refund.tickets]
+    return Reply(RefundsView(refund_views, views.return_request_views(order)))
 
 
 @route(bp, "GET", "/orders/{order_id}/seats", access="user", errors=(OrderNotFound,))
@@ -195,13 +198,18 @@ def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[O
             order=views.full_order_view(purchase, queries.load_details(purchase)),
             tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
             returnable=_return_view(purchase, tickets, now),
+            return_requests=views.return_request_views(purchase),
         )
     )
 
 
 def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> TicketReturnView | None:
     found = refunds.find_return(purchase, tickets, now)
-    return None if found is None else views.ticket_return_view(purchase, found.tickets, found.amount_cents, found.fee_cents, found.until)
+    if found is None:
+        return None
+    return views.ticket_return_view(
+        purchase, found.tickets, found.amount_cents, found.fee_cents, found.until, needs_approval=found.needs_approval
+    )
 
 
 # Moving a guest's orders to the account that the guest has signed in to, over HTTP.
@@ -314,7 +322,7 @@ def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> R
             order = queries.get_order_of_address(email, body.order_id)
         if order.id != body.order_id or not guest_orders.without_account([order]):
             raise OrderNotFound()
-        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now))
+        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now, body.reason))
 
 
 def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView]:

@@ -24,8 +24,16 @@ from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
 from chalicelib.purchases import box_office, ledger_entries, refunds_at_provider, store, transitions
-from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid, ReturnsClosed, TicketsNotReturnable
-from chalicelib.purchases.model import PaidBy, Purchase, PurchaseState, Refund
+from chalicelib.purchases.errors import (
+    NotRefundable,
+    OrderDisputed,
+    OrderNotFound,
+    RefundInvalid,
+    ReturnDecided,
+    ReturnsClosed,
+    TicketsNotReturnable,
+)
+from chalicelib.purchases.model import PaidBy, Purchase, PurchaseState, Refund, ReturnReason, ReturnRequest
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
 
@@ -356,13 +364,14 @@ RETURNED = "returned-"  # the prefix of these refunds' ids
 class TicketReturn(Struct, frozen=True):
     """The numbers of the tickets of an order that its buyer may return until `until` (epoch seconds).
 
-    `amount_cents` is the amount that this refunds, and `fee_cents` is what we keep of the price.
+    `amount_cents` is the amount that this refunds, and `fee_cents` is what we keep of the price. With `needs_approval`, managers decide.
     """
 
     tickets: list[int]
     amount_cents: int
     fee_cents: int
     until: int
+    needs_approval: bool
 
 
 class _Terms(Struct, frozen=True):
@@ -371,6 +380,10 @@ class _Terms(Struct, frozen=True):
     until: int
     reason: str
     returns: ReturnPolicy | None = None
+
+    @property
+    def needs_approval(self) -> bool:
+        return self.returns is not None and self.returns.needs_approval
 
     def fee(self, purchase: Purchase, numbers: Iterable[int]) -> int:
         return sum(self.returns.fee(purchase.ticket_price(number)) for number in numbers) if self.returns is not None else 0
@@ -384,24 +397,84 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
     terms = _return_terms(purchase, now)
     if terms is None or now > terms.until or not purchase.is_order or purchase.is_disputed:
         return None
-    numbers = [ticket.number for ticket in issued if _refusal(purchase, ticket) is None]
+    requested = _requested(purchase) if terms.needs_approval else set()
+    numbers = [ticket.number for ticket in issued if ticket.number not in requested and _refusal(purchase, ticket) is None]
     fee = terms.fee(purchase, numbers)
     amount = refundable_cents(purchase, numbers, fee)
-    return TicketReturn(numbers, amount, fee, terms.until) if amount > 0 else None
+    return TicketReturn(numbers, amount, fee, terms.until, terms.needs_approval) if amount > 0 else None
 
 
-def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
+def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int, reason: ReturnReason | None = None) -> Purchase:
     """Return tickets for their buyer, who gets the price less a fee back. `wanted` are ticket ids; null means all returnable tickets.
 
-    A ticket is returned once, so a repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
+    If the order's policy needs an approval, this only adds a request to the order. A ticket is returned or requested once, so a repeated
+    call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
     and OrderDisputed.
     """
     if not purchase.was_order:
         raise OrderNotFound()
-    return store.retry_on_conflict(purchase, lambda current: _return_own(current, wanted, now))
+    return store.retry_on_conflict(purchase, lambda current: _return_own(current, wanted, now, reason))
 
 
-def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
+def decide_return(purchase: Purchase, number: int, *, accepts: bool, answer: str | None, by: str, now: int) -> Purchase:
+    """Accept a buyer's request to return tickets, which refunds them less the fee of the order's policy, or decline it with an `answer`.
+
+    `number` counts the order's requests from 1. A repeated call changes nothing. Raises OrderNotFound, ReturnDecided, TicketsNotReturnable
+    and OrderDisputed.
+    """
+
+    def decide(current: Purchase) -> Purchase:
+        if not 1 <= number <= len(current.return_requests):
+            raise OrderNotFound("The order has no request with this number.")
+        request = current.return_requests[number - 1]
+        status = current.return_status(request)
+        if status != "open":
+            if status != ("accepted" if accepts else "declined"):
+                raise ReturnDecided(status=status)
+            return current
+        if accepts:
+            return _accept_return(current, request, by, now)
+        declined = replace(request, declined_at=now, answer=answer)
+        requests = [*current.return_requests[: number - 1], declined, *current.return_requests[number:]]
+        return store.save(
+            current, replace(current, return_requests=requests), [_return_entry(current, "return.declined", request, by, now)]
+        )
+
+    return store.retry_on_conflict(purchase, decide)
+
+
+def _accept_return(purchase: Purchase, request: ReturnRequest, by: str, now: int) -> Purchase:
+    issued = {ticket.number: ticket for ticket in tickets.load_purchase_tickets(purchase.id, purchase.quantity)}
+    numbers = [number for number in purchase.kept_tickets if number in request.tickets]
+    if purchase.is_disputed:
+        raise OrderDisputed()
+    for number in numbers:
+        if (refusal := _refusal(purchase, issued[number])) is not None:
+            raise TicketsNotReturnable(reason=refusal)
+    return _return_numbers(purchase, numbers, REQUESTED_BY_CUSTOMER, purchase.returns, by, now)
+
+
+def _return_numbers(purchase: Purchase, numbers: Sequence[int], reason: str, returns: ReturnPolicy | None, by: str, now: int) -> Purchase:
+    """Refund these tickets, which must still be unused and owned by their buyer, as many at once as fit into one transaction."""
+    while numbers:
+        portion = returnable_at_once(purchase, numbers)
+        ids = [ticket_id(purchase.id, number) for number in portion]
+        request = RefundRequest(reason=reason, tickets=ids, fee_cents=0, returns=returns, unused_by=purchase.user_id)
+        purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", by, now)
+        numbers = [number for number in numbers if number not in portion]
+    return purchase
+
+
+def _return_entry(purchase: Purchase, action: str, request: ReturnRequest, by: str, now: int) -> dynamo.TransactItem:
+    return audit.entry_item(f"order#{purchase.id}", action, by, now, {"tickets": request.tickets}, event_id=purchase.event_id)
+
+
+def _requested(purchase: Purchase) -> set[int]:
+    """Return the numbers of the tickets that the buyer has asked to return, whatever the answer was."""
+    return {number for request in purchase.return_requests for number in request.tickets}
+
+
+def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reason: ReturnReason | None) -> Purchase:
     issued = {ticket.id: ticket for ticket in tickets.load_purchase_tickets(purchase.id, purchase.quantity)}
     returned = {number for refund in purchase.refunds if refund.id.startswith(RETURNED) for number in refund.tickets}
     for position, wanted_id in enumerate(wanted or ()):
@@ -416,18 +489,23 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> P
         raise ReturnsClosed(refundable_until=None if terms is None else clock.iso(terms.until))
     if purchase.is_disputed:
         raise OrderDisputed()
-    refusals = [reason for ticket in selected if (reason := _refusal(purchase, ticket)) is not None]
+    refusals = [refusal for ticket in selected if (refusal := _refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
     if refundable_cents(purchase, numbers, terms.fee(purchase, numbers)) == 0:
         raise TicketsNotReturnable(reason="free")
-    while numbers:
-        portion = returnable_at_once(purchase, numbers)
-        ids = [ticket_id(purchase.id, number) for number in portion]
-        request = RefundRequest(reason=terms.reason, tickets=ids, fee_cents=0, returns=terms.returns, unused_by=purchase.user_id)
-        purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", purchase.user_id, now)
-        numbers = [number for number in numbers if number not in portion]
-    return purchase
+    if not terms.needs_approval:
+        return _return_numbers(purchase, numbers, terms.reason, terms.returns, purchase.user_id, now)
+    new = [number for number in numbers if number not in _requested(purchase)]
+    if not new:
+        if any(purchase.return_status(asked) == "open" and set(asked.tickets).intersection(numbers) for asked in purchase.return_requests):
+            return purchase  # a repeated request
+        raise TicketsNotReturnable(reason="declined")
+    request = ReturnRequest(tickets=new, at=now, reason=reason)
+    after = replace(purchase, return_requests=[*purchase.return_requests, request])
+    saved = store.save(purchase, after, [_return_entry(purchase, "return.requested", request, purchase.user_id, now)])
+    logger.info("return.requested", tickets=len(new), extra={"purchase_id": purchase.id, "event_id": purchase.event_id})
+    return saved
 
 
 def refund_at_counter(

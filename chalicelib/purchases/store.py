@@ -38,6 +38,7 @@ from chalicelib.purchases.model import (
     LineItem,
     Purchase,
     Refund,
+    ReturnRequest,
 )
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class PurchaseRow(dynamo.Table):
     box_office = JsonAttribute(BoxOfficeSale, null=True)
     returns = JsonAttribute(ReturnPolicy, null=True)
     transfers = UnicodeAttribute(null=True)
+    return_requests = JsonAttribute(list[ReturnRequest], null=True)
     ttl = NumberAttribute(null=True)
 
 

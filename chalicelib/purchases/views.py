@@ -12,7 +12,18 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
-from chalicelib.purchases.model import ACTIVE_STATES, CheckoutDetails, Dispute, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
+from chalicelib.purchases.model import (
+    ACTIVE_STATES,
+    CheckoutDetails,
+    Dispute,
+    OptionAnswer,
+    Purchase,
+    PurchaseState,
+    Refund,
+    RefundStatus,
+    ReturnReason,
+    ReturnStatus,
+)
 from chalicelib.tickets.model import Attendee, Ticket, TicketState, order_number, ticket_id
 
 ReservationState = Literal["active", "converted", "expired", "cancelled"]
@@ -206,7 +217,8 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
 class TicketReturnView(Struct, frozen=True, kw_only=True):
     """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's time zone.
 
-    `fee_cents` is the part of their price that we keep; it is already taken off the amount.
+    `fee_cents` is the part of their price that we keep; it is already taken off the amount. With `needs_approval`, the event's managers
+    decide on the return.
     """
 
     order_id: str
@@ -216,14 +228,31 @@ class TicketReturnView(Struct, frozen=True, kw_only=True):
     currency: str
     until: Timestamp
     timezone: str
+    needs_approval: bool
+
+
+class ReturnRequestView(Struct, frozen=True, kw_only=True):
+    """A buyer's request to return tickets. It is accepted once the tickets are refunded. `answer` is the managers' reason for declining."""
+
+    number: int
+    tickets: list[str]
+    status: ReturnStatus
+    reason: ReturnReason | None
+    answer: str | None
+    created_at: Timestamp
+    declined_at: Timestamp | None
 
 
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
-    """An order and all its tickets, including refunded tickets. `returnable` is null if the buyer may return no tickets now."""
+    """An order and all its tickets, including refunded tickets. `returnable` is null if the buyer may return no tickets now.
+
+    `return_requests` are the buyer's requests to return tickets on which managers decide, oldest first.
+    """
 
     order: FullOrderView
     tickets: list[OrderTicket]
     returnable: TicketReturnView | None
+    return_requests: list[ReturnRequestView]
 
 
 class ConfirmedSession(Struct, frozen=True):
@@ -350,7 +379,9 @@ def order_view(purchase: Purchase) -> OrderView:
     )
 
 
-def ticket_return_view(purchase: Purchase, numbers: Iterable[int], amount_cents: int, fee_cents: int, until: int) -> TicketReturnView:
+def ticket_return_view(
+    purchase: Purchase, numbers: Iterable[int], amount_cents: int, fee_cents: int, until: int, *, needs_approval: bool
+) -> TicketReturnView:
     """Return the view of the tickets that the buyer may return until `until`, in epoch seconds."""
     event = catalog.snapshot().events.get(purchase.event_id)
     return TicketReturnView(
@@ -361,7 +392,24 @@ def ticket_return_view(purchase: Purchase, numbers: Iterable[int], amount_cents:
         currency=purchase.currency,
         until=clock.iso(until),
         timezone=event.timezone if event is not None else "UTC",
+        needs_approval=needs_approval,
     )
+
+
+def return_request_views(purchase: Purchase) -> list[ReturnRequestView]:
+    """Return the views of the buyer's requests to return tickets, oldest first."""
+    return [
+        ReturnRequestView(
+            number=number,
+            tickets=[ticket_id(purchase.id, ticket) for ticket in request.tickets],
+            status=purchase.return_status(request),
+            reason=request.reason,
+            answer=request.answer,
+            created_at=clock.iso(request.at),
+            declined_at=None if request.declined_at is None else clock.iso(request.declined_at),
+        )
+        for number, request in enumerate(purchase.return_requests, start=1)
+    ]
 
 
 def refund_view(refund: Refund, purchase: Purchase) -> RefundView:

@@ -118,6 +118,7 @@ def _of_sales(event: str, tier: str, ids: Mapping[str, str]) -> dict[str, Any]:
     return {
         "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
         "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
+        "POST /admin/orders/{order_id}/return-requests/{request_number}": {"accept": True},
         "PUT /admin/orders/{order_id}/email": {"email": "ada@example.com"},
         "PUT /admin/orders/{order_id}/tickets/{ticket_id}/name": {"name": "Ada"},
         "POST /checkout/confirm": {"checkout_id": ids["session_id"], "simulate": "success"},

@@ -23,6 +23,8 @@ from chalicelib.foundation import clock, settings
 from chalicelib.ledger import money_cases
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import ses_reports
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.model import ReturnRequest
 from tests import builders, engines, pictures
 from tests.access import requests
 from tests.bootstrap import conftest as bootstrap
@@ -151,6 +153,8 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         login = _create_accounts()
         endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
+        purchase = purchases.load(order)
+        purchases.save(purchase, replace(purchase, return_requests=[ReturnRequest(tickets=[2], at=clock.now())]))
         money_cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
@@ -159,6 +163,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "order_id": order,
             "sale_id": _sell_at_counter(api, event),
             "refund_id": refund,
+            "request_number": "1",
             "finding": "amounts_differ",
             "reservation_id": open_order,
             "session_id": open_order,

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from chalicelib.changes.rows import purchase_changes
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.model import Dispute, LineItem, Purchase, Refund
+from chalicelib.purchases.model import Dispute, LineItem, Purchase, Refund, ReturnRequest
 
 LINES = [LineItem(f"t{n}", f"Tier {n}", 2, 5000, 1, [Hold(f"t{n}#0", f"p.{n}", 2)]) for n in (1, 2)]
 HELD = Purchase(id="p", user_id="ada", event_id="e", state="held", version=1, lines=LINES, currency="USD", created_at=1000, expires_at=1180)
@@ -14,6 +14,7 @@ PAYING = replace(HELD, state="paying", version=2, checkout_at=1010, payment=Paym
 PAID = replace(PAYING, state="paid", version=3, ended_at=1020)
 EXPIRED = replace(PAYING, state="expired", version=3, ended_at=1180)
 REFUND = Refund(id="r", status="due", amount_cents=5000, currency="USD", reason="goodwill", by="root", at=1100, tickets=[1, 3])
+REQUEST = ReturnRequest(tickets=[1], at=8)
 REFUNDED = replace(PAID, state="partially_refunded", version=4, refunds=[REFUND])
 DISPUTE = Dispute(id="d", status="open", amount_cents=5000, currency="USD", reason="fraud", payment_intent_id="pi", at=1100)
 DISPUTED = replace(PAID, version=4, disputes=[DISPUTE])
@@ -44,6 +45,8 @@ def names(before, after):
         (EXPIRED, replace(EXPIRED, state="paid"), ["OrderPaid"]),
         (EXPIRED, replace(EXPIRED, state="refunded", refunds=[replace(REFUND, tickets=[])]), ["OrderRejected", "OrderRefunded"]),
         (PAID, replace(PAID, version=4, resent_at=[1030]), ["OrderResent"]),
+        (PAID, replace(PAID, return_requests=[REQUEST]), ["ReturnRequested"]),
+        (replace(PAID, return_requests=[REQUEST]), replace(PAID, return_requests=[replace(REQUEST, declined_at=9)]), ["ReturnDeclined"]),
         (PAID, REFUNDED, ["OrderRefunded", "SeatsReturned"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, seats_returned=False)]), ["OrderRefunded"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, status="succeeded")]), ["OrderRefunded", "SeatsReturned", "RefundSucceeded"]),

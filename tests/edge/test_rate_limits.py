@@ -396,6 +396,7 @@ WITHOUT_LIMIT = {
     "POST /admin/orders/{order_id}/refunds": MONEY,
     "POST /admin/orders/{order_id}/refunds/preview": MONEY,
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": MONEY,
+    "POST /admin/orders/{order_id}/return-requests/{request_number}": MONEY,
     "POST /checkin": DOOR,
     "POST /checkin/sync": DOOR,
     "POST /tickets/{ticket_id}/validate": DOOR,

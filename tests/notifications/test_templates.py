@@ -36,6 +36,7 @@ VALUES = {
     "giver": HOSTILE,
     "cancellation_reason": HOSTILE,
     "note": [HOSTILE, "", HOSTILE],
+    "answer": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
     "is_rejected": True,
     "role": "coordinator",

@@ -116,6 +116,14 @@ class PersonScene(StoredScene):
     def return_by_link(self) -> ClientReply:
         return self.api.post("/lost-tickets/return", json={"token": self.data_token, "order_id": self.id})
 
+    def let_managers_decide(self) -> ClientReply:
+        """Managers decide on each return."""
+        returns = {"policy": "refund", "fee_percent": 10, "needs_approval": True}
+        return self.api.patch(f"/events/{self.shop.event_id}", json={"returns": returns}, token=builders.admin_token())
+
+    def accept_return(self) -> ClientReply:
+        return self.api.post(f"/admin/orders/{self.id}/return-requests/1", json={"accept": True}, token=builders.admin_token())
+
     def move_event(self) -> ClientReply:
         """Buyers may return their tickets for a week."""
         fields = {"starts_at": clock.iso(self.time.now + 40 * DAY), "refundable_until": clock.iso(self.time.now + 7 * DAY)}
@@ -348,6 +356,8 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "erase by a link": (["buy", "ask_for_link", "read_link", "follow_link"], "erase_by_link"),
     "return by a link": (["move_event", "buy", "ask_for_link", "read_link", "follow_link"], "return_by_link"),
     "return tickets": (["move_event", "buy"], "give_back"),
+    "ask to return tickets": (["let_managers_decide", "buy"], "give_back"),
+    "accept a return": (["let_managers_decide", "buy", "give_back"], "accept_return"),
     "reset a demo": (["buy"], "reset_demo"),
     "offer tickets by hand": (["sell_out", "refund"], "offer_by_hand"),
     "offer tickets": (["sell_out", "refund"], "offer_tickets"),
@@ -405,6 +415,7 @@ ROUTES = {
     "POST /lost-tickets/erase": "erase by a link",
     "POST /lost-tickets/return": "return by a link",
     "POST /orders/{order_id}/return": "return tickets",
+    "POST /admin/orders/{order_id}/return-requests/{request_number}": "accept a return",
     "DELETE /admin/events/{event_id}/orders": "reset a demo",
     "POST /waitlist/{entry_id}/notify": "offer tickets by hand",
     "PUT /events/{event_id}/waiting-room/notice": "ask for a turn",

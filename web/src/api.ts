@@ -29,6 +29,7 @@ export type ProfileChanges = Schemas["ProfileChanges"];
 export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
 export type TicketReturn = Schemas["TicketReturnView"];
+export type ReturnReason = NonNullable<Schemas["ReturnBody"]["reason"]>;
 export type Refund = Order["refunds"][number];
 export type Seller = Schemas["Seller"];
 export type WaitlistEntry = Schemas["WaitlistEntryView"];
@@ -157,8 +158,9 @@ export type FoundTickets = Schemas["FoundTicketsView"];
 /** Send a link to the address that somebody bought tickets with. Opening the link shows the tickets, once. */
 export const mailTickets = (email: string) => content(publicApi.POST("/lost-tickets", { body: { email } }));
 /** Return all tickets of an order that can be returned. */
-export const returnTickets = (order_id: string) => content(buyer.POST("/orders/{order_id}/return", { params: { path: { order_id } } }));
-export const returnFoundTickets = (token: string, order_id: string) => content(publicApi.POST("/lost-tickets/return", { body: { token, order_id } }));
+export const returnTickets = (order_id: string, reason?: ReturnReason) => content(buyer.POST("/orders/{order_id}/return", { params: { path: { order_id } }, body: { reason } }));
+export const returnFoundTickets = (token: string, order_id: string, reason?: ReturnReason) =>
+  content(publicApi.POST("/lost-tickets/return", { body: { token, order_id, reason } }));
 export const openTickets = (token: string) => content(publicApi.POST("/lost-tickets/open", { body: { token } }));
 /** Load all data about buyers without an account who typed the address of a link. The token is the `data_token` of the opened link. */
 export const exportAddress = (token: string) =>

@@ -165,6 +165,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _confirmation(notification, event, address, has_names=has_names)
         case "order_refunded" | "event_cancelled" | "payment_returned":
             return _refund(notification, event)
+        case "return_declined":
+            return _declined_return(notification, event)
         case "ticket_received":
             return _received_ticket(notification, event, has_names=has_names)
         case "ticket_given" | "ticket_voided":
@@ -314,6 +316,18 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
         "currency": refund.currency,
         "is_rejected": not purchase.was_order,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
+    }
+    return values, []
+
+
+def _declined_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Give the managers' answer to a request to return tickets."""
+    purchase = _purchase(notification)
+    declined = purchase.return_requests[int(notification.facts["number"]) - 1]
+    values = {
+        "order_number": order_number(purchase.id, event),
+        "count": len(declined.tickets),
+        "answer": (declined.answer or "").splitlines(),
     }
     return values, []
 

@@ -9,6 +9,7 @@ from chalicelib.changes.model import (
     OrderPaid,
     OrderRefunded,
     OrderResent,
+    ReturnDeclined,
     TicketTransferred,
     TicketVoided,
     WaitlistOffered,
@@ -50,6 +51,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield _confirmation(change)
         case OrderRefunded():
             yield from _refund_notifications(change)
+        case ReturnDeclined():
+            yield _declined_return(change)
         case WaitlistOffered():
             yield from _offer_notifications(change)
         case TicketTransferred():
@@ -88,6 +91,20 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
         now=clock.now(),
         language=purchase.language,
         facts={"order_id": purchase.id, "refund_id": refund.id},
+    )
+
+
+def _declined_return(change: ReturnDeclined) -> Notification:
+    purchase = change.purchase
+    return outbox.new_notification(
+        "return_declined",
+        purchase.id,
+        change.number,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        now=clock.now(),
+        language=purchase.language,
+        facts={"order_id": purchase.id, "number": change.number},
     )
 
 

@@ -28,11 +28,11 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     Without `event_id`, admins may pass `user_id`, for a person's orders, or `search`, for orders of all events.
 
     `disputed` lists orders whose payment a bank has ever disputed. `failed` lists purchases that reached the payment but got no tickets.
-    `complimentary` lists orders of complimentary tickets.
+    `complimentary` lists orders of complimentary tickets. `return_requested` lists orders whose buyer waits for a decision about a return.
     """
 
     event_id: Id | None = None
-    status: Literal["paid", "partially_refunded", "refunded", "disputed", "failed", "complimentary"] | None = None
+    status: Literal["paid", "partially_refunded", "refunded", "disputed", "failed", "complimentary", "return_requested"] | None = None
     user_id: Annotated[str, Meta(max_length=100)] | None = None
     search: (
         Annotated[
@@ -116,6 +116,8 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
         purchases = [
             purchase for purchase in purchases if not purchase.was_order
         ]  # a purchase is no longer `failed` after its late payment was accepted
+    if query.status == "return_requested":
+        purchases = [purchase for purchase in purchases if purchase.has_open_return]  # the list keeps what was decided
     return _with_buyers(purchases, next_cursor)
 
 
@@ -149,6 +151,8 @@ def _is_searched(purchase: Purchase, query: OrdersQuery) -> bool:
             return bool(purchase.disputes)
         case "complimentary":
             return purchase.is_complimentary
+        case "return_requested":
+            return purchase.has_open_return
         case "failed":
             return purchase.checkout_at is not None and purchase.state not in ACTIVE_STATES
         case state:
@@ -168,7 +172,7 @@ def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
     """Return the purchases on a page of a list, without deleted purchases, and the cursor for the next page."""
-    order_list: OrderList = query.status if query.status in ("disputed", "failed", "complimentary") else "order"
+    order_list: OrderList = query.status if query.status in ("disputed", "failed", "complimentary", "return_requested") else "order"
     state = query.status if order_list == "order" else None
     found: list[str] = []
     next_before = None

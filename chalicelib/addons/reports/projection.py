@@ -257,6 +257,8 @@ def _order_lists(purchase: Purchase) -> list[OrderList]:
         lists.append("disputed")
     if purchase.is_complimentary:
         lists.append("complimentary")
+    if purchase.return_requests:
+        lists.append("return_requested")
     return lists
 
 

@@ -50,7 +50,7 @@ FIRST_WIDE = 1000
 LANES: dict[Kind, int] = {"figures": 8, "keyed": 64, "list": 8, "terms": 16}
 NARROW_LANES: dict[Kind, int] = {"figures": 2, "keyed": 4, "list": 4, "terms": 4}
 
-OrderList = Literal["order", "disputed", "failed", "complimentary"]
+OrderList = Literal["order", "disputed", "failed", "complimentary", "return_requested"]
 Terms = dict[str, list[str]]  # `name#<word>` -> the order's names with this word; `email#<address>`, `number#<key>` -> an empty list
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items

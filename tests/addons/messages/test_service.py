@@ -469,3 +469,23 @@ def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, ti
     builders.refund(api, order_id, reason="revoked")
     assert (len(post.deliver()), post.kinds) == (2, ["order_confirmed", "order_refunded"])
     invariants.check(time.now)
+
+
+def test_a_declined_return_is_answered_once(post, api, time):
+    shop = builders.create_shop(api)
+    returns = {"policy": "refund", "needs_approval": True}
+    assert api.patch(f"/events/{shop[0]}", json={"returns": returns}, token=builders.admin_token()).status == 200
+    time.advance(5)
+    order_id = buy(api, shop, 2)
+    assert api.post(f"/orders/{order_id}/return", json={}, user="ada").status == 200
+    post.deliver()
+    assert post.kinds == ["order_confirmed"]
+    body = {"accept": False, "answer": "We cannot sell\nthem again."}
+    for _ in range(2):
+        assert api.post(f"/admin/orders/{order_id}/return-requests/1", json=body, token=builders.admin_token()).status == 200
+    mail = post.deliver()[-1]
+    assert mail["Subject"] == "Your tickets for Night stay yours"
+    text = mail.get_body(("plain",)).get_content()
+    assert all(part in text for part in ("asked to return 2 tickets", "We cannot sell", "them again."))
+    post.deliver()
+    assert post.kinds == ["order_confirmed", "return_declined"]

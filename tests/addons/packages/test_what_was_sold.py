@@ -25,6 +25,7 @@ OTHERS = {
     # they take back what was sold, and have tests of their own
     "POST /admin/orders/{order_id}/refunds",
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",
+    "POST /admin/orders/{order_id}/return-requests/{request_number}",
     "POST /events/{event_id}/cancel",
     "DELETE /admin/events/{event_id}/orders",
 }

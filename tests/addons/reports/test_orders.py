@@ -140,3 +140,19 @@ def read_by_admins(api, event_id):
 def test_wrong_parameters_are_named(api, store, query):
     reply = api.get("/orders", query=query, user="ada")
     assert (reply.status, reply.json["path"]) == (400, next(iter(query)))
+
+
+def test_orders_that_wait_for_a_decision_about_a_return_are_listed(api, poller, time):
+    shop = builders.create_shop(api)
+    returns = {"returns": {"policy": "refund", "needs_approval": True}}
+    assert api.patch(f"/events/{shop[0]}", json=returns, token=builders.admin_token()).status == 200
+    time.advance(5)
+    waiting, decided, _ = (builders.create_order(api, shop, 1, user) for user in ("ada", "bob", "eve"))
+    for order_id, user in ((waiting, "ada"), (decided, "bob")):
+        assert api.post(f"/orders/{order_id}/return", json={}, user=user).status == 200
+    declined = api.post(f"/admin/orders/{decided}/return-requests/1", json={"accept": False}, token=builders.admin_token())
+    assert declined.status == 200, declined.json
+    poller.drain()
+    listed = pages(api, "/orders", "orders", event_id=shop[0], status="return_requested", limit=1)
+    assert [order["id"] for order in listed] == [waiting]
+    assert pages(api, "/orders", "orders", event_id=shop[0], status="return_requested", search=waiting) == listed

@@ -51,6 +51,7 @@ BOUNDED = {
         "order.answers": _OPTIONS,
         "tickets": _OF_ORDER,
         "refunds": _REFUNDS,
+        "return_requests": _OF_ORDER,
         "refund.tickets": _OF_ORDER,
         "disputes": "banks dispute a payment a few times at most",
         "transactions": "one for each payment, refund and dispute of the order",
@@ -100,6 +101,7 @@ BOUNDED = {
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
         "returnable.tickets": _OF_ORDER,
+        "return_requests": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
     "/guests/{token}": {"option_answers": _OPTIONS},
@@ -110,6 +112,7 @@ BOUNDED = {
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
         "returnable.tickets": _OF_ORDER,
+        "return_requests": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
     "/tiers/{tier_id}": {

@@ -73,6 +73,7 @@ def test_a_buyer_returns_an_order_once_for_the_whole_price(shop):
         "currency": "USD",
         "until": shop.until,
         "timezone": "UTC",
+        "needs_approval": False,
     }
     assert shop.offered(order_id) == offer
     replies = [shop.give_back(order_id) for _ in range(3)]

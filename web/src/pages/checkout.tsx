@@ -352,12 +352,12 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
 /** The event's rules for returns and transfers, which the order keeps. */
 function Terms({ reservation: { returns, transfers, currency }, timezone }: Pick<HeldProps, "reservation" | "timezone">) {
   const { t, locale } = useTexts();
-  const { policy, until, fee_cents = 0, fee_percent = 0 } = returns ?? {};
+  const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
   const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
   return (
     <p class="small">
       {policy === "none" && t.checkout.noReturns}
-      {policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee)} {transfers === "none" && t.checkout.noTransfers}
+      {policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval)} {transfers === "none" && t.checkout.noTransfers}
     </p>
   );
 }

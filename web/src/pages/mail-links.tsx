@@ -1,7 +1,7 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type TicketReturn } from "../api";
+import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type ReturnReason, type TicketReturn } from "../api";
 import { money } from "../formats";
 import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
@@ -83,11 +83,11 @@ export function FindTickets() {
   const usable = tickets.filter(({ ticket, qr_svg }) => qr_svg && isUsable(ticket));
   const codes = Object.fromEntries(usable.map(({ ticket, qr_svg }) => [ticket.code, qr_svg]));
   const submit = () => link.follow(async () => setFound(await openTickets(token())));
-  const giveBack = async (offer: TicketReturn) => {
-    await returnFoundTickets(found!.data_token ?? token(), offer.order_id);
+  const giveBack = async (offer: TicketReturn, reason?: ReturnReason) => {
+    await returnFoundTickets(found!.data_token ?? token(), offer.order_id, reason);
     setFound({
       ...found!,
-      tickets: found!.tickets.filter(({ ticket }) => !offer.tickets.includes(ticket.id)),
+      tickets: found!.tickets.filter(({ ticket }) => offer.needs_approval || !offer.tickets.includes(ticket.id)),
       returnable: found!.returnable.filter((other) => other !== offer),
     });
     setReturned(offer);
@@ -107,12 +107,12 @@ export function FindTickets() {
             </Outcome>
           )}
           {returned && (
-            <Outcome tone="good" title={returns.doneTitle}>
-              <p>{returns.doneText(money(returned.amount_cents, returned.currency, locale))}</p>
+            <Outcome tone="good" title={returned.needs_approval ? returns.askedTitle : returns.doneTitle}>
+              <p>{returned.needs_approval ? returns.askMeaning : returns.doneText(money(returned.amount_cents, returned.currency, locale))}</p>
             </Outcome>
           )}
           {found.returnable.map((offer) => (
-            <ReturnPanel key={offer.order_id} offer={offer} onReturn={() => giveBack(offer)} />
+            <ReturnPanel key={offer.order_id} offer={offer} onReturn={(reason) => giveBack(offer, reason)} />
           ))}
           <ul class="passes">
             {tickets.map(({ ticket, qr_svg }) => (

@@ -10,7 +10,7 @@ import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
-import { ReturnPanel } from "../parts/return-panel";
+import { ReturnPanel, ReturnRequests } from "../parts/return-panel";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
@@ -132,7 +132,7 @@ async function loadOrder(orderId: string) {
   return { ...found, seller: await getSeller(found.order.event_id).catch(() => null) };
 }
 
-function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
+function Receipt({ order, tickets, returnable, return_requests, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
   const { t, locale } = useTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
@@ -149,7 +149,8 @@ function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTicket
           <PlainText text={order.event_cancellation_reason} />
         </Outcome>
       )}
-      {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={() => returnTickets(order.id).then(reload)} />}
+      <ReturnRequests requests={return_requests} />
+      {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={(reason) => returnTickets(order.id, reason).then(reload)} />}
       <section class="panel ticket receipt">
         <div class="order-end">
           <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>

@@ -8,6 +8,17 @@ export const returnTexts = {
   meaning: (count: number, amount: string) =>
     `${count === 1 ? "Your ticket becomes" : `Your ${count} tickets become`} invalid immediately, and this cannot be undone. We send ${amount} back to the card or account you paid with.`,
   now: (count: number) => (count === 1 ? "Return 1 ticket" : `Return ${count} tickets`),
+  ask: "Ask to return tickets",
+  askMeaning: "The organizer decides. Until then, your tickets stay valid. We email you the answer.",
+  askNow: (count: number) => (count === 1 ? "Ask to return 1 ticket" : `Ask to return ${count} tickets`),
+  reason: "Reason",
+  reasons: { cannot_come: "I cannot come", ill: "I am ill", wrong_tickets: "I bought the wrong tickets", other: "Another reason" },
+  requests: {
+    open: (count: number) => `You have asked to return ${count === 1 ? "1 ticket" : `${count} tickets`}. The organizer has not decided yet.`,
+    accepted: () => "",
+    declined: (count: number) => `The organizer has declined to take ${count === 1 ? "1 ticket" : `${count} tickets`} back.`,
+  },
+  askedTitle: "The organizer will decide",
   doneTitle: "You have returned your tickets",
   doneText: (amount: string) => `We are sending ${amount} back to the card or account you paid with. Banks take up to ten days.`,
 };

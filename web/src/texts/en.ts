@@ -207,7 +207,7 @@ export const en = {
   },
 
   checkout: {
-    returns: (until: string, fee: string) => `You can return unused tickets until ${until || "the event starts"}${fee && `, less ${fee} per ticket`}.`,
+    returns: (until: string, fee: string, isAsked = false) => `You can ${isAsked ? "ask to " : ""}return unused tickets until ${until || "the event starts"}${fee && `, less ${fee} per ticket`}.`,
     noReturns: "Tickets cannot be returned.",
     noTransfers: "Tickets cannot be transferred.",
     title: "Checkout",

@@ -10,6 +10,17 @@ export const returnTexts: typeof english = {
   meaning: (count, amount) =>
     `${count === 1 ? "Tu entrada deja" : `Tus ${count} entradas dejan`} de ser ${count === 1 ? "válida" : "válidas"} al momento y no se puede deshacer. Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste.`,
   now: (count) => (count === 1 ? "Devolver 1 entrada" : `Devolver ${count} entradas`),
+  ask: "Pedir la devolución",
+  askMeaning: "El organizador decide. Hasta entonces, tus entradas siguen siendo válidas. Te enviamos la respuesta por correo.",
+  askNow: (count) => (count === 1 ? "Pedir la devolución de 1 entrada" : `Pedir la devolución de ${count} entradas`),
+  reason: "Motivo",
+  reasons: { cannot_come: "No puedo ir", ill: "Estoy enfermo", wrong_tickets: "Me equivoqué de entradas", other: "Otro motivo" },
+  requests: {
+    open: (count) => `Has pedido devolver ${count === 1 ? "1 entrada" : `${count} entradas`}. El organizador todavía no ha decidido.`,
+    accepted: () => "",
+    declined: (count) => `El organizador no ha aceptado la devolución de ${count === 1 ? "1 entrada" : `${count} entradas`}.`,
+  },
+  askedTitle: "El organizador decidirá",
   doneTitle: "Has devuelto tus entradas",
   doneText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,
 };

@@ -208,7 +208,7 @@ export const es: Texts = {
   },
 
   checkout: {
-    returns: (until, fee) => `Puedes devolver las entradas sin usar hasta el ${until || "inicio del evento"}${fee && `, con un descuento de ${fee} por entrada`}.`,
+    returns: (until, fee, isAsked) => `Puedes ${isAsked ? "pedir " : ""}devolver las entradas sin usar hasta el ${until || "inicio del evento"}${fee && `, con un descuento de ${fee} por entrada`}.`,
     noReturns: "No se admiten devoluciones.",
     noTransfers: "Las entradas no se pueden transferir.",
     title: "Compra",

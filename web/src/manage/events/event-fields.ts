@@ -125,6 +125,12 @@ export const RETURN_FIELDS = {
     max: 100,
     label: { en: "Percentage that you keep", es: "Porcentaje que se descuenta" },
   },
+  needs_approval: {
+    kind: "check",
+    place: "refund",
+    label: { en: "I decide on each return", es: "Yo decido sobre cada devolución" },
+    note: { en: "Under Orders, Return requests.", es: "En Pedidos, Devoluciones pedidas." },
+  },
   fee_cents: { kind: "number", place: "no", min: 0, max: 100_000_000, label: { en: "Fee", es: "Gastos" } },
   may_transfer: {
     kind: "check",

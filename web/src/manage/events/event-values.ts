@@ -33,7 +33,7 @@ export function toFields(typed: EventValues): EventFields {
 
 /** Null if the event says nothing about returns. */
 function toReturns(typed: EventValues): EventFields["returns"] {
-  const { until, fee_percent, fee_cents } = fields(RETURN_FIELDS, typed, typed.timezone);
-  if (typed.policy === "refund") return { policy: "refund", until, fee_percent: fee_percent ?? 0, fee_cents: fee_cents ?? 0 };
+  const { until, fee_percent, fee_cents, needs_approval } = fields(RETURN_FIELDS, typed, typed.timezone);
+  if (typed.policy === "refund") return { policy: "refund", until, fee_percent: fee_percent ?? 0, fee_cents: fee_cents ?? 0, needs_approval };
   return typed.policy === "none" ? { policy: "none" } : null;
 }

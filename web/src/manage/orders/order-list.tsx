@@ -41,6 +41,7 @@ export function OrderList() {
             <option value="disputed">{own.disputed}</option>
             <option value="failed">{own.failed}</option>
             <option value="complimentary">{own.complimentary}</option>
+            <option value="return_requested">{own.returnRequests}</option>
           </select>
         </label>
       </form>

@@ -14,6 +14,7 @@ import { DisputeFacts } from "./dispute-list";
 import { BuyerName } from "./order-list";
 import { getManagedOrder, nameTicket, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
+import { ReturnRequests } from "./return-requests";
 import { ResendForm } from "./resend-form";
 
 export function OrderPage() {
@@ -75,6 +76,7 @@ function Order({ shown, replace }: OrderProps) {
           <DisputeFacts dispute={dispute} />
         </section>
       ))}
+      <ReturnRequests shown={shown} replace={replace} />
       <dl class="facts panel">
         <div>
           <dt>{own.when}</dt>

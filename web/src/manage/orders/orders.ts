@@ -10,7 +10,7 @@ export type RefundRequest = Schemas["RefundBody"];
 export type Preview = Schemas["RefundPreviewView"];
 
 export interface Filters {
-  status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed" | "complimentary";
+  status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed" | "complimentary" | "return_requested";
   /** A number, code, email address or name; empty for all orders. */
   search: string;
 }
@@ -80,5 +80,8 @@ export const resendTickets = (order_id: string, email: string) => content(manage
 /** Change the name on a ticket; null removes it. */
 export const nameTicket = (order_id: string, ticket_id: string, name: string | null) =>
   content(manager.PUT("/admin/orders/{order_id}/tickets/{ticket_id}/name", { params: { path: { order_id, ticket_id } }, body: { name } }));
+/** Accept a buyer's request to return tickets, which refunds them, or decline it with an answer to the buyer. */
+export const decideReturn = (order_id: string, number: number, accept: boolean, answer: string | null) =>
+  content(manager.POST("/admin/orders/{order_id}/return-requests/{request_number}", { params: { path: { order_id, request_number: String(number) } }, body: { accept, answer } }));
 export const retryRefund = (order_id: string, refund_id: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds/{refund_id}/retry", { params: { path: { order_id, refund_id } } }));

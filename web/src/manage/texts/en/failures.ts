@@ -29,6 +29,8 @@ export const failureTexts: Record<string, string> = {
   holdback_in_use: "Tickets were issued or sold from it, so it cannot hold back fewer than these.",
   holdback_released: "It has been released, so no more tickets can be issued from it.",
   complimentary_closed: "Complimentary tickets need a published event that has not ended.",
+  return_decided: "Someone has already decided on this request. Load the order again.",
+  tickets_not_returnable: "These tickets have been used or given to someone else since, so the return cannot be accepted. Decline it, or refund the tickets below.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",
   tier_name_taken: "This event already has a ticket type with that name. Choose another name.",
   invalid_amount: "Enter an amount such as 25 or 25.50, with no more decimals than the currency has.",

@@ -34,6 +34,8 @@ const actions: Record<string, string> = {
   "promo_code.deleted": "Promo code deleted",
   "order.refunded": "Order refunded",
   "order.resent": "Tickets sent again",
+  "return.requested": "Return requested",
+  "return.declined": "Return declined",
   "order.address_changed": "Order's address changed, tickets sent again",
   "order.moved": "Order moved from a guest to their account",
   "refund.retried": "Refund retried",

@@ -31,6 +31,8 @@ export const failureTexts: typeof english = {
   holdback_in_use: "Ya se han emitido o vendido algunas de estas entradas, así que no se pueden retener menos.",
   holdback_released: "Estas entradas ya se han liberado, así que no se pueden emitir más invitaciones.",
   complimentary_closed: "Solo se pueden emitir invitaciones para un evento publicado que no haya terminado.",
+  return_decided: "Alguien ya ha decidido sobre esta petición. Vuelve a cargar el pedido.",
+  tickets_not_returnable: "Estas entradas ya se han usado o transferido, así que no se puede aceptar la devolución. Recházala o reembolsa las entradas más abajo.",
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",
   tier_name_taken: "Este evento ya tiene un tipo de entrada con ese nombre. Elige otro.",
   invalid_amount: "Indica un importe, por ejemplo 25 o 25,50, sin más decimales que los de la moneda.",

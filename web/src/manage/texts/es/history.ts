@@ -35,6 +35,8 @@ const actions: Record<string, string> = {
   "promo_code.deleted": "Código promocional eliminado",
   "order.refunded": "Pedido reembolsado",
   "order.resent": "Entradas reenviadas",
+  "return.requested": "Devolución pedida",
+  "return.declined": "Devolución rechazada",
   "order.address_changed": "Dirección del pedido cambiada y entradas reenviadas",
   "order.moved": "Pedido de un invitado pasado a su cuenta",
   "refund.retried": "Reembolso reintentado",
