@@ -7,12 +7,13 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
 from chalicelib.payments.providers import protocol
-from chalicelib.purchases import queries
+from chalicelib.purchases import queries, store
 from tests import builders, invariants
 from tests.admin.test_payouts import PayBook
 from tests.browser.doors import Door
 from tests.browser.drops import Drop
 from tests.browser.managers import Manager
+from tests.browser.page_checks import check
 
 SEARCH = "Number, code, email or name"
 
@@ -65,6 +66,48 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     assert [ticket["state"] for ticket in tickets] == ["valid", "void"]
     [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
+    invariants.check(manager.time.now)
+
+
+def test_a_promoter_decides_on_the_return_of_a_buyer(manager, new_buyer):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    manager.open(f"/events/{event_id}/facts")
+    manager.page.get_by_text("Limits, waiting room and returns").click()
+    manager.page.get_by_label("If buyers cannot come").select_option("refund")
+    manager.fill("Percentage that you keep (optional)", "10")
+    manager.page.get_by_label("I decide on each return").check()
+    manager.page.get_by_label("Tickets can be transferred").uncheck()
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    manager.time.advance(5)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose("Front rows", 2)
+    buyer.see("You can ask to return unused tickets until the event starts, less 10 % per ticket. Tickets cannot be transferred.")
+    check(buyer.page, "checkout_with_rules")
+    buyer.pay()
+    buyer.see_tickets(2)
+    expect(buyer.page.get_by_text("Transfer this ticket")).to_have_count(0)
+    [order_id] = store.list_ids_of_address("guest@example.com", 2)
+    buyer.page.goto(f"/orders/{order_id}")
+    buyer.page.get_by_text("Ask to return tickets").click()
+    buyer.page.get_by_label("Reason").select_option("ill")
+    check(buyer.page, "order_to_return")
+    buyer.press("Ask to return 2 tickets")
+    buyer.see("You have asked to return 2 tickets. The organizer has not decided yet.")
+    builders.project_changes()
+    manager.open(f"/events/{event_id}/orders")
+    manager.page.get_by_label("Status").select_option("return_requested")
+    expect(manager.page.get_by_role("row")).to_have_count(2)
+    manager.page.get_by_role("row").last.get_by_role("link").click()
+    manager.see_heading("The buyer asks to return 2 tickets")
+    manager.see("Ill")
+    check(manager.page, "return_request")
+    manager.press("Accept and refund")
+    manager.see("Refund of 2 tickets: Requested by the buyer")
+    expect(manager.page.get_by_role("button", name="Accept and refund")).to_have_count(0)
+    assert [refund.amount_cents for refund in queries.load(order_id).refunds] == [16_110]
     invariants.check(manager.time.now)
 
 

@@ -354,12 +354,12 @@ function Terms({ reservation: { returns, transfers, currency }, timezone }: Pick
   const { t, locale } = useTexts();
   const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
   const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
-  return (
-    <p class="small">
-      {policy === "none" && t.checkout.noReturns}
-      {policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval)} {transfers === "none" && t.checkout.noTransfers}
-    </p>
-  );
+  const terms = [
+    policy === "none" && t.checkout.noReturns,
+    policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval),
+    transfers === "none" && t.checkout.noTransfers,
+  ].filter(Boolean);
+  return terms.length > 0 ? <p class="small">{terms.join(" ")}</p> : null;
 }
 
 function refusalText({ code }: PaymentRefusal, t: Texts): string {
