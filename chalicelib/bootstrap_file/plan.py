@@ -283,12 +283,12 @@ def as_text(fields: Sequence[ChangedField]) -> str:
 
 
 def _flat(entry: Entry) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
+    fields = {name: to_builtins(value) for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
     if fields.get("discount_type") == "fixed_amount":
         fields["discount_cents"] = fields.pop("discount_value")
     metadata = fields.pop("metadata", {})
-    options = {f"options.{option.id}": to_builtins(option) for option in fields.pop("options", [])}
-    holdbacks = {f"holdbacks.{holdback.id}": to_builtins(holdback) for holdback in fields.pop("holdbacks", [])}
+    options = {f"options.{option['id']}": option for option in fields.pop("options", [])}
+    holdbacks = {f"holdbacks.{holdback['id']}": holdback for holdback in fields.pop("holdbacks", [])}
     return {**fields, **options, **holdbacks, **{f"metadata.{key}": value for key, value in metadata.items()}}
 
 

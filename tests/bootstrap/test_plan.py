@@ -180,3 +180,17 @@ def test_a_package_has_its_options_and_a_plan_shows_their_changes(api, run, writ
         "/events/fest/tickets/purchase", json={"package_id": "fest-pass", "quantity": 1}, user="ada", headers={"Idempotency-Key": "k"}
     )
     assert [missing["label"] for missing in refused.json["missing"]] == ["Menu"]
+
+
+def test_a_plan_shows_changes_of_settings_with_several_parts(api, run, write, tree):
+    run("apply", write(tree))
+    event = tree["events"]["fest"]
+    event["waiting_room"] = {"wave_size": 7}
+    event["returns"] = {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_percent": 10}
+    event["transfers"] = "none"
+    shown = run("plan", write(tree)).out
+    assert 'waiting_room none -> {"wave_size": 7}' in shown
+    assert 'returns none -> {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_percent": 10}' in shown
+    assert 'transfers "free" -> "none"' in shown
+    assert "version 2" in run("apply", write(tree)).out
+    assert api.get("/events/fest").json["returns"] == event["returns"]
