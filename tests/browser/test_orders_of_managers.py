@@ -91,6 +91,7 @@ def test_a_promoter_decides_on_the_return_of_a_buyer(manager, new_buyer):
     expect(buyer.page.get_by_text("Transfer this ticket")).to_have_count(0)
     [order_id] = store.list_ids_of_address("guest@example.com", 2)
     buyer.page.goto(f"/orders/{order_id}")
+    buyer.see("less 10 % per ticket")
     buyer.page.get_by_text("Ask to return tickets").click()
     buyer.page.get_by_label("Reason").select_option("ill")
     check(buyer.page, "order_to_return")

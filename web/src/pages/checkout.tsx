@@ -4,13 +4,14 @@ import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
-import { eventTime, money } from "../formats";
+import { money } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { SellerNote } from "../parts/seller-note";
+import { Terms } from "../parts/terms";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
 import { PromoCode } from "../parts/promo-code";
@@ -243,7 +244,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           <span>{t.event.total}</span>
           <strong>{isFree ? t.free : amount}</strong>
         </div>
-        <Terms reservation={reservation} timezone={timezone} />
+        <Terms of={reservation} timezone={timezone} />
       </section>
       {failure && (
         <div tabIndex={-1} ref={takeFocus}>
@@ -347,19 +348,6 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       </details>
     </>
   );
-}
-
-/** The event's rules for returns and transfers, which the order keeps. */
-function Terms({ reservation: { returns, transfers, currency }, timezone }: Pick<HeldProps, "reservation" | "timezone">) {
-  const { t, locale } = useTexts();
-  const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
-  const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
-  const terms = [
-    policy === "none" && t.checkout.noReturns,
-    policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval),
-    transfers === "none" && t.checkout.noTransfers,
-  ].filter(Boolean);
-  return terms.length > 0 ? <p class="small">{terms.join(" ")}</p> : null;
 }
 
 function refusalText({ code }: PaymentRefusal, t: Texts): string {

@@ -11,6 +11,7 @@ import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
 import { ReturnPanel, ReturnRequests } from "../parts/return-panel";
+import { Terms } from "../parts/terms";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
@@ -238,6 +239,7 @@ function Receipt({ order, tickets, returnable, return_requests, seller, reload }
           {order.total_price_cents === 0 ? t.orders.nothingPaid : isPending ? t.orders.notPaid : order.payment_id ? t.orders.paidWith : t.orders.paidSimulated}{" "}
           {order.payment_id && <span class="code">{order.payment_id}</span>}
         </p>
+        <Terms of={order} timezone={order.event_timezone} />
         {order.disputed && <p class="notice">{t.orders.disputed}</p>}
       </section>
       <p class="row no-print">

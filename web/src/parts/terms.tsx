@@ -1,0 +1,18 @@
+/** The event's rules for returns and transfers, which a reservation or order keeps. Shows nothing if there are none. */
+
+import type { Reservation } from "../api";
+import { eventTime, money } from "../formats";
+import { useTexts } from "../texts";
+
+export function Terms({ of, timezone }: { of: Pick<Reservation, "returns" | "transfers" | "currency">; timezone?: string | null }) {
+  const { returns, transfers, currency } = of;
+  const { t, locale } = useTexts();
+  const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
+  const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
+  const terms = [
+    policy === "none" && t.checkout.noReturns,
+    policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval),
+    transfers === "none" && t.checkout.noTransfers,
+  ].filter(Boolean);
+  return terms.length > 0 ? <p class="small">{terms.join(" ")}</p> : null;
+}
