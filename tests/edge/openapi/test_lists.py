@@ -74,6 +74,8 @@ BOUNDED = {
         "gates": "the 50 with most people",
     },
     "/events/{event_id}/availability": {"availability": _OF_EVENT},
+    "/events/{event_id}/box-office": {"offers": f"{_OF_EVENT}, and {_HOLDBACKS}"},
+    "/events/{event_id}/box-office-closing": {"tills": "200 at most are shown"},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
     "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
