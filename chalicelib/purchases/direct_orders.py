@@ -428,10 +428,13 @@ def _counter_items(event: Event, order: Purchase, sale: CounterSale, now: int) -
     ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
     issue = tickets.issue_tickets(order.id, order.user_id, order.event_id, [ticket_line], now, attendees, order.language, sale.codes)
     details = CheckoutDetails(attendees=attendees, customer_email=sale.email)
+    facts = {"tier_id": line.tier_id, "tickets": order.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
+    entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
     return [
         *store.create_order_items(order),
         *([store.details_item(order, details)] if order.has_details else []),
         *issue.items,
         *ledger_entries.payment_items(order, order.payment, sale.sold_at),
         box_office.sale_item(order, event.timezone),
+        entry,
     ]

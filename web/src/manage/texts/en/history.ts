@@ -21,6 +21,7 @@ const actions: Record<string, string> = {
   "tier.holdbacks_released": "Held-back tickets released",
   "tier.holdback_opened": "First tickets from a holdback",
   "complimentary.issued": "Complimentary tickets issued",
+  "box_office.sold": "Tickets sold at the box office",
   "box_office.quota": "Tickets set aside at the box office",
   "box_office.closed": "Cash counted at the box office",
   "tier.deleted": "Ticket type deleted",

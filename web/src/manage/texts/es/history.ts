@@ -22,6 +22,7 @@ const actions: Record<string, string> = {
   "tier.holdbacks_released": "Entradas retenidas liberadas",
   "tier.holdback_opened": "Primeras entradas de una retención",
   "complimentary.issued": "Invitaciones emitidas",
+  "box_office.sold": "Entradas vendidas en la taquilla",
   "box_office.quota": "Entradas apartadas en la taquilla",
   "box_office.closed": "Efectivo contado en la taquilla",
   "tier.deleted": "Tipo de entrada eliminado",
