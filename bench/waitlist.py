@@ -96,7 +96,7 @@ def release(api: Client, released: int, waiting: int, to: ReleaseTo) -> Iterator
         assert builders.reserve(api, "late", event_id, tier_id).status == 201
         return
     yield (
-        f"{released:,} offers to a line of {waiting:,}",
+        f"{released:,} offers to a line of {waiting:,} by {to}",
         simulate({"offers": (0, lambda: allocator.allocate_all(START)), "buyers": (0, pass_by)}),
     )
     assert set(found) == {409}, found
