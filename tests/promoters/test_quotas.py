@@ -205,6 +205,7 @@ def test_a_first_capacity_counts_by_the_shards_of_all_tiers(api, monkeypatch):
         assert not log.of("UpdateItem", "inventory"), "a capacity that is too small marks no shards"
 
 
+@pytest.mark.not_on_moto
 def test_many_codes_at_once_count_by_their_writes(api, monkeypatch):
     _, by = sign_up_promoter(api)
     event_id = create_draft(api, by)
