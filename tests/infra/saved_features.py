@@ -19,14 +19,16 @@ Request = tuple[str, str | None]
 
 
 def fill(api: Client, time: Any, poller: Any) -> list[Request]:
-    """A gala with packages, guests, questions, promo codes and webhooks, and a sold-out event with a waitlist. Returns the requests that
-    read them; `poller` passes changes on.
+    """A gala with packages, guests, questions, promo codes and webhooks, a sold-out event with a waitlist, and a box office.
+
+    Returns the requests that read them; `poller` passes changes on.
     """
     with settings.override(webhook_targets="local"):
         created = api.post(f"/promoters/{PROMOTER}/webhook-endpoints", json={"url": RECEIVER}, token=promoter_token())
     assert created.status == 201, created.json
     gala = _sell_packages(api, time)
     line = _let_people_wait(api, time)
+    counter = _sell_at_the_counter(api)
     ses_reports.suppress(SUPPRESSED, "bounced", time.now)
     poller.drain()
     assert lines.own(api, "offered")[0]["offer"] is not None
@@ -43,7 +45,8 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
         (f"/promoters/{PROMOTER}/webhook-endpoints", "admin"),
         (f"/promoters/{PROMOTER}/webhook-endpoints/{created.json['id']}/deliveries", "admin"),
         (f"/events/{gala}/sales?guests=true", "admin"),
-        *((f"/events/{event_id}", None) for event_id in (gala, line)),
+        (f"/events/{counter}/box-office", "admin"),
+        *((f"/events/{event_id}", None) for event_id in (gala, line, counter)),
     ]
 
 
@@ -74,4 +77,17 @@ def _let_people_wait(api: Client, time: Any) -> str:
     for user in ("offered", "waits"):
         assert lines.join(api, user, event_id).status == 201
     lines.give_back(api, orders[0])
+    return event_id
+
+
+def _sell_at_the_counter(api: Client) -> str:
+    """An event whose box office has sold a ticket for cash. Returns its id."""
+    event_id, tier_id = builders.create_shop(api, capacity=5)
+    held_back = {"holdbacks": [{"id": "counter", "reason": "box_office", "quantity": 2}]}
+    changed = api.patch(f"/tiers/{tier_id}", json=held_back, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    sale = {"id": "till-1/sale-1", "tier_id": tier_id, "holdback_id": "counter", "quantity": 1, "method": "cash"}
+    price = {"price_cents": changed.json["tier"]["price_cents"] if "tier" in changed.json else changed.json["price_cents"]}
+    sold = api.post(f"/events/{event_id}/box-office-orders", json=sale | price, token=builders.admin_token())
+    assert sold.status == 201, sold.json
     return event_id
