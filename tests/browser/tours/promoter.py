@@ -43,7 +43,7 @@ def events(manager: Manager) -> Iterator[str]:
     manager.fill("Description (optional)", "Strings, brass and a choir of eighty.")
     manager.fill("Starts", "2030-12-01T19:30")
     manager.page.get_by_label("Time zone").select_option("America/New_York")
-    manager.page.get_by_text("Limits and waiting room").click()
+    manager.page.get_by_text("Limits, waiting room and returns").click()
     yield "facts"
     manager.press("Save")
     expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
