@@ -87,7 +87,7 @@ class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     The tickets are released at `release_at`, or when the tickets on sale have sold out with `release_when_sold_out`, whichever comes first.
     `release_to`: people on the waitlist get the released tickets first, in order of arrival (`waitlist`) or in an order that is drawn among
-    those who wait at the release (`draw`), or everybody can buy the tickets at once (`public`).
+    the people who wait at the release (`draw`), or everybody can buy the tickets at once (`public`).
     """
 
     id: Annotated[

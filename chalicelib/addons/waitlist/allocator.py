@@ -248,13 +248,13 @@ class _Pass:
     def _serve_draws(self) -> None:
         """Offer the tickets of each stock that is drawn, in the drawn order. The draw ends when its tickets or its people have run out.
 
-        Reads the whole line for each draw, and keeps it in memory.
+        Reads the whole line once, and keeps it in memory.
         """
+        has_tickets = any(free_tickets(supply, self.left) for supply in self.drawn.values())
+        line = [place for page in store.read_pages(self.event.id) for place in page] if has_tickets else []
         for tier_id, supply in self.drawn.items():
             draw = self.line.draws[supply.tier.stock_id]
-            pages = store.read_pages(self.event.id) if free_tickets(supply, self.left) else ()
-            places = (place for page in pages for place in page)
-            waiting = [place for place in places if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
+            waiting = [place for place in line if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
             waiting.sort(key=lambda place: draw.rank(place.entry))
             for first in range(0, len(waiting), DRAWN_PAGE):
                 if free_tickets(supply, self.left):

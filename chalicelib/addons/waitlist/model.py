@@ -144,7 +144,7 @@ class Census(Struct, kw_only=True):
 
 
 class Draw(Struct, frozen=True):
-    """The draw of a stock's released tickets among the entries up to `last_id`: those who waited when the tickets were released.
+    """The draw of a stock's released tickets among the people who waited at the release: the entries up to `last_id`.
 
     Nobody can know the `seed` before the release, and afterwards it gives each entry a rank that anybody can check.
     """
