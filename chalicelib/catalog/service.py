@@ -53,6 +53,7 @@ __all__ = [
     "find_flagged_events",
     "find_known_event",
     "find_snapshot",
+    "get_current_tier",
     "get_sellable_tiers",
     "get_visible_event",
     "get_visible_tier",
@@ -102,6 +103,14 @@ def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
         if shown and not tier.removed:
             return catalog, tier
     raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
+
+
+def get_current_tier(event_id: str, tier_id: str) -> Tier:
+    """Return a tier of an event from the current catalog, with a strongly consistent read of its head. Raises NotFound."""
+    tier = load_current().tiers.get(tier_id)
+    if tier is None or tier.event_id != event_id or tier.removed:
+        raise NotFound("The event has no ticket type with this id.", tier_id=tier_id)
+    return tier
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int, *, is_presale: bool = False) -> tuple[Event, list[Tier]]:

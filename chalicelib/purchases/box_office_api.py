@@ -22,7 +22,7 @@ from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency
 from chalicelib.inventory.availability import read_stock
@@ -216,7 +216,7 @@ def sell_at_box_office(request: RequestContext, event_id: str, body: CounterSale
     request.is_repeatable = True
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
-    tier = _find_tier(event, body.tier_id)
+    tier = catalog.get_current_tier(event.id, body.tier_id)
     if body.codes is not None and len(set(body.codes)) != body.quantity:
         raise InvalidInput("Send one code for each ticket, each of them once.", path="$.codes")
     sale = direct_orders.CounterSale(
@@ -269,7 +269,7 @@ def claim_quota(request: RequestContext, event_id: str, body: QuotaBody) -> Repl
     request.is_repeatable = True
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
-    tier = _find_tier(event, body.tier_id)
+    tier = catalog.get_current_tier(event.id, body.tier_id)
     quota = direct_orders.claim_quota(event, tier, body.holdback_id, body.id, body.quantity, caller.user_id, request.now)
     return Reply(QuotaView(id=quota.id, quantity=quota.quantity, expires_at=clock.iso(quota.expires_at)))
 
@@ -315,13 +315,6 @@ def _offers(tiers: Iterable[Tier]) -> list[OfferView]:
         )
         for tier, holdback in found
     ]
-
-
-def _find_tier(event: Event, tier_id: str) -> Tier:
-    tier = catalog.load_current().tiers.get(tier_id)
-    if tier is None or tier.event_id != event.id or tier.removed:
-        raise NotFound("The event has no ticket type with this id.", tier_id=tier_id)
-    return tier
 
 
 def _sale_time(body: CounterSaleBody, now: int) -> int:

@@ -352,16 +352,17 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
     if sale.price_cents != tier.price_cents:
         raise PriceChanged(price_cents=tier.price_cents)
     order = _counter_order(event, tier, sale, order_id, language)
+    facts = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
+    entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
     for _ in range(MAX_ATTEMPTS):
         stock_item = _stock_item(order, sale, stock_id)
         try:
-            dynamo.transact([stock_item, *_counter_items(event, order, sale, now)])
+            dynamo.transact([stock_item, *_counter_items(event, order, sale, now), entry])
         except dynamo.TransactionCanceled:  # somebody else has sold tickets, the quota has expired, or this request is repeated
             if (known := _find_sale(order_id, sale)) is not None:
                 return known, True
             continue
-        details = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
-        logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=details)
+        logger.info("box_office.sold", event_id=event.id, purchase_id=order.id, extra=facts)
         return order, False
     raise dynamo.StoreUnavailable("the holdback kept changing")
 
@@ -401,7 +402,7 @@ def _quota_hold(stock_id: str, quota_id: str, quantity: int) -> Hold:
 
 
 def _stock_item(order: Purchase, sale: CounterSale, stock_id: str) -> dynamo.TransactItem:
-    """Return the transaction item that counts the tickets of a sale as sold: those of its quota or, without one, those of the holdback."""
+    """Return the transaction item that counts the tickets of a sale as sold, from its quota or, if that has too few, from the holdback."""
     [line] = order.lines
     [shard] = read_shards([line.holds[0].shard_id])
     if sale.quota_id is not None:
@@ -428,13 +429,10 @@ def _counter_items(event: Event, order: Purchase, sale: CounterSale, now: int) -
     ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
     issue = tickets.issue_tickets(order.id, order.user_id, order.event_id, [ticket_line], now, attendees, order.language, sale.codes)
     details = CheckoutDetails(attendees=attendees, customer_email=sale.email)
-    facts = {"tier_id": line.tier_id, "tickets": order.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
-    entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
     return [
         *store.create_order_items(order),
         *([store.details_item(order, details)] if order.has_details else []),
         *issue.items,
         *ledger_entries.payment_items(order, order.payment, sale.sold_at),
         box_office.sale_item(order, event.timezone),
-        entry,
     ]

@@ -498,9 +498,7 @@ def issue_complimentary_tickets(request: RequestContext, event_id: str, body: Co
         if row_id in ids[:number]:
             raise InvalidInput("This id is in the list twice. Give each row an id of its own.", path=f"$.rows[{number}].id")
     limit_writes(request, CATALOG, sum(row.quantity + direct_orders.ITEMS_PER_ORDER for row in body.rows))
-    tier = catalog.load_current().tiers.get(body.tier_id)
-    if tier is None or tier.event_id != event_id or tier.removed:
-        raise NotFound("The event has no ticket type with this id.", tier_id=body.tier_id)
+    tier = catalog.get_current_tier(event_id, body.tier_id)
     issued = direct_orders.issue_complimentary(event, tier, body.holdback_id, body.rows, request.language, caller.user_id, request.now)
     return Reply(ComplimentaryView(issued))
 
