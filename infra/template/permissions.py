@@ -167,7 +167,7 @@ TABLES: dict[str, dict[str, str]] = {
         "promotions": "GetItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
         "sweep": "BatchGetItem GetItem PutItem UpdateItem",
-        "tickets": "BatchGetItem PutItem UpdateItem",
+        "tickets": "PutItem UpdateItem",
         "tickets/index/event": "Query",
         "waitlist": "GetItem UpdateItem",
     },
