@@ -552,9 +552,12 @@ def may_take_back(event_id: str) -> bool:
 
 
 def _return_terms(purchase: Purchase, now: int) -> _Terms | None:
-    """Return the terms that apply to returns now, or the last terms that did. Returns None if there never were any."""
+    """Return the terms that apply to returns now, or the last terms that did. Returns None if there never were any.
+
+    Only the counter takes back tickets of the box office, because nobody else has their money.
+    """
     event = catalog.snapshot().events.get(purchase.event_id)
-    if event is None or event.status == "cancelled":
+    if event is None or event.status == "cancelled" or purchase.box_office is not None:
         return None
     changed = _Terms(event.refundable_until, "event_changed") if event.refundable_until is not None else None
     until = purchase.returns.deadline(event.starts_at) if purchase.returns is not None else None

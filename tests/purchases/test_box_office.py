@@ -11,6 +11,7 @@ from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
+from chalicelib.purchases.guest_orders import order_token
 from chalicelib.tickets.model import new_code
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
@@ -136,6 +137,19 @@ def test_only_orders_of_the_events_own_box_office_are_paid_back(api, shop):
     bought = builders.create_order(api, shop)
     for event, order in ((other, order_id), (shop, bought), (shop, "unknown")):
         assert pay_back(api, event, order).json["error"] == "not_sold_here"
+
+
+def test_buyers_return_tickets_of_the_box_office_only_at_its_counter(api, shop, time):
+    """Nobody but the promoter has the money, so a refund that the shop records by itself would never reach the buyer."""
+    changed = {"refundable_until": clock.iso(time.now + 86_400), "returns": {"policy": "refund"}}
+    assert api.patch(f"/events/{shop[0]}", json=changed, **promoter()).status == 200
+    order_id = sold(sell(api, shop, email="ada@example.com"))
+    token = order_token(order_id, "ada@example.com")
+    assert api.post("/lost-tickets/open", json={"token": token}).json["returnable"] == []
+    refused = api.post("/lost-tickets/return", json={"token": token, "order_id": order_id})
+    assert (refused.status, refused.json["error"]) == (409, "returns_closed")
+    assert (store.load(order_id).state, set(closing(api, shop, promoter()))) == ("paid", {"cass"})
+    assert pay_back(api, shop, order_id).json["amount_cents"] == PRICE
 
 
 def test_managers_refund_an_order_of_the_box_office_from_their_own_till(api, shop):
