@@ -451,7 +451,10 @@ def _accept_return(purchase: Purchase, request: ReturnRequest, by: str, now: int
     for number in numbers:
         if (refusal := _refusal(purchase, issued[number])) is not None:
             raise TicketsNotReturnable(reason=refusal)
-    return _return_numbers(purchase, numbers, REQUESTED_BY_CUSTOMER, purchase.returns, by, now)
+    terms = _return_terms(purchase, now)
+    has_changed = terms is not None and terms.returns is None and now <= terms.until  # since the buyer asked
+    reason, returns = (terms.reason, None) if terms is not None and has_changed else (REQUESTED_BY_CUSTOMER, purchase.returns)
+    return _return_numbers(purchase, numbers, reason, returns, by, now)
 
 
 def _return_numbers(purchase: Purchase, numbers: Sequence[int], reason: str, returns: ReturnPolicy | None, by: str, now: int) -> Purchase:

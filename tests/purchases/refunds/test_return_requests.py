@@ -133,6 +133,14 @@ def test_an_event_that_changed_needs_no_approval(shop):
     assert shop.give_back(order_id).json["refunds"][0]["amount_cents"] == 5_000
 
 
+def test_a_request_is_accepted_without_a_fee_once_the_event_has_changed(shop):
+    order_id = shop.buy(1)
+    shop.ask(order_id)
+    shop.change(refundable_until=shop.until)
+    [refund] = shop.decide(order_id).json["refunds"]
+    assert (refund["amount_cents"], refund["fee_cents"], refund["reason"]) == (5_000, 0, "event_changed")
+
+
 def test_only_managers_of_the_event_decide(shop):
     order_id = shop.buy(1)
     shop.ask(order_id)
