@@ -172,7 +172,7 @@ def _check_tills(current: Catalog, orders: list[Purchase]) -> list[str]:
         if order.box_office is None:
             continue
         timezone = current.events[order.event_id].timezone
-        sale, day = order.box_office, box_office.till_day(order.created_at, timezone)
+        sale, day = order.box_office, box_office.till_day(order.ended_at, timezone)
         expected[order.event_id, day, order.currency, sale.seller] += Counter(
             {f"{sale.method}_sales": 1, f"{sale.method}_sold_cents": order.total_cents}
         )

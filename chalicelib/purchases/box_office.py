@@ -75,8 +75,9 @@ def till_day(at: int, timezone: str) -> str:
 def sale_item(order: Purchase, timezone: str) -> dynamo.TransactItem:
     """Return the transaction item that adds an order of the box office to its seller's till."""
     assert order.box_office is not None
+    assert order.ended_at is not None  # when it was sold
     seller, method = order.box_office.seller, order.box_office.method
-    return _add_item(order, till_day(order.created_at, timezone), seller, f"{method}_sales", f"{method}_cents", order.total_cents)
+    return _add_item(order, till_day(order.ended_at, timezone), seller, f"{method}_sales", f"{method}_cents", order.total_cents)
 
 
 def refund_item(order: Purchase, refund: Refund, timezone: str) -> dynamo.TransactItem:

@@ -351,7 +351,7 @@ def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Langu
         _require_open(event, sale.sold_at)  # a sale of a quota may be delivered after the end of the event or the release of the holdback
     if sale.price_cents != tier.price_cents:
         raise PriceChanged(price_cents=tier.price_cents)
-    order = _counter_order(event, tier, sale, order_id, language)
+    order = _counter_order(event, tier, sale, order_id, language, now)
     facts = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
     entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
     for _ in range(MAX_ATTEMPTS):
@@ -415,11 +415,13 @@ def _stock_item(order: Purchase, sale: CounterSale, stock_id: str) -> dynamo.Tra
     return sell_item(shard.id, sale.quantity, is_pooled=False)
 
 
-def _counter_order(event: Event, tier: Tier, sale: CounterSale, order_id: str, language: Language) -> Purchase:
+def _counter_order(event: Event, tier: Tier, sale: CounterSale, order_id: str, language: Language, now: int) -> Purchase:
     [shard_id] = shard_ids(tier.holdback_stock_id(sale.holdback_id), 1)
     owner = f"{GUEST_PREFIX}{order_id}"
-    order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", sale.sold_at, tier.price_cents)
-    return replace(order, box_office=sale.payment, has_details=sale.name is not None or sale.email is not None, language=language)
+    order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", now, tier.price_cents)
+    has_details = sale.name is not None or sale.email is not None
+    # A sale that was made offline ended before its order was created: an order that is older than its item looks like a copied order.
+    return replace(order, ended_at=sale.sold_at, box_office=sale.payment, has_details=has_details, language=language)
 
 
 def _counter_items(event: Event, order: Purchase, sale: CounterSale, now: int) -> list[dynamo.TransactItem]:

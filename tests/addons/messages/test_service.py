@@ -17,7 +17,7 @@ from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.changes import jobs as followers
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications.store import list_event_notifications
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
@@ -456,6 +456,14 @@ def test_tickets_of_the_box_office_are_mailed_if_there_is_an_address(post, api, 
     found = api.post("/lost-tickets/open", json={"token": re.search(r"#token=([^\s\"]+)", mail.get_body(("plain",)).get_content())[1]}).json
     assert [entry["ticket"]["id"] for entry in found["tickets"]] == [f"{order_id}-1", f"{order_id}-2"]
     invariants.check(time.now)
+
+
+def test_tickets_that_were_sold_offline_are_mailed_when_the_sale_is_delivered(post, api, time):
+    shop = builders.create_shop(api)
+    late = {"quota_id": "till-1/quota-1", "sold_at": clock.iso(time.now)}
+    time.advance(3600)
+    builders.sell_at_counter(api, shop, email="ada@example.com", **late)
+    assert [mail["To"] for mail in post.deliver()] == ["ada@example.com"]
 
 
 def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, time):
