@@ -25,7 +25,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
-from chalicelib.inventory.model import Hold, NotEnoughTickets, shard_ids
+from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, shard_ids
 from chalicelib.inventory.store import read_shards, sell_held_item, sell_item, set_aside_item
 from chalicelib.payments.model import Payment, ProviderName
 from chalicelib.purchases import box_office, ledger_entries, store
@@ -317,14 +317,14 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
     that was never written. Raises BoxOfficeClosed, NotFound, HoldbackReleased and NotEnoughTickets.
     """
     tier = _open_box_office(event, tier, holdback_id, seller, now)
-    hold = _quota_hold(tier.holdback_stock_id(holdback_id), client_id, quantity)
+    [shard_id] = shard_ids(tier.holdback_stock_id(holdback_id), 1)
+    hold = Hold(shard_id, f"{_quota_purchase_id(shard_id, client_id)}.{tier.price_cents}.quota", quantity)
     details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quantity}
     entry = audit.entry_item(f"event#{event.id}", "box_office.quota", seller, now, details)
     for _ in range(MAX_ATTEMPTS):
-        [shard] = read_shards([hold.shard_id])
-        if hold.hold_id in shard.holds:
-            held, expires_at = shard.holds[hold.hold_id]
-            return Quota(client_id, held, expires_at)
+        [shard] = read_shards([shard_id])
+        if (claimed := _find_quota(shard, client_id)) is not None:
+            return Quota(client_id, claimed.quantity, shard.expires_at(claimed))
         if shard.holdable < quantity:
             raise NotEnoughTickets(shard.holdable, quantity)
         try:
@@ -338,24 +338,21 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
 def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Language, now: int) -> tuple[Purchase, bool]:
     """Write an order that was paid at the box office. Returns the order, and whether an earlier call has written it.
 
-    A sale with a quota takes the tickets from the quota. If the quota has expired, it takes them from the holdback, if any are left. Raises
-    BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and SaleIdUsed.
+    A sale with a quota takes the tickets from the quota, at the price at which they were set aside. If the quota has expired, it takes them
+    from the holdback, if any are left. Raises BoxOfficeClosed, NotFound, HoldbackReleased, NotEnoughTickets, PriceChanged and SaleIdUsed.
     """
-    stock_id = tier.holdback_stock_id(sale.holdback_id)
-    order_id = _derived_id(f"box_office\n{stock_id}\n{sale.id}")
+    order_id = _derived_id(f"box_office\n{tier.holdback_stock_id(sale.holdback_id)}\n{sale.id}")
     if (known := _find_sale(order_id, sale)) is not None:
         return known, True
     if sale.quota_id is None or sale.holdback_id not in tier.issuing:
         tier = _open_box_office(event, tier, sale.holdback_id, sale.payment.seller, now)
     else:
         _require_open(event, sale.sold_at)  # a sale of a quota may be delivered after the end of the event or the release of the holdback
-    if sale.price_cents != tier.price_cents:
-        raise PriceChanged(price_cents=tier.price_cents)
     order = _counter_order(event, tier, sale, order_id, language, now)
     facts = {"tier_id": tier.id, "tickets": sale.quantity, "amount_cents": order.total_cents, "method": sale.payment.method}
     entry = audit.entry_item(f"order#{order.id}", "box_office.sold", sale.payment.seller, now, facts, event_id=event.id)
     for _ in range(MAX_ATTEMPTS):
-        stock_item = _stock_item(order, sale, stock_id)
+        stock_item = _stock_item(tier, sale)
         try:
             dynamo.transact([stock_item, *_counter_items(event, order, sale, now), entry])
         except dynamo.TransactionCanceled:  # somebody else has sold tickets, the quota has expired, or this request is repeated
@@ -380,11 +377,16 @@ def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now
     The holdback may be released after this check: then its stock, which shrinks in the same transaction, has no tickets left.
     """
     _require_open(event, now)
-    if not any(holdback.id == holdback_id and holdback.reason == "box_office" for holdback in tier.holdbacks):
-        raise NotFound("The ticket type has no holdback with this id for the box office.", holdback_id=holdback_id)
+    _require_box_office(tier, holdback_id)
     if holdback_id in tier.issuing and any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
         return tier
     return holdbacks.open_stock(tier.id, holdback_id, actor, now)
+
+
+def _require_box_office(tier: Tier, holdback_id: str) -> None:
+    """Raise NotFound unless a holdback, which may be released, is for the box office."""
+    if not any(holdback.id == holdback_id and holdback.reason == "box_office" for holdback in tier.holdbacks):
+        raise NotFound("The ticket type has no holdback with this id for the box office.", holdback_id=holdback_id)
 
 
 def _find_sale(order_id: str, sale: CounterSale) -> Purchase | None:
@@ -394,22 +396,31 @@ def _find_sale(order_id: str, sale: CounterSale) -> Purchase | None:
     return known
 
 
-def _quota_hold(stock_id: str, quota_id: str, quantity: int) -> Hold:
-    """Return the hold of a quota. Its purchase is never written, so hold recovery releases it once it has expired."""
-    [shard_id] = shard_ids(stock_id, 1)
-    purchase_id = _derived_id(f"quota\n{stock_id}\n{quota_id}")
-    return Hold(shard_id, f"{purchase_id}.quota", quantity)
+def _quota_purchase_id(shard_id: str, quota_id: str) -> str:
+    """Return the id of the purchase in the hold of a quota. It is never written, so hold recovery releases the hold once it has expired."""
+    return _derived_id(f"quota\n{shard_id}\n{quota_id}")
 
 
-def _stock_item(order: Purchase, sale: CounterSale, stock_id: str) -> dynamo.TransactItem:
-    """Return the transaction item that counts the tickets of a sale as sold, from its quota or, if that has too few, from the holdback."""
-    [line] = order.lines
-    [shard] = read_shards([line.holds[0].shard_id])
-    if sale.quota_id is not None:
-        hold = _quota_hold(stock_id, sale.quota_id, 0)
-        held, _ = shard.holds.get(hold.hold_id, (0, 0))
-        if held >= sale.quantity:
-            return sell_held_item(replace(hold, quantity=held), sale.quantity)
+def _find_quota(shard: Shard, quota_id: str) -> Hold | None:
+    """Return the hold of a quota with the tickets that are left. Its id has the price at which they were set aside."""
+    purchase_id = _quota_purchase_id(shard.id, quota_id)
+    holds = (Hold(shard.id, hold_id, quantity) for hold_id, (quantity, _) in shard.holds.items())
+    return next((hold for hold in holds if hold.purchase_id == purchase_id), None)
+
+
+def _stock_item(tier: Tier, sale: CounterSale) -> dynamo.TransactItem:
+    """Return the transaction item that counts the tickets of a sale as sold, from its quota or, if that has too few, from the holdback.
+
+    Raises NotFound, PriceChanged and NotEnoughTickets.
+    """
+    [shard] = read_shards(shard_ids(tier.holdback_stock_id(sale.holdback_id), 1))
+    quota = _find_quota(shard, sale.quota_id) if sale.quota_id is not None else None
+    if quota is None:
+        _require_box_office(tier, sale.holdback_id)  # tickets are also issued from the stocks of other holdbacks
+    elif quota.quantity >= sale.quantity and str(sale.price_cents) in (str(tier.price_cents), quota.hold_id.split(".")[1]):
+        return sell_held_item(quota, sale.quantity)
+    if sale.price_cents != tier.price_cents:
+        raise PriceChanged(price_cents=tier.price_cents)
     if shard.available < sale.quantity:
         raise NotEnoughTickets(shard.available, sale.quantity)
     return sell_item(shard.id, sale.quantity, is_pooled=False)
@@ -418,7 +429,7 @@ def _stock_item(order: Purchase, sale: CounterSale, stock_id: str) -> dynamo.Tra
 def _counter_order(event: Event, tier: Tier, sale: CounterSale, order_id: str, language: Language, now: int) -> Purchase:
     [shard_id] = shard_ids(tier.holdback_stock_id(sale.holdback_id), 1)
     owner = f"{GUEST_PREFIX}{order_id}"
-    order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", now, tier.price_cents)
+    order = _paid_order(order_id, owner, event, tier, sale.quantity, shard_id, "box_office", now, sale.price_cents)
     has_details = sale.name is not None or sale.email is not None
     # A sale that was made offline ended before its order was created: an order that is older than its item looks like a copied order.
     return replace(order, ended_at=sale.sold_at, box_office=sale.payment, has_details=has_details, language=language)

@@ -211,6 +211,25 @@ def test_a_quota_is_sold_offline_and_nobody_else_gets_it(api, shop, time):
     assert left(api, shop) == 1
 
 
+def test_a_quota_is_sold_at_the_price_at_which_it_was_set_aside(api, shop, time):
+    """A device without a network cannot hear of a new price, and its buyers have paid and left."""
+    claim(api, shop, 3)
+    assert api.patch(f"/tiers/{shop[1]}", json={"price_cents": PRICE + 500}, **promoter()).status == 200
+    assert sell_offline(api, shop, "till-1/offline-1", time, price_cents=PRICE - 1).json["error"] == "price_changed"
+    order = store.load(sold(sell_offline(api, shop, "till-1/offline-1", time)))
+    assert (order.total_cents, order.payment.amount_cents) == (PRICE, PRICE)
+    assert claim(api, shop, 3).json["quantity"] == 2, "a repeated claim takes no more"
+    assert sell_offline(api, shop, "till-1/offline-2", time, 3).json["error"] == "price_changed", "the holdback has the new price"
+    sold(sell_offline(api, shop, "till-1/offline-2", time, price_cents=PRICE + 500))
+    assert left(api, shop) == 1
+    assert sell(api, shop).json["error"] == "price_changed"
+    time.advance(2 * 3600)
+    builders.run_sweep()
+    late = {"quota_id": "till-1/quota-1", "sold_at": clock.iso(time.now - 3600)}
+    assert sell(api, shop, "till-1/offline-3", **late).json["error"] == "price_changed", "the quota has expired"
+    assert left(api, shop) == 2
+
+
 def test_an_expired_quota_returns_to_the_box_office_and_late_sales_get_what_is_left(api, shop, time):
     claim(api, shop, 3)
     time.advance(2 * 3600)
@@ -287,7 +306,11 @@ def test_only_holdbacks_for_the_box_office_of_a_published_event_are_sold(api, ti
     shop = event_id, create_kind(api, event_id, price_cents=PRICE, holdbacks=[COUNTER, press])["id"]
     assert sell(api, shop).json.items() >= {"error": "box_office_closed", "reason": "draft"}.items()
     api.post(f"/events/{event_id}/publish", **promoter())
-    assert sell(api, shop, holdback_id="press").status == 404
+    issue = {"tier_id": shop[1], "holdback_id": "press", "rows": [{"id": "ada", "name": "Ada", "email": "ada@example.com"}]}
+    for _ in range(2):  # before and after the holdback gets a stock of its own
+        assert sell(api, shop, holdback_id="press").status == 404
+        assert sell_offline(api, shop, "till-1/offline-1", time, holdback_id="press").status == 404
+        assert api.post(f"/events/{event_id}/complimentary-orders", json=issue, **promoter()).status == 200
     other = create_published(api, price_cents=PRICE, holdbacks=[COUNTER])
     assert sell(api, (event_id, other[1])).status == 404
     assert api.post(f"/events/{event_id}/cancel", **promoter()).status == 200
