@@ -248,6 +248,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.is_complimentary or self.box_office is not None
 
     @property
+    def costs_money(self) -> bool:
+        """Whether the buyer pays the shop. At a box office, the promoter's people say what was paid, so anybody can claim any price."""
+        return self.total_cents > 0 and self.box_office is None
+
+    @property
     def is_declined(self) -> bool:
         """Whether the purchase ended because its simulated payment was declined."""
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"

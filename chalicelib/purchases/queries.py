@@ -169,10 +169,10 @@ def _portions_of_address(email: str) -> Iterator[list[str]]:
 def has_paid_order(email: str) -> bool:
     """Return whether somebody has paid for an order with an address.
 
-    Free orders and received tickets do not count, because they cost strangers nothing.
+    Free orders, received tickets and sales at a box office do not count, because they cost strangers nothing.
     """
     ids = [found for found in store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS) if "-" not in found]
-    return any(order is not None and order.was_order and order.total_cents > 0 for order in store.load_readable(ids)[0].values())
+    return any(order is not None and order.was_order and order.costs_money for order in store.load_readable(ids)[0].values())
 
 
 def list_order_ids_of_address(email: str, limit: int) -> list[str]:
@@ -184,8 +184,8 @@ def list_order_ids_of_address(email: str, limit: int) -> list[str]:
     found = list(dict.fromkeys(row_id.partition("-")[0] for row_id in store.list_ids_of_address(email, MAX_IDS_OF_ADDRESS)))
     if len(found) > limit:
         loaded, _ = store.load_readable(found)
-        orders = {order.id: order.total_cents for order in loaded.values() if order is not None and order.was_order}
-        found.sort(key=lambda order_id: (order_id not in orders, orders.get(order_id) == 0))
+        orders = {order.id: order.costs_money for order in loaded.values() if order is not None and order.was_order}
+        found.sort(key=lambda order_id: (order_id not in orders, not orders.get(order_id)))
     return found[:limit]
 
 

@@ -143,7 +143,7 @@ def _is_paid(notification: Notification) -> bool:
     if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in OFFERS:
         return False
     purchase = queries.load(str(notification.facts["order_id"]))
-    if purchase is None or purchase.total_cents == 0:
+    if purchase is None or not purchase.costs_money:
         return False
     first_refunds = {refund.id for refund in purchase.refunds[:MAX_PAID_REFUNDS]}
     return "refund_id" not in notification.facts or notification.facts["refund_id"] in first_refunds

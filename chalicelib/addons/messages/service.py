@@ -72,7 +72,7 @@ def _confirmation(change: OrderPaid | OrderResent) -> Notification:
         now=clock.now(),
         language=purchase.language,
         facts={"order_id": purchase.id},
-        is_urgent=purchase.total_cents > 0,
+        is_urgent=purchase.costs_money,
     )
 
 

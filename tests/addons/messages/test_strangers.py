@@ -9,6 +9,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.addons.messages import event_notices
 from chalicelib.foundation import settings
 from chalicelib.notifications.providers import MailFailed
+from chalicelib.purchases import queries
 from tests import builders, pdfs
 from tests.addons.waitlist import lines
 from tests.client import Client
@@ -187,6 +188,31 @@ def test_paid_orders_do_not_use_up_the_promoters_limit(api, post):
         for number in range(3):
             order(api, shop, number, f"buyer-{number}@example.com")
         assert len(post.deliver()) == 3
+
+
+@pytest.mark.parametrize("is_verified", [False, True])
+def test_sales_at_the_box_office_count_like_free_orders(api, post, is_verified):
+    """Whoever sells there says what was paid, so the price limits nothing."""
+    event_id, tier_id = publish(api, 500, is_verified=is_verified)
+    token = builders.token("mal", "promoter")
+    held_back = {"holdbacks": [{"id": "counter", "reason": "box_office", "quantity": 50}]}
+    assert api.patch(f"/tiers/{tier_id}", json=held_back, token=token).status == 200
+    for number in range(5):
+        sale = {
+            "id": f"till-1/{number:04}",
+            "tier_id": tier_id,
+            "holdback_id": "counter",
+            "quantity": 1,
+            "price_cents": 500,
+            "method": "cash",
+        }
+        sold = api.post(f"/events/{event_id}/box-office-orders", json=sale | {"name": SPAM, "email": VICTIM}, token=token)
+        assert sold.status == 201, sold.json
+    with settings.override(limit_recipient="3/86400"):
+        mails = post.deliver()
+    assert len(mails) == (3 if is_verified else 1)
+    assert any(SPAM in whole_text(mail) for mail in mails) == is_verified
+    assert not queries.has_paid_order(VICTIM)
 
 
 def test_free_orders_at_the_shops_own_events_have_a_limit_too(api, post):
