@@ -39,6 +39,7 @@ VALUES = {
     "answer": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
     "is_rejected": True,
+    "at_counter": True,
     "role": "coordinator",
     "host": HOSTILE,
     "is_gone": True,

@@ -315,6 +315,7 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
         "amount": _amount(refund.amount_cents, refund.currency),
         "currency": refund.currency,
         "is_rejected": not purchase.was_order,
+        "at_counter": purchase.box_office is not None,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
     return values, []

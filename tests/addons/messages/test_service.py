@@ -466,6 +466,14 @@ def test_tickets_that_were_sold_offline_are_mailed_when_the_sale_is_delivered(po
     assert [mail["To"] for mail in post.deliver()] == ["ada@example.com"]
 
 
+def test_a_refund_at_the_counter_promises_no_money_from_a_bank(post, api):
+    order_id = builders.sell_at_counter(api, builders.create_shop(api), email="ada@example.com")
+    builders.refund(api, order_id)
+    text = post.deliver()[-1].get_body(("plain",)).get_content()
+    assert "paid back at the box office" in text
+    assert "bank" not in text
+
+
 def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, time):
     shop = builders.create_shop(api)
     [order_id] = builders.issue_complimentary(api, shop, 2, headers=SPANISH)
