@@ -32,6 +32,7 @@ MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile,
 MAX_FOLLOWED_OFFERS = 20
 MAX_FOLLOWED_ENDS = 100  # open offers that are checked while following a change; scheduled runs check all of them
 DRAWN_PAGE = 1000  # places that are planned at once in the drawn order
+RELEASE_SECONDS = 60  # after this time, a release has added its tickets to the stock; the draw begins before that
 MAX_NOTES = 200  # per run: entries that are noted as passed over for the first time
 MAX_PROLONGED = 200  # per run: entries that are kept longer because their event was postponed
 PLACES_PER_SECOND = 500  # counted on average: a line of 30,000 is counted each minute, and longer lines less often
@@ -254,6 +255,8 @@ class _Pass:
         line = [place for page in store.read_pages(self.event.id) for place in page] if has_tickets else []
         for tier_id, supply in self.drawn.items():
             draw = self.line.draws[supply.tier.stock_id]
+            if not free_tickets(supply, self.left) and self.now < draw.begun_at + RELEASE_SECONDS:
+                continue
             waiting = [place for place in line if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
             waiting.sort(key=lambda place: draw.rank(place.entry))
             for first in range(0, len(waiting), DRAWN_PAGE):

@@ -137,7 +137,7 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
 def _begin_draw(event: Event, tier: Tier) -> None:
     """Let the free tickets of a tier be drawn among everybody who waits now, until the tier has sold out again. Safe to repeat."""
     now = clock.now()
-    draw = Draw(secrets.token_hex(SEED_BYTES), f"{event.id}.{ids.new_id()}")
+    draw = Draw(secrets.token_hex(SEED_BYTES), f"{event.id}.{ids.new_id()}", now)
     details = {"event": event.id, "seed": draw.seed, "last_entry": draw.last_id}
     entry = audit.entry_item(f"tier#{tier.id}", "waitlist.drawn", "waitlist", now, details, event_id=event.id)
     for _ in range(MAX_ATTEMPTS):

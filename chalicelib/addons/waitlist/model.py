@@ -146,11 +146,13 @@ class Census(Struct, kw_only=True):
 class Draw(Struct, frozen=True):
     """The draw of a stock's released tickets among the people who waited at the release: the entries up to `last_id`.
 
-    Nobody can know the `seed` before the release, and afterwards it gives each entry a rank that anybody can check.
+    Nobody can know the `seed` before the release, and afterwards it gives each entry a rank that anybody can check. `begun_at` is in epoch
+    seconds.
     """
 
     seed: str
     last_id: str
+    begun_at: int = 0
 
     def rank(self, entry: Entry) -> str:
         """Return the rank of an entry: the SHA-256 of the seed, a space and the entry's id. The lowest rank comes first."""

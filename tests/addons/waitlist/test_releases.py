@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from chalicelib.addons.waitlist import allocator
+from chalicelib.addons.waitlist import allocator, store
 from chalicelib.audit import service as audit
+from chalicelib.catalog import capacities
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from tests import builders, invariants
 from tests.addons.waitlist.lines import give_back, join, own, run_allocator
+from tests.store_calls import made_by
 
 pytestmark = pytest.mark.usefixtures("store", "time")
 
@@ -214,6 +216,28 @@ def test_a_draw_that_runs_out_of_time_goes_on_in_the_same_order(api, time, monke
         assert run_allocator()["offered"] == 1
         assert offered_to(api, users) == set(order[:number])
         time.advance(60)
+    invariants.check(time.now)
+
+
+def test_a_run_in_the_middle_of_a_release_does_not_end_its_draw(api, time, monkeypatch):
+    """The draw begins before the tickets are in the stock."""
+    event_id, tier_id, _ = sold_out_with_holdback(api, time, release_to="draw")
+    users = [f"user-{number}" for number in range(8)]
+    for user in users:
+        join(api, user, event_id)
+    grow = capacities.resize_tier_stock
+
+    def grow_between_runs(*args):
+        run_allocator()
+        stock = grow(*args)
+        with made_by("follow_changes"):
+            allocator.allocate_each(store.find_lines([event_id]), time.now, is_following=True)
+        return stock
+
+    monkeypatch.setattr(capacities, "resize_tier_stock", grow_between_runs)
+    release(time)
+    run_allocator()
+    assert offered_to(api, users) == set(drawn_order(api, tier_id, users)[:3])
     invariants.check(time.now)
 
 
