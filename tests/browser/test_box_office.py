@@ -42,6 +42,10 @@ class Cashier:
     def see(self, text: str) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible()
 
+    def stored(self) -> str:
+        """Everything that the device keeps for the box office."""
+        return str(self.page.evaluate("JSON.stringify(localStorage)"))
+
     def sell(self, total: str = "$50", *, seen: str = "Sold: order") -> str:
         """Sell what is in the form. Returns the code of the first ticket."""
         self.press(f"Sell for {total}")
@@ -76,6 +80,7 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     page.emulate_media(media="screen")
     order = store.load(find_ticket_id(code).rpartition("-")[0])
     assert (order.total_cents, order.box_office.method) == (10_000, "cash")
+    assert code not in cashier.stored(), "a lost device lets nobody in"
 
     cashier.press("Next sale")
     page.get_by_label("Card", exact=True).check()
@@ -100,11 +105,12 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     cashier.find_network()
     expect(page.get_by_text("not delivered yet")).to_have_count(0)
     assert find_ticket_id(code) is not None
+    assert code not in cashier.stored()
 
     cashier.open("Sales of this device")
     page.get_by_role("button", name="Pay back", exact=True).last.click()
     cashier.press("Paid back in cash")
-    cashier.see("paid back")
+    cashier.see("paid back: $50")
     cashier.open("Close the day")
     page.get_by_label("Cash that you have counted (USD)").fill("98.50")
     cashier.press("Save the count")

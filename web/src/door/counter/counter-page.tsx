@@ -319,12 +319,13 @@ function Sales({ counter, sales, timezone, onShow }: SalesProps) {
 
 function SaleRow({ sale, timezone, children }: { sale: Sale; timezone: string; children: preact.ComponentChildren }) {
   const { d, locale } = useDoorTexts();
+  const state = sale.paidBackCents === undefined ? d.counter.states[sale.state] : d.counter.paidBack(money(sale.paidBackCents, sale.currency, locale));
   return (
     <li class="row-card">
       <p>
         {timeOfDay(sale.at, timezone, locale)} · {sale.body.quantity} × {sale.tierName} · {money(sale.totalCents, sale.currency, locale)} · {d.counter.methods[sale.body.method]}
       </p>
-      <p class="small">{[sale.number, d.counter.states[sale.state], sale.refusal && (d.counter.failures[sale.refusal] ?? sale.refusal)].filter(Boolean).join(" · ")}</p>
+      <p class="small">{[sale.number, state, sale.refusal && (d.counter.failures[sale.refusal] ?? sale.refusal)].filter(Boolean).join(" · ")}</p>
       <div class="row">{children}</div>
     </li>
   );

@@ -28,6 +28,8 @@ export interface Sale {
   orderId: string | null;
   number: string | null;
   refusal: string | null;
+  /** What the buyer gets back for the tickets that nobody has used. */
+  paidBackCents?: number;
 }
 
 export interface Quota {
@@ -88,7 +90,8 @@ export class Counter {
   #put(sale: Sale): void {
     const others = this.#kept.sales.filter(({ body }) => body.id !== sale.body.id);
     const [open, done] = [others.filter(isOpen), others.filter((other) => !isOpen(other))];
-    this.#save({ sales: [sale, ...open, ...done.slice(0, KEPT_SALES)].sort((a, b) => b.at - a.at) });
+    const kept = isOpen(sale) ? sale : withoutTickets(sale);
+    this.#save({ sales: [kept, ...open, ...done.slice(0, KEPT_SALES)].sort((a, b) => b.at - a.at) });
   }
 
   async load(): Promise<void> {
@@ -189,8 +192,9 @@ export class Counter {
 
   async payBack(sale: Sale, method: Method): Promise<void> {
     const params = { path: { event_id: this.eventId, sale_id: sale.orderId! }, header: { "Idempotency-Key": `refund-${sale.body.id}` } };
-    await soon(content(staff.POST("/events/{event_id}/box-office-orders/{sale_id}/refunds", { params, body: { method } })), TRANSFER_PATIENCE_MS);
-    this.#put({ ...sale, state: "refunded" });
+    const path = "/events/{event_id}/box-office-orders/{sale_id}/refunds";
+    const refund = await soon(content(staff.POST(path, { params, body: { method } })), TRANSFER_PATIENCE_MS);
+    this.#put({ ...sale, state: "refunded", paidBackCents: refund.amount_cents });
     void this.load().catch(() => {});
   }
 
@@ -216,6 +220,9 @@ export class Counter {
 }
 
 export const isOpen = ({ state }: Sale) => state === "waiting" || state === "refused";
+
+/** What the device keeps of a delivered sale: nothing that lets somebody in, and nobody's name or address. */
+const withoutTickets = (sale: Sale): Sale => ({ ...sale, body: { ...sale.body, codes: null, name: null, email: null } });
 
 // A sale keeps its codes when its request is repeated, because the first request may have arrived.
 const known = new Map<string, string[]>();
