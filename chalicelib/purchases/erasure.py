@@ -91,10 +91,13 @@ def erase_personal_details(details: PersonalDetails) -> None:
 
 def _erase_purchase(purchase: Purchase) -> None:
     """Mark the purchase as erased, then erase its details. A request that read the purchase before the mark cannot store details later."""
-    store.retry_on_conflict(
-        purchase, lambda current: current if current.is_erased else store.save(current, replace(current, is_erased=True))
-    )
+    store.retry_on_conflict(purchase, lambda current: current if current.is_erased else store.save(current, _erased(current)))
     store.erase_details(purchase.id)
+
+
+def _erased(purchase: Purchase) -> Purchase:
+    """Return the purchase as erased, without the managers' answers to the buyer's requests to return tickets."""
+    return replace(purchase, is_erased=True, return_requests=[replace(request, answer=None) for request in purchase.return_requests])
 
 
 def _erase_owner(ticket: Ticket) -> None:

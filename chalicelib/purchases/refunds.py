@@ -434,7 +434,7 @@ def decide_return(purchase: Purchase, number: int, *, accepts: bool, answer: str
             return current
         if accepts:
             return _accept_return(current, request, by, now)
-        declined = replace(request, declined_at=now, answer=answer)
+        declined = replace(request, declined_at=now, answer=None if current.is_erased else answer)
         requests = [*current.return_requests[: number - 1], declined, *current.return_requests[number:]]
         return store.save(
             current, replace(current, return_requests=requests), [_return_entry(current, "return.declined", request, by, now)]

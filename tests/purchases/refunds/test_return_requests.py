@@ -133,6 +133,17 @@ def test_an_event_that_changed_needs_no_approval(shop):
     assert shop.give_back(order_id).json["refunds"][0]["amount_cents"] == 5_000
 
 
+def test_an_erasure_leaves_nothing_that_a_manager_wrote_to_the_buyer(shop):
+    token, order_id = shop.buy_as_guest(2)
+    for ticket_id in builders.ticket_ids(order_id, 1, 2):
+        body = {"token": order_token(order_id, EMAIL), "order_id": order_id, "tickets": [ticket_id]}
+        assert shop.api.post("/lost-tickets/return", json=body).status == 200
+    assert shop.decide(order_id, 1, accept=False, answer="Sorry, Ada.").status == 200
+    assert shop.api.delete("/auth/me", json={}, token=token).status == 200
+    assert shop.decide(order_id, 2, accept=False, answer="Sorry, Ada.").status == 200
+    assert [(request.answer, request.declined_at) for request in store.load(order_id).return_requests] == [(None, shop.time.now)] * 2
+
+
 def test_a_request_is_accepted_without_a_fee_once_the_event_has_changed(shop):
     order_id = shop.buy(1)
     shop.ask(order_id)
