@@ -1,7 +1,7 @@
 """The box office over HTTP: what it can sell, sales, refunds at the counter, quotas for selling offline, and the closing of a day."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from chalice.app import Blueprint
@@ -292,8 +292,13 @@ def count_cash(request: RequestContext, event_id: str, body: CountBody) -> Reply
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     days = [box_office.till_day(request.now - seconds, event.timezone) for seconds in (0, COUNTED_SECONDS)]
-    if not days[1] <= body.date <= days[0]:
+    if not (days[1] <= body.date <= days[0] and _is_date(body.date)):
         raise InvalidInput(f"Count the cash of a day from {days[1]} to {days[0]}.", path="$.date")
+    currencies = {tier.currency for tier in catalog.snapshot().event_tiers(event.id)}
+    if body.currency not in currencies and not any(
+        till.currency == body.currency for till in box_office.list_tills(event.id, body.date, caller.user_id)
+    ):
+        raise InvalidInput("The box office has sold nothing in this currency.", path="$.currency")
     till = box_office.count_cash(event.id, body.date, body.currency, caller.user_id, body.counted_cents, request.now)
     return Reply(_closing_view(event, body.date, [till]))
 
@@ -332,6 +337,14 @@ def _sale_time(body: CounterSaleBody, now: int) -> int:
     if sold_at < now - DELIVERY_SECONDS:
         raise InvalidInput("The sale was made too long ago. Ask a manager what to do with it.", path="$.sold_at")
     return min(sold_at, now)  # the device's clock may be fast
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _order_view(order: Purchase, now: int) -> CounterOrderView:

@@ -194,6 +194,15 @@ def test_the_day_ends_at_midnight_of_the_event(api, time):
     invariants.check_recovery(time)
 
 
+@pytest.mark.parametrize(("fields", "path"), [({"date": "2026-05-99"}, "$.date"), ({"currency": "JPY"}, "$.currency")])
+def test_nobody_fills_the_closing_with_tills_that_cannot_be(api, shop, time, fields, path):
+    """A closing shows a limited number of tills."""
+    assert clock.iso(time.now)[:8] == "2026-06-"
+    body = {"date": clock.iso(time.now)[:10], "currency": "USD", "counted_cents": 0} | fields
+    refused = api.post(f"/events/{shop[0]}/box-office-closing", json=body, **cashier(shop[0]))
+    assert (refused.status, refused.json["path"]) == (400, path)
+
+
 def test_a_quota_is_sold_offline_and_nobody_else_gets_it(api, shop, time):
     quota = claim(api, shop, 3)
     assert (quota.status, quota.json["quantity"]) == (200, 3), quota.json
