@@ -13,11 +13,11 @@
 /**
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
- * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, key: string | null, n: number | null,
+ * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
  *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
- *   The content of a token. `counter` is negative for arrivals after the opening.
+ *   The content of a token. `counter` is negative for arrivals after the draw has closed.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
  *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status

@@ -152,6 +152,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_difficulty: Annotated[
         int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
     ] = 0
+    draw_closing_seconds: Annotated[
+        int,
+        Meta(ge=0, le=120),  # the pages ask people to come two minutes before the opening
+        _says(
+            "How many seconds before the opening the draw of a new waiting room closes. Everybody can then see the list of entries before "
+            "the key. 0: the draw closes at the opening, and there is no list."
+        ),
+    ] = 90
     waiting_room_counters: Annotated[
         int,
         Meta(ge=1, le=64),

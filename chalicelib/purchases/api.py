@@ -52,6 +52,7 @@ from chalicelib.purchases.views import (
 )
 from chalicelib.tickets.model import Attendee, SentAttendee
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.entries import EntryProof
 from chalicelib.waiting_room.model import DEMO_PREFIX, JoiningStopped, NoWaitingRoom
 from chalicelib.waiting_room.views import JoinView
 
@@ -85,8 +86,28 @@ WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
 PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits.", examples=["5f" * 32])]
+
+
+class EntryProofBody(Struct, forbid_unknown_fields=True):
+    """The proof of `GET /events/{event_id}/waiting-room/entries/{digest}` that the buyer's number belongs to the buyer.
+
+    Without it, the reservation reads the list of entries itself, which takes one more read.
+    """
+
+    index: Annotated[int, Meta(ge=0)]
+    page_size: Annotated[int, Meta(ge=1)]
+    path: Annotated[list[Hash], Meta(max_length=64)]
+
+    def decode(self) -> EntryProof:
+        """Return the proof with its hashes as bytes."""
+        return EntryProof(self.index, self.page_size, [bytes.fromhex(beside) for beside in self.path])
+
+
 class ReservationBody(Struct, forbid_unknown_fields=True):
     """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room.
+
+    `entry_proof` saves the shop a read if the token is of the draw.
 
     `promo_code` is needed for tiers that require a code, and to buy before the sale opens. The reservation then holds one use of the code.
     A reservation that does not need the code leaves it to the checkout.
@@ -96,6 +117,7 @@ class ReservationBody(Struct, forbid_unknown_fields=True):
     quantity: Quantity | None = None
     items: ItemBodies | None = None
     token: WaitingRoomToken | None = None
+    entry_proof: EntryProofBody | None = None
     promo_code: PromoCodeInput | None = None
 
 
@@ -153,7 +175,13 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
     user_id = _require_buyer(request, body.token)
     items = _requested_items(body)
     reservation = ReservationRequest(
-        user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now, promo_code=body.promo_code or None
+        user_id=user_id,
+        event_id=event_id,
+        items=items,
+        token=body.token,
+        entry_proof=body.entry_proof.decode() if body.entry_proof else None,
+        now=request.now,
+        promo_code=body.promo_code or None,
     )
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
@@ -378,6 +406,7 @@ class OrderBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
     event_id: Id
     items: ItemBodies
     token: WaitingRoomToken | None = None
+    entry_proof: EntryProofBody | None = None
 
 
 class PayBody(Struct, forbid_unknown_fields=True):
@@ -415,7 +444,13 @@ def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrder
     options = read_options(request, body)
     order = OrderRequest(
         tickets=ReservationRequest(
-            user_id=user_id, event_id=body.event_id, items=items, token=body.token, now=request.now, promo_code=options.promo_code
+            user_id=user_id,
+            event_id=body.event_id,
+            items=items,
+            token=body.token,
+            entry_proof=body.entry_proof.decode() if body.entry_proof else None,
+            now=request.now,
+            promo_code=options.promo_code,
         ),
         options=options,
         key=idempotency.require_key(request, user_id),

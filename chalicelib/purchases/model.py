@@ -15,6 +15,7 @@ from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
+from chalicelib.waiting_room.entries import EntryProof
 
 EVENT_CANCELLED = "event_cancelled"  # the reason for refunds of a cancelled event
 
@@ -75,6 +76,8 @@ class RequestedItem(Struct, frozen=True):
 class ReservationRequest(Struct, frozen=True, kw_only=True):
     """The tickets that a user wants to reserve. `token` is the waiting room's token, if the event has one. `now` is in epoch seconds.
 
+    `entry_proof` shows that the token's number belongs to the user.
+
     `promo_code` is a code as the user typed it. The reservation uses it only if it needs an access code; a checkout may use any code.
     """
 
@@ -84,6 +87,7 @@ class ReservationRequest(Struct, frozen=True, kw_only=True):
     token: str | None
     now: int
     promo_code: str | None = None
+    entry_proof: EntryProof | None = None
 
 
 class Refund(Struct, frozen=True, kw_only=True):

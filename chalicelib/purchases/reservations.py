@@ -216,13 +216,13 @@ def _admit(request: ReservationRequest) -> _Admission:
             raise
         promo_code = _find_access_code(request)
         if promo_code is None:
-            waiting_room.require_pass(event, request.user_id, request.token, request.now)
+            waiting_room.require_pass(event, request.user_id, request.token, request.now, request.entry_proof)
             raise
         event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now, is_presale=True)
         return _Admission(event, tiers, None, _require_opens(promo_code, tier_ids))
     promo_code = None
     try:
-        pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now)
+        pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now, request.entry_proof)
     except TOKEN_ERRORS:
         promo_code = _find_access_code(request)
         if promo_code is None or not (promo_code.skips_waiting_room and promo_code.opens(tier_ids)):

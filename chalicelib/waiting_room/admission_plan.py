@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-# `stock_limits.wave_size_for_stock` decides the size of a wave in this period before its admission: late enough for recent figures, but
+# `due_changes.py` decides the size of a wave in this period before its admission: late enough for recent figures, but
 # early enough for the change to be in the store when the wave is admitted. Otherwise some buyers who saw that they were admitted would have
 # to wait again.
 RESIZE_FIRST_SECONDS = 5

@@ -3,6 +3,7 @@
 The route for joining is in `purchases/api.py`, because joining depends on the user's earlier purchases.
 """
 
+import re
 from typing import Annotated
 
 from chalice.app import Blueprint
@@ -12,11 +13,14 @@ from chalicelib.catalog import permissions
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.model import NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
+from chalicelib.waiting_room.entries import MAX_PAGE_BITS
+from chalicelib.waiting_room.model import EntryUnknown, NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
 from chalicelib.waiting_room.room_cache import LoadedRoom
-from chalicelib.waiting_room.views import ProofView, QueueStatusView
+from chalicelib.waiting_room.views import EntryPageView, EntryProofView, ProofView, QueueStatusView
 
 bp = Blueprint(__name__)
+
+ENTRIES_MAX_AGE_SECONDS = 3600
 
 
 class RateBody(Struct, forbid_unknown_fields=True):
@@ -36,6 +40,12 @@ class StatusQuery(Struct, forbid_unknown_fields=True):
     """`token` is the token that the user got by joining the waiting room."""
 
     token: str
+
+
+class EntriesQuery(Struct, forbid_unknown_fields=True):
+    """The number of the page, from 0."""
+
+    page: Annotated[int, Meta(ge=0, lt=1 << MAX_PAGE_BITS)] = 0
 
 
 class PlanView(Struct, frozen=True):
@@ -73,6 +83,20 @@ def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery
 def show_draw_proof(request: RequestContext, event_id: str) -> Reply[ProofView]:
     """Show everything that is needed to check the draw."""
     return Reply(service.draw_proof(event_id, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/waiting-room/entries", access="public", errors=(NoWaitingRoom, EntryUnknown))
+def show_entries(request: RequestContext, event_id: str, query: EntriesQuery) -> CacheableReply[EntryPageView]:
+    """Show a page of the list of entries, which is published after the draw has closed and before the key is."""
+    return CacheableReply.encode(service.entry_page(event_id, query.page, request.now), max_age=ENTRIES_MAX_AGE_SECONDS)
+
+
+@route(bp, "GET", "/events/{event_id}/waiting-room/entries/{digest}", access="public", errors=(NoWaitingRoom, EntryUnknown))
+def show_entry_proof(request: RequestContext, event_id: str, digest: str) -> CacheableReply[EntryProofView]:
+    """Show an entry of the list, with the proof that the list has it. `digest` is explained in the reply."""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise EntryUnknown()
+    return CacheableReply.encode(service.entry_proof(event_id, digest, request.now), max_age=ENTRIES_MAX_AGE_SECONDS)
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))

@@ -1,4 +1,4 @@
-"""The changes that a room needs as time passes: create it, run its draw, follow a pause, and limit its admission plan.
+"""The changes that a room needs as time passes: create it, close and run its draw, follow a pause, and limit its admission plan.
 
 No scheduled job makes these changes: each instance that loads a room makes the changes that are due. Instances see data of different ages,
 so the first written decision binds them all. There is one decision for each catalog revision, and one for the size of each wave.
@@ -11,14 +11,20 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.foundation.log import logger
-from chalicelib.waiting_room import admission_plan, model, stock_limits, store
+from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.model import Stock
+from chalicelib.payments import service as payments
+from chalicelib.waiting_room import admission_plan, model, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-# Within this time, only one instance may run the draw. If that instance crashes, the next instance that loads the room later runs the draw.
+# Within this time, only one instance may close the counters or run the draw. If it crashes, the next instance that loads the room does it.
 OPENING_LEASE_SECONDS = 3
+MIN_JOINING_SECONDS = 60  # before the draw closes
 CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
 _MAX_ATTEMPTS = 5
 
@@ -32,11 +38,14 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
     """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
-        return lambda: _create(event, revision)
+        return lambda: store.commit(create_room_item(event, revision, now))
     if revision < room.revision:
         return None
+    if room.has_list and room.drawn_counts is None and now >= event.on_sale_at - room.closing_seconds:
+        return (lambda: _close(room, now)) if room.opening_lease_ends_at <= now else None
     if room.n is None and now >= event.on_sale_at:
-        return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
+        may_open = room.opening_lease_ends_at <= now and (room.root is not None or not room.has_list)
+        return (lambda: _open(room, now)) if may_open else None
     after = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
     return (lambda: store.save_plan(room, after)) if after is not None else None
 
@@ -123,7 +132,7 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_free_segmen
     is_decision = admission_plan.is_time_to_size(plan, wave_at, now)
     if not is_decision and plan[-1].wave_size > 0:
         return None
-    size = stock_limits.wave_size_for_stock(event, room, last_position, now)
+    size = _wave_size_for_stock(event, room, last_position, now)
     if has_free_segment and size != plan[-1].wave_size:
         plan = admission_plan.resize_waves(plan, now, size)
     elif not is_decision:
@@ -136,25 +145,49 @@ def _time_in(room: Room, now: int) -> int:
     return max(now, room.segments[0].since)
 
 
-def _create(event: Event, revision: int) -> None:
-    store.commit(store.create_room_item(event.id, settings.current().waiting_room_counters, revision))
+def create_room_item(event: Event, revision: int, now: int, replacing: Room | None = None) -> dynamo.TransactItem:
+    """Return a transaction item that creates the event's room, in place of the room `replacing` if given.
+
+    If the draw would close too soon for anybody to join it, the counters close at the opening, and there is no list of entries.
+    """
+    default = settings.current()
+    joining_seconds = (event.on_sale_at or 0) - default.draw_closing_seconds - now
+    closing_seconds = default.draw_closing_seconds if joining_seconds >= MIN_JOINING_SECONDS else 0
+    return store.create_room_item(event.id, default.waiting_room_counters, revision, replacing, closing_seconds=closing_seconds)
+
+
+def _close(room: Room, now: int) -> None:
+    """Close all counters before the opening, so that the list of entries can be published before the key. See `_open`."""
+    counts, *_ = _closed_counts(room, now, room.closing_seconds)
+    store.record_closing(room, counts, now)
+    logger.info("waiting_room.closed", event_id=room.event_id, room=room.number, n=sum(counts))
 
 
 def _open(room: Room, now: int) -> None:
-    """Close all counters, then record the number of arrivals as N. A closed counter never counts again, so all instances find the same N.
+    """Record the draw: the number of arrivals as N, and the plan. Closes all counters first, unless they are closed.
 
     One instance at a time does this. It first reads the catalog again, because the opening may have been postponed a second ago. Raises
-    RoomConflict if another instance has the lease, or if the sale is no longer due to open now.
+    RoomConflict if another instance has the lease, or if the sale is no longer due to open now. A closed counter never counts again, so all
+    instances find the same N.
+    """
+    counts, event, revision = _closed_counts(room, now, 0)
+    _record_draw(revision, event, room, counts)
+    logger.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
+
+
+def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int], Event, int]:
+    """Take the lease and close all counters; returns the arrivals of each, and the event with the revision of its catalog.
+
+    Raises RoomConflict if another instance has the lease, or if it is earlier than `seconds_before` the opening.
     """
     if not store.take_opening_lease(room, now, now + OPENING_LEASE_SECONDS):
         raise store.RoomConflict
     current = catalog.refresh_snapshot()
     event = current.events.get(room.event_id)
-    if event is None or event.on_sale_at is None or now < event.on_sale_at or current.head.public_revision < room.revision:
+    if event is None or event.on_sale_at is None or now < event.on_sale_at - seconds_before or current.head.public_revision < room.revision:
         raise store.RoomConflict
-    counts = [store.close_counter(room, counter) for counter in range(room.counters)]
-    _record_draw(current.head.public_revision, event, room, counts)
-    logger.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
+    counts = room.closed_counts or [store.close_counter(room, counter) for counter in range(room.counters)]
+    return counts, event, current.head.public_revision
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:
@@ -162,7 +195,7 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> 
 
     Raises RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
     """
-    offsets = [sum(counts[:counter]) for counter in range(room.counters)]
+    offsets = store.offsets_of(counts)
     for _ in range(_MAX_ATTEMPTS):
         try:
             return store.record_draw(room, sum(counts), offsets, effective_plan(event, room), revision)
@@ -172,3 +205,43 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> 
                 raise
             room = changed
     raise store.RoomConflict
+
+
+# Limits that the stock sets: the size of the next wave, and whether users can still join.
+
+
+def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
+    """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rate.
+
+    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. The quotient is rounded up, so if nobody has
+    a valid pass and tickets are left, the wave admits at least one buyer.
+    """
+    configured = model.first_segment(event, now)
+    limit = event.limit(settings.current().event_purchase_limit)
+    stock = _event_stock(event, now)
+    buying_count = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
+    more_buyers = -(-stock.available // limit) - buying_count
+    payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
+    return max(0, min(configured.wave_size, more_buyers, payments_per_second * configured.interval))
+
+
+def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:
+    """Return the reason why joining has stopped (`closed`, `cancelled`, `sold_out`), and the number of tickets that may be returned.
+
+    The reason is None if users can join. The number is None unless all remaining tickets are on hold.
+    """
+    phase = event_phase(event, now)
+    if phase in ("closed", "cancelled"):
+        return phase, None
+    if phase == "scheduled":
+        return None, None
+    stock = _event_stock(event, now)
+    if stock.capacity == 0 or stock.available > 0:
+        return None, None
+    return (None, stock.held) if stock.held else ("sold_out", None)
+
+
+def _event_stock(event: Event, now: int) -> Stock:
+    """Return the stock of the event's tickets, at most a few seconds old."""
+    snapshot = catalog.snapshot()
+    return snapshot.event_stock(event, cached_stock([snapshot.stock_group(event.id)], now))

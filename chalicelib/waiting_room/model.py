@@ -18,8 +18,10 @@ DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage withou
 class RoomState(Struct, frozen=True, kw_only=True):
     """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
-    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the number
-    of arrivals counted by the counters before counter i. `late_counters` is the number of counters of arrivals after the opening. `total`
+    Times are epoch seconds. `n`, the number of arrivals in the draw, is null until the draw closes, at `closes_at`. `root` (hex), the root
+    of the list of entries, is null until the list has been made. `key` (hex) is null until the opening. Rooms without a list close at the
+    opening, and have neither `closes_at` nor `root`. `offsets[i]` is the number of arrivals counted by the counters before counter i.
+    `late_counters` is the number of counters of arrivals after the opening. `total`
     is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
     valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null.
@@ -28,7 +30,9 @@ class RoomState(Struct, frozen=True, kw_only=True):
     event_id: str
     room: int
     on_sale_at: int
+    closes_at: int | None = None
     commitment: str
+    root: str | None = None
     key: str | None
     n: int | None
     offsets: list[int]
@@ -121,6 +125,13 @@ class PassExpired(ApiError):
     default_message: ClassVar[str] = "Your time to buy has run out. Join the waiting room again to get a new place at the end of the line."
 
 
+class EntryUnknown(NotFound):
+    code: ClassVar[str] = "entry_unknown"
+    default_message: ClassVar[str] = (
+        "The published list of entries does not have this entry. Join the waiting room again to get a new place."
+    )
+
+
 class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
@@ -148,6 +159,7 @@ TOKEN_ERRORS: tuple[type[ApiError], ...] = (
     RoomCleared,
     NotAdmitted,
     PassExpired,
+    EntryUnknown,
 )
 
 

@@ -8,9 +8,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import log
-from chalicelib.waiting_room import admission_plan, model, stock_limits, store
+from chalicelib.waiting_room import admission_plan, entry_list, model, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.due_changes import effective_plan, next_due_change
+from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, why_joining_stopped
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
 from chalicelib.waiting_room.store import Arrivals, Room
 
@@ -96,7 +96,11 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
             room, arrivals = store.load_room_and_arrivals(event.id)
         change = next_due_change(revision, event, room, arrivals.last_position, now)
         if room is not None and change is None:
-            return LoadedRoom(event, room, arrivals)
+            built = entry_list.build(event, room, now)
+            if built is room:
+                return LoadedRoom(event, room, arrivals)
+            room = built  # which may open now
+            continue
         try:
             room = change() if change is not None else None
         except store.RoomConflict:  # another instance was faster: load what it wrote
@@ -107,15 +111,18 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
 def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) -> CachedRoom:
     event, room = loaded.event, loaded.room
     assert event.on_sale_at is not None  # because it has a waiting room
-    stopped, may_return = stock_limits.why_joining_stopped(event, now)
+    counted = room.drawn_counts
+    stopped, may_return = why_joining_stopped(event, now)
     state = RoomState(
         event_id=event.id,
         room=room.number,
         on_sale_at=event.on_sale_at,
         commitment=room.commitment,
+        closes_at=event.on_sale_at - room.closing_seconds if room.has_list else None,
+        root=room.root,
         key=room.key if room.n is not None else None,  # secret until the draw
-        n=room.n,
-        offsets=room.offsets,
+        n=counted[0] if counted is not None else None,
+        offsets=counted[1] if counted is not None else [],
         late_counters=room.late_counters,
         segments=loaded.plan,
         total=loaded.total,

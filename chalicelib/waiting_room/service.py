@@ -10,15 +10,17 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
-from chalicelib.waiting_room import admission_plan, due_changes, model, room_cache, store, tokens, views
+from chalicelib.waiting_room import admission_plan, due_changes, entries, entry_list, model, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.entries import EntryProof
 from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
     GUEST_PREFIX,
     LATE,
     Arrival,
+    EntryUnknown,
     JoiningStopped,
     NotAdmitted,
     PassExpired,
@@ -33,7 +35,8 @@ from chalicelib.waiting_room.model import (
     compute_queue_status,
 )
 from chalicelib.waiting_room.room_cache import CachedRoom, LoadedRoom
-from chalicelib.waiting_room.views import AdminRoomView, ProofView, QueueStatusView
+from chalicelib.waiting_room.store import Room
+from chalicelib.waiting_room.views import AdminRoomView, EntryPageView, EntryProofView, ProofView, QueueStatusView
 
 _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
@@ -95,11 +98,12 @@ def guest_user_id(token: str | None) -> str | None:
     return arrival.user if arrival is not None and arrival.user.startswith((DEMO_PREFIX, GUEST_PREFIX)) else None
 
 
-def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str | None:
+def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> str | None:
     """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
-    Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. Does not
-    check the remaining stock or whether the sale is paused; the inventory checks both.
+    A number of the draw admits only the entrant who has it in the list of entries. `proof` shows that without a read; otherwise, this
+    function reads the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
+    PassExpired and EntryUnknown. Does not check the remaining stock or whether the sale is paused; the inventory checks both.
     """
     if not event.has_waiting_room:
         return None
@@ -111,7 +115,44 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
+    if not _is_listed(room_cache.get_room(event.id, now).room, arrival, proof):
+        store.delete_entry(replace(arrival, user=tokens.user_key(user_id)))  # so that the user can join again
+        raise EntryUnknown()
     return arrival.pass_id
+
+
+def _is_listed(room: Room, arrival: Arrival, proof: EntryProof | None) -> bool:
+    """Return whether the arrival is a late one, or in the list of entries, if the room has published the list."""
+    if arrival.is_late or room.root is None or room.drawn_counts is None:
+        return True
+    entry = entry_list.entry_of(room, arrival)
+    if proof is not None and entries.is_proven(entry, proof, *room.drawn_counts, room.root):
+        return True
+    return entry_list.has_entry(room, entry)
+
+
+def entry_proof(event_id: str, digest: str, now: int) -> EntryProofView:
+    """Return an entry of the room's published list, with its proof. Raises NotFound, NoWaitingRoom and EntryUnknown."""
+    room = _listed_room(event_id, now)
+    found = entry_list.find_proof(room, bytes.fromhex(digest), now)
+    if found is None:
+        raise EntryUnknown()
+    return views.entry_proof_view(room, *found)
+
+
+def entry_page(event_id: str, number: int, now: int) -> EntryPageView:
+    """Return a page of the room's published list. Raises NotFound, NoWaitingRoom and EntryUnknown."""
+    room = _listed_room(event_id, now)
+    if number >= views.page_count(room):
+        raise EntryUnknown("The list of entries has fewer pages.", pages=views.page_count(room))
+    return views.entry_page_view(room, number, *entry_list.load_page(room, number, now))
+
+
+def _listed_room(event_id: str, now: int) -> Room:
+    room = room_cache.get_room(event_id, now).room
+    if room.root is None:
+        raise EntryUnknown("The list of entries of this waiting room has not been published.")
+    return room
 
 
 def get_place(event_id: str, user_id: str, token: str, now: int) -> tuple[RoomState, Arrival]:
@@ -130,7 +171,8 @@ def get_place(event_id: str, user_id: str, token: str, now: int) -> tuple[RoomSt
 
 def draw_proof(event_id: str, now: int) -> ProofView:
     """Return the proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
-    return views.proof_view(room_cache.get_room(event_id, now).state)
+    cached = room_cache.get_room(event_id, now)
+    return views.proof_view(cached.room, cached.state)
 
 
 def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
@@ -171,7 +213,7 @@ def _join(
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
     arrival = _take_arrival(cached, user, opened_room, now)
-    store.put_entry(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS)
+    _put_entry(cached, arrival, existing)
     logger.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
     return JoinResult(_join_view(cached, arrival, now), is_new=True)
@@ -182,8 +224,13 @@ def _prolong(cached: CachedRoom, arrival: Arrival) -> Arrival:
     if arrival.expires_at >= _sale_end(cached):
         return arrival
     prolonged = replace(arrival, expires_at=_sale_end(cached))
-    store.put_entry(prolonged, arrival, prolonged.expires_at + ENTRY_RETENTION_SECONDS)
+    _put_entry(cached, prolonged, arrival)
     return prolonged
+
+
+def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None) -> None:
+    entry = entry_list.entry_of(cached.room, arrival) if cached.room.has_list and not arrival.is_late else None
+    store.put_entry(arrival, replacing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entry)
 
 
 def _sale_end(cached: CachedRoom) -> int:
@@ -200,7 +247,7 @@ def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[s
 
 def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> Arrival:
     room = cached.room
-    is_late = room.n is not None or room.number == opened_room
+    is_late = room.drawn_counts is not None or room.number == opened_room
     counter = _late_counter(cached) if is_late else random.randrange(room.counters)
     return Arrival(
         event_id=room.event_id,
@@ -274,7 +321,7 @@ def clear_room(event_id: str, actor: str, now: int) -> int:
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().head.public_revision
-        item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, before.room)
+        item = due_changes.create_room_item(before.event, revision, now, before.room)
         return item, {"room": before.room.number, "cleared": before.total}, before
 
     return _commit_control(event_id, "waiting_room.cleared", replace_room, actor, now).total

@@ -3,25 +3,34 @@
 | id | content |
 | --- | --- |
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
-| `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which is `closed` at the opening; `late` counts later arrivals |
+| `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival |
+| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`) |
+| `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
+| `roots#<event>#<room>#<build>` | the roots of the pages of a build |
 
 A write that loses a race against another request changes nothing and raises one of the exceptions below. The caller loads the data again
 and retries.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
+from chalicelib.waiting_room.entries import LANE_BITS, Entry
 from chalicelib.waiting_room.model import LATE, Arrival
+
+LANES = 1 << LANE_BITS
 
 
 class RoomConflict(Exception):
@@ -40,8 +49,19 @@ class EntryConflict(Exception):
     """Another request from the same user wrote the entry after it was read."""
 
 
+class EntryIndex(GlobalSecondaryIndex[Any]):
+    """The index that lists the entries of the draw in the order of their digests. Entries of late arrivals are not in it."""
+
+    class Meta:
+        index_name = "entry"
+        projection = KeysOnlyProjection()
+
+    lane = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+
+
 class WaitingRoomRow(dynamo.Table):
-    """A room, a counter or an entry; each uses some of the attributes."""
+    """A room, a counter, an entry or a part of the list of entries; each uses some of the attributes."""
 
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
@@ -64,7 +84,20 @@ class WaitingRoomRow(dynamo.Table):
     arrivals = NumberAttribute(null=True)
     closed = BooleanAttribute(null=True)
     arrival = JsonAttribute(Arrival, null=True)
+    lane = UnicodeAttribute(null=True)  # `<event>#<room>#<first hex digit of the digest>`
+    entry = UnicodeAttribute(null=True)  # `<digest in hex>#<counter>#<number>`
+    closing_seconds = NumberAttribute(null=True)
+    closed_at = NumberAttribute(null=True)
+    closed_counts = JsonAttribute(list[int], null=True)
+    root = UnicodeAttribute(null=True)
+    root_at = NumberAttribute(null=True)
+    builds = JsonAttribute(list[str], null=True)
+    build = UnicodeAttribute(null=True)
+    built_at = NumberAttribute(null=True)
+    lease_ends_at = NumberAttribute(null=True)
+    content = BinaryAttribute(legacy_encoding=False, null=True)
     ttl = NumberAttribute(null=True)
+    entry_index = EntryIndex()
 
 
 _ABSENT, _IS_NOT_DRAWN = WaitingRoomRow.id.does_not_exist(), WaitingRoomRow.n.does_not_exist()
@@ -75,8 +108,12 @@ class Room(msgspec.Struct, frozen=True):
 
     Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
     newest public revision of the catalog that the room has followed. `sized_wave` is the second of the last wave whose size was decided
-    from the stock. Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means
-    never. Rooms of earlier versions have one late counter.
+    from the stock. Until `opening_lease_ends_at`, only the instance with the lease may close the counters or make the draw. Times are epoch
+    seconds; 0 means never. Rooms of earlier versions have one late counter.
+
+    The counters close `closing_seconds` before the opening; `closed_counts` has the number of arrivals of each. Then the list of entries
+    is built, and `root` is its root (hex). `builds` has the build of each lane. With `closing_seconds` 0, the counters close at the opening
+    and there is no list; this is also how rooms of earlier versions behave.
     """
 
     event_id: str
@@ -92,6 +129,33 @@ class Room(msgspec.Struct, frozen=True):
     sized_wave: int = 0
     opening_lease_ends_at: int = 0
     late_counters: int = 1
+    closing_seconds: int = 0
+    closed_at: int = 0
+    closed_counts: list[int] | None = None
+    root: str | None = None
+    root_at: int = 0
+    builds: list[str] = []
+
+    @property
+    def has_list(self) -> bool:
+        """Whether the room publishes the list of its entries before the draw."""
+        return self.closing_seconds > 0
+
+    @property
+    def drawn_counts(self) -> tuple[int, list[int]] | None:
+        """The number of arrivals in the draw, and the offset of each counter; None while the counters count."""
+        if self.n is not None:
+            return self.n, self.offsets
+        return None if self.closed_counts is None else (sum(self.closed_counts), offsets_of(self.closed_counts))
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """The newest build of a lane of the list: its name, its number of entries, and when it was made."""
+
+    number: int
+    build: str
+    count: int
+    built_at: int
 
 
 class Arrivals(msgspec.Struct, frozen=True):
@@ -123,17 +187,20 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     if room is None:
         return None, Arrivals()
     late = [_counter_id(room, LATE - place) for place in range(room.late_counters)]
-    # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
-    counters = [_counter_id(room, counter) for counter in range(room.counters)] if room.n is None else []
+    # Skip closed counters: their numbers are in the room, and each instance would read them every second.
+    closed = room.drawn_counts
+    counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
     numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late], consistent_read=False)}
-    drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if room.n is None else room.n
+    drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]
     return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
 
 
-def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
+def create_room_item(
+    event_id: str, counters: int, revision: int, replacing: Room | None = None, *, closing_seconds: int = 0
+) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the public revision of the catalog that the room follows.
+    `revision` is the public revision of the catalog that the room follows. `closing_seconds` is explained in `Room`.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -148,6 +215,7 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         offsets=[],
         revision=revision,
         public_revision=revision,
+        closing_seconds=closing_seconds or None,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
@@ -176,6 +244,13 @@ def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
     is_free = lease_ends_at.does_not_exist() | (lease_ends_at <= now)
     condition = (WaitingRoomRow.room == room.number) & _IS_NOT_DRAWN & is_free
     return dynamo.update_if(_key(room), [lease_ends_at.set(ends_at)], condition)
+
+
+def record_closing(room: Room, counts: Sequence[int], now: int) -> None:
+    """Write the numbers of arrivals of the closed counters. Raises RoomConflict if the room has changed since it was read."""
+    changes = {"closed_counts": list(counts), "closed_at": now, "opening_lease_ends_at": None, "version": room.version + 1}
+    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.closed_at.does_not_exist()):
+        raise RoomConflict
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
@@ -229,15 +304,79 @@ def find_entry(room: Room, user: str) -> Arrival | None:
     return row.arrival if row is not None else None
 
 
-def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
-    """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster."""
+def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entry | None = None) -> None:
+    """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster.
+
+    `entry` is the arrival's entry in the list of the room.
+    """
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=arrival, ttl=ttl)
+    if entry is not None:
+        row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
+        row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
     condition = _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
     _, stored = dynamo.put_if_returning(row, condition)
     # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
     if stored is None or stored.arrival != arrival:
         raise EntryConflict
+
+
+# The list of entries. A build of a lane never changes; the room names the builds that its root covers.
+
+
+def load_lanes(room: Room) -> dict[int, Lane]:
+    """Return the newest build of each lane that has been built, by the number of the lane."""
+    rows = WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False)
+    lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at)) for row in rows if row.build is not None)
+    return {lane.number: lane for lane in lanes}
+
+
+def take_lane(room: Room, number: int, now: int, ends_at: int) -> bool:
+    """Reserve the building of a lane for this instance until `ends_at`. Returns False if another instance has reserved it."""
+    lease = WaitingRoomRow.lease_ends_at
+    is_free = lease.does_not_exist() | (lease <= now)
+    return dynamo.update_if(WaitingRoomRow(_lane_id(room, number)), [lease.set(ends_at)], is_free)
+
+
+def list_entries(room: Room, lane: int) -> Iterator[Entry]:
+    """Yield the entries of a lane in their order. May miss entries that were written a moment ago."""
+    for row in WaitingRoomRow.entry_index.query(_lane_key(room.event_id, room.number, lane)):
+        digest, counter, number = row.entry.split("#")
+        yield Entry(bytes.fromhex(digest), int(counter), int(number))
+
+
+def save_lane(room: Room, lane: Lane, pages: dict[int, bytes], roots: bytes, lease_ends_at: int, ttl: int) -> bool:
+    """Write the pages of a lane by their numbers, their roots, and then the lane. Returns False if the reservation has been lost."""
+    rows = [WaitingRoomRow(_page_id(room, lane.build, number), content=page, ttl=ttl) for number, page in pages.items()]
+    parallel.call_each(WaitingRoomRow.save, [*rows, WaitingRoomRow(_roots_id(room, lane.build), content=roots, ttl=ttl)])
+    changes = {"build": lane.build, "arrivals": lane.count, "built_at": lane.built_at, "lease_ends_at": None, "ttl": ttl}
+    is_own = WaitingRoomRow.lease_ends_at == lease_ends_at
+    return dynamo.update_if(WaitingRoomRow(_lane_id(room, lane.number)), WaitingRoomRow.assign(changes), is_own)
+
+
+def load_roots(room: Room, builds: Sequence[str]) -> bytes:
+    """Return the roots of all pages of these builds, in the order of the pages."""
+    rows = {row.id: row.content for row in WaitingRoomRow.find_all(_roots_id(room, build) for build in builds)}
+    return b"".join(rows[_roots_id(room, build)] for build in builds)
+
+
+def find_page(room: Room, number: int, pages_per_lane: int) -> bytes:
+    """Return a page of the published list. A page without entries is not stored."""
+    row = WaitingRoomRow.find(_page_id(room, room.builds[number // pages_per_lane], number), consistent_read=False)
+    return b"" if row is None else bytes(row.content)
+
+
+def record_root(room: Room, root: str, builds: Sequence[str], now: int) -> None:
+    """Publish the list of entries. Raises RoomConflict if the room has changed since it was read."""
+    changes = {"root": root, "builds": list(builds), "root_at": now, "version": room.version + 1}
+    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
+        raise RoomConflict
+
+
+def delete_entry(arrival: Arrival) -> None:
+    """Delete the user's arrival if it is this one."""
+    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user))
+    dynamo.delete_if(row, WaitingRoomRow.arrival == arrival)
 
 
 def _key(room: Room) -> WaitingRoomRow:
@@ -256,6 +395,27 @@ def _entry_id(event_id: str, room: int, user: str) -> str:
     return f"entry#{event_id}#{room}#{user}"
 
 
+def _lane_key(event_id: str, room: int, lane: int) -> str:
+    return f"{event_id}#{room}#{lane:x}"
+
+
+def _lane_id(room: Room, number: int) -> str:
+    return f"lane#{room.event_id}#{room.number}#{number:x}"
+
+
+def _page_id(room: Room, build: str, number: int) -> str:
+    return f"page#{room.event_id}#{room.number}#{build}#{number}"
+
+
+def _roots_id(room: Room, build: str) -> str:
+    return f"roots#{room.event_id}#{room.number}#{build}"
+
+
+def offsets_of(counts: Sequence[int]) -> list[int]:
+    """Return, for each counter, the number of arrivals in the counters before it."""
+    return [sum(counts[:counter]) for counter in range(len(counts))]
+
+
 def _room(event_id: str, row: WaitingRoomRow) -> Room:
     return Room(
         event_id=event_id,
@@ -271,4 +431,10 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         sized_wave=int(row.sized_wave or 0),
         opening_lease_ends_at=int(row.opening_lease_ends_at or 0),
         late_counters=int(row.late_counters or 1),
+        closing_seconds=int(row.closing_seconds or 0),
+        closed_at=int(row.closed_at or 0),
+        closed_counts=row.closed_counts,
+        root=row.root,
+        root_at=int(row.root_at or 0),
+        builds=row.builds or [],
     )

@@ -20,7 +20,7 @@ _DIGEST_PURPOSE = "waiting room user v1"
 
 def sign_arrival(arrival: Arrival) -> str:
     """Return the token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
-    payload = _encode(msgspec.json.encode(replace(arrival, user=_name_in_tokens(arrival.user))))
+    payload = _encode(msgspec.json.encode(replace(arrival, user=name_in_tokens(arrival.user))))
     return f"{payload}.{_signature(payload)}"
 
 
@@ -53,10 +53,10 @@ def user_key(user_id: str) -> str:
 def belongs_to(arrival: Arrival, user_id: str) -> bool:
     """Return whether the arrival in a token belongs to the user. Tokens from earlier versions contain a guest's id."""
     key = user_key(user_id)
-    return arrival.user in (key, _name_in_tokens(key))
+    return arrival.user in (key, name_in_tokens(key))
 
 
-def _name_in_tokens(key: str) -> str:
+def name_in_tokens(key: str) -> str:
     """Return the name of a user in tokens: a keyed digest, so that nobody can learn a user's id from a token.
 
     In a demo stage, the token of a user who did not identify themselves contains the id, because only the token identifies this user.

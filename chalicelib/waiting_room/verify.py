@@ -1,4 +1,4 @@
-"""Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
+"""Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS] [--entries ENTRIES].
 
 The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that requires the shop's
 secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked.
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from chalicelib.waiting_room import draw
+from chalicelib.waiting_room import draw, entries
 from chalicelib.waiting_room.draw import ALGORITHM, MAX_N
+from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
-MAX_PROOF_BYTES = 1 << 20
+MAX_DOCUMENT_BYTES = 1 << 20
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = 20
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
@@ -38,7 +39,8 @@ class DrawProof:
     """The proof document of a room after the opening.
 
     `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number
-    of counters of arrivals after the opening; it is 1 if the document does not have it.
+    of counters of arrivals after the opening; it is 1 if the document does not have it. `root` and `pages` are the root and the number of
+    pages of the list of entries, or None and 0 if the room has no list.
     """
 
     event_id: str
@@ -48,6 +50,8 @@ class DrawProof:
     n: int
     offsets: tuple[int, ...]
     late_counters: int = 1
+    root: str | None = None
+    pages: int = 0
 
     def arrivals(self, counter: int) -> int:
         """Return the number of arrivals that a counter counted."""
@@ -67,6 +71,7 @@ class TokenArrival:
     room: int
     counter: int
     number: int
+    user: str
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,17 @@ class PositionClaim:
 
 @dataclass
 class VerificationReport:
-    """The result of a check: the faults (an honest draw has none), and the source of the token at each position."""
+    """The result of a check: the faults (an honest draw has none), and the source of the token at each position.
+
+    `listed` has all entries of the list, if the list was checked, and `proven_count` is the number of proofs of single entries.
+    """
 
     proof: DrawProof
     faults: list[str]
     positions: dict[int, str]
     compared_count: int = 0
+    listed: dict[Entry, str] | None = None
+    proven_count: int = 0
 
     @property
     def drawn_count(self) -> int:
@@ -96,15 +106,32 @@ class VerificationReport:
         return sum(position <= self.proof.n for position in self.positions)
 
 
-def check(proof: DrawProof, claims: Iterable[PositionClaim], noted_commitment: str | None = None) -> VerificationReport:
-    """Check the key and recompute all positions. `noted_commitment` is the commitment that the user noted before the opening."""
-    report = VerificationReport(proof, list(_key_faults(proof, noted_commitment)), {})
+def check(
+    proof: DrawProof,
+    claims: Iterable[PositionClaim],
+    noted_commitment: str | None = None,
+    noted_root: str | None = None,
+    pages: Iterable[dict[str, Any]] | None = None,
+    entry_proofs: Iterable[tuple[str, dict[str, Any]]] = (),
+) -> VerificationReport:
+    """Check the key and recompute all positions.
+
+    `noted_commitment` and `noted_root` are what the user noted before the opening. `pages` are all pages of the list of entries, and
+    `entry_proofs` are proofs of single entries with their sources.
+    """
+    report = VerificationReport(proof, [*_key_faults(proof, noted_commitment), *_root_faults(proof, noted_root)], {})
     if not proof.adds_up():
         report.faults.append(f"the counters' offsets {list(proof.offsets)} do not add up to {proof.n}, so no position can be computed")
         return report
+    if pages is not None:
+        report.listed = _check_list(proof, pages, report.faults)
+    for source, document in entry_proofs:
+        report.proven_count += 1
+        if not _is_proven(proof, document):
+            report.faults.append(f"{source}: the list of entries does not have this entry")
     for claim in claims:
         try:
-            position = _position(proof, claim.token)
+            position = _position(proof, claim.token, report.listed)
         except InvalidClaim as error:
             report.faults.append(f"{claim.source}: {error}")
             continue
@@ -116,6 +143,56 @@ def check(proof: DrawProof, claims: Iterable[PositionClaim], noted_commitment: s
         if first_source != claim.source:
             report.faults.append(f"{claim.source}: has the same position {position} as {first_source}")
     return report
+
+
+def _root_faults(proof: DrawProof, noted_root: str | None) -> Iterator[str]:
+    if noted_root is not None and noted_root != proof.root:
+        yield f"the root of the list of entries is {proof.root}, not the one that you noted before the opening"
+
+
+def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[str]) -> dict[Entry, str]:
+    """Return the entries of all pages with their places in the list. Adds the faults of the list to `faults`."""
+    roots, listed = [], dict[Entry, str]()
+    numbers: dict[tuple[int, int], str] = {}
+    previous = b""
+    for number, page in enumerate(pages):
+        encoded = b""
+        for row, entry in enumerate(_parse_entries(number, page["entries"]), 1):
+            counter, arrival, place = entry.counter, entry.number, f"page {number}, entry {row}"
+            encoded += entry.encode()
+            if entry.digest == previous:
+                faults.append(f"{place}: this entrant has more than one number")
+            if not (counter < len(proof.offsets) and 1 <= arrival <= proof.arrivals(counter)):
+                faults.append(f"{place}: number {arrival} of counter {counter} was never given out before the closing")
+            other = numbers.setdefault((counter, arrival), place)
+            if other != place:
+                faults.append(f"{place}: has the same number as {other}")
+            previous = entry.digest
+            listed[entry] = place
+        roots.append(entries.page_root(encoded))
+    if len(roots) != 1 << entries.page_bits(proof.n) or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots)) != proof.root:
+        faults.append(f"the root of these {len(roots)} pages is not the published root of the list of entries")
+    return listed
+
+
+def _parse_entries(number: int, rows: list[Any]) -> list[Entry]:
+    try:
+        found = [Entry(bytes.fromhex(digest), int(counter), int(arrival)) for digest, counter, arrival in rows]
+        if all(len(entry.encode()) == entries.ENTRY_BYTES for entry in found):
+            return found
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UnusableProof(f"page {number} of the list of entries is malformed")
+
+
+def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
+    try:
+        entry = Entry(bytes.fromhex(document["digest"]), int(document["counter"]), int(document["number"]))
+        path = [bytes.fromhex(beside) for beside in document["path"]]
+        found = EntryProof(int(document["index"]), int(document["page_size"]), path)
+        return proof.root is not None and entries.is_proven(entry, found, proof.n, proof.offsets, proof.root)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,9 +209,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Namespace) -> int:
-    noted_commitment = arguments.commitment.strip().lower() if arguments.commitment else None
-    if noted_commitment is not None and not _SHA256_HEX.fullmatch(noted_commitment):
-        raise UnusableProof("--commitment must be 64 hexadecimal digits")
+    noted_commitment, noted_root = (text.strip().lower() if text else None for text in (arguments.commitment, arguments.root))
+    for name, noted in (("--commitment", noted_commitment), ("--root", noted_root)):
+        if noted is not None and not _SHA256_HEX.fullmatch(noted):
+            raise UnusableProof(f"{name} must be 64 hexadecimal digits")
     document = _load_document(arguments.proof)
     if document.get("opened") is False:
         if noted_commitment is not None and noted_commitment != document.get("commitment"):
@@ -142,7 +220,12 @@ def _run(arguments: Namespace) -> int:
         raise UnusableProof(
             f"the sale has not opened yet; note its commitment and run this again after the opening: {document.get('commitment')}"
         )
-    report = check(_parse_proof(document), _read_claims(arguments), noted_commitment)
+    proof = _parse_proof(document)
+    if proof.root is None and (arguments.entries or arguments.entry):
+        raise UnusableProof("this waiting room has no list of entries")
+    pages = _load_pages(proof, arguments.entries) if arguments.entries else None
+    proven = ((source, _load_document(source)) for source in arguments.entry)
+    report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven)
     return _print(_report_lines(report, noted_commitment), EXIT_FAULTS if report.faults else EXIT_OK)
 
 
@@ -153,8 +236,8 @@ def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]
         yield "the commitment is not the one that you noted before the opening"
 
 
-def _position(proof: DrawProof, token: str) -> int:
-    """Return the position of a token. Raises InvalidClaim if the token cannot belong to this draw."""
+def _position(proof: DrawProof, token: str, listed: dict[Entry, str] | None) -> int:
+    """Return the position of a token. Raises InvalidClaim if the token cannot belong to this draw, or is not in the list of entries."""
     arrival = _parse_token(token)
     if (arrival.event_id, arrival.room) != (proof.event_id, proof.room):
         raise InvalidClaim(f"the token belongs to event {arrival.event_id}, room {arrival.room}")
@@ -163,7 +246,10 @@ def _position(proof: DrawProof, token: str) -> int:
         raise InvalidClaim(f"the room has no counter {counter}")
     is_late = counter < 0
     if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
-        raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the opening")
+        raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the draw closed")
+    entry = Entry(entries.entrant_digest(proof.commitment, arrival.user), max(0, counter), number)
+    if listed is not None and not is_late and entry not in listed:
+        raise InvalidClaim("the list of entries does not have this token's entrant with this number")
     return draw.position(proof.key, proof.n, proof.offsets, counter, number, proof.late_counters)
 
 
@@ -172,12 +258,12 @@ def _parse_token(token: str) -> TokenArrival:
     payload = token.partition(".")[0]
     try:
         content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        event_id, room, counter, number = (content[name] for name in ("e", "r", "s", "c"))
+        event_id, room, counter, number, user = (content[name] for name in ("e", "r", "s", "c", "u"))
     except (ValueError, TypeError, KeyError):
         raise InvalidClaim("this is not a waiting room token") from None
-    if not isinstance(event_id, str) or not all(type(value) is int for value in (room, counter, number)):
+    if not isinstance(event_id, str) or not isinstance(user, str) or not all(type(value) is int for value in (room, counter, number)):
         raise InvalidClaim("this is not a waiting room token")
-    return TokenArrival(event_id, room, counter, number)
+    return TokenArrival(event_id, room, counter, number, user)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:
@@ -192,6 +278,8 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             int(document["n"]),
             tuple(int(offset) for offset in document["offsets"]),
             int(document.get("late_counters", 1)),
+            str(document["entries"]["root"]) if document.get("entries") else None,
+            int(document["entries"]["pages"]) if document.get("entries") else 0,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None
@@ -200,11 +288,21 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
     return proof
 
 
+def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
+    """Yield all pages of the list of entries, from an address or from the files `0`, `1`, ... of a folder."""
+    is_address = source.startswith(("http://", "https://"))
+    for number in range(proof.pages):
+        page = _load_document(f"{source}?page={number}" if is_address else f"{source}/{number}")
+        if page.get("page") != number or not isinstance(page.get("entries"), list):
+            raise UnusableProof(f"{source}: this is not page {number} of a list of entries")
+        yield page
+
+
 def _load_document(source: str) -> dict[str, Any]:
     try:
         if source.startswith(("http://", "https://")):
             with urlopen(source, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - only the two schemes above
-                raw = response.read(MAX_PROOF_BYTES)
+                raw = response.read(MAX_DOCUMENT_BYTES)
         else:
             raw = Path(source).read_bytes()
         document = json.loads(raw)
@@ -250,6 +348,10 @@ def _report_lines(report: VerificationReport, noted_commitment: str | None) -> I
     if drawn == proof.n and proof.n > 0:
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
     yield "           (only the shop can check whether it signed the tokens)"
+    if report.listed is not None:
+        yield f"entries    {len(report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
+    if report.proven_count:
+        yield f"entries    {report.proven_count} proofs of single entries checked"
     yield from (f"FAULT  {fault}" for fault in report.faults[:MAX_FAULTS_SHOWN])
     if len(report.faults) > MAX_FAULTS_SHOWN:
         yield f"       and {len(report.faults) - MAX_FAULTS_SHOWN} more"
@@ -268,6 +370,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--token", metavar="TOKEN", action="append", default=[], help="a token to check, or 'TOKEN POSITION' to compare its position too"
     )
+    parser.add_argument("--entries", metavar="ENTRIES", help="address of the list of entries, or folder with its pages, to check all of it")
+    parser.add_argument("--entry", metavar="ENTRY", action="append", default=[], help="file or address of the proof of a single entry")
+    parser.add_argument("--root", metavar="HEX", help="the root of the list of entries that you noted before the opening")
     parser.add_argument("--commitment", metavar="HEX", help="the commitment that you noted before the opening")
     return parser
 

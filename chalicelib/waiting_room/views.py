@@ -7,9 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.waiting_room import admission_plan
+from chalicelib.waiting_room import admission_plan, entries
 from chalicelib.waiting_room.draw import ALGORITHM
+from chalicelib.waiting_room.entries import Entry, EntryProof
 from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_status
+from chalicelib.waiting_room.store import Room
 
 
 class QueueStatusView(Struct, frozen=True, kw_only=True):
@@ -44,7 +46,11 @@ class JoinView(QueueStatusView, frozen=True, kw_only=True):
 
 
 class ProofView(Struct, frozen=True, kw_only=True):
-    """The data for recomputing all positions. `key` and `n` are null until the opening."""
+    """The data for recomputing all positions.
+
+    `n` is null until the draw closes, and `key` is null until the opening. `entries` is the list of entries; it is null until the list is
+    published, and in rooms whose draw closes at the opening.
+    """
 
     event_id: str
     room: int
@@ -58,6 +64,46 @@ class ProofView(Struct, frozen=True, kw_only=True):
     offsets: list[int]
     late_counters: int
     total: int
+    closes_at: Timestamp | None
+    entries: "EntryListView | None"
+
+
+class EntryListView(Struct, frozen=True, kw_only=True):
+    """The published list of entries: its root (hex), the number of its pages, and when it was published."""
+
+    root: str
+    pages: int
+    published_at: Timestamp
+
+
+class EntryProofView(Struct, frozen=True, kw_only=True):
+    """An entry, and the proof that the list with this `root` has it.
+
+    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's place in
+    its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom. Hashes are hex.
+    """
+
+    event_id: str
+    room: int
+    root: str
+    digest: str
+    counter: int
+    number: int
+    index: int
+    page_size: int
+    path: list[str]
+
+
+class EntryPageView(Struct, frozen=True, kw_only=True):
+    """A page of the list. An entry is `[digest, counter, number]`; `path` has the hashes beside the way from the page to the root."""
+
+    event_id: str
+    room: int
+    root: str
+    page: int
+    pages: int
+    entries: list[tuple[str, int, int]]
+    path: list[str]
 
 
 class AdminRoomView(Struct, frozen=True, kw_only=True):
@@ -117,8 +163,11 @@ def status_without_room_view(event: Event) -> QueueStatusView:
     )
 
 
-def proof_view(state: RoomState) -> ProofView:
+def proof_view(room: Room, state: RoomState) -> ProofView:
     """Return the data for recomputing all positions. The key is null until the opening."""
+    listed = None
+    if room.root is not None:
+        listed = EntryListView(root=room.root, pages=page_count(room), published_at=clock.iso(room.root_at))
     return ProofView(
         event_id=state.event_id,
         room=state.room,
@@ -126,12 +175,50 @@ def proof_view(state: RoomState) -> ProofView:
         commitment=state.commitment,
         commitment_is="sha256 of the key's bytes, hex",
         on_sale_at=clock.iso(state.on_sale_at),
-        opened=state.n is not None,
+        opened=state.key is not None,
         key=state.key,
         n=state.n,
         offsets=state.offsets,
         late_counters=state.late_counters,
         total=state.total,
+        closes_at=None if state.closes_at is None else clock.iso(state.closes_at),
+        entries=listed,
+    )
+
+
+def page_count(room: Room) -> int:
+    """Return the number of pages of the room's list."""
+    assert room.drawn_counts is not None
+    return 1 << entries.page_bits(room.drawn_counts[0])
+
+
+def entry_proof_view(room: Room, entry: Entry, proof: EntryProof) -> EntryProofView:
+    """Return an entry with its proof."""
+    assert room.root is not None
+    return EntryProofView(
+        event_id=room.event_id,
+        room=room.number,
+        root=room.root,
+        digest=entry.digest.hex(),
+        counter=entry.counter,
+        number=entry.number,
+        index=proof.place,
+        page_size=proof.page_size,
+        path=[beside.hex() for beside in proof.path],
+    )
+
+
+def entry_page_view(room: Room, page: int, listed: list[Entry], path: list[bytes]) -> EntryPageView:
+    """Return a page of the list with its proof."""
+    assert room.root is not None
+    return EntryPageView(
+        event_id=room.event_id,
+        room=room.number,
+        root=room.root,
+        page=page,
+        pages=page_count(room),
+        entries=[(entry.digest.hex(), entry.counter, entry.number) for entry in listed],
+        path=[beside.hex() for beside in path],
     )
 
 
@@ -141,7 +228,7 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
     last = state.segments[-1]
     return AdminRoomView(
         room=state.room,
-        opened=state.n is not None,
+        opened=state.key is not None,
         total=state.total,
         admitted=admitted,
         queue_length=state.total - admitted,

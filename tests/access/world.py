@@ -18,6 +18,7 @@ from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.addons.outgoing_webhooks import outbox
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
 from chalicelib.ledger import money_cases
@@ -25,6 +26,7 @@ from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import ses_reports
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ReturnRequest
+from chalicelib.waiting_room import entries, tokens
 from tests import builders, engines, pictures
 from tests.access import requests
 from tests.bootstrap import conftest as bootstrap
@@ -148,7 +150,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         builders.start_checkout(api, BUYER, open_order)
         transfer = api.post(f"/tickets/{third}/transfer", user=BUYER).json["token"]
         invitation = _invite_guest(api, f"{second}.1")
-        place = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
+        place, digest = _join_draw(api)
         [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         login = _create_accounts()
@@ -180,6 +182,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "code": codes[1],
             "message_id": _queue_message(order, event),
             "entry_id": entry_id,
+            "digest": digest,
             "version": "1",
         }
         code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
@@ -208,6 +211,19 @@ def _invite_guest(api: Client, seat_id: str) -> str:
     guest = {"name": "Bob", "email": "bob@example.com"}
     url = api.put(f"/seats/{seat_id}/guest", json=guest, user=BUYER).json["guest"]["url"]
     return str(url.partition("#token=")[2])
+
+
+def _join_draw(api: Client) -> tuple[str, str]:
+    """Let the buyer take part in the draw of the event with a waiting room. Returns the token, and the digest in the list of entries."""
+    opens_at = catalog.snapshot().events[DROP].on_sale_at
+    assert opens_at is not None
+    with clock.override(lambda: float(opens_at - 600)):
+        token = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
+    with clock.override(lambda: float(opens_at - 60)):
+        state = api.get(f"/events/{DROP}/waiting-room/state").json
+    arrival = tokens.read_token(token)
+    assert arrival is not None
+    return token, entries.entrant_digest(state["commitment"], arrival.user).hex()
 
 
 def _join_waitlist(api: Client, user: str, event: str) -> str:

@@ -45,9 +45,19 @@ SUBSCRIPTION = {
 
 @pytest.fixture
 def drop_id(api, time) -> str:
-    """An event that opens in a minute; its waiting room admits one buyer every half minute."""
-    room = {"enabled": True, "wave_size": 1, "wave_seconds": 30}
-    event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + OPENS_AFTER), waiting_room=room)
+    """An event that opens in a minute; its waiting room admits one buyer every half minute. Its draw closes at the opening."""
+    return _create_drop(api, time, OPENS_AFTER, wave_size=1)
+
+
+@pytest.fixture
+def listed_drop_id(api, time) -> str:
+    """An event that opens in four minutes and lets everybody in at once. Its draw closes 90 seconds before, and has a list of entries."""
+    return _create_drop(api, time, 240, wave_size=10)
+
+
+def _create_drop(api, time, opens_after: int, wave_size: int) -> str:
+    room = {"enabled": True, "wave_size": wave_size, "wave_seconds": 30}
+    event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + opens_after), waiting_room=room)
     builders.create_tier(api, event_id)
     return event_id
 
@@ -326,6 +336,43 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     new_visitor.see("The key matches the published fingerprint")  # without having seen it before, nobody can say more
 
 
+def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, time, listed_drop_id):
+    buyer = new_buyer()
+    _join_others(api, listed_drop_id, 3)
+    buyer.page.goto(f"/events/{listed_drop_id}/line")
+    buyer.see("Closing of the draw")
+    buyer.press("Join the waiting room")
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.page.get_by_text("Technical details").click()
+    buyer.see("When the draw has closed, the fingerprint of the list of numbers appears here.")
+    buyer.see("That everyone on the list is a real person.")
+    _pass(buyer, time, 151)
+    buyer.see("Your number is on the list. Your browser has checked the proof.")
+    buyer.see("When the sale opens, the key appears here")
+    late = new_buyer()
+    late.page.goto(f"/events/{listed_drop_id}/line")
+    late.press("Join the waiting room")
+    late.see("You are in. Your place comes after the draw.")
+    _pass(buyer, time, 90)
+    buyer.see("Your place was drawn fairly")
+    buyer.see("It is your turn")
+    with buyer.page.expect_request("**/reservations") as reserving:
+        buyer.choose("Floor", 1)
+    assert len(reserving.value.post_data_json["entry_proof"]["path"]) >= 4  # the bits of 16 pages
+
+
+def test_a_number_that_is_missing_on_the_list_is_announced(new_buyer, time, listed_drop_id):
+    buyer = new_buyer()
+    buyer.join(listed_drop_id)
+    missing = {"error": "entry_unknown", "message": "Join the waiting room again."}
+    buyer.page.route("**/waiting-room/entries/*", lambda route: route.fulfill(status=404, json=missing))
+    _pass(buyer, time, 151)
+    buyer.see("Warning: your number is not on the published list")
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.page.get_by_text("Technical details").click()
+    buyer.see("Your number is not on the list.")
+
+
 def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):
     buyer = new_buyer()
     buyer.join(drop_id)
@@ -333,7 +380,7 @@ def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):
     _pass(buyer, time, OPENS_AFTER + 1)
     buyer.see("It is your turn")
     headings = buyer.page.get_by_role("main").get_by_role("heading", level=2)
-    expect(headings.first).to_have_text("Warning: the key does not match the fingerprint")
+    expect(headings.first).to_have_text("Warning: the draw does not match what was published")
     expect(headings.filter(has_text="Warning")).to_have_count(1)
     buyer.page.get_by_text("How the draw works, and how to check it").click()
     buyer.see("What the check does not prove")

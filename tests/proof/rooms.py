@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from chalicelib.catalog import revisions
-from chalicelib.foundation import memory
+from chalicelib.foundation import memory, settings
 from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
+from chalicelib.waiting_room.entry_list import LEASE_SECONDS, SETTLING_SECONDS
 from tests import builders, invariants, shops
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene, open_app
@@ -21,6 +22,17 @@ class RoomScene(StoredScene):
         super().__init__(api, time)
         self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
+
+    def close(self):
+        self.time.advance(SECONDS_TO_OPENING - settings.current().draw_closing_seconds)
+
+    def crash_while_listing(self):
+        """An instance crashes after it has written a part of the list of entries, and its lease ends."""
+        self.close()
+        with faults.crash_after(12, table="waiting-room") as crash:
+            self.load()
+        assert crash.was_triggered
+        self.time.advance(LEASE_SECONDS)
 
     def open(self):
         self.time.advance(SECONDS_TO_OPENING)
@@ -70,10 +82,10 @@ class RoomScene(StoredScene):
         copied.__dict__ |= self.__dict__ | {"tokens": dict(self.tokens)}
         return copied
 
-    ROUNDS = (OPENING_LEASE_SECONDS,)
+    ROUNDS = (OPENING_LEASE_SECONDS, LEASE_SECONDS)
 
     def recover(self, seconds):
-        """The next instance that looks after the lease of a crashed one finishes the opening."""
+        """The next instance that looks after the leases of a crashed one finishes the list and the opening."""
         self.time.advance(seconds)
         builders.run_sweep()
 
@@ -85,6 +97,8 @@ class RoomScene(StoredScene):
             self.tokens = {user: join(self.api, self.event_id, user) for user in self.tokens}
         if self.time.now < self.load().json["on_sale_at"]:
             self.open()
+        if self.load().json["key"] is None:  # numbers of crashed joins delay the list
+            self.time.advance(SETTLING_SECONDS)
         self.load()
         positions = [get_status(self.api, self.event_id, token)["position"] for token in self.tokens.values()]
         assert None not in positions
@@ -106,6 +120,9 @@ def _open(time: Any) -> Iterator[RoomScene]:
 STEPS: dict[str, tuple[list[str], str]] = {
     "first load": (["clear"], "load"),
     "join before the opening": ([], "join"),
+    "closing of the draw": (["close"], "load"),
+    "list of entries after a crash": (["crash_while_listing"], "load"),
+    "opening after the closing": (["close", "load", "open"], "load"),
     "opening": (["open"], "load"),
     "opening after a crash": (["crash_while_opening"], "load"),
     "join that runs the draw": (["open"], "join"),

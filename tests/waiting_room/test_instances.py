@@ -10,7 +10,8 @@ from chalicelib.catalog.model import CatalogHead, Event, VersionContent
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
-from chalicelib.waiting_room import due_changes, store
+from chalicelib.waiting_room import due_changes, entries, entry_list, store
+from chalicelib.waiting_room.tokens import read_token
 from tests import builders, invariants
 from tests.simulation.faults import record_calls
 from tests.simulation.instance_memory import separate_memories
@@ -162,8 +163,28 @@ def test_one_instance_writes_the_opening_and_the_others_read_it(api, time):
         time.advance(1)
         assert {instance.poll()["n"] for instance in instances} == {5}
 
-    with settings.override(waiting_room_counters=counters):
+    with settings.override(waiting_room_counters=counters, draw_closing_seconds=0):
         run_seeds(6, scenario)
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_instances_publish_one_complete_list_even_if_some_crash(api, time):
+    def scenario(play):
+        event_id, _ = create_sale(api, time, f"Drop {play.seed}")
+        tokens = join_many(api, event_id, 9)
+        instances = start_instances(api, time, event_id, 4, every=0)
+        time.advance(SECONDS_TO_OPENING - settings.current().draw_closing_seconds)
+        play({f"i{number}": instance.poll for number, instance in enumerate(instances)}, crashes=play.seed % 3)
+        time.advance(entry_list.LEASE_SECONDS)
+        state = Instance(api, event_id).poll()
+        assert (state["n"], state["key"]) == (9, None)
+        assert {instance.poll()["root"] for instance in instances} == {state["root"]}
+        for token in tokens.values():
+            digest = entries.entrant_digest(state["commitment"], read_token(token).user)
+            entry, proof = entry_list.find_proof(store.find_room(event_id), digest, time.now)
+            assert entries.is_proven(entry, proof, state["n"], state["offsets"], state["root"])
+
+    run_seeds(9, scenario)
 
 
 @pytest.mark.usefixtures("threaded_store")

@@ -166,7 +166,7 @@ def test_the_draw_is_also_checked_for_visitors_without_a_place():
 
 
 def _draw_result(**changes):
-    return {"isKept": True, "noted": None, "arrival": None, "isLate": False, **changes}
+    return {"isKept": True, "noted": None, "notedRoot": None, "arrival": None, "isLate": False, "isListed": None, **changes}
 
 
 def test_the_page_says_how_long_a_turn_lasts_and_when_it_comes_by_the_visitors_clock():

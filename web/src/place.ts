@@ -5,6 +5,7 @@
  */
 
 import { isCommitmentKept, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
+import type { EntryProof } from "./api";
 import type { ApiFailure } from "./client";
 
 type Tracker = Awaited<ReturnType<typeof trackPosition>>;
@@ -15,7 +16,9 @@ export interface Surroundings {
   fetchRoom: () => Promise<State | null>;
   /** Join, and return the token; null if the event has no waiting room. */
   join: () => Promise<string | null>;
-  /** Storage shared by all tabs: the token, and the fingerprint published before the sale opened. */
+  /** Fetch the proof that the published list of entries has the token's number, and check it. Null: the list does not have it. */
+  proveEntry: (room: State, token: string) => Promise<EntryProof | null>;
+  /** Storage shared by all tabs: the token, the proof of its entry, and the fingerprint and the root published before the sale opened. */
   memory: { read: (name: Kept) => string | null; write: (name: Kept, value: string | null) => void };
   now: () => number;
   /** From 0 to 1. */
@@ -27,7 +30,7 @@ export interface Surroundings {
   changed: () => void;
 }
 
-export type Kept = "token" | "fingerprint";
+export type Kept = "token" | "fingerprint" | "root" | "entry";
 
 export interface PlaceView {
   /** `none`: not in line; `open`: the event has no line; `working`: joining. */
@@ -35,6 +38,8 @@ export interface PlaceView {
   status: Status | null;
   room: State | null;
   token: string | null;
+  /** To send with a reservation, so that the shop need not read the list of entries. */
+  entryProof: EntryProof | null;
   /** Null until the document has been fetched. */
   draw: DrawResult | null;
   /** Whether the last fetch of the document failed. The view then continues from the previous document. */
@@ -46,14 +51,18 @@ export interface PlaceView {
 
 /** The result of this browser's check of the draw, with or without a place in it. */
 export interface DrawResult {
-  /** Whether the fingerprint is still the noted one and, once the key is published, whether the key matches it. */
+  /** Whether the fingerprint and the root are still the noted ones and, once the key is published, whether the key matches its fingerprint. */
   isKept: boolean;
   /** The first fingerprint of this waiting room that this browser saw before the key was published; null if it saw none. */
   noted: string | null;
+  /** The first fingerprint of the list of numbers that this browser saw before the key was published; null if it saw none. */
+  notedRoot: string | null;
   /** This buyer's number in the draw, from 1; null before the draw, without a place, and for arrivals after the sale opened. */
   arrival: number | null;
-  /** Whether this buyer joined after the sale opened. */
+  /** Whether this buyer joined after the draw had closed. */
   isLate: boolean;
+  /** Whether the list of entries, which was published before the key, has this buyer's number; null if that is not known. */
+  isListed: boolean | null;
 }
 
 // How many seconds the document stays fresh on average, for visible and hidden pages.
@@ -73,6 +82,7 @@ export class Place {
   #token: string | null;
   #room: State | null = null;
   #isKept = true;
+  #entryProof: EntryProof | null | undefined; // undefined: not known
   #isOpen = false;
   #isJoining = false;
   #isOffline = false;
@@ -92,7 +102,7 @@ export class Place {
 
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
-    const known = { room: this.#room, token: this.#token, draw: this.#draw() };
+    const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
     return { stage: this.#stage(status), status, ...known, isOffline: this.#isOffline, failure: this.#failure, wasCleared: this.#wasCleared };
   }
 
@@ -171,18 +181,25 @@ export class Place {
   }
 
   async #follow(newest: State): Promise<void> {
-    if (newest.key === null && this.#notedFingerprint(newest) === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
-    this.#isKept = await isCommitmentKept(newest, this.#notedFingerprint(newest));
+    if (newest.key === null && this.#noted("fingerprint", newest) === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
+    if (newest.key === null && newest.root && this.#noted("root", newest) === null) this.#world.memory.write("root", `${newest.room} ${newest.root}`);
+    const root = this.#noted("root", newest);
+    this.#isKept = (root === null || root === newest.root) && (await isCommitmentKept(newest, this.#noted("fingerprint", newest)));
     this.#room = newest;
     if (this.#token === null) return;
     if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // checked only now, because the reply has set the clock
     if (this.#tracker === null) this.#tracker = await trackPosition(newest, this.#token);
     else await this.#tracker.update(newest);
+    if (newest.root && this.#entryProof === undefined && this.#tracker.arrival.counter >= 0) {
+      this.#entryProof = await this.#world.proveEntry(newest, this.#token).catch(() => undefined); // the next fetch tries again
+      if (this.#entryProof) this.#world.memory.write("entry", JSON.stringify({ room: newest.room, root: newest.root, ...this.#entryProof }));
+    }
   }
 
   #useToken(token: string | null): void {
     this.#token = token;
     this.#tracker = null;
+    this.#entryProof = undefined;
   }
 
   #forgetToken(wasCleared: boolean): void {
@@ -191,10 +208,10 @@ export class Place {
     this.#useToken(null);
   }
 
-  /** The first fingerprint of this waiting room that this browser saved before the key was published. */
-  #notedFingerprint({ room }: State): string | null {
-    const [noted, fingerprint] = (this.#world.memory.read("fingerprint") ?? "").split(" ");
-    return fingerprint && Number(noted) === room ? fingerprint : null;
+  /** The first fingerprint or root of this waiting room that this browser saved before the key was published. */
+  #noted(name: "fingerprint" | "root", { room }: State): string | null {
+    const [noted, hash] = (this.#world.memory.read(name) ?? "").split(" ");
+    return hash && Number(noted) === room ? hash : null;
   }
 
   #draw(): DrawResult | null {
@@ -203,7 +220,9 @@ export class Place {
     const { counter, number } = this.#tracker?.arrival ?? { counter: null, number: 0 };
     const isDrawn = room.key !== null && counter !== null && counter >= 0;
     const arrival = isDrawn ? room.offsets[counter]! + number : null;
-    return { isKept: this.#isKept, noted: this.#notedFingerprint(room), arrival, isLate: counter !== null && counter < 0 };
+    const isListed = this.#entryProof === undefined ? null : this.#entryProof !== null;
+    const [noted, notedRoot] = [this.#noted("fingerprint", room), this.#noted("root", room)];
+    return { isKept: this.#isKept, noted, notedRoot, arrival, isLate: counter !== null && counter < 0, isListed };
   }
 
   #stage(status: Status | null): PlaceView["stage"] {

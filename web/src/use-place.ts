@@ -5,6 +5,7 @@ import { ApiFailure, getRoom, join } from "./api";
 import { Place, type Kept, type PlaceView } from "./place";
 import { solve } from "./proof-of-work";
 import { now } from "./server-time";
+import type { State } from "../waiting-room.js";
 
 export type ShownPlace = PlaceView & { enter: () => void; lookAgain: () => void };
 
@@ -37,6 +38,7 @@ function surroundings(eventId: string, changed: () => void) {
   return {
     fetchRoom: () => getRoom(eventId).catch((error) => (error instanceof ApiFailure && error.status === 404 ? null : Promise.reject(error))),
     join: async () => (await joinWithWork(eventId)).token ?? null,
+    proveEntry: (room: State, token: string) => import("./entry-proof").then(({ proveEntry }) => proveEntry(room, token)),
     memory: {
       read: (name: Kept) => localStorage.getItem(key(eventId, name)),
       write: (name: Kept, value: string | null) =>
@@ -65,5 +67,5 @@ async function joinWithWork(eventId: string) {
 }
 
 function key(eventId: string, name: Kept): string {
-  return name === "token" ? `fairgate.place.${eventId}` : `fairgate.fingerprint.${eventId}`;
+  return `fairgate.${name === "token" ? "place" : name}.${eventId}`;
 }

@@ -153,7 +153,7 @@ def draw_with_a_replaced_key(stage: Stage) -> None:
         "([name, fingerprint]) => localStorage.setItem(name, `1 ${fingerprint}`)", [f"fairgate.fingerprint.{stage.drop}", "ab" * 32]
     )
     stage.pass_time(760)
-    stage.buyer.see("Warning: the key does not match the fingerprint")
+    stage.buyer.see("Warning: the draw does not match what was published")
     _open_details(stage, "How the draw works, and how to check it", "Technical details")
     stage.buyer.see("The shop now shows a different fingerprint:")
 
@@ -162,6 +162,13 @@ def draw_before_the_opening(stage: Stage) -> None:
     stage.open(f"/events/{stage.drop}/draw")
     stage.buyer.see("The draw has not taken place yet")
     stage.buyer.see("Save or publish this fingerprint now.")
+
+
+def draw_before_the_opening_with_the_list(stage: Stage) -> None:
+    stage.line(arrivals=24)
+    stage.pass_time(700)
+    _open_details(stage, "How the draw works, and how to check it", "Technical details")
+    stage.buyer.see("Your number is on the list.")
 
 
 def draw_noted(stage: Stage) -> None:
@@ -230,6 +237,7 @@ SCENES: list[Scene] = [
     draw_of_a_place,
     draw_with_a_replaced_key,
     draw_before_the_opening,
+    draw_before_the_opening_with_the_list,
     draw_noted,
     draw_unseen,
     draw_of_nobody_after_a_reset,

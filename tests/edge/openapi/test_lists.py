@@ -87,6 +87,11 @@ BOUNDED = {
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"event_types": "there are six types"},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}": {"attempts": "the last 20 are kept"},
     "/events/{event_id}/waiting-room/proof": {"offsets": "one for each counter of the room"},
+    "/events/{event_id}/waiting-room/entries": {
+        "entries": "one page of the list of entries, which has about 256 of them",
+        "path": "one hash for each bit of the number of pages",
+    },
+    "/events/{event_id}/waiting-room/entries/{digest}": {"path": "one hash for each doubling of the number of entries"},
     "/events/{event_id}/waiting-room/state": {
         "offsets": "one for each counter of the room",
         "segments": "an admission plan has a few segments at most",

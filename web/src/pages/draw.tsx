@@ -17,6 +17,8 @@ import { positionOf, type State } from "../../waiting-room.js";
 import { Opening, Sealing, Joining } from "./draw-pictures";
 
 /** Both languages are in this file, because one is smaller than a second request. */
+/** In `limitsList`, what the list of numbers shows. */
+const WHO_HAD_WHICH = 1;
 const TEXTS: Record<Language, typeof en> = { en, es };
 const useDrawTexts = () => {
   const { language, locale } = useTexts();
@@ -57,7 +59,7 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
   const { room, failure, stage } = place;
   if (stage === "open") return <p>{d.noRoom}</p>; // the waiting room has been removed since the event was loaded
   if (!room) return failure ? <Failure failure={failure} retry={place.lookAgain} /> : <Skeleton lines={8} />;
-  const isDrawn = room.n !== null;
+  const isDrawn = room.key !== null;
   return (
     <>
       <DrawVerdict place={place} />
@@ -70,14 +72,28 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
             </dd>
           </>
         )}
-        {isDrawn && (
+        {room.closes_at && !isOff(room) && (
+          <>
+            <dt>{room.n === null ? d.closesAt : d.closedAt}</dt>
+            <dd>
+              <Moment at={new Date(1000 * room.closes_at).toISOString()} timezone={event.timezone} />
+            </dd>
+          </>
+        )}
+        {room.n !== null && (
           <>
             <dt>{d.drawn}</dt>
-            <dd>{room.n!.toLocaleString(locale)}</dd>
+            <dd>{room.n.toLocaleString(locale)}</dd>
           </>
         )}
         <dt>{d.fingerprint}</dt>
         <dd class="code">{room.commitment}</dd>
+        {room.root && (
+          <>
+            <dt>{d.root}</dt>
+            <dd class="code">{room.root}</dd>
+          </>
+        )}
       </dl>
       {!isDrawn && !isOff(room) && (
         <>
@@ -121,7 +137,7 @@ export function Explanation({ place }: { place: PlaceView }) {
       <h2>{d.limits}</h2>
       <p>{d.limitsIntro}</p>
       <ul class="draw-limits">
-        {d.limitsList.map(({ title, text }) => (
+        {d.limitsList.map((limit, index) => (index === WHO_HAD_WHICH && room.closes_at ? d.listedLimit : limit)).map(({ title, text }) => (
           <li key={title}>
             <strong>{title}</strong> {text}
           </li>
@@ -143,7 +159,8 @@ export function Explanation({ place }: { place: PlaceView }) {
 function Steps({ place: { draw, status }, room }: { place: PlaceView; room: State }) {
   const { d } = useDrawTexts();
   const { key, n, commitment } = room;
-  const { isKept = true, noted = null, arrival = null, isLate = false } = draw ?? {};
+  const { isKept = true, noted = null, notedRoot = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
+  const isKeyKept = isKept || (notedRoot !== null && notedRoot !== room.root);
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
   const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}`;
   return (
@@ -159,6 +176,19 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
             </>
           )}
         </li>
+        {room.closes_at && (
+          <li>
+            <p>{room.root ? d.listed : d.unlistedYet}</p>
+            {room.root && <p class="code">{room.root}</p>}
+            {notedRoot !== null && notedRoot !== room.root && (
+              <>
+                <p class="broken">{d.rootReplaced}</p>
+                <p class="code">{notedRoot}</p>
+              </>
+            )}
+            {isListed !== null && <p class={isListed ? "kept" : "broken"}>{isListed ? d.own : d.notOwn}</p>}
+          </li>
+        )}
         {key === null || n === null ? (
           <li>
             <p>{d.notYet}</p>
@@ -168,7 +198,7 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
             <li>
               <p>{d.revealed}</p>
               <p class="code">{key}</p>
-              <p class={isKept ? "kept" : "broken"}>{isKept ? d.fits : d.broken}</p>
+              <p class={isKeyKept ? "kept" : "broken"}>{isKeyKept ? d.fits : d.broken}</p>
             </li>
             <li>
               <p>{arrival !== null ? d.arrival(arrival, n) : isLate ? d.late(n) : d.people(n)}</p>

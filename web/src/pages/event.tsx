@@ -90,7 +90,7 @@ function Tickets({ event, availability, canBuy, canUseCode, isPreview, children 
       {waitlist?.offer ?? children}
       {waitlist?.note}
       {isSoldOut && waitlist?.panel}
-      <ReserveForm event={event} availability={availability} canBuy={canBuy} canUseCode={canUseCode} isPreview={isPreview} token={null} />
+      <ReserveForm event={event} availability={availability} canBuy={canBuy} canUseCode={canUseCode} isPreview={isPreview} />
       {!isSoldOut && waitlist?.panel}
     </div>
   );

@@ -21,7 +21,7 @@ import type { State, Status } from "../../waiting-room.js";
 const AVAILABILITY_SECONDS = 2.5; // during the turn
 const ANNOUNCE_EVERY_MS = 30_000;
 const MAIL_SECONDS = 120; // before a turn that comes sooner, an email would arrive too late
-const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
+const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared", "entry_unknown"];
 
 interface EventProps {
   eventId: string;
@@ -89,12 +89,12 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
 }
 
 function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace }) {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   return (
     <section class="panel">
@@ -106,6 +106,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
         </>
       )}
       <p>{t.line.intro}</p>
+      {room?.closes_at && room.n === null && <p>{t.line.closes(visitorsTime(room.closes_at - (room.closes_at % 60), locale))}</p>}
       {room && <TurnLength room={room} />}
       {failure && (isOffline ? <Failure failure={failure} retry={lookAgain} /> : <Failure failure={failure} />)}
       <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
@@ -116,7 +117,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
   );
 }
 
-function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; enter: () => void }) {
+function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
@@ -150,10 +151,10 @@ function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { r
         </>
       ) : status.state === "waiting" || status.position === null ? (
         <>
-          <h2>{t.line.before}</h2>
+          <h2>{isLate ? t.line.afterDraw : t.line.before}</h2>
           <p class="figure-label">{t.line.opensIn}</p>
           <Countdown seconds={status.seconds_until_on_sale} />
-          <p>{t.line.beforeNote}</p>
+          <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
           <TurnLength room={room} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
@@ -229,7 +230,7 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
         event={event}
         availability={availability?.availability ?? []}
         canBuy
-        token={place.token}
+        pass={{ token: place.token, entry_proof: place.entryProof }}
         onRefused={({ code }) => {
           setMustRejoin(REJOIN.includes(code));
           void reload(); // refresh the availability

@@ -9,24 +9,24 @@ import type { State } from "../../waiting-room.js";
 
 /**
  * `fair`: this browser saved the fingerprint in time, and the buyer's place follows from the key. `noted`: the same for visitors without a
- * place. `off`: the event ended or was cancelled before the sale opened. `unseen`: the key matches the fingerprint, but this browser saw the fingerprint only after the draw.
+ * place. `unlisted`: the list that was published before the key does not have the buyer's number. `off`: the event ended or was cancelled before the sale opened. `unseen`: the key matches the fingerprint, but this browser saw the fingerprint only after the draw.
  */
-export type Verdict = "broken" | "before" | "off" | "empty" | "late" | "fair" | "noted" | "unseen";
+export type Verdict = "broken" | "unlisted" | "before" | "off" | "empty" | "late" | "fair" | "noted" | "unseen";
 
-const TONES: Partial<Record<Verdict, string>> = { broken: "bad", fair: "good", noted: "good" };
+const TONES: Partial<Record<Verdict, string>> = { broken: "bad", unlisted: "bad", fair: "good", noted: "good" };
 const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Explanation, () => LoadFailed));
 
 /** Whether nobody can be drawn any more. */
 export const isOff = ({ key, stopped }: State) => key === null && (stopped === "closed" || stopped === "cancelled");
 
-/** Whether the key does not match the fingerprint, which buyers should know before they buy. */
-export const isBroken = ({ draw }: PlaceView) => draw?.isKept === false;
+/** Whether the key does not match the fingerprint, or the list does not have the buyer's number, which buyers should know before they buy. */
+export const isBroken = ({ draw }: PlaceView) => draw?.isKept === false || draw?.isListed === false;
 
 /** Null until the check has been made. */
 function verdictOf(place: PlaceView): Verdict | null {
   const { room, draw, status } = place;
   if (!room || !draw) return null;
-  if (isBroken(place)) return "broken";
+  if (isBroken(place)) return draw.isKept ? "unlisted" : "broken";
   if (room.key === null) return isOff(room) ? "off" : "before";
   if (room.n === 0) return "empty";
   if (draw.isLate) return "late";
@@ -40,7 +40,7 @@ export function DrawVerdict({ place }: { place: PlaceView }) {
   if (verdict === null) return null;
   const { title, text } = t.draw.verdicts[verdict];
   return (
-    <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`} role={verdict === "broken" ? "alert" : undefined}>
+    <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`} role={TONES[verdict] === "bad" ? "alert" : undefined}>
       <h2>{title}</h2>
       <p>{text}</p>
     </section>

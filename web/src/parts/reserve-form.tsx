@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
-import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Tier } from "../api";
+import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Pass, type Tier } from "../api";
 import { eventTime, money } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
@@ -24,11 +24,11 @@ interface Props {
   canUseCode?: boolean;
   /** Whether this is a preview of a draft, in which nothing can be reserved. */
   isPreview?: boolean;
-  token: string | null;
+  pass?: Pass;
   onRefused?: (failure: ApiFailure) => void;
 }
 
-export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = false, isPreview = false, token, onRefused }: Props) {
+export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = false, isPreview = false, pass = {}, onRefused }: Props) {
   const { t, locale } = useTexts();
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
@@ -55,7 +55,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
       const content = JSON.stringify([wanted, accessCode]);
       if (key.current?.content !== content) key.current = { content, key: crypto.randomUUID() };
       try {
-        await reserve(event.id, wanted, token, accessCode, key.current.key);
+        await reserve(event.id, wanted, pass, accessCode, key.current.key);
       } catch (error) {
         if (!(error instanceof ApiFailure) || error.code !== "active_reservation_exists") {
           const isDecided = error instanceof ApiFailure && error.status >= 400 && error.status < 500;

@@ -9,7 +9,10 @@ export const drawTexts = {
   opensAt: "The draw takes place when the sale opens",
   openedAt: "The draw took place when the sale opened",
   drawn: "Numbers in the draw",
+  closesAt: "The draw closes",
+  closedAt: "The draw closed",
   fingerprint: "Fingerprint of the key",
+  root: "Fingerprint of the list of numbers",
   keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has saved it too: open this page again in the same browser after the draw to see the result.",
   how: "How the draw works",
   story: [
@@ -19,7 +22,7 @@ export const drawTexts = {
     },
     {
       title: "Everyone who joins gets a number",
-      text: "The number is not your place in line. The last number is as likely to get the first place as number 1, so it makes no difference whether you join early or late. Buyers cannot know or choose their place, because the key is secret.",
+      text: "The number is not your place in line. The last number is as likely to get the first place as number 1, so it makes no difference whether you join early or late. Buyers cannot know or choose their place, because the key is secret. Shortly before the sale opens, the draw closes, and we publish a list of who has which number, without names. Nobody can exchange numbers after that.",
     },
     {
       title: "When the sale opens, we open the envelope",
@@ -41,6 +44,10 @@ export const drawTexts = {
     },
     { title: "What happens outside this waiting room.", text: "The check does not cover tickets that were never sold here, such as tickets for guests of the artist." },
   ],
+  listedLimit: {
+    title: "That everyone on the list is a real person.",
+    text: "The list shows that no number changed hands after it was published. We could have put invented people on it before that.",
+  },
   resetTitle: "What came before a reset.",
   reset: (times: number) =>
     `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Earlier fingerprints and places no longer count.`,
@@ -49,11 +56,16 @@ export const drawTexts = {
   published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before the draw:",
   replaced: "The shop now shows a different fingerprint:",
   notYet: "When the sale opens, the key appears here, and your browser checks that it matches the fingerprint.",
+  listed: "Before the key, the shop published this fingerprint of the list of numbers:",
+  unlistedYet: "When the draw has closed, the fingerprint of the list of numbers appears here.",
+  rootReplaced: "Your browser had saved a different fingerprint of the list:",
+  own: "Your number is on the list. Your browser has checked the proof.",
+  notOwn: "Your number is not on the list.",
   revealed: "When the sale opened, the shop published this key:",
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
   broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",
   arrival: (arrival: number, n: number) => `Your number was ${arrival.toLocaleString("en")} of ${n.toLocaleString("en")}.`,
-  late: (n: number) => `The draw had ${numbers(n)}. You joined after the sale opened, so your place comes after them.`,
+  late: (n: number) => `The draw had ${numbers(n)}. It had closed when you joined, so your place comes after them.`,
   people: (n: number) => `The draw had ${numbers(n)}.`,
   place: (position: number) => `From the key and your number, your browser calculates place ${position.toLocaleString("en")}, which is the place that this shop shows you.`,
   formula:

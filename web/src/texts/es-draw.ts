@@ -11,7 +11,10 @@ export const drawTexts: typeof english = {
   opensAt: "El sorteo se hace al abrir la venta",
   openedAt: "El sorteo se hizo al abrir la venta",
   drawn: "Números en el sorteo",
+  closesAt: "El sorteo se cierra",
+  closedAt: "El sorteo se cerró",
   fingerprint: "Huella de la clave",
+  root: "Huella de la lista de números",
   keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página en el mismo navegador después del sorteo para ver el resultado.",
   how: "Cómo funciona el sorteo",
   story: [
@@ -21,7 +24,7 @@ export const drawTexts: typeof english = {
     },
     {
       title: "Quien entra recibe un número",
-      text: "Ese número no es tu puesto en la cola. El último número tiene la misma probabilidad que el número 1 de conseguir el primer puesto, así que da igual entrar pronto o tarde. Ningún comprador puede saber ni elegir su puesto, porque la clave es secreta.",
+      text: "Ese número no es tu puesto en la cola. El último número tiene la misma probabilidad que el número 1 de conseguir el primer puesto, así que da igual entrar pronto o tarde. Ningún comprador puede saber ni elegir su puesto, porque la clave es secreta. Poco antes de abrir la venta, el sorteo se cierra y publicamos la lista de quién tiene cada número, sin nombres. A partir de ahí, nadie puede cambiar de número.",
     },
     {
       title: "Al abrir la venta, abrimos el sobre",
@@ -43,6 +46,10 @@ export const drawTexts: typeof english = {
     },
     { title: "Lo que pasa fuera de esta sala de espera.", text: "La comprobación no incluye las entradas que no se vendieron aquí, como las invitaciones del artista." },
   ],
+  listedLimit: {
+    title: "Que cada número de la lista sea de una persona de verdad.",
+    text: "La lista demuestra que ningún número cambió de manos después de publicarse. Antes podríamos haber apuntado a personas inventadas.",
+  },
   resetTitle: "Lo que hubo antes de reiniciar la sala.",
   reset: (times) =>
     `Esta sala de espera se ha reiniciado ${times === 1 ? "una vez" : `${times.toLocaleString("es")} veces`}. Al reiniciarla se crea otra clave y todo el mundo tiene que volver a entrar. Las huellas y los puestos anteriores no cuentan.`,
@@ -51,11 +58,16 @@ export const drawTexts: typeof english = {
   published: "Esta es la huella publicada de la clave. Tu navegador la vio por primera vez después del sorteo, así que compárala con una copia que alguien guardara antes:",
   replaced: "La tienda muestra ahora otra huella:",
   notYet: "Al abrir la venta, la clave aparecerá aquí y tu navegador comprobará que coincide con la huella.",
+  listed: "Antes que la clave, la tienda publicó esta huella de la lista de números:",
+  unlistedYet: "Cuando el sorteo se cierre, aparecerá aquí la huella de la lista de números.",
+  rootReplaced: "Tu navegador había guardado otra huella de la lista:",
+  own: "Tu número está en la lista. Tu navegador ha comprobado la prueba.",
+  notOwn: "Tu número no está en la lista.",
   revealed: "Al abrir la venta, la tienda publicó esta clave:",
   fits: "La clave coincide: la huella es el hash SHA-256 de sus 32 bytes.",
   broken: "La clave no coincide. La huella debería ser el hash SHA-256 de sus 32 bytes.",
   arrival: (arrival, n) => `Tu número era el ${arrival.toLocaleString("es")} de ${n.toLocaleString("es")}.`,
-  late: (n) => `En el sorteo hubo ${numbers(n)}. Entraste con la venta ya abierta, así que tu puesto va después.`,
+  late: (n) => `En el sorteo hubo ${numbers(n)}. El sorteo ya estaba cerrado cuando entraste, así que tu puesto va después.`,
   people: (n) => `En el sorteo hubo ${numbers(n)}.`,
   place: (position) => `Con la clave y tu número, tu navegador calcula el puesto ${position.toLocaleString("es")}, que es el que te muestra esta tienda.`,
   formula:

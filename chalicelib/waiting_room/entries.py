@@ -1,0 +1,165 @@
+"""The list of entries, which shows who had which number before the key of the draw is revealed, and a Merkle tree over it.
+
+The list closes before the sale opens. Its root is published at once, and the key later, so nobody can give a good number to a friend who
+had another number, or none. Anyone can check an entry with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This
+module uses only the standard library, so that `verify.py` runs wherever Python does.
+
+An entry is the digest of its entrant, the counter and the number. The digest begins with the number of the entry's page: its first
+`page_bits` bits. A page has about PAGE_SIZE entries, sorted, so two entries of one person stand next to each other. Each page is a Merkle
+tree as in RFC 6962, section 2.1, and the roots of all pages are the leaves of a complete binary tree. The root of the list also covers the
+numbers of arrivals.
+"""
+
+import hmac
+from bisect import bisect_left
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+DIGEST_BYTES, _COUNTER_BYTES, _NUMBER_BYTES = 32, 2, 6
+ENTRY_BYTES = DIGEST_BYTES + _COUNTER_BYTES + _NUMBER_BYTES
+LANE_BITS = 4  # the entries are read in lanes, which the first bits of their digests choose
+PAGE_SIZE = 256
+MAX_PAGE_BITS = 24
+EMPTY = sha256(b"").digest()  # the root of an empty page
+
+
+class Entry(NamedTuple):
+    """A place in the draw. `number` counts from 1 within `counter`; `digest` has 32 bytes. Entries sort as their bytes do."""
+
+    digest: bytes
+    counter: int
+    number: int
+
+    def encode(self) -> bytes:
+        """Return the entry in 40 bytes: the digest, the counter (2 bytes) and the number (6 bytes), both big-endian."""
+        return self.digest + self.counter.to_bytes(_COUNTER_BYTES, "big") + self.number.to_bytes(_NUMBER_BYTES, "big")
+
+
+class EntryProof(NamedTuple):
+    """Shows that an entry is in the list: its place in its page, from 0, the page's size, and the hashes beside its way to the root."""
+
+    place: int
+    page_size: int
+    path: list[bytes]
+
+
+def entrant_digest(commitment: str, user: str) -> bytes:
+    """Return the digest of an entrant. `user` is the user in the entrant's token, and the room's commitment (hex) is the salt."""
+    return sha256(bytes.fromhex(commitment) + user.encode()).digest()
+
+
+def page_bits(n: int) -> int:
+    """Return the number of bits of a digest that choose its page, for a draw of `n` arrivals."""
+    return min(MAX_PAGE_BITS, max(LANE_BITS, (-(-n // PAGE_SIZE) - 1).bit_length()))
+
+
+def page_number(digest: bytes, bits: int) -> int:
+    """Return the number of a digest's page: the first `bits` bits of the digest."""
+    return int.from_bytes(digest[:4], "big") >> (32 - bits)
+
+
+def decode_page(page: bytes) -> list[Entry]:
+    """Return the entries of an encoded page."""
+    return [
+        Entry(
+            page[start : start + DIGEST_BYTES],
+            int.from_bytes(page[start + DIGEST_BYTES : start + DIGEST_BYTES + _COUNTER_BYTES], "big"),
+            int.from_bytes(page[start + DIGEST_BYTES + _COUNTER_BYTES : start + ENTRY_BYTES], "big"),
+        )
+        for start in range(0, len(page), ENTRY_BYTES)
+    ]
+
+
+def page_root(page: bytes) -> bytes:
+    """Return the root of an encoded page."""
+    return _tree(_leaves(page))
+
+
+def join_roots(roots: Sequence[bytes]) -> bytes:
+    """Return the root of a complete binary tree. The number of roots is a power of 2."""
+    while len(roots) > 1:
+        roots = [_node(roots[place], roots[place + 1]) for place in range(0, len(roots), 2)]
+    return roots[0]
+
+
+def list_root(n: int, offsets: Sequence[int], top: bytes) -> str:
+    """Return the root of the list, in hex: a hash of the number of arrivals, the counters' offsets and the root of all pages."""
+    numbers = b"".join(number.to_bytes(_NUMBER_BYTES, "big") for number in (n, *offsets))
+    return sha256(b"\x02" + numbers + top).hexdigest()
+
+
+def prove(page: bytes, digest: bytes) -> tuple[Entry, EntryProof] | None:
+    """Return the entry with this digest in an encoded page, and the first part of its proof, up to the root of the page; or None."""
+    found = decode_page(page)
+    index = bisect_left(found, Entry(digest, 0, 0))
+    if index == len(found) or found[index].digest != digest:
+        return None
+    return found[index], EntryProof(index, len(found), _path(_leaves(page), index))
+
+
+def path_in_complete_tree(roots: Sequence[bytes], place: int) -> list[bytes]:
+    """Return the hashes beside the way of the root at `place` to the root of the complete tree, from the bottom."""
+    path = []
+    while len(roots) > 1:
+        path.append(roots[place ^ 1])
+        roots, place = [_node(roots[left], roots[left + 1]) for left in range(0, len(roots), 2)], place // 2
+    return path
+
+
+def is_proven(entry: Entry, proof: EntryProof, n: int, offsets: Sequence[int], root: str) -> bool:
+    """Return whether the proof leads from the entry to the root (hex) of a list of `n` arrivals."""
+    bits = page_bits(n)
+    below = len(proof.path) - bits
+    if not 0 <= proof.place < proof.page_size or below < 0 or any(len(beside) != DIGEST_BYTES for beside in proof.path):
+        return False
+    # Verification as in RFC 9162, section 2.1.3.2, which defines the same tree as RFC 6962.
+    place, last, value = proof.place, proof.page_size - 1, sha256(b"\x00" + entry.encode()).digest()
+    for beside in proof.path[:below]:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            value = _node(beside, value)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            value = _node(value, beside)
+        place, last = place >> 1, last >> 1
+    if last != 0:
+        return False
+    number = page_number(entry.digest, bits)
+    for beside in proof.path[below:]:
+        value = _node(beside, value) if number & 1 else _node(value, beside)
+        number >>= 1
+    return hmac.compare_digest(list_root(n, offsets, value), root)
+
+
+def _leaves(page: bytes) -> list[bytes]:
+    return [sha256(b"\x00" + page[start : start + ENTRY_BYTES]).digest() for start in range(0, len(page), ENTRY_BYTES)]
+
+
+def _tree(leaves: Sequence[bytes]) -> bytes:
+    """Return the Merkle tree hash of RFC 6962 over hashed leaves."""
+    if len(leaves) < 2:
+        return leaves[0] if leaves else EMPTY
+    split = _split(len(leaves))
+    return _node(_tree(leaves[:split]), _tree(leaves[split:]))
+
+
+def _path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the audit path of RFC 6962, from the bottom."""
+    if len(leaves) < 2:
+        return []
+    split = _split(len(leaves))
+    if index < split:
+        return [*_path(leaves[:split], index), _tree(leaves[split:])]
+    return [*_path(leaves[split:], index - split), _tree(leaves[:split])]
+
+
+def _split(size: int) -> int:
+    """Return the largest power of 2 below `size`."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()

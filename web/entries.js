@@ -1,0 +1,90 @@
+/**
+ * Checks in a buyer's browser that the published list of entries has the buyer's number. The list is published before the key of the draw,
+ * so nobody can give a number with a good place to somebody else afterwards. No dependencies; for browsers (on https or localhost, for
+ * WebCrypto) and Node 20. Computes the same results as chalicelib/waiting_room/entries.py, which explains the list; a test compares them.
+ */
+
+/**
+ * @typedef {{root?: string | null, n: number | null, offsets: number[]}} List  Parts of the public state document.
+ * @typedef {{digest: string, counter: number, number: number, index: number, page_size: number, path: string[]}} Entry
+ *   The response of `.../waiting-room/entries/{digest}`.
+ */
+
+const PAGE_SIZE = 256;
+const LANE_BITS = 4;
+const MAX_PAGE_BITS = 24;
+
+/**
+ * The digest of an entrant in the list, hex.
+ * @param {string} commitment of the public state document
+ * @param {string} token
+ */
+export async function entrantDigest(commitment, token) {
+  const payload = Uint8Array.from(atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+  const { u } = JSON.parse(new TextDecoder().decode(payload));
+  return toHex(await sha256(fromHex(commitment), new TextEncoder().encode(u)));
+}
+
+/**
+ * Whether the entry's proof leads to the root of the list. The caller compares the entry with the token.
+ * @param {List} list
+ * @param {Entry} entry
+ */
+export async function isProven({ root, n, offsets }, { digest, counter, number, index, page_size: size, path }) {
+  const bits = pageBits(n ?? 0);
+  const inPage = path.length - bits;
+  if (n === null || index < 0 || index >= size || inPage < 0) return false;
+  let place = index;
+  let last = size - 1;
+  let value = await sha256([0], fromHex(digest), bigEndian(counter, 2), bigEndian(number, 6));
+  for (const beside of path.slice(0, inPage).map(fromHex)) {
+    if (last === 0) return false;
+    if (place % 2 === 1 || place === last) {
+      value = await sha256([1], beside, value);
+      while (place % 2 === 0 && place > 0) [place, last] = [half(place), half(last)];
+    } else {
+      value = await sha256([1], value, beside);
+    }
+    [place, last] = [half(place), half(last)];
+  }
+  if (last !== 0) return false;
+  let page = parseInt(digest.slice(0, 8), 16) >>> (32 - bits);
+  for (const beside of path.slice(inPage).map(fromHex)) {
+    value = await (page % 2 === 1 ? sha256([1], beside, value) : sha256([1], value, beside));
+    page = half(page);
+  }
+  return toHex(await sha256([2], ...[n, ...offsets].map((count) => bigEndian(count, 6)), value)) === root;
+}
+
+/** How many bits of a digest choose its page. @param {number} n */
+function pageBits(n) {
+  const pages = Math.max(1, Math.ceil(n / PAGE_SIZE));
+  return Math.min(MAX_PAGE_BITS, Math.max(LANE_BITS, 32 - Math.clz32(pages - 1)));
+}
+
+/** @param {number} number */
+function half(number) {
+  return Math.floor(number / 2);
+}
+
+/** @param {number} number below 2^53 @param {number} length in bytes, at most 6 */
+function bigEndian(number, length) {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(number));
+  return bytes.slice(8 - length);
+}
+
+/** @param {(Uint8Array | number[])[]} parts */
+async function sha256(...parts) {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", Uint8Array.from(parts.flatMap((part) => [...part]))));
+}
+
+/** @param {string} hex */
+function fromHex(hex) {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}
+
+/** @param {Uint8Array} bytes */
+function toHex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
