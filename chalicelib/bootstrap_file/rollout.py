@@ -125,11 +125,11 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         copied_parts = catalog.write_version(version, planned.content(version, now), msgspec.json.encode(valid.tree))
         _shrink(planned, actor, now)
         _create_stock(planned, publication)
-        _grow(planned)
+        _grow(planned, holdbacks=False)
         new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor, copied_parts=copied_parts)
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
-    _grow_holdbacks(planned)
+    _grow(planned, holdbacks=True)
     invalidate_figures()
     code_changes = load_code_changes(_codes(valid), [event.id for event in planned.events])
     _write_codes(code_changes, planned, version, actor, now)
@@ -139,8 +139,8 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
 def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
     """Correct stock and promo codes that have drifted from the document, which is already served."""
     _shrink(planned, actor, now)
-    _grow(planned)
-    _grow_holdbacks(planned)
+    _grow(planned, holdbacks=False)
+    _grow(planned, holdbacks=True)
     invalidate_figures()
     _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
     result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
@@ -177,18 +177,13 @@ def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
     publication.write_shards(shards)
 
 
-def _grow(planned: Plan) -> None:
+def _grow(planned: Plan, *, holdbacks: bool) -> None:
+    """Grow the stocks of holdbacks, or all others. The others are also opened or closed."""
     for resize in planned.resizes:
-        if resize.new_capacity >= resize.old_capacity and not resize.is_of_holdback:
+        if resize.new_capacity >= resize.old_capacity and resize.is_of_holdback == holdbacks:
             _resize(resize)
-    for change in planned.open_changes:
+    for change in planned.open_changes if not holdbacks else ():
         inventory.set_open({change.stock_id: change.shards}, change.is_open)
-
-
-def _grow_holdbacks(planned: Plan) -> None:
-    for resize in planned.resizes:
-        if resize.new_capacity >= resize.old_capacity and resize.is_of_holdback:
-            _resize(resize)
 
 
 def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:
