@@ -60,6 +60,11 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
     return accounts, keys[limit - 1][0] if len(keys) > limit else None
 
 
+def list_admin_ids(limit: int) -> list[str]:
+    """Return the user ids of at most `limit` admins, who are not locked."""
+    return [user_id for _, user_id in store.query_lane("admin", limit, "", "")]
+
+
 def get_account(user_id: str) -> Account:
     """Return a person's account. Raises NotFound if the person has no account; guests have none."""
     account = store.find_account(user_id)

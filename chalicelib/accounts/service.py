@@ -139,6 +139,12 @@ def find_login(email: str) -> tuple[Credentials | None, Account | None]:
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 
 
+def find_user_id(email: str) -> str | None:
+    """Return the user id of an address's account. Returns None if the address has no account."""
+    credentials = store.find_credentials(email)
+    return None if credentials is None else credentials.user_id
+
+
 def is_verified(email: str) -> bool:
     """Return whether an address belongs to an account that has verified it."""
     _, account = find_login(email)

@@ -23,6 +23,7 @@ from chalicelib.catalog.fields import Reason as BuyersReason
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
+from chalicelib.edge.parsing import path_number
 from chalicelib.edge.rate_limits import CATALOG, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
@@ -200,8 +201,7 @@ def decide_return(request: RequestContext, order_id: str, request_number: str, b
     """Accept a buyer's request to return tickets, which refunds them, or decline it. Safe to repeat."""
     request.is_repeatable = True
     order, by = _get_order(request, order_id), request.require_user().user_id
-    is_number = request_number.isascii() and request_number.isdecimal() and len(request_number) < 3
-    number = int(request_number) if is_number else 0
+    number = path_number(request_number)
     decided = refund_requests.decide_return(order, number, accepts=body.accept, answer=body.answer, by=by, now=request.now)
     return Reply(orders.changed_order_view(decided))
 

@@ -9,7 +9,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 - a snapshot is the catalog in an instance's memory.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -282,6 +282,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def sort_key(self) -> tuple[int, int, str]:
         """The key that sorts events by display order, then by start time."""
         return self.display_order, self.starts_at, self.id
+
+
+def timezone_of(event: Event | None) -> str:
+    """Return the time zone of an event, or UTC for an event that the catalog no longer has."""
+    return "UTC" if event is None else event.timezone
 
 
 class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -559,6 +564,10 @@ class Catalog(Struct, frozen=True, eq=False):
         """Map the stock id of each holdback of these events that has a stock of its own to its number of shards."""
         tiers = (tier for event_id in event_ids for tier in self.listed_tiers(event_id))
         return {stock_id: count for tier in tiers for stock_id, count in tier.holdback_shard_counts.items()}
+
+    def all_shard_counts(self, event_ids: Collection[str]) -> dict[str, int]:
+        """Map the id of each stock of these events to its number of shards, with the stocks of holdbacks."""
+        return self.shard_counts(event_ids) | self.holdback_shard_counts(event_ids)
 
     def pool_capacity(self, event: Event) -> int:
         """Return the number of tickets in the event's pool: the event's capacity without the tickets that its tiers hold back."""

@@ -143,9 +143,10 @@ def _refund_changes(before: Purchase | None, after: Purchase, at: int) -> Iterat
 def _return_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
     known = before.return_requests if before is not None else []
     for number, request in enumerate(after.return_requests, start=1):
-        if number > len(known):
+        earlier = known[number - 1] if number <= len(known) else None
+        if earlier is None or (earlier.withdrawn_at is not None and request.withdrawn_at is None):
             yield ReturnRequested(at=at, purchase=after, request=request)
-        if request.declined_at is not None and (number > len(known) or known[number - 1].declined_at is None):
+        if request.declined_at is not None and (earlier is None or earlier.declined_at is None):
             yield ReturnDeclined(at=at, purchase=after, request=request, number=number)
 
 

@@ -80,6 +80,11 @@ def parse_query(parameters: Mapping[str, str], shape: type[S], *, ignores_unknow
         raise InvalidInput(message, path=name, **_rule(str(error))) from None
 
 
+def path_number(text: str) -> int:
+    """Return the number in a path, such as 12 for `/requests/12`. Returns 0 for any other text and for numbers above 99."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 3 else 0
+
+
 def parse_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
     """Return the bytes of the file in a form (multipart/form-data, RFC 7578).
 

@@ -33,6 +33,8 @@ SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
 # Without the entry, every instance reads all of the catalog's entries from their one key.
 LOGGED_ATTEMPTS = 25
+MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email about it is sent
+MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
 
@@ -144,6 +146,26 @@ def is_known(event: Event, promoter: Promoter | None) -> bool:
     They may if only admins manage the event, or if the event has a verified promoter, `promoter`.
     """
     return event.promoter_id is None or promoter is not None
+
+
+def list_manager_ids(event: Event) -> list[str]:
+    """Return the user ids of the event's promoter, or of the shop's admins if it has none, and of its coordinators. Nobody if suspended."""
+    if event.suspended:
+        return []
+    owners = directory.list_admin_ids(MAX_NOTIFIED) if event.promoter_id is None else [event.promoter_id]
+    coordinators = [member for member in members.list_members(event.id, MAX_MEMBERS, None) if member.role == "coordinator"]
+    found = parallel.call_each(lambda member: accounts.find_user_id(member.email_key), coordinators[:MAX_NOTIFIED])
+    return list(dict.fromkeys([*owners, *(user_id for user_id in found if user_id is not None)]))
+
+
+def is_manager(event: Event, account: Account) -> bool:
+    """Return whether an account's owner, who has verified its address, manages an event now."""
+    if event.suspended or account.verified_at is None or account.locked_at is not None:
+        return False
+    if "admin" in account.roles or ("promoter" in account.roles and event.promoter_id == account.user_id):
+        return True
+    membership = members.find_membership(event.id, account.email)
+    return membership is not None and membership.role == "coordinator"
 
 
 def invitation_values(event: Event) -> dict[str, Any]:

@@ -155,11 +155,11 @@ class TicketsNotReturnable(ApiError):
 
 
 class ReturnDecided(ApiError):
-    """The request to return tickets has been decided in the other way. `status` is `accepted` or `declined`."""
+    """The request to return tickets is no longer open. `status` is `accepted`, `declined` or `withdrawn`."""
 
     code: ClassVar[str] = "return_decided"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This request has already been decided. Load the order again."
+    default_message: ClassVar[str] = "This request has already been decided or withdrawn. Load the order again."
 
 
 class OrderDisputed(ApiError):

@@ -128,14 +128,14 @@ class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
 
 
 ReturnReason = Literal["cannot_come", "ill", "wrong_tickets", "other"]
-ReturnStatus = Literal["open", "accepted", "declined"]
+ReturnStatus = Literal["open", "accepted", "declined", "withdrawn"]
 
 
 class ReturnRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A buyer's request to return tickets, on which the event's managers decide. Times are epoch seconds.
 
     `tickets` are the numbers of the tickets. The request is accepted once the buyer has none of them any more, because they were refunded.
-    `answer` is what managers told the buyer when they declined.
+    `answer` is what managers told the buyer when they declined. The buyer may withdraw the request before that.
     """
 
     tickets: list[int]
@@ -143,6 +143,7 @@ class ReturnRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: ReturnReason | None = None
     declined_at: int | None = None
     answer: str | None = None
+    withdrawn_at: int | None = None
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
@@ -276,6 +277,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """Return the status of one of the purchase's requests to return tickets."""
         if request.declined_at is not None:
             return "declined"
+        if request.withdrawn_at is not None:
+            return "withdrawn"
         return "open" if set(self.kept_tickets).intersection(request.tickets) else "accepted"
 
     @property

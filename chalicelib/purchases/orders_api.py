@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
@@ -22,6 +23,7 @@ from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.parsing import path_number
 from chalicelib.edge.rate_limits import (
     CATALOG,
     INVITE,
@@ -45,6 +47,7 @@ from chalicelib.purchases.errors import (
     OrderDisputed,
     OrderNotFound,
     RefundInvalid,
+    ReturnDecided,
     ReturnsClosed,
     TicketsNotReturnable,
     TicketUsed,
@@ -98,7 +101,7 @@ class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class RefundsView(Struct, frozen=True):
-    """The refunds of an order, and the requests to return its tickets on which managers decide, oldest first."""
+    """The refunds of an order, and the requests to return its tickets on which managers decide."""
 
     refunds: list[RefundView]
     return_requests: list[ReturnRequestView]
@@ -151,6 +154,23 @@ def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _A
         if order.user_id != request.require_user().user_id:
             raise OrderNotFound()
         return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now, body.reason))
+
+
+@route(
+    bp,
+    "DELETE",
+    "/orders/{order_id}/return-requests/{request_number}",
+    access="user",
+    errors=(OrderNotFound, ReturnDecided, RateLimited),
+)
+def withdraw_return(request: RequestContext, order_id: str, request_number: str) -> Reply[RefundsView]:
+    """Withdraw the caller's request to return tickets, while managers have not decided. Shows all refunds and requests of the order."""
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        order = queries.get_order(order_id)
+        if order.user_id != request.require_user().user_id:
+            raise OrderNotFound()
+        return _refunds_reply(refunds.withdraw_return(order, path_number(request_number), request.now))
 
 
 def _refunds_reply(order: Purchase) -> Reply[RefundsView]:
@@ -267,17 +287,24 @@ class FoundTicketView(Struct, frozen=True):
     qr_svg: str | None
 
 
+class FoundReturnRequestView(ReturnRequestView, frozen=True, kw_only=True):
+    """A request to return tickets of an order, on which managers have not decided or which they have declined."""
+
+    order_id: str
+
+
 class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
     For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
     it. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with `data_token`
-    or with the token of the link to one order.
+    or with the token of the link to one order, and `return_requests` what they have asked to return.
     """
 
     tickets: list[FoundTicketView]
     data_token: str | None
     returnable: list[TicketReturnView]
+    return_requests: list[FoundReturnRequestView]
 
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -300,7 +327,7 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
         found = queries.list_tickets_of_address(link.email)
     snapshot = catalog.snapshot()
     ticket_views = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
-    return Reply(FoundTicketsView(ticket_views, data_token, _list_returnable(found, request.now)))
+    return Reply(FoundTicketsView(ticket_views, data_token, *_list_returns(found, request.now)))
 
 
 class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):
@@ -315,18 +342,43 @@ def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> R
     """Return unused tickets of a buyer without an account, like `POST /orders/{id}/return`. Shows all refunds of the order."""
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
-        if "." in body.token:
-            order = guest_orders.get_order_of_link(body.token)
-        else:
-            email = mails.get_link(body.token, ("own_data",), request.now).email
-            order = queries.get_order_of_address(email, body.order_id)
-        if order.id != body.order_id or not guest_orders.without_account([order]):
-            raise OrderNotFound()
+        order = _get_guests_order(body.token, body.order_id, request.now)
         return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now, body.reason))
 
 
-def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView]:
-    """Return which of these tickets buyers without an account may return. Reads orders only if their event takes tickets back."""
+class WithdrawByLinkBody(Struct, forbid_unknown_fields=True):
+    """The `request_number` of a request to return tickets. `token` is the one with which tickets are returned."""
+
+    token: MailedToken
+    order_id: Id
+    request_number: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+
+
+@route(bp, "POST", "/lost-tickets/withdraw-return", access="public", errors=(LinkExpired, OrderNotFound, ReturnDecided, RateLimited))
+def withdraw_return_by_link(request: RequestContext, body: WithdrawByLinkBody) -> Reply[RefundsView]:
+    """Withdraw a request of a buyer without an account, like `DELETE /orders/{id}/return-requests/{request_number}`."""
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        order = _get_guests_order(body.token, body.order_id, request.now)
+        return _refunds_reply(refunds.withdraw_return(order, body.request_number, request.now))
+
+
+def _get_guests_order(token: str, order_id: str, now: int) -> Purchase:
+    """Return an order of a buyer without an account, whose link has this token. Raises LinkExpired and OrderNotFound."""
+    if "." in token:
+        order = guest_orders.get_order_of_link(token)
+    else:
+        order = queries.get_order_of_address(mails.get_link(token, ("own_data",), now).email, order_id)
+    if order.id != order_id or not guest_orders.without_account([order]):
+        raise OrderNotFound()
+    return order
+
+
+def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnView], list[FoundReturnRequestView]]:
+    """Return which of these tickets buyers without an account may return, and their requests to return tickets that were not accepted.
+
+    Reads orders only if their event takes tickets back.
+    """
     by_order: dict[str, list[Ticket]] = {}
     for ticket in found:
         if refunds.may_take_back(ticket.event_id):
@@ -334,7 +386,13 @@ def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView
     orders = queries.load_many(by_order) if by_order else {}
     guests = guest_orders.without_account(order for order in orders.values() if order is not None)
     return_views = (_return_view(order, by_order[order.id], now) for order in guests)
-    return [view for view in return_views if view is not None]
+    requests = [
+        FoundReturnRequestView(**asdict(view), order_id=order.id)
+        for order in guests
+        for view in views.return_request_views(order)
+        if view.status in ("open", "declined")
+    ]
+    return [view for view in return_views if view is not None], requests
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import ReturnPolicy
+from chalicelib.catalog.model import ReturnPolicy, timezone_of
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import NotFound
@@ -33,7 +33,7 @@ from chalicelib.purchases.errors import (
     ReturnsClosed,
     TicketsNotReturnable,
 )
-from chalicelib.purchases.model import PaidBy, Purchase, PurchaseState, Refund, ReturnReason, ReturnRequest
+from chalicelib.purchases.model import PaidBy, Purchase, PurchaseState, Refund, ReturnReason, ReturnRequest, ReturnStatus
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
 
@@ -165,13 +165,16 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     existing = purchase.find_refund(refund_id)
     if existing is not None:
         return purchase, existing
-    refund = plan_refund(purchase, request, refund_id, by, now)
+    return _make_refund(purchase, request, plan_refund(purchase, request, refund_id, by, now), now)
+
+
+def _make_refund(purchase: Purchase, request: RefundRequest, refund: Refund, now: int) -> tuple[Purchase, Refund]:
     saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by, by_sweep=request.by_sweep)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
     logger.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, extra=details)
-    processed = saved if request.by_sweep else refunds_at_provider.create_if_due(saved, refund_id, now)
-    return processed, processed.find_refund(refund_id) or refund
+    processed = saved if request.by_sweep else refunds_at_provider.create_if_due(saved, refund.id, now)
+    return processed, processed.find_refund(refund.id) or refund
 
 
 def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
@@ -298,7 +301,7 @@ def _return_tickets(
         items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
     if purchase.box_office is not None:
         event = catalog.snapshot().events.get(purchase.event_id)
-        items.append(box_office.refund_item(purchase, refund, event.timezone if event is not None else "UTC"))
+        items.append(box_office.refund_item(purchase, refund, timezone_of(event)))
     try:
         return store.save(purchase, after, items)
     finally:
@@ -424,23 +427,51 @@ def decide_return(purchase: Purchase, number: int, *, accepts: bool, answer: str
     """
 
     def decide(current: Purchase) -> Purchase:
-        if not 1 <= number <= len(current.return_requests):
-            raise OrderNotFound("The order has no request with this number.")
-        request = current.return_requests[number - 1]
-        status = current.return_status(request)
-        if status != "open":
-            if status != ("accepted" if accepts else "declined"):
-                raise ReturnDecided(status=status)
+        request = _find_open_request(current, number, "accepted" if accepts else "declined")
+        if request is None:
             return current
         if accepts:
             return _accept_return(current, request, by, now)
         declined = replace(request, declined_at=now, answer=None if current.is_erased else answer)
-        requests = [*current.return_requests[: number - 1], declined, *current.return_requests[number:]]
-        return store.save(
-            current, replace(current, return_requests=requests), [_return_entry(current, "return.declined", request, by, now)]
-        )
+        return _save_request(current, number, declined, "return.declined", by, now)
 
     return store.retry_on_conflict(purchase, decide)
+
+
+def withdraw_return(purchase: Purchase, number: int, now: int) -> Purchase:
+    """Withdraw a buyer's request to return tickets, on which managers have not decided. The buyer may ask for its tickets again.
+
+    A repeated call changes nothing. Raises OrderNotFound and ReturnDecided.
+    """
+
+    def withdraw(current: Purchase) -> Purchase:
+        request = _find_open_request(current, number, "withdrawn")
+        if request is None:
+            return current
+        return _save_request(current, number, replace(request, withdrawn_at=now), "return.withdrawn", current.user_id, now)
+
+    return store.retry_on_conflict(purchase, withdraw)
+
+
+def _find_open_request(purchase: Purchase, number: int, wanted: ReturnStatus) -> ReturnRequest | None:
+    """Return the open request with this number. Returns None if the request has the `wanted` status already.
+
+    Raises OrderNotFound and ReturnDecided.
+    """
+    if not 1 <= number <= len(purchase.return_requests):
+        raise OrderNotFound("The order has no request with this number.")
+    request = purchase.return_requests[number - 1]
+    status = purchase.return_status(request)
+    if status not in ("open", wanted):
+        raise ReturnDecided(status=status)
+    return request if status == "open" else None
+
+
+def _save_request(purchase: Purchase, number: int, request: ReturnRequest, action: str, by: str, now: int) -> Purchase:
+    """Save the request with this number, which may be a new one, with an audit entry. Raises Conflict."""
+    requests = [*purchase.return_requests[: number - 1], request, *purchase.return_requests[number:]]
+    entry = audit.entry_item(f"order#{purchase.id}", action, by, now, {"tickets": request.tickets}, event_id=purchase.event_id)
+    return store.save(purchase, replace(purchase, return_requests=requests), [entry])
 
 
 def _accept_return(purchase: Purchase, request: ReturnRequest, by: str, now: int) -> Purchase:
@@ -468,13 +499,15 @@ def _return_numbers(purchase: Purchase, numbers: Sequence[int], reason: str, ret
     return purchase
 
 
-def _return_entry(purchase: Purchase, action: str, request: ReturnRequest, by: str, now: int) -> dynamo.TransactItem:
-    return audit.entry_item(f"order#{purchase.id}", action, by, now, {"tickets": request.tickets}, event_id=purchase.event_id)
-
-
 def _requested(purchase: Purchase) -> set[int]:
-    """Return the numbers of the tickets that the buyer has asked to return, whatever the answer was."""
-    return {number for request in purchase.return_requests for number in request.tickets}
+    """Return the numbers of the tickets that the buyer has asked to return, whatever the answer was, and has not withdrawn."""
+    return {number for request in purchase.return_requests if request.withdrawn_at is None for number in request.tickets}
+
+
+def _next_request_number(purchase: Purchase) -> int:
+    """Return the number of a new request. It takes the place of a withdrawn one, so an order never has more requests than tickets."""
+    withdrawn = (number for number, request in enumerate(purchase.return_requests, start=1) if request.withdrawn_at is not None)
+    return next(withdrawn, len(purchase.return_requests) + 1)
 
 
 def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reason: ReturnReason | None) -> Purchase:
@@ -505,8 +538,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
             return purchase  # a repeated request
         raise TicketsNotReturnable(reason="declined")
     request = ReturnRequest(tickets=new, at=now, reason=reason)
-    after = replace(purchase, return_requests=[*purchase.return_requests, request])
-    saved = store.save(purchase, after, [_return_entry(purchase, "return.requested", request, purchase.user_id, now)])
+    saved = _save_request(purchase, _next_request_number(purchase), request, "return.requested", purchase.user_id, now)
     logger.info("return.requested", tickets=len(new), extra={"purchase_id": purchase.id, "event_id": purchase.event_id})
     return saved
 
@@ -529,12 +561,13 @@ def refund_at_counter(
             unused_by=current.user_id,
             method=method,
         )
-        if current.find_refund(refund_id) is None:
-            plan_refund(current, request, refund_id, by, now)
-            refusals = [reason for ticket in issued if ticket.id in (wanted or ()) and (reason := _refusal(current, ticket)) is not None]
-            if refusals or not request.tickets:
-                raise TicketsNotReturnable(reason=refusals[0] if refusals else "used")
-        return _request(current, request, refund_id, by, now)
+        if (existing := current.find_refund(refund_id)) is not None:
+            return current, existing
+        refund = plan_refund(current, request, refund_id, by, now)
+        refusals = [reason for ticket in issued if ticket.id in (wanted or ()) and (reason := _refusal(current, ticket)) is not None]
+        if refusals or not request.tickets:
+            raise TicketsNotReturnable(reason=refusals[0] if refusals else "used")
+        return _make_refund(current, request, refund, now)
 
     return store.retry_on_conflict(purchase, attempt)
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, ReturnPolicy, TransferPolicy
+from chalicelib.catalog.model import Event, ReturnPolicy, TransferPolicy, timezone_of
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments import service as payments
@@ -232,7 +232,10 @@ class TicketReturnView(Struct, frozen=True, kw_only=True):
 
 
 class ReturnRequestView(Struct, frozen=True, kw_only=True):
-    """A buyer's request to return tickets. It is accepted once the tickets are refunded. `answer` is the managers' reason for declining."""
+    """A buyer's request to return tickets. It is accepted once the tickets are refunded. `answer` is the managers' reason for declining.
+
+    A new request takes the `number` of a withdrawn one.
+    """
 
     number: int
     tickets: list[str]
@@ -246,7 +249,7 @@ class ReturnRequestView(Struct, frozen=True, kw_only=True):
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
     """An order and all its tickets, including refunded tickets. `returnable` is null if the buyer may return no tickets now.
 
-    `return_requests` are the buyer's requests to return tickets on which managers decide, oldest first.
+    `return_requests` are the buyer's requests to return tickets on which managers decide.
     """
 
     order: FullOrderView
@@ -391,13 +394,13 @@ def ticket_return_view(
         fee_cents=fee_cents,
         currency=purchase.currency,
         until=clock.iso(until),
-        timezone=event.timezone if event is not None else "UTC",
+        timezone=timezone_of(event),
         needs_approval=needs_approval,
     )
 
 
 def return_request_views(purchase: Purchase) -> list[ReturnRequestView]:
-    """Return the views of the buyer's requests to return tickets, oldest first."""
+    """Return the views of the buyer's requests to return tickets, by number."""
     return [
         ReturnRequestView(
             number=number,

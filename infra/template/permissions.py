@@ -67,12 +67,14 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "follow_changes": {
         "accounts": "GetItem",
+        "accounts/index/by_lane": "Query",
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
+        "memberships": "Query",
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
@@ -129,6 +131,7 @@ TABLES: dict[str, dict[str, str]] = {
         "event-notices": "BatchGetItem DeleteItem GetItem PutItem Query",
         "inventory": "BatchGetItem",
         "job-runs": "UpdateItem",
+        "memberships": "GetItem",
         "promoters": "GetItem",
         "purchases": "BatchGetItem GetItem",
         "rate-limits": "UpdateItem",
@@ -193,7 +196,9 @@ TABLES: dict[str, dict[str, str]] = {
 # Function -> table of the core -> the add-ons without which the function does not use the table.
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
+        "accounts/index/by_lane": {"messages"},
         "email-notifications": {"messages"},
+        "memberships": {"messages"},
         "inventory": {"waitlist"},
     },
 }

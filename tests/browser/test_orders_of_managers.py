@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
 from chalicelib.payments.providers import protocol
-from chalicelib.purchases import queries, store
+from chalicelib.purchases import guest_orders, queries, store
 from tests import builders, invariants
 from tests.admin.test_payouts import PayBook
 from tests.browser.doors import Door
@@ -95,6 +95,20 @@ def test_a_promoter_decides_on_the_return_of_a_buyer(manager, new_buyer):
     buyer.page.get_by_text("Ask to return tickets").click()
     buyer.page.get_by_label("Reason").select_option("ill")
     check(buyer.page, "order_to_return")
+    buyer.press("Ask to return 2 tickets")
+    buyer.see("You have asked to return 2 tickets. The organizer has not decided yet.")
+    check(buyer.page, "order_with_return_request")
+    buyer.press("Keep the tickets: withdraw the request")
+    expect(buyer.page.get_by_text("The organizer has not decided yet.")).to_have_count(0)
+    buyer.page.goto(f"/find-tickets#token={guest_orders.order_token(order_id, 'guest@example.com')}")
+    buyer.press("Find my tickets")
+    for button in ("Ask to return 2 tickets", "Keep the tickets: withdraw the request"):
+        buyer.page.get_by_text("Ask to return tickets").click() if button.startswith("Ask") else None
+        buyer.press(button)
+    expect(buyer.page.get_by_text("The organizer has not decided yet.")).to_have_count(0)
+    buyer.page.goto(f"/orders/{order_id}")
+    buyer.page.get_by_text("Ask to return tickets").click()
+    buyer.page.get_by_label("Reason").select_option("ill")
     buyer.press("Ask to return 2 tickets")
     buyer.see("You have asked to return 2 tickets. The organizer has not decided yet.")
     builders.project_changes()

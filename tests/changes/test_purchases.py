@@ -15,6 +15,7 @@ PAID = replace(PAYING, state="paid", version=3, ended_at=1020)
 EXPIRED = replace(PAYING, state="expired", version=3, ended_at=1180)
 REFUND = Refund(id="r", status="due", amount_cents=5000, currency="USD", reason="goodwill", by="root", at=1100, tickets=[1, 3])
 REQUEST = ReturnRequest(tickets=[1], at=8)
+WITHDRAWN = replace(REQUEST, withdrawn_at=9)
 REFUNDED = replace(PAID, state="partially_refunded", version=4, refunds=[REFUND])
 DISPUTE = Dispute(id="d", status="open", amount_cents=5000, currency="USD", reason="fraud", payment_intent_id="pi", at=1100)
 DISPUTED = replace(PAID, version=4, disputes=[DISPUTE])
@@ -47,6 +48,8 @@ def names(before, after):
         (PAID, replace(PAID, version=4, resent_at=[1030]), ["OrderResent"]),
         (PAID, replace(PAID, return_requests=[REQUEST]), ["ReturnRequested"]),
         (replace(PAID, return_requests=[REQUEST]), replace(PAID, return_requests=[replace(REQUEST, declined_at=9)]), ["ReturnDeclined"]),
+        (replace(PAID, return_requests=[REQUEST]), replace(PAID, return_requests=[WITHDRAWN]), []),
+        (replace(PAID, return_requests=[WITHDRAWN]), replace(PAID, return_requests=[replace(REQUEST, at=10)]), ["ReturnRequested"]),
         (PAID, REFUNDED, ["OrderRefunded", "SeatsReturned"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, seats_returned=False)]), ["OrderRefunded"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, status="succeeded")]), ["OrderRefunded", "SeatsReturned", "RefundSucceeded"]),

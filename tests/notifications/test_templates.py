@@ -38,6 +38,7 @@ VALUES = {
     "note": [HOSTILE, "", HOSTILE],
     "answer": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},
+    "reason": "ill",
     "is_rejected": True,
     "at_counter": True,
     "role": "coordinator",

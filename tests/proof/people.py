@@ -116,6 +116,13 @@ class PersonScene(StoredScene):
     def return_by_link(self) -> ClientReply:
         return self.api.post("/lost-tickets/return", json={"token": self.data_token, "order_id": self.id})
 
+    def withdraw_by_link(self) -> ClientReply:
+        body = {"token": self.data_token, "order_id": self.id, "request_number": 1}
+        return self.api.post("/lost-tickets/withdraw-return", json=body)
+
+    def withdraw_return(self) -> ClientReply:
+        return self.api.delete(f"/orders/{self.id}/return-requests/1", token=self.guest)
+
     def let_managers_decide(self) -> ClientReply:
         """Managers decide on each return."""
         returns = {"policy": "refund", "fee_percent": 10, "needs_approval": True}
@@ -357,6 +364,11 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "return by a link": (["move_event", "buy", "ask_for_link", "read_link", "follow_link"], "return_by_link"),
     "return tickets": (["move_event", "buy"], "give_back"),
     "ask to return tickets": (["let_managers_decide", "buy"], "give_back"),
+    "withdraw a return": (["let_managers_decide", "buy", "give_back"], "withdraw_return"),
+    "withdraw a return by a link": (
+        ["let_managers_decide", "buy", "give_back", "ask_for_link", "read_link", "follow_link"],
+        "withdraw_by_link",
+    ),
     "accept a return": (["let_managers_decide", "buy", "give_back"], "accept_return"),
     "reset a demo": (["buy"], "reset_demo"),
     "offer tickets by hand": (["sell_out", "refund"], "offer_by_hand"),
@@ -414,7 +426,9 @@ ROUTES = {
     "POST /lost-tickets/export": "export by a link",
     "POST /lost-tickets/erase": "erase by a link",
     "POST /lost-tickets/return": "return by a link",
+    "POST /lost-tickets/withdraw-return": "withdraw a return by a link",
     "POST /orders/{order_id}/return": "return tickets",
+    "DELETE /orders/{order_id}/return-requests/{request_number}": "withdraw a return",
     "POST /admin/orders/{order_id}/return-requests/{request_number}": "accept a return",
     "DELETE /admin/events/{event_id}/orders": "reset a demo",
     "POST /waitlist/{entry_id}/notify": "offer tickets by hand",

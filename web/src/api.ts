@@ -34,7 +34,7 @@ export type Refund = Order["refunds"][number];
 export type Seller = Schemas["Seller"];
 export type WaitlistEntry = Schemas["WaitlistEntryView"];
 
-const buyer = createApi(fetchAsBuyer);
+export const buyer = createApi(fetchAsBuyer);
 
 /** The state of an event's sale as buyers see it. */
 export const saleStatus = <Status extends string>({ status, paused }: { status: Status; paused: boolean }) =>
@@ -161,10 +161,6 @@ export const mailVerification = (email: string) => content(publicApi.POST("/auth
 export type FoundTickets = Schemas["FoundTicketsView"];
 /** Send a link to the address that somebody bought tickets with. Opening the link shows the tickets, once. */
 export const mailTickets = (email: string) => content(publicApi.POST("/lost-tickets", { body: { email } }));
-/** Return all tickets of an order that can be returned. */
-export const returnTickets = (order_id: string, reason?: ReturnReason) => content(buyer.POST("/orders/{order_id}/return", { params: { path: { order_id } }, body: { reason } }));
-export const returnFoundTickets = (token: string, order_id: string, reason?: ReturnReason) =>
-  content(publicApi.POST("/lost-tickets/return", { body: { token, order_id, reason } }));
 export const openTickets = (token: string) => content(publicApi.POST("/lost-tickets/open", { body: { token } }));
 /** Load all data about buyers without an account who typed the address of a link. The token is the `data_token` of the opened link. */
 export const exportAddress = (token: string) =>

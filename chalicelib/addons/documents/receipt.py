@@ -6,7 +6,7 @@ from chalicelib.addons.documents.fonts import Weight
 from chalicelib.addons.documents.pages import LEFT, Cell, Pages
 from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.edge.languages import Language
 from chalicelib.promoters.service import Seller
 from chalicelib.purchases.model import Purchase, Refund
@@ -31,7 +31,7 @@ def render_receipt(
     `event` is None if the catalog no longer has the event. `now` is the time of issue in epoch seconds.
     """
     words = wording_in(language)
-    timezone = event.timezone if event is not None else "UTC"
+    timezone = timezone_of(event)
     pages = Pages(f"{words.receipt} {order_number(purchase.id, event)}", language, now)
     pages.write(Cell(words.receipt, size=22, weight="bold"), gap=8)
     for label, text in _facts(words, purchase, event, seller, buyer, timezone):

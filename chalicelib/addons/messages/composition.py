@@ -19,7 +19,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
-from chalicelib.promoters.service import find_verified_promoter, is_known, seller_of
+from chalicelib.promoters.service import find_verified_promoter, is_known, is_manager, seller_of
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
@@ -28,6 +28,7 @@ from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
+TO_SELLERS = ("webhook_disabled", "return_requested")  # emails to the people to whom buyers reply
 MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
 
 
@@ -44,7 +45,7 @@ def compose(notification: Notification) -> MailMessage | None:
     try:
         if event is None:
             raise Moot
-        address = _address(notification)
+        address = _address(notification, event)
         promoter = find_verified_promoter(event)
         is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
         is_trusted = is_known(event, promoter)
@@ -58,7 +59,7 @@ def compose(notification: Notification) -> MailMessage | None:
         return None
     seller = seller_of(promoter)
     headers = _unsubscription_headers(notification)
-    if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
+    if seller.email is not None and notification.kind not in TO_SELLERS:
         headers |= {"Reply-To": seller.email}
     values |= {
         "shop": settings.current().shop_name,
@@ -165,6 +166,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _confirmation(notification, event, address, has_names=has_names)
         case "order_refunded" | "event_cancelled" | "payment_returned":
             return _refund(notification, event)
+        case "return_requested":
+            return _requested_return(notification, event)
         case "return_declined":
             return _declined_return(notification, event)
         case "ticket_received":
@@ -321,6 +324,21 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
     return values, []
 
 
+def _requested_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tell a manager which return to decide on. Raises Moot if nobody has to decide any more."""
+    purchase = _purchase(notification)
+    open_requests = [request for request in purchase.return_requests if purchase.return_status(request) == "open"]
+    if not open_requests:
+        raise Moot
+    values = {
+        "order_number": order_number(purchase.id, event),
+        "count": sum(len(request.tickets) for request in open_requests),
+        "reason": open_requests[-1].reason or "",
+        "url": settings.current().page_url(f"manage/events/{event.id}/orders/{purchase.id}"),
+    }
+    return values, []
+
+
 def _declined_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Give the managers' answer to a request to return tickets."""
     purchase = _purchase(notification)
@@ -356,12 +374,18 @@ def _calendar(event: Event, language: Language) -> Attachment:
     return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
 
 
-def _address(notification: Notification) -> str:
+def _address(notification: Notification, event: Event) -> str:
     """Return the first known of these addresses: from the checkout, from the account, from the payment provider's page.
 
     For the owner of a received ticket, the address with which the ticket was accepted comes first. An email about a turn goes to the
-    address that the person gave for such emails. Raises Moot if no address is known.
+    address that the person gave for such emails, and an email to a manager to the address of the account. Raises Moot if no address is
+    known, or if the person no longer manages the event.
     """
+    if notification.kind == "return_requested":
+        manager = accounts.find_account(notification.user_id)
+        if manager is None or not is_manager(event, manager):
+            raise Moot
+        return manager.email
     if notification.kind in turn_notices.KINDS:
         address = turn_notices.find_address(notification)
         if address is None:

@@ -1,8 +1,10 @@
 """Decide who is notified of a change, and queue each notification once, however often and in whatever order changes arrive."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from chalicelib.addons.messages import event_notices
+from chalicelib.catalog import permissions
 from chalicelib.changes.model import (
     Change,
     EventChanged,
@@ -10,6 +12,7 @@ from chalicelib.changes.model import (
     OrderRefunded,
     OrderResent,
     ReturnDeclined,
+    ReturnRequested,
     TicketTransferred,
     TicketVoided,
     WaitlistOffered,
@@ -51,6 +54,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield _confirmation(change)
         case OrderRefunded():
             yield from _refund_notifications(change)
+        case ReturnRequested():
+            yield from _requested_return(change)
         case ReturnDeclined():
             yield _declined_return(change)
         case WaitlistOffered():
@@ -92,6 +97,27 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
         language=purchase.language,
         facts={"order_id": purchase.id, "refund_id": refund.id},
     )
+
+
+def _requested_return(change: ReturnRequested) -> Iterator[Notification]:
+    """Notify the event's managers, each at most once for an order and day. Notification ids appear in logs, so they hash the user's id."""
+    from chalicelib.promoters.service import list_manager_ids  # imported here, because few changes need it
+
+    purchase = change.purchase
+    event = permissions.find_event(purchase.event_id)
+    if event is None:
+        return
+    day = clock.local(change.request.at, event.timezone).date().isoformat()
+    for user_id in list_manager_ids(event):
+        yield outbox.new_notification(
+            "return_requested",
+            purchase.id,
+            f"{day}-{sha256(user_id.encode()).hexdigest()[:32]}",
+            user_id=user_id,
+            event_id=purchase.event_id,
+            now=clock.now(),
+            facts={"order_id": purchase.id},
+        )
 
 
 def _declined_return(change: ReturnDeclined) -> Notification:

@@ -11,6 +11,7 @@ import qrcode
 import zxingcpp
 from PIL import Image
 
+from chalicelib.accounts import members
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.addons.messages.composition import OFFERS
@@ -26,8 +27,9 @@ from tests.addons.waitlist import lines
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 
 
-def create_account(user_id, time):
-    account = Account(user_id=user_id, email=f"{user_id}@example.com", roles=("user",), created_at=time.now, verified_at=time.now)
+def create_account(user_id, time, *roles):
+    email = f"{user_id}@example.com"
+    account = Account(user_id=user_id, email=email, roles=roles or ("user",), created_at=time.now, verified_at=time.now)
     accounts.create_account(account, "seven grey owls")
 
 
@@ -485,6 +487,67 @@ def test_complimentary_tickets_are_mailed_and_their_revocation_too(post, api, ti
     builders.refund(api, order_id, reason="revoked")
     assert (len(post.deliver()), post.kinds) == (2, ["order_confirmed", "order_refunded"])
     invariants.check(time.now)
+
+
+def create_shop_with_returns(api, time, promoter_id):
+    """An event whose managers decide on returns, with one tier."""
+    fields = {"name": "Night", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400), "waiting_room": {"enabled": False}}
+    returns = {"policy": "refund", "needs_approval": True}
+    body = fields | {"returns": returns} | ({"promoter_id": promoter_id} if promoter_id else {})
+    created = api.post("/events", json=body, token=builders.admin_token())
+    assert created.status == 201, created.json
+    event_id = created.json["id"]
+    tier_id = builders.create_tier(api, event_id)
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    return event_id, tier_id
+
+
+def test_managers_hear_once_a_day_of_an_order_whose_buyer_asks_to_return_tickets(post, api, time):
+    create_account("nora", time, "user", "promoter")
+    for user_id in ("cora", "sam"):
+        create_account(user_id, time)
+    event_id, _ = shop = create_shop_with_returns(api, time, "nora")
+    for user_id, role in (("cora", "coordinator"), ("sam", "staff"), ("new", "coordinator")):
+        members.invite(event_id, f"{user_id}@example.com", role, "nora", time.now)
+    order_id = buy(api, shop, 3)
+    ids = builders.ticket_ids(order_id, 1, 2, 3)
+    post.deliver()
+    for number in range(2):
+        body = {"tickets": ids[number : number + 1], "reason": "ill"}
+        assert api.post(f"/orders/{order_id}/return", json=body, user="ada").status == 200
+        mails = post.deliver()[1:]
+    assert sorted(mail["To"] for mail in mails) == ["cora@example.com", "nora@example.com"]
+    assert {(mail["Subject"], mail["Reply-To"]) for mail in mails} == {("A buyer asks to return a ticket for Night", None)}
+    assert f"https://shop.test/manage/events/{event_id}/orders/{order_id}" in html_of(mails[0])
+    assert "Reason: Ill" in mails[0].get_body(("plain",)).get_content()
+    members.remove(members.find_membership(event_id, "cora@example.com"), "nora", time.now)
+    time.advance(86_400)
+    assert api.post(f"/orders/{order_id}/return", json={"tickets": ids[2:]}, user="ada").status == 200
+    [mail] = post.deliver()[3:]
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "A buyer asks to return 3 tickets for Night")
+
+
+def test_nobody_is_asked_to_decide_on_a_return_that_was_withdrawn_or_by_a_promoter_who_is_locked(post, api, time):
+    create_account("nora", time, "user", "promoter")
+    order_id = buy(api, create_shop_with_returns(api, time, "nora"))
+    assert api.post(f"/orders/{order_id}/return", json={}, user="ada").status == 200
+    post.follow()
+    assert api.delete(f"/orders/{order_id}/return-requests/1", user="ada").status == 200
+    post.deliver()
+    time.advance(86_400)
+    assert api.post(f"/orders/{order_id}/return", json={}, user="ada").status == 200
+    post.follow()
+    assert api.patch("/admin/users/nora", json={"locked": True}, token=builders.admin_token()).status == 200
+    time.advance(10)
+    post.deliver()
+    assert post.kinds == ["order_confirmed"]
+
+
+def test_admins_hear_of_returns_of_the_shops_own_events(post, api, time):
+    create_account("root", time, "user", "admin")
+    order_id = buy(api, create_shop_with_returns(api, time, None))
+    assert api.post(f"/orders/{order_id}/return", json={}, user="ada").status == 200
+    assert sorted(mail["To"] for mail in post.deliver()) == ["ada@home.test", "root@example.com"]
 
 
 def test_a_declined_return_is_answered_once(post, api, time):

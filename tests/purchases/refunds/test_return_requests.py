@@ -28,6 +28,9 @@ class Approval(Agreement):
         path = f"/admin/orders/{order_id}/return-requests/{number}"
         return self.api.post(path, json={"accept": accept, **fields}, token=builders.admin_token())
 
+    def withdraw(self, order_id, number=1, user="ada"):
+        return self.api.delete(f"/orders/{order_id}/return-requests/{number}", user=user)
+
     def requests_of(self, order_id, user="ada"):
         shown = self.api.get(f"/orders/{order_id}", user=user).json["return_requests"]
         managed = self.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["return_requests"]
@@ -89,6 +92,71 @@ def test_parts_of_an_order_are_requested_one_after_the_other(shop):
     assert [tickets.get_ticket(ticket_id).state for ticket_id in ids] == ["valid", "void", "void"]
 
 
+def test_a_buyer_withdraws_a_request_and_asks_again(shop):
+    order_id = shop.buy(2)
+    ids = builders.ticket_ids(order_id, 1, 2)
+    shop.ask(order_id, tickets=ids[:1])
+    for _ in range(2):
+        withdrawn = shop.withdraw(order_id)
+        assert withdrawn.status == 200, withdrawn.json
+        assert [request["status"] for request in withdrawn.json["return_requests"]] == ["withdrawn"]
+    refused = shop.decide(order_id)
+    assert (refused.status, refused.json["error"], refused.json["status"]) == (409, "return_decided", "withdrawn")
+    assert shop.offered(order_id)["tickets"] == ids
+    [request] = shop.ask(order_id, reason="ill")["return_requests"]
+    assert (request["number"], request["tickets"], request["status"], request["reason"]) == (1, ids, "open", "ill")
+    assert shop.decide(order_id).status == 200
+    assert store.load(order_id).state == "refunded"
+    actions = [entry.action for entry in audit.list_entries(f"order#{order_id}")]
+    assert sorted(actions) == ["order.refunded", "return.requested", "return.requested", "return.withdrawn"]
+
+
+def test_an_order_never_has_more_requests_than_tickets(shop):
+    order_id = shop.buy(2)
+    ids = builders.ticket_ids(order_id, 1, 2)
+    shop.ask(order_id, tickets=ids[:1])
+    for _ in range(3):
+        shop.ask(order_id)
+        assert shop.withdraw(order_id, 2).status == 200
+    assert [request["status"] for request in shop.requests_of(order_id)] == ["open", "withdrawn"]
+
+
+def test_a_decided_request_is_not_withdrawn_nor_that_of_somebody_else(shop):
+    order_id = shop.buy(2)
+    ids = builders.ticket_ids(order_id, 1, 2)
+    for number, accepts in ((1, True), (2, False)):
+        shop.ask(order_id, tickets=ids[number - 1 : number])
+        assert shop.withdraw(order_id, number, user="eve").status == 404
+        assert shop.decide(order_id, number, accept=accepts).status == 200
+        refused = shop.withdraw(order_id, number)
+        assert (refused.status, refused.json["status"]) == (409, "accepted" if accepts else "declined")
+    assert [shop.withdraw(order_id, number).status for number in ("0", "3", "x", "-1")] == [404] * 4
+
+
+def test_a_request_is_withdrawn_after_the_deadline(shop):
+    order_id = shop.buy(1)
+    shop.ask(order_id)
+    shop.time.advance(7 * DAY + 1)
+    assert shop.withdraw(order_id).status == 200
+    assert shop.give_back(order_id).json["error"] == "returns_closed"
+
+
+def test_a_manager_and_a_buyer_who_act_at_once_agree(shop, monkeypatch):
+    order_id = shop.buy(1)
+    shop.ask(order_id)
+    accept = refunds._accept_return
+
+    def slowly(*given):
+        monkeypatch.setattr(refunds, "_accept_return", accept)
+        assert shop.withdraw(order_id).status == 200
+        return accept(*given)
+
+    monkeypatch.setattr(refunds, "_accept_return", slowly)
+    refused = shop.decide(order_id)
+    assert (refused.status, refused.json["status"]) == (409, "withdrawn")
+    assert store.load(order_id).refunds == []
+
+
 def test_a_refund_by_hand_answers_the_request(shop):
     order_id = shop.buy(1)
     shop.ask(order_id)
@@ -123,7 +191,27 @@ def test_a_guest_asks_by_link(shop):
     body = {"token": order_token(order_id, EMAIL), "order_id": order_id, "reason": "cannot_come"}
     asked = shop.api.post("/lost-tickets/return", json=body)
     assert [request["status"] for request in asked.json["return_requests"]] == ["open"]
+    found = shop.api.post("/lost-tickets/open", json={"token": body["token"]}).json
+    assert (found["returnable"], [(each["order_id"], each["status"]) for each in found["return_requests"]]) == ([], [(order_id, "open")])
+    withdrawal = {"token": body["token"], "order_id": order_id, "request_number": 1}
+    assert shop.api.post("/lost-tickets/withdraw-return", json={**withdrawal, "token": "made up"}).status == 410
+    assert shop.api.post("/lost-tickets/withdraw-return", json={**withdrawal, "request_number": 2}).status == 404
+    withdrawn = [shop.api.post("/lost-tickets/withdraw-return", json=withdrawal) for _ in range(2)]
+    assert [[request["status"] for request in reply.json["return_requests"]] for reply in withdrawn] == [["withdrawn"]] * 2
+    found = shop.api.post("/lost-tickets/open", json={"token": body["token"]}).json
+    assert ([offer["order_id"] for offer in found["returnable"]], found["return_requests"]) == ([order_id], [])
+    assert shop.api.post("/lost-tickets/return", json=body).status == 200
     assert shop.decide(order_id).json["refunds"][0]["amount_cents"] == 4_400
+
+
+def test_a_link_withdraws_no_request_of_an_account_or_another_order(shop):
+    _, order_id = shop.buy_as_guest(1)
+    _, other_id = shop.buy_as_guest(1)
+    shop.ask(shop.buy(1))
+    token = order_token(order_id, EMAIL)
+    assert shop.api.post("/lost-tickets/return", json={"token": token, "order_id": order_id}).status == 200
+    withdrawal = {"token": token, "order_id": other_id, "request_number": 1}
+    assert shop.api.post("/lost-tickets/withdraw-return", json=withdrawal).status == 404
 
 
 def test_an_event_that_changed_needs_no_approval(shop):

@@ -1,14 +1,14 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type ReturnReason, type TicketReturn } from "../api";
+import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTickets, type ReturnReason, type TicketReturn } from "../api";
 import { money } from "../formats";
 import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
-import { ReturnPanel, useReturnTexts } from "../parts/return-panel";
+import { returnFoundTickets, ReturnPanel, ReturnRequests, useReturnTexts, withdrawFoundReturn } from "../parts/return-panel";
 import { ScanView } from "../parts/scan-view";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -69,6 +69,8 @@ export function VerifyEmail() {
   );
 }
 
+type FoundRequest = FoundTickets["return_requests"][number];
+
 /** Needs a click for the same reason. Shows the tickets without storing them, because the browser may be somebody else's. */
 export function FindTickets() {
   const { t, locale } = useTexts();
@@ -83,14 +85,21 @@ export function FindTickets() {
   const usable = tickets.filter(({ ticket, qr_svg }) => qr_svg && isUsable(ticket));
   const codes = Object.fromEntries(usable.map(({ ticket, qr_svg }) => [ticket.code, qr_svg]));
   const submit = () => link.follow(async () => setFound(await openTickets(token())));
+  const requestsOfOthers = (orderId: string) => found!.return_requests.filter(({ order_id }) => order_id !== orderId);
   const giveBack = async (offer: TicketReturn, reason?: ReturnReason) => {
-    await returnFoundTickets(found!.data_token ?? token(), offer.order_id, reason);
+    const { return_requests } = await returnFoundTickets(found!.data_token ?? token(), offer.order_id, reason);
     setFound({
       ...found!,
+      return_requests: [...requestsOfOthers(offer.order_id), ...return_requests.map((request) => ({ ...request, order_id: offer.order_id }))],
       tickets: found!.tickets.filter(({ ticket }) => offer.needs_approval || !offer.tickets.includes(ticket.id)),
       returnable: found!.returnable.filter((other) => other !== offer),
     });
     setReturned(offer);
+  };
+  const withdraw = async ({ order_id, number }: FoundRequest) => {
+    await withdrawFoundReturn(found!.data_token ?? token(), order_id, number);
+    setFound({ ...found!, return_requests: found!.return_requests.filter((other) => other.order_id !== order_id || other.number !== number) });
+    setReturned(null);
   };
   const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
   const text = isOfOrder ? t.find.order : t.find.once;
@@ -111,6 +120,7 @@ export function FindTickets() {
               <p>{returned.needs_approval ? returns.askMeaning : returns.doneText(money(returned.amount_cents, returned.currency, locale))}</p>
             </Outcome>
           )}
+          <ReturnRequests requests={found.return_requests} onWithdraw={withdraw} />
           {found.returnable.map((offer) => (
             <ReturnPanel key={offer.order_id} offer={offer} onReturn={(reason) => giveBack(offer, reason)} />
           ))}

@@ -2,7 +2,7 @@
 
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { getOrder, getSeller, listEvents, listOrders, returnTickets, type Order, type OrderWithTickets, type Seller } from "../api";
+import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
 import { day, money, period } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -10,7 +10,7 @@ import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
-import { ReturnPanel, ReturnRequests } from "../parts/return-panel";
+import { ReturnPanel, ReturnRequests, returnTickets, withdrawReturn } from "../parts/return-panel";
 import { Terms } from "../parts/terms";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -150,7 +150,7 @@ function Receipt({ order, tickets, returnable, return_requests, seller, reload }
           <PlainText text={order.event_cancellation_reason} />
         </Outcome>
       )}
-      <ReturnRequests requests={return_requests} />
+      <ReturnRequests requests={return_requests} onWithdraw={({ number }) => withdrawReturn(order.id, number).then(reload)} />
       {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={(reason) => returnTickets(order.id, reason).then(reload)} />}
       <section class="panel ticket receipt">
         <div class="order-end">

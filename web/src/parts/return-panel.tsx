@@ -1,13 +1,26 @@
 /** Lets buyers return tickets while their order or the event allows it. Takes two steps, because the tickets become invalid at once. */
 
 import { useState } from "preact/hooks";
-import type { OrderWithTickets, ReturnReason, TicketReturn } from "../api";
+import { buyer, type OrderWithTickets, type ReturnReason, type TicketReturn } from "../api";
+import { content, publicApi } from "../client";
 import { eventTime, money } from "../formats";
 import { useTexts, type Language } from "../texts";
 import { returnTexts as en } from "../texts/en-returns";
 import { returnTexts as es } from "../texts/es-returns";
 import { Failure } from "./failure";
 import { useAction } from "./hooks";
+
+// These calls are here, because few visitors need them.
+
+/** Return all tickets of an order that can be returned. */
+export const returnTickets = (order_id: string, reason?: ReturnReason) => content(buyer.POST("/orders/{order_id}/return", { params: { path: { order_id } }, body: { reason } }));
+export const returnFoundTickets = (token: string, order_id: string, reason?: ReturnReason) =>
+  content(publicApi.POST("/lost-tickets/return", { body: { token, order_id, reason } }));
+/** Withdraw a request to return tickets, on which the managers have not decided. */
+export const withdrawReturn = (order_id: string, number: number) =>
+  content(buyer.DELETE("/orders/{order_id}/return-requests/{request_number}", { params: { path: { order_id, request_number: String(number) } } }));
+export const withdrawFoundReturn = (token: string, order_id: string, request_number: number) =>
+  content(publicApi.POST("/lost-tickets/withdraw-return", { body: { token, order_id, request_number } }));
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
@@ -53,18 +66,42 @@ export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn
   );
 }
 
-/** The requests to return tickets that managers have not accepted. */
-export function ReturnRequests({ requests }: { requests: OrderWithTickets["return_requests"] }) {
+type Request = OrderWithTickets["return_requests"][number];
+
+interface RequestsProps<R> {
+  requests: R[];
+  onWithdraw: (request: R) => Promise<unknown>;
+}
+
+/** The requests to return tickets that managers have not decided on, which the buyer may withdraw, or have declined. */
+export function ReturnRequests<R extends Request>({ requests, onWithdraw }: RequestsProps<R>) {
   const own = useReturnTexts();
   return (
     <>
-      {requests
-        .filter(({ status }) => status !== "accepted")
-        .map(({ number, status, tickets, answer }) => (
-          <p key={number} class="notice no-print">
-            {own.requests[status](tickets.length)} {answer}
-          </p>
-        ))}
+      {requests.map((request) => {
+        const { status, tickets, answer } = request;
+        if (status !== "open" && status !== "declined") return null;
+        return (
+          <div key={`${tickets.join()} ${status}`} class="notice no-print">
+            <p>
+              {own.requests[status](tickets.length)} {answer}
+            </p>
+            {status === "open" && <Withdraw onWithdraw={() => onWithdraw(request)} />}
+          </div>
+        );
+      })}
+    </>
+  );
+}
+
+function Withdraw({ onWithdraw }: { onWithdraw: () => Promise<unknown> }) {
+  const { isWorking, failure, run } = useAction();
+  return (
+    <>
+      {failure && <Failure failure={failure} />}
+      <button type="button" class="link" disabled={isWorking} onClick={() => run(async () => void (await onWithdraw()))}>
+        {useReturnTexts().withdraw}
+      </button>
     </>
   );
 }

@@ -15,9 +15,9 @@ export const returnTexts = {
   reasons: { cannot_come: "I cannot come", ill: "I am ill", wrong_tickets: "I bought the wrong tickets", other: "Another reason" },
   requests: {
     open: (count: number) => `You have asked to return ${count === 1 ? "1 ticket" : `${count} tickets`}. The organizer has not decided yet.`,
-    accepted: () => "",
     declined: (count: number) => `The organizer has declined to take ${count === 1 ? "1 ticket" : `${count} tickets`} back.`,
   },
+  withdraw: "Keep the tickets: withdraw the request",
   askedTitle: "The organizer will decide",
   doneTitle: "You have returned your tickets",
   doneText: (amount: string) => `We are sending ${amount} back to the card or account you paid with. Banks take up to ten days.`,

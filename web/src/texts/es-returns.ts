@@ -17,9 +17,9 @@ export const returnTexts: typeof english = {
   reasons: { cannot_come: "No puedo ir", ill: "Estoy enfermo", wrong_tickets: "Me equivoqué de entradas", other: "Otro motivo" },
   requests: {
     open: (count) => `Has pedido devolver ${count === 1 ? "1 entrada" : `${count} entradas`}. El organizador todavía no ha decidido.`,
-    accepted: () => "",
     declined: (count) => `El organizador no ha aceptado la devolución de ${count === 1 ? "1 entrada" : `${count} entradas`}.`,
   },
+  withdraw: "Quedarme con las entradas: retirar la petición",
   askedTitle: "El organizador decidirá",
   doneTitle: "Has devuelto tus entradas",
   doneText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,

@@ -19,7 +19,7 @@ export function ReturnRequests({ shown, replace }: Props) {
   return (
     <>
       {shown.return_requests
-        .filter(({ status }) => status !== "accepted")
+        .filter(({ status }) => status === "open" || status === "declined")
         .map((request) => (
           <section class="panel" key={request.number}>
             <h2>{own.returnRequest(request.tickets.length, request.status === "declined")}</h2>

@@ -8,6 +8,7 @@ const kinds: Record<string, string> = {
   event_cancelled: "Event cancelled",
   event_changed: "Event changed",
   payment_returned: "Payment returned",
+  return_requested: "Return requested",
   return_declined: "Return declined",
   ticket_received: "Ticket received",
   ticket_given: "Ticket transferred",

@@ -9,6 +9,7 @@ const kinds: Record<string, string> = {
   event_cancelled: "Evento cancelado",
   event_changed: "Evento modificado",
   payment_returned: "Pago devuelto",
+  return_requested: "Devolución pedida",
   return_declined: "Devolución rechazada",
   ticket_received: "Entrada recibida",
   ticket_given: "Entrada transferida",
