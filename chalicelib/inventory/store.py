@@ -146,6 +146,11 @@ def set_aside_item(hold: Hold, expires_at: int) -> dynamo.TransactItem:
     return dynamo.update(ShardRow(hold.shard_id), actions, condition)
 
 
+def release_hold_item(hold: Hold) -> dynamo.TransactItem:
+    """Return a transaction item that removes a hold and makes its tickets available again. It fails if the hold has another quantity."""
+    return dynamo.update(ShardRow(hold.shard_id), *_removal(hold, ShardRow.available))
+
+
 def sell_held_item(hold: Hold, quantity: int) -> dynamo.TransactItem:
     """Return a transaction item that counts tickets of a hold as sold. It fails if the hold has another quantity.
 
@@ -268,10 +273,13 @@ def _pool_is(is_pooled: bool) -> Condition:
 
 def _remove_hold(hold: Hold, gaining: NumberAttribute) -> bool:
     """Move a hold's quantity to the `gaining` attribute. Repeats and races are safe, because a hold can be removed only once."""
+    return dynamo.update_if(ShardRow(hold.shard_id), *_removal(hold, gaining))
+
+
+def _removal(hold: Hold, gaining: NumberAttribute) -> tuple[list[Action], Condition]:
     entry = ShardRow.holds[hold.hold_id]
     # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
-    condition = entry[0] == hold.quantity
-    return dynamo.update_if(ShardRow(hold.shard_id), [gaining.set(gaining + hold.quantity), _NEXT_VERSION, entry.remove()], condition)
+    return [gaining.set(gaining + hold.quantity), _NEXT_VERSION, entry.remove()], entry[0] == hold.quantity
 
 
 def _update_returning(shard_id: str, actions: Sequence[Action], condition: Condition) -> Shard | None:

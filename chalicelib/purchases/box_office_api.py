@@ -93,6 +93,14 @@ class QuotaBody(Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=MAX_QUOTA)]
 
 
+class QuotaReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The quota to give back, and the holdback from which its tickets were set aside."""
+
+    id: ClientId
+    tier_id: Id
+    holdback_id: Id
+
+
 class CounterRefundBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The tickets to take back and how their price is paid back. Null means all unused tickets, and the way in which they were paid."""
 
@@ -163,6 +171,13 @@ class QuotaView(Struct, frozen=True, kw_only=True):
     id: str
     quantity: int
     expires_at: Timestamp
+
+
+class ReturnedQuotaView(Struct, frozen=True):
+    """The number of tickets that a quota has given back. It is 0 if the quota has expired or was given back before."""
+
+    id: str
+    returned: int
 
 
 class ClosedTillView(TillView, frozen=True, kw_only=True):
@@ -272,6 +287,20 @@ def claim_quota(request: RequestContext, event_id: str, body: QuotaBody) -> Repl
     tier = catalog.get_current_tier(event.id, body.tier_id)
     quota = direct_orders.claim_quota(event, tier, body.holdback_id, body.id, body.quantity, caller.user_id, request.now)
     return Reply(QuotaView(id=quota.id, quantity=quota.quantity, expires_at=clock.iso(quota.expires_at)))
+
+
+@route(bp, "POST", "/events/{event_id}/box-office-quotas/return", access="door", errors=(RateLimited,))
+@limited_for_caller(CATALOG)
+def return_quota(request: RequestContext, event_id: str, body: QuotaReturnBody) -> Reply[ReturnedQuotaView]:
+    """Give the unsold tickets of a quota back to the box office, once the device has delivered its sales. Safe to repeat."""
+    from chalicelib.purchases import direct_orders
+
+    request.is_repeatable = True
+    caller = request.require_user()
+    event = permissions.require_seller(caller, event_id)
+    tier = catalog.get_current_tier(event.id, body.tier_id)
+    returned = direct_orders.return_quota(event, tier, body.holdback_id, body.id, caller.user_id, request.now)
+    return Reply(ReturnedQuotaView(body.id, returned))
 
 
 @route(bp, "GET", "/events/{event_id}/box-office-closing", access="door")

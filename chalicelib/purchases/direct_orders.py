@@ -26,11 +26,20 @@ from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.capacity import DirectSale
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, shard_ids
-from chalicelib.inventory.store import read_shards, sell_held_item, sell_item, set_aside_item
+from chalicelib.inventory.store import read_shards, release_hold_item, sell_held_item, sell_item, set_aside_item
 from chalicelib.payments.model import Payment, ProviderName
 from chalicelib.purchases import box_office, ledger_entries, store
 from chalicelib.purchases.errors import BoxOfficeClosed, ComplimentaryClosed, PriceChanged, SaleIdUsed
-from chalicelib.purchases.model import DIRECT_ID_PREFIX, BoxOfficeSale, CheckoutDetails, ComplimentaryRow, IssuedRow, LineItem, Purchase
+from chalicelib.purchases.model import (
+    DIRECT_ID_PREFIX,
+    QUOTA_SUFFIX,
+    BoxOfficeSale,
+    CheckoutDetails,
+    ComplimentaryRow,
+    IssuedRow,
+    LineItem,
+    Purchase,
+)
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
@@ -318,7 +327,7 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
     """
     tier = _open_box_office(event, tier, holdback_id, seller, now)
     [shard_id] = shard_ids(tier.holdback_stock_id(holdback_id), 1)
-    hold = Hold(shard_id, f"{_quota_purchase_id(shard_id, client_id)}.{tier.price_cents}.quota", quantity)
+    hold = Hold(shard_id, f"{_quota_purchase_id(shard_id, client_id)}.{tier.price_cents}{QUOTA_SUFFIX}", quantity)
     details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quantity}
     entry = audit.entry_item(f"event#{event.id}", "box_office.quota", seller, now, details)
     for _ in range(MAX_ATTEMPTS):
@@ -333,6 +342,26 @@ def claim_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, quan
             continue
         return Quota(client_id, quantity, now + QUOTA_SECONDS)
     raise dynamo.StoreUnavailable("the holdback kept changing")
+
+
+def return_quota(event: Event, tier: Tier, holdback_id: str, client_id: str, seller: str, now: int) -> int:
+    """Return the tickets of a quota that were not sold to the holdback before the quota expires. Returns their number.
+
+    A repeated call changes nothing. A sale that is delivered later gets a ticket only if the holdback has some left.
+    """
+    [shard_id] = shard_ids(tier.holdback_stock_id(holdback_id), 1)
+    for _ in range(MAX_ATTEMPTS):
+        quota = next(filter(None, (_find_quota(shard, client_id) for shard in read_shards([shard_id]))), None)
+        if quota is None:
+            return 0
+        details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quota.quantity}
+        entry = audit.entry_item(f"event#{event.id}", "box_office.quota_returned", seller, now, details)
+        try:
+            dynamo.transact([release_hold_item(quota), entry])
+        except dynamo.TransactionCanceled:  # a sale of the quota was delivered, or this request is repeated
+            continue
+        return quota.quantity
+    raise dynamo.StoreUnavailable("the quota kept changing")
 
 
 def sell_at_counter(event: Event, tier: Tier, sale: CounterSale, language: Language, now: int) -> tuple[Purchase, bool]:
@@ -386,7 +415,7 @@ def _open_box_office(event: Event, tier: Tier, holdback_id: str, actor: str, now
 def _require_box_office(tier: Tier, holdback_id: str) -> None:
     """Raise NotFound unless a holdback, which may be released, is for the box office."""
     if not any(holdback.id == holdback_id and holdback.reason == "box_office" for holdback in tier.holdbacks):
-        raise NotFound("The ticket type has no holdback with this id for the box office.", holdback_id=holdback_id)
+        raise NotFound("The ticket type has no holdback with this id for the box office.", path="$.holdback_id", holdback_id=holdback_id)
 
 
 def _find_sale(order_id: str, sale: CounterSale) -> Purchase | None:

@@ -30,6 +30,7 @@ MAX_LINE_ITEMS = 10
 # An order's id has the form of a ULID, which begins with a time. Orders that were written without a checkout have ids with this prefix, a
 # time before 2005, so they sort before others.
 DIRECT_ID_PREFIX = "00"
+QUOTA_SUFFIX = ".quota"  # of the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
 
 

@@ -89,7 +89,7 @@ def test_the_table_denies_by_default(operation, rows):
         "public": set(),
         "user": {"anybody"},
         "door": {"anybody", "another user", "user"} | ({"promoter of another event"} if is_of_event else set()),
-        "manager": {"anybody", "another user", "user", "staff"} | ({"promoter of another event"} if is_of_event else set()),
+        "manager": {"anybody", "another user", "user", "staff", "cashier"} | ({"promoter of another event"} if is_of_event else set()),
         "admin": set(CALLERS) - {"admin"},
     }[access]
     assert {caller for caller in denied if cells[caller] == "yes"} == set()

@@ -65,6 +65,7 @@ CALLERS = {
     "user": Caller(BUYER),
     "promoter of another event": Caller("olaf", ("user", "promoter")),
     "staff": Caller("door", event_role="staff"),
+    "cashier": Caller("cass", event_role="cashier"),
     "coordinator": Caller("cleo", event_role="coordinator"),
     "promoter": Caller(PROMOTER, ("user", "promoter")),
     "admin": Caller("root", ("user", "admin")),

@@ -93,6 +93,10 @@ def test_a_cashier_sells_for_cash_and_by_card_offline_too_and_closes_the_day(ser
     page.locator("#aside").fill("1")
     cashier.press("Set aside")
     cashier.see("0 tickets left, 1 set aside on this device")
+    cashier.press("Give 1 ticket back now")
+    cashier.see("1 ticket left")
+    cashier.press("Set aside")
+    cashier.see("0 tickets left, 1 set aside on this device")
     cashier.lose_network()
     code = cashier.sell(seen="Sold offline")
     assert find_ticket_id(code) is None

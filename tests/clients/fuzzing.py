@@ -19,9 +19,10 @@ from tests.clients.fuzzing_hooks import VALUES_FILE
 from tests.infra.conftest import LocalRun
 from tests.repository import ROOT
 
-EVENT_ROLES = ("coordinator", "staff")
+EVENT_ROLES = ("coordinator", "cashier", "staff")
 CALLERS = ("admin", "promoter", *EVENT_ROLES, "user", "guest", "nobody")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,documented"
+COUNTER = {"id": "counter", "reason": "box_office", "quantity": 50}
 WITH_WAITING_ROOM = "rivalry-cup-final"  # of the demo
 
 
@@ -40,10 +41,21 @@ class Requests:
         """The ids of a new event, whose doors are open, and of its tier."""
         body = {"name": "Fuzz", "venue": "Hall", "starts_at": clock.iso(clock.now() + 3600), "waiting_room": {"enabled": False}, **fields}
         event = self.send("POST", "/events", body)["id"]
-        tier = self.send("POST", f"/events/{event}/tiers", {"name": "Floor", "price_cents": 100, "capacity": 500})["id"]
+        floor = {"name": "Floor", "price_cents": 100, "capacity": 500, "holdbacks": [COUNTER]}
+        tier = self.send("POST", f"/events/{event}/tiers", floor)["id"]
         if publish:
             self.send("POST", f"/events/{event}/publish")
         return event, tier
+
+    def sell(self, event: str, tier: str) -> str:
+        """The id of an order of the box office."""
+        sale = {"id": uuid4().hex, "tier_id": tier, "holdback_id": COUNTER["id"], "quantity": 1, "price_cents": 100, "method": "cash"}
+        return str(self.send("POST", f"/events/{event}/box-office-orders", sale)["order_id"])
+
+    def set_aside(self, event: str, tier: str) -> str:
+        """The id of a quota of the box office."""
+        quota = {"id": uuid4().hex, "tier_id": tier, "holdback_id": COUNTER["id"], "quantity": 2}
+        return str(self.send("POST", f"/events/{event}/box-office-quotas", quota)["id"])
 
     def order(self, event: str, tier: str) -> str:
         """The id of an order of two tickets that is not paid."""
@@ -88,6 +100,9 @@ def create_values(run: LocalRun, caller: str) -> tuple[str, dict[str, list[str]]
         "spare": list(spare),
         "tiers": [with_pool[1], without[1]],
         "orders": orders,
+        "sales": [promoter.sell(*with_pool), promoter.sell(*without)],
+        "holdbacks": [COUNTER["id"]],
+        "quotas": [promoter.set_aside(*without)],
         "tickets": [ticket["id"] for ticket in tickets],
         "codes": [ticket["code"] for ticket in tickets],
         "refunds": [refund["refund"]["id"]],

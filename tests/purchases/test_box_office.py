@@ -10,7 +10,7 @@ from chalicelib.edge import auth
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases import store
+from chalicelib.purchases import box_office, store
 from chalicelib.purchases.guest_orders import order_token
 from chalicelib.tickets.model import new_code
 from tests import builders, invariants
@@ -50,6 +50,13 @@ def claim(api, shop, quantity: int, quota: str = "till-1/quota-1", *, by: str = 
 
 def sell_offline(api, shop, sale: str, time, quantity: int = 1, quota: str = "till-1/quota-1", **fields):
     return sell(api, shop, sale, quantity=quantity, quota_id=quota, sold_at=clock.iso(time.now), **fields)
+
+
+def give_back(api, shop, quota: str = "till-1/quota-1"):
+    body = {"id": quota, "tier_id": shop[1], "holdback_id": "counter"}
+    reply = api.post(f"/events/{shop[0]}/box-office-quotas/return", json=body, **cashier(shop[0]))
+    assert reply.status == 200, reply.json
+    return reply
 
 
 def closing(api, shop, who: dict | None = None, **query) -> dict[str, dict]:
@@ -180,6 +187,22 @@ def test_a_day_is_closed_by_each_person_with_the_difference(api, shop, time):
     assert (entry.actor, entry.details) == ("cass", {**body, "expected_cents": PRICE})
 
 
+def test_a_sale_during_the_count_of_the_cash_is_expected_too(api, shop, time, monkeypatch):
+    sold(sell(api, shop))
+    view = box_office._view
+
+    def slowly(row):
+        monkeypatch.setattr(box_office, "_view", view)
+        sold(sell(api, shop, "till-1/sale-2"))
+        return view(row)
+
+    monkeypatch.setattr(box_office, "_view", slowly)
+    body = {"date": clock.iso(time.now)[:10], "currency": "USD", "counted_cents": 2 * PRICE}
+    assert api.post(f"/events/{shop[0]}/box-office-closing", json=body, **cashier(shop[0])).json["tills"][0]["difference_cents"] == 0
+    [entry] = [entry for entry in audit.list_entries(f"event#{shop[0]}") if entry.action == "box_office.closed"]
+    assert entry.details["expected_cents"] == 2 * PRICE
+
+
 def test_the_day_ends_at_midnight_of_the_event(api, time):
     shop = create_published(api, price_cents=PRICE, holdbacks=[COUNTER])
     assert api.patch(f"/events/{shop[0]}", json={"timezone": "Pacific/Auckland"}, **promoter()).status == 200
@@ -214,6 +237,7 @@ def test_a_quota_is_sold_offline_and_nobody_else_gets_it(api, shop, time):
     reply = sell_offline(api, shop, "till-1/offline-1", time, 2, codes=codes)
     assert [ticket["ticket"]["code"] for ticket in reply.json["tickets"]] == codes
     assert sell_offline(api, shop, "till-1/offline-1", time, 2, codes=codes).status == 200
+    assert sell_offline(api, shop, "till-1/offline-3", time, 2).json["error"] == "not_enough_tickets", "neither has two"
     sold(sell_offline(api, shop, "till-1/offline-2", time))
     assert left(api, shop) == 1
     assert builders.run_sweep()
@@ -237,6 +261,33 @@ def test_a_quota_is_sold_at_the_price_at_which_it_was_set_aside(api, shop, time)
     late = {"quota_id": "till-1/quota-1", "sold_at": clock.iso(time.now - 3600)}
     assert sell(api, shop, "till-1/offline-3", **late).json["error"] == "price_changed", "the quota has expired"
     assert left(api, shop) == 2
+
+
+def test_a_quota_is_given_back_early_without_what_was_sold(api, shop, time):
+    claim(api, shop, 3)
+    sold(sell_offline(api, shop, "till-1/offline-1", time))
+    assert [give_back(api, shop).json["returned"] for _ in range(2)] == [2, 0]
+    assert left(api, shop) == 3
+    sold(sell(api, shop, quantity=3))
+    refused = sell_offline(api, shop, "till-1/offline-2", time)
+    assert (refused.status, refused.json["error"]) == (409, "not_enough_tickets")
+    assert give_back(api, shop, "till-2/quota-9").json["returned"] == 0
+    [entry] = [entry for entry in audit.list_entries(f"event#{shop[0]}") if entry.action == "box_office.quota_returned"]
+    assert (entry.actor, entry.details["tickets"]) == ("cass", 2)
+
+
+def test_a_quota_given_back_after_the_release_of_its_holdback_is_released_too(api, time):
+    shop = create_published(api, price_cents=PRICE, holdbacks=[COUNTER | {"release_at": clock.iso(time.now + 60)}])
+    claim(api, shop, 3)
+    time.advance(60)
+    catalog.invalidate()
+    builders.run_sweep()
+    assert read_stock({shop[1]: 1})[shop[1]].capacity == 7
+    assert give_back(api, shop).json["returned"] == 3
+    catalog.invalidate()
+    builders.run_sweep()
+    assert read_stock({shop[1]: 1})[shop[1]].capacity == 10
+    invariants.check_recovery(time)
 
 
 def test_an_expired_quota_returns_to_the_box_office_and_late_sales_get_what_is_left(api, shop, time):
@@ -317,7 +368,9 @@ def test_only_holdbacks_for_the_box_office_of_a_published_event_are_sold(api, ti
     api.post(f"/events/{event_id}/publish", **promoter())
     issue = {"tier_id": shop[1], "holdback_id": "press", "rows": [{"id": "ada", "name": "Ada", "email": "ada@example.com"}]}
     for _ in range(2):  # before and after the holdback gets a stock of its own
-        assert sell(api, shop, holdback_id="press").status == 404
+        for unknown in ("press", "nothing"):
+            refused = sell(api, shop, holdback_id=unknown)
+            assert (refused.status, refused.json["path"]) == (404, "$.holdback_id")
         assert sell_offline(api, shop, "till-1/offline-1", time, holdback_id="press").status == 404
         assert api.post(f"/events/{event_id}/complimentary-orders", json=issue, **promoter()).status == 200
     other = create_published(api, price_cents=PRICE, holdbacks=[COUNTER])
@@ -372,6 +425,11 @@ def test_a_crash_at_any_call_sells_and_counts_once(api, time):
         order = sell(api, shop, "till-1/sale-1", quantity=2)
         if order.status in (200, 201):
             pay_back(api, shop, order.json["order_id"], tickets=[f"{order.json['order_id']}-1"])
+        claim(api, shop, 1, "till-1/quota-2")
+        api.post(path(shop), json={"id": "till-1/quota-2", "tier_id": shop[1], "holdback_id": "counter"}, **cashier(shop[0]))
+
+    def path(shop) -> str:
+        return f"/events/{shop[0]}/box-office-quotas/return"
 
     def create() -> tuple[str, str]:
         return create_published(api, price_cents=PRICE, holdbacks=[COUNTER])

@@ -11,7 +11,7 @@ import { useTexts } from "../../texts";
 import { useDoorTexts } from "../texts";
 import { useKeptPage } from "../use-door";
 import { Closing } from "./closing";
-import { Counter, isOpen, type CounterOrder, type Method, type Offer, type Office, type Payment, type Sale } from "./counter";
+import { Counter, isOpen, type CounterOrder, type Method, type Offer, type Office, type Payment, type Quota, type Sale } from "./counter";
 
 const TICK_MS = 15_000;
 const MAX_TICKETS = 50;
@@ -182,13 +182,13 @@ function SellForm({ counter, offers, isNext, onSold }: SellProps) {
       <button type="submit" class="button counter-sell" disabled={isWorking}>
         {isWorking ? t.checkout.working : d.counter.sell(money(total, offer.currency, locale))}
       </button>
-      <SetAside counter={counter} offer={offer} left={quota?.left ?? 0} until={quota?.sellUntil ?? null} />
+      <SetAside counter={counter} offer={offer} quota={quota} />
     </form>
   );
 }
 
 /** Set tickets aside, so that this device can sell them without a network. */
-function SetAside({ counter, offer, left, until }: { counter: Counter; offer: Offer; left: number; until: number | null }) {
+function SetAside({ counter, offer, quota }: { counter: Counter; offer: Offer; quota: Quota | null }) {
   const { d, locale } = useDoorTexts();
   const [quantity, setQuantity] = useState(20);
   const [id, setId] = useState(() => crypto.randomUUID());
@@ -196,7 +196,7 @@ function SetAside({ counter, offer, left, until }: { counter: Counter; offer: Of
   const { office } = counter.view;
   return (
     <details>
-      <summary>{left && until ? d.counter.aside(left, timeOfDay(until, office?.timezone, locale)) : d.counter.asideTitle}</summary>
+      <summary>{quota ? d.counter.aside(quota.left, timeOfDay(quota.sellUntil, office?.timezone, locale)) : d.counter.asideTitle}</summary>
       <p class="small">{d.counter.asideNote}</p>
       <div class="counter-number">
         <label for="aside">{d.counter.number}</label>
@@ -209,6 +209,11 @@ function SetAside({ counter, offer, left, until }: { counter: Counter; offer: Of
         >
           {d.counter.setAside}
         </button>
+        {quota && counter.mayReturn(quota) && (
+          <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(() => counter.giveBack(quota))}>
+            {d.counter.giveBack(quota.left)}
+          </button>
+        )}
       </div>
       {failure && <Failure failure={failure} />}
     </details>

@@ -114,6 +114,20 @@ export class Counter {
     await this.load();
   }
 
+  /** Whether all sales of a quota are delivered. Only then is it known how many of its tickets are left. */
+  mayReturn(quota: Quota): boolean {
+    return !this.#kept.sales.some(({ body, state }) => body.quota_id === quota.id && state === "waiting");
+  }
+
+  /** Give the tickets of a quota back to the box office. From now on this device sells none of them, whether or not the request arrives. */
+  async giveBack(quota: Quota): Promise<void> {
+    const body = { id: quota.id, tier_id: quota.tierId, holdback_id: quota.holdbackId };
+    const params = { path: { event_id: this.eventId } };
+    this.#save({ quotas: this.#kept.quotas.filter(({ id }) => id !== quota.id) });
+    await soon(content(staff.POST("/events/{event_id}/box-office-quotas/return", { params, body })), TRANSFER_PATIENCE_MS);
+    await this.load();
+  }
+
   /** Sell now or, without a network, from tickets that were set aside. The codes are the device's in both cases, because no reply may mean either. */
   async sell(offer: Offer, payment: Payment): Promise<{ sale: Sale; order: CounterOrder | null }> {
     const body: Schemas["CounterSaleBody"] = {

@@ -214,6 +214,7 @@ export const en = {
     aside: (left: number, until: string) => `${count(left, "ticket", "tickets")} set aside for selling offline until ${until}`,
     asideNote: "Set tickets aside on this device before the network fails. It can sell them offline for an hour, and nobody else can. Two hours later, the rest returns to the box office.",
     setAside: "Set aside",
+    giveBack: (left: number) => `Give ${count(left, "ticket", "tickets")} back now`,
     sold: (number: string) => `Sold: order ${number}`,
     soldOffline: "Sold offline. The ticket is valid at the door once this device has delivered the sale.",
     mailed: (email: string) => `We mail the tickets to ${email}.`,

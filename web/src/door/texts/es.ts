@@ -216,6 +216,7 @@ export const es: typeof en = {
     aside: (left, until) => `Apartadas para vender sin conexión hasta las ${until}: ${left.toLocaleString("es")}`,
     asideNote: "Aparta entradas en este dispositivo antes de que falle la conexión. Podrá venderlas sin conexión durante una hora y nadie más podrá hacerlo. A las dos horas, las que queden vuelven a la taquilla.",
     setAside: "Apartar",
+    giveBack: (left) => `Devolver ya ${count(left, "entrada", "entradas")} a la taquilla`,
     sold: (number) => `Vendido: pedido ${number}`,
     soldOffline: "Vendido sin conexión. La entrada valdrá en la puerta cuando este dispositivo haya enviado la venta.",
     mailed: (email) => `Enviamos las entradas a ${email}.`,
