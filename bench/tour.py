@@ -212,6 +212,7 @@ class _Tour(TourClient):
         self.patch(f"{codes}/EARLY", {"max_total_uses": 100}, token=self.admin)
         self.delete(f"{codes}/LATE", token=self.admin)
         self.get(f"/events/{event_id}/promo-codes/EARLY/validate")
+        self.get(f"/events/{event_id}/access-codes")
 
     def manage_event(self) -> None:
         """Manage an event like a promoter, from the draft to its deletion."""
@@ -308,27 +309,34 @@ class _Tour(TourClient):
                 self.post(f"/orders/{order_id}/cancel", user=user)
 
     def return_tickets(self, event_id: str, tier_id: str) -> None:
-        """Return a guest's order by its link, and another guest's without one."""
-        self.patch(f"/events/{event_id}", {"refundable_until": clock.iso(clock.now() + 60)}, token=self.admin)
+        """Return a guest's order by its link, and another guest's without one. The first guest asked before, and thought again."""
+        returns = {"policy": "refund", "needs_approval": True}
+        self.patch(f"/events/{event_id}", {"returns": returns}, token=self.admin)
         for number in range(2):
             email, guest = f"return-{number}-{self.name}@example.com", self.post("/auth/guest").json["access_token"]
             place = self.post(f"/events/{event_id}/waiting-room/join", token=guest).json["token"]
             order = {"event_id": event_id, "items": [{"tier_id": tier_id, "quantity": 1}], "token": place, "customer_email": email}
             order_id = self.post("/orders", order, token=guest, key=f"order-{number}").json["order"]["id"]
             self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, token=guest)
-            if number:
-                self.post("/lost-tickets/return", {"token": guest_orders.order_token(order_id, email), "order_id": order_id})
+            link = {"token": guest_orders.order_token(order_id, email), "order_id": order_id}
+            if not number:
+                self.post("/lost-tickets/return", link)
+                self.post("/lost-tickets/withdraw-return", {**link, "request_number": 1})
+                self.patch(f"/events/{event_id}", {"refundable_until": clock.iso(clock.now() + 60)}, token=self.admin)
+                self.post("/lost-tickets/return", link)
             else:
                 self.post(f"/orders/{order_id}/return", token=guest)
 
     def decide_return(self, event_id: str, tier_id: str) -> None:
-        """Ask to return a ticket of an event whose managers decide, and accept."""
+        """Ask to return a ticket of an event whose managers decide, think again, ask again, and accept."""
         user, returns = f"returning-{self.name}", {"policy": "refund", "needs_approval": True}
         self.patch(f"/events/{event_id}", {"refundable_until": None, "returns": returns}, token=self.admin)
         place = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]
         order = {"event_id": event_id, "items": [{"tier_id": tier_id, "quantity": 1}], "token": place}
         order_id = self.post("/orders", order, user=user, key="returned").json["order"]["id"]
         self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, user=user)
+        self.post(f"/orders/{order_id}/return", user=user)
+        self.delete(f"/orders/{order_id}/return-requests/1", user=user)
         self.post(f"/orders/{order_id}/return", user=user)
         self.post(f"/admin/orders/{order_id}/return-requests/1", {"accept": True}, token=self.admin)
 
@@ -466,6 +474,7 @@ class _Tour(TourClient):
         sale = {**offer, "id": f"sale-{self.name}", "quantity": 1, "price_cents": 5000, "method": "cash"}
         self.get(f"/events/{event_id}/box-office", token=self.admin)
         self.post(f"/events/{event_id}/box-office-quotas", {**offer, "id": f"quota-{self.name}", "quantity": 2}, token=self.admin)
+        self.post(f"/events/{event_id}/box-office-quotas/return", {**offer, "id": f"quota-{self.name}"}, token=self.admin)
         order_id = self.post(f"/events/{event_id}/box-office-orders", sale, token=self.admin).json["order_id"]
         self.post(f"/events/{event_id}/box-office-orders/{order_id}/refunds", {}, key="counter", token=self.admin)
         tills = self.get(f"/events/{event_id}/box-office-closing", token=self.admin).json

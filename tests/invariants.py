@@ -293,7 +293,7 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
         if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:
             violations.append(f"{record.user_id}: the record's past orders are {set(record.past_orders)}")
         for guest in {purchase.moved_from for purchase in own}:  # orders that moved from a guest may lift the sum above the limit
-            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest and not purchase.is_from_holdback)
+            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest and not purchase.is_issued_by_staff)
             if bought_or_held > limit:
                 violations.append(f"{record.user_id}: {bought_or_held} bought and held (moved from {guest}), above the limit of {limit}")
         if record.active_quantity != sum(purchase.quantity for purchase in own if purchase.state in ACTIVE_STATES):

@@ -71,7 +71,7 @@ def ticket_holders(event: Event) -> TicketHoldersView:
         people_without_email=len(owners - reached),
         refunds=_refunds(refunded),
         refunds_without_email=sum(order.id not in mailed and order.user_id not in users for order in refunded),
-        orders_without_payment=sum(not order.is_from_holdback for order in orders) - len(paid),
+        orders_without_payment=sum(not order.is_issued_by_staff for order in orders) - len(paid),
         disputed_orders=len(paid) - len(refunded),
         sends_note=is_known(event, promoter),
         is_complete=following is None,

@@ -108,6 +108,7 @@ class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     package_ids: PackageIds | None = None
     opens_package_ids: PackageIds | None = None
     skips_waiting_room: bool = False
+    holdback_id: Id | None = None
     minimum_total: MajorUnits | None = None
     is_active: bool = True
 

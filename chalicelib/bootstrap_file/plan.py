@@ -127,6 +127,7 @@ def _terms(promo_code: PromoCode) -> str:
     value = f"{promo_code.discount_value} percent" if is_percentage else f"discount_cents {promo_code.discount_value} {promo_code.currency}"
     uses = "without a limit" if promo_code.max_total_uses is None else f"{promo_code.max_total_uses} uses"
     opened = f", opens {', '.join(promo_code.opens_package_ids)}" if promo_code.opens_package_ids else ""
+    opened += f" from the holdback {promo_code.holdback_id}" if promo_code.holdback_id is not None else ""
     return f"{value} off{opened}, {uses} (event {promo_code.event_id})"
 
 

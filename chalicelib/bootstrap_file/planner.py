@@ -21,7 +21,7 @@ _ON_SALE = frozenset({"active", "available"})  # the statuses of events and tier
 def all_stock(catalog: Catalog) -> dict[str, int]:
     """Map the stock ids of all tiers, of their holdbacks and of the event pools of bootstrap files to their numbers of shards."""
     ids = [event.id for event in catalog.events.values() if event.managed_by == "bootstrap"]
-    return catalog.shard_counts(ids) | catalog.holdback_shard_counts(ids)
+    return catalog.all_shard_counts(ids)
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:

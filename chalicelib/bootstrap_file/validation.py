@@ -375,6 +375,10 @@ def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterato
                 if tier_id not in tickets or tickets[tier_id].event_id != key:
                     message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
                     yield DocumentFault(member_path(f"{path}.{field}", place), message)
+        for tier_id in entry.opens_package_ids or () if entry.holdback_id is not None else ():
+            if tier_id in tickets and entry.holdback_id not in {holdback.id for holdback in _holdbacks(tickets[tier_id])}:
+                message = f"the ticket type {quoted(tier_id)} has no holdback {quoted(entry.holdback_id)}; add it, or open other tickets"
+                yield DocumentFault(f"{path}.holdback_id", message)
         zone = _event_timezone(event)
         _, faults = _read_dates(path, {"starts_at": entry.starts_at, "expires_at": entry.expires_at}, zone)
         yield from faults

@@ -52,7 +52,7 @@ def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
 
 def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
-    stocks = read_shown_stock(catalog.shard_counts([event_id]) | catalog.holdback_shard_counts([event_id]))
+    stocks = read_shown_stock(catalog.all_shard_counts([event_id]))
     return views.managed_event_view(catalog, event, stocks, now)
 
 
@@ -76,7 +76,7 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
     }
     tiers, next_cursor = cursors.take_page(((key, catalog.tiers[tier_id]) for tier_id, key in keys.items()), _TierKey, limit, cursor)
     event_ids = {tier.event_id for tier in tiers}
-    stocks = read_shown_stock(catalog.shard_counts(event_ids) | catalog.holdback_shard_counts(event_ids))
+    stocks = read_shown_stock(catalog.all_shard_counts(event_ids))
     return cursors.fit_page(((keys[tier.id], views.admin_tier_view(catalog, tier, stocks, now)) for tier in tiers), next_cursor)
 
 

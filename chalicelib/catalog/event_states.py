@@ -154,7 +154,7 @@ def _follow_pause(catalog: Catalog, event_id: str, *, may_match: bool) -> Event:
     """
     event = catalog.events[event_id]
     if may_match:
-        by_stock = read_shards_by_stock(catalog.shard_counts([event_id]))
+        by_stock = read_shards_by_stock(catalog.all_shard_counts([event_id]))
         if all(shard.is_open != event.is_closed for shards in by_stock.values() for shard in shards):
             return event
     return follow_state(catalog, event_id).event
@@ -180,7 +180,7 @@ def follow_promoter(promoter_id: str, now: int) -> int:
     own = [event for event in current.events.values() if event.promoter_id == promoter_id and event.last_sale_at >= now]
     published = [event for event in own if event.status in ("active", "test")]
     for is_open in (False, True):
-        inventory.set_open(current.shard_counts(event.id for event in published if event.is_closed != is_open), is_open)
+        inventory.set_open(current.all_shard_counts([event.id for event in published if event.is_closed != is_open]), is_open)
     invalidate_figures()
     return len(published)
 
@@ -217,7 +217,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
         if is_open and event.pool_id is not None:
             for tier in catalog.listed_tiers(event_id):  # their shards may have been created after the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
-        stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
+        stocks = inventory.set_open(catalog.all_shard_counts([event_id]), is_open)
         invalidate_figures()
         catalog = snapshots.load_current()
         event = catalog.events[event_id]

@@ -33,8 +33,8 @@ SECONDS_FOR_TIER = 3  # with less time left, the next run continues
 def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
     """Give a holdback a stock of its own, from which tickets can be issued, unless it has one. Returns the tier.
 
-    The stock is closed, so nobody can hold its tickets. It has no tickets of the event's pool, because the pool does not have what is held
-    back. Raises NotFound and HoldbackReleased.
+    The stock is open while the event is, and only purchases with an access code for the holdback look for tickets there. It has no tickets
+    of the event's pool, because the pool does not have what is held back. Raises NotFound and HoldbackReleased.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -44,12 +44,12 @@ def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
         if holdback_id not in {holdback.id for holdback in before.active_holdbacks}:
             if any(holdback.id == holdback_id for holdback in before.holdbacks):
                 raise HoldbackReleased(holdback_id=holdback_id)
-            raise NotFound("The ticket type has no holdback with this id.", holdback_id=holdback_id)
+            raise NotFound("The ticket type has no holdback with this id.", path="$.holdback_id", holdback_id=holdback_id)
         if holdback_id in before.issuing:
             return CatalogChange(before, [])
         change = _change(before, replace(before, issuing=[*before.issuing, holdback_id]), "tier.holdback_opened", actor, now)
-        capacity = before.holdback_capacity(holdback_id)
-        shards = inventory.new_shards(before.holdback_stock_id(holdback_id), capacity=capacity, sold=0, shard_count=1, is_open=False)
+        capacity, is_open = before.holdback_capacity(holdback_id), not catalog.events[before.event_id].is_closed
+        shards = inventory.new_shards(before.holdback_stock_id(holdback_id), capacity=capacity, sold=0, shard_count=1, is_open=is_open)
         return replace(change, items=[*change.items, *inventory.create_shard_items(shards)])
 
     return commit(build)[1]

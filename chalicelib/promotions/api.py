@@ -6,16 +6,19 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict, expected_version, versioned_reply
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limit_writes, limited_for_caller
-from chalicelib.edge.routes import Reply, RequestContext, route
-from chalicelib.promotions import management
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.promotions import management, service
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, TooManyPromoCodes, shard_count
 from chalicelib.promotions.views import (
+    AccessCodesView,
     CreatedPromoCodesView,
     DeletedPromoCodeView,
     NewPromoCode,
@@ -30,6 +33,8 @@ bp = Blueprint(__name__)
 
 _CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging, RateLimited)
 _CODE = r"[A-Z0-9-]{4,20}"
+MAX_AGE_SECONDS = 60
+_access_codes: TtlCache[CacheableReply[AccessCodesView]] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=1000)  # by event id
 ITEMS_PER_CODE = 2  # besides the shards of its uses: the code and its audit entry
 
 
@@ -92,6 +97,17 @@ def create_promo_codes(request: RequestContext, event_id: str, body: NewPromoCod
         return Reply(CreatedPromoCodesView(management.create_codes(event, body, batch_id, caller.user_id, request.now)), 201)
 
     return execute_once(request, caller.user_id, execute)
+
+
+@route(bp, "GET", "/events/{event_id}/access-codes", access="public")
+def show_access_codes(request: RequestContext, event_id: str) -> CacheableReply[AccessCodesView]:
+    """Show whether buyers of an event may have an access code, so that a page can ask for it. The answer may be a minute old."""
+    catalog.get_visible_event(event_id)
+
+    def fetch() -> CacheableReply[AccessCodesView]:
+        return CacheableReply.encode(AccessCodesView(service.has_access_codes(event_id, request.now)), max_age=MAX_AGE_SECONDS)
+
+    return _access_codes.get(request.now, None, fetch, event_id)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")

@@ -40,7 +40,7 @@ def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, n
     Raises InvalidInput, PromoCodeTaken and TooManyPromoCodes.
     """
     new = _new_code(event, fields.code, fields, fields.discount_type, stock_id, now)
-    _check(new)
+    _check(new, None)
     _check_code_count(event, [new.code])
     return _create(new, actor, now)
 
@@ -52,7 +52,7 @@ def create_codes(event: Event, fields: NewPromoCodes, batch_id: str, actor: str,
     """
     texts = [normalize(fields.prefix) + _random_text(f"{batch_id} {number}") for number in range(fields.count)]
     new = [_new_code(event, text, fields, fields.discount_type, f"promo:{batch_id}.{number}", now) for number, text in enumerate(texts)]
-    _check(new[0])
+    _check(new[0], None)
     _check_code_count(event, texts)
     parallel.call_each(lambda promo_code: _create(promo_code, actor, now), new)
     return texts
@@ -116,7 +116,7 @@ def change_code(
         if isinstance(changes.code, str) and normalize(changes.code) != before.code:
             raise InvalidInput("A promo code cannot be renamed. Create a new code and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
-        _check(after)
+        _check(after, before)
         return with_uses(service.change_code(before, after, actor, now))
 
     return retry_conflicts(attempt)
@@ -166,8 +166,11 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
     return promo_code
 
 
-def _check(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code's terms contradict each other, or it names a tier that the event does not have."""
+def _check(promo_code: PromoCode, before: PromoCode | None) -> None:
+    """Raise InvalidInput if the code's terms contradict each other, or it names a tier or a holdback that the event does not have.
+
+    `before` is the code that changes. It may keep a holdback that has been removed since.
+    """
     views.check_terms(promo_code)
     event_id, named = promo_code.event_id, (*promo_code.package_ids, *promo_code.opens_package_ids)
     current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in named))
@@ -175,6 +178,19 @@ def _check(promo_code: PromoCode) -> None:
         for number, tier_id in enumerate(getattr(promo_code, field)):
             if not _has_tier(current, event_id, tier_id):
                 raise InvalidInput("This event has no ticket type with this id.", path=f"$.{field}[{number}]", tier_id=tier_id)
+    if before is None or (before.holdback_id, before.opens_package_ids) != (promo_code.holdback_id, promo_code.opens_package_ids):
+        _check_holdback(promo_code)
+
+
+def _check_holdback(promo_code: PromoCode) -> None:
+    """Raise InvalidInput unless all tiers that the code opens have its holdback, which has not been released."""
+    if promo_code.holdback_id is None:
+        return
+    current = catalog.load_current()
+    for tier_id in promo_code.opens_package_ids:
+        if promo_code.holdback_id not in {holdback.id for holdback in current.tiers[tier_id].active_holdbacks}:
+            message = "A ticket type that this code opens has no holdback with this id, or it has been released."
+            raise InvalidInput(message, path="$.holdback_id", tier_id=tier_id)
 
 
 def _check_code_count(event: Event, codes: Sequence[str]) -> None:

@@ -23,7 +23,8 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tiers. `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
 
     An access code opens the tiers `opens_package_ids`: it sells them if they require a code, and before the event's sale opens. Its
-    discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened.
+    discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened. With a
+    `holdback_id`, it sells only tickets that these tiers hold back with this id, also when the tiers are sold out.
     """
 
     event_id: str
@@ -40,6 +41,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     package_ids: list[str] = []
     opens_package_ids: list[str] = []
     skips_waiting_room: bool = False
+    holdback_id: str | None = None
     minimum_total_cents: int | None = None
     is_active: bool = True
     managed_by: ManagedBy = "api"

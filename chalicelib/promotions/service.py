@@ -50,6 +50,12 @@ def count_codes(event_id: str, limit: int) -> int:
     return sum(1 for _ in PromoCodeRow.query(event_id, attributes_to_get=["code"], limit=limit, consistent_read=False))
 
 
+def has_access_codes(event_id: str, now: int) -> bool:
+    """Return whether an event has an access code that can be used now or later. May miss writes from the last second."""
+    codes = (row.content for row in PromoCodeRow.query(event_id, consistent_read=False))
+    return any(code.opens_package_ids and code.is_active and not code.is_expired(now) for code in codes)
+
+
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
     return (row.content for row in PromoCodeRow.scan())

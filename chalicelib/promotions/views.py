@@ -38,6 +38,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     package_ids: list[str] | None
     opens_package_ids: list[str] | None
     skips_waiting_room: bool
+    holdback_id: str | None
     minimum_total: float | None
     is_active: bool
     times_used: int
@@ -60,6 +61,12 @@ class CreatedPromoCodesView(Struct, frozen=True):
     """The codes that one request has created."""
 
     codes: list[str]
+
+
+class AccessCodesView(Struct, frozen=True):
+    """Whether buyers of the event may have an access code that can be used now or later. Says nothing more about the codes."""
+
+    has_access_codes: bool
 
 
 class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
@@ -105,6 +112,7 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         package_ids=promo_code.package_ids or None,
         opens_package_ids=promo_code.opens_package_ids or None,
         skips_waiting_room=promo_code.skips_waiting_room,
+        holdback_id=promo_code.holdback_id,
         minimum_total=_minimum_total(promo_code),
         is_active=promo_code.is_active,
         times_used=stock.sold,
@@ -169,7 +177,7 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
     `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
-    opening.
+    opening. With a `holdback_id`, it sells only tickets from the holdback with this id, which each of these tiers must have.
     """
 
     discount_type: DiscountType | UnsetType = UNSET
@@ -181,6 +189,7 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     package_ids: PackageIds | UnsetType | None = UNSET
     opens_package_ids: PackageIds | UnsetType | None = UNSET
     skips_waiting_room: bool | UnsetType = UNSET
+    holdback_id: Id | UnsetType | None = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
 
@@ -250,6 +259,9 @@ def check_terms(promo_code: PromoCode) -> None:
     if promo_code.skips_waiting_room and not promo_code.opens_package_ids:
         message = "Only a code that opens tickets can skip the waiting room. Choose the tickets in `opens_package_ids`."
         raise InvalidInput(message, path="$.skips_waiting_room", rule="opens_nothing")
+    if promo_code.holdback_id is not None and not promo_code.opens_package_ids:
+        message = "Only a code that opens tickets can sell from a holdback. Choose the tickets in `opens_package_ids`."
+        raise InvalidInput(message, path="$.holdback_id", rule="opens_nothing")
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"

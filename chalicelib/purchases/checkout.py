@@ -37,7 +37,7 @@ from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_ent
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.errors import ReservationEnded, refusal_of_ended
-from chalicelib.purchases.model import CheckoutDetails, Purchase
+from chalicelib.purchases.model import ANY_USES, CheckoutDetails, Purchase
 from chalicelib.purchases.settlement import SettlementResult
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
@@ -375,13 +375,26 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     """Return the promo code with this text if an unpaid purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
-    purchase for an event. Raises PromoCodeLimitReached, and what `read_code` and `PromoCode.check` raise.
+    purchase for an event. Raises what `read_code` and `check_code` raise.
     """
     promo_code = read_code(purchase.user_id, purchase.event_id, text, now)
-    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
-    if _is_used_up_by(promo_code, purchase.user_id):
-        raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    check_code(promo_code, purchase, now)
     return promo_code
+
+
+def check_code(promo_code: PromoCode, purchase: Purchase, now: int) -> int:
+    """Check that a purchase at its full price may use a code.
+
+    Returns how many uses of promo codes the buyer's record has, or ANY_USES if the code does not limit the uses of one person. Raises
+    PromoCodeLimitReached and what `PromoCode.check` raises.
+    """
+    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
+    if promo_code.max_uses_per_donor is None:
+        return ANY_USES
+    buyer = store.load_buyer(purchase.user_id, purchase.event_id)
+    if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
+        raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    return len(buyer.promo_uses) if buyer is not None else 0
 
 
 def read_code(user_id: str, event_id: str, text: str, now: int) -> PromoCode:

@@ -3,6 +3,7 @@
 from typing import ClassVar, Self
 
 from chalicelib.catalog.custom_options import AnswersRequired
+from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Unauthenticated, UserRequired
@@ -220,6 +221,7 @@ RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     EventNotOnSale,
     TierNotOnSale,
     NotEnoughTickets,
+    CatalogChanging,
     TooManyHolds,
     SalePaused,
     ActiveReservationExists,

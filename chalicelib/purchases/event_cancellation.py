@@ -33,7 +33,7 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases import settlement
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.errors import NotRefundable, OrderDisputed
-from chalicelib.purchases.model import ACTIVE_STATES, DIRECT_ID_PREFIX, EVENT_CANCELLED, Purchase
+from chalicelib.purchases.model import ACTIVE_STATES, DIRECT_ID_PREFIX, EVENT_CANCELLED, QUOTA_SUFFIX, Purchase
 from chalicelib.purchases.refunds import refund_all_tickets
 from chalicelib.tickets import service as tickets
 
@@ -255,9 +255,10 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     Some reservations may not end now, for example because their payment is in progress.
     """
     current = catalog.load_current()
-    by_stock = read_shards_by_stock(current.shard_counts([event.id]))
+    by_stock = read_shards_by_stock(current.all_shard_counts([event.id]))
     shards = [shard for stock_shards in by_stock.values() for shard in stock_shards]
-    holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
+    # The quotas of the box office belong to no purchase, and it sells nothing more.
+    holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds if not hold_id.endswith(QUOTA_SUFFIX)}
     found, _ = purchases.load_readable(holders)
     active = [purchase for purchase in found.values() if purchase is not None and purchase.state in ACTIVE_STATES]
     with deadline.within(deadline.remaining() / 2):  # the rest is for the refunds

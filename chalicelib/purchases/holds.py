@@ -19,7 +19,8 @@ from chalicelib.inventory.store import extend_hold
 from chalicelib.purchases.model import Purchase
 
 # A purchase takes its tickets from the stocks of its tiers. If the event has a capacity of its own, the purchase also takes the same number
-# from the event's pool.
+# from the event's pool. A purchase with an access code for a holdback takes them from the stock of the holdback instead, and the pool does
+# not have these tickets.
 
 
 def hold_requests(
@@ -43,6 +44,8 @@ def hold_requests(
         return HoldRequest(stock_id, shard_count, quantity, purchase.id, expires_at, now, group, is_pooled, takes_kept, is_offer)
 
     tier_quantities = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
+    if purchase.holdback_id is not None:
+        return [request(tier.holdback_stock_id(purchase.holdback_id), 1, quantity) for tier, quantity in tier_quantities]
     requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in tier_quantities]
     if event.pool_id is not None:
         requests.append(request(event.pool_id, event.pool_shards, purchase.quantity))
@@ -51,8 +54,10 @@ def hold_requests(
 
 def with_holds(purchase: Purchase, event: Event, tiers: Mapping[str, Tier], held: Mapping[str, list[Hold]]) -> Purchase:
     """Return the purchase with the holds of its tickets. `held` maps stock ids to holds."""
-    lines = [replace(line, holds=held[tiers[line.tier_id].stock_id]) for line in purchase.lines]
-    return replace(purchase, lines=lines, pool_holds=held[event.pool_id] if event.pool_id is not None else [])
+    holdback_id, pool_id = purchase.holdback_id, event.pool_id if purchase.holdback_id is None else None
+    found = {tier.id: tier.stock_id if holdback_id is None else tier.holdback_stock_id(holdback_id) for tier in tiers.values()}
+    lines = [replace(line, holds=held[found[line.tier_id]]) for line in purchase.lines]
+    return replace(purchase, lines=lines, pool_holds=held[pool_id] if pool_id is not None else [])
 
 
 # Conversion, release or extension of the holds after the purchase is saved.

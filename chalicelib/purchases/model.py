@@ -171,7 +171,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. The
     checkout sets the `promo_code`, its discounts in the lines, and `promo_holds`, which hold one use of the code. Once the purchase is
     paid, that use is never returned. If the buyer could reserve only with an access code, the reservation sets these fields and
-    `needs_code`, and the checkout keeps them.
+    `needs_code`, and the checkout keeps them. `holdback_id` is the holdback of each tier from whose stock the access code sells.
     """
 
     id: str
@@ -196,6 +196,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     needs_code: bool = False
+    holdback_id: str | None = None
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
@@ -249,9 +250,14 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.payment is not None and self.payment.provider == "complimentary"
 
     @property
+    def is_issued_by_staff(self) -> bool:
+        """Whether staff issued the tickets, for free or at the box office, so that there was no reservation and no limit."""
+        return self.is_complimentary or self.box_office is not None
+
+    @property
     def is_from_holdback(self) -> bool:
         """Whether the tickets come from the stock of a holdback, and so are not taken from the event's pool."""
-        return self.is_complimentary or self.box_office is not None
+        return self.is_issued_by_staff or self.holdback_id is not None
 
     @property
     def costs_money(self) -> bool:

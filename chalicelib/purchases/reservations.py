@@ -4,6 +4,7 @@ The purchase owns the holds. Tickets that need an access code are held together 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, check_figures
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.promotions.model import PATH, PromoCode, PromoCodeLimitReached, PromoCodeOpensOther, PromoCodeRequired
+from chalicelib.promotions.model import PATH, PromoCode, PromoCodeLimitReached, PromoCodeOpensOther, PromoCodeRequired, PromoCodeUsedUp
 from chalicelib.purchases import checkout, hold_recovery, holds, queries, settlement, store, transitions
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
@@ -191,12 +192,15 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
     ).with_terms(event)
     code = None
     if admission.promo_code is not None:
-        code = _check_code(admission.promo_code, purchase, request.now)
+        code = _AccessCode(admission.promo_code, checkout.check_code(admission.promo_code, purchase, request.now))
         purchase = replace(checkout.with_discount(purchase, code.promo_code), needs_code=True)
+        if code.promo_code.holdback_id is not None:
+            tiers = [_open_holdback(tier, code.promo_code, code.promo_code.holdback_id, request.now) for tier in tiers]
+            purchase = replace(purchase, holdback_id=code.promo_code.holdback_id)
     by_id = {tier.id: tier for tier in tiers}
-    group = catalog.stock_group(event.id)
+    group = catalog.stock_group(event.id) if purchase.holdback_id is None else None
     hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)
-    if event.pool_id is not None:  # check the pool first, so that no tickets of its tiers are held for nothing
+    if event.pool_id is not None and purchase.holdback_id is None:  # check the pool first, so that no tickets are held for nothing
         check_figures(hold_requests[-1])
     return _Plan(purchase, event, by_id, hold_requests, limit, code)
 
@@ -229,6 +233,12 @@ def _admit(request: ReservationRequest) -> _Admission:
             raise
         pass_id = None
     locked_ids = [tier.id for tier in tiers if tier.requires_code]
+    if promo_code is None and any(tier.active_holdbacks for tier in tiers):  # others cost no read
+        promo_code = _find_access_code(request)
+        if promo_code is not None and promo_code.holdback_id is not None:
+            _require_opens(promo_code, tier_ids)
+        elif promo_code is not None:
+            promo_code = _require_opens(promo_code, locked_ids) if locked_ids else None
     if locked_ids and promo_code is None:
         if request.promo_code is None:
             raise PromoCodeRequired(PromoCodeRequired.default_message, path=PATH, tier_id=locked_ids[0])
@@ -254,16 +264,19 @@ def _require_opens(promo_code: PromoCode, tier_ids: Sequence[str]) -> PromoCode:
     raise PromoCodeOpensOther(path=PATH, promo_code=promo_code.code, opens_package_ids=promo_code.opens_package_ids)
 
 
-def _check_code(promo_code: PromoCode, purchase: Purchase, now: int) -> _AccessCode:
-    """Return the access code if the purchase may use it. Raises what `PromoCode.check` raises, and PromoCodeLimitReached."""
-    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
-    if promo_code.max_uses_per_donor is None:
-        return _AccessCode(promo_code, ANY_USES)
-    buyer = store.load_buyer(purchase.user_id, purchase.event_id)
-    code = _AccessCode(promo_code, len(buyer.promo_uses) if buyer is not None else 0)
-    if buyer is not None and code.is_used_up_by(buyer):
-        raise code.limit_reached()
-    return code
+def _open_holdback(tier: Tier, promo_code: PromoCode, holdback_id: str, now: int) -> Tier:
+    """Return the tier whose holdback has a stock of its own, which the first purchase with the code creates. Raises PromoCodeUsedUp.
+
+    A released holdback has no tickets any more for the code.
+    """
+    if any(holdback.id == holdback_id for holdback in tier.active_holdbacks):
+        if holdback_id in tier.issuing:
+            return tier
+        from chalicelib.catalog import capacities, holdbacks  # imported here, because few purchases need them
+
+        with suppress(capacities.HoldbackReleased, NotFound):
+            return holdbacks.open_stock(tier.id, holdback_id, holdbacks.ACTOR, now)
+    raise PromoCodeUsedUp(promo_code=promo_code.code)
 
 
 def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int) -> None:
@@ -283,7 +296,7 @@ def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
     """Count a refusal for lack of tickets, and add the tier to its details. A stock that belongs to no tier is the event's pool."""
     log.count("reservations_refused")
     for tier in catalog.snapshot().event_tiers(event_id):
-        if tier.stock_id == refusal.stock_id:
+        if refusal.stock_id in (tier.stock_id, *tier.holdback_shard_counts):
             refusal.details["tier_id"] = tier.id
 
 

@@ -75,6 +75,7 @@ class PurchaseRow(dynamo.Table):
     promo_code = UnicodeAttribute(null=True)
     promo_holds = JsonAttribute(list[Hold], null=True)
     needs_code = BooleanAttribute(null=True)
+    holdback_id = UnicodeAttribute(null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
@@ -521,6 +522,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         promo_code=purchase.promo_code,
         promo_holds=purchase.promo_holds or None,
         needs_code=purchase.needs_code or None,
+        holdback_id=purchase.holdback_id,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
         box_office=purchase.box_office,

@@ -215,7 +215,7 @@ class StockPass:
 
     def _process(self, sliced: list[Shard], due: list[str], reserved: float) -> None:
         """Read the shards of these events, and process them with the shards of the slice. Raises the store's errors if it cannot read."""
-        ids = [shard_id for stock_id, count in self.catalog.shard_counts(due).items() for shard_id in shard_ids(stock_id, count)]
+        ids = [shard_id for stock_id, count in self.catalog.all_shard_counts(due).items() for shard_id in shard_ids(stock_id, count)]
         seconds = deadline.remaining() - reserved
         with deadline.within(seconds if len(due) <= 1 else min(seconds, SECONDS_TO_READ)):
             found = read_shards(ids)
@@ -275,7 +275,7 @@ def _expired_holds(shards: Iterable[Shard], now: int) -> dict[Hold, int]:
 
 
 def _events_by_stock(current: Catalog) -> dict[str, Event]:
-    return {stock_id: event for event in current.events.values() for stock_id in current.shard_counts([event.id])}
+    return {stock_id: event for event in current.events.values() for stock_id in current.all_shard_counts([event.id])}
 
 
 def _is_for_sale(catalog: Catalog, tier_id: str, now: int) -> bool:
@@ -315,10 +315,14 @@ def _correct_open_flags(shards: list[Shard], events: Mapping[str, Event]) -> int
 
 
 def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
-    """Mark shards whose event has a pool, if a crash left them unmarked. An event never loses its pool, so any snapshot will do."""
+    """Mark shards whose event has a pool, if a crash left them unmarked. An event never loses its pool, so any snapshot will do.
+
+    The pool does not have the tickets of holdbacks, whose stock ids contain a slash.
+    """
     for shard in shards:
         event = events.get(shard.stock_id)
-        if event is not None and event.pool_id not in (None, shard.stock_id) and not shard.is_pooled:
+        is_marked = shard.is_pooled or "/" in shard.stock_id
+        if event is not None and event.pool_id not in (None, shard.stock_id) and not is_marked:
             mark_pooled(shard.id)
 
 

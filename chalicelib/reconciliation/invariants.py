@@ -92,10 +92,17 @@ def check_ticket(ticket: Ticket) -> Iterator[str]:
 
 
 def check_access_code(purchase: Purchase) -> Iterator[str]:
-    """Check that a purchase that could be reserved only with an access code has kept the code, and the one use of it."""
+    """Check that a purchase that could be reserved only with an access code has kept the code, and the one use of it.
+
+    Also check that tickets of a holdback come from its stock.
+    """
     uses = sum(hold.quantity for hold in purchase.promo_holds)
     if purchase.needs_code and (purchase.promo_code is None or uses != 1):
         yield f"{purchase.id}: needs an access code, and has {uses} uses of the code {purchase.promo_code}"
+    stock_ids = {hold.stock_id for line in purchase.lines for hold in line.holds}
+    is_from_it = all(stock_id.endswith(f"/{purchase.holdback_id}") for stock_id in stock_ids)
+    if purchase.holdback_id is not None and not (purchase.needs_code and is_from_it):
+        yield f"{purchase.id}: its tickets come from {sorted(stock_ids)}, and its code opens the holdback {purchase.holdback_id}"
 
 
 def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:

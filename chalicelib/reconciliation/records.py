@@ -234,7 +234,7 @@ class _Run:
 
     def _read_shards(self, event_id: str) -> list[Shard]:
         current = catalog.snapshot()
-        counts = current.shard_counts([event_id]) | current.holdback_shard_counts([event_id])
+        counts = current.all_shard_counts([event_id])
         ids = [shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)]
         self._report.reads += len(ids)
         return read_shards(ids)

@@ -28,6 +28,7 @@ ONE_MORE = {
     "POST /auth/email",
     "POST /auth/email/verify",
     "POST /lost-tickets/return",
+    "POST /lost-tickets/withdraw-return",
 }
 
 # On the tour, it holds tickets back: the stock shrinks first, then the catalog changes, and the shards are read before and after.

@@ -69,13 +69,15 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         "package_ids": ["fest-pass"],
         "opens_package_ids": ["fest-pass"],
         "skips_waiting_room": True,
+        "holdback_id": "fans",
         "minimum_total": 40,
     }
+    tree["ticket_types"]["fest-pass"]["holdbacks"] = [{"id": "fans", "reason": "presale", "quantity": 2}]
     declare(tree, promo_code("early-10"), promo_code("FULL", **full))
     result = run("apply", write(tree))
     assert result.code == 0
     assert "+ promo code fest/EARLY-10: 10 percent off, without a limit (event fest)" in result.out
-    assert "+ promo code fest/FULL: discount_cents 1250 USD off, opens fest-pass, 10 uses (event fest)" in result.out
+    assert "+ promo code fest/FULL: discount_cents 1250 USD off, opens fest-pass from the holdback fans, 10 uses (event fest)" in result.out
     codes = shown()
     assert (codes["EARLY-10"]["discount_value"], codes["EARLY-10"]["managed_by"], codes["EARLY-10"]["is_active"]) == (10, "bootstrap", True)
     local_times = {"discount_value": 12.5, "starts_at": "2026-01-01T07:00:00Z", "expires_at": "2026-09-01T05:59:59Z"}
@@ -108,6 +110,8 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         ({"package_ids": ["fest-pass", "other-pass"]}, "package_ids[1]", "no ticket type"),
         ({"opens_package_ids": ["fest-pass", "nothing"]}, "opens_package_ids[1]", "no ticket type"),
         ({"skips_waiting_room": True}, "skips_waiting_room", "Only a code that opens tickets"),
+        ({"holdback_id": "fans"}, "holdback_id", "Only a code that opens tickets"),
+        ({"opens_package_ids": ["fest-pass"], "holdback_id": "fans"}, "holdback_id", "has no holdback"),
         ({"is_active": "yes"}, "is_active", "true or false"),
         ({"uses": 5}, "uses", "unknown key"),
     ],
@@ -246,7 +250,11 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
     gone = builders.create_tier(api, event_id, name="Gone")
     builders.create_promo_code(api, event_id, "EURO", discount_type="fixed_amount", discount_value="2.50", max_total_uses=5)
     builders.create_promo_code(api, event_id, "SOME", package_ids=[gone, tier_id], is_active=False, expires_at="2026-08-01T00:00:00Z")
-    builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[gone, tier_id], skips_waiting_room=True)
+    for held_back in (gone, tier_id):
+        holdbacks = [{"id": "fans", "reason": "presale", "quantity": 1}]
+        assert api.patch(f"/tiers/{held_back}", json={"holdbacks": holdbacks}, token=builders.admin_token()).status == 200
+    terms = {"skips_waiting_room": True, "holdback_id": "fans"}
+    builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[gone, tier_id], **terms)
     builders.create_promo_code(api, event_id, "GONE", package_ids=[gone])
     builders.create_promo_code(api, event_id, "LOST", opens_package_ids=[gone])
     assert api.delete(f"/tiers/{gone}", token=builders.admin_token()).status == 200
@@ -258,7 +266,7 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
     codes = json.loads(file.read_text())["events"][event_id]["promo_codes"]
     assert codes == [
         {"code": "EURO", "discount_type": "fixed_amount", "discount_value": 2.5, "max_total_uses": 5},
-        promo_code("FANS", discount_value=0, opens_package_ids=[tier_id], skips_waiting_room=True),
+        promo_code("FANS", discount_value=0, opens_package_ids=[tier_id], **terms),
         promo_code("SOME", expires_at="2026-08-01T00:00:00Z", package_ids=[tier_id], is_active=False),
     ]
     path = f"/admin/events/{event_id}/promo-codes"

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import builders, invariants
+from tests.browser.page_checks import check
 
 CODE = "Promo code (optional)"
 
@@ -155,6 +156,32 @@ def test_an_access_code_sells_tickets_before_the_sale_opens(new_buyer, api, time
     buyer.page.goto(f"/events/{event_id}")
     buyer.page.get_by_label("Access code (optional)").fill("fans")
     buyer.choose("Table", 2)
+    buyer.press("Continue to payment")
+    buyer.page.get_by_role("button", name="Pay $100").click()
+    buyer.see_tickets(2)
+    without = builders.create_event(api, "Winter Market", on_sale_at=opens, status="scheduled")
+    builders.create_tier(api, without, "Stall")
+    buyer.page.goto(f"/events/{without}")
+    buyer.see("Stall")
+    expect(buyer.page.get_by_text("Access code")).to_have_count(0)
+    invariants.check(time.now)
+
+
+def test_an_access_code_sells_held_back_tickets_when_the_others_have_sold_out(new_buyer, api, time):
+    event_id = builders.create_event(api, "Winter Gala")
+    held_back = {"id": "fans", "reason": "presale", "quantity": 2}
+    tier_id = builders.create_tier(api, event_id, "Table", capacity=3)
+    assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": [held_back]}, token=builders.admin_token()).status == 200
+    builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[tier_id], holdback_id="fans")
+    builders.create_order(api, (event_id, tier_id), 1, "bob")
+    builders.run_sweep()
+    time.advance(10)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.get_by_role("heading", name="Sold out")).to_be_visible()
+    buyer.page.get_by_label("Access code (optional)").fill("fans")
+    buyer.choose("Table", 2)
+    check(buyer.page, "sold_out_with_access_code")
     buyer.press("Continue to payment")
     buyer.page.get_by_role("button", name="Pay $100").click()
     buyer.see_tickets(2)

@@ -389,6 +389,7 @@ def test_a_promoter_holds_tickets_back_and_releases_them(new_buyer, api, time):
     manager.fill("Number of tickets", "25")
     manager.press("Save changes")
     manager.see("25 held back")
+    check(manager.page, "holdbacks")
     manager.press("Release: Friends of the hall")
     manager.press("Yes, release them")
     expect(manager.page.get_by_text("25 held back")).to_have_count(0)
@@ -413,6 +414,7 @@ def test_a_promoter_gives_held_back_tickets_to_a_guest_and_to_a_list(new_buyer, 
     manager.press("Issue and send")
     manager.see("Sent to: 1.")
     manager.see("Complimentary tickets (2 issued)")
+    check(manager.page, "complimentary")
     text = "name,email,number\nBob,bob@press.test,2\nCleo,cleo@press.test,2\nDan,dan@press,1\n"
 
     def upload(text: str) -> None:

@@ -97,6 +97,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         if next(is_cached for pattern, is_cached in patterns if fnmatchcase(address, pattern)):
             cached.add(path)
     assert cached == {
+        "/v1/events/{event_id}/access-codes",
         "/v1/openapi.json",
         "/v1/events",
         "/v1/events/{event_id}",

@@ -73,6 +73,15 @@ class BuyerScene(StoredScene):
         fields = {"code": "SAVE", "discount_type": "percentage", "discount_value": 33, "max_total_uses": 1, "max_uses_per_donor": 1}
         return self._manage_code("POST", "", fields, {"Idempotency-Key": self.shop.event_id})
 
+    def create_holdback_code(self):
+        """An access code for tickets that both tiers hold back."""
+        for tier_id, quantity in ((self.shop.floor, 3 if self.shop.event_capacity else 4), (self.shop.balcony, 2)):
+            holdbacks = [{"id": "fans", "reason": "presale", "quantity": quantity}]
+            assert self.api.patch(f"/tiers/{tier_id}", json={"holdbacks": holdbacks}, token=builders.admin_token()).status == 200
+        self.shop.warm_up()
+        fields = {"code": "SAVE", "opens_package_ids": [self.shop.floor, self.shop.balcony], "holdback_id": "fans"}
+        return self._manage_code("POST", "", fields, {"Idempotency-Key": self.shop.event_id})
+
     def change_code(self):
         return self._manage_code("PATCH", "/SAVE", {"discount_value": 20, "max_total_uses": 100})
 
@@ -254,17 +263,27 @@ STEPS: dict[str, tuple[list[str], str]] = {
     "confirm with a promo code": (["create_code", "reserve", "start_checkout_with_code"], "confirm"),
     "decline with a promo code": (["create_code", "reserve", "start_checkout_with_code"], "decline"),
     "expire with a promo code": (["create_code", "reserve", "start_checkout_with_code", "expire_hold"], "sweep"),
+    "order from a holdback": (["create_holdback_code"], "order_with_code"),
+    "confirm an order from a holdback": (["create_holdback_code", "order_with_code"], "confirm"),
+    "expire an order from a holdback": (["create_holdback_code", "order_with_code", "expire_hold"], "sweep"),
     "take an expired use": (["create_code", "reserve", "start_checkout_with_code", "expire_hold", "reserve_as_bob"], "use_code_as_bob"),
 }
 
 # The same for an event of five tickets over both tiers, of which one buyer has three: what is held in a tier is held in the pool too.
 POOLED = (
     *("reserve", "release", "order", "confirm", "decline", "confirm too late"),
-    *("expire in a sweep", "expire in a sweep, paying", "expire for another buyer", "reserve again after the hold expired"),
+    *(
+        "order from a holdback",
+        "confirm an order from a holdback",
+        "expire in a sweep",
+        "expire in a sweep, paying",
+        "expire for another buyer",
+        "reserve again after the hold expired",
+    ),
 )
 
 # A repeated step finds too few tickets until the holds of the crashed step expire.
-_NEEDS_MOST_TICKETS = {"reserve", "order", "reserve again after the hold expired", "expire for another buyer"}
+_NEEDS_MOST_TICKETS = {"reserve", "order", "order from a holdback", "reserve again after the hold expired", "expire for another buyer"}
 
 FLOWS = {name: Flow(_open, before, step) for name, (before, step) in STEPS.items()}
 # The tickets of a crashed step are sold out until their hold expires, unless the buyer got a reservation.

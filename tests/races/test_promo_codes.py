@@ -2,7 +2,11 @@
 
 import pytest
 
+from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
+from chalicelib.inventory.availability import read_stock
 from chalicelib.promotions import management
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.interleavings import explore
 from tests.simulation.threads import run_in_threads
@@ -32,6 +36,42 @@ def test_buyers_at_once_get_only_the_uses_of_an_access_code(api, time):
     stock = management.get_code(event_id, "FANS").uses
     assert (stock.sold, stock.held, stock.available) == (0, 3, 0)
     invariants.check(time.now)
+
+
+@pytest.mark.not_on_moto
+def test_buyers_with_a_code_staff_and_the_box_office_at_once_get_only_what_a_holdback_has_until_it_is_released(api, time):
+    """More people want its tickets than it has, while the sweep releases the holdback."""
+    event_id, tier_id = builders.create_shop(api, capacity=30)
+    held_back = {"id": "fans", "reason": "box_office", "quantity": 9, "release_at": clock.iso(time.now + 60)}
+    token, shop = builders.admin_token(), {"tier_id": tier_id, "holdback_id": "fans"}
+    assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": [held_back]}, token=token).status == 200
+    builders.create_promo_code(api, event_id, "FANS", opens_package_ids=[tier_id], holdback_id="fans")
+    wanted = {"tier_id": tier_id, "quantity": 2, "promo_code": "FANS"}
+    rows = lambda name: [{"id": f"{name}-{n}", "name": name, "email": f"{name}@example.com"} for n in range(3)]  # noqa: E731
+    sale = {**shop, "quantity": 1, "price_cents": 5000, "method": "cash"}
+    quota = {**shop, "quantity": 2}
+    work = {
+        "buyer": lambda name: api.post(f"/events/{event_id}/reservations", json=wanted, user=name),
+        "list": lambda name: api.post(f"/events/{event_id}/complimentary-orders", json={**shop, "rows": rows(name)}, token=token),
+        "sale": lambda name: api.post(f"/events/{event_id}/box-office-orders", json={**sale, "id": f"till/{name}"}, token=token),
+        "quota": lambda name: api.post(f"/events/{event_id}/box-office-quotas", json={**quota, "id": f"till/{name}"}, token=token),
+        "sweep": lambda _: builders.run_sweep(),
+    }
+    time.advance(60)
+    catalog.invalidate()
+    names = [f"{kind}-{number}" for number in range(3) for kind in work]
+    replies = run_in_threads(8, lambda name: work[name.partition("-")[0]](name), names)
+    assert {reply.status for reply in replies if not isinstance(reply, dict)} <= {200, 201, 409}
+    invariants.check(time.now)
+    time.advance(3 * 3600)
+    for _ in range(3):
+        catalog.invalidate()
+        builders.run_sweep()
+    invariants.check_recovery(time)
+    issued = sum(len(purchase.kept_tickets) for purchase in store.scan_purchases() if purchase.is_order)
+    stocks = read_stock({tier_id: 1, f"{tier_id}/fans": 1})
+    assert (stocks[f"{tier_id}/fans"].sold, stocks[f"{tier_id}/fans"].available) == (issued, 0)
+    assert stocks[tier_id].available == 30 - issued
 
 
 def test_a_buyer_who_pays_meanwhile_does_not_get_a_second_use(api, time):

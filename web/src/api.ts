@@ -67,6 +67,7 @@ export const requestTurnMails = (event_id: string, token: string, email?: string
 export const getPushKey = async () => (await content(publicApi.GET("/push-key"))).public_key;
 export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
+export const getAccessCodes = (event_id: string) => content(publicApi.GET("/events/{event_id}/access-codes", { params: { path: { event_id } } }));
 /** Reserve tickets. `parts/reserve-form.tsx` makes the `key`, and sends the same one again if the connection broke and the buyer tries again. */
 /** Reserve tickets. A `promo_code` is sent only if the buyer needs an access code. */
 export const reserve = (event_id: string, items: Item[], pass: Pass, promo_code: string | null, key: string) =>

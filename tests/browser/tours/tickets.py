@@ -111,6 +111,19 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     [name, *codes] = download.value.path().read_text().split()
     assert name == "code"
     assert len({code for code in codes if code.startswith("FANS-")}) == 12
+    held_back = {"holdbacks": [{"id": "club", "reason": "presale", "label": "Fan club", "quantity": 40}]}
+    assert manager.api.patch(f"/tiers/{tiers['Front rows']}", json=held_back, token=manager.token).status == 200
+    manager.page.reload()
+    manager.press("New promo code")
+    manager.fill("Code", "FAN-CLUB")
+    manager.page.get_by_role("group", name="Access code").get_by_label("Front rows").check()
+    manager.page.get_by_label("Which tickets it sells").select_option("Fan club")
+    manager.fill("Maximum uses per buyer (optional)", "1")
+    yield "access_code"
+    manager.press("Create code")
+    manager.see("From held-back tickets: Fan club")
+    code = manager.api.get(f"/admin/events/{event_id}/promo-codes/FAN-CLUB", token=manager.token).json
+    assert (code["holdback_id"], code["opens_package_ids"]) == ("club", [tiers["Front rows"]])
 
 
 def people(manager: Manager) -> Iterator[str]:

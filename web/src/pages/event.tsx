@@ -45,7 +45,7 @@ export function EventPage() {
   const setAside = sum(held.map((line) => line.reserved_for_waitlist));
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const paused = stock?.paused ?? event?.paused ?? false;
-  const isClosedToOthers = event?.status === "scheduled" || (event?.status === "on_sale" && event.has_waiting_room);
+  const isClosedToOthers = event?.status === "scheduled" || event?.status === "sold_out" || (event?.status === "on_sale" && event.has_waiting_room);
   const isReserved = reservation !== null && event?.status !== "cancelled";
   if (!event && failure?.status === 404) return <NoEvent />;
   return (

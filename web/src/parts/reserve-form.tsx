@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
-import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Pass, type Tier } from "../api";
+import { ApiFailure, getAccessCodes, reserve, type Availability, type CustomOption, type EventWithTiers, type Pass, type Tier } from "../api";
 import { eventTime, money } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
@@ -10,7 +10,7 @@ import { noteReservation } from "../reserved";
 import { Picture } from "./event-picture";
 import { Failure, FailureTexts } from "./failure";
 import { Labelled } from "./form";
-import { useAction, useKept } from "./hooks";
+import { useAction, useKept, useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 
 const OVER: EventWithTiers["status"][] = ["cancelled", "closed"]; // regardless of the tiers
@@ -33,11 +33,14 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
   const [code, setCode] = useKept(`fairgate.promo-code.${event.id}`, ""); // the checkout has the same field
-  const canBuy = isOpen || (canUseCode && code.trim() !== "");
+  const { value: codes } = useLoaded(async () => (isPreview ? null : getAccessCodes(event.id)), event.id);
+  const asksCode = (isOpen || canUseCode) && codes?.has_access_codes === true;
+  const hasCode = asksCode && code.trim() !== "";
+  const canBuy = isOpen || hasCode;
   const { isWorking, failure, run } = useAction();
   const key = useRef<{ content: string; key: string } | null>(null);
 
-  const tiers = event.tiers.map((tier) => current(tier, availability));
+  const tiers = event.tiers.map((tier) => current(tier, availability, hasCode));
   const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, maxQuantity(tier, event)) }] : []));
   const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
   const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
@@ -51,7 +54,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
     submitted.preventDefault();
     run(async () => {
       const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity }));
-      const accessCode = !isOpen || items.some(({ tier }) => tier.requires_code) ? code.trim() || null : null;
+      const accessCode = hasCode ? code.trim() : null;
       const content = JSON.stringify([wanted, accessCode]);
       if (key.current?.content !== content) key.current = { content, key: crypto.randomUUID() };
       try {
@@ -72,7 +75,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>
-      {(isOpen ? forSale.some((tier) => tier.requires_code) : canUseCode) && (
+      {asksCode && (
         <Labelled label={t.checkout.optional(t.event.accessCode)} error={null}>
           {(attributes) => (
             <input {...attributes} name="access-code" autocomplete="off" maxLength={20} value={code} onInput={({ currentTarget }) => setCode(currentTarget.value)} />
@@ -159,11 +162,11 @@ interface CurrentTier extends Tier {
   setAside: number; // for the waitlist
 }
 
-/** The tier with the latest availability. */
-function current(tier: Tier, availability: Availability[]): CurrentTier {
+/** The tier with the latest availability. A code may sell tickets that are held back, so only the shop knows how many are left. */
+function current(tier: Tier, availability: Availability[], hasCode: boolean): CurrentTier {
   const figures = availability.find((line) => line.tier_id === tier.id);
   const { reserved = 0, reserved_for_waitlist: setAside = 0 } = figures ?? {};
-  return { ...tier, available: (figures ?? tier).available ?? Infinity, paying: reserved - setAside, setAside };
+  return { ...tier, available: (hasCode ? null : (figures ?? tier).available) ?? Infinity, paying: reserved - setAside, setAside };
 }
 
 function isForSale(tier: CurrentTier): boolean {

@@ -8,6 +8,7 @@ import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { digitsOf } from "../amounts";
+import type { Tier as ManagedTier } from "../tickets/api";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
@@ -69,6 +70,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
   const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
   const amount = code.discount_type === "percentage" ? percent.format(code.discount_value / 100) : inCurrency(code.discount_value, code.currency, locale);
   const namesOf = (ids: string[]) => ids.map((id) => event.tiers.find((tier) => tier.id === id)?.name ?? id).join(", ");
+  const holdbackName = useHoldbackName();
   const facts = [
     code.discount_value > 0 && own.discountOf(amount),
     own.used(code.times_used, code.max_total_uses),
@@ -82,6 +84,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
         <p class="small">{facts.filter(Boolean).join(" · ")}</p>
         <p class="chips">
           {code.opens_package_ids && <span class="chip">{own.opensFor(namesOf(code.opens_package_ids))}</span>}
+          {code.holdback_id !== null && <span class="chip">{own.fromHoldback(holdbackName(code.holdback_id))}</span>}
           {code.skips_waiting_room && <span class="chip">{own.skips}</span>}
           {code.package_ids && <span class="chip">{own.onlyFor(namesOf(code.package_ids))}</span>}
           {code.minimum_total !== null && <span class="chip">{own.from(inCurrency(code.minimum_total, code.currency, locale))}</span>}
@@ -158,6 +161,7 @@ type CodeValues = {
   max_uses_per_donor: string;
   minimum_total: string;
   skips_waiting_room: boolean;
+  holdback_id: string;
   [tier: `tier-${string}` | `opens-${string}`]: boolean;
 };
 
@@ -178,12 +182,16 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
     max_uses_per_donor: String(code?.max_uses_per_donor ?? ""),
     minimum_total: String(code?.minimum_total ?? ""),
     skips_waiting_room: code?.skips_waiting_room ?? false,
+    holdback_id: code?.holdback_id ?? "",
     ...Object.fromEntries(tiers.map(({ id }) => [`opens-${id}`, code?.opens_package_ids?.includes(id) ?? false])),
     ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
   }));
   const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
-  const opened = tiers.filter(({ id }) => values[`opens-${id}`]).map(({ id }) => id);
+  const openedTiers = tiers.filter(({ id }) => values[`opens-${id}`]);
+  const opened = openedTiers.map(({ id }) => id);
+  const holdbackName = useHoldbackName();
+  const holdbackIds = new Set([...(code?.holdback_id ? [code.holdback_id] : []), ...commonHoldbacks(openedTiers)]);
   const isBatch = Number(values.count) > 1;
   const submit = async () => {
     let several: string[] = [];
@@ -199,6 +207,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
       package_ids: chosen.length > 0 ? chosen : null,
       opens_package_ids: opened.length > 0 ? opened : null,
       skips_waiting_room: opened.length > 0 && values.skips_waiting_room,
+      holdback_id: (opened.length > 0 && values.holdback_id) || null,
     };
     if (code) await changeCode(code, { ...fields, version: code.version });
     else {
@@ -238,6 +247,9 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
                 <CheckField key={tier.id} name={`opens-${tier.id}`} label={tier.name} draft={draft} />
               ))}
               {opened.length > 0 && event.has_waiting_room && <CheckField name="skips_waiting_room" label={own.skipsLine} draft={draft} />}
+              {opened.length > 0 && holdbackIds.size > 0 && (
+                <SelectField {...common} name="holdback_id" label={own.holdback} note={own.holdbackNote} options={[["", own.noHoldback], ...[...holdbackIds].map((id) => [id, holdbackName(id)] as [string, string])]} />
+              )}
             </fieldset>
             <div class="pair">
               <TextField {...common} name="max_total_uses" label={form.optional(own.maxUses)} type="number" min={1} max={10_000} />
@@ -261,6 +273,22 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
       }}
     </Form>
   );
+}
+
+/** The holdbacks that all of these tiers have and that are not released. */
+function commonHoldbacks(tiers: ManagedTier[]): string[] {
+  const [first = [], ...others] = tiers.map(({ holdbacks, releases }) => holdbacks.map(({ id }) => id).filter((id) => !releases.some(({ holdback_id }) => holdback_id === id)));
+  return first.filter((id) => others.every((ids) => ids.includes(id)));
+}
+
+/** Name a holdback by its label or reason, at the first tier that has it. */
+function useHoldbackName(): (id: string) => string {
+  const { event } = useManagedEvent();
+  const { reasons } = useRoomTexts("tickets");
+  return (id) => {
+    const holdback = event.tiers.flatMap(({ holdbacks }) => holdbacks).find((other) => other.id === id);
+    return holdback ? (holdback.label ?? reasons[holdback.reason]) : id;
+  };
 }
 
 function inCurrency(amount: number, currency: string, locale: string): string {

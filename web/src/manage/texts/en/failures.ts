@@ -74,7 +74,7 @@ export const failureTexts: Record<string, string> = {
   choices_repeated: "Each choice must be different.",
   expires_before_start: "“Valid until” must be later than “Valid from”.",
   no_discount: "Enter a number above 0.",
-  opens_nothing: "Only a code that opens tickets can skip the waiting room. Choose the tickets.",
+  opens_nothing: "Only a code that opens tickets can do this. Choose the tickets that it opens.",
   not_a_percentage: "Enter a whole number from 1 to 100.",
   amount_too_large: "This amount is too large.",
   amount_digits: "This amount has more decimals than the currency allows.",

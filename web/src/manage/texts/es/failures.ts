@@ -76,7 +76,7 @@ export const failureTexts: typeof english = {
   choices_repeated: "Cada opción debe ser distinta.",
   expires_before_start: "«Válido hasta» debe ser posterior a «Válido desde».",
   no_discount: "Indica un número mayor que 0.",
-  opens_nothing: "Solo un código que abre entradas puede evitar la sala de espera. Elige las entradas.",
+  opens_nothing: "Solo puede hacerlo un código que abre entradas. Elige las entradas que abre.",
   not_a_percentage: "Indica un número entero de 1 a 100.",
   amount_too_large: "Este importe es demasiado grande.",
   amount_digits: "El importe tiene más decimales de los que admite la moneda.",
