@@ -57,19 +57,21 @@ export const getAvailability = (event_id: string) => content(publicApi.GET("/eve
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
   content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));
-/** Ask for messages about the turn; a buyer without a confirmed address names one, or a browser. A repeated call changes both. */
 /** A place in the waiting room, as a reservation sends it. */
 export type EntryProof = NonNullable<Schemas["ReservationBody"]["entry_proof"]>;
 export type Pass = Pick<Schemas["ReservationBody"], "token" | "entry_proof">;
 export const getEntry = (event_id: string, digest: string) => content(publicApi.GET("/events/{event_id}/waiting-room/entries/{digest}", { params: { path: { event_id, digest } } }));
+/** Ask for messages about the turn; a buyer without a confirmed address names one, or a browser. A repeated call changes both. */
 export const requestTurnMails = (event_id: string, token: string, email?: string, push?: Schemas["PushSubscription"]) =>
   content(buyer.PUT("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } }, body: { token, email, push } }));
 export const getPushKey = async () => (await content(publicApi.GET("/push-key"))).public_key;
 export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
 export const getAccessCodes = (event_id: string) => content(publicApi.GET("/events/{event_id}/access-codes", { params: { path: { event_id } } }));
-/** Reserve tickets. `parts/reserve-form.tsx` makes the `key`, and sends the same one again if the connection broke and the buyer tries again. */
-/** Reserve tickets. A `promo_code` is sent only if the buyer needs an access code. */
+/**
+ * Reserve tickets. A `promo_code` is sent only if the buyer needs an access code. `parts/reserve-form.tsx` makes the `key`, and sends the same
+ * one again if the connection broke and the buyer tries again.
+ */
 export const reserve = (event_id: string, items: Item[], pass: Pass, promo_code: string | null, key: string) =>
   content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, ...pass, promo_code } }));
 /** The active reservation. With a promo code, at the price that it would have with this code. */
