@@ -266,12 +266,25 @@ def tables_of(stage: str, function: str) -> dict[str, str]:
 
 
 def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
-    """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters."""
-    by_actions: dict[str, list[str]] = {}
+    """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters.
+
+    `table/index/*` names all indexes of a table if the function may use them all, with the same actions.
+    """
+    by_actions: dict[str, set[str]] = {}
     for table, actions in used.items():
-        by_actions.setdefault(actions, []).append(table)
+        by_actions.setdefault(actions, set()).add(table)
+    for table, definition in tables.definitions(addon_names(stage)).items():
+        indexes = {f"{table}/index/{index['IndexName']}" for index in definition.get("GlobalSecondaryIndexes", ())}
+        for same_actions in by_actions.values():
+            if len(indexes) > 1 and indexes <= same_actions:
+                same_actions.difference_update(indexes)
+                same_actions.add(f"{table}/index/*")
     return [
-        _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in same_actions])
+        _allow(
+            f"UseTables{number}",
+            [f"dynamodb:{action}" for action in actions.split()],
+            [_table(stage, table) for table in sorted(same_actions)],
+        )
         for number, (actions, same_actions) in enumerate(by_actions.items(), start=1)
     ]
 

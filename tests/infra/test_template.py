@@ -158,6 +158,21 @@ def test_the_api_may_not_read_a_whole_table():
     assert "Scan" not in " ".join(permissions.TABLES["api_handler"].values()).split()
 
 
+@pytest.mark.parametrize("function", functions.FUNCTIONS)
+def test_a_policy_names_all_indexes_of_a_table_at_once_only_if_the_function_may_use_them_all(function):
+    indexes = {
+        (table, index["IndexName"]) for table, each in tables.definitions().items() for index in each.get("GlobalSecondaryIndexes", [])
+    }
+    allowed = {}
+    for statement in functions.policy("dev", function)["Statement"]:
+        for resource in statement["Resource"] if statement["Sid"].startswith("UseTables") else ():
+            table, _, pattern = resource["Fn::Sub"].rpartition("table/fairgate-dev-")[2].partition("/index/")
+            names = [f"{table}/index/{name}" for of, name in indexes if of == table and fnmatch(name, pattern)] if pattern else [table]
+            for name in names:
+                allowed.setdefault(name, set()).update(action.removeprefix("dynamodb:") for action in statement["Action"])
+    assert allowed == {table: set(actions.split()) for table, actions in permissions.tables_of("dev", function).items()}
+
+
 def test_no_role_is_larger_than_iam_takes(monkeypatch):
     stage, variables = "a-stage-of-20-letter", {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": f"tickets@{'a' * 60}.example"}
     block = CONFIG["stages"]["dev"] | {"environment_variables": variables}
