@@ -91,16 +91,21 @@ def viewer_function() -> str:
 def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
     """Return patterns of the API's paths in order of precedence, and whether CloudFront caches them.
 
-    A `*` also matches further path segments, so an uncached pattern for the paths below a cached document comes before it.
+    A `*` also matches further path segments, so an uncached pattern for the paths below a cached document comes before it. If all routes
+    below a document are documents too, one pattern matches them all, because a distribution may have only 25.
     """
-    documents = [
+    documents = {
         path for path, methods in routes.items() if "GET" in methods and _is_public_document(methods["GET"].view_function.operation)
-    ]
+    }
+    below = {path: {other for other in routes if other.startswith(f"{path}/")} for path in documents}
+    joined = {path for path, others in below.items() if others and others <= documents}
     patterns: list[tuple[str, bool]] = []
-    for path in sorted(documents, key=lambda path: (-path.count("/"), path)):
+    for path in sorted(documents.difference(*(below[path] for path in joined)), key=lambda path: (-path.count("/"), path)):
         parts = ["*" if part.startswith("{") else part for part in path.split("/")]
         pattern = f"/{API_STAGE}{'/'.join(parts)}"
-        if parts[-1] == "*":
+        if path in joined:
+            pattern += "*"
+        elif parts[-1] == "*":
             patterns.append((f"{pattern}/*", False))
         patterns.append((pattern, True))
     return [*patterns, (f"/{API_STAGE}/*", False)]

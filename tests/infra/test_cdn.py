@@ -84,7 +84,7 @@ def test_only_parameters_that_change_a_public_document_are_in_the_key_of_the_cac
     """Otherwise `/events?x=1`, `/events?x=2` and so on would all reach the API, which ignores unknown parameters of public documents."""
     policy = cdn.resources(stage, app.app.routes)["PublicDocuments"]["Properties"]["CachePolicyConfig"]
     config = policy["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]
-    names = ["category", "city", "cursor", "event_id", "from", "limit", "q", "status", "to"]
+    names = ["category", "city", "cursor", "event_id", "from", "limit", "page", "q", "status", "to"]
     assert config == {"QueryStringBehavior": "whitelist", "QueryStrings": names}
     assert len(names) <= 10  # as many as a cache policy may name
 
@@ -105,6 +105,8 @@ def test_public_documents_are_cached_and_nothing_else_is():
         "/v1/events/{event_id}/tiers",
         "/v1/events/{event_id}/availability",
         "/v1/events/{event_id}/seller",
+        "/v1/events/{event_id}/waiting-room/entries",
+        "/v1/events/{event_id}/waiting-room/entries/{digest}",
         "/v1/events/{event_id}/waiting-room/state",
         "/v1/push-key",
         "/v1/tiers/{tier_id}",
