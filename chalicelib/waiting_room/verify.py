@@ -177,17 +177,21 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
 
 def _parse_entries(number: int, rows: list[Any]) -> list[Entry]:
     try:
-        found = [Entry(bytes.fromhex(digest), int(counter), int(arrival)) for digest, counter, arrival in rows]
+        found = [_parse_entry(row) for row in rows]
         if all(len(entry.encode()) == entries.ENTRY_BYTES for entry in found):
             return found
-    except (TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         pass
     raise UnusableProof(f"page {number} of the list of entries is malformed")
 
 
+def _parse_entry(document: dict[str, Any]) -> Entry:
+    return Entry(bytes.fromhex(document["digest"]), int(document["counter"]), int(document["number"]))
+
+
 def _is_proven(proof: DrawProof, document: dict[str, Any]) -> bool:
     try:
-        entry = Entry(bytes.fromhex(document["digest"]), int(document["counter"]), int(document["number"]))
+        entry = _parse_entry(document)
         path = [bytes.fromhex(beside) for beside in document["path"]]
         found = EntryProof(int(document["index"]), int(document["page_size"]), path)
         return proof.root is not None and entries.is_proven(entry, found, proof.n, proof.offsets, proof.root)

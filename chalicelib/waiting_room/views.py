@@ -94,15 +94,23 @@ class EntryProofView(Struct, frozen=True, kw_only=True):
     path: list[str]
 
 
+class ListedEntryView(Struct, frozen=True, kw_only=True):
+    """An entry of the list. `digest` (hex) is that of `EntryProofView`."""
+
+    digest: str
+    counter: int
+    number: int
+
+
 class EntryPageView(Struct, frozen=True, kw_only=True):
-    """A page of the list. An entry is `[digest, counter, number]`; `path` has the hashes beside the way from the page to the root."""
+    """A page of the list. `path` has the hashes (hex) beside the way from the page to the root, from the bottom."""
 
     event_id: str
     room: int
     root: str
     page: int
     pages: int
-    entries: list[tuple[str, int, int]]
+    entries: list[ListedEntryView]
     path: list[str]
 
 
@@ -217,7 +225,7 @@ def entry_page_view(room: Room, page: int, listed: list[Entry], path: list[bytes
         root=room.root,
         page=page,
         pages=page_count(room),
-        entries=[(entry.digest.hex(), entry.counter, entry.number) for entry in listed],
+        entries=[ListedEntryView(digest=entry.digest.hex(), counter=entry.counter, number=entry.number) for entry in listed],
         path=[beside.hex() for beside in path],
     )
 
