@@ -19,6 +19,7 @@ from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from chalicelib.purchases import guest_orders
+from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
 from tests.client import Client, ClientReply
 
@@ -429,15 +430,23 @@ class _Tour(TourClient):
         self.post(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
 
     def wait_in_line(self) -> None:
-        """Ask for messages about the turn at a sale that has not opened, and stop them."""
+        """Ask for messages about the turn at a sale that has not opened, and stop them. Read the list of entries after the closing."""
         event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
-        event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(clock.now() + 60)}, token=self.admin).json["id"]
+        opens_at = clock.now() + 600
+        event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(opens_at)}, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
-        self.get(f"{room}/state")  # creates the room
+        commitment = self.get(f"{room}/state").json["commitment"]  # creates the room
         asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
         self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)
+        arrival = tokens.read_token(asked["token"])
+        assert arrival is not None
+        with clock.override(lambda: float(opens_at - 1)):
+            for _ in range(2):
+                self.get(f"{room}/state")  # closes the draw and publishes the list
+            self.get(f"{room}/entries")
+            self.get(f"{room}/entries/{entries.entrant_digest(commitment, arrival.user).hex()}")
 
     def wait_for_tickets(self) -> None:
         """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""
