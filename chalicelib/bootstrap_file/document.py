@@ -21,8 +21,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.money import Cents, Currency, MajorUnits
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.promotions import views
-from chalicelib.promotions.model import PromoCode, normalize
-from chalicelib.promotions.pricing import DiscountType
+from chalicelib.promotions.model import DiscountType, PromoCode, normalize
 from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
 
 # Dates, as people write them in a bootstrap file.

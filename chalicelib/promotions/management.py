@@ -21,8 +21,16 @@ from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
-from chalicelib.promotions.model import MAX_CODES, CodeWithUses, PromoCode, PromoCodeTaken, TooManyPromoCodes, normalize, shard_count
-from chalicelib.promotions.pricing import DiscountType
+from chalicelib.promotions.model import (
+    MAX_CODES,
+    CodeWithUses,
+    DiscountType,
+    PromoCode,
+    PromoCodeTaken,
+    TooManyPromoCodes,
+    normalize,
+    shard_count,
+)
 from chalicelib.promotions.service import find_promo_code, find_typed_code, retry_conflicts, with_uses
 from chalicelib.promotions.views import NewPromoCode, NewPromoCodes, PromoCodeChanges, PromoCodeTerms
 

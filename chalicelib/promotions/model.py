@@ -1,17 +1,31 @@
 """Promo codes: the discount of a code, the tickets it applies to, and the reasons to refuse it. Nothing here uses the store."""
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
 from chalicelib.catalog.model import ManagedBy
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
-from chalicelib.promotions.pricing import DiscountRule, DiscountType
 
 MAX_SHARDS = 64  # for the uses of one code: 5,120 checkouts can use it at once, and a change still fits into one transaction
 RETRY_SECONDS = 5
+
+DiscountType = Literal["percentage", "fixed_amount"]
+
+
+class DiscountRule(Struct, frozen=True):
+    """A discount of `value` percent (1 to 100), or of `value` minor units."""
+
+    discount_type: DiscountType
+    value: int
+
+    def amount(self, total_cents: int) -> int:
+        """Return the discount on this total, which is never more than the total itself."""
+        if self.discount_type == "fixed_amount":
+            return min(self.value, total_cents)
+        return (total_cents * self.value + 50) // 100
 
 
 class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -238,3 +252,34 @@ def normalize(text: str) -> str:
 def shard_count(max_total_uses: int | None) -> int:
     """Return the number of shards for the uses of a code."""
     return min(MAX_SHARDS, default_shard_count(UNLIMITED if max_total_uses is None else max_total_uses))
+
+
+# Prices of discounted tickets, in whole minor units (cents, pence, yen). See docs/decisions/0061-pricing.md.
+#
+# A discount is computed once, on the total of all tickets that it applies to, and a percentage is rounded half up to a whole minor unit.
+# The discount is then split over these tickets in proportion to their prices by the largest remainder method. So the ticket
+# prices add up to the amount paid, and refunding some tickets does not change the price of the others.
+# `LineItem.ticket_prices` in `purchases/model.py` subtracts the discounts from the prices.
+
+
+def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Sequence[bool]) -> list[int]:
+    """Return the discount on each ticket, given the ticket prices. Tickets that are not included get no discount."""
+    eligible = [price if included else 0 for price, included in zip(prices, is_included, strict=True)]
+    return split(rule.amount(sum(eligible)), eligible)
+
+
+def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
+    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of the prices.
+
+    Each share is rounded down. The remaining units go to the shares that lost the largest fractions; ties go to the first share.
+    """
+    total = sum(prices)
+    if not 0 <= amount_cents <= total:
+        raise ValueError(f"{amount_cents} cannot be split over prices of {total}")
+    if amount_cents == 0:
+        return [0] * len(prices)
+    shares = [amount_cents * price // total for price in prices]
+    left = amount_cents - sum(shares)
+    for number in sorted(range(len(prices)), key=lambda number: -(amount_cents * prices[number] % total))[:left]:
+        shares[number] += 1
+    return shares

@@ -14,8 +14,7 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import MajorUnits, to_major_units, to_minor_units
 from chalicelib.inventory.model import NO_STOCK, Stock
-from chalicelib.promotions.model import PromoCode
-from chalicelib.promotions.pricing import DiscountType
+from chalicelib.promotions.model import DiscountType, PromoCode
 
 
 class PromoCodeView(Struct, frozen=True, kw_only=True):

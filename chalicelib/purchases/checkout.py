@@ -31,8 +31,8 @@ from chalicelib.promotions.model import (
     PromoCodeLimitReached,
     PromoCodeUsedUp,
     normalize,
+    ticket_discounts,
 )
-from chalicelib.promotions.pricing import ticket_discounts
 from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_entries, queries, settlement, store
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions

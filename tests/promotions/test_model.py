@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.promotions.pricing import DiscountRule, split, ticket_discounts
+from chalicelib.promotions.model import DiscountRule, split, ticket_discounts
 
 PRICES = st.lists(st.integers(0, 100_000_000), min_size=1, max_size=50)
 RULES = st.one_of(
