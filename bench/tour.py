@@ -310,7 +310,10 @@ class _Tour(TourClient):
                 self.post(f"/orders/{order_id}/cancel", user=user)
 
     def return_tickets(self, event_id: str, tier_id: str) -> None:
-        """Return a guest's order by its link, and another guest's without one. The first guest asked before, and thought again."""
+        """Return a guest's order by its link, and another guest's without one.
+
+        The first guest asked before, and thought again. The other one's ticket was for resale until the guest withdrew it.
+        """
         returns = {"policy": "refund", "needs_approval": True}
         self.patch(f"/events/{event_id}", {"returns": returns}, token=self.admin)
         for number in range(2):
@@ -323,9 +326,12 @@ class _Tour(TourClient):
             if not number:
                 self.post("/lost-tickets/return", link)
                 self.post("/lost-tickets/withdraw-return", {**link, "request_number": 1})
-                self.patch(f"/events/{event_id}", {"refundable_until": clock.iso(clock.now() + 60)}, token=self.admin)
+                fields = {"refundable_until": clock.iso(clock.now() + 60), "returns": {"policy": "resale"}}
+                self.patch(f"/events/{event_id}", fields, token=self.admin)
                 self.post("/lost-tickets/return", link)
             else:
+                self.post(f"/orders/{order_id}/resale", token=guest)
+                self.post("/lost-tickets/resale", link | {"listed": False})
                 self.post(f"/orders/{order_id}/return", token=guest)
 
     def decide_return(self, event_id: str, tier_id: str) -> None:

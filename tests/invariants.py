@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.model import Catalog, is_resale_stock
 from chalicelib.foundation import addons, settings
 from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.inventory.store import scan_shards
@@ -22,7 +22,7 @@ from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
-from chalicelib.tickets.store import TicketRow, _ticket
+from chalicelib.tickets.store import TicketRow, _ticket, change_position, scan_listings
 from chalicelib.waiting_room.model import LATE
 from tests import builders
 
@@ -43,6 +43,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_stocks(shards, current, purchases_by_id, orders, now if recovered else None),
         *_check_holdbacks(shards, current, now if recovered else None),
         *_check_tills(current, orders),
+        *_check_resale(shards, current, orders, tickets, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
         *_check_promo_codes(shards, purchases_by_id, recovered),
         *_check_cases(purchases_by_id, cases),
@@ -111,6 +112,7 @@ def _check_stocks(
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
     seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(invariants.sold_tickets(purchase))]
     seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not return the use of a promo code
+    seats += [hold for purchase in orders for hold in purchase.resale_holds]  # nor a ticket to the stock of those for resale
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
         if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
@@ -135,7 +137,8 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         if recovered and (sold, held) != (sold_in_pool, held_in_pool):
             violations.append(f"{event.id}: {sold} sold and {held} held, in its pool {sold_in_pool} and {held_in_pool}")
         for purchase in purchases_by_id.values():
-            taken = 0 if purchase.is_from_holdback else purchase.quantity  # the pool does not have what is held back
+            has_no_seats = purchase.is_resale and not purchase.was_order  # and it gets those that its sellers took from the pool
+            taken = 0 if purchase.is_from_holdback or has_no_seats else purchase.quantity  # the pool does not have what is held back
             if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != taken:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
     return violations
@@ -189,6 +192,45 @@ def _check_tills(current: Catalog, orders: list[Purchase]) -> list[str]:
     return [] if found == expected else [f"the tills of the box office are {found}, and the orders add up to {expected}"]
 
 
+def _check_resale(shards: list[Shard], current: Catalog, orders: list[Purchase], tickets: list[Ticket], recovered: bool) -> list[str]:
+    """Check that the resale stocks have exactly the tickets that are for resale, and that no seat has two valid tickets.
+
+    After recovery, also check that every ticket for resale can be sold, and that nothing is held.
+    """
+    listed, expected = Counter(scan_listings()), Counter[tuple[str, str]]()
+    for ticket in tickets:
+        if ticket.listed_at is not None:
+            stock_id = current.tiers[ticket.tier_id].for_resale(ticket.price_cents).stock_id
+            expected[stock_id, f"{change_position(ticket.listed_at)}#{ticket.id}"] += 1
+    violations = [] if listed == expected else [f"the listings are {listed}, and the tickets say {expected}"]
+    resold = Counter(hold.stock_id for order in orders for hold in order.resale_holds for _ in range(hold.quantity))
+    for_resale = Counter(stock_id for stock_id, _ in listed)
+    stocks = {stock_id: stock for stock_id, stock in stocks_of(shards).items() if is_resale_stock(stock_id)}
+    for stock_id in {*stocks, *resold, *for_resale}:
+        stock = stocks.get(stock_id)
+        if stock is None or stock.capacity != for_resale[stock_id] + resold[stock_id]:
+            violations.append(f"{stock_id}: {stock}, {for_resale[stock_id]} for resale and {resold[stock_id]} resold")
+        elif recovered and stock.available != for_resale[stock_id]:
+            violations.append(f"{stock_id}: {stock.available} can be bought, and {for_resale[stock_id]} are for resale")
+    if recovered:
+        violations += [
+            f"{ticket.id}: is for resale, and cannot be sold" for ticket in tickets if ticket.listed_at and not ticket.is_for_resale
+        ]
+    refunds = [(refund.resold_to, len(refund.tickets)) for order in orders for refund in order.refunds if refund.resold_to is not None]
+    given = Counter(purchase_id for purchase_id, quantity in refunds for _ in range(quantity))
+    bought = Counter(order.id for order in orders if order.is_resale for _ in range(order.quantity))
+    if given != bought:
+        violations.append(f"resold were {given}, and bought from others {bought}")
+    seats = {(hold.shard_id, hold.hold_id): hold.quantity for order in orders if not order.is_resale for hold in order.holds}
+    valid = Counter[tuple[str, str]]()
+    for order in orders:
+        for hold in order.holds_of_tickets(order.kept_tickets):
+            valid[hold.shard_id, hold.hold_id] += hold.quantity
+    return violations + [
+        f"{seat}: {count} tickets for {seats.get(seat, 0)} seats" for seat, count in valid.items() if count > seats.get(seat, 0)
+    ]
+
+
 _TOTALS = ("sales", "sold_cents", "refunds", "refunded_cents")
 
 
@@ -235,6 +277,7 @@ def find_unpublished() -> list[str]:
     current = catalog.load_current()
     stock_ids = {*current.shard_counts(current.events), *(tier.stock_id for tier in current.tiers.values())}
     stock_ids.update(*(tier.holdback_shard_counts for tier in current.tiers.values()))
+    stock_ids |= {resale.stock_id for tier in current.tiers.values() for resale in tier.resale_tiers}
     stock_ids |= {promo_code.stock_id for promo_code in promotions.scan_codes()}
     found = [f"{shard.id}: is not in the catalog" for shard in scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan())

@@ -264,7 +264,7 @@ _NOT_COMPARED = {
             "pool_shards",
         }
     ),
-    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases", "issuing"}),
+    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases", "issuing", "resale_prices"}),
     DisplayState: frozenset[str](),
     PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }

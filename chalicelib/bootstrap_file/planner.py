@@ -53,11 +53,14 @@ def _compared_with_stock(tier: Tier) -> tuple[int, int, str]:
 
 
 def _file_tiers(valid: ValidDocument, catalog: Catalog) -> dict[str, Tier]:
-    """Return the document's tiers by id. Holdbacks that the catalog has released stay released, and holdbacks keep their stocks."""
+    """Return the document's tiers by id. Holdbacks that the catalog has released stay released, and all stocks are kept."""
     tiers = validation.to_tiers(valid)
     kept = {key: catalog.tiers[key] for key in tiers if key in catalog.tiers}
     return {
-        key: replace(tier, releases=kept[key].releases, issuing=kept[key].issuing) if key in kept else tier for key, tier in tiers.items()
+        key: replace(tier, releases=kept[key].releases, issuing=kept[key].issuing, resale_prices=kept[key].resale_prices)
+        if key in kept
+        else tier
+        for key, tier in tiers.items()
     }
 
 

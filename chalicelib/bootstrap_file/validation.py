@@ -350,7 +350,8 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
     if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
         message = f"the sale opens ({event.on_sale_at}) after the event has started ({event.date}); use an earlier time"
         yield DocumentFault(f"{path}.on_sale_at", message)
-    yield from _rule_faults(path, partial(check_returns, file_values(Event, event)["returns"]))
+    values = file_values(Event, event)
+    yield from _rule_faults(path, partial(check_returns, values["returns"], values["transfers"]))
 
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:

@@ -98,7 +98,8 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     tier = catalog.tiers.get(tier_id)
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    counts = catalog.tier_shard_counts(tier) | tier.holdback_shard_counts
+    resale = {resale.stock_id: resale.shards for resale in tier.resale_tiers}
+    counts = catalog.tier_shard_counts(tier) | tier.holdback_shard_counts | resale
     unknown = {stock_id: shards for stock_id, shards in counts.items() if stock_id not in known}
     return views.admin_tier_view(catalog, tier, {**known, **read_shown_stock(unknown)}, now)
 

@@ -238,7 +238,7 @@ def resize_stocks(tier: Tier, known: Sequence[Shard] | None = None, *, with_pool
     the stock before it grows, so that the first tickets already go to the right people. They do so again afterwards, because the waitlist
     may have taken the sold-out stock for its line in the meantime.
     """
-    prepare = partial(_prepare_release, tier, released_to) if released_to is not None else None
+    prepare = partial(prepare_release, tier, released_to) if released_to is not None else None
     if prepare is not None:
         prepare()
     if with_pool:
@@ -262,7 +262,8 @@ def common_release_to(several: Iterable[ReleaseTo]) -> ReleaseTo:
     return named.pop() if len(named) == 1 else "waitlist"
 
 
-def _prepare_release(tier: Tier, to: ReleaseTo) -> None:
+def prepare_release(tier: Tier, to: ReleaseTo) -> None:
+    """Let the add-ons prepare the stock of a tier for tickets that are about to be added."""
     catalog = snapshots.load_current()
     for prepare in addons.hooks("prepare_release"):
         prepare(catalog, catalog.events[tier.event_id], tier, to)

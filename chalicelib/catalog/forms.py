@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog.fields import Capacity, Line, Name, Text, extended, form_fields
-from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, TransferPolicy, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
@@ -194,7 +194,7 @@ def check_event(event: Event) -> None:
         )
     if event.ends_at is not None and event.ends_at <= event.starts_at:
         raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
-    check_returns(event.returns)
+    check_returns(event.returns, event.transfers)
     if event.refundable_until is not None and event.refundable_until > event.starts_at:
         raise InvalidInput(
             "Returns must end before the event starts. Choose an earlier `refundable_until`.",
@@ -203,10 +203,21 @@ def check_event(event: Event) -> None:
         )
 
 
-def check_returns(returns: ReturnPolicy | None) -> None:
-    """Raise InvalidInput if the deadline for returns is out of range."""
+def check_returns(returns: ReturnPolicy | None, transfers: TransferPolicy) -> None:
+    """Raise InvalidInput if the deadline for returns is out of range, or if the rules for returns and transfers contradict each other."""
     if returns is not None:
         epoch_seconds("returns.until", returns.until)
+    has_resale = returns is not None and returns.policy == "resale"
+    if returns is not None and has_resale and returns.needs_approval:
+        raise InvalidInput(
+            "Nobody approves a resale. Set `needs_approval` to false.", path="$.returns.needs_approval", rule="resale_needs_approval"
+        )
+    if transfers == "resale" and not has_resale:
+        raise InvalidInput(
+            "Tickets can change hands only through resale if `returns` has the policy `resale`.",
+            path="$.transfers",
+            rule="transfers_need_resale",
+        )
 
 
 def check_tier(tier: Tier) -> None:

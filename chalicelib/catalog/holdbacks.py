@@ -1,4 +1,6 @@
-"""Release holdbacks at their time or when tickets have sold out. The sweep does this every minute.
+"""Release holdbacks at their time or when tickets have sold out, and open the stocks of holdbacks and of tickets for resale.
+
+The sweep releases holdbacks every minute.
 
 A release takes three steps: the catalog records the release, with its audit entry; the stock grows to the capacity that it then has in the
 catalog; the catalog records that the release is complete. So the stock never has more tickets than the catalog says, and after a crash
@@ -16,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, snapshots, store
 from chalicelib.catalog.capacities import HoldbackReleased
-from chalicelib.catalog.model import Catalog, Event, Holdback, HoldbackRelease, Tier
+from chalicelib.catalog.model import MAX_RESALE_PRICES, Catalog, Event, Holdback, HoldbackRelease, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.tier_management import change_tier
@@ -25,6 +27,8 @@ from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import is_sold_out, read_stock
+from chalicelib.inventory.model import shard_ids
+from chalicelib.inventory.store import read_shards
 
 ACTOR = "schedule"  # in the audit log
 SECONDS_FOR_TIER = 3  # with less time left, the next run continues
@@ -53,6 +57,38 @@ def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
         return replace(change, items=[*change.items, *inventory.create_shard_items(shards)])
 
     return commit(build)[1]
+
+
+def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> Tier | None:
+    """Give a tier's tickets for resale at a price a stock, unless they have one, and let the waitlist have what comes first.
+
+    Returns the tier at this price. Returns None if the tier has MAX_RESALE_PRICES other prices already, or no longer exists.
+    """
+
+    attempts = 0
+
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        nonlocal attempts
+        attempts += 1
+        before = catalog.tiers[tier_id]
+        if before.removed or price_cents in before.resale_prices or len(before.resale_prices) >= MAX_RESALE_PRICES:
+            return CatalogChange(before, [])
+        after = replace(before, resale_prices=[*before.resale_prices, price_cents])
+        change = _change(before, after, "tier.resale_opened", actor, now)
+        stock_id, is_open = before.for_resale(price_cents).stock_id, not catalog.events[before.event_id].is_closed
+        if attempts > 1 and read_shards(shard_ids(stock_id, 1)):  # the previous release has dropped the price from the catalog
+            return change
+        shards = inventory.new_shards(stock_id, capacity=0, sold=0, shard_count=1, is_open=is_open)
+        return replace(change, items=[*change.items, *inventory.create_shard_items(shards)])
+
+    tier = snapshots.snapshot().tiers.get(tier_id)
+    if tier is not None and price_cents not in tier.resale_prices:
+        tier = commit(build)[1]
+    if tier is None or tier.removed or price_cents not in tier.resale_prices:
+        return None
+    resale_tier = tier.for_resale(price_cents)
+    capacities.prepare_release(resale_tier, "waitlist")
+    return resale_tier
 
 
 def release_due(now: int) -> int | None:

@@ -49,7 +49,7 @@ class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     keeps_tickets: bool = True
 
 
-TransferPolicy = Literal["free", "none"]
+TransferPolicy = Literal["free", "none", "resale"]
 
 
 class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,19 +57,18 @@ class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     With `refund`, buyers return unused tickets until `until`, or until the event starts if that is earlier or `until` is null. We keep
     `fee_cents` and `fee_percent` of each ticket's price, but never more than the price. With `needs_approval`, the event's managers decide
-    on each return.
+    on each return. With `resale`, buyers offer unused tickets for resale at the price that they paid, until the same time, and get this
+    price less the fee once somebody has bought the ticket.
     """
 
-    policy: Literal["none", "refund"]
+    policy: Literal["none", "refund", "resale"]
     until: Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")] | None = None
     fee_cents: Cents = 0
     fee_percent: Annotated[int, Meta(ge=0, le=100)] = 0
     needs_approval: bool = False
 
-    def deadline(self, starts_at: int) -> int | None:
-        """Return the last second in which tickets may be returned. Returns None if they never may. `starts_at` is the event's start."""
-        if self.policy == "none":
-            return None
+    def deadline(self, starts_at: int) -> int:
+        """Return the last second in which tickets may be returned or offered for resale. `starts_at` is the event's start."""
         return starts_at if self.until is None else min(starts_at, clock.epoch_seconds(self.until))
 
     def fee(self, price_cents: int) -> int:
@@ -80,6 +79,10 @@ class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
+
+MAX_RESALE_PRICES = 20  # per tier: each is a stock of its own
+MAX_RESALE_TICKETS = 10  # per purchase: with the orders of up to ten sellers, they fit into one transaction
+_RESALE = "/.resale-"  # in the ids of the stocks of tickets for resale; the id of a holdback never begins with a dot
 
 
 class Holdback(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -179,16 +182,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ReturnPolicy | None,
         Field(
             "public",
-            "Whether buyers may return tickets that they reserve from now on: `policy` (`none` or `refund`), and optionally `until`, "
-            "`fee_cents` and `fee_percent`, which are kept of each ticket's price, and `needs_approval`; null: they may not, and pages say "
-            "nothing.",
+            "Whether buyers may return tickets that they reserve from now on: `policy` (`none`, `refund`, or `resale` for returns only "
+            "through resale), and optionally `until`, `fee_cents` and `fee_percent`, which are kept of each ticket's price, and "
+            "`needs_approval`; null: they may not, and pages say nothing.",
         ),
     ] = None
     transfers: Annotated[
         TransferPolicy,
         Field(
             "public",
-            "Whether owners may transfer tickets: `free` or `none`. Tickets that were reserved while transfers were free stay free.",
+            "Whether owners may transfer tickets: `free`, `none`, or `resale` if tickets change hands only through resale. Tickets that "
+            "were reserved while transfers were free stay free.",
         ),
     ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
@@ -327,6 +331,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = []
     releases: list[HoldbackRelease] = []  # of holdbacks; a bootstrap file has none, so the catalog keeps them apart from its versions
     issuing: list[str] = []  # ids of holdbacks that got a stock of their own, because complimentary tickets were issued from them
+    resale_prices: list[int] = []  # prices at which tickets were ever for resale; each has a stock of its own
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False
     )
@@ -367,6 +372,34 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def holdback_stock_id(self, holdback_id: str) -> str:
         """Return the id of the stock from which complimentary tickets of a holdback are issued."""
         return f"{self.stock_id}/{holdback_id}"
+
+    @property
+    def resale_tiers(self) -> "list[Tier]":
+        """The tier at each price at which its tickets were ever for resale, cheapest first."""
+        return [self.for_resale(price_cents) for price_cents in sorted(self.resale_prices)]
+
+    def for_resale(self, price_cents: int) -> "Tier":
+        """Return the tier as buyers buy its tickets for resale at a price, from their own stock, whether or not the tier is on sale."""
+        return replace(
+            self,
+            price_cents=price_cents,
+            status=self.status if self.status == "test" else "available",
+            stock_id=f"{self.stock_id}{_RESALE}{price_cents}",
+            shards=1,
+            capacity=MAX_RESALE_TICKETS,
+            holdbacks=[],
+            releases=[],
+            issuing=[],
+            resale_prices=[],
+            sale_starts_at=None,
+            sale_ends_at=None,
+            stripe_price_id=None,
+        )
+
+    @property
+    def is_resale(self) -> bool:
+        """Whether this is a tier as `for_resale` returns it."""
+        return is_resale_stock(self.stock_id)
 
     def holdback_capacity(self, holdback_id: str) -> int:
         """Return the number of tickets that a holdback holds back: its quantity or, after its release, the issued tickets."""
@@ -550,11 +583,14 @@ class Catalog(Struct, frozen=True, eq=False):
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
         """Map the stock id of each tier and pool of these events to its number of shards, for `inventory.availability.read_stock`.
 
-        Tiers deleted through the API are left out: their stock is empty and stays empty.
+        The stocks of tickets for resale are included. Tiers deleted through the API are left out: their stock is empty and stays empty.
         """
         counts = {}
         for event_id in event_ids:
-            counts.update({tier.stock_id: tier.shards for tier in self.listed_tiers(event_id)})
+            for tier in self.listed_tiers(event_id):
+                counts[tier.stock_id] = tier.shards
+                if tier.resale_prices:
+                    counts.update({resale.stock_id: resale.shards for resale in tier.resale_tiers})
             event = self.events.get(event_id)
             if event is not None and event.pool_id is not None:
                 counts[event.pool_id] = event.pool_shards
@@ -574,9 +610,12 @@ class Catalog(Struct, frozen=True, eq=False):
         return event.pool_capacity(sum(tier.held_back for tier in self.event_tiers(event.id) if not tier.removed))
 
     def tier_shard_counts(self, tier: Tier) -> dict[str, int]:
-        """Map the ids of the stocks from which a tier is sold (its own stock and the event's pool) to their numbers of shards."""
+        """Map the ids of the stocks from which a tier is sold (its own stock and the event's pool) to their numbers of shards.
+
+        The seats of tickets for resale are sold already, so the pool does not count them again.
+        """
         event = self.events.get(tier.event_id)
-        pool = {} if event is None or event.pool_id is None else {event.pool_id: event.pool_shards}
+        pool = {} if event is None or event.pool_id is None or tier.is_resale else {event.pool_id: event.pool_shards}
         return {tier.stock_id: tier.shards, **pool}
 
     def tier_stock(self, tier: Tier, stocks: Mapping[str, Stock]) -> Stock:
@@ -615,6 +654,11 @@ def _with_suspension(event: Event, stopped_promoters: frozenset[str]) -> Event:
 
 def _by_price(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     return tuple(sorted(tiers, key=lambda tier: (tier.price_cents, tier.display_order, tier.id)))
+
+
+def is_resale_stock(stock_id: str) -> bool:
+    """Return whether a stock is of tickets for resale."""
+    return _RESALE in stock_id
 
 
 def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:

@@ -93,7 +93,9 @@ def _deleted_stock_ids(catalog: Catalog, now: int) -> set[str]:
     pool_ids = {event.pool_id for event in events.values() if event.pool_id is not None}
     tiers = (tier for tier in catalog.tiers.values() if tier.managed_by == "api")
     deleted = [tier for tier in tiers if tier.event_id in events or (tier.removed and tier.updated_at < before)]
-    return pool_ids.union(*({tier.stock_id, *tier.holdback_shard_counts} for tier in deleted))
+    return pool_ids.union(
+        *({tier.stock_id, *tier.holdback_shard_counts, *(resale.stock_id for resale in tier.resale_tiers)} for tier in deleted)
+    )
 
 
 def _delete_unpublished(shards: Sequence[Shard], now: int) -> int:

@@ -9,7 +9,7 @@ from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.publications import Publication, delete_leftovers, new_stock_id, open_publication
 from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
-from chalicelib.catalog.sale_rules import sale_refusal
+from chalicelib.catalog.sale_rules import TierNotOnSale, sale_refusal
 from chalicelib.catalog.snapshots import (
     expire,
     find_known_event,
@@ -113,21 +113,27 @@ def get_current_tier(event_id: str, tier_id: str) -> Tier:
     return tier
 
 
-def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int, *, is_presale: bool = False) -> tuple[Event, list[Tier]]:
+def get_sellable_tiers(
+    event_id: str, tier_ids: Sequence[str], now: int, *, is_presale: bool = False, resale_price_cents: int | None = None
+) -> tuple[Event, list[Tier]]:
     """Return the event and the tiers with these ids, in the order of `tier_ids`, if all of them are on sale at `now`.
 
-    In a presale, the event's sale need not have opened. Raises NotFound (also if the public may not see the event, or a tier belongs to
-    another event), SalePaused, EventNotOnSale or TierNotOnSale. This is only an early check: the conditional writes to the shards decide
-    whether the stock is open and sufficient.
+    In a presale, the event's sale need not have opened. With `resale_price_cents`, the tickets are for resale at this price. Raises
+    NotFound (also if the public may not see the event, or a tier belongs to another event), SalePaused, EventNotOnSale or TierNotOnSale.
+    This is only an early check: the conditional writes to the shards decide whether the stock is open and sufficient.
     """
     get_visible_event(event_id)  # refuses an event that the public may not see
-    catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))
+    price = resale_price_cents
+    catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id, price) for tier_id in tier_ids))
     event = catalog.events[event_id]
     tiers = []
     for tier_id in tier_ids:
         if not _belongs_to(catalog, tier_id, event_id):
             raise NotFound("This event has no ticket type with this id.", event_id=event_id, tier_id=tier_id)
-        tiers.append(catalog.tiers[tier_id])
+        tier = catalog.tiers[tier_id]
+        if price is not None and price not in tier.resale_prices:
+            raise TierNotOnSale("No tickets of this type are for resale at this price.", tier_id=tier_id, reason="sold-out")
+        tiers.append(tier if price is None else tier.for_resale(price))
     if event.is_paused:
         raise SalePaused()
     for tier in tiers:
@@ -153,6 +159,7 @@ def allows_test_sales() -> bool:
     return settings.current().stage != settings.PRODUCTION
 
 
-def _belongs_to(catalog: Catalog, tier_id: str, event_id: str) -> bool:
+def _belongs_to(catalog: Catalog, tier_id: str, event_id: str, resale_price_cents: int | None = None) -> bool:
     tier = catalog.tiers.get(tier_id)
-    return tier is not None and tier.event_id == event_id
+    has_price = tier is not None and (resale_price_cents is None or resale_price_cents in tier.resale_prices)
+    return tier is not None and tier.event_id == event_id and has_price

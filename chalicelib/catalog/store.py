@@ -114,12 +114,13 @@ class PauseFlag(Struct, frozen=True):
 class Flags(Struct, frozen=True):
     """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
 
-    Also the releases of bootstrap tiers, and their holdbacks with a stock of their own, by tier id.
+    Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id.
     """
 
     paused: set[str]
     releases: dict[str, list[HoldbackRelease]]
     issuing: dict[str, list[str]]
+    resale_prices: dict[str, list[int]]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -164,12 +165,13 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = Flags(set(), {}, {})
+    flags = Flags(set(), {}, {}, {})
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         if row.sk.startswith(_RELEASE):
             tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
             flags.releases[tier_id] = msgspec.convert(text["releases"], list[HoldbackRelease])
             flags.issuing[tier_id] = list(text.get("issuing", []))
+            flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
         match _item(row):
             case PauseFlag(id=flag_id):
                 flags.paused.add(flag_id)
@@ -189,7 +191,9 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
     served = content.tiers
     if flags.releases:
         served = [
-            msgspec.structs.replace(tier, releases=flags.releases[tier.id], issuing=flags.issuing[tier.id])
+            msgspec.structs.replace(
+                tier, releases=flags.releases[tier.id], issuing=flags.issuing[tier.id], resale_prices=flags.resale_prices[tier.id]
+            )
             if tier.id in flags.releases
             else tier
             for tier in served
@@ -497,13 +501,14 @@ def put_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 
 def put_releases_item(tier: Tier) -> dynamo.TransactItem:
-    """Return the transaction item that stores the releases of a tier's holdbacks, and which of them have a stock of their own.
+    """Return the transaction item that stores the releases of a tier's holdbacks, and which stocks of their own the tier has.
 
     Its transaction must check the head's revision.
     """
     if tier.managed_by == "api":
         return put_tier_item(tier)
-    text: dict[str, Any] = {"releases": tier.releases} | ({"issuing": tier.issuing} if tier.issuing else {})
+    own_stocks = {"issuing": tier.issuing, "resale_prices": tier.resale_prices}
+    text: dict[str, Any] = {"releases": tier.releases} | {name: value for name, value in own_stocks.items() if value}
     return dynamo.put(CatalogRow("live", f"{_RELEASE}{tier.id}", text=text))
 
 

@@ -108,6 +108,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         holdbacks=source.active_holdbacks,
         releases=[],
         issuing=[],
+        resale_prices=[],
         image_url=None,
         image=None,
         stripe_price_id=None,

@@ -84,9 +84,18 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     updated_at: Timestamp
 
 
+class ResaleOfferView(Struct, frozen=True):
+    """Tickets of a tier that buyers offer for resale at the price that they paid: how many are available or reserved, or were sold."""
+
+    price_cents: int
+    available: int
+    reserved: int
+    sold: int
+
+
 @extended(view_fields(Tier, "public"))
 class TierFieldsView(Struct, frozen=True, kw_only=True):
-    """The fields that all views of a tier have."""
+    """The fields that all views of a tier have. `resale` has an entry for each price at which tickets were ever for resale."""
 
     id: str
     event_id: str
@@ -109,6 +118,7 @@ class TierFieldsView(Struct, frozen=True, kw_only=True):
     image_url: str | None
     image: ImageView | None
     options: list[CustomOption]
+    resale: list[ResaleOfferView]
 
 
 class HoldbackReleaseView(Struct, frozen=True):
@@ -231,7 +241,7 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`.
 
     `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers. `remaining` is
-    the same as `available`, under the name that early clients read.
+    the same as `available`, under the name that early clients read. `resale` has an entry for each price of tickets for resale.
     """
 
     tier_id: str
@@ -244,6 +254,7 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     sold: int
     price_cents: int
     per_user_limit: int
+    resale: list[ResaleOfferView]
 
 
 class AvailabilityView(Struct, frozen=True, kw_only=True):
@@ -368,8 +379,14 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         image_url=tier.image_url,
         image=image_view(tier.image),
         options=in_option_order(tier.options),
+        resale=_resale_offers(tier, stocks),
         **view_values(tier, "public"),
     )
+
+
+def _resale_offers(tier: Tier, stocks: Stocks) -> list[ResaleOfferView]:
+    found = [(resale.price_cents, stocks.get(resale.stock_id, NO_STOCK)) for resale in tier.resale_tiers] if tier.resale_prices else []
+    return [ResaleOfferView(price_cents, stock.available, stock.held, stock.sold) for price_cents, stock in found]
 
 
 def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierAvailabilityView:
@@ -410,6 +427,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
                 sold=stock.sold,
                 price_cents=tier.price_cents,
                 per_user_limit=_tier_limit(tier),
+                resale=_resale_offers(tier, stocks),
             )
             for tier, stock in lines
         ],

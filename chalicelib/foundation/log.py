@@ -51,6 +51,8 @@ COUNTERS = {
     "tickets_checked_in": "People who came in with a ticket.",
     "duplicate_check_ins": "Scans made without a network for more people than the ticket still admitted.",
     "tickets_transferred": "Tickets that a new owner has accepted.",
+    "tickets_listed": "Tickets that their buyers offered for resale.",
+    "tickets_resold": "Tickets for resale that other buyers have paid for.",
     "cache_hit": "Reads served from an instance's cache.",
     "cache_miss": "Reads that loaded from the store.",
     "cache_stale": "Reads served with old data because the store was unavailable.",

@@ -161,12 +161,35 @@ def sell_held_item(hold: Hold, quantity: int) -> dynamo.TransactItem:
     return dynamo.update(ShardRow(hold.shard_id), actions, entry[0] == hold.quantity)
 
 
-def return_sold_item(hold: Hold) -> dynamo.TransactItem:
-    """Return a transaction item that makes the sold tickets of a converted hold available again."""
-    sold, available = ShardRow.sold.set(ShardRow.sold - hold.quantity), ShardRow.available.set(ShardRow.available + hold.quantity)
-    # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
-    condition = ShardRow.holds[hold.hold_id].does_not_exist() & (ShardRow.sold >= hold.quantity)
-    return dynamo.update(ShardRow(hold.shard_id), [sold, available, _NEXT_VERSION], condition)
+def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
+    """Return transaction items that make the sold tickets of converted holds available again, with one item for each shard."""
+    by_shard: dict[str, list[Hold]] = {}
+    for hold in holds:
+        by_shard.setdefault(hold.shard_id, []).append(hold)
+    items = []
+    for shard_id, returned in by_shard.items():
+        quantity = sum(hold.quantity for hold in returned)
+        condition: Condition = ShardRow.sold >= quantity
+        for hold_id in dict.fromkeys(hold.hold_id for hold in returned):
+            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
+            condition = ShardRow.holds[hold_id].does_not_exist() & condition
+        sold, available = ShardRow.sold.set(ShardRow.sold - quantity), ShardRow.available.set(ShardRow.available + quantity)
+        items.append(dynamo.update(ShardRow(shard_id), [sold, available, _NEXT_VERSION], condition))
+    return items
+
+
+def add_tickets_item(shard_id: str, quantity: int) -> dynamo.TransactItem:
+    """Return a transaction item that adds available tickets to a shard. The item fails if the shard does not exist."""
+    return dynamo.update(ShardRow(shard_id), _add_tickets(quantity), _EXISTS)
+
+
+def remove_tickets_item(shard_id: str, quantity: int) -> dynamo.TransactItem:
+    """Return a transaction item that removes available tickets from a shard. The item fails if too few tickets are available."""
+    return dynamo.update(ShardRow(shard_id), _add_tickets(-quantity), ShardRow.available >= quantity)
+
+
+def _add_tickets(change: int) -> list[Action]:
+    return [ShardRow.capacity.set(ShardRow.capacity + change), ShardRow.available.set(ShardRow.available + change), _NEXT_VERSION]
 
 
 def extend_hold(hold: Hold, expires_at: int) -> bool:

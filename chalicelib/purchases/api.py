@@ -18,6 +18,7 @@ from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Cents
 from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
@@ -77,8 +78,14 @@ _NO_WORK = JoinBody()
 
 
 class ItemBody(Struct, forbid_unknown_fields=True):
+    """Tickets of a tier. With `resale_price_cents`, they are tickets that other buyers offer for resale at this price.
+
+    Tickets for resale are bought without other items.
+    """
+
     tier_id: Id
     quantity: Quantity
+    resale_price_cents: Cents | None = None
 
 
 ItemBodies = Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)]
@@ -261,12 +268,14 @@ def _require_buyer(request: RequestContext, token: str | None) -> str:
 
 
 def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
-    """Return the items of a request. Raises InvalidInput for a tier that is listed twice and for too many tickets."""
+    """Return the items of a request. Raises InvalidInput for a tier listed twice, for too many tickets, and for a mix with resale."""
     if len({item.tier_id for item in items}) < len(items):
         raise InvalidInput("List each tier only once.", path="$.items")
     if sum(item.quantity for item in items) > MAX_QUANTITY:
         raise InvalidInput(f"You can buy at most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
-    return [RequestedItem(item.tier_id, item.quantity) for item in items]
+    if len(items) > 1 and any(item.resale_price_cents is not None for item in items):
+        raise InvalidInput("Tickets for resale are bought without other items.", path="$.items")
+    return [RequestedItem(item.tier_id, item.quantity, item.resale_price_cents) for item in items]
 
 
 def _requested_items(body: ReservationBody) -> list[RequestedItem]:

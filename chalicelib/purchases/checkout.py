@@ -29,6 +29,7 @@ from chalicelib.promotions.model import (
     PromoCodeFixed,
     PromoCodeInvalid,
     PromoCodeLimitReached,
+    PromoCodeNotApplicable,
     PromoCodeUsedUp,
     normalize,
     ticket_discounts,
@@ -36,7 +37,7 @@ from chalicelib.promotions.model import (
 from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_entries, queries, settlement, store
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions
-from chalicelib.purchases.errors import ReservationEnded, refusal_of_ended
+from chalicelib.purchases.errors import NothingForResale, ReservationEnded, refusal_of_ended
 from chalicelib.purchases.model import ANY_USES, CheckoutDetails, Purchase
 from chalicelib.purchases.settlement import SettlementResult
 from chalicelib.waiting_room.model import GUEST_PREFIX
@@ -311,7 +312,10 @@ def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | 
     outcome = payments.local_outcome(payment, simulate)
     assert outcome is not None  # None only for an external provider
     if outcome.status == "captured":
-        return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
+        try:
+            return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
+        except NothingForResale:
+            raise refusal_of_ended(settlement.cancel_purchase(purchase, "cancelled", now).purchase) from None
     if simulate == "decline":
         ledger_entries.record_simulated_decline(purchase, payment, now)
         _log_decline(purchase)
@@ -378,6 +382,8 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     purchase for an event. Raises what `read_code` and `check_code` raise.
     """
     promo_code = read_code(purchase.user_id, purchase.event_id, text, now)
+    if purchase.is_resale:
+        raise PromoCodeNotApplicable(promo_code=promo_code.code, package_ids=promo_code.package_ids)
     check_code(promo_code, purchase, now)
     return promo_code
 
@@ -442,7 +448,8 @@ def _is_used_up_by(promo_code: PromoCode, user_id: str) -> bool:
 def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
     """Return the purchase with the promo code's discount, split over its tickets. The purchase then costs the discounted total."""
     prices = [price for line in purchase.lines for price in line.ticket_prices]
-    is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
+    # The buyer of a ticket for resale pays what its seller gets back.
+    is_included = [promo_code.is_for(line.tier_id) and not line.is_resale for line in purchase.lines for _ in range(line.quantity)]
     discounts = ticket_discounts(promo_code.rule, prices, is_included)
     lines, first = [], 0
     for line in purchase.lines:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
-from chalicelib.inventory.store import return_sold_item
+from chalicelib.inventory.store import return_sold_items
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import DisputeStatus, ProviderDispute
 from chalicelib.purchases import ledger_entries, refunds, refunds_at_provider, store, transitions
@@ -123,7 +123,7 @@ def _portion_to_void_ahead(purchase: Purchase, dispute: Dispute) -> list[int]:
 
 def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
     """Return transaction items that void the tickets of a lost dispute and return their seats to the stock."""
-    seats = [return_sold_item(hold) for hold in refunds.convert_returned_holds(purchase, numbers)]
+    seats = return_sold_items(refunds.convert_returned_holds(purchase, numbers))
     return [*seats, *tickets.void_items((ticket_id(purchase.id, number) for number in numbers), "disputed")]
 
 

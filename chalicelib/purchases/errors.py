@@ -148,11 +148,35 @@ class ReturnsClosed(ApiError):
 
 
 class TicketsNotReturnable(ApiError):
-    """These tickets cannot be returned. `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined` or `free`."""
+    """These tickets cannot be returned or offered for resale.
+
+    `reason` says why: `used`, `given_away`, `frozen`, `void`, `declined`, `free`, or `changed` if the ticket type has changed too much for
+    a resale.
+    """
 
     code: ClassVar[str] = "tickets_not_returnable"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "These tickets cannot be returned. You can return paid tickets that you own and that nobody has used."
+
+
+class NothingForResale(Exception):
+    """Tickets that a buyer held cannot be sold any more, because their owners came in with them, or they were refunded or disputed."""
+
+
+class TicketsBeingSold(ApiError):
+    """Somebody has reserved a ticket for resale at this price, so the offer cannot be withdrawn now."""
+
+    code: ClassVar[str] = "tickets_being_sold"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "Somebody is buying this ticket right now. Try again in a few minutes: if they do not pay, you keep it."
+    )
+
+
+class OwnTicketsForResale(ApiError):
+    code: ClassVar[str] = "own_tickets_for_resale"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have offered tickets of this event for resale. Withdraw them before you buy tickets for resale."
 
 
 class ReturnDecided(ApiError):
@@ -228,6 +252,7 @@ RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     PassUsed,
     PurchaseLimitExceeded,
     TierLimitExceeded,
+    OwnTicketsForResale,
     ReservationEnded,
     ReservationConverted,
     PaymentRefunded,
@@ -289,7 +314,10 @@ class TransferToSelf(ApiError):
 
 
 class TransferClosed(ApiError):
-    """The ticket cannot be transferred. `reason` is `excluded` if the rules of the event exclude transfers."""
+    """The ticket cannot be transferred.
+
+    `reason` is `excluded` if the rules of the event exclude transfers, and `listed` while the ticket is for resale.
+    """
 
     code: ClassVar[str] = "transfer_closed"
     status: ClassVar[int] = 409

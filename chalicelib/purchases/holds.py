@@ -37,6 +37,7 @@ def hold_requests(
 
     All purchases use the same order. Otherwise, if two buyers want the last tickets of two tiers, each could hold the tickets of one tier
     and be refused the other. The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
+    It already counts the seats of tickets for resale.
     """
 
     def request(stock_id: str, shard_count: int, quantity: int, *, is_pooled: bool = False) -> HoldRequest:
@@ -46,14 +47,17 @@ def hold_requests(
     tier_quantities = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
     if purchase.holdback_id is not None:
         return [request(tier.holdback_stock_id(purchase.holdback_id), 1, quantity) for tier, quantity in tier_quantities]
-    requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in tier_quantities]
-    if event.pool_id is not None:
+    is_pooled = event.pool_id is not None and not purchase.is_resale
+    requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=is_pooled) for tier, quantity in tier_quantities]
+    if event.pool_id is not None and is_pooled:
         requests.append(request(event.pool_id, event.pool_shards, purchase.quantity))
     return requests
 
 
 def with_holds(purchase: Purchase, event: Event, tiers: Mapping[str, Tier], held: Mapping[str, list[Hold]]) -> Purchase:
     """Return the purchase with the holds of its tickets. `held` maps stock ids to holds."""
+    if purchase.is_resale:
+        return replace(purchase, lines=[replace(line, resale_holds=held[tiers[line.tier_id].stock_id]) for line in purchase.lines])
     holdback_id, pool_id = purchase.holdback_id, event.pool_id if purchase.holdback_id is None else None
     found = {tier.id: tier.stock_id if holdback_id is None else tier.holdback_stock_id(holdback_id) for tier in tiers.values()}
     lines = [replace(line, holds=held[found[line.tier_id]]) for line in purchase.lines]

@@ -38,6 +38,9 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     """Tickets of one tier, at the price at which they were held.
 
     `discounts` has the cents that a promo code takes off each ticket. The list is empty if the purchase has no promo code.
+
+    With `is_resale`, the tickets are other buyers' tickets for resale, which `resale_holds` hold in a stock of their own. Once the purchase
+    is paid, `holds` are the holds that became the seats of these tickets, one for each ticket, in the sellers' purchases.
     """
 
     tier_id: str
@@ -48,11 +51,13 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     holds: list[Hold]
     stripe_price_id: str | None = None
     discounts: list[int] = []
+    is_resale: bool = False
+    resale_holds: list[Hold] = []
 
     @classmethod
     def for_tier(cls, tier: Tier, quantity: int) -> Self:
         """Return a line at the tier's current price, without holds."""
-        return cls(tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id)
+        return cls(tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id, is_resale=tier.is_resale)
 
     @property
     def ticket_prices(self) -> list[int]:
@@ -70,8 +75,11 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
 
 class RequestedItem(Struct, frozen=True):
+    """Tickets of a tier. With `resale_price_cents`, they are other buyers' tickets for resale at this price."""
+
     tier_id: str
     quantity: int
+    resale_price_cents: int | None = None
 
 
 class ReservationRequest(Struct, frozen=True, kw_only=True):
@@ -97,7 +105,8 @@ class Refund(Struct, frozen=True, kw_only=True):
     A refund is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
     dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
-    external provider. `method` is how the box office paid the money back.
+    external provider. `method` is how the box office paid the money back. `resold_to` is the purchase that has the seats of the tickets,
+    if they were resold.
     """
 
     id: str
@@ -118,6 +127,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     is_external: bool = False
     provider: ProviderName = FIRST_PROVIDER
     method: PaidBy | None = None
+    resold_to: str | None = None
 
 
 class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
@@ -227,8 +237,20 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return sum(line.discount_cents for line in self.lines)
 
     @property
+    def is_resale(self) -> bool:
+        """Whether the purchase is of other buyers' tickets for resale, and of nothing else."""
+        return any(line.is_resale for line in self.lines)
+
+    @property
     def holds(self) -> list[Hold]:
+        """The purchase's own holds. The seats of resold tickets were held, and counted as sold, for the purchases of their sellers."""
+        if self.is_resale:
+            return [*self.resale_holds, *self.promo_holds]
         return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds, *self.promo_holds]
+
+    @property
+    def resale_holds(self) -> list[Hold]:
+        return [hold for line in self.lines for hold in line.resale_holds]
 
     def is_active(self, now: int) -> bool:
         """Whether the purchase still holds its tickets: it has neither ended nor expired."""

@@ -41,7 +41,7 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
-from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, transfers, views
+from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, resale, transfers, views
 from chalicelib.purchases.errors import (
     ComplimentaryClosed,
     OrderDisputed,
@@ -49,6 +49,7 @@ from chalicelib.purchases.errors import (
     RefundInvalid,
     ReturnDecided,
     ReturnsClosed,
+    TicketsBeingSold,
     TicketsNotReturnable,
     TicketUsed,
     TransferClosed,
@@ -58,7 +59,7 @@ from chalicelib.purchases.errors import (
 )
 from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import MAX_QUANTITY, ComplimentaryRow, IssuedRow, Purchase, ReturnReason
-from chalicelib.purchases.views import OrderWithTicketsView, RefundView, ReturnRequestView, TicketReturnView
+from chalicelib.purchases.views import OrderWithTicketsView, RefundView, ResaleView, ReturnRequestView, TicketReturnView
 from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import (
@@ -218,6 +219,7 @@ def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[O
             order=views.full_order_view(purchase, queries.load_details(purchase)),
             tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
             returnable=_return_view(purchase, tickets, now),
+            resale=_resale_view(purchase, tickets, now),
             return_requests=views.return_request_views(purchase),
         )
     )
@@ -230,6 +232,58 @@ def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> Tic
     return views.ticket_return_view(
         purchase, found.tickets, found.amount_cents, found.fee_cents, found.until, needs_approval=found.needs_approval
     )
+
+
+class ResaleBody(Struct, forbid_unknown_fields=True):
+    """The tickets to offer for resale, or to withdraw with `listed: false`. Null means all tickets of the order that allow it."""
+
+    tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
+    listed: bool = True
+
+
+class ResaleChangedView(Struct, frozen=True):
+    """The tickets of the order that are offered for resale, or may be offered. Null if there are none."""
+
+    resale: ResaleView | None
+
+
+_LIST_ALL = ResaleBody()
+_RESALE_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, TicketsBeingSold, RefundInvalid, OrderDisputed, RateLimited)
+
+
+@route(bp, "POST", "/orders/{order_id}/resale", access="user", errors=_RESALE_ERRORS)
+def change_resale(request: RequestContext, order_id: str, body: ResaleBody = _LIST_ALL) -> Reply[ResaleChangedView]:
+    """Offer unused tickets of one of the caller's orders for resale at the price that was paid, or withdraw them. Safe to repeat.
+
+    A ticket stays valid until somebody has bought it. Then it becomes void, and its price less the fee is refunded.
+    """
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        order = queries.get_order(order_id)
+        if order.user_id != request.require_user().user_id:
+            raise OrderNotFound()
+        return _change_resale(order, body, request.now)
+
+
+def _change_resale(order: Purchase, body: ResaleBody, now: int) -> Reply[ResaleChangedView]:
+    issued = (resale.offer_tickets if body.listed else resale.withdraw_tickets)(order, body.tickets, now)
+    return Reply(ResaleChangedView(_resale_view(order, issued, now)))
+
+
+def _resale_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> ResaleView | None:
+    found = resale.find_resale(purchase, tickets, now)
+    if found is None:
+        return None
+    shown = (
+        views.ResaleTicketView(
+            ticket_id=f"{purchase.id}-{ticket.number}",
+            price_cents=ticket.price_cents,
+            fee_cents=ticket.fee_cents,
+            listed=ticket.is_listed,
+        )
+        for ticket in found.tickets
+    )
+    return views.resale_view(purchase, shown, found.until)
 
 
 # Moving a guest's orders to the account that the guest has signed in to, over HTTP.
@@ -298,13 +352,15 @@ class FoundTicketsView(Struct, frozen=True):
 
     For 15 minutes, `data_token` gives access to the data kept about people without an account who used this address, to export or erase
     it. It is null for a link to one order. `returnable` lists the tickets that buyers without an account may return now, with `data_token`
-    or with the token of the link to one order, and `return_requests` what they have asked to return.
+    or with the token of the link to one order, `return_requests` what they have asked to return, and `resale` their tickets that are or
+    may be offered for resale.
     """
 
     tickets: list[FoundTicketView]
     data_token: str | None
     returnable: list[TicketReturnView]
     return_requests: list[FoundReturnRequestView]
+    resale: list[ResaleView]
 
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -363,6 +419,21 @@ def withdraw_return_by_link(request: RequestContext, body: WithdrawByLinkBody) -
         return _refunds_reply(refunds.withdraw_return(order, body.request_number, request.now))
 
 
+class ResaleByLinkBody(ResaleBody, forbid_unknown_fields=True, kw_only=True):
+    """`token` is the token of the link to the order, or the `data_token` of the link to all orders of an address."""
+
+    token: MailedToken
+    order_id: Id
+
+
+@route(bp, "POST", "/lost-tickets/resale", access="public", errors=(LinkExpired, *_RESALE_ERRORS))
+def change_resale_by_link(request: RequestContext, body: ResaleByLinkBody) -> Reply[ResaleChangedView]:
+    """Offer tickets of a buyer without an account for resale, or withdraw them, like `POST /orders/{id}/resale`."""
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        return _change_resale(_get_guests_order(body.token, body.order_id, request.now), body, request.now)
+
+
 def _get_guests_order(token: str, order_id: str, now: int) -> Purchase:
     """Return an order of a buyer without an account, whose link has this token. Raises LinkExpired and OrderNotFound."""
     if "." in token:
@@ -374,10 +445,10 @@ def _get_guests_order(token: str, order_id: str, now: int) -> Purchase:
     return order
 
 
-def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnView], list[FoundReturnRequestView]]:
-    """Return which of these tickets buyers without an account may return, and their requests to return tickets that were not accepted.
+def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnView], list[FoundReturnRequestView], list[ResaleView]]:
+    """Return which of these tickets buyers without an account may return, and their requests that were not accepted.
 
-    Reads orders only if their event takes tickets back.
+    Also returns the tickets that are or may be offered for resale. Reads orders only if their event takes tickets back.
     """
     by_order: dict[str, list[Ticket]] = {}
     for ticket in found:
@@ -386,13 +457,14 @@ def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnV
     orders = queries.load_many(by_order) if by_order else {}
     guests = guest_orders.without_account(order for order in orders.values() if order is not None)
     return_views = (_return_view(order, by_order[order.id], now) for order in guests)
+    resale_views = (_resale_view(order, by_order[order.id], now) for order in guests)
     requests = [
         FoundReturnRequestView(**asdict(view), order_id=order.id)
         for order in guests
         for view in views.return_request_views(order)
         if view.status in ("open", "declined")
     ]
-    return [view for view in return_views if view is not None], requests
+    return [view for view in return_views if view is not None], requests, [view for view in resale_views if view is not None]
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

@@ -19,7 +19,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import Hold
-from chalicelib.inventory.store import return_sold_item
+from chalicelib.inventory.store import return_sold_items
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
@@ -38,6 +38,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
 
 REQUESTED_BY_CUSTOMER = "requested_by_customer"
+RESOLD = "resold"  # the reason for the refund of a ticket whose seat another buyer has bought
 MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest is for purchase, buyer, ledger, cases and audit
 
 
@@ -291,14 +292,11 @@ def _return_tickets(
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
-        *([return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
+        *(return_sold_items(returned) if refund.seats_returned else []),
         *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded", unused_by=unused_by),
-        _audit_item(purchase, refund, now),
         *entries,
-        *_case_items(purchase, refund, now, by_sweep=by_sweep),
+        *_money_items(purchase, refund, now, by_sweep=by_sweep),
     ]
-    if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
-        items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
     if purchase.box_office is not None:
         event = catalog.snapshot().events.get(purchase.event_id)
         items.append(box_office.refund_item(purchase, refund, timezone_of(event)))
@@ -306,6 +304,26 @@ def _return_tickets(
         return store.save(purchase, after, items)
     finally:
         invalidate_figures()
+
+
+def plan_resold(order: Purchase, numbers: Sequence[int], purchase_id: str, now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
+    """Return the order of a seller after the purchase got the seats of these tickets, and the items to save with it.
+
+    The refund is less the fee of the order's policy, and the sweep creates it. The caller voids the tickets.
+    """
+    ids = [ticket_id(order.id, number) for number in numbers]
+    request = RefundRequest(reason=RESOLD, tickets=ids, returns=order.returns, return_seats=False)
+    refund = replace(_plan_refund(order, request, f"{RESOLD}-{purchase_id}", order.user_id, now), resold_to=purchase_id)
+    after = replace(order.with_refunds(refund), state=state_after_return(order, refund.tickets))
+    return after, _money_items(order, refund, now, by_sweep=True)
+
+
+def _money_items(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool) -> list[dynamo.TransactItem]:
+    """Return the audit entry and the case of a new refund, and the ledger entry of a refund that succeeds at once."""
+    items = [_audit_item(purchase, refund, now), *_case_items(purchase, refund, now, by_sweep=by_sweep)]
+    if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
+        items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
+    return items
 
 
 def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:
@@ -401,7 +419,7 @@ def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> Ticke
     if terms is None or now > terms.until or not purchase.is_order or purchase.is_disputed:
         return None
     requested = _requested(purchase) if terms.needs_approval else set()
-    numbers = [ticket.number for ticket in issued if ticket.number not in requested and _refusal(purchase, ticket) is None]
+    numbers = [ticket.number for ticket in issued if ticket.number not in requested and return_refusal(purchase, ticket) is None]
     fee = terms.fee(purchase, numbers)
     amount = refundable_cents(purchase, numbers, fee)
     return TicketReturn(numbers, amount, fee, terms.until, terms.needs_approval) if amount > 0 else None
@@ -480,7 +498,7 @@ def _accept_return(purchase: Purchase, request: ReturnRequest, by: str, now: int
     if purchase.is_disputed:
         raise OrderDisputed()
     for number in numbers:
-        if (refusal := _refusal(purchase, issued[number])) is not None:
+        if (refusal := return_refusal(purchase, issued[number])) is not None:
             raise TicketsNotReturnable(reason=refusal)
     terms = _return_terms(purchase, now)
     has_changed = terms is not None and terms.returns is None and now <= terms.until  # since the buyer asked
@@ -517,7 +535,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
         if wanted_id not in issued:
             raise RefundInvalid(f"This order has no ticket {wanted_id}.", path=f"$.tickets[{position}]")
     selected = [ticket for ticket in issued.values() if (wanted is None or ticket.id in wanted) and ticket.number not in returned]
-    numbers = [ticket.number for ticket in selected if _refusal(purchase, ticket) is None]
+    numbers = [ticket.number for ticket in selected if return_refusal(purchase, ticket) is None]
     if returned and not (numbers if wanted is None else selected):
         return purchase  # a repeated request
     terms = _return_terms(purchase, now)
@@ -525,7 +543,7 @@ def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int, reas
         raise ReturnsClosed(refundable_until=None if terms is None else clock.iso(terms.until))
     if purchase.is_disputed:
         raise OrderDisputed()
-    refusals = [refusal for ticket in selected if (refusal := _refusal(purchase, ticket)) is not None]
+    refusals = [refusal for ticket in selected if (refusal := return_refusal(purchase, ticket)) is not None]
     if refusals and (wanted is not None or not numbers):
         raise TicketsNotReturnable(reason=refusals[0])
     if refundable_cents(purchase, numbers, terms.fee(purchase, numbers)) == 0:
@@ -553,7 +571,7 @@ def refund_at_counter(
 
     def attempt(current: Purchase) -> tuple[Purchase, Refund]:
         issued = tickets.load_purchase_tickets(current.id, current.quantity)
-        unused = [ticket.id for ticket in issued if _refusal(current, ticket) is None]
+        unused = [ticket.id for ticket in issued if return_refusal(current, ticket) is None]
         request = RefundRequest(
             reason=REQUESTED_BY_CUSTOMER,
             tickets=unused if wanted is None else wanted,
@@ -564,7 +582,7 @@ def refund_at_counter(
         if (existing := current.find_refund(refund_id)) is not None:
             return current, existing
         refund = plan_refund(current, request, refund_id, by, now)
-        refusals = [reason for ticket in issued if ticket.id in (wanted or ()) and (reason := _refusal(current, ticket)) is not None]
+        refusals = [reason for ticket in issued if ticket.id in (wanted or ()) and (reason := return_refusal(current, ticket)) is not None]
         if refusals or not request.tickets:
             raise TicketsNotReturnable(reason=refusals[0] if refusals else "used")
         return _make_refund(current, request, refund, now)
@@ -572,7 +590,7 @@ def refund_at_counter(
     return store.retry_on_conflict(purchase, attempt)
 
 
-def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
+def return_refusal(purchase: Purchase, ticket: Ticket) -> str | None:
     """Return the reason why the buyer cannot return a ticket, or None."""
     if ticket.state != "valid":
         return ticket.state
@@ -596,8 +614,9 @@ def _return_terms(purchase: Purchase, now: int) -> _Terms | None:
     if event is None or event.status == "cancelled" or purchase.box_office is not None:
         return None
     changed = _Terms(event.refundable_until, "event_changed") if event.refundable_until is not None else None
-    until = purchase.returns.deadline(event.starts_at) if purchase.returns is not None else None
-    agreed = _Terms(until, REQUESTED_BY_CUSTOMER, purchase.returns) if until is not None else None
+    returns = purchase.returns
+    is_agreed = returns is not None and returns.policy == "refund"
+    agreed = _Terms(returns.deadline(event.starts_at), REQUESTED_BY_CUSTOMER, returns) if returns is not None and is_agreed else None
     if changed is None or agreed is None:
         return changed or agreed
     return changed if now <= changed.until or changed.until >= agreed.until else agreed

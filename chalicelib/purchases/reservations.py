@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.model import MAX_RESALE_TICKETS, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import Attempt
@@ -21,10 +21,19 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, check_figures
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.promotions.model import PATH, PromoCode, PromoCodeLimitReached, PromoCodeOpensOther, PromoCodeRequired, PromoCodeUsedUp
-from chalicelib.purchases import checkout, hold_recovery, holds, queries, settlement, store, transitions
+from chalicelib.promotions.model import (
+    PATH,
+    PromoCode,
+    PromoCodeLimitReached,
+    PromoCodeNotApplicable,
+    PromoCodeOpensOther,
+    PromoCodeRequired,
+    PromoCodeUsedUp,
+)
+from chalicelib.purchases import checkout, hold_recovery, holds, queries, resale, settlement, store, transitions
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
+    OwnTicketsForResale,
     PassUsed,
     PurchaseLimitExceeded,
     ReservationConverted,
@@ -177,6 +186,8 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
     event, tiers = admission.event, admission.tiers
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(request, tiers, limit)
+    if tiers[0].is_resale and resale.has_listed(request.user_id, event.id):  # nobody can buy their own ticket
+        raise OwnTicketsForResale()
     purchase = Purchase(
         id=purchase_id,
         user_id=request.user_id,
@@ -195,12 +206,15 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         code = _AccessCode(admission.promo_code, checkout.check_code(admission.promo_code, purchase, request.now))
         purchase = replace(checkout.with_discount(purchase, code.promo_code), needs_code=True)
         if code.promo_code.holdback_id is not None:
+            if purchase.is_resale:
+                raise PromoCodeNotApplicable(promo_code=code.promo_code.code, package_ids=code.promo_code.package_ids)
             tiers = [_open_holdback(tier, code.promo_code, code.promo_code.holdback_id, request.now) for tier in tiers]
             purchase = replace(purchase, holdback_id=code.promo_code.holdback_id)
     by_id = {tier.id: tier for tier in tiers}
     group = catalog.stock_group(event.id) if purchase.holdback_id is None else None
     hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)
-    if event.pool_id is not None and purchase.holdback_id is None:  # check the pool first, so that no tickets are held for nothing
+    is_pooled = event.pool_id is not None and purchase.holdback_id is None and not purchase.is_resale
+    if is_pooled:  # check the pool first, so that no tickets of its tiers are held for nothing
         check_figures(hold_requests[-1])
     return _Plan(purchase, event, by_id, hold_requests, limit, code)
 
@@ -211,9 +225,9 @@ def _admit(request: ReservationRequest) -> _Admission:
     Before the sale opens, the waiting room's refusal comes first, because it tells the buyer what to do until then. Afterwards, the
     catalog's refusals come first. A code is read only if the reservation cannot be made without it.
     """
-    tier_ids = [item.tier_id for item in request.items]
+    tier_ids, price = [item.tier_id for item in request.items], request.items[0].resale_price_cents
     try:
-        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now)
+        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now, resale_price_cents=price)
     except ApiError:
         _, event = catalog.get_visible_event(request.event_id)
         if event_phase(event, request.now) != "scheduled":
@@ -222,7 +236,7 @@ def _admit(request: ReservationRequest) -> _Admission:
         if promo_code is None:
             waiting_room.require_pass(event, request.user_id, request.token, request.now, request.entry_proof)
             raise
-        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now, is_presale=True)
+        event, tiers = catalog.get_sellable_tiers(request.event_id, tier_ids, request.now, is_presale=True, resale_price_cents=price)
         return _Admission(event, tiers, None, _require_opens(promo_code, tier_ids))
     promo_code = None
     try:
@@ -283,6 +297,8 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
     default_limit = settings.current().tier_purchase_limit
     for number, (tier, item) in enumerate(zip(tiers, request.items, strict=True)):
         max_quantity = tier.limit(default_limit)
+        if tier.is_resale:
+            max_quantity = min(max_quantity, MAX_RESALE_TICKETS)
         if item.quantity > max_quantity:
             path = "$.quantity" if len(tiers) == 1 else f"$.items[{number}].quantity"
             message = f"You can buy at most {max_quantity} tickets of this type at once."

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
@@ -20,10 +21,13 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
-from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, store, transitions
+from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, resale, store, transitions
+from chalicelib.purchases.errors import NothingForResale
 from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, CheckoutDetails, LatePayment, LineItem, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
+
+RESALE_ATTEMPTS = 8  # to pay for tickets for resale that other buyers are paying for at the same time
 
 _REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mismatch", "payment_duplicated": "duplicate"}
 
@@ -46,7 +50,10 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
     match transitions.action_for(purchase.state, trigger):
         case "issue":
             payment = _paid_payment(purchase, provider_payment)
-            return complete_purchase(purchase, payment, now, by_buyer=by_buyer, email=provider_payment.email)
+            try:
+                return complete_purchase(purchase, payment, now, by_buyer=by_buyer, email=provider_payment.email)
+            except NothingForResale:
+                return _refund_payment(purchase, provider_payment, trigger, now)
         case "reissue_or_refund":
             return _reissue_or_refund(purchase, provider_payment, now, by_buyer)
         case "refund":
@@ -58,14 +65,35 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
 def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool, email: str | None = None) -> SettlementResult:
     """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed.
 
-    `email` is the address that the buyer typed on the provider's page.
+    `email` is the address that the buyer typed on the provider's page. Raises NothingForResale if the tickets were for resale and can no
+    longer be sold.
     """
     paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    details = store.load_details(purchase)
+    return _finish_order(*_save_paid(purchase, paid, payment, email, now), late=False)
+
+
+def _save_paid(
+    before: Purchase, paid: Purchase, payment: Payment, email: str | None, now: int, late: LatePayment | None = None
+) -> tuple[Purchase, TicketIssue]:
+    """Save a paid purchase with its tickets. If they were for resale, the same transaction takes their seats from the sellers.
+
+    Raises Conflict, LimitReached for a `late` payment, and NothingForResale.
+    """
+    details = store.load_details(before)
     issue = _issue_tickets(paid, details, now)
     items = [*issue.items, *ledger_entries.payment_items(paid, payment, now)]
-    saved = store.save(purchase, paid, items, details=_with_email(purchase, details, email))
-    return _finish_order(saved, issue, late=False)
+    sent = _with_email(before, details, email)
+    if not paid.is_resale:
+        return store.save(before, paid, items, details=sent, late=late), issue
+    for attempt in range(RESALE_ATTEMPTS):
+        resold = resale.take_seats(paid, attempt, now)
+        try:
+            saved = store.save(before, resold.purchase, [*items, *resold.items], details=sent, late=late, others=resold.others)
+        except store.OtherConflict:  # another buyer has paid for one of the tickets, or its owner has used or withdrawn it
+            continue
+        log.count("tickets_resold", saved.quantity)
+        return saved, issue
+    raise dynamo.StoreUnavailable("the tickets for resale kept changing")
 
 
 def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:
@@ -100,12 +128,9 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
         catalog.refresh_snapshot()
         raise store.Conflict from None
     paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    details = store.load_details(purchase)
-    issue = _issue_tickets(paid, details, now)
-    late, items = LatePayment(limit, promo_uses), [*issue.items, *ledger_entries.payment_items(paid, payment, now)]
     try:
-        saved = store.save(purchase, paid, items, details=_with_email(purchase, details, provider_payment.email), late=late)
-    except store.LimitReached:
+        saved, issue = _save_paid(purchase, paid, payment, provider_payment.email, now, LatePayment(limit, promo_uses))
+    except (store.LimitReached, NothingForResale):
         holds.release_holds(paid)
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
     except store.Conflict:
@@ -166,10 +191,12 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
 
     Raises SalePaused, PoolMismatch and NotEnoughTickets. A tier that no longer exists has no tickets.
     """
-    tiers = catalog.snapshot().tiers
+    tiers = dict(catalog.snapshot().tiers)
     for line in purchase.lines:
         if line.tier_id not in tiers:
             raise NotEnoughTickets(0, line.quantity)
+        if line.is_resale:
+            tiers[line.tier_id] = tiers[line.tier_id].for_resale(line.price_cents)
     expires_at = now + settings.current().hold_seconds
     requests = holds.hold_requests(purchase, event, tiers, expires_at=expires_at, now=now, takes_kept=True)
     if promo_code is not None:

@@ -145,6 +145,10 @@ class Conflict(Exception):
     """The purchase or another item of the transaction has changed since it was read. Nothing was written: read again and retry."""
 
 
+class OtherConflict(Conflict):
+    """Neither the purchase nor its buyer's record has changed, but another purchase or item of the transaction has."""
+
+
 class PurchaseInconsistent(Exception):
     """The store refuses every change to a purchase, although the purchase itself does not change: it contradicts another item.
 
@@ -349,16 +353,20 @@ def save(
     *,
     details: CheckoutDetails | None = None,
     late: LatePayment | None = None,
+    others: Sequence[tuple[Purchase, Purchase]] = (),
 ) -> Purchase:
     """Replace the purchase `before` with `after`, update the buyer's record to match and write `items`, in one transaction.
 
-    `details` replace the stored details of the checkout. Returns the saved purchase, with its version raised by one. Raises Conflict if the
-    purchase has changed since it was read or a condition of `items` fails, and LimitReached for a `late` payment that the buyer's record
-    does not allow.
+    `details` replace the stored details of the checkout. `others` are orders of other buyers that change in the same transaction, each
+    before and after the change. Returns the saved purchase, with its version raised by one. Raises Conflict if the purchase has changed
+    since it was read or a condition of `items` fails, OtherConflict if it is certain that neither the purchase nor its buyer's record is
+    the cause, and LimitReached for a `late` payment that the buyer's record does not allow.
     """
     after = replace(after, version=before.version + 1, has_details=after.has_details or details is not None)
     row = PurchaseRow(before.id)
-    buyer = _buyer_update_item(before, after, late)
+    buyer = _buyer_update_item([(before, after)], late)
+    if others:
+        items = [*items, *_other_items(others)]
     if details is not None:
         stored = CheckoutDetailsRow.assign(_details_attributes(details) | {"ttl": _ttl(after)})
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), stored)]
@@ -374,8 +382,21 @@ def save(
     except dynamo.TransactionCanceled as cancelled:
         if late is not None and not cancelled.failed(0) and cancelled.failed(1):
             raise LimitReached from cancelled
-        raise Conflict from cancelled
+        is_own = cancelled.failed(0) or (buyer is not None and cancelled.failed(1))
+        raise (Conflict if is_own else OtherConflict) from cancelled
     return after
+
+
+def _other_items(others: Sequence[tuple[Purchase, Purchase]]) -> list[dynamo.TransactItem]:
+    """Return the transaction items that save these orders, and the records of their buyers, each of whom may have several orders."""
+    by_buyer: dict[tuple[str, str], list[tuple[Purchase, Purchase]]] = {}
+    items = []
+    for before, after in others:
+        after = replace(after, version=before.version + 1)
+        items.append(dynamo.update(PurchaseRow(before.id), PurchaseRow.assign(_changed_attributes(before, after)), _unchanged(before)))
+        by_buyer.setdefault((after.user_id, after.event_id), []).append((before, after))
+    buyers = [_buyer_update_item(changes, None) for changes in by_buyer.values()]
+    return [*items, *(buyer for buyer in buyers if buyer is not None)]
 
 
 def move_to_user(before: Purchase, user_id: str, received: Collection[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
@@ -543,29 +564,39 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
     return changes
 
 
-def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
-    """Return the update to the buyer's record for a change to a purchase. Returns None if the record does not change."""
+def _buyer_update_item(changes: Sequence[tuple[Purchase, Purchase]], late: LatePayment | None) -> dynamo.TransactItem | None:
+    """Return the update to a buyer's record for changes to purchases, each before and after. Returns None if the record does not change.
+
+    Of several purchases, all are orders.
+    """
     actions: list[Action] = []
-    if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
-        actions += _DEACTIVATE
-    elif before.state in ACTIVE_STATES and after.expires_at != before.expires_at:
-        actions.append(BuyerRow.active_until.set(after.expires_at))
-    if bought_change := len(after.kept_tickets) - len(before.kept_tickets):
+    for before, after in changes:
+        if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
+            actions += _DEACTIVATE
+        elif before.state in ACTIVE_STATES and after.expires_at != before.expires_at:
+            actions.append(BuyerRow.active_until.set(after.expires_at))
+    if bought_change := sum(len(after.kept_tickets) - len(before.kept_tickets) for before, after in changes):
         actions.append(BuyerRow.bought.add(bought_change))
-    if after.is_order and not before.is_order:
+    for _, after in [change for change in changes if change[1].is_order and not change[0].is_order]:
         actions.append(BuyerRow.orders.add({after.id}))
         if after.pass_id is not None:
             actions.append(BuyerRow.passes.add({after.pass_id}))
         if after.promo_code is not None:
             actions.append(BuyerRow.promo_uses.add({f"{after.promo_code}#{after.id}"}))
-    if before.is_order and not after.is_order:
+    ended = [after for before, after in changes if before.is_order and not after.is_order]
+    if ended:
         # The promo code stays used, but the pass can be used again.
-        actions += [BuyerRow.orders.delete({after.id}), BuyerRow.past_orders.add({after.id})]
-        if after.pass_id is not None:
-            actions.append(BuyerRow.passes.delete({after.pass_id}))
+        ids = {after.id for after in ended}
+        actions += [BuyerRow.orders.delete(ids), BuyerRow.past_orders.add(ids)]
+        if passes := {after.pass_id for after in ended if after.pass_id is not None}:
+            actions.append(BuyerRow.passes.delete(passes))
     if not actions:
         return None
-    return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, _buyer_condition(before, late, bought_change))
+    condition = _buyer_condition(changes[0][0], late, bought_change)
+    for before, _ in changes[1:]:
+        condition = condition & _buyer_condition(before, None, bought_change)
+    user_id, event_id = changes[0][1].user_id, changes[0][1].event_id
+    return dynamo.update(BuyerRow(user_id, event_id), actions, condition)
 
 
 # There is no purchase or tombstone with this id.

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.model import Catalog, Event, is_resale_stock
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, settings
@@ -26,7 +26,7 @@ from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
 from chalicelib.inventory.store import mark_pooled, read_shards, scan_slice
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
-from chalicelib.purchases import event_cancellation, hold_recovery, sweep_store
+from chalicelib.purchases import event_cancellation, hold_recovery, resale, sweep_store
 from chalicelib.purchases.hold_recovery import LapsedCheckout, RecoveryReport
 from chalicelib.purchases.refunds_at_provider import DueRefunds
 from chalicelib.purchases.sweep_store import KEPT_SECONDS, MINUTE, Mark, SweepState
@@ -82,6 +82,7 @@ def _run(now: int) -> dict[str, Any]:
         "reopened_or_closed": stock.corrected,
         "orders_of_cancelled_events": cancelled,
         "tiers_released": released,
+        "listings_closed": stock.closed,
         "shards_deleted": deleted,
         "catalog_snapshots": snapshots,
         "refunds_due": refunds.begun_count,
@@ -128,7 +129,7 @@ class StockPass:
         self.lapsed: list[LapsedCheckout] = []
         self.slice: list[Shard] = []
         self.corrected: int | None = 0
-        self.shards_read = self.holds_over = self.active_holds = self.events_left = 0
+        self.shards_read = self.closed = self.holds_over = self.active_holds = self.events_left = 0
         self.low_tiers = {tier_id for tier_id in state.low_tiers if _is_for_sale(catalog, tier_id, now)}
         self._events = _events_by_stock(catalog)
         self._marks: defaultdict[int, set[str]] = defaultdict(set)  # minute -> events to look at again
@@ -226,6 +227,8 @@ class StockPass:
         self._expired_at |= expired_holds
         with deadline.within(deadline.remaining() - reserved):
             self.lapsed += hold_recovery.recover_holds(expired_holds, self.now, self.report)
+        with deadline.within(deadline.remaining() - reserved):
+            self.closed += resale.close_listings(shards, self._events, self.now)
         self.shards_read += len(shards)
         self.holds_over += len(expired_holds)
         self.active_holds += sum(shard.held for shard in shards) - sum(hold.quantity for hold in expired_holds)
@@ -275,7 +278,10 @@ def _expired_holds(shards: Iterable[Shard], now: int) -> dict[Hold, int]:
 
 
 def _events_by_stock(current: Catalog) -> dict[str, Event]:
-    return {stock_id: event for event in current.events.values() for stock_id in current.all_shard_counts([event.id])}
+    """Return the event of each stock, including the stocks of tickets for resale of deleted tiers."""
+    events = {stock_id: event for event in current.events.values() for stock_id in current.all_shard_counts([event.id])}
+    deleted = (tier for tier in current.tiers.values() if tier.removed and tier.event_id in current.events)
+    return events | {resale_tier.stock_id: current.events[tier.event_id] for tier in deleted for resale_tier in tier.resale_tiers}
 
 
 def _is_for_sale(catalog: Catalog, tier_id: str, now: int) -> bool:

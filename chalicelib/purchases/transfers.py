@@ -164,6 +164,8 @@ def _require_transferable(ticket: Ticket, now: int) -> None:
         raise TicketFrozen()
     if ticket.checkins:
         raise TicketUsed()
+    if ticket.listed_at is not None:
+        raise TransferClosed("This ticket is for resale. Withdraw it first, then you can give it away.", reason="listed")
     event = catalog.snapshot().events.get(ticket.event_id)
     if not tickets.allows_transfers(ticket, event):
         raise TransferClosed("Tickets for this event cannot be transferred.", reason="excluded")

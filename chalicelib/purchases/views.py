@@ -60,7 +60,10 @@ _RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount."""
+    """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount.
+
+    With `resale`, other buyers offered the tickets for resale at the price that they had paid.
+    """
 
     tier_id: str
     tier_name: str
@@ -68,6 +71,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     price_cents: int
     discount_cents: int
     total_price_cents: int
+    resale: bool
 
 
 class ReservationView(Struct, frozen=True, kw_only=True):
@@ -231,6 +235,25 @@ class TicketReturnView(Struct, frozen=True, kw_only=True):
     needs_approval: bool
 
 
+class ResaleTicketView(Struct, frozen=True, kw_only=True):
+    """A ticket that its buyer may offer for resale at `price_cents`. We keep `fee_cents` of it. `listed` is true while it is offered."""
+
+    ticket_id: str
+    price_cents: int
+    fee_cents: int
+    listed: bool
+
+
+class ResaleView(Struct, frozen=True, kw_only=True):
+    """The tickets of an order that its buyer offers for resale, or may offer until `until`. `timezone` is the event's time zone."""
+
+    order_id: str
+    tickets: list[ResaleTicketView]
+    currency: str
+    until: Timestamp
+    timezone: str
+
+
 class ReturnRequestView(Struct, frozen=True, kw_only=True):
     """A buyer's request to return tickets. It is accepted once the tickets are refunded. `answer` is the managers' reason for declining.
 
@@ -249,12 +272,14 @@ class ReturnRequestView(Struct, frozen=True, kw_only=True):
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
     """An order and all its tickets, including refunded tickets. `returnable` is null if the buyer may return no tickets now.
 
-    `return_requests` are the buyer's requests to return tickets on which managers decide.
+    `resale` is null if no ticket is or may be offered for resale. `return_requests` are the buyer's requests to return tickets on which
+    managers decide.
     """
 
     order: FullOrderView
     tickets: list[OrderTicket]
     returnable: TicketReturnView | None
+    resale: ResaleView | None
     return_requests: list[ReturnRequestView]
 
 
@@ -386,7 +411,6 @@ def ticket_return_view(
     purchase: Purchase, numbers: Iterable[int], amount_cents: int, fee_cents: int, until: int, *, needs_approval: bool
 ) -> TicketReturnView:
     """Return the view of the tickets that the buyer may return until `until`, in epoch seconds."""
-    event = catalog.snapshot().events.get(purchase.event_id)
     return TicketReturnView(
         order_id=purchase.id,
         tickets=[ticket_id(purchase.id, number) for number in numbers],
@@ -394,9 +418,20 @@ def ticket_return_view(
         fee_cents=fee_cents,
         currency=purchase.currency,
         until=clock.iso(until),
-        timezone=timezone_of(event),
+        timezone=_timezone(purchase),
         needs_approval=needs_approval,
     )
+
+
+def resale_view(purchase: Purchase, tickets: Iterable[ResaleTicketView], until: int) -> ResaleView:
+    """Return the view of the tickets that the buyer offers for resale, or may offer until `until`, in epoch seconds."""
+    return ResaleView(
+        order_id=purchase.id, tickets=list(tickets), currency=purchase.currency, until=clock.iso(until), timezone=_timezone(purchase)
+    )
+
+
+def _timezone(purchase: Purchase) -> str:
+    return timezone_of(catalog.snapshot().events.get(purchase.event_id))
 
 
 def return_request_views(purchase: Purchase) -> list[ReturnRequestView]:
@@ -493,6 +528,7 @@ def _items(purchase: Purchase) -> list[OrderItem]:
             price_cents=line.price_cents,
             discount_cents=line.discount_cents,
             total_price_cents=line.total_cents,
+            resale=line.is_resale,
         )
         for line in purchase.lines
     ]

@@ -184,5 +184,9 @@ def check_holdbacks(current: Catalog, event_ids: Iterable[str], stocks: Mapping[
 
 
 def sold_tickets(purchase: Purchase) -> list[int]:
-    """Return the tickets whose seats count as sold: tickets that the buyer keeps, and tickets refunded without returning the seat."""
-    return purchase.kept_tickets + [number for refund in purchase.refunds if not refund.seats_returned for number in refund.tickets]
+    """Return the tickets whose seats count as sold: tickets that the buyer keeps, and tickets refunded without returning the seat.
+
+    The seat of a resold ticket counts for its new buyer.
+    """
+    kept = (refund for refund in purchase.refunds if not refund.seats_returned and refund.resold_to is None)
+    return purchase.kept_tickets + [number for refund in kept for number in refund.tickets]

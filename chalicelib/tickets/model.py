@@ -146,6 +146,12 @@ class Ticket(Struct, frozen=True, kw_only=True):
     language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
     erased_at: int | None = None  # when the owner's personal data was erased; a transfer resets it
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the ticket was sold
+    listed_at: int | None = None  # when the buyer offered the ticket for resale; it stays until the resale stock no longer has the ticket
+
+    @property
+    def is_for_resale(self) -> bool:
+        """Whether the ticket is offered for resale, and can still be sold."""
+        return self.listed_at is not None and self.state == "valid" and not self.checkins
 
     @property
     def admitted(self) -> int:

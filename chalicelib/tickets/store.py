@@ -86,10 +86,22 @@ class TicketRow(dynamo.Table):
     language = UnicodeAttribute(null=True)
     erased_at = NumberAttribute(null=True)
     transfers = UnicodeAttribute(null=True)
+    listed_at = NumberAttribute(null=True)
     event_lane = UnicodeAttribute()
     changed = UnicodeAttribute()
     code_index = CodeIndex()
     event_index = TicketChangeIndex()
+
+
+class ListingRow(dynamo.Table):
+    """A ticket with a `listed_at`, which names this item. `position` is `<epoch seconds>#<ticket id>`, in order of listing."""
+
+    feature = "listings"
+    contents = "The tickets for resale, in the order in which their buyers listed them, by stock."
+    personal_data = None
+
+    stock_id = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
 
 
 # The attributes with a JsonAttribute, and the value of each if it is missing.
@@ -231,6 +243,65 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
     return _change_item(before.id, changes, condition)
 
 
+def list_items(ticket: Ticket, stock_id: str, now: int) -> list[dynamo.TransactItem]:
+    """Return the items that offer a ticket for resale from a stock. They end an open transfer of the ticket.
+
+    The transaction is cancelled if the ticket is for resale already, or if `open_transfer` would return False.
+    """
+    actions = TicketRow.assign({"listed_at": now, "transfer": None})
+    return [dynamo.update(TicketRow(ticket.id), actions, _can_transfer(ticket)), dynamo.put(_listing_row(ticket.id, stock_id, now))]
+
+
+def unlist_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
+    """Return the items that end the offer of a ticket for resale, whatever its state. They fail if the offer has changed."""
+    assert ticket.listed_at is not None
+    condition = TicketRow.listed_at == ticket.listed_at
+    return [
+        dynamo.update(TicketRow(ticket.id), [TicketRow.listed_at.remove()], condition),
+        dynamo.delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
+    ]
+
+
+def resell_items(ticket: Ticket, stock_id: str) -> list[dynamo.TransactItem]:
+    """Return the items that make a ticket void, because its seat was sold to somebody else from a stock of tickets for resale.
+
+    The transaction is cancelled unless the ticket is still for resale, valid and unused, and belongs to the same owner. The door writes
+    only the ticket, so this decides between somebody who comes in and the sale.
+    """
+    assert ticket.listed_at is not None
+    condition = _UNUSED & _VALID & (TicketRow.owner_id == ticket.owner_id) & (TicketRow.listed_at == ticket.listed_at)
+    return [
+        _change_item(ticket.id, {"state": "void", "void_reason": "refunded", "listed_at": None}, condition),
+        dynamo.delete(_listing_row(ticket.id, stock_id, ticket.listed_at)),
+    ]
+
+
+def list_for_resale(stock_id: str, after: str | None, limit: int) -> tuple[list[Ticket], str | None]:
+    """Return up to `limit` tickets for resale of a stock that follow the position `after`, the first listed first.
+
+    Also returns the position from which to continue, which is None on the last page. The reads are strongly consistent.
+    """
+    beyond = None if after is None else ListingRow.position > after
+    positions = [row.position for row in ListingRow.query(stock_id, beyond, limit=limit)]
+    found = {
+        f"{change_position(ticket.listed_at)}#{ticket.id}": ticket for ticket in _load_listed(positions) if ticket.listed_at is not None
+    }
+    return [found[position] for position in positions if position in found], positions[-1] if len(positions) == limit else None
+
+
+def scan_listings() -> Iterator[tuple[str, str]]:
+    """Iterate over the stock id and the position of all tickets for resale. Reads the whole table, so only checks may call it."""
+    return ((row.stock_id, row.position) for row in ListingRow.scan())
+
+
+def _load_listed(positions: Iterable[str]) -> list[Ticket]:
+    return load_tickets(position.partition("#")[2] for position in positions)
+
+
+def _listing_row(ticket_id: str, stock_id: str, listed_at: int) -> ListingRow:
+    return ListingRow(stock_id, f"{change_position(listed_at)}#{ticket_id}")
+
+
 def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
     """Return the item that gives a ticket to another owner with its code, names and transfer, which all stay valid.
 
@@ -255,8 +326,8 @@ def _same_guests(ticket: Ticket) -> Condition:
 
 def _can_transfer(ticket: Ticket) -> Condition:
     # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be the same, because
-    # it may have been accepted or withdrawn.
-    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer)
+    # it may have been accepted or withdrawn. A ticket for resale changes hands only through its sale.
+    same_offer = (TicketRow.owner_id == ticket.owner_id) & _same(TicketRow.transfer, ticket.transfer) & TicketRow.listed_at.does_not_exist()
     condition: Condition = _UNUSED & _VALID & same_offer
     return condition
 

@@ -42,8 +42,8 @@ class VisibleTicketView(Struct, frozen=True, kw_only=True):
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
     while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is inside now; a used
-    ticket cannot be given away. `transferable` is false if the event's rules exclude transfers. `number` is the number of the first seat;
-    it is set a second or two after the sale.
+    ticket cannot be given away. `transferable` is false if the event's rules exclude transfers, and while the ticket is `for_resale`, which
+    means that its owner offers it for resale. `number` is the number of the first seat; it is set a second or two after the sale.
     """
 
     id: str
@@ -65,6 +65,7 @@ class VisibleTicketView(Struct, frozen=True, kw_only=True):
     currency: str
     transfer_expires_at: Timestamp | None
     transferable: bool
+    for_resale: bool
 
 
 class TicketView(VisibleTicketView, frozen=True, kw_only=True):
@@ -129,7 +130,8 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         used=bool(ticket.checkins),
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,
-        transferable=service.allows_transfers(ticket, event),
+        transferable=service.allows_transfers(ticket, event) and ticket.listed_at is None,
+        for_resale=ticket.is_for_resale,
     )
 
 

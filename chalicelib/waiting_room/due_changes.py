@@ -242,6 +242,9 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """Return the stock of the event's tickets, at most a few seconds old."""
+    """Return the stock of the event's tickets, including tickets for resale, at most a few seconds old."""
     snapshot = catalog.snapshot()
-    return snapshot.event_stock(event, cached_stock([snapshot.stock_group(event.id)], now))
+    stocks = cached_stock([snapshot.stock_group(event.id)], now)
+    stock = snapshot.event_stock(event, stocks)
+    resale_tiers = [resale for tier in snapshot.event_tiers(event.id) for resale in tier.resale_tiers if resale.stock_id in stocks]
+    return Stock.total_of([stock, *(stocks[resale.stock_id] for resale in resale_tiers)]) if resale_tiers else stock

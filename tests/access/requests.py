@@ -59,6 +59,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /lost-tickets/erase": {"token": "x"},
     "POST /lost-tickets/export": {"token": "x"},
     "POST /lost-tickets/open": {"token": "x"},
+    "POST /lost-tickets/resale": {"token": "x", "order_id": "x"},
     "POST /lost-tickets/return": {"token": "x", "order_id": "x"},
     "POST /lost-tickets/withdraw-return": {"token": "x", "order_id": "x", "request_number": 1},
     "POST /auth/refresh": {"refresh_token": "x"},

@@ -29,6 +29,8 @@ ONE_MORE = {
     "POST /auth/email/verify",
     "POST /lost-tickets/return",
     "POST /lost-tickets/withdraw-return",
+    "POST /lost-tickets/resale",
+    "POST /orders/{order_id}/resale",  # on the tour, it is the first at its price, which changes the catalog
 }
 
 # On the tour, it holds tickets back: the stock shrinks first, then the catalog changes, and the shards are read before and after.

@@ -8,8 +8,10 @@ import pytest
 
 from chalicelib.checkin.manifest import OVERLAP_SECONDS
 from chalicelib.foundation import clock, settings
-from tests import builders, stripe_shop
+from chalicelib.tickets import service as tickets
+from tests import builders, invariants, stripe_shop
 from tests.checkin.conftest import Door
+from tests.purchases.test_resale import Market
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +245,20 @@ def test_ten_thousand_tickets_have_less_than_four_megabytes(door):
     assert door.scan(gate="North").status == 200
     megabytes = len(msgspec.json.encode(read(door)["tickets"])) / len(door.tickets) * 10_000 / 1e6
     assert megabytes < 4
+
+
+def test_a_device_without_a_network_learns_late_that_a_ticket_was_resold(api, time):
+    market = Market(api, time)
+    door = Door.__new__(Door)
+    door.api, door.time, door.event_id = api, time, market.event_id
+    sold, device = market.offered_by("ada", 2), Device(door, "north")
+    bought = market.take("bob")
+    first, second = (tickets.get_ticket(ticket_id).code for ticket_id in (f"{sold}-1", f"{sold}-2"))
+    new = tickets.get_ticket(f"{bought}-1").code
+    assert [device.scan(first), device.scan(new), device.scan(second)] == [True, False, True]
+    assert [scan["error"] for scan in door.sync("north", *device.scans).json["scans"]] == ["ticket_refunded", None]
+    assert device.update() == {f"{sold}-1", f"{sold}-2", f"{bought}-1"}
+    assert [device.scan(first), device.scan(new)] == [False, True]
+    assert market.listed(sold) == []
+    builders.run_sweep()
+    invariants.check(time.now)

@@ -29,6 +29,7 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
     gala = _sell_packages(api, time)
     line = _let_people_wait(api, time)
     counter = _sell_at_the_counter(api)
+    _offer_for_resale(api)
     ses_reports.suppress(SUPPRESSED, "bounced", time.now)
     poller.drain()
     assert lines.own(api, "offered")[0]["offer"] is not None
@@ -69,6 +70,19 @@ def _sell_packages(api: Client, time: Any) -> str:
     checkout = builders.start_checkout(api, "choosing", reserved, promo_code="SAVE")
     assert checkout.status == 201, checkout.json
     return event_id
+
+
+def _offer_for_resale(api: Client) -> None:
+    """An event whose buyers return tickets through resale: one was sold, and one is for resale."""
+    event_id, tier_id = builders.create_shop(api)
+    returns = {"returns": {"policy": "resale"}}
+    assert api.patch(f"/events/{event_id}", json=returns, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(api, (event_id, tier_id), 2, "resells")
+    assert api.post(f"/orders/{order_id}/resale", json={}, user="resells").status == 200
+    body = {"items": [{"tier_id": tier_id, "quantity": 1, "resale_price_cents": 5000}]}
+    reserved = api.post(f"/events/{event_id}/reservations", json=body, user="replaces").json["id"]
+    assert builders.start_checkout(api, "replaces", reserved).status == 201
+    assert builders.confirm(api, "replaces", reserved).status == 201
 
 
 def _let_people_wait(api: Client, time: Any) -> str:

@@ -87,14 +87,14 @@ def test_a_hold_that_is_over_is_not_extended(shard):
 def test_tickets_that_are_still_on_hold_do_not_return(shard):
     sell(2)
     (held,) = hold(2, 1)
-    assert is_refused(store.return_sold_item(held))
+    assert is_refused(*store.return_sold_items([held]))
 
 
 def test_no_more_tickets_return_than_were_sold(shard):
     (held,) = hold(2, 1)
     inventory.release_holds([held])
     sell(1)
-    assert is_refused(store.return_sold_item(held))
+    assert is_refused(*store.return_sold_items([held]))
 
 
 def test_no_more_tickets_are_sold_at_once_than_are_left(shard):

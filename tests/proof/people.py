@@ -24,6 +24,8 @@ from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import EncodedMail
 from chalicelib.notifications.providers import MailRefused
 from chalicelib.notifications.store import NotificationRow
+from chalicelib.purchases import store
+from chalicelib.tickets import service as tickets
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
@@ -138,6 +140,37 @@ class PersonScene(StoredScene):
 
     def give_back(self) -> ClientReply:
         return self.api.post(f"/orders/{self.id}/return", json={}, token=self.guest)
+
+    def allow_resale(self) -> ClientReply:
+        """Buyers offer their tickets for resale. The doors are open."""
+        fields = {"returns": {"policy": "resale", "fee_percent": 10}, "starts_at": clock.iso(self.time.now + DAY // 2)}
+        return self.api.patch(f"/events/{self.shop.event_id}", json=fields, token=builders.admin_token())
+
+    def offer_for_resale(self) -> ClientReply:
+        return self.api.post(f"/orders/{self.id}/resale", json={}, token=self.guest)
+
+    def withdraw_resale_by_link(self) -> ClientReply:
+        return self.api.post("/lost-tickets/resale", json={"token": self.data_token, "order_id": self.id, "listed": False})
+
+    def reserve_resale(self) -> ClientReply:
+        """Bob reserves both tickets that the guest has on the floor, and opens the checkout."""
+        [line, *_] = store.load(self.id).lines
+        body = {"items": [{"tier_id": self.shop.floor, "quantity": 2, "resale_price_cents": line.price_cents}]}
+        reserved = self.api.post(f"/events/{self.shop.event_id}/reservations", json=body, user="bob")
+        self.text = reserved.json["id"]
+        builders.start_checkout(self.api, "bob", self.text, key=self.text)
+        return reserved
+
+    def pay_resale(self) -> ClientReply:
+        return builders.confirm(self.api, "bob", self.text)
+
+    def use_ticket(self) -> None:
+        """The guest comes in with a ticket that is for resale."""
+        code = {"code": tickets.get_ticket(f"{self.id}-1").code}
+        assert self.api.post("/checkin", json=code, token=builders.staff_token(self.shop.event_id)).status == 200
+
+    def sweep(self) -> None:
+        self.run_schedule("sweep")
 
     def reset_demo(self) -> ClientReply:
         return self.api.delete(f"/admin/events/{self.shop.event_id}/orders", token=builders.admin_token())
@@ -370,6 +403,14 @@ _STEPS: dict[str, tuple[list[str], str]] = {
         "withdraw_by_link",
     ),
     "accept a return": (["let_managers_decide", "buy", "give_back"], "accept_return"),
+    "offer for resale": (["allow_resale", "buy"], "offer_for_resale"),
+    "withdraw from resale by a link": (
+        ["allow_resale", "buy", "offer_for_resale", "ask_for_link", "read_link", "follow_link"],
+        "withdraw_resale_by_link",
+    ),
+    "pay for tickets for resale": (["allow_resale", "buy", "offer_for_resale", "reserve_resale"], "pay_resale"),
+    "pay for a ticket that was used": (["allow_resale", "buy", "offer_for_resale", "reserve_resale", "use_ticket"], "pay_resale"),
+    "close a listing": (["allow_resale", "buy", "offer_for_resale", "use_ticket"], "sweep"),
     "reset a demo": (["buy"], "reset_demo"),
     "offer tickets by hand": (["sell_out", "refund"], "offer_by_hand"),
     "offer tickets": (["sell_out", "refund"], "offer_tickets"),
@@ -413,7 +454,7 @@ FUNCTIONS = {
 # A token that is used again ends its session. After a failure, somebody has to look at the plan again.
 _NEVER_THE_SAME = {"refresh a session", "go back to an earlier version"}
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
-_POOLED = ("hold tickets back", "release a holdback")
+_POOLED = ("hold tickets back", "release a holdback", "pay for tickets for resale")
 FLOWS |= {f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name]) for name in _POOLED}
 
 # The routes of this file's flows.
@@ -425,8 +466,10 @@ ROUTES = {
     "POST /lost-tickets/open": "open lost tickets",
     "POST /lost-tickets/export": "export by a link",
     "POST /lost-tickets/erase": "erase by a link",
+    "POST /lost-tickets/resale": "withdraw from resale by a link",
     "POST /lost-tickets/return": "return by a link",
     "POST /lost-tickets/withdraw-return": "withdraw a return by a link",
+    "POST /orders/{order_id}/resale": "offer for resale",
     "POST /orders/{order_id}/return": "return tickets",
     "DELETE /orders/{order_id}/return-requests/{request_number}": "withdraw a return",
     "POST /admin/orders/{order_id}/return-requests/{request_number}": "accept a return",

@@ -68,6 +68,7 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
             "price_cents": 5000,
             "discount_cents": 0,
             "total_price_cents": 10_000,
+            "resale": False,
         },
         {
             "tier_id": buyer.balcony,
@@ -76,12 +77,13 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
             "price_cents": 3000,
             "discount_cents": 0,
             "total_price_cents": 3000,
+            "resale": False,
         },
     ]
     assert order["event_timezone"] == "UTC"
     assert (order["customer_email"], order["attendees"], order["responses"]) == ("ada@example.org", [{"name": "Ada"}], {"diet": "none"})
     assert order["expires_at"] == clock.iso(time.now + 180)
-    assert buyer.show(order["id"]).json == {"order": order, "tickets": [], "returnable": None, "return_requests": []}
+    assert buyer.show(order["id"]).json == {"order": order, "tickets": [], "returnable": None, "resale": None, "return_requests": []}
     paid = buyer.confirm(order["id"])
     assert (paid.status, len(paid.json["tickets"]), paid.json["order"]["status"]) == (201, 3, "paid")
     assert buyer.confirm(order["id"]).status == 200

@@ -58,6 +58,7 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
         "currency": "USD",
         "transfer_expires_at": None,
         "transferable": True,
+        "for_resale": False,
     }
     assert [ticket["code"] for ticket in wallet["tickets"]] == [ticket["code"] for ticket in confirmed["tickets"]]
     for ticket in wallet["tickets"]:

@@ -7,6 +7,7 @@ from chalicelib.ledger import service as ledger
 from tests import builders, invariants
 from tests.addons.reports.conftest import check_reports
 from tests.addons.waitlist import lines
+from tests.purchases.test_resale import Market
 from tests.simulation import faults
 
 
@@ -284,3 +285,19 @@ def test_figures_leave_out_events_of_others(api, event_id):
     for event_ids in ("", "a,", "a b", ",".join(["a"] * 51)):
         reply = api.get("/admin/figures", query={"event_ids": event_ids}, token=pia)
         assert (reply.status, reply.json["path"]) == (400, "event_ids")
+
+
+def test_a_resale_changes_the_revenue_only_by_the_fee(api, poller, time):
+    market = Market(api, time)
+    market.offered_by("ada")
+    poller.drain()
+    before = analytics(api, market.event_id).json
+    market.take("bob")
+    poller.drain()
+    after = analytics(api, market.event_id).json
+    assert after["revenue"][0]["balance_cents"] - before["revenue"][0]["balance_cents"] == 600
+    [tier] = after["tiers"]
+    assert (tier["sold"], tier["returned"], tier["kept"]) == (2, 1, 1)
+    assert after["refunds"] == {"refunds": 1, "tickets": 1}
+    check_reports()
+    invariants.check(time.now)

@@ -20,6 +20,7 @@ _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 _HOLDBACKS = "a tier has 20 holdbacks at most, each with one release"
+_RESALE = "a tier has 20 prices of resale at most"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
@@ -63,6 +64,7 @@ BOUNDED = {
         "options": _OPTIONS,
         "image.thumbnails": _THUMBNAILS,
         **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),
+        "resale": _RESALE,
     },
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
@@ -108,6 +110,7 @@ BOUNDED = {
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
         "returnable.tickets": _OF_ORDER,
+        "resale.tickets": _OF_ORDER,
         "return_requests": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
@@ -119,6 +122,7 @@ BOUNDED = {
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
         "returnable.tickets": _OF_ORDER,
+        "resale.tickets": _OF_ORDER,
         "return_requests": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
@@ -126,6 +130,7 @@ BOUNDED = {
         "image.thumbnails": _THUMBNAILS,
         "options": _OPTIONS,
         **dict.fromkeys(("holdbacks", "releases", "complimentary"), _HOLDBACKS),
+        "resale": _RESALE,
     },
 }
 

@@ -30,7 +30,15 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
         "total_price_cents": 10000,
         "currency": "USD",
         "items": [
-            {"tier_id": tier_id, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "discount_cents": 0, "total_price_cents": 10000}
+            {
+                "tier_id": tier_id,
+                "tier_name": "Floor",
+                "quantity": 2,
+                "price_cents": 5000,
+                "discount_cents": 0,
+                "total_price_cents": 10000,
+                "resale": False,
+            }
         ],
         "created_at": "2026-06-01T12:00:00Z",
         "expires_at": "2026-06-01T12:03:00Z",
