@@ -236,7 +236,8 @@ class _Pass:
             store.save_census(self.event.id, self.census, self.now, self.kept_until)
             if self.prolonged:
                 store.prolong_arrivals(self.event.id, self.kept_until)
-        wanted = self.wanted if is_complete else self.wanted | self.census.tiers.keys()
+        counted = {key for key, supply in self.stock.supplies.items() if supply.tier.id in self.census.tiers}
+        wanted = self.wanted if is_complete else self.wanted | counted
         if kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted):
             return True
         left = {tier_id: free_tickets(supply, self.left) for tier_id, supply in self.supplies.items()}
@@ -352,7 +353,7 @@ class _Pass:
                 return False
             self.report.offered += 1
             self.gone.add(offer.entry.id)
-            take(self.stock.supplies[offer.tier.id], offer.entry.quantity, self.left)
+            take(TierSupply(offer.tier, tuple(self.current.tier_shard_counts(offer.tier))), offer.entry.quantity, self.left)
         return True
 
     def _is_blocked(self, entry: Entry) -> bool:

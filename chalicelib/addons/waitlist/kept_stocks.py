@@ -29,14 +29,14 @@ MAX_ATTEMPTS = 5
 
 
 class EventStock(Struct, frozen=True):
-    """The stock of an event's tiers that are on sale: their `supplies` by tier id, and the shards and free tickets by stock id."""
+    """The stock of an event's tiers that are on sale: their `supplies` by key, and the shards and free tickets by stock id."""
 
     supplies: dict[str, TierSupply]
     shards: dict[str, list[Shard]]
     free: dict[str, int]
 
     def for_line(self, line: Line) -> dict[str, TierSupply]:
-        """Return the supplies, by tier id, whose tickets may be offered to the line."""
+        """Return the supplies, by key, whose tickets may be offered to the line."""
         return {tier_id: supply for tier_id, supply in self.supplies.items() if supply.tier.stock_id in line.stock_ids}
 
 
@@ -45,9 +45,9 @@ def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventSto
 
     Tiers that require a code are left out: the line never gets their tickets.
     """
-    open_tiers = [tier for tier in current.event_tiers(event.id) if not tier.requires_code]
+    open_tiers = [tier for tier in _with_resale(current, event) if not tier.requires_code]
     tiers = [tier for tier in open_tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
-    supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers}
+    supplies = {supply.key: supply for supply in (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers)}
     shards = _read_shards(current, event, {tier.stock_id for tier in tiers} | line.stock_ids)
     free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
     stock = EventStock(supplies, shards, free)
@@ -56,7 +56,7 @@ def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventSto
 
 
 def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -> bool:
-    """Add wanted tiers that are sold out to the line, and release the stocks of tiers that nobody wants. `wanted` has the tiers' ids.
+    """Add wanted tiers that are sold out to the line, and release the stocks of tiers that nobody wants. `wanted` has keys of supplies.
 
     Returns whether stocks were released. Somebody may have joined in the meantime, so the caller must run again.
     """
@@ -79,7 +79,7 @@ def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -
 def spare_leftovers(current: Catalog, event: Event, stock: EventStock, line: Line, too_large: Mapping[str, int]) -> None:
     """Put tickets on public sale if they are fewer than anybody in the line wants. Keep all tickets of the line's other stocks.
 
-    `too_large` has the size of the smallest waiting party, by tier id, for tiers whose free tickets are too few even for that party. The
+    `too_large` has the size of the smallest waiting party, by key, for tiers whose free tickets are too few even for that party. The
     shards of these tiers keep their tickets again once more tickets come back, so other buyers never get enough for a party in the line.
     """
     shards, free, supplies = stock.shards, stock.free, stock.for_line(line)
@@ -121,7 +121,7 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
     shards = _read_shards(current, event, stock_ids | {tier.stock_id})
     free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
     if to == "public" and tier.stock_id in stock_ids:
-        others = [other for other in current.event_tiers(event.id) if other.stock_id in stock_ids - {tier.stock_id}]
+        others = [other for other in _with_resale(current, event) if other.stock_id in stock_ids - {tier.stock_id}]
         supplies = (TierSupply(other, tuple(current.tier_shard_counts(other))) for other in others)
         _mark(shards, _kept_ids(event, supplies, free))
         store.remove_stocks(line, {tier.stock_id})
@@ -132,6 +132,11 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
         _begin_draw(event, tier)
     if to != "public" and not is_kept and is_sold_out:
         keep_for_line(current, event, [tier], free)
+
+
+def _with_resale(current: Catalog, event: Event) -> list[Tier]:
+    """Return the tiers of an event, and each of them at the prices at which its tickets are for resale."""
+    return [each for tier in current.event_tiers(event.id) for each in (tier, *tier.resale_tiers)]
 
 
 def _begin_draw(event: Event, tier: Tier) -> None:

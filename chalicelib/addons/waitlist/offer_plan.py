@@ -17,10 +17,18 @@ from chalicelib.catalog.model import Tier
 
 
 class TierSupply(Struct, frozen=True):
-    """A tier that is on sale, and the stocks from which each of its tickets is taken."""
+    """A tier that is on sale, and the stocks from which each of its tickets is taken.
+
+    The tickets of a tier that are for resale at one price are a supply of their own.
+    """
 
     tier: Tier
     stock_ids: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The id of the tier, or of the stock if its tickets are for resale."""
+        return self.tier.stock_id if self.tier.is_resale else self.tier.id
 
 
 class Turns(Struct, frozen=True):
@@ -72,16 +80,19 @@ def plan_offers(
     is_blocked: Callable[[Entry], bool] = _is_never_blocked,
     claimed: Set[str] = frozenset(),
 ) -> OfferPlan:
-    """Plan offers for the places, in order of arrival, from the supplies (by tier id) and the free tickets (by stock id).
+    """Plan offers for the places, in order of arrival, from the supplies (by key) and the free tickets (by stock id).
 
-    Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot have an offer now, for instance because the buyer is
-    paying for something else. It is called only for entries that would get tickets or take turns. `claimed` comes from the plan of the
-    places ahead of these places.
+    Of the supplies of one tier, the cheapest comes first. Without `turns`, nothing is kept back. `is_blocked` tells whether an entry cannot
+    have an offer now, for instance because the buyer is paying for something else. It is called only for entries that would get tickets or
+    take turns. `claimed` comes from the plan of the places ahead of these places.
     """
     left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
+    by_tier: dict[str, list[TierSupply]] = {}
+    for supply in sorted(supplies.values(), key=lambda supply: (supply.tier.price_cents, not supply.tier.is_resale)):
+        by_tier.setdefault(supply.tier.id, []).append(supply)
     for place in places:
         entry = place.entry
-        accepted = [supplies[tier_id] for tier_id in entry.tier_ids if tier_id in supplies and entry.accepts(supplies[tier_id].tier)]
+        accepted = [supply for tier_id in entry.tier_ids for supply in by_tier.get(tier_id, ()) if entry.accepts(supply.tier)]
         wanted = [supply for supply in accepted if entry.can_fit(supply.tier)]
         if not wanted:
             continue

@@ -33,7 +33,7 @@ from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
-from chalicelib.inventory.model import NotEnoughTickets, Stock
+from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
@@ -123,7 +123,8 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     if not store.create_entry(entry, before):
         joined = store.find_entry(user_id, event.id)
         return JoinedEntry(_own_entry(joined or entry, now), is_new=False)
-    not_kept = [tier for tier in sold_out if line is None or tier.stock_id not in line.stock_ids]
+    for_resale = [resale for tier in sold_out for resale in tier.resale_tiers if stocks.get(resale.stock_id, NO_STOCK).available == 0]
+    not_kept = [tier for tier in (*sold_out, *for_resale) if line is None or tier.stock_id not in line.stock_ids]
     if not_kept:
         kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
     log.count("waitlist_joins")

@@ -1,0 +1,111 @@
+"""Tickets for resale go to the people who wait for their tier, and to everybody else only if nobody there can have them."""
+
+import pytest
+
+from chalicelib.purchases import store
+from tests import builders, invariants
+from tests.addons.waitlist import lines
+from tests.purchases.test_resale import Market
+
+
+class SoldOut(Market):
+    """A market without tickets of its own, for which people wait."""
+
+    def __init__(self, api, time) -> None:
+        super().__init__(api, time, capacity=4)
+        self.order_id = self.buy(4)
+        time.advance(5)
+
+    def wait(self, user, quantity=1, **fields):
+        joined = lines.join(self.api, user, self.event_id, quantity, **fields)
+        assert joined.status == 201, joined.json
+
+    def offer_one(self, number=1):
+        assert self.offer(self.order_id, tickets=[f"{self.order_id}-{number}"]).status == 200
+
+    def accept(self, user, price_cents=5000):
+        """Pay for the user's offer. Returns the id of the order."""
+        offer = lines.own(self.api, user)[0]["offer"]
+        assert offer["total_price_cents"] == price_cents
+        assert builders.start_checkout(self.api, user, offer["id"], key=offer["id"]).status == 201
+        assert builders.confirm(self.api, user, offer["id"]).status == 201
+        return offer["id"]
+
+
+@pytest.fixture
+def market(api, time):
+    yield SoldOut(api, time)
+    time.advance(100_000)
+    lines.run_allocator()
+    invariants.check_recovery(time)
+
+
+def test_the_first_ticket_for_resale_is_for_the_waitlist(market):
+    market.wait("eve")
+    market.offer_one()
+    assert market.for_resale() == {}
+    assert market.reserve("bob").json["error"] == "not_enough_tickets"
+    assert lines.run_allocator()["offered"] == 1
+    bought = market.accept("eve")
+    assert (market.states(market.order_id)[0], market.states(bought)) == ("void", ["valid"])
+    assert store.load(market.order_id).refunded_cents == 4400
+
+
+def test_later_tickets_are_for_the_waitlist_too(market):
+    """The stock exists already, and its only ticket was sold before anybody waited."""
+    market.offer_one()
+    market.take("bob")
+    market.wait("eve")
+    market.offer_one(2)
+    assert market.reserve("cid").json["error"] == "not_enough_tickets"
+    lines.run_allocator()
+    market.accept("eve")
+
+
+def test_a_declined_offer_goes_to_the_next_and_then_to_everybody(market):
+    market.wait("eve")
+    market.wait("kim")
+    market.offer_one()
+    for user in ("eve", "kim"):
+        assert lines.run_allocator()["offered"] == 1
+        assert market.api.delete(f"/waitlist/{lines.own(market.api, user)[0]['id']}", user=user).status == 200
+    lines.run_allocator()
+    assert market.for_resale() == {5000: 1}
+    market.take("bob")
+
+
+def test_too_few_tickets_for_the_waitlist_are_on_public_sale(market):
+    market.wait("eve", 2)
+    market.offer_one()
+    lines.run_allocator()
+    assert market.for_resale() == {5000: 1}
+
+
+def test_a_price_that_is_too_high_for_the_waitlist_is_on_public_sale(market):
+    market.wait("eve", max_price_cents=5000)
+    market.change_tier(price_cents=6000, capacity=5)
+    lines.run_allocator()
+    expensive = builders.create_order(market.api, (market.event_id, market.tier_id), 1, "rich")
+    market.time.advance(5)
+    assert market.offer(expensive, "rich").status == 200
+    assert lines.run_allocator()["offered"] == 0
+    assert market.for_resale() == {6000: 1}
+
+
+def test_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
+    market.change_tier(per_user_limit=50, capacity=24)
+    market.change(purchase_limit=50)
+    order_id = market.buy(20, "tour")
+    market.time.advance(5)
+    market.wait("eve", 12)
+    assert market.offer(order_id, "tour").status == 200
+    assert lines.run_allocator()["offered"] == 0
+
+
+def test_the_cheapest_ticket_of_a_tier_is_offered_first(market):
+    market.wait("eve")
+    market.change_tier(price_cents=9000)
+    builders.refund(market.api, market.order_id, tickets=[f"{market.order_id}-4"])
+    market.offer_one()
+    assert lines.run_allocator()["offered"] == 1
+    market.accept("eve", 5000)
