@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, is_resale_stock
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, settings

@@ -41,6 +41,7 @@ VALUES = {
     "reason": "ill",
     "is_rejected": True,
     "at_counter": True,
+    "is_resold": False,
     "role": "coordinator",
     "host": HOSTILE,
     "is_gone": True,

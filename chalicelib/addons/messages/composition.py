@@ -319,6 +319,7 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
         "currency": refund.currency,
         "is_rejected": not purchase.was_order,
         "at_counter": purchase.box_office is not None,
+        "is_resold": refund.resold_to is not None,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
     return values, []

@@ -568,3 +568,23 @@ def test_a_declined_return_is_answered_once(post, api, time):
     assert all(part in text for part in ("asked to return 2 tickets", "We cannot sell", "them again."))
     post.deliver()
     assert post.kinds == ["order_confirmed", "return_declined"]
+
+
+def test_a_seller_hears_of_the_sale_and_the_buyer_gets_the_tickets(post, api, time):
+    shop = builders.create_shop(api)
+    assert api.patch(f"/events/{shop[0]}", json={"returns": {"policy": "resale"}}, token=builders.admin_token()).status == 200
+    time.advance(5)
+    order_id = buy(api, shop, 1)
+    assert api.post(f"/orders/{order_id}/resale", json={}, user="ada").status == 200
+    post.deliver()
+    assert post.kinds == ["order_confirmed"]
+    item = {"tier_id": shop[1], "quantity": 1, "resale_price_cents": 5000}
+    reserved = api.post(f"/events/{shop[0]}/reservations", json={"items": [item]}, user="bob").json["id"]
+    assert builders.start_checkout(api, "bob", reserved, customer_email="bob@example.com").status == 201
+    assert builders.confirm(api, "bob", reserved).status == 201
+    sold, bought = sorted(post.deliver()[1:], key=lambda mail: mail["To"])
+    assert (sold["To"], sold["Subject"]) == ("ada@home.test", "Your ticket for Night was sold")
+    text = sold.get_body(("plain",)).get_content()
+    assert all(part in text for part in ("offered for resale", "no longer valid", "50.00"))
+    assert (bought["To"], post.kinds) == ("bob@example.com", ["order_confirmed", "order_confirmed", "order_refunded"])
+    invariants.check(time.now)
