@@ -437,3 +437,32 @@ def test_the_tickets_and_the_receipt_are_saved_as_pdf(holder):
     with holder.page.expect_download() as download:
         holder.page.get_by_role("button", name="Entradas en PDF").click()
     assert "Entrada 1 de 2" in pdfs.read(download.value.path().read_bytes())[0].text
+
+
+@pytest.mark.journey
+def test_somebody_who_cannot_come_and_somebody_who_comes_instead(new_buyer, api, time, shop):
+    event_id, tier_id = shop
+    fields = {"returns": {"policy": "resale", "fee_percent": 10}}
+    assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 2}, token=builders.admin_token()).status == 200
+    time.advance(5)
+    seller, buyer = new_buyer(), new_buyer()
+    seller.page.goto(f"/events/{event_id}")
+    seller.choose("Floor", 2)
+    seller.see("You can offer unused tickets for resale at the price you paid until the event starts, less 10 % per ticket.")
+    seller.pay()
+    seller.see_tickets(2)
+    seller.page.get_by_role("link", name="Receipt").click()
+    seller.page.get_by_role("button", name="Offer for resale").first.click()
+    expect(seller.page.get_by_text("For resale", exact=True)).to_have_count(1)
+    time.advance(5)
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.get_by_label("Number of tickets: Floor", exact=True)).to_have_count(0)  # sold out
+    buyer.choose("Floor, Resale", 1)
+    expect(buyer.page.locator(".lines")).to_contain_text("Resale")
+    buyer.pay()
+    buyer.see_tickets(1)
+    seller.page.reload()
+    seller.see("Partly refunded")
+    expect(seller.page.get_by_role("button", name="Withdraw")).to_have_count(0)
+    invariants.check_recovery(time)

@@ -29,6 +29,7 @@ export type ProfileChanges = Schemas["ProfileChanges"];
 export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
 export type TicketReturn = Schemas["TicketReturnView"];
+export type Resale = Schemas["ResaleView"];
 export type ReturnReason = NonNullable<Schemas["ReturnBody"]["reason"]>;
 export type Refund = Order["refunds"][number];
 export type Seller = Schemas["Seller"];

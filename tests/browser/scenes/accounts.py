@@ -117,6 +117,16 @@ def order_that_can_be_returned(stage: Stage) -> None:
     expect(stage.page.get_by_role("button", name="Return 2 tickets")).to_be_visible()
 
 
+def order_for_resale(stage: Stage) -> None:
+    returns = {"policy": "resale", "fee_percent": 10}
+    assert stage.api.patch(f"/events/{stage.event}", json={"returns": returns}, token=builders.admin_token()).status == 200
+    stage.time.advance(5)
+    orders(stage)
+    stage.page.get_by_role("main").get_by_role("link").click()
+    stage.page.get_by_role("button", name="Offer for resale").first.click()
+    expect(stage.page.get_by_role("button", name="Withdraw")).to_be_visible()
+
+
 def orders_of_a_stranger(stage: Stage) -> None:
     stage.open("/orders")
     stage.buyer.see("Sign in to see your orders")
@@ -222,6 +232,7 @@ SCENES: list[Scene] = [
     orders,
     order_partly_refunded,
     order_that_can_be_returned,
+    order_for_resale,
     orders_of_a_stranger,
     account_with_another_address,
     account_about_to_be_deleted,

@@ -75,6 +75,17 @@ def event_that_opens(stage: Stage) -> None:
     stage.buyer.see("Go to the waiting room")
 
 
+def event_with_tickets_for_resale(stage: Stage) -> None:
+    assert stage.api.patch(f"/events/{stage.event}", json={"returns": {"policy": "resale"}}, token=builders.admin_token()).status == 200
+    stage.time.advance(5)
+    order_id = stage.buy_as("b", stage.event, 3)
+    assert stage.api.post(f"/orders/{order_id}/resale", json={}, user="b").status == 200
+    stage.time.advance(5)
+    stage.open(f"/events/{stage.event}")
+    stage.page.get_by_label("Number of tickets: Upper level, Resale").select_option("2")
+    stage.buyer.see("3 tickets left")
+
+
 def event_sold_out(stage: Stage) -> None:
     stage.open(f"/events/{stage.sold_out}")
     stage.buyer.see("This event is sold out")
@@ -291,6 +302,7 @@ SCENES: list[Scene] = [
     event_with_packages,
     event_that_opens,
     event_sold_out,
+    event_with_tickets_for_resale,
     unknown_event,
     shop_unreachable,
     checkout,

@@ -44,6 +44,7 @@ export function EventPage() {
   const paying = sum(held.map((line) => line.reserved - line.reserved_for_waitlist));
   const setAside = sum(held.map((line) => line.reserved_for_waitlist));
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
+  const isResold = event?.status === "sold_out" && !!stock?.availability.some(({ resale }) => resale.some(({ available }) => available > 0));
   const paused = stock?.paused ?? event?.paused ?? false;
   const isClosedToOthers = event?.status === "scheduled" || event?.status === "sold_out" || (event?.status === "on_sale" && event.has_waiting_room);
   const isReserved = reservation !== null && event?.status !== "cancelled";
@@ -62,8 +63,8 @@ export function EventPage() {
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
-        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !paused} canUseCode={!isReserved && isClosedToOthers && !paused} isPreview={isPreview}>
-          {isReserved ? <Reserved eventId={event.id} /> : isOpen && paused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
+        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && (isOpen || (isResold && !event.has_waiting_room)) && !paused} canUseCode={!isReserved && isClosedToOthers && !paused} isPreview={isPreview}>
+          {isReserved ? <Reserved eventId={event.id} /> : isOpen && paused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} isResold={isResold} />}
         </Tickets>
       )}
       {event && event.status !== "cancelled" && <SellerNote eventId={event.id} />}
@@ -155,7 +156,7 @@ function Facts({ event, status, paying, isPreview }: FactsProps) {
 }
 
 /** What the buyer can do now, other than choosing tickets. */
-function Way({ event, paying, setAside }: { event: EventWithTiers; paying: number; setAside: number }) {
+function Way({ event, paying, setAside, isResold }: { event: EventWithTiers; paying: number; setAside: number; isResold: boolean }) {
   const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
@@ -167,6 +168,7 @@ function Way({ event, paying, setAside }: { event: EventWithTiers; paying: numbe
         {paying > 0 ? <p>{t.event.heldText(paying)}</p> : setAside === 0 && <p>{t.event.soldOutText}</p>}
         {setAside > 0 && <p>{t.event.setAside(setAside)}.</p>}
         {!(ADDONS.waitlist && event.has_waitlist) && <p>{paying > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
+        {isResold && hasLine && <a href={`/events/${event.id}/line`}>{t.event.line}</a>}
         <a href="/">{t.allEvents}</a>
       </Outcome>
     );

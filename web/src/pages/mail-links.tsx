@@ -1,15 +1,16 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTickets, type ReturnReason, type TicketReturn } from "../api";
+import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTickets, type Resale, type ReturnReason, type TicketReturn } from "../api";
 import { money } from "../formats";
 import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
-import { returnFoundTickets, ReturnPanel, ReturnRequests, useReturnTexts, withdrawFoundReturn } from "../parts/return-panel";
+import { ResalePanel, ReturnPanel, ReturnRequests, useReturnTexts } from "../parts/return-panel";
 import { ScanView } from "../parts/scan-view";
+import { changeFoundResale, returnFoundTickets, withdrawFoundReturn } from "../returns";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { isOver, isUsable } from "../use-wallet";
@@ -101,6 +102,10 @@ export function FindTickets() {
     setFound({ ...found!, return_requests: found!.return_requests.filter((other) => other.order_id !== order_id || other.number !== number) });
     setReturned(null);
   };
+  const change = async (resale: Resale, tickets: string[], listed: boolean) => {
+    const changed = await changeFoundResale(found!.data_token ?? token(), resale.order_id, tickets, listed);
+    setFound({ ...found!, resale: found!.resale.flatMap((other) => (other === resale ? (changed.resale ?? []) : other)) });
+  };
   const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
   const text = isOfOrder ? t.find.order : t.find.once;
   return (
@@ -123,6 +128,9 @@ export function FindTickets() {
           <ReturnRequests requests={found.return_requests} onWithdraw={withdraw} />
           {found.returnable.map((offer) => (
             <ReturnPanel key={offer.order_id} offer={offer} onReturn={(reason) => giveBack(offer, reason)} />
+          ))}
+          {found.resale.map((resale) => (
+            <ResalePanel key={resale.order_id} resale={resale} onChange={(ids, listed) => change(resale, ids, listed)} />
           ))}
           <ul class="passes">
             {tickets.map(({ ticket, qr_svg }) => (

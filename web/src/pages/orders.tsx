@@ -10,8 +10,9 @@ import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
-import { ReturnPanel, ReturnRequests, returnTickets, withdrawReturn } from "../parts/return-panel";
+import { ResalePanel, ReturnPanel, ReturnRequests } from "../parts/return-panel";
 import { Terms } from "../parts/terms";
+import { changeResale, returnTickets, withdrawReturn } from "../returns";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
@@ -133,7 +134,7 @@ async function loadOrder(orderId: string) {
   return { ...found, seller: await getSeller(found.order.event_id).catch(() => null) };
 }
 
-function Receipt({ order, tickets, returnable, return_requests, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
+function Receipt({ order, tickets, returnable, resale, return_requests, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
   const { t, locale } = useTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
@@ -152,6 +153,7 @@ function Receipt({ order, tickets, returnable, return_requests, seller, reload }
       )}
       <ReturnRequests requests={return_requests} onWithdraw={({ number }) => withdrawReturn(order.id, number).then(reload)} />
       {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={(reason) => returnTickets(order.id, reason).then(reload)} />}
+      {resale && <ResalePanel resale={resale} onChange={(ids, listed) => changeResale(order.id, ids, listed).then(reload)} />}
       <section class="panel ticket receipt">
         <div class="order-end">
           <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>
@@ -192,7 +194,7 @@ function Receipt({ order, tickets, returnable, return_requests, seller, reload }
             {order.items.map((item) => (
               <tr key={item.tier_id}>
                 <td>
-                  {item.quantity} × {item.tier_name}
+                  {item.quantity} × {item.tier_name} {item.resale && <span class="chip">{t.event.resale}</span>}
                 </td>
                 <td>{amount(item.price_cents)}</td>
                 <td>{amount(item.quantity * item.price_cents)}</td>

@@ -40,8 +40,8 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
   const { isWorking, failure, run } = useAction();
   const key = useRef<{ content: string; key: string } | null>(null);
 
-  const tiers = event.tiers.map((tier) => current(tier, availability, hasCode));
-  const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, maxQuantity(tier, event)) }] : []));
+  const tiers = event.tiers.flatMap((tier) => [current(tier, availability, hasCode), ...forResale(tier, availability)]);
+  const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.key] ? [{ tier, quantity: Math.min(chosen[tier.key]!, maxQuantity(tier, event)) }] : []));
   const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
   const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
   const isTooMany = count > event.purchase_limit;
@@ -53,7 +53,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
     run(async () => {
-      const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity }));
+      const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity, resale_price_cents: tier.isResale ? tier.price_cents : undefined }));
       const accessCode = hasCode ? code.trim() : null;
       const content = JSON.stringify([wanted, accessCode]);
       if (key.current?.content !== content) key.current = { content, key: crypto.randomUUID() };
@@ -85,23 +85,27 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
       {commonEnd && <p class="small">{t.event.salesUntil(eventTime(commonEnd, event.timezone, locale, t.event.bothTimes))}</p>}
       <ul class="tiers">
         {tiers.map((tier) => (
-          <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.id}>
+          <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.key}>
             {tier.image && <Picture class="tier-picture" image={tier.image} sizes="(min-width: 56rem) 40vw, 100vw" />}
             <div class="tier-text">
               <h3>{tier.name}</h3>
               {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
+                {tier.isResale && <span class="chip">{t.event.resale}</span>} {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
             {canBuy && isForSale(tier) && (
               <select
-                aria-label={t.event.quantity(tier.name)}
-                name={tier.id}
-                value={String(Math.min(chosen[tier.id] ?? 0, maxQuantity(tier, event)))}
-                onChange={({ currentTarget }) => setChosen({ ...chosen, [tier.id]: Number(currentTarget.value) })}
+                aria-label={t.event.quantity(tier.isResale ? `${tier.name}, ${t.event.resale}` : tier.name)}
+                name={tier.key}
+                value={String(Math.min(chosen[tier.key] ?? 0, maxQuantity(tier, event)))}
+                onChange={({ currentTarget }) => {
+                  // Tickets for resale are bought alone. Only their keys have a space.
+                  const others = tier.isResale || Object.keys(chosen).some((key) => key.includes(" ")) ? {} : chosen;
+                  setChosen({ ...others, [tier.key]: Number(currentTarget.value) });
+                }}
               >
                 {Array.from({ length: maxQuantity(tier, event) + 1 }, (_, quantity) => (
                   <option key={quantity} value={String(quantity)}>
@@ -157,6 +161,8 @@ function QuestionPreview({ options }: { options: CustomOption[] }) {
 }
 
 interface CurrentTier extends Tier {
+  key: string;
+  isResale?: boolean;
   available: number; // Infinity without a limit
   paying: number; // on hold for other buyers
   setAside: number; // for the waitlist
@@ -166,7 +172,15 @@ interface CurrentTier extends Tier {
 function current(tier: Tier, availability: Availability[], hasCode: boolean): CurrentTier {
   const figures = availability.find((line) => line.tier_id === tier.id);
   const { reserved = 0, reserved_for_waitlist: setAside = 0 } = figures ?? {};
-  return { ...tier, available: (hasCode ? null : (figures ?? tier).available) ?? Infinity, paying: reserved - setAside, setAside };
+  return { ...tier, key: tier.id, available: (hasCode ? null : (figures ?? tier).available) ?? Infinity, paying: reserved - setAside, setAside };
+}
+
+/** The tickets of a tier that other buyers offer for resale: like a tier of its own for each price. */
+function forResale(tier: Tier, availability: Availability[]): CurrentTier[] {
+  const { resale } = availability.find((line) => line.tier_id === tier.id) ?? tier;
+  return resale
+    .filter(({ available }) => available > 0)
+    .map((offer) => ({ ...tier, ...offer, key: `${tier.id} ${offer.price_cents}`, isResale: true, status: "available", paying: 0, setAside: 0, description: "", options: [], image: null, sale_ends_at: null }));
 }
 
 function isForSale(tier: CurrentTier): boolean {

@@ -1,31 +1,19 @@
-/** Lets buyers return tickets while their order or the event allows it. Takes two steps, because the tickets become invalid at once. */
+/** Lets buyers return tickets, or offer them for resale, while their order or the event allows it. */
 
 import { useState } from "preact/hooks";
-import { buyer, type OrderWithTickets, type ReturnReason, type TicketReturn } from "../api";
-import { content, publicApi } from "../client";
+import type { OrderWithTickets, Resale, ReturnReason, TicketReturn } from "../api";
 import { eventTime, money } from "../formats";
 import { useTexts, type Language } from "../texts";
 import { returnTexts as en } from "../texts/en-returns";
 import { returnTexts as es } from "../texts/es-returns";
-import { Failure } from "./failure";
+import { Failure, FailureTexts } from "./failure";
 import { useAction } from "./hooks";
-
-// These calls are here, because few visitors need them.
-
-/** Return all tickets of an order that can be returned. */
-export const returnTickets = (order_id: string, reason?: ReturnReason) => content(buyer.POST("/orders/{order_id}/return", { params: { path: { order_id } }, body: { reason } }));
-export const returnFoundTickets = (token: string, order_id: string, reason?: ReturnReason) =>
-  content(publicApi.POST("/lost-tickets/return", { body: { token, order_id, reason } }));
-/** Withdraw a request to return tickets, on which the managers have not decided. */
-export const withdrawReturn = (order_id: string, number: number) =>
-  content(buyer.DELETE("/orders/{order_id}/return-requests/{request_number}", { params: { path: { order_id, request_number: String(number) } } }));
-export const withdrawFoundReturn = (token: string, order_id: string, request_number: number) =>
-  content(publicApi.POST("/lost-tickets/withdraw-return", { body: { token, order_id, request_number } }));
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 export const useReturnTexts = () => TEXTS[useTexts().language];
 
+/** Takes two steps, because the tickets become invalid at once. */
 export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn: (reason?: ReturnReason) => Promise<unknown> }) {
   const { t, locale } = useTexts();
   const own = useReturnTexts();
@@ -62,6 +50,47 @@ export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn
           </button>
         </div>
       </details>
+    </section>
+  );
+}
+
+/** Each ticket that is or may be offered for resale, with the button that offers or withdraws it. */
+export function ResalePanel({ resale, onChange }: { resale: Resale; onChange: (tickets: string[], listed: boolean) => Promise<unknown> }) {
+  const { t, locale } = useTexts();
+  const own = useReturnTexts();
+  const { isWorking, failure, run } = useAction();
+  const amount = (cents: number) => money(cents, resale.currency, locale);
+  const open = resale.tickets.filter(({ listed }) => !listed);
+  const change = (tickets: string[], listed: boolean) => run(async () => void (await onChange(tickets, listed)));
+  return (
+    <section class="panel no-print">
+      <h2>{own.resale}</h2>
+      <p>
+        {own.resaleMeaning} {open.length > 0 && own.resaleUntil(eventTime(resale.until, resale.timezone, locale, t.event.bothTimes))}
+      </p>
+      <ul class="fields">
+        {resale.tickets.map(({ ticket_id, price_cents, fee_cents, listed }) => (
+          <li key={ticket_id} class="row">
+            <span>
+              {own.ticket(ticket_id.split("-").pop()!)}: {own.youGet(amount(price_cents - fee_cents))} {fee_cents > 0 && own.fee(amount(fee_cents))}
+            </span>
+            {listed && <span class="chip">{own.listed}</span>}
+            <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => change([ticket_id], !listed)}>
+              {listed ? own.withdraw : own.offer}
+            </button>
+          </li>
+        ))}
+      </ul>
+      {failure && (
+        <FailureTexts.Provider value={own.failures}>
+          <Failure failure={failure} />
+        </FailureTexts.Provider>
+      )}
+      {open.length > 1 && (
+        <button type="button" class="button" disabled={isWorking} onClick={() => change(open.map(({ ticket_id }) => ticket_id), true)}>
+          {own.offerAll(open.length)}
+        </button>
+      )}
     </section>
   );
 }

@@ -8,11 +8,13 @@ export function Terms({ of, timezone }: { of: Pick<Reservation, "returns" | "tra
   const { returns, transfers, currency } = of;
   const { t, locale } = useTexts();
   const { policy, until, fee_cents = 0, fee_percent = 0, needs_approval } = returns ?? {};
+  const deadline = until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "";
   const fee = [fee_cents && money(fee_cents, currency, locale), fee_percent && `${fee_percent} %`].filter(Boolean).join(" + ");
   const terms = [
     policy === "none" && t.checkout.noReturns,
-    policy === "refund" && t.checkout.returns(until ? eventTime(until, timezone ?? null, locale, t.event.bothTimes) : "", fee, needs_approval),
-    transfers === "none" && t.checkout.noTransfers,
+    policy === "refund" && t.checkout.returns(deadline, fee, needs_approval),
+    policy === "resale" && t.checkout.resale(deadline, fee),
+    transfers !== "free" && t.checkout.noTransfers,
   ].filter(Boolean);
   return terms.length > 0 ? <p class="small">{terms.join(" ")}</p> : null;
 }

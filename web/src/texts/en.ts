@@ -94,6 +94,7 @@ export const en = {
     choose: "Choose at least one ticket.",
     tooMany: (count: number, limit: number) => `You have chosen ${tickets(count)}, but you can buy only ${limit.toLocaleString("en")}. Choose fewer.`,
     accessCode: "Access code",
+    resale: "Resale",
     line: "Go to the waiting room",
     lineNote: "This event has a waiting room, so that everyone gets a fair turn.",
     continueTitle: "Your tickets are waiting",
@@ -215,6 +216,7 @@ export const en = {
 
   checkout: {
     returns: (until: string, fee: string, isAsked = false) => `You can ${isAsked ? "ask to " : ""}return unused tickets until ${until || "the event starts"}${fee && `, less ${fee} per ticket`}.`,
+    resale: (until: string, fee: string) => `You can offer unused tickets for resale at the price you paid until ${until || "the event starts"}${fee && `, less ${fee} per ticket`}.`,
     noReturns: "Tickets cannot be returned.",
     noTransfers: "Tickets cannot be transferred.",
     title: "Checkout",
@@ -405,6 +407,7 @@ export const en = {
       transfer_expired: "This link has expired. Ask the sender for a new one.",
       transfer_to_self: "This ticket is already yours. Send the link to the person who should have it.",
       transfer_closed: "The event is over or cancelled, so this ticket can no longer be transferred.",
+      own_tickets_for_resale: "Withdraw your own tickets from resale first.",
       returns_closed: "The deadline for returning tickets has passed.",
       tickets_not_returnable: "These tickets cannot be returned: they have been used or given to someone else, or are no longer valid. Reload the page.",
       ticket_used: "This ticket has been used to enter the event, so it can no longer be transferred.",

@@ -95,6 +95,7 @@ export const es: Texts = {
     choose: "Elige al menos una entrada.",
     tooMany: (count, limit) => `Has elegido ${tickets(count)} y el máximo es ${limit.toLocaleString("es")}. Elige menos.`,
     accessCode: "Código de acceso",
+    resale: "Reventa",
     line: "Ir a la sala de espera",
     lineNote: "Este evento tiene sala de espera para que el turno sea justo para todo el mundo.",
     continueTitle: "Tienes entradas reservadas",
@@ -216,6 +217,7 @@ export const es: Texts = {
 
   checkout: {
     returns: (until, fee, isAsked) => `Puedes ${isAsked ? "pedir " : ""}devolver las entradas sin usar hasta el ${until || "inicio del evento"}${fee && `, con un descuento de ${fee} por entrada`}.`,
+    resale: (until, fee) => `Puedes poner en reventa las entradas sin usar al precio que pagaste hasta el ${until || "inicio del evento"}${fee && `, con un descuento de ${fee} por entrada`}.`,
     noReturns: "No se admiten devoluciones.",
     noTransfers: "Las entradas no se pueden transferir.",
     title: "Compra",
@@ -407,6 +409,7 @@ export const es: Texts = {
       transfer_expired: "Este enlace ha caducado. Pide uno nuevo a quien te lo envió.",
       transfer_to_self: "Esta entrada ya es tuya. Envía el enlace a la persona que la va a usar.",
       transfer_closed: "El evento ya ha pasado o se ha cancelado, así que la entrada ya no se puede transferir.",
+      own_tickets_for_resale: "Retira antes tus propias entradas de la reventa.",
       returns_closed: "El plazo para devolver entradas ha terminado.",
       tickets_not_returnable: "Estas entradas no se pueden devolver: se han usado, son de otra persona o ya no son válidas. Recarga la página.",
       ticket_used: "Alguien ya ha entrado con esta entrada, así que no se puede transferir.",

@@ -127,7 +127,7 @@ export const RETURN_FIELDS = {
   },
   needs_approval: {
     kind: "check",
-    place: "refund",
+    place: "approval",
     label: { en: "I decide on each return", es: "Yo decido sobre cada devolución" },
     note: { en: "Under Orders, Return requests.", es: "En Pedidos, Devoluciones pedidas." },
   },

@@ -61,7 +61,8 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
                     <TableFields {...line} place="more" />
                     {draft.values.has_line && <TableFields {...line} place="line" />}
                     <TableFields {...returns} place="rules" />
-                    {draft.values.policy === "refund" && <TableFields {...returns} place="refund" />}
+                    {["refund", "resale"].includes(draft.values.policy) && <TableFields {...returns} place="refund" />}
+                    {draft.values.policy === "refund" && <TableFields {...returns} place="approval" />}
                   </div>
                 </details>
               </fieldset>

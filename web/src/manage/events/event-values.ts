@@ -27,7 +27,7 @@ export function toFields(typed: EventValues): EventFields {
     ...fields(EVENT_FIELDS, typed, typed.timezone),
     waiting_room: isUsual ? null : { enabled: has_line, ...line },
     returns: toReturns(typed),
-    transfers: typed.may_transfer ? "free" : "none",
+    transfers: typed.may_transfer ? "free" : typed.policy === "resale" ? "resale" : "none",
   };
 }
 
@@ -35,5 +35,6 @@ export function toFields(typed: EventValues): EventFields {
 function toReturns(typed: EventValues): EventFields["returns"] {
   const { until, fee_percent, fee_cents, needs_approval } = fields(RETURN_FIELDS, typed, typed.timezone);
   if (typed.policy === "refund") return { policy: "refund", until, fee_percent: fee_percent ?? 0, fee_cents: fee_cents ?? 0, needs_approval };
+  if (typed.policy === "resale") return { policy: "resale", until, fee_percent: fee_percent ?? 0, fee_cents: fee_cents ?? 0 };
   return typed.policy === "none" ? { policy: "none" } : null;
 }

@@ -158,11 +158,12 @@ function Facts({ tier, address }: { tier: Tier; address: string | null }) {
   const { t, locale } = useTexts();
   const own = useRoomTexts("tickets");
   const price = tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale);
+  const [offered, resold] = [tier.resale.reduce((sum, { available, reserved }) => sum + available + reserved, 0), tier.resale.reduce((sum, offer) => sum + offer.sold, 0)];
   const sold = tier.capacity === null ? own.soldUnlimited(tier.sold) : own.soldOfCapacity(tier.sold, tier.capacity);
   return (
     <div class="row-text">
       <h2>{address ? <a href={address}>{tier.name}</a> : tier.name}</h2>
-      <p class="small">{[price, sold, tier.reserved > 0 && own.held(tier.reserved), tier.held_back > 0 && own.heldBack(tier.held_back)].filter(Boolean).join(" · ")}</p>
+      <p class="small">{[price, sold, tier.reserved > 0 && own.held(tier.reserved), tier.held_back > 0 && own.heldBack(tier.held_back), offered + resold > 0 && own.resale(offered, resold)].filter(Boolean).join(" · ")}</p>
       <p class="chips">
         {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>}
         {tier.is_sponsorship && <span class="chip">{own.sponsorship}</span>}

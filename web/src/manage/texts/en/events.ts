@@ -23,6 +23,7 @@ export const eventTexts = {
     ["", "Say nothing"],
     ["none", "No returns"],
     ["refund", "They return tickets and get a refund"],
+    ["resale", "They offer tickets for resale at the price they paid"],
   ] as [string, string][],
   picture: "Picture",
   preview: "How buyers see it",

@@ -63,6 +63,8 @@ export const failureTexts: Record<string, string> = {
   opens_after_start: "The sale must open before the event starts.",
   ends_before_start: "The event must end after it starts.",
   refundable_after_start: "Returns must end before the event starts.",
+  resale_needs_approval: "Nobody approves a resale. Turn off your decision on each return.",
+  transfers_need_resale: "Tickets can change hands only through resale if buyers may offer them for resale.",
   sale_ends_before_start: "The sale must end after it opens.",
   id_repeated: "Each holdback needs its own id.",
   above_capacity: "This is more than the quantity of this ticket type.",

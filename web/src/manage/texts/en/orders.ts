@@ -94,6 +94,7 @@ export const ordersTexts = {
   reasons: {
     requested_by_customer: "Requested by the buyer",
     goodwill: "Goodwill",
+    resold: "Resold",
     revoked: "Revoked",
     event_changed: "Event changed",
     event_cancelled: "Event cancelled",

@@ -55,6 +55,7 @@ export const ticketTexts = {
   releaseTo: "Released tickets go",
   releasedTo: { waitlist: "to the waitlist first", draw: "to people drawn from the waitlist", public: "to everyone at once" },
   heldBack: (count: number) => `${many(count)} held back`,
+  resale: (offered: number, resold: number) => `${many(offered)} for resale, ${many(resold)} resold`,
   releaseAt: (time: string) => `to be released on ${time}`,
   whenSoldOut: "to be released when sold out",
   released: (count: number, time: string) => `${many(count)} released on ${time}`,

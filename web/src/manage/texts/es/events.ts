@@ -25,6 +25,7 @@ export const eventTexts: typeof english = {
     ["", "No indicar nada"],
     ["none", "No se admiten devoluciones"],
     ["refund", "Devuelve las entradas y recupera el dinero"],
+    ["resale", "Pone las entradas en reventa al precio que pagó"],
   ],
   picture: "Imagen",
   preview: "Así lo ven los compradores",

@@ -65,6 +65,8 @@ export const failureTexts: typeof english = {
   opens_after_start: "La venta debe abrir antes de que empiece el evento.",
   ends_before_start: "El evento debe terminar después de empezar.",
   refundable_after_start: "Las devoluciones deben terminar antes de que empiece el evento.",
+  resale_needs_approval: "La reventa no necesita aprobación. Desactiva tu decisión sobre cada devolución.",
+  transfers_need_resale: "Las entradas solo pueden cambiar de manos mediante reventa si los compradores pueden revenderlas.",
   sale_ends_before_start: "La venta debe terminar después de abrir.",
   id_repeated: "Cada retención necesita su propio id.",
   above_capacity: "Son más que la cantidad de este tipo de entrada.",

@@ -96,6 +96,7 @@ export const ordersTexts: typeof english = {
   reasons: {
     requested_by_customer: "Lo pidió el comprador",
     goodwill: "Cortesía",
+    resold: "Revendida",
     revoked: "Invitación anulada",
     event_changed: "Cambios en el evento",
     event_cancelled: "Evento cancelado",

@@ -57,6 +57,7 @@ export const ticketTexts: typeof english = {
   releaseTo: "Al liberarlas, van",
   releasedTo: { waitlist: "primero a la lista de espera", draw: "por sorteo a la lista de espera", public: "a todo el mundo a la vez" },
   heldBack: (count: number) => `Retenidas: ${many(count)}`,
+  resale: (offered: number, resold: number) => `En reventa: ${many(offered)}, revendidas: ${many(resold)}`,
   releaseAt: (time: string) => `se liberan el ${time}`,
   whenSoldOut: "se liberan al agotarse las demás",
   released: (count: number, time: string) => `Liberadas: ${many(count)}, el ${time}`,
