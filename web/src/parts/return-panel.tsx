@@ -76,7 +76,7 @@ export function ResalePanel({ resale, onChange }: { resale: Resale; onChange: (t
             </span>
             {listed && <span class="chip">{own.listed}</span>}
             <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => change([ticket_id], !listed)}>
-              {listed ? own.withdraw : own.offer}
+              {listed ? own.unlist : own.offer}
             </button>
           </li>
         ))}

@@ -28,7 +28,7 @@ export const returnTexts = {
   failures: { tickets_being_sold: "Somebody is buying this ticket right now. Try again in a few minutes." },
   listed: "For resale",
   offer: "Offer for resale",
-  withdraw: "Withdraw",
+  unlist: "Withdraw",
   offerAll: (count: number) => `Offer all ${count} tickets`,
   doneText: (amount: string) => `We are sending ${amount} back to the card or account you paid with. Banks take up to ten days.`,
 };

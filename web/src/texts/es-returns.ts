@@ -30,7 +30,7 @@ export const returnTexts: typeof english = {
   failures: { tickets_being_sold: "Alguien está comprando esta entrada. Inténtalo de nuevo en unos minutos." },
   listed: "En reventa",
   offer: "Poner en reventa",
-  withdraw: "Retirar",
+  unlist: "Retirar",
   offerAll: (count) => `Poner en reventa las ${count} entradas`,
   doneText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,
 };
