@@ -26,7 +26,7 @@ from chalicelib.changes import jobs as changes_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
-from chalicelib.foundation import addons, snapstart
+from chalicelib.foundation import addons, memory
 from chalicelib.notifications import api as notifications_api
 from chalicelib.notifications import service as notifications
 from chalicelib.privacy import api as privacy_api
@@ -71,5 +71,5 @@ operation.register_resolver("event_id", search.resolve_event_id)  # paths also t
 # The stage's limit for emails that anybody can request does not apply to these addresses.
 notifications.register_confirmed_addresses(accounts.is_verified)
 notifications.register_confirmed_addresses(queries.has_paid_order)
-snapstart.register_renewal()
+memory.register_renewal()
 cold_start.resume_garbage_collection()

@@ -3,6 +3,7 @@
 No entry is the only copy of its data, so an instance that is new or has forgotten everything works correctly, only more slowly.
 """
 
+import random
 from collections.abc import Hashable
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -38,3 +39,26 @@ def forget_everything() -> None:
     """Forget all entries, as if this process were a new instance."""
     for memory in list_memories():
         memory.forget()
+
+
+# Lambda SnapStart: many instances start from one snapshot of memory, so each instance renews what must differ or is too old.
+
+
+def register_renewal() -> None:
+    """Ask Lambda to call `renew` in each instance that starts from a snapshot. Elsewhere this does nothing."""
+    try:
+        # Lambda's runtime has `snapshot_restore_py` from Python 3.12 on. Without SnapStart, the runtime never calls the function.
+        from snapshot_restore_py import register_after_restore
+    except ImportError:
+        return
+    register_after_restore(renew)
+
+
+def renew() -> None:
+    """Seed `random` again, and forget everything, which is as old as the snapshot.
+
+    Without a new seed, which Python sets at import, all instances would try the same shards in the same order and wait equally long. Ids
+    and nonces come from the system's random numbers, which Lambda makes different in each instance.
+    """
+    random.seed()
+    forget_everything()
