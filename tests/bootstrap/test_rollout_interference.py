@@ -56,8 +56,10 @@ def test_promoters_who_keep_editing_their_drafts_delay_no_apply(api, store, tree
     draft, grow, names = create_draft(api)["id"], rollout._grow, (f"Night {number}" for number in itertools.count())
     rollout.apply(valid_document(tree), "ann", time.now)
 
-    def grow_and_edit(planned):
-        grow(planned)
+    def grow_and_edit(planned, *, holdbacks):
+        grow(planned, holdbacks=holdbacks)
+        if holdbacks:
+            return
         assert api.patch(f"/events/{draft}", json={"name": next(names)}, **promoter()).status == 200
 
     monkeypatch.setattr(rollout, "_grow", grow_and_edit)

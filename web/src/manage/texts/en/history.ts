@@ -106,6 +106,7 @@ export const ownFields = {
   minimum_total_cents: "Minimum purchase",
   package_ids: "Only for these tickets",
   opens_package_ids: "Opens these tickets",
+  holdback_id: "Opens this holdback",
   skips_waiting_room: "Skips the waiting room",
   requires_code: "Only with a code",
 };

@@ -106,6 +106,7 @@ const ownFields: typeof englishFields = {
   minimum_total_cents: "Compra mínima",
   package_ids: "Solo para estas entradas",
   opens_package_ids: "Abre estas entradas",
+  holdback_id: "Abre esta retención",
   skips_waiting_room: "Evita la sala de espera",
   requires_code: "Solo con código",
 };
