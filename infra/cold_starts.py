@@ -196,7 +196,7 @@ BUDGETS = {
     "api: sign in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
     "sweep: start": Budget(SWEEP, start, 193),
     "sweep: run": Budget(SWEEP, run_schedule, 525),
-    "reconcile: start": Budget(RECONCILE, start, 525),
+    "reconcile: start": Budget(RECONCILE, start, 537),
     "reconcile: run": Budget(RECONCILE, run_schedule, 529),
     "offers: start": Budget(OFFER_TICKETS, start, 505),
     "offers: run": Budget(OFFER_TICKETS, run_schedule, 509),
