@@ -22,12 +22,15 @@ def load_as_another_instance(event_id, now, barrier):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("threaded_store")
-def test_twenty_instances_that_open_a_room_at_once_record_one_draw(api, time):
-    with settings.override(waiting_room_counters=3):
+@pytest.mark.parametrize("closing_seconds", [0, 90])
+def test_twenty_instances_that_open_a_room_at_once_record_one_draw(api, time, closing_seconds):
+    with settings.override(waiting_room_counters=3, draw_closing_seconds=closing_seconds):
         for round_number in range(5):
             event_id, _ = create_sale(api, time, f"Drop {round_number}")
             run_in_threads(16, lambda number: join(api, event_id, f"u{number}"), range(40))  # noqa: B023
-            time.advance(SECONDS_TO_OPENING)
+            time.advance(SECONDS_TO_OPENING - 1)
+            api.get(f"/events/{event_id}/waiting-room/state")  # publishes the list of entries if the draw has closed
+            time.advance(1)
             barrier = Barrier(20)
             rooms = run_in_threads(20, lambda _: load_as_another_instance(event_id, time.now, barrier), range(20))  # noqa: B023
             drawn = {(room.key, tuple(room.offsets), tuple(room.segments)) for room in rooms if room.n is not None}
