@@ -93,7 +93,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         event, tier = _values()["spare"]
         case.path_parameters = {name: event if name == "event_id" else tier for name in case.path_parameters}
     elif "/waiting-room/" in case.path:
-        case.path_parameters = {"event_id": _values()["waiting"][0]}
+        case.path_parameters = {**case.path_parameters, "event_id": _values()["waiting"][0]}
 
 
 @schemathesis.check
