@@ -186,7 +186,7 @@ def test_a_join_takes_a_read_and_two_writes(api, time):
     join = lambda user: api.post(f"/events/{event_id}/waiting-room/join", user=user)  # noqa: E731
     join("first")  # fills all caches
     with settings.override(rate_limits="on"):
-        assert cost(lambda: join("ada"), 200) == (3, 1, 2)
+        assert cost(lambda: join("ada"), 200) == (3, 1, 3)  # the list of entries has an index
         assert cost(lambda: join("ada"), 200) == (2, 1, 1)
 
 

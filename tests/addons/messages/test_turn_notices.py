@@ -243,6 +243,9 @@ def test_a_run_reads_the_due_places_only(post, api, time):
     counter = WaitingRoomRow(f"counter#{event_id}#1#0")
     dynamo.update_if(counter, [WaitingRoomRow.arrivals.add(99_999)], WaitingRoomRow.id.exists())
     tokens = join_and_ask(api, event_id, 10)
+    for seconds in (-90, -45):  # the list of entries waits for the others
+        time.set(opening + seconds)
+        get_status(api, event_id, tokens["u0"])
     time.set(opening + 1)
     post.send()  # makes the draw
     positions = sorted(get_status(api, event_id, token)["position"] for token in tokens.values())
