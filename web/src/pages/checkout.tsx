@@ -228,7 +228,8 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           {order.items.map((item) => (
             <li key={item.tier_id}>
               <span>
-                {item.quantity} × {item.tier_name} {item.resale && <span class="chip">{t.event.resale}</span>}
+                {item.quantity} × {item.tier_name}
+                {item.resale && <> <span class="chip">{t.event.resale}</span></>}
               </span>
               <span class="numbers">{item.price_cents === 0 ? t.free : money(item.quantity * item.price_cents, order.currency, locale)}</span>
             </li>
