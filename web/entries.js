@@ -1,8 +1,10 @@
 /**
  * Checks in a buyer's browser that the published list of entries has the buyer's number. The list is published before the key of the draw,
- * so nobody can give a number with a good place to somebody else afterwards. No dependencies; for browsers (on https or localhost, for
- * WebCrypto) and Node 20. Computes the same results as chalicelib/waiting_room/entries.py, which explains the list; a test compares them.
+ * so nobody can give a number with a good place to somebody else afterwards. Needs only waiting-room.js; for browsers (on https or localhost,
+ * for WebCrypto) and Node 20. Computes the same results as chalicelib/waiting_room/entries.py, which explains the list; a test compares them.
  */
+
+import { fromHex, readToken, sha256, toHex } from "./waiting-room.js";
 
 /**
  * @typedef {{root?: string | null, n: number | null, offsets: number[]}} List  Parts of the public state document.
@@ -20,9 +22,7 @@ const MAX_PAGE_BITS = 24;
  * @param {string} token
  */
 export async function entrantDigest(commitment, token) {
-  const payload = Uint8Array.from(atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-  const { u } = JSON.parse(new TextDecoder().decode(payload));
-  return toHex(await sha256(fromHex(commitment), new TextEncoder().encode(u)));
+  return toHex(await hash(fromHex(commitment), new TextEncoder().encode(readToken(token).user)));
 }
 
 /**
@@ -36,24 +36,24 @@ export async function isProven({ root, n, offsets }, { digest, counter, number, 
   if (n === null || index < 0 || index >= size || inPage < 0) return false;
   let place = index;
   let last = size - 1;
-  let value = await sha256([0], fromHex(digest), bigEndian(counter, 2), bigEndian(number, 6));
+  let value = await hash([0], fromHex(digest), bigEndian(counter, 2), bigEndian(number, 6));
   for (const beside of path.slice(0, inPage).map(fromHex)) {
     if (last === 0) return false;
     if (place % 2 === 1 || place === last) {
-      value = await sha256([1], beside, value);
+      value = await hash([1], beside, value);
       while (place % 2 === 0 && place > 0) [place, last] = [half(place), half(last)];
     } else {
-      value = await sha256([1], value, beside);
+      value = await hash([1], value, beside);
     }
     [place, last] = [half(place), half(last)];
   }
   if (last !== 0) return false;
   let page = parseInt(digest.slice(0, 8), 16) >>> (32 - bits);
   for (const beside of path.slice(inPage).map(fromHex)) {
-    value = await (page % 2 === 1 ? sha256([1], beside, value) : sha256([1], value, beside));
+    value = await (page % 2 === 1 ? hash([1], beside, value) : hash([1], value, beside));
     page = half(page);
   }
-  return toHex(await sha256([2], ...[n, ...offsets].map((count) => bigEndian(count, 6)), value)) === root;
+  return toHex(await hash([2], ...[n, ...offsets].map((count) => bigEndian(count, 6)), value)) === root;
 }
 
 /** How many bits of a digest choose its page. @param {number} n */
@@ -75,16 +75,6 @@ function bigEndian(number, length) {
 }
 
 /** @param {(Uint8Array | number[])[]} parts */
-async function sha256(...parts) {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", Uint8Array.from(parts.flatMap((part) => [...part]))));
-}
-
-/** @param {string} hex */
-function fromHex(hex) {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-}
-
-/** @param {Uint8Array} bytes */
-function toHex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function hash(...parts) {
+  return sha256(Uint8Array.from(parts.flatMap((part) => [...part])));
 }

@@ -16,8 +16,8 @@
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
  *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
- * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
- *   The content of a token. `counter` is negative for arrivals after the draw has closed.
+ * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string}} Arrival
+ *   The content of a token. `user` is a digest of the holder's id. `counter` is negative for arrivals after the draw has closed.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
  *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
@@ -109,9 +109,9 @@ export function readToken(token) {
   try {
     const binary = atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/"));
     const json = new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
-    const { e: eventId, r: room, s: counter, c: number, t: joinedAt, x: until } = JSON.parse(json);
+    const { e: eventId, r: room, u: user, s: counter, c: number, t: joinedAt, x: until } = JSON.parse(json);
     if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until].every(Number.isSafeInteger)) throw new TypeError();
-    return { eventId, room, counter, number, joinedAt, until };
+    return { eventId, room, counter, number, joinedAt, until, user };
   } catch {
     throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }
@@ -132,7 +132,7 @@ export async function isCommitmentKept({ key, commitment }, notedCommitment) {
 /**
  * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw; their counters -1, -2, ... take turns.
  * @param {State} state
- * @param {Arrival} arrival
+ * @param {Pick<Arrival, "counter" | "number">} arrival
  * @returns {Promise<number | null>}
  */
 export async function positionOf(state, { counter, number }) {
@@ -304,16 +304,16 @@ function rootAbove(n) {
 }
 
 /** @param {Uint8Array} bytes */
-async function sha256(bytes) {
+export async function sha256(bytes) {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
 /** @param {string} hex */
-function fromHex(hex) {
+export function fromHex(hex) {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
 /** @param {Uint8Array} bytes */
-function toHex(bytes) {
+export function toHex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -159,7 +159,7 @@ def list_manager_ids(event: Event) -> list[str]:
 
 
 def is_manager(event: Event, account: Account) -> bool:
-    """Return whether an account's owner, who has verified its address, manages an event now."""
+    """Return whether an account with a verified address manages an event now."""
     if event.suspended or account.verified_at is None or account.locked_at is not None:
         return False
     if "admin" in account.roles or ("promoter" in account.roles and event.promoter_id == account.user_id):

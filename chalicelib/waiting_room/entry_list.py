@@ -76,9 +76,8 @@ def _build_lane(event: Event, room: Room, number: int, n: int, now: int) -> Lane
 
 def _publish(room: Room, lanes: dict[int, Lane], n: int, now: int) -> Room:
     builds = [lanes[number].build for number in range(LANES)]
-    assert room.closed_counts is not None
-    top = entries.join_roots(_split(store.load_roots(room, builds)))
-    root = entries.list_root(n, store.offsets_of(room.closed_counts), top)
+    assert room.drawn_counts is not None
+    root = entries.list_root(*room.drawn_counts, entries.join_roots(_split(store.load_roots(room, builds))))
     try:
         store.record_root(room, root, builds, now)
     except store.RoomConflict:  # the next load shows what another instance wrote

@@ -101,21 +101,21 @@ def guest_user_id(token: str | None) -> str | None:
 def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> str | None:
     """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
-    A number of the draw admits only the entrant who has it in the list of entries. `proof` shows that without a read; otherwise, this
-    function reads the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
+    A number of the draw admits only the entrant who has this number in the list of entries. Without a `proof` of that, this function reads
+    the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
     PassExpired and EntryUnknown. Does not check the remaining stock or whether the sale is paused; the inventory checks both.
     """
     if not event.has_waiting_room:
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
-    state, arrival = get_place(event.id, user_id, token, now)
-    status = compute_queue_status(state, arrival, now)
+    cached, arrival = _find_place(event.id, user_id, token, now)
+    status = compute_queue_status(cached.state, arrival, now)
     if status.pass_expired:
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
-    if not _is_listed(room_cache.get_room(event.id, now).room, arrival, proof):
+    if not _is_listed(cached.room, arrival, proof):
         store.delete_entry(replace(arrival, user=tokens.user_key(user_id)))  # so that the user can join again
         raise EntryUnknown()
     return arrival.pass_id
@@ -160,13 +160,19 @@ def get_place(event_id: str, user_id: str, token: str, now: int) -> tuple[RoomSt
 
     Raises NotFound, NoWaitingRoom, TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired and RoomCleared.
     """
+    cached, arrival = _find_place(event_id, user_id, token, now)
+    return cached.state, arrival
+
+
+def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[CachedRoom, Arrival]:
+    """Return the room and the user's arrival. Raises what `get_place` raises."""
     arrival = _read_own_token(token, event_id, user_id)
     cached = _reload_if_outdated(room_cache.get_room(event_id, now), arrival, now)
     if max(arrival.expires_at, _sale_end(cached)) <= now:  # a token is valid until the new end of an event that was postponed
         raise TokenExpired()
     if arrival.room != cached.state.room:
         raise RoomCleared()
-    return cached.state, arrival
+    return cached, arrival
 
 
 def draw_proof(event_id: str, now: int) -> ProofView:

@@ -95,7 +95,7 @@ class EntryProofView(Struct, frozen=True, kw_only=True):
 
 
 class ListedEntryView(Struct, frozen=True, kw_only=True):
-    """An entry of the list. `digest` (hex) is that of `EntryProofView`."""
+    """An entry of the list. `EntryProofView` explains its `digest`."""
 
     digest: str
     counter: int

@@ -192,7 +192,7 @@ def test_paid_orders_do_not_use_up_the_promoters_limit(api, post):
 
 @pytest.mark.parametrize("is_verified", [False, True])
 def test_sales_at_the_box_office_count_like_free_orders(api, post, is_verified):
-    """Whoever sells there says what was paid, so the price limits nothing."""
+    """The seller enters what was paid there, so a high price proves nothing."""
     event_id, tier_id = publish(api, 500, is_verified=is_verified)
     token = builders.token("mal", "promoter")
     held_back = {"holdbacks": [{"id": "counter", "reason": "box_office", "quantity": 50}]}

@@ -218,7 +218,7 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
   );
 }
 
-/** Calculates the place of any number, so that anyone can verify that no two numbers share a place. */
+/** Calculates the place of any number, as if the first counter had counted everyone, so that anyone can verify that no two share a place. */
 function Another({ room, n, first }: { room: State; n: number; first: number }) {
   const { d } = useDrawTexts();
   const [number, setNumber] = useState(first);
@@ -226,7 +226,7 @@ function Another({ room, n, first }: { room: State; n: number; first: number }) 
   useEffect(() => {
     let isCurrent = true;
     if (number < 1 || number > n || !Number.isInteger(number)) setFound(null);
-    else void positionOf(room, arrivalWithNumber(number)).then((position) => isCurrent && position && setFound({ number, position }));
+    else void positionOf(room, { counter: 0, number }).then((position) => isCurrent && position && setFound({ number, position }));
     return () => void (isCurrent = false);
   }, [number, n, room.key]);
   return (
@@ -236,9 +236,4 @@ function Another({ room, n, first }: { room: State; n: number; first: number }) 
       <output>{found ? d.anothersPlace(found.number, found.position) : "–"}</output>
     </label>
   );
-}
-
-/** The arrival with this number in the draw, as if the first counter had counted everyone. */
-function arrivalWithNumber(number: number) {
-  return { eventId: "", room: 0, counter: 0, number, joinedAt: 0, until: 0 };
 }
