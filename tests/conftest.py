@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
-    engines.cache_names_of_moto()
+    engines.speed_up_moto()
     store_calls.record()
 
 

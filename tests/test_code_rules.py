@@ -83,8 +83,10 @@ RESTRICTED_IMPORTS = {
 }
 
 
-def _imported(tree: ast.Module) -> set[str]:
+@functools.cache
+def _imported(path: Path) -> set[str]:
     """Return the modules that a file imports, and the imported names as `module.name`."""
+    tree = _tree(path)
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -96,7 +98,7 @@ def _imported(tree: ast.Module) -> set[str]:
 def test_packages_are_imported_only_where_they_belong(package):
     for path in PRODUCT:
         place = path.relative_to(ROOT / "chalicelib")
-        if any(module.split(".")[0] == package for module in _imported(_tree(path))):
+        if any(module.split(".")[0] == package for module in _imported(path)):
             assert any(place.is_relative_to(allowed) or place.name.endswith(allowed) for allowed in RESTRICTED_IMPORTS[package]), place
 
 

@@ -273,7 +273,6 @@ def test_an_expired_session_keeps_what_was_typed_while_signing_in(ada, time, eve
     ada.see_tickets(1)
 
 
-@pytest.mark.journey
 def test_a_guest_who_signs_in_moves_the_tickets_to_the_account(ada, time, event_id):
     buy(ada, event_id)
     ada.page.goto("/sign-in")

@@ -122,7 +122,6 @@ def test_offline_scans_survive_a_reload_and_duplicates_are_reported(door, new_st
     assert door.admitted(late) == 0
 
 
-@pytest.mark.journey
 def test_two_devices_admit_a_ticket_once_and_an_undo_readmits_it(door, new_staff):  # noqa: F811
     [ticket] = door.sell(name="Ada Lovelace")
     north = new_staff("North")

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
@@ -61,7 +60,6 @@ def test_a_link_that_was_used_is_replaced_by_a_new_one(new_buyer, event_id, mail
     expect(buyer.page.get_by_label("Email address")).to_have_value("guest@example.com")
 
 
-@pytest.mark.journey
 def test_a_guest_who_lost_the_phone_gets_in(door, new_buyer, new_staff, mailbox: Mailbox):  # noqa: F811
     """Buy on one phone, lose it, find the tickets on another one by the address alone, and be let in."""
     phone = new_buyer()

@@ -439,7 +439,6 @@ def test_the_tickets_and_the_receipt_are_saved_as_pdf(holder):
     assert "Entrada 1 de 2" in pdfs.read(download.value.path().read_bytes())[0].text
 
 
-@pytest.mark.journey
 def test_somebody_who_cannot_come_and_somebody_who_comes_instead(new_buyer, api, time, shop):
     event_id, tier_id = shop
     fields = {"returns": {"policy": "resale", "fee_percent": 10}}

@@ -417,6 +417,7 @@ def test_two_cashiers_sell_the_last_ticket_once(api, shop):
     assert left(api, shop) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 def test_a_crash_at_any_call_sells_and_counts_once(api, time):
     def run(shop) -> None:

@@ -47,6 +47,7 @@ def fair(api, time):
     invariants.check_recovery(time)
 
 
+@pytest.mark.slow
 def test_two_buyers_get_two_tickets_of_one_order(fair):
     def scenario(play):
         order_id, checkouts = fair.prepare(2, buyers=2)
@@ -68,6 +69,7 @@ def test_a_ticket_is_used_or_sold(fair):
     explore(scenario)
 
 
+@pytest.mark.slow
 def test_a_ticket_is_refunded_or_sold(fair):
     def scenario(play):
         order_id, [checkout_id] = fair.prepare()
@@ -94,6 +96,7 @@ def test_a_withdrawal_beside_a_reservation_leaves_one_of_them(fair):
     explore(scenario)
 
 
+@pytest.mark.slow
 def test_an_offer_beside_a_scan_a_refund_or_itself(fair):
     def scenario(play, other):
         fair.seller = f"seller-{next(fair.numbers)}"
@@ -111,6 +114,7 @@ def test_an_offer_beside_a_scan_a_refund_or_itself(fair):
         explore(lambda play, other=other: scenario(play, other))
 
 
+@pytest.mark.slow
 def test_the_sweep_beside_a_payment_after_a_scan(fair):
     def scenario(play):
         order_id, [checkout_id] = fair.prepare(2)

@@ -257,6 +257,7 @@ def test_a_page_learns_only_whether_there_are_access_codes(api, time):
     assert api.get("/events/none/access-codes").status == 404
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_call_leaves_no_ticket_behind(api, time):
     def create():
         shop = builders.create_shop(api)
