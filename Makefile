@@ -67,7 +67,7 @@ status: $(RUN_STAMP)
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
 
 # docs/testing.md says what these commands run.
-SHORT := -m "not slow" --seeds=2
+SHORT := -m "not slow" --seeds=1
 
 test: $(STAMP)
 	@$(BIN)/python -m infra.web

@@ -23,6 +23,7 @@ def history(world: World) -> list[dict]:
         cursor = {"cursor": reply.json["next_cursor"]}
 
 
+@pytest.mark.slow
 def test_no_route_changes_or_deletes_what_was_written_down(time):
     with new_world() as world:
         before = history(world)

@@ -85,6 +85,7 @@ def test_a_crowd_of_a_hundred_thousand_is_permuted(places):
     assert sorted(places) == list(range(CROWD_SIZE))
 
 
+@pytest.mark.slow
 def test_no_tenth_of_the_arrivals_is_favoured(places):
     table = Counter((number * 10 // CROWD_SIZE, place * 10 // CROWD_SIZE) for number, place in enumerate(places))
     assert p_value(chi_square((table[row, column] for row in range(10) for column in range(10)), CROWD_SIZE / 100), 81) > 0.001

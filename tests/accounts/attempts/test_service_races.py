@@ -18,6 +18,7 @@ def _no_limit_of_the_address():
         yield
 
 
+@pytest.mark.slow
 def test_after_a_delay_one_of_two_guesses_is_compared(api, time):
     accounts = itertools.count()
 

@@ -329,6 +329,7 @@ def test_the_command_serves_and_stops(tmp_path):
         stopped.stdout.close()
 
 
+@pytest.mark.slow
 def test_kill_9_under_load_loses_no_acknowledged_write(tmp_path):
     acknowledged: set[str] = set()
     for kill in range(3):
