@@ -34,7 +34,7 @@ NOT_OF_A_FEATURE |= {"proof", "simulation", "test_docs", "test_docs_commands", "
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # Only `make test-all` runs these tests, the tests marked `slow`, the browser tests that are not marked `journey`, and the tests of the
 # deployment (`infra` without `local`).
-SLOW = {"bench", "clients", "faults", "proof", "protocol"}
+SLOW = {"devtools", "simulation", "bench", "clients", "faults", "proof", "protocol"}
 # Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
 FEW = parallel.FEW
