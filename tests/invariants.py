@@ -137,8 +137,9 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         if recovered and (sold, held) != (sold_in_pool, held_in_pool):
             violations.append(f"{event.id}: {sold} sold and {held} held, in its pool {sold_in_pool} and {held_in_pool}")
         for purchase in purchases_by_id.values():
-            has_no_seats = purchase.is_resale and not purchase.was_order  # and it gets those that its sellers took from the pool
-            taken = 0 if purchase.is_from_holdback or has_no_seats else purchase.quantity  # the pool does not have what is held back
+            taken = 0 if purchase.is_from_holdback else purchase.quantity  # the pool does not have what is held back
+            if purchase.is_resale:  # it has the seats that its sellers took from the pool or from a holdback
+                taken = sum(hold.quantity for line in purchase.lines for hold in line.holds if "/" not in hold.stock_id)
             if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != taken:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
     return violations

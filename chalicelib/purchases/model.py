@@ -178,10 +178,11 @@ class Dispute(Struct, frozen=True, kw_only=True):
 class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
-    If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. The
-    checkout sets the `promo_code`, its discounts in the lines, and `promo_holds`, which hold one use of the code. Once the purchase is
-    paid, that use is never returned. If the buyer could reserve only with an access code, the reservation sets these fields and
-    `needs_code`, and the checkout keeps them. `holdback_id` is the holdback of each tier from whose stock the access code sells.
+    If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. Resold
+    tickets of holdbacks, which the pool does not have, have the last numbers. The checkout sets the `promo_code`, its discounts in the
+    lines, and `promo_holds`, which hold one use of the code. Once the purchase is paid, that use is never returned. If the buyer could
+    reserve only with an access code, the reservation sets these fields and `needs_code`, and the checkout keeps them. `holdback_id` is the
+    holdback of each tier from whose stock the access code sells.
     """
 
     id: str

@@ -247,7 +247,8 @@ def take_seats(paid: Purchase, attempt: int, now: int) -> Resold:
     when other buyers paid for the same tickets.
     """
     [line] = paid.lines
-    chosen = _choose(paid, attempt)
+    # The pool does not have the seats of holdbacks, and its holds belong to the first tickets, so the seats of holdbacks come last.
+    chosen = sorted(_choose(paid, attempt), key=lambda sold: len(sold[1].holds_of_tickets([sold[0].number])) == 1)
     seats, pool_seats = list[Hold](), list[Hold]()
     for ticket, order in chosen:
         seat, *pooled = order.holds_of_tickets([ticket.number])

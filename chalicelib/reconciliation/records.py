@@ -302,13 +302,17 @@ def _sold(found: Sequence[Ticket]) -> list[Ticket]:
 
 
 def _split_from_holdbacks(found: Sequence[Ticket]) -> tuple[list[str], list[Ticket]]:
-    """Return the stock ids of the tickets that count as sold in the stocks of holdbacks, and the other tickets."""
+    """Return the stock ids of the tickets that count as sold in the stocks of holdbacks, and the other tickets.
+
+    The seat decides, because the seller of a resold ticket may have had the seat from a holdback, whose stock ids contain a slash.
+    """
     purchases = queries.load_many({ticket.purchase_id for ticket in found})
     issued, others = list[str](), list[Ticket]()
     for ticket in found:
         purchase = purchases.get(ticket.purchase_id)
-        if purchase is not None and purchase.is_from_holdback:
-            issued += [hold.stock_id for hold in purchase.holds_of_tickets([ticket.number])]
+        seats = purchase.holds_of_tickets([ticket.number]) if purchase is not None else []
+        if any("/" in seat.stock_id for seat in seats):
+            issued += [seat.stock_id for seat in seats]
         else:
             others.append(ticket)
     return issued, others

@@ -7,10 +7,13 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.purchases import erasure, resale, store
 from chalicelib.purchases.guest_orders import order_token
+from chalicelib.reconciliation import records
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import scan_listings
 from tests import builders, invariants
 from tests.purchases.refunds.test_returns import EMAIL, Shop
+from tests.purchases.reservations.test_access_codes import create_code
+from tests.purchases.reservations.test_access_codes import reserve as reserve_with_code
 from tests.reconciliation.comparing import compare_last_hour
 
 HOUR = 3600
@@ -632,3 +635,23 @@ def test_a_lost_dispute_of_the_new_buyer_returns_the_seat(paid_market):
     dispute_id = paid_market.stripe.create_dispute(session["id"])
     paid_market.stripe.close_dispute(dispute_id, won=False)
     assert (paid_market.states(session["id"]), paid_market.states(order_id), paid_market.sold()) == (["void"], ["void"], 0)
+
+
+def test_tickets_of_a_holdback_and_others_are_resold_together(api, time):
+    """The pool of the event does not have the tickets of a holdback, so a refund returns a place to it only for the others."""
+    market = Market(api, time, event_capacity=8)
+    market.change_tier(holdbacks=[{"id": "fans", "reason": "presale", "quantity": 4}])
+    create_code(api, market.event_id, market.tier_id, holdback_id="fans")
+    reserved = reserve_with_code(api, "ada", market.event_id, market.tier_id, code="FANS")
+    builders.start_checkout(api, "ada", reserved.json["id"])
+    assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
+    assert market.offer(reserved.json["id"]).status == 200
+    market.time.advance(1)
+    market.offered_by("eve")
+    bought = market.take(quantity=2)
+    invariants.check_recovery(time)
+    time.advance(records.SETTLE_SECONDS + 1)
+    assert records.run(time.now).differences == 0
+    for number in (1, 2):
+        assert builders.refund(api, bought, tickets=builders.ticket_ids(bought, number), key=str(number)).status == 201
+        invariants.check_recovery(time)
