@@ -149,9 +149,10 @@ def entry_page(event_id: str, number: int, now: int) -> EntryPageView:
 
 
 def _listed_room(event_id: str, now: int) -> Room:
+    """Return the room. Raises EntryUnknown with the reason `unpublished` if this instance has not seen a list of the room yet."""
     room = room_cache.get_room(event_id, now).room
     if room.root is None:
-        raise EntryUnknown("The list of entries of this waiting room has not been published.")
+        raise EntryUnknown("The list of entries of this waiting room has not been published.", reason="unpublished")
     return room
 
 

@@ -362,7 +362,9 @@ def load_roots(room: Room, builds: Sequence[str]) -> bytes:
 
 def find_page(room: Room, number: int, pages_per_lane: int) -> bytes:
     """Return a page of the published list. A page without entries is not stored."""
-    row = WaitingRoomRow.find(_page_id(room, room.builds[number // pages_per_lane], number), consistent_read=False)
+    page_id = _page_id(room, room.builds[number // pages_per_lane], number)
+    # The first read may miss a page that was written a moment ago, and nobody must lose a number because of that.
+    row = WaitingRoomRow.find(page_id, consistent_read=False) or WaitingRoomRow.find(page_id)
     return b"" if row is None else bytes(row.content)
 
 

@@ -373,6 +373,20 @@ def test_a_number_that_is_missing_on_the_list_is_announced(new_buyer, time, list
     buyer.see("Your number is not on the list.")
 
 
+def test_an_instance_that_has_not_seen_the_list_is_asked_again(new_buyer, time, listed_drop_id):
+    buyer = new_buyer()
+    buyer.join(listed_drop_id)
+    behind = {"error": "entry_unknown", "message": "The list has not been published.", "reason": "unpublished"}
+    buyer.page.route("**/waiting-room/entries/*", lambda route: route.fulfill(status=404, json=behind), times=1)
+    with buyer.page.expect_response("**/waiting-room/entries/*"):
+        _pass(buyer, time, 151)
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.page.get_by_text("Technical details").click()
+    expect(buyer.page.get_by_text("your number is not on the published list")).to_have_count(0)
+    _pass(buyer, time, 5)
+    buyer.see("Your number is on the list. Your browser has checked the proof.")
+
+
 def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):
     buyer = new_buyer()
     buyer.join(drop_id)

@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.foundation import settings
-from chalicelib.waiting_room import entries, entry_list, store, tokens, verify
+from chalicelib.waiting_room import draw, entries, entry_list, store, tokens, verify
 from chalicelib.waiting_room.entries import Entry, EntryProof
 from tests import invariants
 from tests.simulation import faults
+from tests.simulation.instance_memory import separate_memories
 from tests.waiting_room.instances import start_instances
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
@@ -213,6 +214,31 @@ def test_the_command_accepts_an_honest_list_and_finds_a_changed_one(api, opened,
     assert (code, "not the published root" in text) == (1, True), text
 
 
+def test_the_command_finds_two_numbers_of_one_entrant_wherever_they_are(tmp_path, capsys):
+    """The list of an operator who gave a friend a second number, from which the friend chose the better one after the draw."""
+    digests = [bytes([first]) + bytes(31) for first in (0x01, 0x02)]
+    friend, other = Entry(digests[0], 0, 1), Entry(digests[1], 0, 2)
+    for rows in ({0: [friend, other, Entry(digests[0], 0, 3)]}, {0: [friend, other], 7: [Entry(digests[0], 0, 3)]}):
+        roots = [entries.page_root(b"".join(row.encode() for row in rows.get(page, []))) for page in range(16)]
+        key = bytes(32)
+        proof = {
+            "algorithm": draw.ALGORITHM,
+            "event_id": "drop",
+            "room": 1,
+            "commitment": draw.commitment(key),
+            "key": key.hex(),
+            "n": 3,
+            "offsets": [0],
+            "entries": {"root": entries.list_root(3, [0], entries.join_roots(roots)), "pages": 16},
+        }
+        (tmp_path / "proof").write_text(json.dumps(proof))
+        for page in range(16):
+            listed = [{"digest": row.digest.hex(), "counter": row.counter, "number": row.number} for row in rows.get(page, [])]
+            (tmp_path / str(page)).write_text(json.dumps({"page": page, "entries": listed}))
+        assert verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)]) == 1
+        assert "not in its place" in capsys.readouterr().out
+
+
 def test_the_command_checks_single_entries_and_the_noted_root(api, opened, tmp_path, capsys):
     event_id, _, joined = opened
     (tmp_path / "proof").write_text(json.dumps(get_proof(api, event_id)))
@@ -265,12 +291,44 @@ def test_the_list_has_pages_and_unknown_ones_are_refused(api, opened):
 def test_many_instances_publish_one_list(api, time, sale):
     event_id, _ = sale
     joined = join_many(api, event_id, 20)
-    instances = start_instances(api, time, event_id, 6)
-    time.advance(SECONDS_TO_OPENING - CLOSING_SECONDS)
-    roots = {instance.poll()["root"] for instance in instances}
+    with separate_memories():
+        instances = start_instances(api, time, event_id, 6)
+        time.advance(SECONDS_TO_OPENING - CLOSING_SECONDS)
+        roots = {instance.poll()["root"] for instance in instances}
     assert len(roots - {None}) == 1
     state = get_state(api, event_id)
     assert all(is_proven(state, get_entry(api, event_id, token)) for token in joined.values())
+
+
+def test_an_instance_that_has_not_seen_the_list_does_not_say_that_an_entry_is_missing(api, time, sale, monkeypatch):
+    """Browsers ask for their entry once any instance shows the root. Another instance may not have loaded the room since then."""
+    event_id, _ = sale
+    token = join(api, event_id, "ada")
+    time.advance(SECONDS_TO_OPENING - CLOSING_SECONDS - 2)
+    with separate_memories():
+        builder, behind = start_instances(api, time, event_id, 2)
+        with monkeypatch.context() as building:
+            building.setattr(store, "take_lane", lambda *_: False)  # the other instance builds the list
+            assert behind.poll()["root"] is None
+        state = builder.poll()
+        assert state["root"] is not None
+        with behind.active():
+            reply = api.get(f"/events/{event_id}/waiting-room/entries/{digest_of(state, token)}")
+    assert (reply.status, reply.json["error"], reply.json["reason"]) == (404, "entry_unknown", "unpublished")
+
+
+def test_a_page_that_a_read_misses_is_read_again(api, opened, monkeypatch):
+    """A read of a page may be older than the page, which was written a moment ago. The entrant must not lose the number because of that."""
+    event_id, tier_id, joined = opened
+    find = store.WaitingRoomRow.find.__func__
+
+    def find_old(cls, *key, consistent_read=True):
+        return None if key[0].startswith("page#") and not consistent_read else find(cls, *key, consistent_read=consistent_read)
+
+    monkeypatch.setattr(store.WaitingRoomRow, "find", classmethod(find_old))
+    state = get_state(api, event_id)
+    assert all(is_proven(state, get_entry(api, event_id, token)) for token in joined.values())
+    assert reserve(api, event_id, tier_id, "u0", joined["u0"]).status == 201
 
 
 def test_a_slow_instance_does_not_replace_the_build_of_another(api, time, sale):

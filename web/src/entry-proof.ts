@@ -5,7 +5,10 @@ import { readToken, type State } from "../waiting-room.js";
 import { getEntry, type EntryProof } from "./api";
 import { ApiFailure } from "./client";
 
-/** Fetch the proof and check it. Null if the list does not have this number of this entrant. */
+/**
+ * Fetch the proof and check it. Null if the list does not have this number of this entrant. Rejects with ApiFailure, also if the instance
+ * that answers has not seen the list yet.
+ */
 export async function proveEntry(room: State, token: string): Promise<EntryProof | null> {
   const { counter, number } = readToken(token);
   const digest = await entrantDigest(room.commitment, token);
@@ -15,7 +18,7 @@ export async function proveEntry(room: State, token: string): Promise<EntryProof
     const { index, page_size, path } = entry;
     return isOwn && (await isProven(room, entry)) ? { index, page_size, path } : null;
   } catch (error) {
-    if (error instanceof ApiFailure && error.code === "entry_unknown") return null;
+    if (error instanceof ApiFailure && error.code === "entry_unknown" && error.details.reason !== "unpublished") return null;
     throw error;
   }
 }
