@@ -154,7 +154,7 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
     """Return the entries of all pages with their places in the list. Adds the faults of the list to `faults`."""
     roots, listed = [], dict[Entry, str]()
     numbers: dict[tuple[int, int], str] = {}
-    previous = b""
+    bits, previous = entries.page_bits(proof.n), b""
     for number, page in enumerate(pages):
         encoded = b""
         for row, entry in enumerate(_parse_entries(number, page["entries"]), 1):
@@ -162,6 +162,8 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
             encoded += entry.encode()
             if entry.digest == previous:
                 faults.append(f"{place}: this entrant has more than one number")
+            if entry.digest < previous or entries.page_number(entry.digest, bits) != number:  # so that two numbers stand next to each other
+                faults.append(f"{place}: is not in its place, which its digest decides")
             if not (counter < len(proof.offsets) and 1 <= arrival <= proof.arrivals(counter)):
                 faults.append(f"{place}: number {arrival} of counter {counter} was never given out before the closing")
             other = numbers.setdefault((counter, arrival), place)
@@ -170,7 +172,7 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
             previous = entry.digest
             listed[entry] = place
         roots.append(entries.page_root(encoded))
-    if len(roots) != 1 << entries.page_bits(proof.n) or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots)) != proof.root:
+    if len(roots) != 1 << bits or entries.list_root(proof.n, proof.offsets, entries.join_roots(roots)) != proof.root:
         faults.append(f"the root of these {len(roots)} pages is not the published root of the list of entries")
     return listed
 
