@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, snapshots, store
 from chalicelib.catalog.capacities import HoldbackReleased
-from chalicelib.catalog.model import MAX_RESALE_PRICES, Catalog, Event, Holdback, HoldbackRelease, Tier
+from chalicelib.catalog.model import MAX_RESALE_PRICES, MAX_RESALE_PRICES_OF_EVENT, Catalog, Event, Holdback, HoldbackRelease, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.catalog.tier_management import change_tier
@@ -62,7 +62,7 @@ def open_stock(tier_id: str, holdback_id: str, actor: str, now: int) -> Tier:
 def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> Tier | None:
     """Give a tier's tickets for resale at a price a stock, unless they have one, and let the waitlist have what comes first.
 
-    Returns the tier at this price. Returns None if the tier has MAX_RESALE_PRICES other prices already, or no longer exists.
+    Returns the tier at this price. Returns None if the tier or its event has too many other prices already, or the tier no longer exists.
     """
 
     attempts = 0
@@ -71,7 +71,9 @@ def open_resale_stock(tier_id: str, price_cents: int, actor: str, now: int) -> T
         nonlocal attempts
         attempts += 1
         before = catalog.tiers[tier_id]
-        if before.removed or price_cents in before.resale_prices or len(before.resale_prices) >= MAX_RESALE_PRICES:
+        of_event = sum(len(tier.resale_prices) for tier in catalog.event_tiers(before.event_id))
+        is_full = len(before.resale_prices) >= MAX_RESALE_PRICES or of_event >= MAX_RESALE_PRICES_OF_EVENT
+        if before.removed or price_cents in before.resale_prices or is_full:
             return CatalogChange(before, [])
         after = replace(before, resale_prices=[*before.resale_prices, price_cents])
         change = _change(before, after, "tier.resale_opened", actor, now)

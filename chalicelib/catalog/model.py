@@ -80,7 +80,8 @@ HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "b
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
 
-MAX_RESALE_PRICES = 20  # per tier: each is a stock of its own
+# Each price of resale is a stock of its own. A code that takes an amount off a whole order makes many prices.
+MAX_RESALE_PRICES, MAX_RESALE_PRICES_OF_EVENT = 60, 500
 MAX_RESALE_TICKETS = 10  # per purchase: with the orders of up to ten sellers, they fit into one transaction
 _RESALE = "/.resale-"  # in the ids of the stocks of tickets for resale; the id of a holdback never begins with a dot
 

@@ -271,12 +271,31 @@ def test_a_tier_that_admits_others_now_is_not_resold(market):
     assert market.listed(listed) == []
 
 
-def test_a_tier_has_a_limited_number_of_prices(market, monkeypatch):
-    monkeypatch.setattr("chalicelib.catalog.holdbacks.MAX_RESALE_PRICES", 1)
+@pytest.mark.parametrize("limit", ["MAX_RESALE_PRICES", "MAX_RESALE_PRICES_OF_EVENT"])
+def test_a_tier_and_its_event_have_a_limited_number_of_prices(market, monkeypatch, limit):
+    monkeypatch.setattr(f"chalicelib.catalog.holdbacks.{limit}", 1)
     market.offered_by("ada")
     market.change_tier(price_cents=6000)
     order_id = market.buy(1, "eve")
     assert market.offer(order_id, "eve").json["reason"] == "changed"
+
+
+def test_an_amount_off_the_order_makes_many_prices(market):
+    """The share of each ticket depends on what else is in the order, so one code makes more than 20 prices of one tier."""
+    market.change(purchase_limit=10)
+    other_id = builders.create_tier(market.api, market.event_id, "Balcony", capacity=100, price_cents=3000)
+    market.change_tier(capacity=100)
+    builders.create_promo_code(market.api, market.event_id, discount_type="fixed_amount", discount_value=10)
+    prices = set()
+    for number, (floor, balcony) in enumerate((floor, balcony) for floor in range(1, 5) for balcony in range(5)):
+        user = f"seller-{number}"
+        reserved = builders.reserve_items(market.api, user, market.event_id, {market.tier_id: floor, other_id: balcony}).json
+        builders.start_checkout(market.api, user, reserved["id"], promo_code="SAVE")
+        assert builders.confirm(market.api, user, reserved["id"]).status == 201
+        offered = market.offer(reserved["id"], user, tickets=builders.ticket_ids(reserved["id"], *range(1, floor + 1)))
+        assert offered.status == 200, (len(prices), offered.json)
+        prices |= {ticket["price_cents"] for ticket in offered.json["resale"]["tickets"] if ticket["listed"]}
+    assert len(prices) > 20
 
 
 def test_a_guest_offers_and_withdraws_by_link(market):

@@ -20,7 +20,7 @@ _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 _HOLDBACKS = "a tier has 20 holdbacks at most, each with one release"
-_RESALE = "a tier has 20 prices of resale at most"
+_RESALE = "a tier has 60 prices of resale at most"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
