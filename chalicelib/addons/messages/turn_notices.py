@@ -136,7 +136,7 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
         state = room_cache.get_room(notice.event_id, now).state
     except NotFound:
         state = None
-    if state is not None and state.n is not None and state.room == arrival.room:
+    if state is not None and state.key is not None and state.room == arrival.room:
         key = _position_key(line_position(state, arrival.counter, arrival.number))
         places += [("place_mail_due", key), ("turn_mail_due", key)]
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
@@ -236,7 +236,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
     if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
         return None  # do not load the room, because everybody has got their emails
     state = room_cache.get_room(event_id, now).state  # runs the draw if nobody has loaded the room since
-    if state.room != room or state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
+    if state.room != room or state.key is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return None
     if before_draw:
         _move_to_positions(state)

@@ -11,6 +11,7 @@ from chalicelib.edge.languages import moment_text
 from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import NotificationRow, query_queued
+from chalicelib.waiting_room import store as waiting_room_store
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders
 from tests.addons.messages.test_service import SPANISH, create_account
@@ -71,6 +72,26 @@ def test_each_person_hears_of_the_place_once_and_of_the_turn_once(post, api, tim
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS - 1) == []
         assert run_until(post, time, begins - turn_notices.LEAD_SECONDS + 60) == [(user, "turn_near")]
     assert run_until(post, time, opening + 3600) == []
+
+
+def test_messages_are_stopped_between_the_closing_of_the_draw_and_the_opening(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 3)
+    time.set(opening - 10)
+    state = api.get(f"/events/{event_id}/waiting-room/state").json
+    assert (state["n"], state["key"]) == (3, None)
+    assert stop(api, event_id, "u1").status == 200
+    assert {user for user, _ in run_until(post, time, opening + 3600)} == {"u0", "u2"}
+
+
+def test_mails_wait_for_an_opening_that_waits_for_its_list(post, api, time, sale, caplog):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 2)
+    waiting_room_store.take_arrival_number(waiting_room_store.find_room(event_id), 0)  # and then the instance crashed
+    time.set(opening)  # nobody has loaded the room since the closing
+    assert run_until(post, time, opening + 30) == []
+    assert "turn_notice.failed" not in caplog.text
+    assert {user for user, _ in run_until(post, time, opening + 300)} == {"u0", "u1"}
 
 
 def test_a_place_from_before_a_postponement_costs_nobody_the_messages(post, api, time, sale):
