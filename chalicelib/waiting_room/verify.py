@@ -301,6 +301,8 @@ def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
         page = _load_document(f"{source}?page={number}" if is_address else f"{source}/{number}")
         if page.get("page") != number or not isinstance(page.get("entries"), list):
             raise UnusableProof(f"{source}: this is not page {number} of a list of entries")
+        if page.get("room", proof.room) != proof.room:  # before the room was cleared
+            raise UnusableProof(f"{source}: page {number} belongs to room {page['room']}; a cache may show it for up to an hour")
         yield page
 
 

@@ -214,6 +214,12 @@ def test_the_command_accepts_an_honest_list_and_finds_a_changed_one(api, opened,
     assert (code, "not the published root" in text) == (1, True), text
 
 
+def test_a_page_that_a_cache_kept_from_a_cleared_room_is_no_fault(api, opened, tmp_path, capsys):
+    """A cache may keep pages for an hour. The key and the root of the new room say nothing about them."""
+    code, text = check_with_verify(api, opened[0], tmp_path, capsys, room=2)
+    assert (code, "belongs to room 1; a cache may show it" in text) == (2, True), text
+
+
 def test_the_command_finds_two_numbers_of_one_entrant_wherever_they_are(tmp_path, capsys):
     """The list of an operator who gave a friend a second number, from which the friend chose the better one after the draw."""
     digests = [bytes([first]) + bytes(31) for first in (0x01, 0x02)]
