@@ -26,7 +26,7 @@ async function settle() {
 }
 
 async function run({ steps, now, kept = {}, hidden = false }) {
-  const start = now, fetches = [], timers = new Set();
+  const start = now, fetches = [], proofs = [], timers = new Set();
   let room = null, failure = null, isStopped = false, joined = null;
   const place = new Place({
     fetchRoom: async () => {
@@ -35,6 +35,11 @@ async function run({ steps, now, kept = {}, hidden = false }) {
       return room;
     },
     join: async () => joined,
+    proveEntry: async () => {
+      proofs.push(now - start);
+      if (failure !== null || proofs.length === 1) throw new Error("refused");
+      return { index: 0, page_size: 1, path: [] };
+    },
     memory: { read: (name) => kept[name] ?? null, write: (name, value) => (kept[name] = value) },
     now: () => now,
     random: () => 0.5,
@@ -72,7 +77,8 @@ async function run({ steps, now, kept = {}, hidden = false }) {
     await settle();
   }
   place.stop();
-  return { fetches: fetches.map((moment) => Math.round(10 * moment) / 10), view: place.view(), kept };
+  const round = (moments) => moments.map((moment) => Math.round(10 * moment) / 10);
+  return { fetches: round(fetches), proofs: round(proofs), view: place.view(), kept };
 }
 
 for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await run(JSON.parse(line))));
@@ -124,6 +130,14 @@ def test_a_silent_shop_is_asked_less_often_while_the_page_continues():
     assert not result["view"]["isOffline"]
     offline = _run(*steps[:4], now=OPENS + 60, kept={"token": _token()})["view"]
     assert (offline["stage"], offline["isOffline"], offline["failure"]["status"]) == ("waiting", True, 503)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, [0, 8]), (100_000, [56, 115])])
+def test_the_proofs_of_a_crowd_are_fetched_over_time(n, expected):
+    """No cache has them. After a failure, it is as long again."""
+    listed = _room(n=n, root="ab" * 32)
+    result = _run(["room", listed], ["start"], ["wait", 300], now=OPENS - 85, kept={"token": _token()})
+    assert (result["proofs"], result["view"]["draw"]["isListed"]) == (expected, True)
 
 
 def test_a_device_that_wakes_up_fetches_at_once():

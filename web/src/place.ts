@@ -72,6 +72,7 @@ const DRAWING = { seen: 1.5, hidden: 1.5 }; // opening the sale takes the shop a
 const MOVING = { seen: 4, hidden: 20 };
 const OVER = { seen: 30, hidden: 60 };
 const FAR_SECONDS = 90; // before the opening
+const PROOFS_PER_SECOND = 1000; // of a whole crowd: unlike the document, no cache has a buyer's proof
 const MAX_DOUBLINGS = 3; // of the pause, while the API does not respond
 const TICK_SECONDS = 1;
 const ASLEEP_SECONDS = 10; // without a tick for this long, the device was asleep
@@ -83,6 +84,7 @@ export class Place {
   #room: State | null = null;
   #isKept = true;
   #entryProof: EntryProof | null | undefined; // undefined: not known
+  #provesAt: number | null = null;
   #isOpen = false;
   #isJoining = false;
   #isOffline = false;
@@ -190,16 +192,24 @@ export class Place {
     if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // checked only now, because the reply has set the clock
     if (this.#tracker === null) this.#tracker = await trackPosition(newest, this.#token);
     else await this.#tracker.update(newest);
-    if (newest.root && this.#entryProof === undefined && this.#tracker.arrival.counter >= 0) {
-      this.#entryProof = await this.#world.proveEntry(newest, this.#token).catch(() => undefined); // the next fetch tries again
+    if (newest.root && this.#entryProof === undefined && this.#tracker.arrival.counter >= 0 && this.#mayProve(newest)) {
+      this.#entryProof = await this.#world.proveEntry(newest, this.#token).catch(() => undefined); // a later fetch tries again
+      if (this.#entryProof === undefined) this.#provesAt = null;
       if (this.#entryProof) this.#world.memory.write("entry", JSON.stringify({ room: newest.room, root: newest.root, ...this.#entryProof }));
     }
+  }
+
+  /** Whether it is this browser's turn to fetch its proof. The larger the draw, the longer the time over which its browsers spread. */
+  #mayProve({ n }: State): boolean {
+    this.#provesAt ??= this.#world.now() + Math.floor((this.#world.random() * (n ?? 0)) / PROOFS_PER_SECOND);
+    return this.#world.now() >= this.#provesAt;
   }
 
   #useToken(token: string | null): void {
     this.#token = token;
     this.#tracker = null;
     this.#entryProof = undefined;
+    this.#provesAt = null;
   }
 
   #forgetToken(wasCleared: boolean): void {
