@@ -1,15 +1,16 @@
 """`python -m bench.waitlist`: a long waitlist on a virtual clock, against DynamoDB's limits for a partition key.
 
 First, a sold-out event releases 10,000 tickets that were held back to a line of 12,000 people, while passers-by try to reserve them all the
-time, and then to everybody. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the
-allocator runs. Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds,
-while 1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes
-fifteen minutes of processor time.
+time, and then to everybody. Then buyers of another sold-out event offer 1,000 tickets for resale at one price, and the people in the line
+buy them. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator runs. Then
+the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while 1,000 more join
+in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes fifteen minutes of
+processor time.
 """
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -26,17 +27,19 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import ReleaseTo
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, memory, parallel
+from chalicelib.purchases import sweep
 from chalicelib.purchases.store import BuyerRow
 from tests import builders
 from tests.client import Client, ClientReply
 from tests.simulation.call_log import record_calls
-from tests.simulation.instances import simulated_fleet
+from tests.simulation.instances import Result, simulated_fleet
 from tests.simulation.limits import Limits, SimulationReport, simulate
 from tests.simulation.scheduler import current_actor
 
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 PEOPLE, TICKETS = 100_000, 1_000
 RELEASED, WAITING, PASSERS_BY = 10_000, 12_000, 300
+RESOLD, SELLERS_AT_ONCE, PAYING_SECONDS = 1_000, 20, 10
 CROWD, SECONDS, INSTANCES = 300_000, 10, 300
 JOINS, LOOKS, MANAGER_READS = 1_000, CROWD // 20, 10  # per second
 RELEASE_TO: tuple[ReleaseTo, ...] = ("waitlist", "draw", "public")
@@ -104,6 +107,78 @@ def release(api: Client, released: int, waiting: int, to: ReleaseTo) -> Iterator
         [seed] = [entry.details["seed"] for entry in audit.list_entries(f"tier#{tier_id}") if entry.action == "waitlist.drawn"]
         line.sort(key=lambda entry_id: sha256(f"{seed} {entry_id}".encode()).hexdigest())
     assert sorted(entry.id for entry in store.list_offered(event_id)) == sorted(line[:released])
+
+
+def resell(api: Client, listed: int, waiting: int) -> tuple[SimulationReport, float]:
+    """Offer tickets of a sold-out event for resale while people wait, and let the people who get an offer buy them.
+
+    SELLERS_AT_ONCE sellers offer their tickets from the first second, one after the other. Each minute, the allocator makes offers, the people
+    with an offer pay within PAYING_SECONDS, passers-by try to reserve, and the sweep refunds the sellers. Returns the load, and the seconds
+    until the last ticket is sold. Fails if a passer-by gets a ticket, if somebody in the line is passed over, or if a seller gets no refund.
+    """
+    event_id, tier_id = builders.create_shop(api, capacity=listed)
+    policy = {"returns": {"policy": "resale"}}
+    assert api.patch(f"/events/{event_id}", json=policy, token=builders.admin_token()).status == 200
+    sellers = {f"seller-{number}": builders.create_order(api, (event_id, tier_id), 1, f"seller-{number}") for number in range(listed)}
+    fill_line(event_id, tier_id, waiting, 0)
+    line = [place.entry.user_id for place in store.list_places(event_id)]
+    item = {"tier_id": tier_id, "quantity": 1, "resale_price_cents": 5000}
+    bought, refused, busy = dict[str, float](), set[int](), list[float]()
+    with simulated_fleet(INSTANCES, start=START, limits=Limits()) as (timeline, fleet, service):
+
+        def request(call: Callable[[], ClientReply], then: Callable[[ClientReply], None]) -> None:
+            """Send a request until it succeeds, like a client that tries again when the shop is busy."""
+
+            def receive(result: Result) -> None:
+                reply: ClientReply = result.value
+                assert reply.status in (200, 201, 503), reply.json
+                if reply.status == 503:
+                    busy.append(timeline.now)
+                    timeline.at(timeline.now + 1, lambda: request(call, then))
+                else:
+                    then(reply)
+
+            fleet.submit(call, receive)
+
+        def offer(numbers: Sequence[int]) -> None:
+            if numbers:
+                user = f"seller-{numbers[0]}"
+                request(lambda: api.post(f"/orders/{sellers[user]}/resale", json={}, user=user), lambda _: offer(numbers[1:]))
+
+        def pay(entry: Entry) -> None:
+            purchase, user = str(entry.purchase_id), entry.user_id
+            confirm = partial(builders.confirm, api, user, purchase)
+            open_checkout = partial(builders.start_checkout, api, user, purchase, key=purchase)
+            request(open_checkout, lambda _: request(confirm, lambda _: bought.setdefault(user, timeline.now)))
+
+        def pass_by() -> None:
+            body = {"items": [item]}
+            refused.add(api.post(f"/events/{event_id}/reservations", json=body, user=f"passer-by-{random.random()}").status)
+
+        def minute() -> None:
+            if len(bought) == listed:
+                return
+            fleet.submit(lambda: allocator.allocate_all(clock.now()), lambda _: fleet.submit(lambda: store.list_offered(event_id), pay_all))
+            for number in range(PASSERS_BY // 10):
+                timeline.at(timeline.now + number, partial(fleet.submit, pass_by))
+            timeline.at(timeline.now + 40, partial(fleet.submit, lambda: sweep.run_sweep(clock.now())))
+            timeline.at(timeline.now + 60, minute)
+
+        def pay_all(result: Result) -> None:
+            for entry in result.value:
+                if entry.user_id not in bought:
+                    timeline.at(timeline.now + random.uniform(0, PAYING_SECONDS), partial(pay, entry))
+
+        for first in range(SELLERS_AT_ONCE):
+            offer(range(first, listed, SELLERS_AT_ONCE))
+        timeline.at(60, minute)
+        timeline.run()
+    assert refused == {409}, refused
+    assert set(bought) == set(line[:listed])
+    orders = [api.get(f"/orders/{order_id}", user=user).json["order"] for user, order_id in sellers.items()]
+    assert {(order["status"], *(refund["status"] for refund in order["refunds"])) for order in orders} == {("refunded", "succeeded")}
+    print(f"requests that were answered with 503 and sent again: {len(busy)}")
+    return service.report, max(bought.values())
 
 
 @contextmanager
@@ -178,7 +253,7 @@ def describe(report: SimulationReport) -> str:
     )
 
 
-def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEASED) -> Iterator[Bound]:
+def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEASED, resold: int = RESOLD) -> Iterator[Bound]:
     # Threads would not be simulated, so parallel calls are made one after the other.
     with app_in_process() as api, clock.override(lambda: float(START)), mock.patch.object(parallel, "FEW", 10_000):
         for to in RELEASE_TO:
@@ -186,6 +261,12 @@ def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEAS
                 print(f"{step}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)
                 yield Bound(step, report.elapsed, "s", 1800 if "offers" in step else 60)
                 yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
+        report, seconds = resell(api, resold, resold * WAITING // RELEASED)
+        step = f"{resold:,} tickets for resale bought by a line of {resold * WAITING // RELEASED:,}"
+        reads, writes = (sum(units[kind] for units in report.units.values()) for kind in (0, 1))
+        print(f"{step}: {seconds:.0f} s in {report.calls:,} calls, {reads:,.0f} read and {writes:,.0f} write units; {describe(report)}")
+        yield Bound(step, seconds, "s", 1800)
+        yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
         report = make_offers(api, people, TICKETS)
         line = f"{TICKETS:,} offers in a line of {people:,}"
         print(f"{line}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)
