@@ -6,11 +6,13 @@ from functools import partial
 from typing import Any
 
 from chalicelib.audit import service as audit
+from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
+from chalicelib.tickets import service as tickets
 from tests import builders, shops
 from tests.bootstrap.conftest import ticket
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
@@ -25,7 +27,7 @@ class PaymentScene(StoredScene):
 
     def __init__(self, shop):
         super().__init__(shop.api, shop.time)
-        self.shop, self.session = shop, None
+        self.shop, self.session, self.resale_id = shop, None, ""
         self.id = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
 
     def start_checkout(self):
@@ -155,6 +157,46 @@ class PaymentScene(StoredScene):
     def refund_part_in_dashboard(self):
         self.shop.refund_in_dashboard(self.id, 4000)
 
+    def allow_resale(self):
+        """Reserve again, after the event allowed resale. The doors are open."""
+        self.release()
+        fields = {"returns": {"policy": "resale", "fee_percent": 10}, "starts_at": clock.iso(self.time.now + 43_200)}
+        changed = self.shop.api.patch(f"/events/{self.shop.event_id}", json=fields, token=builders.admin_token())
+        self.id = builders.reserve(self.shop.api, "ada", self.shop.event_id, self.shop.tier_id, 2).json["id"]
+        return changed
+
+    def offer_for_resale(self):
+        return self.shop.api.post(f"/orders/{self.id}/resale", json={}, user="ada")
+
+    def withdraw_from_resale(self):
+        return self.shop.api.post(f"/orders/{self.id}/resale", json={"listed": False}, user="ada")
+
+    def reserve_resale(self):
+        """Bob reserves both tickets that Ada offers."""
+        body = {"items": [{"tier_id": self.shop.tier_id, "quantity": 2, "resale_price_cents": 5000}]}
+        reply = self.shop.api.post(f"/events/{self.shop.event_id}/reservations", json=body, user="bob")
+        self.resale_id = reply.json["id"]
+        return reply
+
+    def start_resale_checkout(self):
+        reply = self.shop.request_checkout(self.resale_id, "bob")
+        self.session = reply.json
+        return reply
+
+    def confirm_resale(self):
+        return self.shop.confirm(self.session, "bob")
+
+    def refund_resale(self):
+        return builders.refund(self.shop.api, self.resale_id)
+
+    def expire_resale_despite_payment(self):
+        self.shop.expire_without_asking_stripe(self.resale_id)
+
+    def use_ticket(self):
+        """Ada comes in with a ticket that Bob is paying for."""
+        code = {"code": tickets.get_ticket(f"{self.id}-1").code}
+        return self.shop.api.post("/checkin", json=code, token=builders.staff_token(self.shop.event_id))
+
     def snapshot(self):
         return Moment(self.time, self.shop.fake)
 
@@ -172,16 +214,21 @@ class PaymentScene(StoredScene):
         self.shop.assert_closed_purchases_cannot_be_paid()
 
     def outcome(self):
-        order = store.load(self.id)
-        state = "unpaid" if order.state in ("expired", "cancelled") else order.state  # the buyer or the sweep may end it first
         return {
-            "order": (state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]),
+            "orders": [_outcome_of(order_id) for order_id in (self.id, self.resale_id) if order_id],
             "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
             "at Stripe": self.shop.list_refunds(),
             "cases": sorted(case.kind for case in money_cases.list_open_cases()),
             "opened": [len(self.shop.fake.objects(kind)) for kind in ("checkout.session", "payment_intent")],
             "audit": len(audit.list_entries(f"order#{self.id}")),
         }
+
+
+def _outcome_of(order_id: str) -> Any:
+    order = store.load(order_id)
+    assert order is not None
+    state = "unpaid" if order.state in ("expired", "cancelled") else order.state  # the buyer or the sweep may end it first
+    return state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]
 
 
 @contextmanager
@@ -237,6 +284,23 @@ REFUND_STEPS: dict[str, tuple[list[str], str]] = {
     "partial refund in the dashboard": (["buy", "refund_part_in_dashboard"], "deliver"),
 }
 
+# Bob pays for tickets that Ada has bought and offers for resale, and Ada gets a refund.
+_OFFER = ["allow_resale", "buy", "offer_for_resale"]
+_PAY = [*_OFFER, "reserve_resale", "start_resale_checkout", "pay"]
+RESALE_STEPS: dict[str, tuple[list[str], str]] = {
+    "offer for resale": (["allow_resale", "buy"], "offer_for_resale"),
+    "withdraw from resale": (_OFFER, "withdraw_from_resale"),
+    "resale, checkout": ([*_OFFER, "reserve_resale"], "start_resale_checkout"),
+    "resale, confirm": (_PAY, "confirm_resale"),
+    "resale, webhook": (_PAY, "deliver"),
+    "resale, expire paid": ([*_PAY, "expire_hold"], "sweep"),
+    "resale, late": ([*_PAY, "expire_resale_despite_payment"], "deliver"),
+    "resale, late and withdrawn": ([*_PAY, "expire_resale_despite_payment", "withdraw_from_resale"], "deliver"),
+    "resale, ticket used": ([*_PAY, "use_ticket"], "deliver"),
+    "resale, refund of the seller": ([*_PAY, "confirm_resale", "wait_a_minute"], "sweep"),
+    "resale, refund of the buyer": ([*_PAY, "confirm_resale", "wait_a_minute", "sweep", "deliver"], "refund_resale"),
+}
+
 # The same for an event of three tickets over all tiers: whatever is held, sold or given back in the tier is so in the pool too.
 POOLED = ("webhook", "expire unpaid", "expire paid", "release", "late, with stock", "late, sold out", "another amount")
 POOLED_REFUNDS = ("refund", "refund of the rest", "refund that is due", "dispute won", "dispute lost", "refund in the dashboard")
@@ -245,7 +309,7 @@ _CANNOT_BE_SOLD = {"hosted, price differs at Stripe": {503}}  # until the prices
 
 FLOWS = {
     f"Stripe: {name}": Flow(_open, before, step, also=_CANNOT_BE_SOLD.get(name, frozenset()))
-    for name, (before, step) in (STEPS | REFUND_STEPS).items()
+    for name, (before, step) in (STEPS | REFUND_STEPS | RESALE_STEPS).items()
 }
 FLOWS |= {
     f"Stripe: {name}, event capacity": Flow(partial(_open, event_capacity=3), *(STEPS | REFUND_STEPS)[name])
