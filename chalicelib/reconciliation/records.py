@@ -7,7 +7,7 @@ is gone.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import is_resale_stock
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
-from chalicelib.inventory.model import Hold, Shard, shard_ids, stocks_of
+from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, stocks_of
 from chalicelib.inventory.store import read_shards
 from chalicelib.inventory.store import scan_slice as scan_shards
 from chalicelib.ledger import money_cases
@@ -31,7 +32,7 @@ from chalicelib.reconciliation import invariants
 from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
-from chalicelib.tickets.store import change_position, query_changed_tickets
+from chalicelib.tickets.store import change_position, list_for_resale, query_changed_tickets
 
 DAY_SECONDS = 86_400
 # A run reads about this many items, each of which costs about one read unit. A day of such runs costs about 0.15 dollars.
@@ -230,7 +231,43 @@ class _Run:
             for stock_id, stock in sorted(stocks.items())
             if sold[stock_id] > stock.sold + unconverted[stock_id]
         ]
+        differences += self._compare_resale(count, stocks, unconverted)
         self._update("event", count.event_id, [*differences, *(held_back if also_later else [])])
+
+    def _compare_resale(self, count: EventCount, stocks: Mapping[str, Stock], unconverted: Counter[str]) -> list[str]:
+        """Compare the tickets for resale at each price with their stock, which has them and those that were resold.
+
+        Returns no differences if the stocks or the paid purchases have changed since they were read: the next pass compares them.
+        """
+        expected = {
+            stock_id: stock.capacity - stock.sold - unconverted[stock_id]
+            for stock_id, stock in sorted(stocks.items())
+            if is_resale_stock(stock_id)
+        }
+        if not expected:
+            return []
+        listed = {stock_id: self._count_listings(stock_id) for stock_id in expected}
+        differences = [
+            f"{stock_id}: {listed[stock_id]} tickets are for resale, and the stock has {quantity}"
+            for stock_id, quantity in expected.items()
+            if listed[stock_id] != quantity
+        ]
+        if differences:
+            shards = self._read_shards(count.event_id)
+            if _version(shards) != count.version or _unconverted(shards) != unconverted:
+                self._report.skipped.append(count.event_id)
+                return []
+        return differences
+
+    def _count_listings(self, stock_id: str) -> int:
+        """Return the number of tickets for resale in a stock. An entry of the list whose ticket is not for resale does not count."""
+        total, position = 0, None
+        while True:
+            listed, position = list_for_resale(stock_id, position, SLICE)
+            total += len(listed)
+            self._report.reads += 1 + len(listed)
+            if position is None:
+                return total
 
     def _read_shards(self, event_id: str) -> list[Shard]:
         current = catalog.snapshot()

@@ -3,6 +3,7 @@
 import pytest
 from msgspec import to_builtins
 
+from chalicelib.catalog.model import is_resale_stock
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
 from chalicelib.inventory.capacity import resize_stock
@@ -12,7 +13,7 @@ from chalicelib.purchases import holds, store
 from chalicelib.purchases.store import BuyerRow, PurchaseRow
 from chalicelib.reconciliation import jobs, records
 from chalicelib.reconciliation.records import RecordsReport
-from chalicelib.tickets.store import TicketRow
+from chalicelib.tickets.store import ListingRow, TicketRow
 from infra.local.schedules import scheduled_event
 from tests import builders, invariants, store_calls
 from tests.builders import create_shop
@@ -181,6 +182,69 @@ def test_tickets_of_the_box_office_are_compared_with_the_stock_of_their_holdback
     row.sold, row.available = 1, 3
     row.save()
     assert (run_pass(time).differences, list_cases(api)) == (1, {event_id: "records_differ-event"})
+
+
+@pytest.fixture
+def resale(api, time) -> ShardRow:
+    """The stock of three tickets for resale, of which one was bought and one is being paid for. Their buyers' holds are not converted."""
+    event_id, tier_id = create_shop(api)
+    fields = {"returns": {"policy": "resale"}}
+    assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(api, (event_id, tier_id), 3)
+    assert api.post(f"/orders/{order_id}/resale", json={}, user="ada").status == 200
+    item = {"tier_id": tier_id, "quantity": 1, "resale_price_cents": 5000}
+    for user in ("bob", "cid"):
+        reserved = api.post(f"/events/{event_id}/reservations", json={"items": [item]}, user=user).json["id"]
+        assert builders.start_checkout(api, user, reserved, key=reserved).status == 201
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(holds, "convert_holds", lambda _: 0)
+        assert builders.confirm(api, "bob", store.load_buyer("bob", event_id).active_id).status == 201
+    time.advance(records.SETTLE_SECONDS + 1)
+    [row] = [row for row in ShardRow.scan() if is_resale_stock(row.id.rpartition("#")[0])]
+    return row
+
+
+def remove_listing(_):
+    next(iter(ListingRow.scan())).delete()
+
+
+def unlist_ticket(_):
+    change(TicketRow(next(iter(ListingRow.scan())).position.partition("#")[2]), listed_at=None)
+
+
+def add_to_stock(shard):
+    change(shard, capacity=shard.capacity + 1, available=shard.available + 1)
+
+
+def sell_from_stock(shard):
+    change(shard, sold=shard.sold + 1, available=shard.available - 1)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "listed", "expected"),
+    [(remove_listing, 1, 2), (unlist_ticket, 1, 2), (add_to_stock, 2, 3), (sell_from_stock, 2, 1)],
+)
+def test_tickets_for_resale_are_compared_with_the_stock_of_their_price(api, time, resale, break_it, listed, expected):
+    assert (run(time).differences, list_cases(api)) == (0, {})
+    break_it(resale)
+    run_pass(time)
+    [case] = [case for case in api.get("/admin/reconciliation", token=builders.admin_token()).json["open"] if "event" in case["id"]]
+    stock_id = resale.id.rpartition("#")[0]
+    assert case["found"] == [f"{stock_id}: {listed} tickets are for resale, and the stock has {expected}"]
+
+
+def test_a_ticket_for_resale_that_is_paid_meanwhile_differs_in_nothing(api, time, resale, monkeypatch):
+    """Cid pays after the pass has read the stock, and before it reads the tickets for resale."""
+    event_id, read = next(iter(TicketRow.scan())).event_id, records.list_for_resale
+    monkeypatch.setattr(holds, "convert_holds", lambda _: 0)
+
+    def pay_first(*arguments):
+        builders.confirm(api, "cid", store.load_buyer("cid", event_id).active_id)
+        return read(*arguments)
+
+    monkeypatch.setattr(records, "list_for_resale", pay_first)
+    report = records.run(time.now)
+    assert (report.skipped, report.differences, list_cases(api)) == ([event_id], 0, {})
 
 
 def test_a_purchase_of_a_newer_version_is_left_alone(api, time, order_id):
