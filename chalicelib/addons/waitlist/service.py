@@ -1,6 +1,6 @@
 """Join and leave a waitlist, list its entries, make offers by hand, and run the allocator when tickets come back."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Literal
 
 from msgspec import Struct
@@ -30,7 +30,7 @@ from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPa
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
-from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock, read_shown_stock
 from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
@@ -174,27 +174,28 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
-    """Offer available tickets to an entry out of turn, and record the offer in the audit log.
+    """Offer available tickets to an entry out of turn, and record the offer in the audit log. Tickets for resale may be among them.
 
     Raises EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and PurchaseLimitExceeded.
     """
     place = store.find_waiting(entry_id)
     if place is None:
         raise EntryNotWaiting()
-    entry, refusal = place.entry, NotEnoughTickets(0, place.entry.quantity, [])
+    entry = place.entry
+    refusal: ApiError = NotEnoughTickets(0, entry.quantity, [])
 
     def audit_items(purchase_id: str) -> list[dynamo.TransactItem]:
         details = {"entry": entry.id, "user": entry.user_id, "reservation": purchase_id, "quantity": entry.quantity}
         return [audit.entry_item(f"event#{entry.event_id}", "waitlist.offered", actor, now, details)]
 
-    for tier_id in entry.tier_ids:
-        event, [tier] = catalog.get_sellable_tiers(entry.event_id, [tier_id], now)
-        if tier.requires_code or not entry.accepts(tier):
-            continue
+    for tier_id, resale_price_cents in _offered_prices(entry):
         try:
+            event, [tier] = catalog.get_sellable_tiers(entry.event_id, [tier_id], now, resale_price_cents=resale_price_cents)
+            if tier.requires_code or not entry.accepts(tier) or not entry.can_fit(tier):
+                continue
             offers.check_buyer(entry.user_id, event, entry.quantity)
             purchase = allocator.make_offer(event, entry, tier, None, now, audit_items)
-        except NotEnoughTickets as error:
+        except (NotEnoughTickets, TierNotOnSale) as error:
             refusal = error
             continue
         except offers.Conflict:
@@ -205,6 +206,15 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
             raise
         return replace(entry, state="offered", purchase_id=purchase.id, offered_until=purchase.expires_at)
     raise refusal
+
+
+def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
+    """Yield each tier of an entry and, if its tickets are for resale, their price. Of one tier, the cheapest tickets come first."""
+    tiers = catalog.snapshot().tiers
+    for tier_id in entry.tier_ids:
+        supplies = [*tiers[tier_id].resale_tiers, tiers[tier_id]] if tier_id in tiers else []
+        supplies.sort(key=lambda tier: (tier.price_cents, not tier.is_resale))
+        yield from ((tier_id, tier.price_cents if tier.is_resale else None) for tier in supplies)
 
 
 def follow(changes: Sequence[Change]) -> None:

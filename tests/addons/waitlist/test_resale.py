@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.foundation import clock
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.addons.waitlist import lines
@@ -109,3 +110,44 @@ def test_the_cheapest_ticket_of_a_tier_is_offered_first(market):
     market.offer_one()
     assert lines.run_allocator()["offered"] == 1
     market.accept("eve", 5000)
+
+
+def notify(market, user):
+    """Offer tickets to a user by hand. Returns the reply."""
+    entry_id = lines.own(market.api, user)[0]["id"]
+    return market.api.post(f"/waitlist/{entry_id}/notify", token=builders.admin_token())
+
+
+@pytest.mark.parametrize("is_on_sale", [True, False])
+def test_a_manager_offers_tickets_for_resale_by_hand(market, is_on_sale):
+    for user in ("eve", "kim"):
+        market.wait(user)
+    assert notify(market, "kim").json["error"] == "not_enough_tickets"
+    market.offer_one()
+    if not is_on_sale:
+        market.change_tier(sale_ends_at=clock.iso(market.time.now - 1))
+    made = notify(market, "kim")
+    assert (made.status, made.json["status"]) == (200, "offered")
+    bought = market.accept("kim")
+    assert (market.states(market.order_id)[0], market.states(bought)) == ("void", ["valid"])
+    assert notify(market, "eve").json["error"] == ("not_enough_tickets" if is_on_sale else "tier_not_on_sale")
+
+
+def test_by_hand_the_cheapest_tickets_come_first_and_none_that_are_too_expensive(market):
+    market.wait("eve", max_price_cents=8000)
+    market.wait("kim", max_price_cents=4000)
+    market.change_tier(price_cents=9000, capacity=5)
+    market.offer_one()
+    assert notify(market, "kim").json["error"] == "not_enough_tickets"
+    assert notify(market, "eve").status == 200
+    market.accept("eve", 5000)
+
+
+def test_by_hand_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
+    market.change_tier(per_user_limit=50, capacity=24)
+    market.change(purchase_limit=50)
+    order_id = market.buy(20, "tour")
+    market.time.advance(5)
+    market.wait("eve", 12)
+    assert market.offer(order_id, "tour").status == 200
+    assert notify(market, "eve").json["error"] == "not_enough_tickets"
