@@ -275,9 +275,13 @@ def test_the_file_of_sales_adds_up_to_the_ledger(manager):
     drop.open()
     order_id, *_ = drop.buy(3)
     builders.refund(manager.api, order_id, tickets=[f"{order_id}-1"], fee_cents=250)
+    builders.issue_complimentary(manager.api, (drop.event_id, drop.tier_id), 3)
     builders.project_changes()
     manager.open(f"/events/{drop.event_id}/sales")
     manager.see_heading("Sales funnel")
+    columns = manager.page.get_by_role("region", name="By ticket type").get_by_role("row")
+    expect(columns.first.get_by_role("columnheader")).to_contain_text(["Ticket", "Sold", "Returned", "Net", "Complimentary", "Capacity"])
+    expect(columns.last.get_by_role("cell")).to_have_text(["6", "1", "5", "3", "400", "$537", "0 of 8"])
     with manager.page.expect_download() as download:
         manager.press("Download as CSV")
     lines = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))

@@ -133,6 +133,7 @@ function Door({ figures, write }: { figures: Figures; write: (value: number) => 
 function Tiers({ figures }: { figures: Figures }) {
   const own = useRoomTexts("sales");
   const { locale } = useTexts();
+  const hasComplimentary = figures.tiers.some(({ complimentary }) => complimentary > 0);
   return (
     <TablePlace label={own.byTier}>
       <table>
@@ -142,6 +143,7 @@ function Tiers({ figures }: { figures: Figures }) {
             <th scope="col" class="number">{own.sold}</th>
             <th scope="col" class="number">{own.returned}</th>
             <th scope="col" class="number">{own.kept}</th>
+            {hasComplimentary && <th scope="col" class="number">{own.complimentary}</th>}
             <th scope="col" class="number">{own.capacity}</th>
             <th scope="col" class="number">{own.gross}</th>
             <th scope="col" class="number">{own.checkedIn}</th>
@@ -154,6 +156,7 @@ function Tiers({ figures }: { figures: Figures }) {
               <td class="number">{tier.sold.toLocaleString(locale)}</td>
               <td class="number">{tier.returned.toLocaleString(locale)}</td>
               <td class="number">{tier.kept.toLocaleString(locale)}</td>
+              {hasComplimentary && <td class="number">{tier.complimentary.toLocaleString(locale)}</td>}
               <td class="number">{tier.capacity?.toLocaleString(locale) ?? "–"}</td>
               <td class="number">
                 {Object.entries(tier.gross_cents)

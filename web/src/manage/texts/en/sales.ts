@@ -23,6 +23,7 @@ export const salesTexts = {
   sold: "Sold",
   returned: "Returned",
   kept: "Net",
+  complimentary: "Complimentary",
   capacity: "Capacity",
   gross: "Gross, before refunds",
   checkedIn: "Checked in",

@@ -25,6 +25,7 @@ export const salesTexts: typeof english = {
   sold: "Vendidas",
   returned: "Devueltas",
   kept: "Netas",
+  complimentary: "Invitaciones",
   capacity: "Aforo",
   gross: "Importe bruto, antes de reembolsos",
   checkedIn: "Accesos",
