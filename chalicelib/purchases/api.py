@@ -1,7 +1,7 @@
 """Buying over HTTP: join the waiting room, reserve, check out and confirm, or order in one call. Also the payment provider's webhook."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -180,16 +180,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
 def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Reply[ReservationView]:
     """Reserve tickets: nobody else can buy them until the reservation expires."""
     user_id = _require_buyer(request, body.token)
-    items = _requested_items(body)
-    reservation = ReservationRequest(
-        user_id=user_id,
-        event_id=event_id,
-        items=items,
-        token=body.token,
-        entry_proof=body.entry_proof.decode() if body.entry_proof else None,
-        now=request.now,
-        promo_code=body.promo_code or None,
-    )
+    reservation = read_tickets(request, user_id, event_id, _requested_items(body), body, body.promo_code)
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
@@ -276,6 +267,28 @@ def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
     if len(items) > 1 and any(item.resale_price_cents is not None for item in items):
         raise InvalidInput("Tickets for resale are bought without other items.", path="$.items")
     return [RequestedItem(item.tier_id, item.quantity, item.resale_price_cents) for item in items]
+
+
+class _SentPass(Protocol):
+    """The fields of a request body that show that the buyer may buy now."""
+
+    token: str | None
+    entry_proof: EntryProofBody | None
+
+
+def read_tickets(
+    request: RequestContext, user_id: str, event_id: str, items: Sequence[RequestedItem], sent: _SentPass, promo_code: str | None
+) -> ReservationRequest:
+    """Return what a buyer wants to reserve now, with the pass that they sent."""
+    return ReservationRequest(
+        user_id=user_id,
+        event_id=event_id,
+        items=items,
+        token=sent.token,
+        entry_proof=sent.entry_proof.decode() if sent.entry_proof is not None else None,
+        now=request.now,
+        promo_code=promo_code or None,
+    )
 
 
 def _requested_items(body: ReservationBody) -> list[RequestedItem]:
@@ -452,15 +465,7 @@ def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrder
     items = read_items(body.items)
     options = read_options(request, body)
     order = OrderRequest(
-        tickets=ReservationRequest(
-            user_id=user_id,
-            event_id=body.event_id,
-            items=items,
-            token=body.token,
-            entry_proof=body.entry_proof.decode() if body.entry_proof else None,
-            now=request.now,
-            promo_code=options.promo_code,
-        ),
+        tickets=read_tickets(request, user_id, body.event_id, items, body, options.promo_code),
         options=options,
         key=idempotency.require_key(request, user_id),
     )

@@ -10,6 +10,7 @@ from chalicelib.waiting_room import draw, entries, entry_list, store, tokens, ve
 from chalicelib.waiting_room.entries import Entry, EntryProof
 from tests import invariants
 from tests.simulation import faults
+from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import separate_memories
 from tests.waiting_room.instances import start_instances
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
@@ -272,6 +273,20 @@ def test_a_reservation_with_its_proof_does_not_read_the_list(api, opened):
         with faults.record_calls() as calls:
             assert api.post(f"/events/{event_id}/reservations", json=body, user=user).status == 201
         assert calls == [*reads, "UpdateItem", "TransactWriteItems"]
+
+
+def test_a_package_is_bought_with_the_proof_too(api, opened):
+    event_id, tier_id, joined = opened
+    document = get_entry(api, event_id, joined["u0"])
+    proof = {name: document[name] for name in ("index", "page_size", "path")}
+    reads = {}
+    for user, sent in (("u0", proof), ("u1", proof), ("u2", None)):  # the proof of another person is worth nothing
+        body = {"package_id": tier_id, "quantity": 1, "token": joined[user], "entry_proof": sent}
+        with record_calls() as calls:
+            reply = api.post(f"/events/{event_id}/tickets/purchase", json=body, user=user, headers={"Idempotency-Key": user})
+        assert reply.status == 201, reply.json
+        reads[user] = len(calls.of(table="waiting-room"))
+    assert reads == {"u0": 0, "u1": 1, "u2": 1}
 
 
 @pytest.mark.parametrize("path", [["zz" * 32], ["00" * 31], ["00" * 32] * 65])

@@ -42,10 +42,18 @@ from chalicelib.foundation.ids import Id
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.payments.model import SimulationRefused
 from chalicelib.purchases import orders
-from chalicelib.purchases.api import CheckoutFields, PromoCodeInput, Quantity, WaitingRoomToken, read_options
+from chalicelib.purchases.api import (
+    CheckoutFields,
+    EntryProofBody,
+    PromoCodeInput,
+    Quantity,
+    WaitingRoomToken,
+    read_options,
+    read_tickets,
+)
 from chalicelib.purchases.checkout_page import SentDetails
 from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
-from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem, ReservationRequest
+from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
 
@@ -254,7 +262,7 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
 
-    The email with the tickets goes to `customer_email`.
+    `entry_proof` saves the shop a read if the token is of the draw. The email with the tickets goes to `customer_email`.
     """
 
     package_id: Id
@@ -263,6 +271,7 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     customer_email: Email | None = None
     option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
     token: WaitingRoomToken | None = None
+    entry_proof: EntryProofBody | None = None
     simulate: Literal["success", "fail"] | None = None
 
 
@@ -284,9 +293,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
     items = [RequestedItem(body.package_id, body.quantity)]
     options = read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email))
     order = OrderRequest(
-        tickets=ReservationRequest(
-            user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now, promo_code=options.promo_code
-        ),
+        tickets=read_tickets(request, user_id, event_id, items, body, options.promo_code),
         options=options,
         key=idempotency.find_key(request, user_id) or idempotency.imply_key(request, user_id),
         pays_at_once=True,
