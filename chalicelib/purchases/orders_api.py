@@ -3,8 +3,8 @@
 Demo stages also reset the orders of an event.
 """
 
-from collections.abc import Iterable
-from contextlib import nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Annotated, Literal
 
 from chalice.app import Blueprint
@@ -396,9 +396,7 @@ class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):
 @route(bp, "POST", "/lost-tickets/return", access="public", errors=(LinkExpired, *_RETURN_ERRORS))
 def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> Reply[RefundsView]:
     """Return unused tickets of a buyer without an account, like `POST /orders/{id}/return`. Shows all refunds of the order."""
-    request.is_repeatable = True
-    with limited_by_address(request, TRANSFER):
-        order = _get_guests_order(body.token, body.order_id, request.now)
+    with _order_of_link(request, body) as order:
         return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now, body.reason))
 
 
@@ -413,9 +411,7 @@ class WithdrawByLinkBody(Struct, forbid_unknown_fields=True):
 @route(bp, "POST", "/lost-tickets/withdraw-return", access="public", errors=(LinkExpired, OrderNotFound, ReturnDecided, RateLimited))
 def withdraw_return_by_link(request: RequestContext, body: WithdrawByLinkBody) -> Reply[RefundsView]:
     """Withdraw a request of a buyer without an account, like `DELETE /orders/{id}/return-requests/{request_number}`."""
-    request.is_repeatable = True
-    with limited_by_address(request, TRANSFER):
-        order = _get_guests_order(body.token, body.order_id, request.now)
+    with _order_of_link(request, body) as order:
         return _refunds_reply(refunds.withdraw_return(order, body.request_number, request.now))
 
 
@@ -429,20 +425,25 @@ class ResaleByLinkBody(ResaleBody, forbid_unknown_fields=True, kw_only=True):
 @route(bp, "POST", "/lost-tickets/resale", access="public", errors=(LinkExpired, *_RESALE_ERRORS))
 def change_resale_by_link(request: RequestContext, body: ResaleByLinkBody) -> Reply[ResaleChangedView]:
     """Offer tickets of a buyer without an account for resale, or withdraw them, like `POST /orders/{id}/resale`."""
+    with _order_of_link(request, body) as order:
+        return _change_resale(order, body, request.now)
+
+
+@contextmanager
+def _order_of_link(request: RequestContext, body: ReturnByLinkBody | WithdrawByLinkBody | ResaleByLinkBody) -> Iterator[Purchase]:
+    """Yield the order of a buyer without an account, whose link the body names, for a change that is safe to repeat.
+
+    Raises LinkExpired, OrderNotFound and RateLimited.
+    """
     request.is_repeatable = True
     with limited_by_address(request, TRANSFER):
-        return _change_resale(_get_guests_order(body.token, body.order_id, request.now), body, request.now)
-
-
-def _get_guests_order(token: str, order_id: str, now: int) -> Purchase:
-    """Return an order of a buyer without an account, whose link has this token. Raises LinkExpired and OrderNotFound."""
-    if "." in token:
-        order = guest_orders.get_order_of_link(token)
-    else:
-        order = queries.get_order_of_address(mails.get_link(token, ("own_data",), now).email, order_id)
-    if order.id != order_id or not guest_orders.without_account([order]):
-        raise OrderNotFound()
-    return order
+        if "." in body.token:
+            order = guest_orders.get_order_of_link(body.token)
+        else:
+            order = queries.get_order_of_address(mails.get_link(body.token, ("own_data",), request.now).email, body.order_id)
+        if order.id != body.order_id or not guest_orders.without_account([order]):
+            raise OrderNotFound()
+        yield order
 
 
 def _list_returns(found: Iterable[Ticket], now: int) -> tuple[list[TicketReturnView], list[FoundReturnRequestView], list[ResaleView]]:
