@@ -330,6 +330,7 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     assert "all checks passed" in checked.stdout
     buyer.page.reload()
     buyer.see("Your place was drawn fairly")
+    expect(buyer.page.get_by_text("the list of all numbers")).to_have_count(0)  # this draw has none
     new_visitor = new_buyer()
     new_visitor.page.goto(f"/events/{drop_id}")
     new_visitor.follow("How the draw went")
@@ -355,6 +356,7 @@ def test_the_list_of_numbers_is_checked_before_the_key_is_known(new_buyer, api, 
     late.see("You are in. Your place comes after the draw.")
     _pass(buyer, time, 90)
     buyer.see("Your place was drawn fairly")
+    buyer.see("Your browser has also checked the list of all numbers")
     buyer.see("It is your turn")
     with buyer.page.expect_request("**/reservations") as reserving:
         buyer.choose("Floor", 1)

@@ -43,6 +43,7 @@ export function DrawVerdict({ place }: { place: PlaceView }) {
     <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`} role={TONES[verdict] === "bad" ? "alert" : undefined}>
       <h2>{title}</h2>
       <p>{text}</p>
+      {verdict === "fair" && place.draw?.isListed && place.draw.notedRoot && <p>{t.draw.listed}</p>}
     </section>
   );
 }

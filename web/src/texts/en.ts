@@ -180,6 +180,7 @@ export const en = {
     check: "How the draw works, and how to check it",
     page: "Public page of this draw",
     link: "How the draw went",
+    listed: "Your browser has also checked the list of all numbers, which was published before the key: your number is on it.",
     verdicts: {
       fair: {
         title: "Your place was drawn fairly",

@@ -181,6 +181,7 @@ export const es: Texts = {
     check: "Cómo funciona el sorteo y cómo comprobarlo",
     page: "Página pública de este sorteo",
     link: "Cómo fue el sorteo",
+    listed: "Tu navegador también ha comprobado la lista de todos los números, que se publicó antes que la clave: tu número está en ella.",
     verdicts: {
       fair: {
         title: "Tu puesto se sorteó de forma justa",
