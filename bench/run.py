@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import app_calls, bootstrap_apply, cold_start, costs, latency, local_runtime, purchase_calls, store
+from bench import app_calls, bootstrap_apply, cold_start, costs, entries, latency, local_runtime, purchase_calls, store
 from bench.measure import Measure, markdown_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,7 +22,7 @@ def main() -> int:
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     measures: list[Measure] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for module in (cold_start, app_calls, purchase_calls, costs, latency, bootstrap_apply, local_runtime, store):
+        for module in (cold_start, app_calls, purchase_calls, entries, costs, latency, bootstrap_apply, local_runtime, store):
             for measure in module.take_measures(Path(scratch)):
                 print(measure.text_line(), flush=True)
                 measures.append(measure)

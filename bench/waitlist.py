@@ -2,10 +2,10 @@
 
 First, a sold-out event releases 10,000 tickets that were held back to a line of 12,000 people, while passers-by try to reserve them all the
 time, and then to everybody. Then buyers of another sold-out event offer 1,000 tickets for resale at one price, and the people in the line
-buy them. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator runs. Then
-the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while 1,000 more join
-in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes fifteen minutes of
-processor time.
+buy them. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator runs.
+Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while 1,000 more
+join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes a quarter of an
+hour of processor time.
 """
 
 import random
@@ -112,9 +112,10 @@ def release(api: Client, released: int, waiting: int, to: ReleaseTo) -> Iterator
 def resell(api: Client, listed: int, waiting: int) -> tuple[SimulationReport, float]:
     """Offer tickets of a sold-out event for resale while people wait, and let the people who get an offer buy them.
 
-    SELLERS_AT_ONCE sellers offer their tickets from the first second, one after the other. Each minute, the allocator makes offers, the people
-    with an offer pay within PAYING_SECONDS, passers-by try to reserve, and the sweep refunds the sellers. Returns the load, and the seconds
-    until the last ticket is sold. Fails if a passer-by gets a ticket, if somebody in the line is passed over, or if a seller gets no refund.
+    SELLERS_AT_ONCE sellers offer their tickets from the first second, one after the other. Each minute, the allocator makes offers, the
+    people with an offer pay within PAYING_SECONDS, passers-by try to reserve, and the sweep refunds the sellers. Returns the load, and the
+    seconds until the last ticket is sold. Fails if a passer-by gets a ticket, if somebody in the line is passed over, or if a seller gets
+    no refund.
     """
     event_id, tier_id = builders.create_shop(api, capacity=listed)
     policy = {"returns": {"policy": "resale"}}
