@@ -10,7 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory.availability import read_stock
 from tests import engines, invariants
 from tests.conftest import START
-from tests.simulation.drop import ARRIVAL_COUNTERS, OPENING, DropPlan, run_drop
+from tests.simulation.drop import ARRIVAL_COUNTERS, CLOSING_SECONDS, OPENING, DropPlan, run_drop
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
@@ -31,6 +31,9 @@ def run_alone(api, instances):
         invariants.check(int(START + OPENING + PLAN["ends_at"]))
         (stock,) = read_stock(catalog.load_current().shard_counts([report.event_id])).values()
     assert (stock.available, stock.sold + stock.held) == (0, PLAN["capacity"])
+    assert report.listed_at is not None
+    assert -CLOSING_SECONDS - 1 < report.listed_at < 0  # clocks may be a second fast
+    assert replies(report, "entry") == {(200, ""): PLAN["buyers"]}
     assert replies(report, "confirm").keys() == {(201, "")}
     # An instance whose clock is behind may refuse a buyer whom another one has let in; the buyer tries again.
     refusals = {(409, "not_enough_tickets"), (403, "event_paused"), (403, "not_admitted")}

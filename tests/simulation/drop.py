@@ -5,19 +5,22 @@ Times are seconds after the opening. `run_drop` returns the load on the store an
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import msgspec
 
 from chalicelib.foundation import clock, settings
+from chalicelib.waiting_room import entries, tokens
 from tests import builders
 from tests.client import Client, ClientReply
 from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
 from tests.simulation.interception import Listener, StoreCall, feature_of, intercept
 from tests.simulation.limits import SimulatedService
 
-OPENING = 30.0  # virtual seconds from the first join to the opening
+OPENING = 110.0  # virtual seconds from the creation of the event to the opening
+CLOSING_SECONDS = 15  # before the opening: the draw closes, and the list of entries is published
+JOINING = (80.0, 92.0)  # virtual seconds in which the buyers join
 WAVES = {"wave_seconds": 5, "pass_seconds": 90, "grace_seconds": 0, "follow_stock": True}
 ARRIVAL_COUNTERS = 4
 PER_USER = 2
@@ -52,6 +55,7 @@ class DropReport(msgspec.Struct):
     """The results of a run. `seconds` begin at the first join. `durations` are by request and status, in seconds.
 
     `replies` are counted by (request, status, error). `room_writes` are (second after the opening, key, outcome).
+    `listed_at` is the second after the opening in which the list of entries was seen; it is negative.
     """
 
     plan: DropPlan
@@ -63,6 +67,7 @@ class DropReport(msgspec.Struct):
     room_writes: list[tuple[float, str, str]] = []
     throttles: Counter[str] = msgspec.field(default_factory=Counter)
     event_id: str = ""
+    listed_at: float | None = None
 
     def rate(self, kind: str, start: float = 0, end: float | None = None) -> float:
         """Return the average units per second from `start` to `end` after the opening. `kind` is reads or writes."""
@@ -111,7 +116,7 @@ class Drop:
     def __init__(self, api: Client, plan: DropPlan, timeline: Timeline, fleet: Fleet, service: SimulatedService) -> None:
         self.api, self.plan, self.timeline, self.fleet, self.service = api, plan, timeline, fleet, service
         self.report = DropReport(plan)
-        self.event_id = self.tier_id = ""
+        self.event_id = self.tier_id = self._commitment = ""
         self._random = random.Random(plan.seed)
         self._units: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -141,7 +146,7 @@ class Drop:
             self.timeline.at(second, lambda: self.fleet.submit(builders.run_sweep))
 
     def _buyer(self, user: str) -> Buyer:
-        yield self._random.uniform(0, OPENING - 5)
+        yield self._random.uniform(*JOINING)
         token = (yield "join", lambda api: api.post(self._room("join"), user=user, source_ip=_address(user))).json["token"]
         while True:
             yield self._random.uniform(1, 2)
@@ -152,10 +157,14 @@ class Drop:
             status = (yield "status", lambda api: api.get(self._room("status"), query={"token": token})).json
             if status["can_enter"] or self._now > self.plan.all_in_at + 2:
                 break
-        yield from self._buy(user, token)
+        entrant = tokens.read_token(token)
+        assert entrant is not None
+        digest = entries.entrant_digest(self._commitment, entrant.user).hex()
+        found = (yield "entry", lambda api: api.get(self._room(f"entries/{digest}"))).json
+        yield from self._buy(user, token, {name: found[name] for name in ("index", "page_size", "path")})
 
-    def _buy(self, user: str, token: str) -> Buyer:
-        body = {"tier_id": self.tier_id, "quantity": self._random.choice((1, 2, 2)), "token": token}
+    def _buy(self, user: str, token: str, proof: Mapping[str, Any]) -> Buyer:
+        body = {"tier_id": self.tier_id, "quantity": self._random.choice((1, 2, 2)), "token": token, "entry_proof": proof}
         for _ in range(PATIENCE):
             yield self._random.uniform(0.5, 3)
             reserved = yield "reserve", lambda api: api.post(self._event("reservations"), json=body, user=user, source_ip=_address(user))
@@ -196,6 +205,9 @@ class Drop:
     def _note_state(self, reply: ClientReply) -> None:
         self.report.state_bytes = max(self.report.state_bytes, len(reply.body))
         self.report.segments.append((self._now, len(reply.json["segments"])))
+        self._commitment = reply.json["commitment"]
+        if self.report.listed_at is None and reply.json["root"] is not None:
+            self.report.listed_at = self._now
 
     def _note_second(self) -> None:
         """Record the units that the store consumed since the last second."""
@@ -218,7 +230,12 @@ class Drop:
 def run_drop(api: Client, plan: DropPlan, *, start: float) -> DropReport:
     """Run the scenario with rate limits, in the empty tables of the current stage."""
     with (
-        settings.override(rate_limits="on", waiting_room_counters=ARRIVAL_COUNTERS, event_purchase_limit=PER_USER),
+        settings.override(
+            rate_limits="on",
+            waiting_room_counters=ARRIVAL_COUNTERS,
+            event_purchase_limit=PER_USER,
+            draw_closing_seconds=CLOSING_SECONDS,
+        ),
         simulated_fleet(plan.instances, start=start, seed=plan.seed) as (timeline, fleet, service),
     ):
         drop = Drop(api, plan, timeline, fleet, service)
