@@ -150,7 +150,7 @@ def resell(api: Client, listed: int, waiting: int) -> tuple[SimulationReport, fl
             purchase, user = str(entry.purchase_id), entry.user_id
             confirm = partial(builders.confirm, api, user, purchase)
             open_checkout = partial(builders.start_checkout, api, user, purchase, key=purchase)
-            request(open_checkout, lambda _: request(confirm, lambda _: bought.setdefault(user, timeline.now)))
+            request(open_checkout, lambda _: request(confirm, lambda _: bought.update({user: timeline.now})))
 
         def pass_by() -> None:
             body = {"items": [item]}

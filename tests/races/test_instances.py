@@ -33,7 +33,8 @@ def run_alone(api, instances):
     assert (stock.available, stock.sold + stock.held) == (0, PLAN["capacity"])
     assert report.listed_at is not None
     assert -CLOSING_SECONDS - 1 < report.listed_at < 0  # clocks may be a second fast
-    assert replies(report, "entry") == {(200, ""): PLAN["buyers"]}
+    assert replies(report, "entry").keys() <= {(200, ""), (404, "entry_unknown")}
+    assert replies(report, "entry")[200, ""] == PLAN["buyers"]
     assert replies(report, "confirm").keys() == {(201, "")}
     # An instance whose clock is behind may refuse a buyer whom another one has let in; the buyer tries again.
     refusals = {(409, "not_enough_tickets"), (403, "event_paused"), (403, "not_admitted")}

@@ -148,8 +148,13 @@ class Drop:
     def _buyer(self, user: str) -> Buyer:
         yield self._random.uniform(*JOINING)
         token = (yield "join", lambda api: api.post(self._room("join"), user=user, source_ip=_address(user))).json["token"]
+        proof: Mapping[str, Any] | None = None
         while True:
             yield self._random.uniform(1, 2)
+            if proof is None and self.report.listed_at is not None:
+                entry = yield "entry", lambda api: api.get(self._room(f"entries/{self._digest(token)}"))
+                # An instance whose copy of the room is a second old may not know the list yet.
+                proof = {name: entry.json[name] for name in ("index", "page_size", "path")} if entry.status == 200 else None
             if self._random.random() < 0.3:
                 yield "availability", lambda api: api.get(f"/events/{self.event_id}/availability")
             if self._random.random() < 0.1:
@@ -157,13 +162,15 @@ class Drop:
             status = (yield "status", lambda api: api.get(self._room("status"), query={"token": token})).json
             if status["can_enter"] or self._now > self.plan.all_in_at + 2:
                 break
+        yield from self._buy(user, token, proof)
+
+    def _digest(self, token: str) -> str:
+        """Return the digest of an entrant, which their browser computes from the public state."""
         entrant = tokens.read_token(token)
         assert entrant is not None
-        digest = entries.entrant_digest(self._commitment, entrant.user).hex()
-        found = (yield "entry", lambda api: api.get(self._room(f"entries/{digest}"))).json
-        yield from self._buy(user, token, {name: found[name] for name in ("index", "page_size", "path")})
+        return entries.entrant_digest(self._commitment, entrant.user).hex()
 
-    def _buy(self, user: str, token: str, proof: Mapping[str, Any]) -> Buyer:
+    def _buy(self, user: str, token: str, proof: Mapping[str, Any] | None) -> Buyer:
         body = {"tier_id": self.tier_id, "quantity": self._random.choice((1, 2, 2)), "token": token, "entry_proof": proof}
         for _ in range(PATIENCE):
             yield self._random.uniform(0.5, 3)
