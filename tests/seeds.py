@@ -46,9 +46,8 @@ def examples(default: int) -> int:
     return default if _count is None else max(1, default // 5)
 
 
-def numbers_until(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:
-    """Yield the seeds that a race tries, and then more seeds until `is_complete()` says that every expected outcome was seen."""
-    yield from numbers(default)
+def further_numbers(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:
+    """Yield more seeds after those that a race tries, until `is_complete()` says that every expected outcome was seen."""
     more = iter(range(first + count(default), first + count(default) + _MAX_MORE))
     while not is_complete():
         seed = next(more, None)
