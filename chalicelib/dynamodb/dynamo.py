@@ -326,7 +326,7 @@ def _client(endpoint: str, region: str) -> "DynamoDBClient":
         read_timeout=3,
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=64,
-        user_agent="fairgate",  # the default is composed anew for each call
+        user_agent="fairgate",  # botocore would build its own text again for each call
         parameter_validation=False,  # the arguments come from this module, and DynamoDB checks them
     )
     client: DynamoDBClient = sdk_calls.create_client("dynamodb", region, config, endpoint)

@@ -101,7 +101,7 @@ def guest_user_id(token: str | None) -> str | None:
 def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> str | None:
     """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
-    A number of the draw admits only the entrant who has this number in the list of entries. Without a `proof` of that, this function reads
+    A number of the draw admits only the entrant who has this number in the list of entries. If no `proof` shows that, this function reads
     the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
     PassExpired and EntryUnknown. Does not check the remaining stock or whether the sale is paused; the inventory checks both.
     """
