@@ -57,10 +57,7 @@ def _entry_row(room: Room, number: int) -> store.WaitingRoomRow:
     """Return the row that a join writes."""
     entry = _entry(room, number)
     arrival = Arrival(room.event_id, room.number, f"user-{number}", entry.counter, entry.number, START - 1800, START + 10**7)
-    row = store.WaitingRoomRow(store._entry_id(room.event_id, room.number, arrival.user), arrival=arrival, ttl=START + 10**7)
-    row.lane = store._lane_key(room.event_id, room.number, entry.digest[0] >> 4)
-    row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
-    return row
+    return store.entry_row(arrival, START + 10**7, entry)
 
 
 def _entry(room: Room, number: int) -> Entry:
@@ -122,8 +119,7 @@ def take_bounds(people: int = PEOPLE) -> Iterator[Bound]:
     with app_in_process(draw_closing_seconds=CLOSING_SECONDS) as api, mock.patch.object(parallel, "FEW", 10_000):
         event_id = join(api, people)
         report, seconds = publish(api, event_id)
-        reads, writes = (sum(units[kind] for units in report.units.values()) for kind in (0, 1))
-        print(f"{people:,} entries: {report.calls:,} calls, {reads:,.0f} read and {writes:,.0f} write units;", end=" ")
+        print(f"{people:,} entries: {report.calls:,} calls, {report.total_units()};", end=" ")
         print(f"throttled {dict(report.throttles)}, conflicts {dict(report.conflicts)}")
         yield Bound(f"root of {people:,} entries after the closing", seconds, "s", 60)
         yield Bound(f"root of {people:,} entries: throttled", report.throttles.total(), "calls", 0)

@@ -264,8 +264,7 @@ def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEAS
                 yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
         report, seconds = resell(api, resold, resold * WAITING // RELEASED)
         step = f"{resold:,} tickets for resale bought by a line of {resold * WAITING // RELEASED:,}"
-        reads, writes = (sum(units[kind] for units in report.units.values()) for kind in (0, 1))
-        print(f"{step}: {seconds:.0f} s in {report.calls:,} calls, {reads:,.0f} read and {writes:,.0f} write units; {describe(report)}")
+        print(f"{step}: {seconds:.0f} s in {report.calls:,} calls, {report.total_units()}; {describe(report)}")
         yield Bound(step, seconds, "s", 1800)
         yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
         report = make_offers(api, people, TICKETS)

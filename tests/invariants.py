@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, is_resale_stock
+from chalicelib.catalog.model import Catalog, is_resale_stock, is_split_off
 from chalicelib.foundation import addons, settings
 from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.inventory.store import scan_shards
@@ -139,7 +139,7 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
         for purchase in purchases_by_id.values():
             taken = 0 if purchase.is_from_holdback else purchase.quantity  # the pool does not have what is held back
             if purchase.is_resale:  # it has the seats that its sellers took from the pool or from a holdback
-                taken = sum(hold.quantity for line in purchase.lines for hold in line.holds if "/" not in hold.stock_id)
+                taken = sum(hold.quantity for line in purchase.lines for hold in line.holds if not is_split_off(hold.stock_id))
             if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != taken:
                 violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
     return violations

@@ -662,6 +662,11 @@ def is_resale_stock(stock_id: str) -> bool:
     return _RESALE in stock_id
 
 
+def is_split_off(stock_id: str) -> bool:
+    """Return whether a stock was split off from that of its tier, for a holdback or for resale. An event's pool does not count it."""
+    return "/" in stock_id
+
+
 def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
     """Return tiers in the promoter's order."""
     return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))

@@ -21,7 +21,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.display import note_change
-from chalicelib.inventory.model import Hold, Shard, shard_ids
+from chalicelib.inventory.model import Shard, shard_ids
 from chalicelib.inventory.store import add_tickets_item, remove_tickets_item
 from chalicelib.purchases import refunds, store
 from chalicelib.purchases.errors import (
@@ -247,13 +247,11 @@ def take_seats(paid: Purchase, attempt: int, now: int) -> Resold:
     when other buyers paid for the same tickets.
     """
     [line] = paid.lines
+    chosen = _choose(paid, attempt)
     # The pool does not have the seats of holdbacks, and its holds belong to the first tickets, so the seats of holdbacks come last.
-    chosen = sorted(_choose(paid, attempt), key=lambda sold: len(sold[1].holds_of_tickets([sold[0].number])) == 1)
-    seats, pool_seats = list[Hold](), list[Hold]()
-    for ticket, order in chosen:
-        seat, *pooled = order.holds_of_tickets([ticket.number])
-        seats.append(seat)
-        pool_seats += pooled
+    holds = sorted((order.holds_of_tickets([ticket.number]) for ticket, order in chosen), key=len, reverse=True)
+    seats = [seat for seat, *_ in holds]
+    pool_seats = [pooled for _, *in_pool in holds for pooled in in_pool]
     others, items = [], [item for ticket, _ in chosen for item in resell_items(ticket, line.resale_holds[0].stock_id)]
     for order in {order.id: order for _, order in chosen}.values():
         numbers = sorted(ticket.number for ticket, seller in chosen if seller.id == order.id)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.model import Catalog, Event, is_split_off
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, settings
@@ -323,11 +323,11 @@ def _correct_open_flags(shards: list[Shard], events: Mapping[str, Event]) -> int
 def _mark_pooled(shards: list[Shard], events: Mapping[str, Event]) -> None:
     """Mark shards whose event has a pool, if a crash left them unmarked. An event never loses its pool, so any snapshot will do.
 
-    The pool does not have the tickets of holdbacks, whose stock ids contain a slash.
+    The pool does not have the tickets of holdbacks.
     """
     for shard in shards:
         event = events.get(shard.stock_id)
-        is_marked = shard.is_pooled or "/" in shard.stock_id
+        is_marked = shard.is_pooled or is_split_off(shard.stock_id)
         if event is not None and event.pool_id not in (None, shard.stock_id) and not is_marked:
             mark_pooled(shard.id)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import is_resale_stock
+from chalicelib.catalog.model import is_resale_stock, is_split_off
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import clock, deadline, log, parallel
@@ -341,14 +341,14 @@ def _sold(found: Sequence[Ticket]) -> list[Ticket]:
 def _split_from_holdbacks(found: Sequence[Ticket]) -> tuple[list[str], list[Ticket]]:
     """Return the stock ids of the tickets that count as sold in the stocks of holdbacks, and the other tickets.
 
-    The seat decides, because the seller of a resold ticket may have had the seat from a holdback, whose stock ids contain a slash.
+    The seat decides, because the seller of a resold ticket may have had the seat from a holdback.
     """
     purchases = queries.load_many({ticket.purchase_id for ticket in found})
     issued, others = list[str](), list[Ticket]()
     for ticket in found:
         purchase = purchases.get(ticket.purchase_id)
         seats = purchase.holds_of_tickets([ticket.number]) if purchase is not None else []
-        if any("/" in seat.stock_id for seat in seats):
+        if any(is_split_off(seat.stock_id) for seat in seats):
             issued += [seat.stock_id for seat in seats]
         else:
             others.append(ticket)

@@ -304,15 +304,21 @@ def find_entry(room: Room, user: str) -> Arrival | None:
     return row.arrival if row is not None else None
 
 
+def entry_row(arrival: Arrival, ttl: int, entry: Entry | None = None) -> WaitingRoomRow:
+    """Return the row of an arrival. `entry` is the arrival's entry in the list of the room."""
+    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=arrival, ttl=ttl)
+    if entry is not None:
+        row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
+        row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
+    return row
+
+
 def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entry | None = None) -> None:
     """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster.
 
     `entry` is the arrival's entry in the list of the room.
     """
-    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=arrival, ttl=ttl)
-    if entry is not None:
-        row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
-        row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
+    row = entry_row(arrival, ttl, entry)
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
     condition = _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
     _, stored = dynamo.put_if_returning(row, condition)

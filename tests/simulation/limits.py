@@ -73,6 +73,11 @@ class SimulationReport(msgspec.Struct):
         times = sorted(self.durations.values())
         return times[max(0, math.ceil(len(times) * percent / 100) - 1)]
 
+    def total_units(self) -> str:
+        """Return a text with all read and write units."""
+        reads, writes = (sum(units[kind] for units in self.units.values()) for kind in (0, 1))
+        return f"{reads:,.0f} read and {writes:,.0f} write units"
+
     def hottest(self) -> tuple[tuple[str, str], tuple[float, float]]:
         """Return the (table, partition key) with the most write units, and its (read, write) units."""
         return max(self.units.items(), key=lambda item: item[1][1])

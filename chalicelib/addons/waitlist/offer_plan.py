@@ -71,6 +71,11 @@ def _is_never_blocked(_: Entry) -> bool:
     return False
 
 
+def cheapest_first(tier: Tier) -> tuple[int, bool]:
+    """Return the key that sorts a tier and its tickets for resale into the order in which they are offered."""
+    return tier.price_cents, not tier.is_resale
+
+
 def plan_offers(
     places: Iterable[Place],
     supplies: Mapping[str, TierSupply],
@@ -88,7 +93,7 @@ def plan_offers(
     """
     left, offers, passed, claimed = dict(free), list[PlannedOffer](), list[Entry](), set(claimed)
     by_tier: dict[str, list[TierSupply]] = {}
-    for supply in sorted(supplies.values(), key=lambda supply: (supply.tier.price_cents, not supply.tier.is_resale)):
+    for supply in sorted(supplies.values(), key=lambda supply: cheapest_first(supply.tier)):
         by_tier.setdefault(supply.tier.id, []).append(supply)
     for place in places:
         entry = place.entry

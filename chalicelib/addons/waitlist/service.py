@@ -22,6 +22,7 @@ from chalicelib.addons.waitlist.model import (
     WaitlistClosed,
     entry_event_id,
 )
+from chalicelib.addons.waitlist.offer_plan import cheapest_first
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
@@ -213,7 +214,7 @@ def _offered_prices(entry: Entry) -> Iterator[tuple[str, int | None]]:
     tiers = catalog.snapshot().tiers
     for tier_id in entry.tier_ids:
         supplies = [*tiers[tier_id].resale_tiers, tiers[tier_id]] if tier_id in tiers else []
-        supplies.sort(key=lambda tier: (tier.price_cents, not tier.is_resale))
+        supplies.sort(key=cheapest_first)
         yield from ((tier_id, tier.price_cents if tier.is_resale else None) for tier in supplies)
 
 

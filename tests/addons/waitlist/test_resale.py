@@ -93,13 +93,18 @@ def test_a_price_that_is_too_high_for_the_waitlist_is_on_public_sale(market):
     assert market.for_resale() == {6000: 1}
 
 
-def test_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
+def wait_for_more_than_a_purchase_may_have(market):
+    """20 tickets are for resale, and somebody waits for 12 at once."""
     market.change_tier(per_user_limit=50, capacity=24)
     market.change(purchase_limit=50)
     order_id = market.buy(20, "tour")
     market.time.advance(5)
     market.wait("eve", 12)
     assert market.offer(order_id, "tour").status == 200
+
+
+def test_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
+    wait_for_more_than_a_purchase_may_have(market)
     assert lines.run_allocator()["offered"] == 0
 
 
@@ -144,10 +149,5 @@ def test_by_hand_the_cheapest_tickets_come_first_and_none_that_are_too_expensive
 
 
 def test_by_hand_nobody_is_offered_more_tickets_than_a_purchase_may_have(market):
-    market.change_tier(per_user_limit=50, capacity=24)
-    market.change(purchase_limit=50)
-    order_id = market.buy(20, "tour")
-    market.time.advance(5)
-    market.wait("eve", 12)
-    assert market.offer(order_id, "tour").status == 200
+    wait_for_more_than_a_purchase_may_have(market)
     assert notify(market, "eve").json["error"] == "not_enough_tickets"
