@@ -42,6 +42,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 assert AESGCM(AESGCM.generate_key(128)) and ec.generate_private_key(ec.SECP256R1()).sign(b"", ec.ECDSA(hashes.SHA256()))
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
+from chalicelib.waiting_room import draw
+signature = "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39"
+assert draw.is_signed(draw.QUICKNET, 1000, bytes.fromhex(signature))
 """
 ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
 ELF_MACHINE = slice(18, 20)  # the bytes of an extension's header that name its processors

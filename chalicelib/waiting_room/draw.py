@@ -1,12 +1,15 @@
 """The draw, which shuffles the line. A keyed permutation gives each arrival its position, and a commitment fixes the key in advance.
 
+The order may also depend on a round of the public beacon drand, which nobody can foresee or choose (see "The beacon" below).
+
 Anyone can check a draw, with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This module uses only the standard
-library, so that `verify.py` runs wherever Python does.
+library, so that `verify.py` runs wherever Python does. Only the check of a round's signature needs a package.
 """
 
 from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
+from typing import NamedTuple
 
 # The keyed permutation of 0..n-1 is computed for one number at a time, without a list of n numbers and without sorting.
 #
@@ -68,3 +71,95 @@ def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number:
     if counter < 0:
         return n + (number - 1) * late_counters - counter
     return 1 + permute(key, n, offsets[counter] + number - 1)
+
+
+# The beacon. About every three seconds, the members of drand, who are independent of each other, sign the number of the next round. Nobody
+# can sign alone, and a round has only one valid signature, so nobody can foresee or choose it. With a beacon, the permutation's key is a
+# hash of the committed key and the round's randomness: the operator knows only the first before the round, and the members of drand only
+# the second.
+
+BEACON_ALGORITHM = f"{ALGORITHM}+drand"
+BEACON_SCHEME = "bls-unchained-g1-rfc9380"
+# The round of a draw is the first one at or after both of these times. The list of entries is usually public within a minute of the
+# closing, and always before the round, because a late list moves the round.
+ROUND_SECONDS_AFTER_CLOSING = 70
+ROUND_SECONDS_AFTER_LIST = 30
+SIGNATURE_BYTES = 48
+_SEED_DOMAIN = b"fairgate draw, key and beacon, 1"
+_CURVE_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
+_FIELD_MODULUS = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
+_FIELD_BYTES, _UNIFORM_BYTES = 48, 64  # of an element of the field, and of the hash from which it is made
+
+
+class Chain(NamedTuple):
+    """A chain of drand with the scheme BEACON_SCHEME. `hash` and `public_key` are hex; `genesis` (epoch seconds) is the time of round 1."""
+
+    hash: str
+    public_key: str
+    genesis: int
+    period: int
+
+
+QUICKNET = Chain(
+    "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971",
+    "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d1064510d1fec758c921cc22b0e17e63aaf4bcb"
+    "5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a",
+    1_692_803_367,
+    3,
+)
+
+
+def first_round(chain: Chain, at: int) -> int:
+    """Return the number of the first round at or after `at`, in epoch seconds."""
+    return max(1, 1 - (chain.genesis - at) // chain.period)
+
+
+def round_time(chain: Chain, number: int) -> int:
+    """Return the time of a round, in epoch seconds. Nobody knows the round's randomness earlier."""
+    return chain.genesis + (number - 1) * chain.period
+
+
+def round_of_draw(chain: Chain, closes_at: int, listed_at: int) -> int:
+    """Return the number of the round that decides a draw. Its list of entries was published at `listed_at`."""
+    return first_round(chain, max(closes_at + ROUND_SECONDS_AFTER_CLOSING, listed_at + ROUND_SECONDS_AFTER_LIST))
+
+
+def beacon_randomness(signature: bytes) -> bytes:
+    """Return the randomness of a round."""
+    return sha256(signature).digest()
+
+
+def seed(key: bytes, randomness: bytes) -> bytes:
+    """Return the permutation's key for a draw with a beacon. All inputs have 32 bytes."""
+    return sha256(_SEED_DOMAIN + key + randomness).digest()
+
+
+def is_signed(chain: Chain, number: int, signature: bytes) -> bool:
+    """Return whether the signature is the chain's for this round. Raises ImportError without the package py_arkworks_bls12381."""
+    from py_arkworks_bls12381 import GT, G1Point, G2Point  # when it is needed: few instances ever check a round
+
+    if len(signature) != SIGNATURE_BYTES:
+        return False
+    public_key = G2Point.from_compressed_bytes(bytes.fromhex(chain.public_key))
+    try:
+        point = G1Point.from_compressed_bytes(signature)  # also checks that it is in the right group
+    except ValueError:
+        return False
+    first, second = map(G1Point.map_from_fp_be, _hash_to_field(sha256(number.to_bytes(8, "big")).digest()))
+    return GT.pairing_check([point, -(first + second)], [G2Point(), public_key])
+
+
+def _hash_to_field(message: bytes) -> tuple[bytes, bytes]:
+    """Return two elements of the field: `hash_to_field` with `expand_message_xmd` and SHA-256, as in RFC 9380, section 5.
+
+    The sum of the two points to which they are mapped is the message's point, because the map of the package clears the cofactor.
+    """
+    domain, length = _CURVE_DOMAIN + bytes([len(_CURVE_DOMAIN)]), 2 * _UNIFORM_BYTES
+    start = sha256(bytes(64) + message + length.to_bytes(2, "big") + b"\0" + domain).digest()
+    block = bytes(len(start))
+    uniform = b""
+    for turn in range(1, 1 + length // len(start)):
+        block = sha256(bytes(a ^ b for a, b in zip(start, block, strict=True)) + bytes([turn]) + domain).digest()
+        uniform += block
+    first, second = (int.from_bytes(half, "big") % _FIELD_MODULUS for half in (uniform[:_UNIFORM_BYTES], uniform[_UNIFORM_BYTES:]))
+    return first.to_bytes(_FIELD_BYTES, "big"), second.to_bytes(_FIELD_BYTES, "big")
