@@ -21,7 +21,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
-from chalicelib.catalog import search
+from chalicelib.catalog import event_management, search
 from chalicelib.changes import jobs as changes_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
@@ -38,6 +38,7 @@ from chalicelib.purchases import jobs as purchases_jobs
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
+from chalicelib.waiting_room import service as waiting_room
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]  # any reply may be compressed, and any request may be a form with a file
@@ -68,6 +69,7 @@ for module in (purchases_jobs, reconciliation_jobs, changes_jobs, *addons.jobs()
     app.register_blueprint(module.bp)
 
 operation.register_resolver("event_id", search.resolve_event_id)  # paths also take an event's slug
+event_management.register_opening_check(waiting_room.check_opening)
 # The stage's limit for emails that anybody can request does not apply to these addresses.
 notifications.register_confirmed_addresses(accounts.is_verified)
 notifications.register_confirmed_addresses(queries.has_paid_order)

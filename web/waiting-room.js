@@ -15,7 +15,9 @@
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
  *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
- *   may_return: number | null}} State  The public state document; times are epoch seconds.
+ *   may_return: number | null, beacon?: Beacon}} State  The public state document; times are epoch seconds.
+ * @typedef {{chain: string, round: number | null, round_at: number | null, randomness: string | null}} Beacon
+ *   The round of the public beacon from which the order also follows. Missing if the order follows from the key alone.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string}} Arrival
  *   The content of a token. `user` is a digest of the holder's id. `counter` is negative for arrivals after the draw has closed.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
@@ -26,6 +28,7 @@
 
 const MIN_ROUNDS = 10;
 const TRACE_BITS = 32;
+const SEED_DOMAIN = "fairgate draw, key and beacon, 1";
 
 /** Why a token has no position in this document. `code` is the server's error code, or `state_outdated`: fetch the document again. */
 export class PositionError extends Error {
@@ -138,7 +141,17 @@ export async function isCommitmentKept({ key, commitment }, notedCommitment) {
 export async function positionOf(state, { counter, number }) {
   if (state.n === null || state.key === null) return null;
   if (counter < 0) return state.n + (number - 1) * (state.late_counters ?? 1) - counter;
-  return 1 + (await permute(fromHex(state.key), state.n, state.offsets[counter] + number - 1));
+  return 1 + (await permute(await seedOf(state), state.n, state.offsets[counter] + number - 1));
+}
+
+/**
+ * The key of the permutation: the revealed key, or a hash of it and the beacon's randomness.
+ * @param {State} state
+ */
+async function seedOf({ key, beacon }) {
+  const bytes = fromHex(key ?? "");
+  if (!beacon?.randomness) return bytes;
+  return sha256(Uint8Array.from([...new TextEncoder().encode(SEED_DOMAIN), ...bytes, ...fromHex(beacon.randomness)]));
 }
 
 /**

@@ -130,6 +130,10 @@ _SENTENCES = {
         "{held_back} tickets are held back, but only {maximum} are neither sold nor on hold (sold {sold}, on hold {held}); "
         "hold back fewer in `holdbacks`, or raise the capacity"
     ),
+    "round_public": (
+        "the public random number that decides the draw of its waiting room is already known, so the sale cannot be postponed; "
+        "reset the waiting room first"
+    ),
     "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
     "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
     "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",

@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import Refusal, refusal_lines
@@ -27,14 +28,15 @@ from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_sto
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import change_view, refusal_view
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import CatalogHead
-from chalicelib.foundation import parallel
+from chalicelib.catalog.model import Catalog, CatalogHead, Event
+from chalicelib.foundation import clock, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
+from chalicelib.waiting_room import service as waiting_room
 
 MAX_ATTEMPTS = 3  # an apply starts over after a conflict
 # Up to this many shards, an apply reads all stock and corrects drift. In a larger catalog, an apply reads only the stock that it changes,
@@ -112,7 +114,15 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
         stock_ids = changed_stock(valid, served)
     event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
     stocks, code_changes = parallel.both(lambda: read_stock(stock_ids), lambda: load_code_changes(_codes(valid), event_ids))
-    return build_plan(valid, head, served, stock_ids, stocks, code_changes)
+    planned = build_plan(valid, head, served, stock_ids, stocks, code_changes)
+    return replace(planned, refusals=[*planned.refusals, *_refused_openings(served, planned.events)])
+
+
+def _refused_openings(served: Catalog, planned: list[Event]) -> list[Refusal]:
+    """Return a refusal for each event that cannot be postponed, because the random number of its draw is public."""
+    changes = [(served.events[event.id], event) for event in planned if event.id in served.events]
+    refused = [after for before, after in changes if waiting_room.is_round_public(before, after, clock.now())]
+    return [Refusal("round_public", {}, "event", event.id) for event in refused]
 
 
 def _codes(valid: ValidDocument) -> list[PromoCode]:

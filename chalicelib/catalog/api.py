@@ -27,6 +27,7 @@ from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
+from chalicelib.catalog.sale_rules import RoundPublic
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
 from chalicelib.catalog.views import (
@@ -138,7 +139,7 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic),
 )
 @limited_for_caller(CATALOG)
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
@@ -152,7 +153,7 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic),
 )
 @limited_for_caller(CATALOG)
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:

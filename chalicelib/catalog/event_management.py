@@ -1,5 +1,6 @@
 """Create, change and delete events through the API. State changes, such as publication, are in `event_states`."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -22,6 +23,14 @@ class EventNotDraft(ApiError):
     code: ClassVar[str] = "event_not_draft"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Only drafts can be deleted. Unpublish the event first. Cancelled events are kept."
+
+
+_opening_checks = list[Callable[[Event, Event, int], None]]()
+
+
+def register_opening_check(check: Callable[[Event, Event, int], None]) -> None:
+    """Call `check(before, after, now)` before a change of an event's opening is written. It raises an ApiError to refuse the change."""
+    _opening_checks.append(check)
 
 
 def create_event(
@@ -70,7 +79,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     """Change fields of an event. Returns the event after the change. No new version is written if nothing differs.
 
     A smaller capacity shrinks the pool before the event is written; a larger capacity grows the pool afterwards. Raises InvalidInput,
-    NotFound, ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected.check`.
+    NotFound, ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic and the errors of `expected.check`.
     """
     values = changes.values()
     known: list[Shard] | None = None
@@ -85,6 +94,9 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
             after = replace(after, slug=search.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
+        if after.on_sale_at != before.on_sale_at:
+            for check in _opening_checks:
+                check(before, after, now)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
             after, known = capacities.with_changed_pool(catalog, before, after)

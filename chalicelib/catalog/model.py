@@ -28,7 +28,9 @@ from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields.
 
-    A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve.
+    A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve. The order follows from
+    `randomness`: a key of the shop's that was fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps
+    the choice with which it was created.
     """
 
     enabled: bool = True
@@ -37,6 +39,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     follow_stock: bool = False  # limits waves to the tickets that are left and the payments that the provider accepts
+    randomness: Literal["key", "key_and_beacon"] = "key"
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -173,7 +176,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds` and `follow_stock`; null: the settings of the stage.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock` and `randomness`; null: the settings "
+            "of the stage.",
         ),
     ] = None
     waitlist: Annotated[

@@ -29,6 +29,17 @@ class TierNotOnSale(ApiError):
     default_message: ClassVar[str] = "This ticket is not on sale at the moment. Choose a different ticket."
 
 
+class RoundPublic(ApiError):
+    """The sale cannot be postponed, because the random number of its draw is public."""
+
+    code: ClassVar[str] = "round_public"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The public random number that decides this draw is already known, so the sale can no longer be postponed. Reset the waiting room "
+        "first. Everybody then has to join again."
+    )
+
+
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
     """Return a tier's status at `now`, which depends on its sale period and, if `stock` is given, on the available tickets."""
     if not catalog.states[tier.status].purchasable:

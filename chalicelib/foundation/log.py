@@ -58,6 +58,7 @@ COUNTERS = {
     "cache_stale": "Reads served with old data because the store was unavailable.",
     "secrets_stale": "Failed attempts to read the secrets again; the last values are used.",
     "waiting_room_joins": "Users who joined a waiting room.",
+    "beacon_failures": "Attempts to get a round of the beacon for a draw that failed, or returned a wrong signature.",
     "waitlist_joins": "Users who joined the waitlist of an event.",
     "waitlist_offers": "Offers of returned tickets, made to people on a waitlist.",
     "logins_delayed": "Attempts to sign in that were refused because of too many earlier attempts for the account or from the address.",

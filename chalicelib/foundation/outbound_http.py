@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers choose. The hosts may be hostile, so addresses are checked, and time and reply size are limited.
+"""Requests to hosts that others run. The hosts may be hostile, so addresses are checked, and time and reply size are limited.
 
 Requests are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
 checks its addresses and connects to a checked address, so a later change to the name's address has no effect. Redirects are not followed,
@@ -174,10 +174,21 @@ def post(
     destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, seconds: float = SECONDS
 ) -> HostReply:
     """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed if no valid reply begins within `seconds`."""
+    return _exchange("POST", destination, addresses, headers, body, seconds)
+
+
+def get(destination: Destination, addresses: Sequence[str], seconds: float = SECONDS) -> HostReply:
+    """Request a short document from the first of `addresses` that accepts a connection. Raises SendFailed as `post` does."""
+    return _exchange("GET", destination, addresses, {"Accept": "application/json"}, None, seconds)
+
+
+def _exchange(
+    method: str, destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes | None, seconds: float
+) -> HostReply:
     ends_at = clock.monotonic() + seconds
     connection = _Connection(destination, addresses[:MAX_ADDRESSES], ends_at)
     try:
-        connection.request("POST", destination.target, body, dict(headers))
+        connection.request(method, destination.target, body, dict(headers))
         reply = connection.getresponse()
         return HostReply(reply.status, _beginning(reply), _retry_after(reply.headers.get("Retry-After")))
     except TimeoutError:

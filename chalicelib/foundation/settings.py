@@ -160,6 +160,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "the key. 0: the draw closes at the opening, and there is no list."
         ),
     ] = 90
+    beacon_mirrors: Annotated[
+        str,
+        _says(
+            "Mirrors of the public beacon drand, comma separated, for draws that follow from a key and the beacon. Each attempt to get a "
+            "round asks one of them."
+        ),
+    ] = "https://api.drand.sh,https://api2.drand.sh,https://api3.drand.sh,https://drand.cloudflare.com"
+    beacon_chain: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9a-f]{64}/[0-9a-f]{192}/[0-9]{1,12}/[1-9][0-9]{0,3})?$",
+            title="<chain hash>/<public key>/<genesis in epoch seconds>/<period in seconds>",
+        ),
+        _says(
+            "Another chain of drand with the scheme `bls-unchained-g1-rfc9380`, for new waiting rooms. Empty: the public chain quicknet."
+        ),
+    ] = ""
     waiting_room_counters: Annotated[
         int,
         Meta(ge=1, le=64),

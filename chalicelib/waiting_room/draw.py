@@ -85,7 +85,7 @@ BEACON_SCHEME = "bls-unchained-g1-rfc9380"
 ROUND_SECONDS_AFTER_CLOSING = 70
 ROUND_SECONDS_AFTER_LIST = 30
 SIGNATURE_BYTES = 48
-_SEED_DOMAIN = b"fairgate draw, key and beacon, 1"
+SEED_DOMAIN = b"fairgate draw, key and beacon, 1"
 _CURVE_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 _FIELD_MODULUS = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
 _FIELD_BYTES, _UNIFORM_BYTES = 48, 64  # of an element of the field, and of the hash from which it is made
@@ -98,6 +98,16 @@ class Chain(NamedTuple):
     public_key: str
     genesis: int
     period: int
+
+    def encode(self) -> str:
+        """Return the chain as text, which `parse_chain` reads."""
+        return "/".join(map(str, self))
+
+
+def parse_chain(text: str) -> Chain:
+    """Return the chain in a text `<hash>/<public key>/<genesis>/<period>`. Raises ValueError."""
+    chain_hash, public_key, genesis, period = text.split("/")
+    return Chain(chain_hash, public_key, int(genesis), int(period))
 
 
 QUICKNET = Chain(
@@ -131,7 +141,7 @@ def beacon_randomness(signature: bytes) -> bytes:
 
 def seed(key: bytes, randomness: bytes) -> bytes:
     """Return the permutation's key for a draw with a beacon. All inputs have 32 bytes."""
-    return sha256(_SEED_DOMAIN + key + randomness).digest()
+    return sha256(SEED_DOMAIN + key + randomness).digest()
 
 
 def is_signed(chain: Chain, number: int, signature: bytes) -> bool:

@@ -4,28 +4,35 @@ No scheduled job makes these changes: each instance that loads a room makes the 
 so the first written decision binds them all. There is one decision for each catalog revision, and one for the size of each wave.
 """
 
+import random
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import settings
+from chalicelib.foundation import log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.payments import service as payments
-from chalicelib.waiting_room import admission_plan, model, store
+from chalicelib.waiting_room import admission_plan, draw, model, store
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.draw import Chain
 from chalicelib.waiting_room.store import Room
 
 # Within this time, only one instance may close the counters or run the draw. If it crashes, the next instance that loads the room does it.
 OPENING_LEASE_SECONDS = 3
 MIN_JOINING_SECONDS = 60  # before the draw closes
 CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
+# A buyer's request waits for a mirror at most this long, and among all instances, one request in BEACON_LEASE_SECONDS does.
+BEACON_SECONDS = 1.5
+BEACON_LEASE_SECONDS = 4
+BEACON_DELAY_SECONDS = 1  # after which mirrors usually have a round
 _MAX_ATTEMPTS = 5
 
 
@@ -43,8 +50,10 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
         return None
     if room.has_list and room.drawn_counts is None and now >= event.on_sale_at - room.closing_seconds:
         return (lambda: _close(room, now)) if room.opening_lease_ends_at <= now else None
+    if room.n is None and room.lacks_round and room.round_at is not None and now >= room.round_at + BEACON_DELAY_SECONDS:
+        return (lambda: _fetch_round(room, now)) if room.opening_lease_ends_at <= now else None
     if room.n is None and now >= event.on_sale_at:
-        may_open = room.opening_lease_ends_at <= now and (room.root is not None or not room.has_list)
+        may_open = room.opening_lease_ends_at <= now and (room.root is not None or not room.has_list) and not room.lacks_round
         return (lambda: _open(room, now)) if may_open else None
     after = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
     return (lambda: store.save_plan(room, after)) if after is not None else None
@@ -148,19 +157,74 @@ def _time_in(room: Room, now: int) -> int:
 def create_room_item(event: Event, revision: int, now: int, replacing: Room | None = None) -> dynamo.TransactItem:
     """Return a transaction item that creates the event's room, in place of the room `replacing` if given.
 
-    If the draw would close too soon for anybody to join it, the counters close at the opening, and there is no list of entries.
+    If the draw would close too soon for anybody to join it, the counters close at the opening. Then there is no list of entries, unless the
+    draw follows from a round of the beacon: the opening waits for the list and the round.
     """
     default = settings.current()
     joining_seconds = (event.on_sale_at or 0) - default.draw_closing_seconds - now
     closing_seconds = default.draw_closing_seconds if joining_seconds >= MIN_JOINING_SECONDS else 0
-    return store.create_room_item(event.id, default.waiting_room_counters, revision, replacing, closing_seconds=closing_seconds)
+    chain = None
+    if model.has_beacon(event):
+        chain = draw.parse_chain(default.beacon_chain) if default.beacon_chain else draw.QUICKNET
+    return store.create_room_item(
+        event.id, default.waiting_room_counters, revision, replacing, closing_seconds=closing_seconds, chain=chain
+    )
 
 
 def _close(room: Room, now: int) -> None:
     """Close all counters before the opening, so that the list of entries can be published before the key. See `_open`."""
-    counts, *_ = _closed_counts(room, now, room.closing_seconds)
-    store.record_closing(room, counts, now)
+    counts, event, _ = _closed_counts(room, now, room.closing_seconds)
+    store.record_closing(room, counts, (event.on_sale_at or 0) - room.closing_seconds, now)
     logger.info("waiting_room.closed", event_id=room.event_id, room=room.number, n=sum(counts))
+
+
+class _RoundReply(msgspec.Struct):
+    """What is needed of a mirror's reply. The randomness in it is not used: it follows from the signature."""
+
+    signature: str
+
+
+class _RoundNotFetched(Exception):
+    """A mirror does not have the round, or did not return its signature. The message is the reason."""
+
+
+def _fetch_round(room: Room, now: int) -> None:
+    """Get the signature of the room's round from a mirror, verify it and record it.
+
+    One instance at a time does this. If the mirror fails or lies, the next attempt, by any instance, asks any of the mirrors. A round has
+    only one valid signature, so all attempts record the same one. Raises RoomConflict if another instance has the lease.
+    """
+    if not store.take_opening_lease(room, now, now + BEACON_LEASE_SECONDS):
+        raise store.RoomConflict
+    assert room.chain is not None
+    assert room.round is not None
+    mirror = random.choice([mirror.strip().rstrip("/") for mirror in settings.current().beacon_mirrors.split(",")])
+    try:
+        signature = _fetch_signature(mirror, room.chain, room.round)
+    except _RoundNotFetched as failure:
+        details = {"mirror": mirror, "round": room.round, "reason": str(failure), "late_seconds": now - (room.round_at or now)}
+        logger.warning("waiting_room.round_not_fetched", event_id=room.event_id, room=room.number, **details)
+        log.count("beacon_failures")
+        return
+    store.record_signature(room, signature)
+    logger.info("waiting_room.round_fetched", event_id=room.event_id, room=room.number, mirror=mirror, round=room.round)
+
+
+def _fetch_signature(mirror: str, chain: Chain, number: int) -> bytes:
+    """Return the verified signature of a round. Raises _RoundNotFetched."""
+    from chalicelib.foundation import outbound_http  # when it is needed: few instances ever fetch a round
+
+    try:
+        destination = outbound_http.parse(f"{mirror}/{chain.hash}/public/{number}")
+        reply = outbound_http.get(destination, outbound_http.resolve(destination), BEACON_SECONDS)
+        signature = bytes.fromhex(msgspec.json.decode(reply.body, type=_RoundReply).signature)
+    except outbound_http.SendFailed as failure:
+        raise _RoundNotFetched(failure.error) from None
+    except (outbound_http.DestinationRefused, msgspec.DecodeError, ValueError) as error:
+        raise _RoundNotFetched(type(error).__name__) from None
+    if not draw.is_signed(chain, number, signature):
+        raise _RoundNotFetched("wrong_signature")
+    return signature
 
 
 def _open(room: Room, now: int) -> None:
@@ -171,7 +235,7 @@ def _open(room: Room, now: int) -> None:
     instances find the same N.
     """
     counts, event, revision = _closed_counts(room, now, 0)
-    _record_draw(revision, event, room, counts)
+    _record_draw(revision, event, room, counts, now)
     logger.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
 
 
@@ -190,15 +254,19 @@ def _closed_counts(room: Room, now: int, seconds_before: int) -> tuple[list[int]
     return counts, event, current.head.public_revision
 
 
-def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:
+def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now: int) -> None:
     """Record the draw. Retry if an admin changes the waves at the same moment.
 
-    Raises RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
+    If people had to wait for the beacon after the opening time, the first wave is admitted now, with its full time. Raises
+    RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
     """
     offsets = store.offsets_of(counts)
     for _ in range(_MAX_ATTEMPTS):
+        plan = effective_plan(event, room)
+        if room.chain is not None:
+            plan = [replace(plan[0], since=max(plan[0].since, now))]
         try:
-            return store.record_draw(room, sum(counts), offsets, effective_plan(event, room), revision)
+            return store.record_draw(room, sum(counts), offsets, plan, revision)
         except store.RoomConflict:
             changed = store.find_room(room.event_id)
             if changed is None or changed.number != room.number or changed.n is not None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import settings
@@ -15,6 +15,19 @@ GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
 
 
+class BeaconState(Struct, frozen=True):
+    """The round of the public beacon from which the order follows, besides the key.
+
+    `chain` is the hash (hex) of the beacon's chain. `round` is null until the list of entries is published, and `round_at` is the time of
+    the round. `randomness` (hex) is null until the round is public and verified.
+    """
+
+    chain: str
+    round: int | None
+    round_at: int | None
+    randomness: str | None
+
+
 class RoomState(Struct, frozen=True, kw_only=True):
     """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
@@ -24,7 +37,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     `late_counters` is the number of counters of arrivals after the opening. `total`
     is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
     valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
-    of tickets on hold if no other tickets are left; otherwise it is null.
+    of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
     """
 
     event_id: str
@@ -43,6 +56,14 @@ class RoomState(Struct, frozen=True, kw_only=True):
     grace_seconds: int
     stopped: str | None
     may_return: int | None
+    beacon: BeaconState | UnsetType = UNSET
+
+    @property
+    def seed(self) -> bytes:
+        """The key of the permutation. The state must contain the draw."""
+        assert self.key is not None
+        key, randomness = bytes.fromhex(self.key), self.beacon.randomness if isinstance(self.beacon, BeaconState) else None
+        return key if randomness is None else draw.seed(key, bytes.fromhex(randomness))
 
     def is_paused(self, now: int) -> bool:
         """Return whether admission is paused at `now`, or, before the opening, whether the room will open paused."""
@@ -188,9 +209,8 @@ class QueueStatus(Struct, frozen=True):
 
 def line_position(state: RoomState, counter: int, number: int) -> int:
     """Return the position, from 1, of arrival `number` of a counter. The state must contain the draw."""
-    assert state.key is not None
     assert state.n is not None
-    return draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), counter, number, state.late_counters)
+    return draw.position(state.seed, state.n, tuple(state.offsets), counter, number, state.late_counters)
 
 
 def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
@@ -232,6 +252,11 @@ def first_segment(event: Event, opens_at: int) -> Segment:
     wave_size = (configured.wave_size if configured else None) or default.wave_size
     wave_seconds = (configured.wave_seconds if configured else None) or default.wave_seconds
     return admission_plan.initial_plan(opens_at, wave_size, wave_seconds)[0]
+
+
+def has_beacon(event: Event) -> bool:
+    """Return whether the draw of a new room follows from the key and a round of the public beacon."""
+    return event.waiting_room is not None and event.waiting_room.randomness == "key_and_beacon"
 
 
 def follows_stock(event: Event) -> bool:

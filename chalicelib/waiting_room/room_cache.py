@@ -1,6 +1,6 @@
 """The waiting rooms in this instance's memory. Each room is loaded at most once a second, and the changes that are due are then made."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
@@ -8,10 +8,10 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import log
-from chalicelib.waiting_room import admission_plan, entry_list, model, store
+from chalicelib.waiting_room import admission_plan, draw, entry_list, model, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, why_joining_stopped
-from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
+from chalicelib.waiting_room.model import BeaconState, NoWaitingRoom, RoomState
 from chalicelib.waiting_room.store import Arrivals, Room
 
 MAX_AGE_SECONDS = 1
@@ -118,7 +118,7 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         room=room.number,
         on_sale_at=event.on_sale_at,
         commitment=room.commitment,
-        closes_at=event.on_sale_at - room.closing_seconds if room.has_list else None,
+        closes_at=(room.closes_at or event.on_sale_at - room.closing_seconds) if room.has_list else None,
         root=room.root,
         key=room.key if room.n is not None else None,  # secret until the draw
         n=counted[0] if counted is not None else None,
@@ -130,6 +130,7 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         grace_seconds=model.grace_seconds(event),
         stopped=stopped,
         may_return=may_return,
+        beacon=_beacon_state(room),
     )
     _report_gauges(state, now)
     joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0
@@ -137,8 +138,15 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
     return CachedRoom(event, room, loaded.arrivals.late, now, joins_per_second, state, document)
 
 
+def _beacon_state(room: Room) -> BeaconState | UnsetType:
+    if room.chain is None:
+        return UNSET
+    randomness = None if room.signature is None else draw.beacon_randomness(bytes.fromhex(room.signature)).hex()
+    return BeaconState(room.chain.hash, room.round, room.round_at, randomness)
+
+
 def _report_gauges(state: RoomState, now: int) -> None:
-    admitted = admission_plan.admitted_count(state.segments, now)
+    admitted = 0 if state.key is None else admission_plan.admitted_count(state.segments, now)
     passes = admission_plan.active_pass_count(state.segments, state.total, state.pass_seconds, now)
     log.gauge("admitted", min(state.total, admitted), event_id=state.event_id)
     log.gauge("queue_length", max(0, state.total - admitted), event_id=state.event_id)

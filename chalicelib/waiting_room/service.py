@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.sale_rules import RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
-from chalicelib.waiting_room import admission_plan, due_changes, entries, entry_list, model, room_cache, store, tokens, views
+from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, model, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import EntryProof
 from chalicelib.waiting_room.model import (
@@ -195,6 +196,28 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
     except dynamo.STORE_ERRORS as error:
         logger.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
     room_cache.forget_room(event_id)
+
+
+def check_opening(before: Event, after: Event, now: int) -> None:
+    """Refuse to postpone an event whose draw is not made, although its round of the beacon is public. Raises RoundPublic."""
+    if is_round_public(before, after, now):
+        raise RoundPublic(event_id=before.id)
+
+
+def is_round_public(before: Event, after: Event, now: int) -> bool:
+    """Return whether the change postpones an event whose draw is not made, although its round of the beacon is public.
+
+    Before the counters have closed, the round is the one that would follow from the closing time. Reads the room if the event is postponed.
+    """
+    if not before.has_waiting_room or before.on_sale_at is None or after.on_sale_at is None or after.on_sale_at <= before.on_sale_at:
+        return False
+    room = store.find_room(before.id)
+    if room is None or room.chain is None or room.n is not None:
+        return False
+    if room.round_at is not None:
+        return now >= room.round_at
+    closes_at = room.closes_at or before.on_sale_at - room.closing_seconds
+    return now >= draw.round_time(room.chain, draw.first_round(room.chain, closes_at + draw.ROUND_SECONDS_AFTER_CLOSING))
 
 
 def admin_overview(event: Event, now: int) -> AdminRoomView | None:

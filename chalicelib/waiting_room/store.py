@@ -26,7 +26,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.draw import commitment
+from chalicelib.waiting_room.draw import Chain, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
 from chalicelib.waiting_room.model import LATE, Arrival
 
@@ -92,6 +92,10 @@ class WaitingRoomRow(dynamo.Table):
     root = UnicodeAttribute(null=True)
     root_at = NumberAttribute(null=True)
     builds = JsonAttribute(list[str], null=True)
+    chain = UnicodeAttribute(null=True)  # as `draw.parse_chain` reads it
+    closes_at = NumberAttribute(null=True)
+    round = NumberAttribute(null=True)
+    signature = UnicodeAttribute(null=True)
     build = UnicodeAttribute(null=True)
     built_at = NumberAttribute(null=True)
     lease_ends_at = NumberAttribute(null=True)
@@ -114,6 +118,10 @@ class Room(msgspec.Struct, frozen=True):
     The counters close `closing_seconds` before the opening; `closed_counts` has the number of arrivals of each. Then the list of entries
     is built, and `root` is its root (hex). `builds` has the build of each lane. With `closing_seconds` 0, the counters close at the opening
     and there is no list; this is also how rooms of earlier versions behave.
+
+    With a `chain`, the order also depends on a round of this chain, and there always is a list. `closes_at` is when the counters were due
+    to close. The `round` is fixed when the list is published. `signature` (hex) is the round's verified signature, without which the room
+    does not open, unless nobody takes part in the draw.
     """
 
     event_id: str
@@ -135,11 +143,25 @@ class Room(msgspec.Struct, frozen=True):
     root: str | None = None
     root_at: int = 0
     builds: list[str] = []
+    chain: Chain | None = None
+    closes_at: int = 0
+    round: int | None = None
+    signature: str | None = None
 
     @property
     def has_list(self) -> bool:
         """Whether the room publishes the list of its entries before the draw."""
-        return self.closing_seconds > 0
+        return self.closing_seconds > 0 or self.chain is not None
+
+    @property
+    def round_at(self) -> int | None:
+        """When the round of the draw is due, or None if the room has no beacon, or its round is not fixed yet."""
+        return None if self.chain is None or self.round is None else round_time(self.chain, self.round)
+
+    @property
+    def lacks_round(self) -> bool:
+        """Whether the room cannot open before the round of its draw is known."""
+        return self.chain is not None and self.signature is None and self.drawn_counts is not None and self.drawn_counts[0] > 0
 
     @property
     def drawn_counts(self) -> tuple[int, list[int]] | None:
@@ -196,11 +218,17 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
 
 
 def create_room_item(
-    event_id: str, counters: int, revision: int, replacing: Room | None = None, *, closing_seconds: int = 0
+    event_id: str,
+    counters: int,
+    revision: int,
+    replacing: Room | None = None,
+    *,
+    closing_seconds: int = 0,
+    chain: Chain | None = None,
 ) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the public revision of the catalog that the room follows. `closing_seconds` is explained in `Room`.
+    `revision` is the public revision of the catalog that the room follows. `closing_seconds` and `chain` are explained in `Room`.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -216,6 +244,7 @@ def create_room_item(
         revision=revision,
         public_revision=revision,
         closing_seconds=closing_seconds or None,
+        chain=chain.encode() if chain is not None else None,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
@@ -246,10 +275,26 @@ def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
     return dynamo.update_if(_key(room), [lease_ends_at.set(ends_at)], condition)
 
 
-def record_closing(room: Room, counts: Sequence[int], now: int) -> None:
-    """Write the numbers of arrivals of the closed counters. Raises RoomConflict if the room has changed since it was read."""
-    changes = {"closed_counts": list(counts), "closed_at": now, "opening_lease_ends_at": None, "version": room.version + 1}
+def record_closing(room: Room, counts: Sequence[int], closes_at: int, now: int) -> None:
+    """Write the numbers of arrivals of the closed counters, which were due to close at `closes_at`.
+
+    Raises RoomConflict if the room has changed since it was read.
+    """
+    changes: dict[str, Any] = {"closed_counts": list(counts), "closed_at": now, "opening_lease_ends_at": None, "version": room.version + 1}
+    if room.chain is not None:
+        changes["closes_at"] = closes_at
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.closed_at.does_not_exist()):
+        raise RoomConflict
+
+
+def record_signature(room: Room, signature: bytes) -> None:
+    """Write the verified signature of the room's round. Raises RoomConflict if the room was cleared, or has the signature already.
+
+    The version stays the same, so that a change by an admin at this moment does not matter.
+    """
+    changes = {"signature": signature.hex(), "opening_lease_ends_at": None}
+    is_missing = (WaitingRoomRow.room == room.number) & (WaitingRoomRow.round == room.round) & WaitingRoomRow.signature.does_not_exist()
+    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), is_missing):
         raise RoomConflict
 
 
@@ -375,8 +420,10 @@ def find_page(room: Room, number: int, pages_per_lane: int) -> bytes:
 
 
 def record_root(room: Room, root: str, builds: Sequence[str], now: int) -> None:
-    """Publish the list of entries. Raises RoomConflict if the room has changed since it was read."""
-    changes = {"root": root, "builds": list(builds), "root_at": now, "version": room.version + 1}
+    """Publish the list of entries, and fix the round of the draw. Raises RoomConflict if the room has changed since it was read."""
+    changes: dict[str, Any] = {"root": root, "builds": list(builds), "root_at": now, "version": room.version + 1}
+    if room.chain is not None:
+        changes["round"] = round_of_draw(room.chain, room.closes_at, now)
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
         raise RoomConflict
 
@@ -445,4 +492,8 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         root=row.root,
         root_at=int(row.root_at or 0),
         builds=row.builds or [],
+        chain=parse_chain(row.chain) if row.chain is not None else None,
+        closes_at=int(row.closes_at or 0),
+        round=int(row.round) if row.round is not None else None,
+        signature=row.signature,
     )

@@ -7,10 +7,9 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.waiting_room import admission_plan, entries
-from chalicelib.waiting_room.draw import ALGORITHM
+from chalicelib.waiting_room import admission_plan, draw, entries
 from chalicelib.waiting_room.entries import Entry, EntryProof
-from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_status
+from chalicelib.waiting_room.model import Arrival, BeaconState, RoomState, compute_queue_status
 from chalicelib.waiting_room.store import Room
 
 
@@ -49,7 +48,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
     """The data for recomputing all positions.
 
     `n` is null until the draw closes, and `key` is null until the opening. `entries` is the list of entries; it is null until the list is
-    published, and in rooms whose draw closes at the opening.
+    published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
     """
 
     event_id: str
@@ -66,6 +65,29 @@ class ProofView(Struct, frozen=True, kw_only=True):
     total: int
     closes_at: Timestamp | None
     entries: "EntryListView | None"
+    beacon: "BeaconView | UnsetType" = UNSET
+
+
+class BeaconView(Struct, frozen=True, kw_only=True):
+    """The round of the public beacon drand from which the order follows, besides the key.
+
+    `chain` is the hash of the beacon's chain, `public_key` verifies the `signature` of the round by the `scheme`, and `randomness` is the
+    SHA-256 of the signature; all are hex. Round 1 was at `genesis` (epoch seconds), and a round follows every `period` seconds. `round` is
+    the first one that is 70 seconds after `closes_at` or later, and 30 seconds after the publication of the list of entries or later; it is
+    null until the list is published. `signature` and `randomness` are null until the round is public and verified. `seed_is` says what
+    replaces the key in the computation of the positions.
+    """
+
+    chain: str
+    scheme: str
+    public_key: str
+    genesis: int
+    period: int
+    round: int | None
+    round_at: Timestamp | None
+    signature: str | None
+    randomness: str | None
+    seed_is: str
 
 
 class EntryListView(Struct, frozen=True, kw_only=True):
@@ -117,10 +139,11 @@ class EntryPageView(Struct, frozen=True, kw_only=True):
 class AdminRoomView(Struct, frozen=True, kw_only=True):
     """A waiting room as an admin sees it: its waves, and how many users have joined, been admitted and are still waiting.
 
-    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it.
+    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it. `randomness` is what decides the order in this room.
     """
 
     room: int
+    randomness: Literal["key", "key_and_beacon"]
     opened: bool
     total: int
     admitted: int
@@ -179,7 +202,7 @@ def proof_view(room: Room, state: RoomState) -> ProofView:
     return ProofView(
         event_id=state.event_id,
         room=state.room,
-        algorithm=ALGORITHM,
+        algorithm=draw.ALGORITHM if room.chain is None else draw.BEACON_ALGORITHM,
         commitment=state.commitment,
         commitment_is="sha256 of the key's bytes, hex",
         on_sale_at=clock.iso(state.on_sale_at),
@@ -191,6 +214,25 @@ def proof_view(room: Room, state: RoomState) -> ProofView:
         total=state.total,
         closes_at=None if state.closes_at is None else clock.iso(state.closes_at),
         entries=listed,
+        beacon=_beacon_view(room),
+    )
+
+
+def _beacon_view(room: Room) -> BeaconView | UnsetType:
+    chain = room.chain
+    if chain is None:
+        return UNSET
+    return BeaconView(
+        chain=chain.hash,
+        scheme=draw.BEACON_SCHEME,
+        public_key=chain.public_key,
+        genesis=chain.genesis,
+        period=chain.period,
+        round=room.round,
+        round_at=None if room.round_at is None else clock.iso(room.round_at),
+        signature=room.signature,
+        randomness=None if room.signature is None else draw.beacon_randomness(bytes.fromhex(room.signature)).hex(),
+        seed_is=f"sha256 of {draw.SEED_DOMAIN.decode()!r} (ASCII), the key's bytes and the randomness's bytes",
     )
 
 
@@ -232,10 +274,11 @@ def entry_page_view(room: Room, page: int, listed: list[Entry], path: list[bytes
 
 def admin_view(state: RoomState, now: int) -> AdminRoomView:
     """Return the room as an admin sees it."""
-    admitted = min(state.total, admission_plan.admitted_count(state.segments, now))
+    admitted = 0 if state.key is None else min(state.total, admission_plan.admitted_count(state.segments, now))
     last = state.segments[-1]
     return AdminRoomView(
         room=state.room,
+        randomness="key_and_beacon" if isinstance(state.beacon, BeaconState) else "key",
         opened=state.key is not None,
         total=state.total,
         admitted=admitted,

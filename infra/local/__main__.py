@@ -46,6 +46,7 @@ def main() -> int:
             server = LocalServer(options.port)
             complete_environment(folder.secrets, server.port)
             folder.prepare()
+            _start_beacon()
             stripe = _create_stripe(folder, server, options.port)
         except BaseException:
             folder.remove_if_new()
@@ -71,6 +72,20 @@ def main() -> int:
         reason = f"The data folder cannot be written, probably because the disk is full: {error}."
         return _fail(f"{reason} Free some space and start again. Every confirmed request is saved.")
     return 0
+
+
+def _start_beacon() -> None:
+    """Start a beacon for draws, unless the settings name a chain or mirrors, and point this process's settings to it."""
+    variables = {name: settings.PREFIX + name for name in ("STAGE", "BEACON_CHAIN", "BEACON_MIRRORS")}
+    if os.environ.get(variables["STAGE"]) == settings.PRODUCTION or any(
+        os.environ.get(variables[name]) for name in variables if name != "STAGE"
+    ):
+        return
+    from devtools.beacon import FakeBeacon
+
+    beacon = FakeBeacon()
+    beacon.start()  # its threads end with the process
+    os.environ.update({variables["BEACON_CHAIN"]: beacon.chain, variables["BEACON_MIRRORS"]: beacon.url})
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":

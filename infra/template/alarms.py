@@ -127,6 +127,8 @@ def alarms(stage: str) -> list[Alarm]:
             below=True,
         ),
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
+        # An attempt follows every four seconds while a draw waits for its round; a mirror that fails alone does not set off the alarm.
+        Alarm("draw-late", "failed", {"failed": _own(stage, "beacon_failures", MINUTES)}, 10),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("logins-delayed", "delayed", {"delayed": _own(stage, "logins_delayed", MINUTES)}, 100),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),

@@ -4,10 +4,11 @@ import random
 from base64 import urlsafe_b64encode
 
 import msgspec
+from msgspec import UNSET
 
 from chalicelib.waiting_room import admission_plan, draw
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.model import LATE, Arrival, RoomState
+from chalicelib.waiting_room.model import LATE, Arrival, BeaconState, RoomState
 
 OPENS = 1_780_315_200
 EXPIRES = OPENS + 86_400
@@ -63,6 +64,7 @@ def random_room(rng: random.Random) -> RoomState:
         grace_seconds=rng.choice([0, 20, 59]),
         stopped=rng.choice([None, None, None, "sold_out"]),
         may_return=rng.choice([None, None, 17]),
+        beacon=rng.choice([UNSET, BeaconState("ab" * 32, 1000, OPENS - 20, rng.randbytes(32).hex() if is_open else None)]),
     )
 
 

@@ -154,7 +154,12 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventPro
           <h2>{isLate ? t.line.afterDraw : t.line.before}</h2>
           <p class="figure-label">{t.line.opensIn}</p>
           <Countdown seconds={status.seconds_until_on_sale} />
-          <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
+          {room.beacon && status.state === "sale_open" ? (
+            <p role="status">{t.line.roundLate}</p>
+          ) : (
+            <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
+          )}
+          {room.beacon && !isLate && <p>{t.line.beacon}</p>}
           <TurnLength room={room} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>

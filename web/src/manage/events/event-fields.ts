@@ -190,6 +190,15 @@ export const LINE_FIELDS = {
     max: 86_400,
     label: { en: "Extra seconds after a missed turn", es: "Segundos extra si se pasa el turno" },
   },
+  randomness: {
+    kind: "choice",
+    place: "line",
+    label: { en: "What decides the order", es: "Qué decide el orden" },
+    note: {
+      en: "With the public random number, not even the shop can know or influence the order in advance. The sale then opens only once the number is public, which can take longer if the internet has trouble. Applies to new waiting rooms.",
+      es: "Con el número público, ni siquiera la tienda puede conocer ni influir en el orden de antemano. La venta se abre cuando ese número es público, y puede retrasarse si hay problemas en internet. Vale para las salas de espera nuevas.",
+    },
+  },
   follow_stock: {
     kind: "check",
     place: "line",

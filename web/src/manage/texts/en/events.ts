@@ -25,6 +25,10 @@ export const eventTexts = {
     ["refund", "They return tickets and get a refund"],
     ["resale", "They offer tickets for resale at the price they paid"],
   ] as [string, string][],
+  randomness: [
+    ["key", "A key that the shop fixes in advance"],
+    ["key_and_beacon", "The shop's key and a public random number"],
+  ] as [string, string][],
   picture: "Picture",
   preview: "How buyers see it",
   noDate: "No date yet",

@@ -21,6 +21,7 @@ export const failureTexts: Record<string, string> = {
   promoter_not_verified: "The shop must verify the promoter before this event can be published. Complete your profile, then ask the shop. The draft is saved.",
   event_incomplete: "The event is not ready for sale: something is missing.",
   event_has_sales: "Tickets are sold or reserved. Cancel the event instead: buyers get their money back.",
+  round_public: "The public random number that decides this draw is already known, so the sale can no longer be postponed. Reset the waiting room first. Everybody then has to join again.",
   event_not_draft: "Only drafts can be deleted. Return the event to draft first.",
   event_cancelled: "This event was cancelled, which cannot be undone. Create a new one.",
   capacity_needs_draft: "You can add a capacity to an event only while the event is a draft.",

@@ -27,6 +27,10 @@ export const eventTexts: typeof english = {
     ["refund", "Devuelve las entradas y recupera el dinero"],
     ["resale", "Pone las entradas en reventa al precio que pagó"],
   ],
+  randomness: [
+    ["key", "Una clave que la tienda fija de antemano"],
+    ["key_and_beacon", "La clave de la tienda y un número aleatorio público"],
+  ],
   picture: "Imagen",
   preview: "Así lo ven los compradores",
   noDate: "Sin fecha todavía",

@@ -23,6 +23,7 @@ export const failureTexts: typeof english = {
   promoter_not_verified: "La tienda debe verificar al promotor antes de publicar este evento. Completa tu perfil y pide la verificación. El borrador está guardado.",
   event_incomplete: "El evento no está listo para la venta: falta algo.",
   event_has_sales: "Hay entradas vendidas o reservadas. Cancela el evento: los compradores recuperan su dinero.",
+  round_public: "Ya se conoce el número público que decide este sorteo, así que la venta no se puede aplazar. Antes, reinicia la sala de espera. Todos tendrán que volver a entrar.",
   event_not_draft: "Solo se pueden eliminar borradores. Antes, devuelve el evento a borrador.",
   event_cancelled: "Este evento se canceló, y eso no se puede deshacer. Crea uno nuevo.",
   capacity_needs_draft: "El primer aforo de un evento solo se puede fijar mientras es un borrador.",
