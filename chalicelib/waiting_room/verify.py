@@ -1,7 +1,8 @@
 """Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS] [--entries ENTRIES].
 
-The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that requires the shop's
-secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked.
+The check needs no account, setting, secret or package, with one exception: if the order also follows from the public beacon drand, the
+package py_arkworks_bls12381 checks the beacon's signature. The check cannot tell whether the shop signed a token, because that requires the
+shop's secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked.
 """
 
 import json
@@ -11,12 +12,13 @@ from argparse import ArgumentParser, Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from chalicelib.waiting_room import draw, entries
-from chalicelib.waiting_room.draw import ALGORITHM, MAX_N
+from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, Chain
 from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
@@ -35,12 +37,28 @@ class InvalidClaim(Exception):
 
 
 @dataclass(frozen=True)
+class BeaconProof:
+    """The round of the beacon from which an order follows, besides the key. Times are epoch seconds.
+
+    `randomness` is what the document says; the order follows from the signature.
+    """
+
+    chain: Chain
+    round: int
+    signature: bytes
+    randomness: str
+    closes_at: int
+    listed_at: int
+
+
+@dataclass(frozen=True)
 class DrawProof:
     """The proof document of a room after the opening.
 
     `n` arrivals were drawn. `offsets[i]` is the number of arrivals counted by the counters before counter i. `late_counters` is the number
     of counters of arrivals after the opening; it is 1 if the document does not have it. `root` and `pages` are the root and the number of
-    pages of the list of entries, or None and 0 if the room has no list.
+    pages of the list of entries, or None and 0 if the room has no list. `beacon` is None if the order follows from the key alone, or if
+    nobody took part in the draw. `algorithm` tells these two cases apart.
     """
 
     event_id: str
@@ -52,6 +70,13 @@ class DrawProof:
     late_counters: int = 1
     root: str | None = None
     pages: int = 0
+    beacon: BeaconProof | None = None
+    algorithm: str = ALGORITHM
+
+    @property
+    def seed(self) -> bytes:
+        """The key of the permutation."""
+        return self.key if self.beacon is None else draw.seed(self.key, draw.beacon_randomness(self.beacon.signature))
 
     def arrivals(self, counter: int) -> int:
         """Return the number of arrivals that a counter counted."""
@@ -113,13 +138,17 @@ def check(
     noted_root: str | None = None,
     pages: Iterable[dict[str, Any]] | None = None,
     entry_proofs: Iterable[tuple[str, dict[str, Any]]] = (),
+    noted_round: int | None = None,
+    noted_chain: str | None = None,
 ) -> VerificationReport:
-    """Check the key and recompute all positions.
+    """Check the key and the round of the beacon, and recompute all positions.
 
-    `noted_commitment` and `noted_root` are what the user noted before the opening. `pages` are all pages of the list of entries, and
-    `entry_proofs` are proofs of single entries with their sources.
+    `noted_commitment`, `noted_root`, `noted_round` and `noted_chain` are what the user noted before the opening. `pages` are all pages of
+    the list of entries, and `entry_proofs` are proofs of single entries with their sources. Raises UnusableProof if the package that checks
+    the round's signature is missing.
     """
-    report = VerificationReport(proof, [*_key_faults(proof, noted_commitment), *_root_faults(proof, noted_root)], {})
+    faults = [*_key_faults(proof, noted_commitment), *_root_faults(proof, noted_root), *_beacon_faults(proof, noted_round, noted_chain)]
+    report = VerificationReport(proof, faults, {})
     if not proof.adds_up():
         report.faults.append(f"the counters' offsets {list(proof.offsets)} do not add up to {proof.n}, so no position can be computed")
         return report
@@ -148,6 +177,36 @@ def check(
 def _root_faults(proof: DrawProof, noted_root: str | None) -> Iterator[str]:
     if noted_root is not None and noted_root != proof.root:
         yield f"the root of the list of entries is {proof.root}, not the one that you noted before the opening"
+
+
+def _beacon_faults(proof: DrawProof, noted_round: int | None, noted_chain: str | None) -> Iterator[str]:
+    if proof.algorithm == ALGORITHM and (noted_round is not None or noted_chain is not None):
+        yield "the order follows from the key alone, not from the beacon that you noted"
+    beacon = proof.beacon
+    if beacon is None:
+        return
+    chain = beacon.chain
+    if noted_chain in (None, QUICKNET.hash) and chain != QUICKNET:
+        yield f"the beacon's chain {chain.hash} is not drand's public chain quicknet, or its key or times differ from quicknet's"
+    if noted_chain not in (None, QUICKNET.hash, chain.hash):
+        yield f"the beacon's chain is {chain.hash}, not the one that you noted"
+    if proof.root is None:
+        yield "the list of entries is missing, so it was not published before the round of the beacon"
+    elif beacon.round != draw.round_of_draw(chain, beacon.closes_at, beacon.listed_at):
+        yield f"round {beacon.round} does not follow from the times of the closing and of the list of entries"
+    if noted_round is not None and beacon.round != noted_round:
+        yield f"the round of the beacon is {beacon.round}, not the one that you noted before the opening"
+    try:
+        if not draw.is_signed(chain, beacon.round, beacon.signature):
+            yield f"the signature of round {beacon.round} is not the beacon's"
+    except ImportError:
+        raise UnusableProof(
+            "the order follows from the beacon, whose signature only a package can check; install it: pip install py_arkworks_bls12381"
+        ) from None
+    except ValueError:  # not a point of the curve
+        yield "the public key of the beacon's chain is malformed"
+    if draw.beacon_randomness(beacon.signature).hex() != beacon.randomness:
+        yield "the randomness is not the SHA-256 of the round's signature"
 
 
 def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[str]) -> dict[Entry, str]:
@@ -231,7 +290,8 @@ def _run(arguments: Namespace) -> int:
         raise UnusableProof("this waiting room has no list of entries")
     pages = _load_pages(proof, arguments.entries) if arguments.entries else None
     proven = ((source, _load_document(source)) for source in arguments.entry)
-    report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven)
+    noted_chain = arguments.chain.strip().lower() if arguments.chain else None
+    report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven, arguments.round, noted_chain)
     return _print(_report_lines(report, noted_commitment), EXIT_FAULTS if report.faults else EXIT_OK)
 
 
@@ -256,7 +316,7 @@ def _position(proof: DrawProof, token: str, listed: dict[Entry, str] | None) -> 
     entry = Entry(entries.entrant_digest(proof.commitment, arrival.user), max(0, counter), number)
     if listed is not None and not is_late and entry not in listed:
         raise InvalidClaim("the list of entries does not have this token's entrant with this number")
-    return draw.position(proof.key, proof.n, proof.offsets, counter, number, proof.late_counters)
+    return draw.position(proof.seed, proof.n, proof.offsets, counter, number, proof.late_counters)
 
 
 def _parse_token(token: str) -> TokenArrival:
@@ -273,8 +333,9 @@ def _parse_token(token: str) -> TokenArrival:
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:
-    if document.get("algorithm") != ALGORITHM:
-        raise UnusableProof(f"the algorithm is {document.get('algorithm')!r}; this program can only check {ALGORITHM!r}")
+    algorithm = document.get("algorithm")
+    if algorithm not in (ALGORITHM, BEACON_ALGORITHM):
+        raise UnusableProof(f"the algorithm is {algorithm!r}; this program can only check {ALGORITHM!r} and {BEACON_ALGORITHM!r}")
     try:
         proof = DrawProof(
             str(document["event_id"]),
@@ -286,12 +347,36 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             int(document.get("late_counters", 1)),
             str(document["entries"]["root"]) if document.get("entries") else None,
             int(document["entries"]["pages"]) if document.get("entries") else 0,
+            _parse_beacon(document) if algorithm == BEACON_ALGORITHM and document["n"] != 0 else None,
+            algorithm,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None
     if not 0 <= proof.n <= MAX_N:
         raise UnusableProof(f"n = {proof.n} is not between 0 and 2^40")
     return proof
+
+
+def _parse_beacon(document: dict[str, Any]) -> BeaconProof:
+    """Return the round of the beacon. Raises KeyError, TypeError or ValueError if the document lacks it."""
+    beacon, listed = document["beacon"], document["entries"]
+    if beacon["scheme"] != BEACON_SCHEME:
+        raise UnusableProof(f"the beacon's scheme is {beacon['scheme']!r}; this program can only check {BEACON_SCHEME!r}")
+    chain = Chain(str(beacon["chain"]), str(beacon["public_key"]), int(beacon["genesis"]), int(beacon["period"]))
+    if chain.period < 1:
+        raise ValueError("period")
+    return BeaconProof(
+        chain,
+        int(beacon["round"]),
+        bytes.fromhex(beacon["signature"]),
+        str(beacon["randomness"]),
+        _parse_time(document["closes_at"]),
+        _parse_time(listed["published_at"]) if listed else 0,
+    )
+
+
+def _parse_time(text: str) -> int:
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
 
 
 def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
@@ -352,6 +437,10 @@ def _report_lines(report: VerificationReport, noted_commitment: str | None) -> I
     hint = "compared with the one that you noted" if noted_commitment else "(compare it with what you noted before the opening)"
     yield f"           {hint}"
     yield f"key        {proof.key.hex()}"
+    if (beacon := proof.beacon) is not None:
+        name = "drand's quicknet" if beacon.chain == QUICKNET else f"another chain with the public key {beacon.chain.public_key}"
+        yield f"beacon     round {beacon.round} of {name}, {draw.beacon_randomness(beacon.signature).hex()}"
+        yield f"           (compare it with {beacon.chain.hash}/public/{beacon.round} at any mirror of drand)"
     yield f"tokens     {drawn} drawn and {late} late positions computed, {report.compared_count} compared with a claimed position"
     if drawn == proof.n and proof.n > 0:
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
@@ -381,6 +470,8 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--entries", metavar="ENTRIES", help="address of the list of entries, or folder with its pages, to check all of it")
     parser.add_argument("--entry", metavar="ENTRY", action="append", default=[], help="file or address of the proof of a single entry")
     parser.add_argument("--root", metavar="HEX", help="the root of the list of entries that you noted before the opening")
+    parser.add_argument("--round", metavar="NUMBER", type=int, help="the round of the beacon that you noted before the opening")
+    parser.add_argument("--chain", metavar="HEX", help="the hash of the beacon's chain that you noted, if it is not drand's quicknet")
     parser.add_argument("--commitment", metavar="HEX", help="the commitment that you noted before the opening")
     return parser
 

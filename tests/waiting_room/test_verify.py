@@ -10,11 +10,13 @@ from threading import Thread
 
 import pytest
 
+from chalicelib.foundation import clock
 from chalicelib.waiting_room import draw, verify
 from chalicelib.waiting_room.draw import ALGORITHM
 from chalicelib.waiting_room.model import LATE
 from tests.waiting_room import sale
 from tests.waiting_room.random_rooms import unsigned_token
+from tests.waiting_room.test_draw import REAL_ROUNDS
 
 ROOT = Path(__file__).parents[2]
 KEY = sha256(b"a key of the tests").digest()
@@ -29,11 +31,11 @@ def proof(**changes):
     return document | {"key": KEY.hex(), "n": N, "offsets": OFFSETS, "total": N + 3} | changes
 
 
-def all_claims():
+def all_claims(key=KEY):
     """(token, position) of all arrivals, late ones too."""
     arrivals = [(counter, number) for counter, count in enumerate(COUNTS) for number in range(1, count + 1)]
     arrivals += [(LATE, number) for number in range(1, 4)]
-    return [(unsigned_token(*arrival), draw.position(KEY, N, tuple(OFFSETS), *arrival)) for arrival in arrivals]
+    return [(unsigned_token(*arrival), draw.position(key, N, tuple(OFFSETS), *arrival)) for arrival in arrivals]
 
 
 @pytest.fixture
@@ -225,3 +227,87 @@ def test_a_hundred_thousand_tokens_are_accepted_and_one_swap_is_found():
     claims[12_345] = verify.PositionClaim(first.source, first.token, second.position)
     claims[67_890] = verify.PositionClaim(second.source, second.token, first.position)
     assert [fault.split(":")[0] for fault in verify.check(proof, claims).faults] == ["line 12346", "line 67891"]
+
+
+def beacon_proof(number=1000, delay=5, **changes):
+    """The proof document of an honest draw with the real round 1000, with changes to what it says about the beacon."""
+    chain, signature = draw.QUICKNET, REAL_ROUNDS[number]
+    closes_at = draw.round_time(chain, 1000) - draw.ROUND_SECONDS_AFTER_CLOSING
+    beacon = {
+        "chain": chain.hash,
+        "scheme": draw.BEACON_SCHEME,
+        "public_key": chain.public_key,
+        "genesis": chain.genesis,
+        "period": chain.period,
+        "round": number,
+        "signature": signature,
+        "randomness": draw.beacon_randomness(bytes.fromhex(signature)).hex(),
+    }
+    listed = {"root": "ab" * 32, "pages": 16, "published_at": clock.iso(closes_at + delay)}
+    return proof(algorithm=draw.BEACON_ALGORITHM, closes_at=clock.iso(closes_at), entries=listed, beacon=beacon | changes)
+
+
+SEED = draw.seed(KEY, draw.beacon_randomness(bytes.fromhex(REAL_ROUNDS[1000])))
+
+
+def test_an_honest_draw_with_the_beacon_is_accepted(run):
+    code, text = run(beacon_proof(), lines(all_claims(SEED)), "--commitment", draw.commitment(KEY), "--round", "1000")
+    assert code == 0, text
+    assert "round 1000 of drand's quicknet, fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd" in text
+    assert run(beacon_proof(), lines(all_claims()))[0] == 1  # positions that follow from the key alone
+    assert run({**beacon_proof(), "n": 0, "offsets": [0], "beacon": {}})[0] == 0
+
+
+OTHER = draw.beacon_randomness(bytes.fromhex(REAL_ROUNDS[1001])).hex()
+
+
+@pytest.mark.parametrize(
+    ("document", "fault"),
+    [
+        (beacon_proof(1001), "round 1001 does not follow from the times"),
+        (beacon_proof(delay=45), "round 1000 does not follow from the times"),  # the list was published too late for this round
+        (beacon_proof(signature=REAL_ROUNDS[1001], randomness=OTHER), "the signature of round 1000 is not the beacon's"),
+        (beacon_proof(signature="00"), "the signature of round 1000 is not the beacon's"),
+        (beacon_proof(randomness=OTHER), "the randomness is not the SHA-256"),
+        (beacon_proof(chain="ab" * 32), "is not drand's public chain quicknet"),
+        (beacon_proof(public_key="00" * 96), "the public key of the beacon's chain is malformed"),
+        (beacon_proof(genesis=draw.QUICKNET.genesis + 3), "does not follow from the times"),
+        ({**beacon_proof(), "entries": None}, "the list of entries is missing"),
+    ],
+)
+def test_a_changed_beacon_is_found(run, document, fault):
+    code, text = run(document)
+    assert (code, fault in text) == (1, True), text
+
+
+def test_a_beacon_that_was_noted_is_compared(run):
+    for document, options, fault in (
+        (beacon_proof(), ["--round", "999"], "not the one that you noted"),
+        (beacon_proof(), ["--chain", "ab" * 32], "not the one that you noted"),
+        (proof(), ["--round", "1000"], "follows from the key alone"),
+        (proof(), ["--chain", draw.QUICKNET.hash], "follows from the key alone"),
+    ):
+        code, text = run(document, [], *options)
+        assert (code, fault in text) == (1, True), text
+    assert run(beacon_proof(), [], "--chain", draw.QUICKNET.hash)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({**beacon_proof(), "beacon": None}, "incomplete"),
+        (beacon_proof(signature=None), "incomplete"),
+        (beacon_proof(period=0), "incomplete"),
+        (beacon_proof(scheme="pedersen-bls-chained"), "can only check 'bls-unchained-g1-rfc9380'"),
+    ],
+)
+def test_a_proof_without_a_usable_beacon_exits_with_2(run, document, reason):
+    code, text = run(document)
+    assert (code, reason in text) == (2, True), text
+
+
+def test_it_says_which_package_checks_the_beacon(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "py_arkworks_bls12381", None)
+    code, text = run(beacon_proof())
+    assert (code, "pip install py_arkworks_bls12381" in text) == (2, True), text
+    assert run(proof(), lines(all_claims()))[0] == 0
