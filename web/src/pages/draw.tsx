@@ -17,8 +17,11 @@ import { positionOf, type State } from "../../waiting-room.js";
 import { Opening, Sealing, Joining } from "./draw-pictures";
 
 /** Both languages are in this file, because one is smaller than a second request. */
-/** In `limitsList`, what the list of numbers shows. */
+/** In `limitsList`, what the list of numbers shows, and what the public random number prevents. */
 const WHO_HAD_WHICH = 1;
+const NOBODY_LOOKED = 2;
+/** A mirror of the public chain. Other chains, of local runs and tests, are not there. */
+const MIRROR = "https://api.drand.sh";
 const TEXTS: Record<Language, typeof en> = { en, es };
 const useDrawTexts = () => {
   const { language, locale } = useTexts();
@@ -94,6 +97,14 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
             <dd class="code">{room.root}</dd>
           </>
         )}
+        {room.beacon?.round && (
+          <>
+            <dt>{d.round}</dt>
+            <dd>
+              {room.beacon.round} · <Moment at={new Date(1000 * room.beacon.round_at!).toISOString()} timezone={event.timezone} />
+            </dd>
+          </>
+        )}
       </dl>
       {!isDrawn && !isOff(room) && (
         <>
@@ -129,6 +140,7 @@ export function Explanation({ place }: { place: PlaceView }) {
           </li>
         ))}
       </ol>
+      {room.beacon && <p>{d.beaconStory}</p>}
       {!isBroken(place) && (
         <p>
           <strong>{d.why}</strong>
@@ -137,7 +149,7 @@ export function Explanation({ place }: { place: PlaceView }) {
       <h2>{d.limits}</h2>
       <p>{d.limitsIntro}</p>
       <ul class="draw-limits">
-        {d.limitsList.map((limit, index) => (index === WHO_HAD_WHICH && room.closes_at ? d.listedLimit : limit)).map(({ title, text }) => (
+        {d.limitsList.map((limit, index) => (index === WHO_HAD_WHICH && room.closes_at ? d.listedLimit : index === NOBODY_LOOKED && room.beacon ? d.beaconLimit : limit)).map(({ title, text }) => (
           <li key={title}>
             <strong>{title}</strong> {text}
           </li>
@@ -158,11 +170,11 @@ export function Explanation({ place }: { place: PlaceView }) {
 
 function Steps({ place: { draw, status }, room }: { place: PlaceView; room: State }) {
   const { d } = useDrawTexts();
-  const { key, n, commitment } = room;
+  const { key, n, commitment, beacon } = room;
   const { isKept = true, noted = null, notedRoot = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
   const isKeyKept = isKept || (notedRoot !== null && notedRoot !== room.root);
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
-  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}`;
+  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${beacon?.round ? ` --round ${beacon.round}` : ""}`;
   return (
     <>
       <ol class="draw-steps">
@@ -189,6 +201,20 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
             {isListed !== null && <p class={isListed ? "kept" : "broken"}>{isListed ? d.own : d.notOwn}</p>}
           </li>
         )}
+        {beacon && (
+          <li>
+            <p>{beacon.round === null ? d.roundUnknown : d.roundNamed(beacon.round)}</p>
+            {beacon.randomness && (
+              <>
+                <p>{d.roundKnown}</p>
+                <p class="code">{beacon.randomness}</p>
+                <p>
+                  <a href={`${MIRROR}/${beacon.chain}/public/${beacon.round}`}>{d.roundSource}</a>
+                </p>
+              </>
+            )}
+          </li>
+        )}
         {key === null || n === null ? (
           <li>
             <p>{d.notYet}</p>
@@ -207,12 +233,14 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
           </>
         )}
       </ol>
-      <p>{d.formula}</p>
+      <p>
+        {d.formula} {beacon && d.seed}
+      </p>
       {key !== null && n !== null && n > 0 && <Another room={room} n={n} first={arrival ?? 1} />}
       <p>
         <a href={proof}>{d.proof}</a>
       </p>
-      <p>{d.verify}</p>
+      <p>{beacon ? d.verifyBeacon : d.verify}</p>
       <p class="code">{command}</p>
     </>
   );

@@ -13,6 +13,7 @@ export const drawTexts = {
   closedAt: "The draw closed",
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
+  round: "Round of the public random number",
   keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has saved it too: open this page again in the same browser after the draw to see the result.",
   how: "How the draw works",
   story: [
@@ -29,6 +30,8 @@ export const drawTexts = {
       text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses only the key and how many numbers there are. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
+  beaconStory:
+    "For this draw, the key alone does not decide. Once the list is published, we wait for a random number that a network of independent organizations, drand, publishes every three seconds. Which of these numbers counts follows from the time at which the draw closed, and is announced with the list. The key and this number decide the order together, so nobody could know it before, not even us.",
   why: "That is why it is fair: the key was fixed before there was anybody to favor, and everyone can check that it was used.",
   limits: "What the check does not prove",
   limitsIntro: "The check shows that the order follows from the sealed key. It does not show:",
@@ -48,6 +51,10 @@ export const drawTexts = {
     title: "That everyone on the list is a real person.",
     text: "The list shows that no number changed hands after it was published. We could have put invented people on it before that.",
   },
+  beaconLimit: {
+    title: "That nobody told us the public random number early.",
+    text: "Most of the independent organizations would have had to work together for that.",
+  },
   resetTitle: "What came before a reset.",
   reset: (times: number) =>
     `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Earlier fingerprints and places no longer count.`,
@@ -61,6 +68,11 @@ export const drawTexts = {
   rootReplaced: "Your browser had saved a different fingerprint of the list:",
   own: "Your number is on the list. Your browser has checked the proof.",
   notOwn: "Your number is not on the list.",
+  roundUnknown: "The list also names the round of the public random number. It appears here with the list.",
+  roundNamed: (round: number) => `The list named round ${round} of the public random number, which nobody knew then.`,
+  roundKnown: "This is the number of that round. You can compare it with the number that the network publishes:",
+  roundSource: "The round at drand, for programs (JSON)",
+  seed: "For this draw, the SHA-256 hash of a fixed text, the key and the public random number takes the place of the key.",
   revealed: "When the sale opened, the shop published this key:",
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
   broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",
@@ -74,5 +86,6 @@ export const drawTexts = {
   anothersPlace: (number: number, position: number) => `Number ${number.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
   proof: "Data of the draw, for programs (JSON)",
   verify: "The program verify.py in Fairgate's source code checks this data. It needs only Python, no account and no packages:",
+  verifyBeacon: "The program verify.py in Fairgate's source code checks this data, and the signature of the public random number. It needs Python and one package, but no account:",
   savedFingerprint: "saved fingerprint",
 };

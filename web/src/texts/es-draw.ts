@@ -15,6 +15,7 @@ export const drawTexts: typeof english = {
   closedAt: "El sorteo se cerró",
   fingerprint: "Huella de la clave",
   root: "Huella de la lista de números",
+  round: "Ronda del número aleatorio público",
   keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página en el mismo navegador después del sorteo para ver el resultado.",
   how: "Cómo funciona el sorteo",
   story: [
@@ -31,6 +32,8 @@ export const drawTexts: typeof english = {
       text: "Ya nadie puede entrar en el sorteo: quien llega más tarde va detrás. Publicamos la clave. Con ella y con la cantidad de números, un cálculo que cualquiera puede leer de antemano los ordena todos: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
     },
   ],
+  beaconStory:
+    "En este sorteo no decide solo la clave. Una vez publicada la lista, esperamos un número aleatorio que publica cada tres segundos drand, una red de organizaciones independientes. Cuál de esos números cuenta depende de la hora de cierre del sorteo y se anuncia con la lista. La clave y ese número deciden juntos el orden, así que nadie podía conocerlo antes, ni siquiera nosotros.",
   why: "Por eso es justo: la clave se fijó cuando aún no había a quién favorecer, y cualquiera puede comprobar que se usó esa.",
   limits: "Lo que la comprobación no demuestra",
   limitsIntro: "La comprobación demuestra que el orden sale de la clave guardada. No demuestra:",
@@ -50,6 +53,10 @@ export const drawTexts: typeof english = {
     title: "Que cada número de la lista sea de una persona de verdad.",
     text: "La lista demuestra que ningún número cambió de manos después de publicarse. Antes podríamos haber apuntado a personas inventadas.",
   },
+  beaconLimit: {
+    title: "Que nadie nos dijera antes el número aleatorio público.",
+    text: "Para eso se habrían tenido que poner de acuerdo la mayoría de las organizaciones independientes.",
+  },
   resetTitle: "Lo que hubo antes de reiniciar la sala.",
   reset: (times) =>
     `Esta sala de espera se ha reiniciado ${times === 1 ? "una vez" : `${times.toLocaleString("es")} veces`}. Al reiniciarla se crea otra clave y todo el mundo tiene que volver a entrar. Las huellas y los puestos anteriores no cuentan.`,
@@ -63,6 +70,11 @@ export const drawTexts: typeof english = {
   rootReplaced: "Tu navegador había guardado otra huella de la lista:",
   own: "Tu número está en la lista. Tu navegador ha comprobado la prueba.",
   notOwn: "Tu número no está en la lista.",
+  roundUnknown: "La lista también indica la ronda del número aleatorio público. Aparecerá aquí con la lista.",
+  roundNamed: (round) => `La lista indicaba la ronda ${round} del número aleatorio público, que nadie conocía entonces.`,
+  roundKnown: "Este es el número de esa ronda. Puedes compararlo con el que publica la red:",
+  roundSource: "La ronda en drand, para programas (JSON)",
+  seed: "En este sorteo, el hash SHA-256 de un texto fijo, la clave y el número aleatorio público ocupa el lugar de la clave.",
   revealed: "Al abrir la venta, la tienda publicó esta clave:",
   fits: "La clave coincide: la huella es el hash SHA-256 de sus 32 bytes.",
   broken: "La clave no coincide. La huella debería ser el hash SHA-256 de sus 32 bytes.",
@@ -76,5 +88,6 @@ export const drawTexts: typeof english = {
   anothersPlace: (number, position) => `Al número ${number.toLocaleString("es")} le corresponde el puesto ${position.toLocaleString("es")}.`,
   proof: "Datos del sorteo, para programas (JSON)",
   verify: "El programa verify.py, incluido en el código fuente de Fairgate, comprueba estos datos. Solo necesita Python, sin cuenta ni paquetes:",
+  verifyBeacon: "El programa verify.py, incluido en el código fuente de Fairgate, comprueba estos datos y la firma del número aleatorio público. Necesita Python y un paquete, pero ninguna cuenta:",
   savedFingerprint: "huella guardada",
 };
