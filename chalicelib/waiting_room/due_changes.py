@@ -202,8 +202,15 @@ def _fetch_round(room: Room, now: int) -> None:
     try:
         signature = _fetch_signature(mirror, room.chain, room.round)
     except _RoundNotFetched as failure:
-        details = {"mirror": mirror, "round": room.round, "reason": str(failure), "late_seconds": now - (room.round_at or now)}
-        logger.warning("waiting_room.round_not_fetched", event_id=room.event_id, room=room.number, **details)
+        logger.warning(
+            "waiting_room.round_not_fetched",
+            event_id=room.event_id,
+            room=room.number,
+            mirror=mirror,
+            round=room.round,
+            reason=str(failure),
+            late_seconds=now - (room.round_at or now),
+        )
         log.count("beacon_failures")
         return
     store.record_signature(room, signature)
