@@ -148,6 +148,7 @@ def test_admins_and_metrics_see_the_room(api, time):
         "pass_seconds": 60,
         "grace_seconds": 0,
         "stopped": None,
+        "randomness": "key",
     }
     metrics = api.get("/metrics").body.decode()
     for name, value in (("queue_length", 2), ("admitted", 6), ("active_passes", 6)):
