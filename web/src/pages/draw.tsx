@@ -3,6 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getEvent, type EventWithTiers } from "../api";
+import type { BeaconVerdict } from "../beacon-proof";
 import { DrawVerdict, isBroken, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
@@ -211,6 +212,7 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
                 <p>
                   <a href={`${MIRROR}/${beacon.chain}/public/${beacon.round}`}>{d.roundSource}</a>
                 </p>
+                <BeaconCheck room={room} />
               </>
             )}
           </li>
@@ -242,6 +244,27 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
       </p>
       <p>{beacon ? d.verifyBeacon : d.verify}</p>
       <p class="code">{command}</p>
+    </>
+  );
+}
+
+/** Checks the signature of the public random number when the visitor asks for it. */
+function BeaconCheck({ room }: { room: State }) {
+  const { d } = useDrawTexts();
+  const { t } = useTexts();
+  const [verdict, setVerdict] = useState<BeaconVerdict | "checking" | "failed" | null>(null);
+  const check = () => {
+    setVerdict("checking");
+    import("../beacon-proof").then(({ checkBeacon }) => checkBeacon(room)).then((found) => setVerdict(found ?? "failed"), () => setVerdict("failed"));
+  };
+  if (verdict === "right" || verdict === "other") return <p class="kept" role="status">{d.signature[verdict]}</p>;
+  if (verdict === "wrong") return <p class="broken" role="alert">{d.signature.wrong}</p>;
+  return (
+    <>
+      <button type="button" class="button" onClick={check} disabled={verdict === "checking"}>
+        {d.signature.check}
+      </button>
+      {verdict === "failed" && <p role="alert">{t.loadFailed}</p>}
     </>
   );
 }

@@ -72,6 +72,12 @@ export const drawTexts = {
   roundNamed: (round: number) => `The list named round ${round} of the public random number, which nobody knew then.`,
   roundKnown: "This is the number of that round. You can compare it with the number that the network publishes:",
   roundSource: "The round at drand, for programs (JSON)",
+  signature: {
+    check: "Check the signature of this number",
+    right: "The signature is right: this number is drand's, and its round follows from the time of the closing.",
+    other: "The signature is right, but it is not from drand's public network. That is normal only on a test shop.",
+    wrong: "The signature is wrong, or this is not the round that should decide. You cannot rely on this draw.",
+  },
   seed: "For this draw, the SHA-256 hash of a fixed text, the key and the public random number takes the place of the key.",
   revealed: "When the sale opened, the shop published this key:",
   fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",

@@ -74,6 +74,12 @@ export const drawTexts: typeof english = {
   roundNamed: (round) => `La lista indicaba la ronda ${round} del número aleatorio público, que nadie conocía entonces.`,
   roundKnown: "Este es el número de esa ronda. Puedes compararlo con el que publica la red:",
   roundSource: "La ronda en drand, para programas (JSON)",
+  signature: {
+    check: "Comprobar la firma de este número",
+    right: "La firma es correcta: el número es de drand y su ronda corresponde a la hora de cierre.",
+    other: "La firma es correcta, pero no es de la red pública de drand. Eso solo es normal en una tienda de prueba.",
+    wrong: "La firma no es correcta, o no es la ronda que debía decidir. No puedes fiarte de este sorteo.",
+  },
   seed: "En este sorteo, el hash SHA-256 de un texto fijo, la clave y el número aleatorio público ocupa el lugar de la clave.",
   revealed: "Al abrir la venta, la tienda publicó esta clave:",
   fits: "La clave coincide: la huella es el hash SHA-256 de sus 32 bytes.",
