@@ -81,9 +81,10 @@ def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number:
 BEACON_ALGORITHM = f"{ALGORITHM}+drand"
 BEACON_SCHEME = "bls-unchained-g1-rfc9380"
 # The round of a draw is the first one at or after both of these times. The list of entries is usually public within a minute of the
-# closing, and always before the round, because a late list moves the round.
+# closing, and always before the round, because a late list moves the round. The list must be public for 30 seconds before the round, even
+# if the shop's clock is ten seconds slow.
 ROUND_SECONDS_AFTER_CLOSING = 70
-ROUND_SECONDS_AFTER_LIST = 30
+ROUND_SECONDS_AFTER_LIST = 40
 SIGNATURE_BYTES = 48
 SEED_DOMAIN = b"fairgate draw, key and beacon, 1"
 _CURVE_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"

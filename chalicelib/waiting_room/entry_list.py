@@ -11,6 +11,7 @@ from itertools import groupby
 
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb.cache import TtlCache
+from chalicelib.foundation import clock
 from chalicelib.foundation.log import logger
 from chalicelib.waiting_room import entries, store, tokens
 from chalicelib.waiting_room.entries import LANE_BITS, Entry, EntryProof
@@ -47,7 +48,7 @@ def build(event: Event, room: Room, now: int) -> Room:
         if is_due and budget > 0 and (built := _build_lane(event, room, number, n, now)) is not None:
             lanes[number] = built
             budget -= built.count
-    return _publish(room, lanes, n, now) if _is_complete(lanes, n, settled_at) else room
+    return _publish(room, lanes, n) if _is_complete(lanes, n, settled_at) else room
 
 
 def _is_complete(lanes: dict[int, Lane], n: int, settled_at: int) -> bool:
@@ -74,10 +75,11 @@ def _build_lane(event: Event, room: Room, number: int, n: int, now: int) -> Lane
     return lane if is_saved else None
 
 
-def _publish(room: Room, lanes: dict[int, Lane], n: int, now: int) -> Room:
+def _publish(room: Room, lanes: dict[int, Lane], n: int) -> Room:
     builds = [lanes[number].build for number in range(LANES)]
     assert room.drawn_counts is not None
     root = entries.list_root(*room.drawn_counts, entries.join_roots(_split(store.load_roots(room, builds))))
+    now = clock.now()  # later than the beginning of this request, which may have built lanes: the round of a draw follows from this time
     try:
         store.record_root(room, root, builds, now)
     except store.RoomConflict:  # the next load shows what another instance wrote

@@ -73,7 +73,7 @@ class BeaconView(Struct, frozen=True, kw_only=True):
 
     `chain` is the hash of the beacon's chain, `public_key` verifies the `signature` of the round by the `scheme`, and `randomness` is the
     SHA-256 of the signature; all are hex. Round 1 was at `genesis` (epoch seconds), and a round follows every `period` seconds. `round` is
-    the first one that is 70 seconds after `closes_at` or later, and 30 seconds after the publication of the list of entries or later; it is
+    the first one that is 70 seconds after `closes_at` or later, and 40 seconds after the publication of the list of entries or later; it is
     null until the list is published. `signature` and `randomness` are null until the round is public and verified. `seed_is` says what
     replaces the key in the computation of the positions.
     """

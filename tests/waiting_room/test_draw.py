@@ -90,7 +90,7 @@ def test_rounds_follow_from_the_time():
         number = draw.round_of_draw(chain, closes_at, closes_at + 2)
         assert closes_at + 70 <= draw.round_time(chain, number) < closes_at + 73
         late = draw.round_of_draw(chain, closes_at, closes_at + 400)
-        assert closes_at + 430 <= draw.round_time(chain, late) < closes_at + 433
+        assert closes_at + 440 <= draw.round_time(chain, late) < closes_at + 443
 
 
 def test_the_seed_depends_on_the_key_and_on_the_round():

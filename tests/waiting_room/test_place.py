@@ -114,6 +114,7 @@ def _run(*steps, now: float = OPENS - 600, **case):
         (OPENS - 30, _room(), 29, False, [0, 8, 16, 24]),
         (OPENS - 30, _room(), 29, True, [0, 20]),
         (OPENS - 3, _room(), 8, True, [0, 4.5, 6, 7.5]),  # just after the opening, and until the draw is there
+        (OPENS + 60, _room(), 10, False, [0, 4, 8]),  # the shop waits for the public random number
         (OPENS + 60, _opened(), 10, False, [0, 4, 8]),
         (OPENS + 60, _opened(), 30, True, [0, 20]),
         (OPENS + 60, _opened(stopped="sold_out"), 70, False, [0, 30, 60]),
@@ -172,6 +173,32 @@ def test_the_first_fingerprint_counts_even_if_the_shop_shows_another_before_the_
     assert cleared["draw"] == _draw_result(noted=replaced["commitment"])  # another room has another key
 
 
+CHAIN, ROOT = "cd" * 32, "ab" * 32
+
+
+def _beacon(number, chain=CHAIN, randomness="ef" * 32):
+    return {"beacon": {"chain": chain, "round": number, "round_at": OPENS - 20, "randomness": randomness}}
+
+
+@pytest.mark.parametrize(
+    ("listed", "opened", "is_kept"),
+    [
+        (_beacon(7, randomness=None), _beacon(7), True),
+        (_beacon(7, randomness=None), _beacon(8), False),  # another round, chosen when this one was known
+        (_beacon(7, randomness=None), _beacon(7, chain="00" * 32), False),
+        (_beacon(7, randomness=None), {}, False),
+        ({}, {}, True),
+        ({}, _beacon(7), False),
+    ],
+)
+def test_what_decides_the_order_must_be_what_the_browser_saw_with_the_list(listed, opened, is_kept):
+    before = _run(["room", _room(n=3, root=ROOT, **listed)], ["start"], now=OPENS - 60)
+    noted = {"noted": draw.commitment(KEY), "notedRoot": ROOT, "notedRandomness": f"{CHAIN}/7" if listed else "key"}
+    assert before["view"]["draw"] == _draw_result(**noted)
+    after = _run(["room", _opened(root=ROOT, **opened)], ["start"], now=OPENS + 5, kept=before["kept"])["view"]
+    assert after["draw"] == _draw_result(isKept=is_kept, **noted)
+
+
 def test_the_draw_is_also_checked_for_visitors_without_a_place():
     before = _run(["room", _room()], ["start"])
     for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32), False)):
@@ -180,7 +207,8 @@ def test_the_draw_is_also_checked_for_visitors_without_a_place():
 
 
 def _draw_result(**changes):
-    return {"isKept": True, "noted": None, "notedRoot": None, "arrival": None, "isLate": False, "isListed": None, **changes}
+    noted = {"noted": None, "notedRoot": None, "notedRandomness": None}
+    return {"isKept": True, **noted, "arrival": None, "isLate": False, "isListed": None, **changes}
 
 
 def test_the_page_says_how_long_a_turn_lasts_and_when_it_comes_by_the_visitors_clock():

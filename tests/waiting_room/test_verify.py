@@ -265,7 +265,7 @@ OTHER = draw.beacon_randomness(bytes.fromhex(REAL_ROUNDS[1001])).hex()
     ("document", "fault"),
     [
         (beacon_proof(1001), "round 1001 does not follow from the times"),
-        (beacon_proof(delay=45), "round 1000 does not follow from the times"),  # the list was published too late for this round
+        (beacon_proof(delay=31), "round 1000 does not follow from the times"),  # the list was published too late for this round
         (beacon_proof(signature=REAL_ROUNDS[1001], randomness=OTHER), "the signature of round 1000 is not the beacon's"),
         (beacon_proof(signature="00"), "the signature of round 1000 is not the beacon's"),
         (beacon_proof(randomness=OTHER), "the randomness is not the SHA-256"),

@@ -10,6 +10,7 @@ from chalicelib.waiting_room import draw, tokens, views
 from chalicelib.waiting_room.model import LATE, Arrival, RoomState
 from tests import javascript, seeds
 from tests.waiting_room import random_rooms
+from tests.waiting_room.test_draw import REAL_ROUNDS
 
 CASE_COUNT = seeds.examples(10_000)
 
@@ -143,3 +144,48 @@ const answer = ({ state, token }) => room.trackPosition(state, token).then(() =>
     assert javascript.run_module(code + FOR_EACH_CASE, [{"state": as_json(state), "token": token} for token in expected_codes]) == list(
         expected_codes.values()
     )
+
+
+CHECK_BEACON = (
+    FOR_EACH_CASE
+    + """
+import { checkBeacon } from "$WEB/src/beacon-proof.ts";
+async function answer({ proof, state }) {
+  return { verdict: await checkBeacon(proof, state) };
+}
+"""
+)
+
+
+def _beacon_case(*, delay=5, number=1000, shown=None, listed=True, **changes):
+    """The proof and the state of a draw with the real round 1000. `shown` is what the state says differently, `changes` what the proof does."""
+    chain = draw.QUICKNET
+    closes_at = draw.round_time(chain, 1000) - draw.ROUND_SECONDS_AFTER_CLOSING
+    proven = {"chain": chain.hash, "public_key": chain.public_key, "genesis": chain.genesis, "period": chain.period, "round": number}
+    proven |= {"signature": REAL_ROUNDS[number], **changes}
+    randomness = draw.beacon_randomness(bytes.fromhex(proven["signature"] or "")).hex()
+    state = {"beacon": {"chain": proven["chain"], "round": number, "randomness": randomness} | (shown or {})}
+    entries = {"published_at": views.clock.iso(closes_at + delay)} if listed else None
+    return {"proof": {"beacon": proven, "closes_at": views.clock.iso(closes_at), "entries": entries}, "state": state}
+
+
+def test_the_page_checks_the_round_of_the_beacon_and_its_signature():
+    expected = [
+        (_beacon_case(), "right"),
+        (_beacon_case(number=1001), "wrong"),  # does not follow from the times
+        (_beacon_case(delay=31), "wrong"),  # the list was published too late for this round
+        (_beacon_case(signature=REAL_ROUNDS[1001]), "wrong"),
+        (_beacon_case(signature="9" + REAL_ROUNDS[1000][1:]), "wrong"),  # the opposite point
+        (_beacon_case(signature="c0" + "00" * 47), "wrong"),
+        (_beacon_case(signature="00"), "wrong"),
+        (_beacon_case(shown={"randomness": "00" * 32}), "wrong"),
+        (_beacon_case(shown={"round": 1001}), "wrong"),
+        (_beacon_case(shown={"chain": "ab" * 32}), "wrong"),
+        (_beacon_case(public_key="00" * 96), "wrong"),
+        (_beacon_case(genesis=draw.QUICKNET.genesis + 3), "wrong"),
+        (_beacon_case(chain="ab" * 32), "other"),
+        (_beacon_case(signature=None), None),
+        (_beacon_case(listed=False), None),
+    ]
+    verdicts = javascript.run_module(CHECK_BEACON, [case for case, _ in expected])
+    assert [verdict["verdict"] for verdict in verdicts] == [verdict for _, verdict in expected]

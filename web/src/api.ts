@@ -62,6 +62,7 @@ export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
 export type EntryProof = NonNullable<Schemas["ReservationBody"]["entry_proof"]>;
 export type Pass = Pick<Schemas["ReservationBody"], "token" | "entry_proof">;
 export const getEntry = (event_id: string, digest: string) => content(publicApi.GET("/events/{event_id}/waiting-room/entries/{digest}", { params: { path: { event_id, digest } } }));
+export type DrawProof = Awaited<ReturnType<typeof getDrawProof>>;
 export const getDrawProof = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/proof", { params: { path: { event_id } } }));
 /** Ask for messages about the turn; a buyer without a confirmed address names one, or a browser. A repeated call changes both. */
 export const requestTurnMails = (event_id: string, token: string, email?: string, push?: Schemas["PushSubscription"]) =>

@@ -2,7 +2,7 @@
 
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { fromHex, sha256, toHex, type State } from "../waiting-room.js";
-import { getDrawProof } from "./api";
+import type { DrawProof } from "./api";
 
 /** drand's public chain, as chalicelib/waiting_room/draw.py pins it. */
 const QUICKNET = {
@@ -14,14 +14,13 @@ const QUICKNET = {
 };
 const DOMAIN = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 const SECONDS_AFTER_CLOSING = 70;
-const SECONDS_AFTER_LIST = 30;
+const SECONDS_AFTER_LIST = 40;
 
 /** `other`: the signature is right, but the chain is not drand's public one. */
 export type BeaconVerdict = "right" | "other" | "wrong";
 
-/** Fetch the proof and check the round, its signature and the randomness. Null until the round is known. Rejects with ApiFailure. */
-export async function checkBeacon(room: State): Promise<BeaconVerdict | null> {
-  const { beacon, closes_at, entries } = await getDrawProof(room.event_id);
+/** Check the proof's round, its signature and the randomness that the room shows. Null until the round is known. */
+export async function checkBeacon({ beacon, closes_at, entries }: Pick<DrawProof, "beacon" | "closes_at" | "entries">, room: State): Promise<BeaconVerdict | null> {
   if (!beacon?.signature || beacon.round === null || closes_at === null || entries === null) return null;
   const signature = fromHex(beacon.signature);
   const seconds = (time: string) => Date.parse(time) / 1000;

@@ -18,7 +18,7 @@ export interface Surroundings {
   join: () => Promise<string | null>;
   /** Fetch the proof that the published list of entries has the token's number, and check it. Null: the list does not have it. */
   proveEntry: (room: State, token: string) => Promise<EntryProof | null>;
-  /** Storage shared by all tabs: the token, the proof of its entry, and the fingerprint and the root published before the sale opened. */
+  /** Storage shared by all tabs: the token, the proof of its entry, and what was published before the sale opened: the fingerprint, the root, and what decides the order. */
   memory: { read: (name: Kept) => string | null; write: (name: Kept, value: string | null) => void };
   now: () => number;
   /** From 0 to 1. */
@@ -30,7 +30,7 @@ export interface Surroundings {
   changed: () => void;
 }
 
-export type Kept = "token" | "fingerprint" | "root" | "entry";
+export type Kept = "token" | "fingerprint" | "root" | "randomness" | "entry";
 
 export interface PlaceView {
   /** `none`: not in line; `open`: the event has no line; `working`: joining. */
@@ -51,12 +51,14 @@ export interface PlaceView {
 
 /** The result of this browser's check of the draw, with or without a place in it. */
 export interface DrawResult {
-  /** Whether the fingerprint and the root are still the noted ones and, once the key is published, whether the key matches its fingerprint. */
+  /** Whether the fingerprint, the root and the round are still the noted ones and, once the key is published, whether the key matches its fingerprint. */
   isKept: boolean;
   /** The first fingerprint of this waiting room that this browser saw before the key was published; null if it saw none. */
   noted: string | null;
   /** The first fingerprint of the list of numbers that this browser saw before the key was published; null if it saw none. */
   notedRoot: string | null;
+  /** What decides the order besides the key, as `randomnessOf` says, when this browser first saw the list before the key was published; null if it did not see it. */
+  notedRandomness: string | null;
   /** This buyer's number in the draw, from 1; null before the draw, without a place, and for arrivals after the sale opened. */
   arrival: number | null;
   /** Whether this buyer joined after the draw had closed. */
@@ -69,6 +71,7 @@ export interface DrawResult {
 const FAR = { seen: 30, hidden: 60 };
 const NEAR = { seen: 8, hidden: 20 };
 const DRAWING = { seen: 1.5, hidden: 1.5 }; // opening the sale takes the shop a moment
+const DRAWING_SECONDS = 30; // after them, the shop is waiting for the public random number
 const MOVING = { seen: 4, hidden: 20 };
 const OVER = { seen: 30, hidden: 60 };
 const FAR_SECONDS = 90; // before the opening
@@ -184,9 +187,13 @@ export class Place {
 
   async #follow(newest: State): Promise<void> {
     if (newest.key === null && this.#noted("fingerprint", newest) === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
-    if (newest.key === null && newest.root && this.#noted("root", newest) === null) this.#world.memory.write("root", `${newest.room} ${newest.root}`);
-    const root = this.#noted("root", newest);
-    this.#isKept = (root === null || root === newest.root) && (await isCommitmentKept(newest, this.#noted("fingerprint", newest)));
+    if (newest.key === null && newest.root && this.#noted("root", newest) === null) {
+      this.#world.memory.write("root", `${newest.room} ${newest.root}`);
+      this.#world.memory.write("randomness", `${newest.room} ${randomnessOf(newest)}`);
+    }
+    const [root, randomness] = [this.#noted("root", newest), this.#noted("randomness", newest)];
+    const isListKept = (root === null || root === newest.root) && (randomness === null || randomness === randomnessOf(newest));
+    this.#isKept = isListKept && (await isCommitmentKept(newest, this.#noted("fingerprint", newest)));
     this.#room = newest;
     if (this.#token === null) return;
     if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // checked only now, because the reply has set the clock
@@ -218,8 +225,8 @@ export class Place {
     this.#useToken(null);
   }
 
-  /** The first fingerprint or root of this waiting room that this browser saved before the key was published. */
-  #noted(name: "fingerprint" | "root", { room }: State): string | null {
+  /** What this browser first saved of this waiting room, before the key was published. */
+  #noted(name: "fingerprint" | "root" | "randomness", { room }: State): string | null {
     const [noted, hash] = (this.#world.memory.read(name) ?? "").split(" ");
     return hash && Number(noted) === room ? hash : null;
   }
@@ -231,8 +238,8 @@ export class Place {
     const isDrawn = room.key !== null && counter !== null && counter >= 0;
     const arrival = isDrawn ? room.offsets[counter]! + number : null;
     const isListed = this.#entryProof === undefined ? null : this.#entryProof !== null;
-    const [noted, notedRoot] = [this.#noted("fingerprint", room), this.#noted("root", room)];
-    return { isKept: this.#isKept, noted, notedRoot, arrival, isLate: counter !== null && counter < 0, isListed };
+    const [noted, notedRoot, notedRandomness] = [this.#noted("fingerprint", room), this.#noted("root", room), this.#noted("randomness", room)];
+    return { isKept: this.#isKept, noted, notedRoot, notedRandomness, arrival, isLate: counter !== null && counter < 0, isListed };
   }
 
   #stage(status: Status | null): PlaceView["stage"] {
@@ -256,12 +263,15 @@ export class Place {
   #pauseSeconds(): number {
     const { now, random, isHidden } = this.#world;
     const untilOpening = (this.#room?.on_sale_at ?? 0) - now();
-    const isDrawing = this.#room?.key === null && untilOpening <= 0;
+    const isDrawing = this.#room?.key === null && untilOpening <= 0 && untilOpening > -DRAWING_SECONDS;
     const pace = this.#room?.stopped ? OVER : isDrawing ? DRAWING : untilOpening > FAR_SECONDS ? FAR : untilOpening > 0 ? NEAR : MOVING;
     const pause = (isHidden() ? pace.hidden : pace.seen) * (0.5 + random()) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
     return untilOpening > 0 ? Math.min(pause, untilOpening + 0.5 + 2 * random()) : pause;
   }
 }
+
+/** What decides the order of a room whose list is published: the key alone, or also a round of a chain. */
+export const randomnessOf = ({ beacon }: State) => (beacon ? `${beacon.chain}/${beacon.round}` : "key");
 
 function readableToken(token: string | null): string | null {
   try {

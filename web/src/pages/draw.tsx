@@ -2,13 +2,13 @@
 
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { getEvent, type EventWithTiers } from "../api";
+import { getDrawProof, getEvent, type EventWithTiers } from "../api";
 import type { BeaconVerdict } from "../beacon-proof";
 import { DrawVerdict, isBroken, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
-import type { PlaceView } from "../place";
+import { randomnessOf, type PlaceView } from "../place";
 import { drawTexts as en } from "../texts/en-draw";
 import { drawTexts as es } from "../texts/es-draw";
 import { useTexts, type Language } from "../texts";
@@ -17,12 +17,12 @@ import { NoEvent } from "../parts/no-event";
 import { positionOf, type State } from "../../waiting-room.js";
 import { Opening, Sealing, Joining } from "./draw-pictures";
 
-/** Both languages are in this file, because one is smaller than a second request. */
 /** In `limitsList`, what the list of numbers shows, and what the public random number prevents. */
 const WHO_HAD_WHICH = 1;
 const NOBODY_LOOKED = 2;
 /** A mirror of the public chain. Other chains, of local runs and tests, are not there. */
 const MIRROR = "https://api.drand.sh";
+/** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 const useDrawTexts = () => {
   const { language, locale } = useTexts();
@@ -172,10 +172,12 @@ export function Explanation({ place }: { place: PlaceView }) {
 function Steps({ place: { draw, status }, room }: { place: PlaceView; room: State }) {
   const { d } = useDrawTexts();
   const { key, n, commitment, beacon } = room;
-  const { isKept = true, noted = null, notedRoot = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
-  const isKeyKept = isKept || (notedRoot !== null && notedRoot !== room.root);
+  const { isKept = true, noted = null, notedRoot = null, notedRandomness = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
+  const isReplaced = notedRandomness !== null && notedRandomness !== randomnessOf(room);
+  const isKeyKept = isKept || isReplaced || (notedRoot !== null && notedRoot !== room.root);
+  const round = notedRandomness?.split("/")[1] ?? beacon?.round;
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
-  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${beacon?.round ? ` --round ${beacon.round}` : ""}`;
+  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}`;
   return (
     <>
       <ol class="draw-steps">
@@ -200,6 +202,12 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
               </>
             )}
             {isListed !== null && <p class={isListed ? "kept" : "broken"}>{isListed ? d.own : d.notOwn}</p>}
+          </li>
+        )}
+        {isReplaced && (
+          <li>
+            <p class="broken">{d.roundReplaced}</p>
+            <p class="code">{notedRandomness}</p>
           </li>
         )}
         {beacon && (
@@ -255,7 +263,9 @@ function BeaconCheck({ room }: { room: State }) {
   const [verdict, setVerdict] = useState<BeaconVerdict | "checking" | "failed" | null>(null);
   const check = () => {
     setVerdict("checking");
-    import("../beacon-proof").then(({ checkBeacon }) => checkBeacon(room)).then((found) => setVerdict(found ?? "failed"), () => setVerdict("failed"));
+    Promise.all([import("../beacon-proof"), getDrawProof(room.event_id)])
+      .then(([{ checkBeacon }, proof]) => checkBeacon(proof, room))
+      .then((found) => setVerdict(found ?? "failed"), () => setVerdict("failed"));
   };
   if (verdict === "right" || verdict === "other") return <p class="kept" role="status">{d.signature[verdict]}</p>;
   if (verdict === "wrong") return <p class="broken" role="alert">{d.signature.wrong}</p>;

@@ -70,6 +70,7 @@ export const drawTexts = {
   notOwn: "Your number is not on the list.",
   roundUnknown: "The list also names the round of the public random number. It appears here with the list.",
   roundNamed: (round: number) => `The list named round ${round} of the public random number, which nobody knew then.`,
+  roundReplaced: "The shop has changed what decides the order after your browser saw the list. Your browser had saved this chain and round of the public random number (or only \"key\"):",
   roundKnown: "This is the number of that round. You can compare it with the number that the network publishes:",
   roundSource: "The round at drand, for programs (JSON)",
   signature: {

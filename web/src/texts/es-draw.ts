@@ -55,7 +55,7 @@ export const drawTexts: typeof english = {
   },
   beaconLimit: {
     title: "Que nadie nos dijera antes el número aleatorio público.",
-    text: "Para eso se habrían tenido que poner de acuerdo la mayoría de las organizaciones independientes.",
+    text: "Para eso tendría que haberse puesto de acuerdo la mayoría de las organizaciones independientes.",
   },
   resetTitle: "Lo que hubo antes de reiniciar la sala.",
   reset: (times) =>
@@ -72,6 +72,7 @@ export const drawTexts: typeof english = {
   notOwn: "Tu número no está en la lista.",
   roundUnknown: "La lista también indica la ronda del número aleatorio público. Aparecerá aquí con la lista.",
   roundNamed: (round) => `La lista indicaba la ronda ${round} del número aleatorio público, que nadie conocía entonces.`,
+  roundReplaced: "La tienda ha cambiado lo que decide el orden después de que tu navegador viera la lista. Tu navegador había guardado esta cadena y esta ronda del número aleatorio público (o solo «key»):",
   roundKnown: "Este es el número de esa ronda. Puedes compararlo con el que publica la red:",
   roundSource: "La ronda en drand, para programas (JSON)",
   signature: {
