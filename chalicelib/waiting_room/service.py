@@ -199,7 +199,7 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
 
 
 def check_opening(before: Event, after: Event, now: int) -> None:
-    """Refuse to postpone an event whose draw is not made, although its round of the beacon is public. Raises RoundPublic."""
+    """Refuse to postpone an event once the round of its draw is public, until the draw is made. Raises RoundPublic."""
     if is_round_public(before, after, now):
         raise RoundPublic(event_id=before.id)
 
@@ -207,9 +207,12 @@ def check_opening(before: Event, after: Event, now: int) -> None:
 def is_round_public(before: Event, after: Event, now: int) -> bool:
     """Return whether the change postpones an event whose draw is not made, although its round of the beacon is public.
 
-    Before the counters have closed, the round is the one that would follow from the closing time. Reads the room if the event is postponed.
+    An event that loses its opening time counts as postponed, because it could get a later one. Before the counters have closed, the round
+    is the one that would follow from the closing time. Reads the room if the event is postponed.
     """
-    if not before.has_waiting_room or before.on_sale_at is None or after.on_sale_at is None or after.on_sale_at <= before.on_sale_at:
+    if not before.has_waiting_room or before.on_sale_at is None:
+        return False
+    if after.on_sale_at is not None and after.on_sale_at <= before.on_sale_at:
         return False
     room = store.find_room(before.id)
     if room is None or room.chain is None or room.n is not None:

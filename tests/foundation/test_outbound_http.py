@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chalicelib.foundation import outbound_http, settings
-from chalicelib.foundation.outbound_http import Destination, DestinationRefused, SendFailed, post
+from chalicelib.foundation.outbound_http import MAX_REPLY_BYTES, Destination, DestinationRefused, SendFailed, get, post
 from tests.addons.outgoing_webhooks.receiver import Answer, open_receiver
 
 NAME = "hooks.example.com"
@@ -31,8 +31,8 @@ def to(receiver, scheme="http", host="127.0.0.1"):
 
 
 @contextmanager
-def raw_server(*pieces, then_wait=True):
-    """A server that sends these bytes to the first who connects, and then nothing."""
+def raw_server(*pieces, then_wait=True, requests=None):
+    """A server that sends these bytes to the first who connects, and then nothing. Adds the request to `requests`."""
     listener = socket.create_server(("127.0.0.1", 0))
     connected = []
 
@@ -43,7 +43,9 @@ def raw_server(*pieces, then_wait=True):
             return
         connected.append(connection)
         try:
-            connection.recv(65_536)
+            request = connection.recv(65_536)
+            if requests is not None:
+                requests.append(request.decode())
             for piece in pieces:
                 connection.sendall(piece)
             if not then_wait:
@@ -154,6 +156,40 @@ def test_nobody_there_counts_as_no_connection(receiver):
 
 def test_the_second_address_is_tried(receiver):
     assert post(to(receiver), ["127.0.0.2", "127.0.0.1"], {}, b"").status == 200
+
+
+def test_a_document_is_requested_without_a_body():
+    requests = []
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", requests=requests) as destination:
+        reply = get(destination, HERE)
+    assert (reply.status, reply.body) == (200, b"{}")
+    [request] = requests
+    head, body = request.split("\r\n\r\n")
+    assert (head.splitlines()[0], body, "Accept: application/json" in head) == ("GET / HTTP/1.1", "", True)
+    assert "content-length" not in head.lower()
+
+
+def test_only_the_beginning_of_a_long_document_is_read():
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100_000) as destination:
+        assert get(destination, HERE).body == b"x" * MAX_REPLY_BYTES
+
+
+def test_a_redirect_is_not_followed(receiver):
+    moved = f"HTTP/1.1 302 Found\r\nLocation: {receiver.url}\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(moved) as destination:
+        reply = get(destination, HERE)
+    assert (reply.status, reply.is_success, receiver.received) == (302, False, [])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [([], "timeout"), ([b"HTTP/1.1 200 OK\r\nX-A: "], "timeout"), ([b"nonsense\r\n\r\n"], "bad_reply")],
+    ids=["silence", "half a header", "nonsense"],
+)
+def test_a_document_that_does_not_come_is_reported(pieces, error):
+    with raw_server(*pieces) as destination, pytest.raises(SendFailed) as failed:
+        get(destination, HERE, seconds=0.1)
+    assert failed.value.error == error
 
 
 # ------------------------------------------------------------------ names, addresses and certificates

@@ -2,10 +2,13 @@
 
 import pytest
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import clock, log, settings
 from chalicelib.waiting_room import draw, due_changes, entry_list, store
 from devtools.beacon import FakeBeacon, sign
 from tests import builders, invariants
+from tests.bootstrap.conftest import event, ticket
 from tests.simulation.call_log import record_calls
 from tests.waiting_room.instances import start_instances
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
@@ -238,12 +241,38 @@ def test_a_closing_whose_round_is_public_is_not_postponed(api, time, sale):
     known = wait_for_round(api, time, event_id)
     refused = move_opening(api, event_id, known["on_sale_at"] + 3600)
     assert (refused.status, refused.json["error"]) == (409, "round_public")
+    removed = api.patch(f"/events/{event_id}", json={"on_sale_at": None}, token=builders.admin_token())
+    assert (removed.status, removed.json["error"]) == (409, "round_public")  # which would be the first of two steps
     assert get_state(api, event_id)["on_sale_at"] == known["on_sale_at"]
     assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
     assert move_opening(api, event_id, known["on_sale_at"] + 3600).status == 200
     reset = get_state(api, event_id)
     assert (reset["room"], reset["beacon"]["round"]) == (known["room"] + 1, None)
     assert reset["commitment"] != known["commitment"]
+
+
+def test_the_bootstrap_file_does_not_postpone_it_either(api, time, beacon):
+    def apply(opens_at):
+        room = {"randomness": "key_and_beacon"}
+        drop = event("fest", on_sale_at=clock.iso(opens_at), waiting_room=room)
+        tree = {"version": "1", "events": {"fest": drop}, "ticket_types": {"gold": ticket("gold")}}
+        return rollout.apply(validate_tree(tree), "ada", clock.now())
+
+    opens_at = time.now + SECONDS_TO_OPENING
+    assert apply(opens_at).version == 1
+    join_many(api, "fest", 3)
+    assert apply(opens_at + 60).version == 2
+    time.advance(60)
+    close(api, time, "fest")
+    known = wait_for_round(api, time, "fest")
+    with pytest.raises(rollout.ApplyRefused) as refused:
+        apply(opens_at + 3600)
+    [reason] = refused.value.reasons
+    assert reason.startswith("! event fest: the public random number")
+    assert "reset the waiting room first" in reason
+    assert get_state(api, "fest")["on_sale_at"] == known["on_sale_at"]
+    assert api.delete("/events/fest/waiting-room/clear", token=builders.admin_token()).status == 200
+    assert apply(opens_at + 3600).version == 3
 
 
 def test_a_closing_that_nobody_loaded_is_not_postponed_either(api, time, sale):

@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 
 import pytest
 
+from devtools.beacon import FakeBeacon
 from infra import web
 from tests.infra.conftest import DIRECT, LocalRun
 
@@ -75,6 +76,13 @@ def test_the_printed_logins_work_and_mails_arrive(start, tmp_path):
     with DIRECT.open(link, timeout=60) as page:
         assert page.status == 200
     assert run.request("POST", "/auth/email/verify", {"token": token, "password": "seven grey owls"})[0] == 200
+    drop = {"name": "Drop", "starts_at": "2040-06-02T20:00:00Z", "on_sale_at": "2040-06-01T20:00:00Z", "status": "scheduled"}
+    drop |= {"venue": "Hall", "waiting_room": {"randomness": "key_and_beacon"}}
+    status, event = run.request("POST", "/admin/events", drop, Authorization=f"Bearer {run.demo['admin']['token']}")
+    assert status == 201, event
+    proof = run.request("GET", f"/events/{event['id']}/waiting-room/proof")[1]
+    with FakeBeacon() as beacon:
+        assert proof["beacon"]["chain"] == beacon.hash  # not drand's, which a local run does not reach
     assert run.ctrl_c() == 0
 
 
