@@ -13,9 +13,16 @@ from playwright.sync_api import Route, expect
 
 from chalicelib.addons.messages.model import TurnNotice
 from chalicelib.addons.messages.store import EventNoticeRow, TurnNoticeRow
+from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from tests import builders
+from chalicelib.waiting_room import draw
+from chalicelib.waiting_room.store import WaitingRoomRow
+from devtools.beacon import sign
+from tests import builders, invariants
 from tests.browser.async_checks import wait_until
+from tests.browser.buyers import Buyer
+from tests.browser.managers import Manager
+from tests.waiting_room.beacon import open_beacon
 
 ROOT = Path(__file__).parents[2]
 OPENS_AFTER = 60
@@ -55,8 +62,8 @@ def listed_drop_id(api, time) -> str:
     return _create_drop(api, time, 240, wave_size=10)
 
 
-def _create_drop(api, time, opens_after: int, wave_size: int) -> str:
-    room = {"enabled": True, "wave_size": wave_size, "wave_seconds": 30}
+def _create_drop(api, time, opens_after: int, wave_size: int, randomness: str = "key") -> str:
+    room = {"enabled": True, "wave_size": wave_size, "wave_seconds": 30, "randomness": randomness}
     event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + opens_after), waiting_room=room)
     builders.create_tier(api, event_id)
     return event_id
@@ -387,6 +394,123 @@ def test_an_instance_that_has_not_seen_the_list_is_asked_again(new_buyer, time, 
     expect(buyer.page.get_by_text("your number is not on the published list")).to_have_count(0)
     _pass(buyer, time, 5)
     buyer.see("Your number is on the list. Your browser has checked the proof.")
+
+
+def _create_drop_with_beacon(manager: Manager, opens_at: int) -> str:
+    """Create and publish an event by the pages. Its waiting room lets ten people in at once."""
+    manager.sign_up()
+    manager.follow("New event")
+    manager.fill("Name", "The Drop")
+    manager.fill("Venue", "The Paramount Hall")
+    manager.page.get_by_label("Time zone").select_option("America/Denver")
+    for label, at in {"Starts": opens_at + 86_400, "Sale opens (optional)": opens_at}.items():
+        manager.fill(label, datetime.fromtimestamp(at, ZoneInfo("America/Denver")).strftime("%Y-%m-%dT%H:%M"))
+    manager.page.get_by_text("Limits, waiting room and returns").click()
+    manager.fill("People per wave (optional)", "10")
+    manager.page.get_by_label("What decides the order").select_option("The shop's key and a public random number")
+    manager.press("Create draft")
+    manager.see_heading("Nothing to sell yet")
+    manager.follow("Add ticket type")
+    manager.fill("Name", "Floor")
+    manager.fill("Price", "50")
+    manager.press("Create")
+    manager.see_heading("Floor")
+    manager.go("Overview")
+    manager.press("Publish")
+    manager.see_heading("Published")
+    return manager.page.url.split("/")[-1].partition("?")[0]
+
+
+def _open_steps(buyer: Buyer) -> None:
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.page.get_by_text("Technical details").click()
+
+
+@pytest.mark.journey
+def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buyers(new_buyer, api, time):
+    opens_at = time.now - time.now % 60 + 600
+    with open_beacon(time) as beacon:
+        drop_id = _create_drop_with_beacon(Manager(new_buyer().page, api, time), opens_at)
+        buyer = new_buyer()
+        _join_others(api, drop_id, 3)
+        buyer.join(drop_id)
+        buyer.see("from a random number that an independent network publishes after the draw has closed")
+        _open_steps(buyer)
+        buyer.see("The list also names the round of the public random number.")
+        beacon.answer = lambda _: (503, b"")
+        _pass(buyer, time, opens_at - 90 - time.now)
+        buyer.see("The list named round")
+        _pass(buyer, time, 90)
+        buyer.see("The sale opens as soon as the public random number for the draw has arrived.")
+        expect(buyer.page.get_by_text("It is your turn")).to_have_count(0)
+        buyer.page.locator("footer select").select_option("es")
+        buyer.see("La venta se abre en cuanto llegue el número aleatorio público del sorteo.")
+        buyer.page.locator("footer select").select_option("en")
+        beacon.answer = lambda number: (200, beacon.document(number, sign(7, number)))  # of a mirror that lies
+        _pass(buyer, time, 3600)
+        buyer.see("The sale opens as soon as the public random number for the draw has arrived.")
+        beacon.answer = beacon.true_answer
+        _pass(buyer, time, 5)
+        buyer.see("It is your turn")
+        buyer.see("Your place was drawn fairly")
+        buyer.see("This is the number of that round.")
+        buyer.press("Check the signature of this number")
+        buyer.see("The signature is right, but it is not from drand's public network.")
+        command = buyer.page.get_by_text("python -m chalicelib.waiting_room.verify").inner_text()
+        options = [*command.split()[1:], "--chain", beacon.hash]
+        checked = subprocess.run([sys.executable, *options], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "all checks passed" in checked.stdout
+        buyer.choose("Floor", 1)
+    visitor = new_buyer(locale="es-ES")
+    visitor.page.goto(f"/events/{drop_id}/draw")
+    visitor.page.get_by_text("Detalles técnicos").click()
+    visitor.press("Comprobar la firma de este número")
+    visitor.see("La firma es correcta, pero no es de la red pública de drand.")
+    invariants.check(time.now)
+
+
+def test_a_forged_signature_of_the_public_random_number_is_refused(new_buyer, api, time):
+    """The shop shows a random number with a signature of somebody else, in the state as well as in the proof."""
+    with open_beacon(time) as beacon:
+        drop_id = _create_drop(api, time, 240, wave_size=10, randomness="key_and_beacon")
+        _join_others(api, drop_id, 3)
+        time.advance(150)
+        chosen = api.get(f"/events/{drop_id}/waiting-room/state").json["beacon"]
+        time.advance(90)
+    forged = sign(7, chosen["round"])
+    changes = {
+        "state": {"randomness": draw.beacon_randomness(forged).hex()},
+        "proof": {"randomness": draw.beacon_randomness(forged).hex(), "signature": forged.hex()},
+    }
+
+    def answer(route: Route) -> None:
+        document = api.get(f"/events/{drop_id}/waiting-room/{route.request.url.rpartition('/')[2]}").json
+        document["beacon"] |= changes[route.request.url.rpartition("/")[2]]
+        route.fulfill(json=document)
+
+    visitor = new_buyer()
+    visitor.page.route(re.compile("/waiting-room/(state|proof)$"), answer)
+    visitor.page.goto(f"/events/{drop_id}/draw")
+    visitor.page.get_by_text("Technical details").click()
+    visitor.press("Check the signature of this number")
+    visitor.see("The signature is wrong, or this is not the round that should decide.")
+
+
+def test_a_round_that_was_exchanged_after_the_list_is_announced(new_buyer, api, time):
+    with open_beacon(time):
+        drop_id = _create_drop(api, time, 240, wave_size=10, randomness="key_and_beacon")
+        buyer = new_buyer()
+        buyer.join(drop_id)
+        _pass(buyer, time, 151)
+        _open_steps(buyer)
+        buyer.see("The list named round")
+        _pass(buyer, time, 90)
+        buyer.see("Your place was drawn fairly")
+        chosen = api.get(f"/events/{drop_id}/waiting-room/state").json["beacon"]["round"] + 1
+        dynamo.update_if(WaitingRoomRow(f"room#{drop_id}"), [WaitingRoomRow.round.set(chosen)])
+        _pass(buyer, time, 5)
+        buyer.see("Warning: the draw does not match what was published")
+        buyer.see("The shop has changed what decides the order after your browser saw the list.")
 
 
 def test_a_replaced_key_is_announced_above_the_turn(new_buyer, time, drop_id):

@@ -6,24 +6,21 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import clock, log, settings
 from chalicelib.waiting_room import draw, due_changes, entry_list, store
-from devtools.beacon import FakeBeacon, sign
+from devtools.beacon import sign
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation.call_log import record_calls
+from tests.waiting_room.beacon import CLOSING_SECONDS, open_beacon
 from tests.waiting_room.instances import start_instances
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
-CLOSING_SECONDS = 90
 TO_CLOSING = SECONDS_TO_OPENING - CLOSING_SECONDS
 
 
 @pytest.fixture
 def beacon(time):
-    """A beacon that follows the test's clock, and the only mirror of the stage."""
-    with FakeBeacon(now=lambda: time.now) as started:
-        changes = {"beacon_chain": started.chain, "beacon_mirrors": started.url, "webhook_targets": "local"}
-        with settings.override(draw_closing_seconds=CLOSING_SECONDS, **changes):
-            yield started
+    with open_beacon(time) as opened:
+        yield opened
 
 
 @pytest.fixture
