@@ -3,7 +3,8 @@
 from playwright.sync_api import expect
 
 from tests import builders
-from tests.browser.scenes.stage import UPPER_LEVEL, Scene, Stage
+from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage
+from tests.waiting_room.beacon import open_beacon
 
 # A headless browser shows no notifications and reaches no push service. The key is that of RFC 8291's example.
 GRANT = """() => {
@@ -171,6 +172,31 @@ def draw_before_the_opening_with_the_list(stage: Stage) -> None:
     stage.buyer.see("Your number is on the list.")
 
 
+def waiting_room_late_random_number(stage: Stage) -> None:
+    _line_with_beacon(stage, is_late=True)
+    stage.buyer.see("The sale opens as soon as the public random number for the draw has arrived.")
+
+
+def draw_with_the_random_number(stage: Stage) -> None:
+    _line_with_beacon(stage, is_late=False)
+    stage.buyer.see("Your place was drawn fairly")
+    _open_details(stage, "How the draw works, and how to check it", "Technical details")
+    stage.buyer.press("Check the signature of this number")
+    stage.buyer.see("The signature is right, but it is not from drand's public network.")
+
+
+def _line_with_beacon(stage: Stage, is_late: bool) -> None:
+    """Be in the line of a drop whose order also follows from a public random number, after the opening time."""
+    with open_beacon(stage.time) as beacon:
+        stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", FRONT_ROWS, randomness="key_and_beacon")
+        if is_late:
+            beacon.answer = lambda _: (503, b"")
+        stage.line(arrivals=24)
+        for seconds in (670, 90):  # to the closing and to the opening
+            stage.pass_time(seconds)
+            stage.api.get(f"/events/{stage.drop}/waiting-room/state")
+
+
 def draw_noted(stage: Stage) -> None:
     draw_before_the_opening(stage)
     stage.let_join("other", 24)
@@ -238,6 +264,8 @@ SCENES: list[Scene] = [
     draw_with_a_replaced_key,
     draw_before_the_opening,
     draw_before_the_opening_with_the_list,
+    waiting_room_late_random_number,
+    draw_with_the_random_number,
     draw_noted,
     draw_unseen,
     draw_of_nobody_after_a_reset,

@@ -271,7 +271,7 @@ function BeaconCheck({ room }: { room: State }) {
   if (verdict === "wrong") return <p class="broken" role="alert">{d.signature.wrong}</p>;
   return (
     <>
-      <button type="button" class="button" onClick={check} disabled={verdict === "checking"}>
+      <button type="button" class="button button-quiet" onClick={check} disabled={verdict === "checking"}>
         {d.signature.check}
       </button>
       {verdict === "failed" && <p role="alert">{t.loadFailed}</p>}

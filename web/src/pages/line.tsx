@@ -152,12 +152,14 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventPro
       ) : status.state === "waiting" || status.position === null ? (
         <>
           <h2>{isLate ? t.line.afterDraw : t.line.before}</h2>
-          <p class="figure-label">{t.line.opensIn}</p>
-          <Countdown seconds={status.seconds_until_on_sale} />
-          {room.beacon && status.state === "sale_open" ? (
+          {room.beacon?.randomness === null && status.state === "sale_open" ? (
             <p role="status">{t.line.roundLate}</p>
           ) : (
-            <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
+            <>
+              <p class="figure-label">{t.line.opensIn}</p>
+              <Countdown seconds={status.seconds_until_on_sale} />
+              <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
+            </>
           )}
           {room.beacon && !isLate && <p>{t.line.beacon}</p>}
           <TurnLength room={room} />

@@ -128,7 +128,7 @@ export const en = {
     afterDraw: "You are in. Your place comes after the draw.",
     afterDrawNote: "The draw had closed when you joined. When the sale opens, this page shows your place, which comes after everyone in the draw, and tells you when it is your turn.",
     beacon: "The order follows from a key that we fixed in advance, and from a random number that an independent network publishes after the draw has closed. Nobody can know or choose the order before then, not even us.",
-    roundLate: "The sale opens as soon as the public random number for the draw has arrived. This is taking longer than usual. Keep this page open: you lose neither your chance nor any time.",
+    roundLate: "The sale opens as soon as the public random number for the draw has arrived. This is taking longer than usual. Keep this page open: nobody's turn begins before then, and you stay in line.",
     opensIn: "The sale opens in",
     joined: (count: number) => `${people(count)} in the waiting room`,
     position: "Your place in line",

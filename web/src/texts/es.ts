@@ -129,7 +129,7 @@ export const es: Texts = {
     afterDraw: "Ya estás dentro. Tu puesto va después del sorteo.",
     afterDrawNote: "El sorteo ya estaba cerrado cuando entraste. Al abrir la venta verás aquí tu puesto, que va después de todos los del sorteo, y cuándo te toca.",
     beacon: "El orden sale de una clave que fijamos de antemano y de un número aleatorio que publica una red independiente cuando el sorteo ya está cerrado. Hasta entonces nadie puede conocer ni elegir el orden, ni siquiera nosotros.",
-    roundLate: "La venta se abre en cuanto llegue el número aleatorio público del sorteo. Está tardando más de lo normal. Deja abierta esta página: no pierdes ni tus posibilidades ni tiempo.",
+    roundLate: "La venta se abre en cuanto llegue el número aleatorio público del sorteo. Está tardando más de lo normal. Deja abierta esta página: hasta entonces no empieza el turno de nadie y sigues en la cola.",
     opensIn: "La venta empieza en",
     joined: (count) => `${people(count)} en la sala de espera`,
     position: "Tu puesto en la cola",
