@@ -471,7 +471,7 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
 
 def test_a_forged_signature_of_the_public_random_number_is_refused(new_buyer, api, time):
     """The shop shows a random number with a signature of somebody else, in the state as well as in the proof."""
-    with open_beacon(time) as beacon:
+    with open_beacon(time):
         drop_id = _create_drop(api, time, 240, wave_size=10, randomness="key_and_beacon")
         _join_others(api, drop_id, 3)
         time.advance(150)

@@ -43,7 +43,9 @@ def test_a_round_has_the_signature_of_the_chain(beacon: FakeBeacon) -> None:
     assert draw.round_time(chain, NUMBER) == DUE_AT
 
 
-@pytest.mark.parametrize("path", [f"/{{}}/public/{NUMBER + 1}", "/{}/public/0", "/{}/public/latest", "/{}/info", f"/{'ab' * 32}/public/{NUMBER}"])
+@pytest.mark.parametrize(
+    "path", [f"/{{}}/public/{NUMBER + 1}", "/{}/public/0", "/{}/public/latest", "/{}/info", f"/{'ab' * 32}/public/{NUMBER}"]
+)
 def test_rounds_that_are_not_due_and_other_chains_are_unknown(beacon: FakeBeacon, path: str) -> None:
     assert request(beacon, path.format(beacon.hash)) == (404, {})
 

@@ -158,7 +158,7 @@ async function answer({ proof, state }) {
 
 
 def _beacon_case(*, delay=5, number=1000, shown=None, listed=True, **changes):
-    """The proof and the state of a draw with the real round 1000. `shown` is what the state says differently, `changes` what the proof does."""
+    """The proof and the state of a draw with the real round 1000. The state also says `shown`, and the proof `changes`."""
     chain = draw.QUICKNET
     closes_at = draw.round_time(chain, 1000) - draw.ROUND_SECONDS_AFTER_CLOSING
     proven = {"chain": chain.hash, "public_key": chain.public_key, "genesis": chain.genesis, "period": chain.period, "round": number}
