@@ -152,6 +152,33 @@ def test_no_lie_of_a_mirror_opens_the_sale(api, time, beacon, sale, lie):
     assert sorted(users_by_position(api, event_id, joined)) == sorted(joined)
 
 
+@pytest.mark.parametrize("mirrors", ["http://127.0.0.1:1", "https://10.0.0.1", "ftp://example.com", ""])
+def test_no_mirror_at_all_delays_the_sale_and_opens_nothing(api, time, beacon, sale, mirrors):
+    event_id, _ = sale
+    join_many(api, event_id, 3)
+    close(api, time, event_id)
+    with settings.override(beacon_mirrors=mirrors):
+        wait_for_round(api, time, event_id)
+        time.advance(3600)
+        failures = log.total("beacon_failures")
+        assert get_state(api, event_id)["key"] is None
+        assert log.total("beacon_failures") == failures + 1
+    time.advance(due_changes.BEACON_LEASE_SECONDS)
+    assert get_state(api, event_id)["key"] is not None
+
+
+def test_another_mirror_is_asked_after_a_failure(api, time, beacon, sale, monkeypatch):
+    event_id, _ = sale
+    join_many(api, event_id, 3)
+    close(api, time, event_id)
+    turns = iter((0, 1))
+    monkeypatch.setattr(due_changes.random, "choice", lambda mirrors: mirrors[next(turns)])
+    with settings.override(beacon_mirrors=f"http://127.0.0.1:1, {beacon.url}/"):
+        assert wait_for_round(api, time, event_id)["beacon"]["randomness"] is None
+        time.advance(due_changes.BEACON_LEASE_SECONDS)
+        assert get_state(api, event_id)["beacon"]["randomness"] is not None
+
+
 def test_a_late_round_costs_nobody_their_turn(api, time, beacon, sale):
     event_id, tier_id = sale
     joined = join_many(api, event_id, 3)
@@ -342,6 +369,28 @@ def test_another_instance_continues_after_a_crash(api, time, beacon, sale, monke
     assert (len(beacon.asked), len(set(beacon.asked))) == (2, 1)
     time.advance(CLOSING_SECONDS)
     assert sorted(users_by_position(api, event_id, joined)) == sorted(joined)
+
+
+def test_an_opening_that_crashed_is_made_again_with_the_same_order(api, time, beacon, sale, monkeypatch):
+    event_id, _ = sale
+    joined = join_many(api, event_id, 7)
+    close(api, time, event_id)
+    known = wait_for_round(api, time, event_id)
+
+    def crash(*_):
+        raise SystemExit
+
+    time.set(known["on_sale_at"])
+    with monkeypatch.context() as crashing:
+        crashing.setattr(store, "record_draw", crash)
+        with pytest.raises(SystemExit):
+            get_state(api, event_id)
+    time.advance(due_changes.OPENING_LEASE_SECONDS)
+    opened = get_state(api, event_id)
+    assert (opened["beacon"], opened["n"], len(beacon.asked)) == (known["beacon"], 7, 1)
+    seed = draw.seed(bytes.fromhex(opened["key"]), draw.beacon_randomness(beacon.signature(opened["beacon"]["round"])))
+    expected = sorted(joined, key=lambda user: draw.position(seed, 7, (0,), 0, 1 + int(user[1:])))
+    assert users_by_position(api, event_id, joined) == expected
 
 
 def test_among_all_instances_one_request_waits_for_a_mirror(api, time, beacon, sale):
