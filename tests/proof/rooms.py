@@ -6,21 +6,23 @@ from typing import Any
 
 from chalicelib.catalog import revisions
 from chalicelib.foundation import memory, settings
+from chalicelib.waiting_room.draw import ROUND_SECONDS_AFTER_CLOSING
 from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
 from chalicelib.waiting_room.entry_list import LEASE_SECONDS, SETTLING_SECONDS
 from tests import builders, invariants, shops
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene, open_app
 from tests.simulation import faults
+from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
 
 
 class RoomScene(StoredScene):
     """A sale with a waiting room that four users have joined. Its waves follow the stock."""
 
-    def __init__(self, api, time):
+    def __init__(self, api, time, randomness="key"):
         super().__init__(api, time)
-        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12)
+        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12, randomness=randomness)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
 
     def close(self):
@@ -36,6 +38,10 @@ class RoomScene(StoredScene):
 
     def open(self):
         self.time.advance(SECONDS_TO_OPENING)
+
+    def wait_for_round(self):
+        """After the closing, until the mirrors of the beacon have the round of the draw."""
+        self.time.advance(ROUND_SECONDS_AFTER_CLOSING + 5)
 
     def wait_for_wave(self):
         """Until the size of the second wave is decided: three have a pass, twelve tickets are left, and nobody buys more than six."""
@@ -116,6 +122,12 @@ def _open(time: Any) -> Iterator[RoomScene]:
         yield RoomScene(api, time)
 
 
+@contextmanager
+def _open_with_beacon(time: Any) -> Iterator[RoomScene]:
+    with open_beacon(time), open_app() as api, shops.isolated_shop(api):
+        yield RoomScene(api, time, randomness="key_and_beacon")
+
+
 # name -> (the steps before, the step that a fault breaks)
 STEPS: dict[str, tuple[list[str], str]] = {
     "first load": (["clear"], "load"),
@@ -135,8 +147,14 @@ STEPS: dict[str, tuple[list[str], str]] = {
     "clear": (["open", "load"], "clear"),
 }
 
+BEACON_STEPS: dict[str, tuple[list[str], str]] = {
+    "list that names a round": (["close"], "load"),
+    "round of the beacon": (["close", "load", "wait_for_round"], "load"),
+}
+
 # Clearing a room again begins another room.
 FLOWS = {
-    f"room: {name}": Flow(_open, before, step, is_repeated=name != "clear", is_change=step != "load")
-    for name, (before, step) in STEPS.items()
+    f"room: {name}": Flow(scene, before, step, is_repeated=name != "clear", is_change=step != "load")
+    for scene, steps in ((_open, STEPS), (_open_with_beacon, BEACON_STEPS))
+    for name, (before, step) in steps.items()
 }
