@@ -54,6 +54,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[Any]]]]:
         ("Latency (ms)", "p95", [["AWS/ApiGateway", "Latency", *api, {"stat": stat}] for stat in ("p50", "p95", "p99")]),
         ("Instances", "Maximum", each_function("ConcurrentExecutions")),
         ("Waiting room", "Maximum", own("queue_length", "active_passes", "admitted")),
+        ("Joins and draws", "Sum", own("waiting_room_joins", "beacon_failures")),
         ("Reservations", "Sum", own("reservations_created", "reservations_refused", "oversell_attempts", "holds_expired")),
         ("Purchases", "Sum", own("orders_paid", "payments_failed", "tickets_issued", "late_payments")),
         ("Refused", "Sum", own("rate_limited", "store_unavailable", "logins_delayed", "webhooks_refused")),
