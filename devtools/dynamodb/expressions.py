@@ -4,6 +4,7 @@ The compilers turn the trees of the parser, once per text, into functions of an 
 """
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Any
@@ -16,6 +17,8 @@ from devtools.dynamodb.values import SCALARS, SETS, ApiError, Item, Value, add_n
 Values = dict[str, Value]
 Evaluate = Callable[[Item, Values], Any]
 Check = Callable[[Values], object]
+
+_REFERENCE, _PLAIN_KEY = re.compile(r"(\.\s*)?(#\w+)"), re.compile(r"\.\s*[A-Za-z]")
 
 WRONG_TYPE = invalid("An operand in the update expression has an incorrect data type")
 _WRONG_PATH = invalid("The document path provided in the update expression is invalid for update")
@@ -181,6 +184,8 @@ class _Compiler:
             return lambda _item, values: values[reference]
         if kind == "path":
             path, name = node[1], node[1][0]
+            if any(str(part).startswith("#") for part in path):
+                return lambda item, values: value_at(item, _bound(path, values))
             return (lambda item, _: item.get(name)) if len(path) == 1 else lambda item, _: value_at(item, path)
         if kind in ("and", "or", "not"):
             left, *rest = [self.compile(inner) for inner in nodes]
@@ -380,11 +385,23 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
 
     The names and values of the request are checked together with its expressions. Raises ApiError.
     """
-    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
-    texts = tuple([request.get(parameter) for parameter in parameters])
+    names: dict[str, str] | None = request.get("ExpressionAttributeNames")
+    values = request.get("ExpressionAttributeValues")
+    texts, bound = tuple([request.get(parameter) for parameter in parameters]), dict[str, Any]()
     if names is values is None and texts.count(None) == len(texts):
         return texts, {}
-    compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(names.items()))
+    given = names or {}
+    keys = _keys(texts, given)
+    try:
+        compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple((given | keys).items()))
+    except ApiError:
+        if keys:
+            _compiled(parameters, texts, tuple(given.items()))  # raises the same error, with the names in its text
+        raise
+    if keys:
+        bound = {reference: given[reference] for reference in keys}
+        _check_contents("ExpressionAttributeNames", bound, check_name)
+        compiled = tuple([_with_names(expression, bound) for expression in compiled])
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
     if values is None or values.keys() != used.keys() or not values:
@@ -395,7 +412,37 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
         _check_references("ExpressionAttributeValues", ":", values, used.keys(), any(compiled))
     for check in checks:
         check(values or {})
-    return compiled, values or {}
+    return compiled, {**(values or {}), **bound}
+
+
+def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, str]:
+    """Return the references to keys of maps, each as its own name, so that expressions are compiled once for all keys.
+
+    The compiler compares paths, so no reference is returned if two names are equal.
+    """
+    keys = _references_to_keys(texts) if names else frozenset()
+    are_distinct = keys and len({*names.values()}) == len(names) and not any(name.startswith("#") for name in names.values())
+    return {key: key for key in keys if key in names} if are_distinct else {}
+
+
+@lru_cache(2048)
+def _references_to_keys(texts: tuple[str | None, ...]) -> frozenset[str]:
+    """Return the references that stand only after dots; none if there is also a key that is no reference."""
+    text = " ".join(filter(None, texts))
+    if _PLAIN_KEY.search(text):
+        return frozenset()
+    references = _REFERENCE.findall(text)
+    return frozenset(name for dot, name in references if dot) - {name for dot, name in references if not dot}
+
+
+def _bound(path: Path, names: dict[str, Any]) -> Path:
+    return tuple([names.get(part, part) if type(part) is str else part for part in path])
+
+
+def _with_names(expression: Any, names: dict[str, str]) -> Any:
+    if isinstance(expression, Update):
+        return Update([(_bound(path, names), value) for path, value in expression.actions], expression.roots, expression.creates_item)
+    return [_bound(path, names) for path in expression] if isinstance(expression, list) else expression
 
 
 @lru_cache(2048)

@@ -51,6 +51,40 @@ def test_texts_are_compiled_once():
     assert compiled("FilterExpression", "n = :five", five=5)[0] is compiled("FilterExpression", "n = :five", five=6)[0]
 
 
+def test_texts_are_compiled_once_for_all_keys_of_maps():
+    for key, member in (("a", {"b": 1}), ("list", [{"x": 1}, {"y": 2}])):
+        names = {"#map": "tree", "#key": key}
+        condition, values = compiled("ConditionExpression", "#map.#key = :v AND attribute_exists(#map.#key)", names, v=member)
+        assert condition.test(wire_item(ITEM), values)
+        update, values = compiled("UpdateExpression", "REMOVE #map.#key", names)
+        assert key not in plain_item(apply_update(update, wire_item(ITEM), values))["tree"]
+        paths, _ = compiled("ProjectionExpression", "#map.#key", names)
+        assert plain_item(project(wire_item(ITEM), paths)) == {"tree": {key: member}}
+    one, other = (compiled("ConditionExpression", "#map.#key = :v", {"#map": "tree", "#key": key}, v=1)[0] for key in "ab")
+    assert one is other
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("REMOVE #map.#key, #map.#other", {"#map": "tree", "#key": "a", "#other": "a"}),
+        ("REMOVE #map.#key, #map.a", {"#map": "tree", "#key": "a"}),
+        ("REMOVE #map.#key, #map.#map", {"#map": "tree", "#key": "tree"}),
+        ("REMOVE #map.#key, #map.#key.#other", {"#map": "tree", "#key": "a", "#other": "b"}),
+    ],
+)
+def test_paths_through_references_overlap(text, names):
+    with pytest.raises(ApiError, match=r"path one: \[tree, (a|tree)\], path two: \[tree, (a|tree|a, b)\]"):
+        compiled("UpdateExpression", text, names)
+
+
+def test_references_may_have_the_names_of_others():
+    condition, values = compiled("ConditionExpression", "#map.#key = :v", {"#map": "tree", "#key": "#map"}, v=1)
+    assert condition.test(wire_item({"tree": {"#map": 1}}), values)
+    with pytest.raises(ApiError, match="#key"):
+        compiled("ConditionExpression", "#map.#key = :v", {"#map": "tree", "#key": ""}, v=1)
+
+
 def test_names_and_values_are_used_and_defined():
     condition, values = compiled("FilterExpression", "#a = :v", {"#a": "n"}, v=5)
     assert condition.test(wire_item(ITEM), values)
