@@ -20,7 +20,8 @@ from devtools.dynamodb.journal import StoreFailed
 POLL_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
-REST_RATIO = 2.0  # how many times as long as a batch took the poller rests after it
+REST_RATIO = 8.0  # after a batch, the poller rests this many times as long as the batch had to wait for other threads
+MAX_REST_SECONDS = 2.0
 
 Records = list[dict[str, Any]]
 
@@ -96,14 +97,15 @@ class StreamPoller:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = self._clock()
+            began, computed = self._clock(), time.thread_time()
             try:
                 processed = self.poll_once()
             except StoreFailed as failure:
                 _log.error("change records are no longer passed to handlers: %s", failure)
                 return
-            # Handlers share this process with requests, which come first: the busier the process, the longer a batch takes.
-            self._stop.wait(REST_RATIO * (self._clock() - began) if processed else POLL_SECONDS)
+            # Handlers share this process with requests, which come first: the busier the process, the longer a batch waits.
+            waited = self._clock() - began - (time.thread_time() - computed)
+            self._stop.wait(min(MAX_REST_SECONDS, REST_RATIO * max(0, waited)) if processed else POLL_SECONDS)
 
     def _poll(self, mapping: EventSourceMapping, progress: _Progress) -> int:
         if self._clock() < progress.not_before:

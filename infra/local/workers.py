@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 from devtools.dynamodb.engine import Engine, Pending
 
 STALL_SECONDS = 0.005  # a task that takes longer is probably waiting, for Stripe or for a lock
+MAX_DELAY_SECONDS = 0.005  # while there is work, the disk is asked at most this often, because waking its thread takes long
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -60,7 +61,9 @@ class Workers(Generic[Task, Result]):
     ) -> None:
         self._receive, self._process, self._finish, self._wake = receive, process, finish, wake
         self._engine: Engine | None = None
-        self._held = SimpleQueue[Any]()  # results that wait: their changes, task and result; None at the end
+        self._held: list[tuple[list[Pending], Task, Result]] = []  # results that wait for the disk, since `_held_since`
+        self._held_since = 0.0
+        self._unsaved = SimpleQueue[list[tuple[list[Pending], Task, Result]] | None]()  # those that the saver has; None at the end
         self._saved = deque[tuple[Task, Result | None]]()  # results that may leave
         self._mutex = threading.Lock()  # protects the attributes below
         self._turn: _Worker | None = None
@@ -100,6 +103,7 @@ class Workers(Generic[Task, Result]):
         self._finish_held()
         if found := poll(False):
             return found
+        self._save_held()
         with self._mutex:
             worker = self._turn
             assert worker is not None
@@ -161,10 +165,21 @@ class Workers(Generic[Task, Result]):
 
     def _finish_or_hold(self, me: _Worker, task: Task, result: Result) -> None:
         changes, me.changes = me.changes, []
-        if changes:
-            self._held.put((changes, task, result))
-        else:
+        if not changes:
             self._finish(task, result)
+            return
+        now = time.monotonic()
+        if not self._held:
+            self._held_since = now
+        self._held.append((changes, task, result))
+        if now > self._held_since + MAX_DELAY_SECONDS:
+            self._save_held()
+
+    def _save_held(self) -> None:
+        """Wake the saver. Before that, nobody waits for the disk."""
+        if self._held:
+            self._unsaved.put(self._held)
+            self._held = []
 
     def _finish_held(self) -> None:
         """Finish the held tasks whose changes are on disk by now, in the order in which they were held back."""
@@ -173,16 +188,18 @@ class Workers(Generic[Task, Result]):
 
     def _save(self) -> None:
         """A thread of its own: wait for the changes of held tasks. One write of the journal covers all that have come by then."""
-        while held := self._held.get():
-            changes, task, result = held
+        while held := self._unsaved.get():
             assert self._engine is not None
-            try:
-                for change in changes:
-                    self._engine.settle(change)
-                self._saved.append((task, result))
-            except Exception:
-                self._saved.append((task, None))
-            self._wake()
+            for changes, task, result in held:
+                saved: Result | None = result
+                try:
+                    for change in changes:
+                        self._engine.settle(change)
+                except Exception:
+                    saved = None
+                self._saved.append((task, saved))
+                if len(self._saved) == 1:  # otherwise, the thread that was woken for the first result finishes this one too
+                    self._wake()
 
     def _take_turn(self, me: _Worker) -> None:
         with self._mutex:
@@ -197,7 +214,9 @@ class Workers(Generic[Task, Result]):
     def _pass_turn(self) -> None:
         """Pass the turn to the next ready thread, if there is one."""
         self._turn = self._ready.popleft() if self._ready else None
-        if self._turn is not None:
+        if self._turn is None:
+            self._save_held()
+        else:
             self._turn.go_on.release()
 
     def _interrupt_turn(self) -> None:
@@ -219,7 +238,8 @@ class Workers(Generic[Task, Result]):
             self._ready.extend(self._idle)
             self._idle.clear()
         self._activity.set()
-        self._held.put(None)
+        self._save_held()
+        self._unsaved.put(None)
 
     def _watch(self) -> None:
         """Take the turn from a thread that keeps it for too long."""
