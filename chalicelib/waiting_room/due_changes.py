@@ -18,11 +18,12 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import Stock, finite
 from chalicelib.payments import service as payments
 from chalicelib.waiting_room import admission_plan, draw, model, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain
+from chalicelib.waiting_room.model import TicketsLeft
 from chalicelib.waiting_room.store import Room
 
 # Within this time, only one instance may close the counters or run the draw. If it crashes, the next instance that loads the room does it.
@@ -33,6 +34,7 @@ CLOCK_SECONDS = 10  # by which the clocks of two instances may differ
 BEACON_SECONDS = 1.5
 BEACON_LEASE_SECONDS = 4
 BEACON_DELAY_SECONDS = 1  # after which mirrors usually have a round
+MAX_TIERS_SHOWN = 20  # in the public state, which every waiting browser fetches every few seconds
 _MAX_ATTEMPTS = 5
 
 
@@ -282,7 +284,7 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now
     raise store.RoomConflict
 
 
-# Limits that the stock sets: the size of the next wave, and whether users can still join.
+# What the stock decides: the size of the next wave, and whether users can still join. And what people who wait see of it.
 
 
 def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
@@ -314,6 +316,20 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
     if stock.capacity == 0 or stock.available > 0:
         return None, None
     return (None, stock.held) if stock.held else ("sold_out", None)
+
+
+def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
+    """Return the tickets of the event's visible tiers. Returns None unless the sale is open and the event has few tiers."""
+    snapshot = catalog.snapshot()
+    tiers = snapshot.visible_tiers(event)
+    if event_phase(event, now) != "open" or len(tiers) > MAX_TIERS_SHOWN:
+        return None
+    stocks = cached_stock([snapshot.stock_group(event.id)], now)
+    left = [(tier.id, snapshot.tier_stock(tier, stocks)) for tier in tiers]
+    return {
+        tier_id: TicketsLeft(available=finite(stock.available), taken=stock.sold + stock.held - stock.for_waitlist)
+        for tier_id, stock in left
+    }
 
 
 def _event_stock(event: Event, now: int) -> Stock:

@@ -28,6 +28,13 @@ class BeaconState(Struct, frozen=True):
     randomness: str | None
 
 
+class TicketsLeft(Struct, frozen=True, kw_only=True):
+    """The tickets of one tier: how many can be bought now (null: no limit), and how many are sold or on hold for buyers."""
+
+    available: int | None
+    taken: int
+
+
 class RoomState(Struct, frozen=True, kw_only=True):
     """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
@@ -38,6 +45,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
     valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
+    `tickets` has the figures of each visible tier while the sale is open, unless the event has too many tiers for a document that everybody
+    fetches.
     """
 
     event_id: str
@@ -57,6 +66,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     stopped: str | None
     may_return: int | None
     beacon: BeaconState | UnsetType = UNSET
+    tickets: dict[str, TicketsLeft] | None = None
 
     @property
     def seed(self) -> bytes:

@@ -10,7 +10,7 @@ from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import log
 from chalicelib.waiting_room import admission_plan, draw, entry_list, model, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, why_joining_stopped
+from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, tickets_left, why_joining_stopped
 from chalicelib.waiting_room.model import BeaconState, NoWaitingRoom, RoomState
 from chalicelib.waiting_room.store import Arrivals, Room
 
@@ -131,6 +131,7 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         stopped=stopped,
         may_return=may_return,
         beacon=_beacon_state(room),
+        tickets=tickets_left(event, now),
     )
     _report_gauges(state, now)
     joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0

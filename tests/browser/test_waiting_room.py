@@ -23,6 +23,7 @@ from tests.browser.async_checks import wait_until
 from tests.browser.buyers import Buyer
 from tests.browser.managers import Manager
 from tests.waiting_room.beacon import open_beacon
+from tests.waiting_room.sale import reserve
 
 ROOT = Path(__file__).parents[2]
 OPENS_AFTER = 60
@@ -613,6 +614,28 @@ def test_a_turn_that_is_minutes_away_has_a_time_by_the_visitors_clock(new_buyer,
     buyer.press("Join the waiting room")  # as number 21, who is let in after 20 waves
     turn = datetime.fromtimestamp(time.now + 20 * 30 - 1, ZoneInfo("Asia/Tokyo"))
     buyer.see(f"Your turn at about {turn:%-I:%M %p}, in 10 minutes")
+
+
+def test_people_who_wait_see_prices_what_is_left_and_the_chance_that_it_is_gone(new_buyer, api, time):
+    drop_id = _create_drop(api, time, OPENS_AFTER, wave_size=10)
+    tier_id = api.get(f"/events/{drop_id}").json["tiers"][0]["id"]
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    tickets = buyer.page.get_by_role("region", name="Tickets")
+    expect(tickets.get_by_role("listitem")).to_have_text("Floor10 tickets left$50")
+    _pass(buyer, time, OPENS_AFTER + 1)
+    users = [f"other-{number}" for number in range(30)]
+    tokens = [api.post(f"/events/{drop_id}/waiting-room/join", json={}, user=user).json["token"] for user in users]
+    buyer.press("Join the waiting room")
+    buyer.see("20 people ahead of you")
+    expect(tickets).not_to_contain_text("chance")  # nobody has chosen yet
+    for user, token in list(zip(users, tokens, strict=True))[:8]:
+        assert reserve(api, drop_id, tier_id, user, token).status == 201
+    _pass(buyer, time, 77)  # 20 people have been let in for long enough to choose
+    expect(tickets).to_contain_text("2 tickets left")
+    expect(tickets).to_contain_text("About 80% chance of being gone before your turn")
+    buyer.page.get_by_label("Language").select_option("es")
+    expect(buyer.page.get_by_role("region", name="Entradas")).to_contain_text("80 % de probabilidad de que se agoten antes de tu turno")
 
 
 def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time, drop_id):

@@ -67,6 +67,31 @@ def test_nobody_is_admitted_until_tickets_return(api, time, small_sale):
     invariants.check(time.now)
 
 
+def test_people_who_wait_see_what_is_left_of_each_tier(api, time):
+    event_id, tier_id = create_sale(api, time, capacity=40)
+    seats = builders.create_tier(api, event_id, name="Seats", capacity=6)
+    crew = builders.create_tier(api, event_id, name="Crew")
+    assert api.patch(f"/tiers/{crew}", json={"hidden": True}, token=builders.admin_token()).status == 200
+    tokens = join_many(api, event_id, 3)
+    state = f"/events/{event_id}/waiting-room/state"
+    assert api.get(state).json["tickets"] is None  # before the opening, nothing is sold
+    time.advance(SECONDS_TO_OPENING)
+    assert api.get(state).json["tickets"] == {tier_id: {"available": 40, "taken": 0}, seats: {"available": 6, "taken": 0}}
+    assert reserve(api, event_id, tier_id, "u0", tokens["u0"], 4).status == 201
+    time.advance(2)
+    assert api.get(state).json["tickets"][tier_id] == {"available": 36, "taken": 4}
+    time.advance(60 * 86_400)
+    assert api.get(state).json["tickets"] is None
+
+
+def test_events_with_many_tiers_do_not_list_them_in_the_public_state(api, time):
+    event_id, _ = create_sale(api, time)
+    for number in range(20):
+        builders.create_tier(api, event_id, name=f"Block {number}")
+    time.advance(SECONDS_TO_OPENING)
+    assert api.get(f"/events/{event_id}/waiting-room/state").json["tickets"] is None
+
+
 def test_joining_stops_when_everything_is_sold(api, time):
     event_id, tier_id = create_sale(api, time, capacity=4)
     tokens = join_many(api, event_id, 3)

@@ -1,0 +1,53 @@
+/** What people who wait see of the tickets: prices, what is left, the chance that it is gone before their turn, and when that may come. */
+
+import { useMemo } from "preact/hooks";
+import type { EventWithTiers } from "../api";
+import { Forecast, turnRange } from "../forecast";
+import { money } from "../formats";
+import { now } from "../server-time";
+import { useTexts } from "../texts";
+import { visitorsTime } from "../turn-times";
+import type { State, Status } from "../../waiting-room.js";
+
+const SURE = 0.05; // a smaller chance is not worth a number
+
+interface Props {
+  event: EventWithTiers;
+  room: State;
+  /** Null for visitors who have not joined. */
+  status: Status | null;
+}
+
+export function LineTickets({ event, room, status }: Props) {
+  const { t, locale } = useTexts();
+  const forecast = useMemo(() => new Forecast(), [event.id]);
+  useMemo(() => forecast.observe(room, now()), [forecast, room]);
+  const position = status?.position ?? null;
+  const range = status && turnRange(room, status, now());
+  const tiers = event.tiers
+    .filter(({ status }) => status === "available" || status === "sold-out" || status === "coming-soon")
+    .map((tier) => {
+      const left = (room.tickets?.[tier.id] ?? tier).available;
+      const limit = Math.min(tier.per_user_limit, event.purchase_limit);
+      return { ...tier, left, chance: position === null || left === 0 ? null : forecast.chanceGone(room, tier.id, position, limit, now()) };
+    });
+  return (
+    <section class="panel" aria-labelledby="line-tickets">
+      <h2 id="line-tickets">{t.event.tickets}</h2>
+      <ul class="tiers">
+        {tiers.map(({ id, name, left, chance, price_cents, currency }) => (
+          <li class={`tier ${left === 0 ? "tier-gone" : ""}`} key={id}>
+            <div class="tier-text">
+              <h3>{name}</h3>
+              {left !== null && <p class="small">{left > 0 ? t.event.left(left) : t.event.soldOut}</p>}
+              {chance !== null && <p class="small">{chance < SURE ? t.line.chance.lasts : chance > 1 - SURE ? t.line.chance.gone : t.line.chance.of(Math.min(90, Math.max(10, 10 * Math.round(10 * chance))))}</p>}
+            </div>
+            <p class="tier-price">{price_cents === 0 ? t.free : money(price_cents, currency, locale)}</p>
+          </li>
+        ))}
+      </ul>
+      {tiers.some(({ chance }) => chance !== null) && <p class="small">{t.line.chance.note}</p>}
+      {range && <p class="small">{t.line.etaBetween(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
+    </section>
+  );
+}
