@@ -11,6 +11,9 @@ from chalicelib.foundation.errors import ApiError
 
 # The number of holds that one shard accepts. With this many holds, its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
+# The number of holds up to which a shard accepts offers to the waitlist, because most of them last for a day, and all tickets for resale at
+# one price are in one shard. With this many holds, its item has at most 12 KB.
+MAX_OFFERS = 240
 # More shards would not serve more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
 NEW_VERSION = 1  # the version of a shard that has not been written to since its creation
@@ -37,6 +40,11 @@ class Hold(Struct, frozen=True):
     @property
     def stock_id(self) -> str:
         return stock_id_of(self.shard_id)
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether the hold is of an offer to a person on the waitlist."""
+        return self.hold_id.endswith(OFFER_MARK)
 
 
 def keeps_tickets() -> bool:

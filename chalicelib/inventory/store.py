@@ -13,7 +13,7 @@ from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.update import Action
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard, keeps_tickets
+from chalicelib.inventory.model import MAX_HOLDS, MAX_OFFERS, NEW_VERSION, Hold, Shard, keeps_tickets
 
 
 class HoldsAttribute(Attribute[dict[str, tuple[int, int]]]):
@@ -100,7 +100,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
         # available: the condition that makes overselling impossible.
         & (ShardRow.available >= hold.quantity)
         # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
-        & _HAS_ROOM
+        & (size(ShardRow.holds) < MAX_OFFERS if hold.is_offer else _HAS_ROOM)
         # entry absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
         & entry.does_not_exist()
         & _pool_is(is_pooled)

@@ -6,7 +6,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import MAX_HOLDS, Hold, Shard
+from chalicelib.inventory.model import MAX_HOLDS, MAX_OFFERS, OFFER_MARK, Hold, Shard
 from chalicelib.inventory.store import ShardRow, extend_hold, scan_shards
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
 from tests.simulation import capacity
@@ -58,6 +58,15 @@ def test_a_shard_refuses_more_holds_than_fit_into_it_though_it_has_tickets():
     assert refusal.value.shard.available == MAX_HOLDS
     inventory.convert_holds([Hold("t#0", "p7.n", 1)])
     store.hold_in_shard(Hold("t#0", "late.n", 1), EXPIRES_AT)
+
+
+def test_a_shard_has_room_for_more_offers_which_last_longer_than_other_holds():
+    create_stock(2 * MAX_OFFERS, 1)
+    for number in range(MAX_OFFERS):
+        store.hold_in_shard(Hold("t#0", f"p{number}.{OFFER_MARK}", 1), EXPIRES_AT)
+    for hold_id in ("late.n", f"late.{OFFER_MARK}"):
+        with pytest.raises(store.HoldRefused):
+            store.hold_in_shard(Hold("t#0", hold_id, 1), EXPIRES_AT)
 
 
 # What each write refuses, by its condition alone: callers usually read first, and ask for nothing that would be refused.

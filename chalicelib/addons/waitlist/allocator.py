@@ -22,7 +22,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, ids, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
-from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
+from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
@@ -212,6 +212,7 @@ class _Pass:
         self.kept_until = event.last_sale_at + KEPT_SECONDS
         self.prolonged = 0
         self.is_stopped = False  # no more offers can be made in this pass
+        self.busy = set[str]()  # ids of stocks whose shards accept no more offers now
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
         self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
         self.upcoming = list[Entry]()  # the entries of the current page
@@ -263,7 +264,7 @@ class _Pass:
             for first in range(0, len(waiting), DRAWN_PAGE):
                 if free_tickets(supply, self.left):
                     self._serve(waiting[first : first + DRAWN_PAGE], {tier_id: supply}, None)
-            if self.is_stopped or deadline.remaining() < SECONDS_FOR_OFFER:
+            if self.is_stopped or not self.busy.isdisjoint(supply.stock_ids) or deadline.remaining() < SECONDS_FOR_OFFER:
                 return  # the next run continues
             draws = {stock_id: other for stock_id, other in self.line.draws.items() if other != draw}
             if store.set_draws(self.line, draws):  # otherwise a stock was added, and the next run ends the draw
@@ -349,7 +350,11 @@ class _Pass:
                 return False
             except (NotEnoughTickets, SalePaused) as refusal:
                 logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
-                self.is_stopped = True
+                if isinstance(refusal, TooManyHolds):  # until some of the people with an offer have answered
+                    self.busy.add(refusal.stock_id)
+                    self.left[refusal.stock_id] = 0
+                else:
+                    self.is_stopped = True
                 return False
             self.report.offered += 1
             self.gone.add(offer.entry.id)

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.foundation import clock
+from chalicelib.inventory import store as inventory_store
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.addons.waitlist import lines
@@ -115,6 +116,38 @@ def test_the_cheapest_ticket_of_a_tier_is_offered_first(market):
     market.offer_one()
     assert lines.run_allocator()["offered"] == 1
     market.accept("eve", 5000)
+
+
+def list_many(market, quantity):
+    """Let a group of buyers offer this many tickets, and as many people wait for them as for a ticket of another tier."""
+    market.change_tier(per_user_limit=50, capacity=quantity + 4)
+    market.change(purchase_limit=50)
+    sellers = {f"tour-{first}": market.buy(min(50, quantity - first), f"tour-{first}") for first in range(0, quantity, 50)}
+    market.time.advance(5)
+    for number in range(quantity):
+        market.wait(f"fan-{number}", tier_ids=[market.tier_id])
+    for seller, order_id in sellers.items():
+        assert market.offer(order_id, seller).status == 200
+
+
+def test_many_people_have_offers_at_one_price_at_the_same_time(market):
+    """Most offers last for a day, so that people who do not answer would keep the others waiting for days."""
+    list_many(market, 120)
+    assert lines.run_allocator()["offered"] == 120
+
+
+def test_a_stock_with_too_many_offers_does_not_stop_other_offers(market, monkeypatch):
+    monkeypatch.setattr(inventory_store, "MAX_OFFERS", 2)
+    balcony = builders.create_tier(market.api, market.event_id, "Balcony", capacity=1)
+    order_id = builders.create_order(market.api, (market.event_id, balcony), 1, "bob")
+    list_many(market, 4)
+    market.wait("eve", tier_ids=[balcony])
+    builders.refund(market.api, order_id)
+    assert lines.run_allocator()["offered"] == 3
+    assert "offer" in lines.own(market.api, "eve")[0]
+    for fan in ("fan-0", "fan-1"):
+        market.accept(fan)
+    assert lines.run_allocator()["offered"] == 2
 
 
 def notify(market, user):
