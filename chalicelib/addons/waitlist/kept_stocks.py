@@ -118,7 +118,7 @@ def prepare_release(current: Catalog, event: Event, tier: Tier, to: ReleaseTo) -
     if line is None:
         return
     stock_ids, supply = line.stock_ids, TierSupply(tier, tuple(current.tier_shard_counts(tier)))
-    shards = _read_shards(current, event, stock_ids | {tier.stock_id})
+    shards = _read_shards(current, event, stock_ids | {tier.stock_id} if to == "public" else {tier.stock_id})
     free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
     if to == "public" and tier.stock_id in stock_ids:
         others = [other for other in _with_resale(current, event) if other.stock_id in stock_ids - {tier.stock_id}]

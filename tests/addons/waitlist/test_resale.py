@@ -4,10 +4,12 @@ import pytest
 
 from chalicelib.foundation import clock
 from chalicelib.inventory import store as inventory_store
+from chalicelib.inventory.model import MAX_HOLDS
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.addons.waitlist import lines
 from tests.purchases.test_resale import Market
+from tests.simulation.call_log import record_calls
 
 
 class SoldOut(Market):
@@ -62,6 +64,17 @@ def test_later_tickets_are_for_the_waitlist_too(market):
     assert market.reserve("cid").json["error"] == "not_enough_tickets"
     lines.run_allocator()
     market.accept("eve")
+
+
+def test_an_offer_of_a_ticket_does_not_read_the_stock_of_its_tier(market):
+    """The stock of a large tier has a thousand shards, and each seller would read all of them."""
+    market.wait("eve")
+    lines.run_allocator()
+    market.change_tier(capacity=20 * MAX_HOLDS)
+    market.offer_one()
+    with record_calls() as calls:
+        market.offer_one(2)
+    assert sum(len(entry.keys) for entry in calls.entries if entry.operation == "BatchGetItem" and entry.tables == ["inventory"]) == 1
 
 
 def test_a_declined_offer_goes_to_the_next_and_then_to_everybody(market):
