@@ -313,7 +313,8 @@ def plan_resold(order: Purchase, numbers: Sequence[int], purchase_id: str, now: 
     """
     ids = [ticket_id(order.id, number) for number in numbers]
     request = RefundRequest(reason=RESOLD, tickets=ids, returns=order.returns, return_seats=False)
-    refund = replace(_plan_refund(order, request, f"{RESOLD}-{purchase_id}", order.user_id, now), resold_to=purchase_id)
+    refund_id = f"{RESOLD}-{min(numbers)}"  # sellers see it, so it must not name the purchase of somebody else
+    refund = replace(_plan_refund(order, request, refund_id, order.user_id, now), resold_to=purchase_id)
     after = replace(order.with_refunds(refund), state=state_after_return(order, refund.tickets))
     return after, _money_items(order, refund, now, by_sweep=True)
 

@@ -124,6 +124,12 @@ def test_a_buyer_offers_a_ticket_and_another_buys_it(market):
     assert "tier.resale_opened" in [entry.action for entry in audit.list_entries(f"tier#{market.tier_id}")]
 
 
+def test_the_seller_does_not_learn_who_bought_the_ticket(market):
+    order_id = market.offered_by("ada")
+    bought = market.take()
+    assert bought not in str(market.shown(order_id))
+
+
 def test_a_repeated_confirm_returns_the_same_ticket(market):
     market.offered_by("ada", 2)
     bought = market.take()
