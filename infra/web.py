@@ -21,6 +21,7 @@ from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from msgspec import Struct
 
@@ -48,6 +49,8 @@ _HEAD = re.compile(r"<head>\n(.*?)\s*</head>", re.DOTALL)
 # Of index.html alone: each page with words has its own title and description, and names its texts itself.
 _OWN_TAGS = re.compile(r'\s*(<title>.*?</title>|<meta name="description" [^>]*>|<script [^>]*/early-requests-[^>]*></script>)', re.DOTALL)
 _NODE_MODULES = "node_modules"
+_VERIFIER = "verify.pyz"  # the program that checks draws, as one file that Python runs
+_VERIFIER_MODULES = [ROOT / "chalicelib" / "waiting_room" / f"{name}.py" for name in ("draw", "entries", "verify")]
 _SILENCE = {"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false", "NO_COLOR": "1"}
 _IMPATIENCE = {
     "npm_config_fetch_retries": "1",
@@ -112,6 +115,7 @@ def build(addons: Sequence[str] = settings.ADDONS) -> Path:
         shutil.rmtree(staged / ".vite")  # it has no other use
         _check_size(staged, manifest)
         (staged / SHELL).write_text(_shell(staged, manifest))
+        _pack_verifier(staged / _VERIFIER)
         (staged / _STAMP).write_text(digest)
         shutil.rmtree(target, ignore_errors=True)
         staged.rename(target)
@@ -221,7 +225,7 @@ def _source_files() -> list[Path]:
     """Return the sources of the pages, including this module, which defines the build."""
     tops = [path for path in SOURCES.iterdir() if path.name != _NODE_MODULES]
     files = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
-    return sorted([*files, Path(__file__)])
+    return sorted([*files, *_VERIFIER_MODULES, Path(__file__)])
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -248,6 +252,16 @@ def _shell(folder: Path, manifest: Mapping[str, Any]) -> str:
             files = [chunk["file"], *(manifest[name]["file"] for name in chunk.get("imports", []))]
             texts[match[1]] = [f"/{file}" for file in files if file not in at_once]
     return json.dumps({"head": _OWN_TAGS.sub("", head[1]).strip(), "texts": texts})
+
+
+def _pack_verifier(target: Path) -> None:
+    """Write chalicelib/waiting_room/verify.py and the modules that it needs as a program in one file, which is the same in each build."""
+    files = {str(path.relative_to(ROOT)): path.read_text() for path in _VERIFIER_MODULES}
+    files |= dict.fromkeys(("chalicelib/__init__.py", "chalicelib/waiting_room/__init__.py"), "")
+    files["__main__.py"] = "import sys\n\nfrom chalicelib.waiting_room.verify import main\n\nsys.exit(main())\n"
+    with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # with the date 1980-01-01
 
 
 def _check_size(folder: Path, manifest: Mapping[str, Any]) -> None:

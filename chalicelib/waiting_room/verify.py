@@ -1,4 +1,7 @@
-"""Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS] [--entries ENTRIES].
+"""Check a draw from outside the shop, using only Python: python verify.pyz PROOF [TOKENS] [--entries ENTRIES].
+
+Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the source code, `python -m chalicelib.waiting_room.verify` does
+the same.
 
 The check needs no account, setting, secret or package, with one exception: if the order also follows from the public beacon drand, the
 package py_arkworks_bls12381 checks the beacon's signature. The check cannot tell whether the shop signed a token, because that requires the
@@ -461,7 +464,7 @@ def _print(lines: Iterable[str], code: int) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m chalicelib.waiting_room.verify", description="Check a waiting room's draw from outside.")
+    parser = ArgumentParser(prog="python verify.pyz", description="Check a waiting room's draw from outside.")
     parser.add_argument("proof", metavar="PROOF", help="file or http(s) address of the proof document")
     parser.add_argument("tokens", metavar="TOKENS", nargs="?", help="file of lines `token` or `token position`; - for standard input")
     parser.add_argument(

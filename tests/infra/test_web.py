@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,7 +30,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "web" / "src" / folder).mkdir(parents=True)
         for language in ("en", "es"):
             (tmp_path / "web" / "src" / folder / f"{language}.ts").write_text(language)
-    for name, path in {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}.items():
+    modules = tmp_path / "chalicelib" / "waiting_room"
+    modules.mkdir(parents=True)
+    (modules / "verify.py").write_text("main = lambda: 3")
+    paths = {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}
+    for name, path in {**paths, "_VERIFIER_MODULES": [modules / "verify.py"]}.items():
         monkeypatch.setattr(web, name, path)
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
     monkeypatch.setattr(web, "install_packages", lambda folder, node: None)
@@ -113,8 +118,17 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "manage-en.js",
         "manage-es.js",
         "turn-mails.js",
+        "verify.pyz",
     ]
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
+
+
+def test_the_program_that_checks_draws_is_one_file_and_runs_without_the_source_code(project, tmp_path):
+    program = web.build() / "verify.pyz"
+    assert subprocess.run([sys.executable, "-I", "-S", str(program)], cwd=tmp_path.parent, check=False).returncode == 3
+    before = program.read_bytes()
+    (project / "web" / "src" / "main.ts").write_text("start(3)")
+    assert (web.build() / "verify.pyz").read_bytes() == before
 
 
 def test_files_for_a_cdn_name_the_legal_texts_of_the_stage(project, tmp_path):

@@ -177,7 +177,7 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
   const isKeyKept = isKept || isReplaced || (notedRoot !== null && notedRoot !== room.root);
   const round = notedRandomness?.split("/")[1] ?? beacon?.round;
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
-  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}`;
+  const command = `python verify.pyz ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}`;
   return (
     <>
       <ol class="draw-steps">
@@ -249,6 +249,11 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
       {key !== null && n !== null && n > 0 && <Another room={room} n={n} first={arrival ?? 1} />}
       <p>
         <a href={proof}>{d.proof}</a>
+      </p>
+      <p>
+        <a href="/verify.pyz" download>
+          {d.verifier}
+        </a>
       </p>
       <p>{beacon ? d.verifyBeacon : d.verify}</p>
       <p class="code">{command}</p>

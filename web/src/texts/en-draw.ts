@@ -92,7 +92,8 @@ export const drawTexts = {
   another: (n: number) => `Calculate the place of any number from 1 to ${n.toLocaleString("en")}`,
   anothersPlace: (number: number, position: number) => `Number ${number.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
   proof: "Data of the draw, for programs (JSON)",
-  verify: "The program verify.py in Fairgate's source code checks this data. It needs only Python, no account and no packages:",
-  verifyBeacon: "The program verify.py in Fairgate's source code checks this data, and the signature of the public random number. It needs Python and one package, but no account:",
+  verifier: "The program that checks the draw (verify.pyz)",
+  verify: "It checks this data, and needs only Python, but no account and no packages:",
+  verifyBeacon: "It checks this data and the signature of the public random number. It needs Python and one package, but no account:",
   savedFingerprint: "saved fingerprint",
 };

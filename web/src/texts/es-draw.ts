@@ -94,7 +94,8 @@ export const drawTexts: typeof english = {
   another: (n) => `Calcula el puesto de cualquier número del 1 al ${n.toLocaleString("es")}`,
   anothersPlace: (number, position) => `Al número ${number.toLocaleString("es")} le corresponde el puesto ${position.toLocaleString("es")}.`,
   proof: "Datos del sorteo, para programas (JSON)",
-  verify: "El programa verify.py, incluido en el código fuente de Fairgate, comprueba estos datos. Solo necesita Python, sin cuenta ni paquetes:",
-  verifyBeacon: "El programa verify.py, incluido en el código fuente de Fairgate, comprueba estos datos y la firma del número aleatorio público. Necesita Python y un paquete, pero ninguna cuenta:",
+  verifier: "El programa que comprueba el sorteo (verify.pyz)",
+  verify: "Comprueba estos datos y solo necesita Python, sin cuenta ni paquetes:",
+  verifyBeacon: "Comprueba estos datos y la firma del número aleatorio público. Necesita Python y un paquete, pero ninguna cuenta:",
   savedFingerprint: "huella guardada",
 };
