@@ -27,7 +27,7 @@ from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.permissions import EventLimitReached, EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
-from chalicelib.catalog.sale_rules import RoundPublic
+from chalicelib.catalog.sale_rules import RoundPublic, SaleFrozen
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
 from chalicelib.catalog.views import (
@@ -139,7 +139,16 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic),
+    errors=(
+        *CHANGE_ERRORS,
+        AlreadyCancelled,
+        EventIncomplete,
+        CapacityNeedsDraft,
+        CapacityTooSmall,
+        EventHasSales,
+        RoundPublic,
+        SaleFrozen,
+    ),
 )
 @limited_for_caller(CATALOG)
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
@@ -153,7 +162,16 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic),
+    errors=(
+        *CHANGE_ERRORS,
+        AlreadyCancelled,
+        EventIncomplete,
+        CapacityNeedsDraft,
+        CapacityTooSmall,
+        EventHasSales,
+        RoundPublic,
+        SaleFrozen,
+    ),
 )
 @limited_for_caller(CATALOG)
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
@@ -179,7 +197,7 @@ _ANY_STATE = StateChange()
     "/events/{event_id}/publish",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, PromoterUnverified),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, PromoterUnverified, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def publish_event(request: RequestContext, event_id: str, body: StateChange = _ANY_STATE) -> Reply[AdminEventWithTiersView]:
@@ -195,7 +213,7 @@ def publish_event(request: RequestContext, event_id: str, body: StateChange = _A
     "/events/{event_id}/unpublish",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventHasSales),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventHasSales, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def unpublish_event(request: RequestContext, event_id: str, body: StateChange = _ANY_STATE) -> Reply[AdminEventWithTiersView]:
@@ -221,7 +239,7 @@ def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersVi
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers, HoldbacksTooLarge),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers, HoldbacksTooLarge, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
@@ -244,7 +262,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[ChangedTierView]:
@@ -258,7 +276,7 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:
@@ -334,7 +352,7 @@ def list_tiers_for_admins(request: RequestContext, query: TiersQuery) -> Reply[l
     access="admin",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTickets, TooManyTiers),
+    errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTickets, TooManyTiers, SaleFrozen),
 )
 def create_tier_for_admins(request: RequestContext, body: NewTier) -> Reply[AdminTierView]:
     """Create a tier for any event."""

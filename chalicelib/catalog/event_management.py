@@ -6,7 +6,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, permissions, search, store
+from chalicelib.catalog import capacities, event_states, forms, permissions, sale_rules, search, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
@@ -79,7 +79,8 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     """Change fields of an event. Returns the event after the change. No new version is written if nothing differs.
 
     A smaller capacity shrinks the pool before the event is written; a larger capacity grows the pool afterwards. Raises InvalidInput,
-    NotFound, ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic and the errors of `expected.check`.
+    NotFound, ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales, RoundPublic, SaleFrozen and the
+    errors of `expected.check`.
     """
     values = changes.values()
     known: list[Shard] | None = None
@@ -97,12 +98,16 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if after.on_sale_at != before.on_sale_at:
             for check in _opening_checks:
                 check(before, after, now)
+        frozen = sale_rules.frozen_event_field(catalog, before, after, now)
+        if frozen is not None:
+            raise sale_rules.SaleFrozen(frozen)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
             after, known = capacities.with_changed_pool(catalog, before, after)
         elif after.capacity is not None and before.pool_id is None:
             after, shards = capacities.add_pool(catalog, after)
-        change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
+        after = sale_rules.with_event_changes(before, replace(after, date=_date(after.starts_at)), now)
+        change = change_event(before, after, "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
     catalog, event = commit(build)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import snapshots, store
+from chalicelib.catalog import sale_rules, snapshots, store
 from chalicelib.catalog.model import Catalog, Event, EventStatus, PromoterStop, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
 from chalicelib.dynamodb import dynamo
@@ -59,7 +59,7 @@ class EventState(Struct, frozen=True):
 def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
     """Publish a draft and open its stock. A repeated call completes a publication that a crash interrupted.
 
-    Raises EventIncomplete with all problems, AlreadyCancelled, NotFound, ManagedByBootstrap and the errors of `expected.check`.
+    Raises EventIncomplete with all problems, AlreadyCancelled, SaleFrozen, NotFound, ManagedByBootstrap and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -72,13 +72,19 @@ def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSIO
         problems = list_problems(catalog, before, now)
         if problems:
             raise EventIncomplete(event_id=event_id, problems=problems)
-        return change_event(before, replace(before, status="active"), "event.published", actor, now)
+        after = replace(before, status="active", withdrawn_opening=None)
+        frozen = sale_rules.frozen_event_field(catalog, before, after, now)
+        if frozen is not None:
+            raise sale_rules.SaleFrozen(frozen)
+        return change_event(before, after, "event.published", actor, now)
 
     return _commit_and_follow(event_id, build)
 
 
 def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
-    """Make a published event a draft again if none of its tickets are sold or held. Raises EventHasSales and the errors of `publish`.
+    """Make a published event a draft again if none of its tickets are sold or held.
+
+    Raises EventHasSales and the errors of `publish`.
 
     Only closed stock shows for certain whether there are sales, so the stock is closed before the final check. If a buyer was faster, the
     event is published again.
@@ -87,6 +93,9 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
     def build(catalog: Catalog) -> CatalogChange[Event]:
         change = _build_status(catalog, event_id, "draft", "event.unpublished", actor, now, expected)
         if change.items:
+            frozen = sale_rules.frozen_event_field(catalog, catalog.events[event_id], change.result, now)
+            if frozen is not None:
+                raise sale_rules.SaleFrozen(frozen)
             check_no_sales(catalog, event_id, read_stock(catalog.shard_counts([event_id])))
         return change
 
@@ -257,7 +266,9 @@ def _build_status(
     if before.status == status:
         return CatalogChange(before, [])
     expected.check(before)
-    return change_event(before, replace(before, status=status), action, actor, now)
+    after = replace(before, status=status)
+    after = replace(after, withdrawn_opening=sale_rules.withdrawn_opening(catalog, before, after, now))
+    return change_event(before, after, action, actor, now)
 
 
 def _commit_and_follow(event_id: str, build: Callable[[Catalog], CatalogChange[Event]], *, is_urgent: bool = False) -> EventState:

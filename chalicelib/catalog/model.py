@@ -129,6 +129,22 @@ class HoldbackRelease(Struct, frozen=True, omit_defaults=True):
     issued: int = 0
 
 
+MAX_PUBLIC_CHANGES = 30  # of an event or tier; the oldest are dropped, because every instance keeps all of them in its memory
+PublicValue = bool | int | None
+
+
+class PublicChange(Struct, frozen=True, array_like=True):
+    """A change of a published event or tier that matters to buyers. `at` and the values of fields that end with `_at` are epoch seconds.
+
+    The field `on_sale` says whether buyers see a tier.
+    """
+
+    at: int
+    field: str
+    before: PublicValue
+    after: PublicValue
+
+
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
 TierStatus = Literal["available", "sold-out", "coming-soon", "closed", "test"]
 PublicEventStatus = Literal["scheduled", "on_sale", "sold_out", "closed", "cancelled"]
@@ -227,6 +243,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
     deleted_at: int | None = None  # only drafts can be deleted
     cancellation_reason: str | None = None  # for buyers
+    withdrawn_opening: int | None = None  # the last public opening of an event that became a draft again
+    public_changes: list[PublicChange] = []  # since the publication, oldest first
     paused: bool = False  # stored apart from the event, so that an apply does not change it
     suspended: bool = False  # never stored: its promoter is locked or is no longer a promoter (`Catalog.stopped_promoters`)
 
@@ -347,6 +365,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     options: list[CustomOption] = []
+    public_changes: list[PublicChange] = []  # while the event was published, oldest first
     stripe_price_id: str | None = None
     availability: dict[str, Any] | None = None  # as in the bootstrap file
     metadata: dict[str, Any] = {}

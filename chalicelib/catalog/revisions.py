@@ -147,9 +147,12 @@ def change_event(before: Event, after: Event, action: str, actor: str, now: int)
 
 
 def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[object, object]]:
-    """Map each changed field, except `version` and `updated_at`, to its old and new values."""
+    """Map each changed field to its old and new values, without the fields that only follow from the change."""
     old, new = asdict(before), asdict(after)
-    return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
+    return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in _DERIVED}
+
+
+_DERIVED = ("version", "updated_at", "public_changes", "withdrawn_opening")
 
 
 def _attempts(*, is_urgent: bool) -> Iterator[None]:

@@ -1,12 +1,27 @@
-"""Rules that decide when tickets are on sale, and the errors for tickets that are not on sale. Nothing here uses the store."""
+"""Rules that decide when tickets are on sale, and what may not change around an opening. Nothing here uses the store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, Tier, TierStatus
-from chalicelib.foundation import clock
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.catalog.model import (
+    MAX_PUBLIC_CHANGES,
+    Catalog,
+    DisplayState,
+    Event,
+    EventStatus,
+    PublicChange,
+    PublicEventStatus,
+    PublicValue,
+    Tier,
+    TierStatus,
+    WaitingRoomConfig,
+)
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import ApiError
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import Stock, finite
 
 
 class EventNotOnSale(ApiError):
@@ -110,3 +125,339 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
     starts_at = tier.sale_starts_at if status == "coming-soon" else None
     message = catalog.states[status].message
     return TierNotOnSale(message, tier_id=tier.id, reason=status, sale_starts_at=None if starts_at is None else clock.iso(starts_at))
+
+
+# The promise around an opening (docs/decisions/0193-promise-around-an-opening.md): from a day before it until everybody in line has had
+# their turn, at the latest three days after it, no price rises, no dearer kind of ticket appears, and no rule of entry gets stricter.
+
+FROZEN_BEFORE_SECONDS = 86_400
+FROZEN_AFTER_SECONDS = 3 * 86_400
+SETUP_SECONDS = 600  # until a new tier limits the prices of further tiers: nobody plans with an event or a price that is minutes old
+CLOCK_SECONDS = 60  # an opening that moves to the present may be so much in the past by the time the change arrives
+
+_UNPUBLISHED = ("draft", "test")
+
+
+class FrozenField(Struct, frozen=True):
+    """A field that may not change like this before `until` (epoch seconds), unless the line is empty earlier.
+
+    With `may_postpone`, the opening lies ahead, so that the change is possible once the opening is more than a day away.
+    """
+
+    field: str
+    until: int
+    may_postpone: bool = False
+
+
+class SaleFrozen(ApiError):
+    """`field` may not change like this until `until`, because the opening of the sale is near."""
+
+    code: ClassVar[str] = "sale_frozen"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This cannot change like this around the opening of a sale, because buyers rely on it."
+
+    def __init__(self, frozen: FrozenField) -> None:
+        message = (
+            f"`{frozen.field}` cannot change like this around the opening of a sale, because buyers rely on it. "
+            f"Make this change at {clock.iso(frozen.until)} or later"
+        )
+        message += ", or first postpone the opening to more than 24 hours from now." if frozen.may_postpone else "."
+        super().__init__(message, field=frozen.field, path=f"$.{frozen.field}", until=clock.iso(frozen.until))
+
+
+class Freeze(Struct, frozen=True):
+    """The time around one or several openings of an event, in epoch seconds. `until` is the first second after it."""
+
+    since: int
+    until: int
+    may_postpone: bool
+
+
+class Line(Struct, frozen=True):
+    """The line of an event. It is empty when everybody has had their turn. `opened_at` is the time of the draw; None before the draw."""
+
+    is_empty: bool
+    opened_at: int | None
+
+
+def _assume_line(event: Event, now: int) -> Line:  # noqa: ARG001
+    return Line(is_empty=False, opened_at=None)
+
+
+_read_line: Callable[[Event, int], Line] = _assume_line
+
+
+def set_line_reader(read_line: Callable[[Event, int], Line]) -> None:
+    """Let the feature above that knows the lines read the line of an event with a waiting room."""
+    global _read_line
+    _read_line = read_line
+
+
+def find_freeze(event: Event, tiers: Sequence[Tier], now: int) -> Freeze | None:
+    """Return the freeze of an event at `now`. Returns None if the event is not frozen, as drafts and test events never are.
+
+    `tiers` are all tiers of the event: closing or deleting a tier does not end the freeze around its opening. Without a waiting room there
+    is no line, so the freeze ends at the opening. After an opening, this reads the room.
+    """
+    if event.status in _UNPUBLISHED:
+        return None
+    after = FROZEN_AFTER_SECONDS if event.has_waiting_room else 0
+    current = [opening for opening in _openings(event, tiers) if opening - FROZEN_BEFORE_SECONDS <= now < opening + after]
+    if min(current, default=now + 1) <= now and _read_line(event, now).is_empty:
+        current = [opening for opening in current if opening > now]
+    if not current:
+        return None
+    may_postpone = event.on_sale_at is not None and event.on_sale_at > now
+    return Freeze(min(current) - FROZEN_BEFORE_SECONDS, max(current) + after, may_postpone)
+
+
+def _openings(event: Event, tiers: Sequence[Tier]) -> set[int]:
+    """Return the openings of an event. A tier opens when both its own sale and the sale of its event have begun."""
+    own = event.on_sale_at
+    openings = {max(own or 0, tier.sale_starts_at) for tier in tiers if tier.sale_starts_at is not None}
+    return openings if own is None else openings | {own}
+
+
+def frozen_event_field(catalog: Catalog, before: Event, after: Event, now: int, tiers: Sequence[Tier] | None = None) -> FrozenField | None:
+    """Return the first field of a changed event that breaks the promise. Returns None if the change is allowed.
+
+    `tiers` are the tiers of the event after the change, if they change too.
+    """
+    known = catalog.event_tiers(before.id)
+    if before.status in _UNPUBLISHED:
+        return None if after.status in _UNPUBLISHED else _frozen_return(before, after, known if tiers is None else tiers, now)
+    strict = _first_stricter_event_field(before, after)
+    if strict is None and before.on_sale_at == after.on_sale_at:
+        return None
+    freeze = find_freeze(before, known, now)
+    moved = _frozen_opening("on_sale_at", before.on_sale_at, after.on_sale_at, freeze, now)
+    if moved is not None and freeze is not None and _resumes_early(before, after, now):
+        moved = None
+    if moved is not None:
+        return moved
+    return None if strict is None or freeze is None else FrozenField(strict, freeze.until, freeze.may_postpone)
+
+
+def withdrawn_opening(catalog: Catalog, before: Event, after: Event, now: int) -> int | None:
+    """Return the last opening that was public when the event became a draft or a test, while it is one. Returns None if there is none."""
+    if after.status not in _UNPUBLISHED:
+        return None
+    if before.status in _UNPUBLISHED:
+        return before.withdrawn_opening
+    return max((opening for opening in _openings(before, catalog.event_tiers(before.id)) if opening > now), default=None)
+
+
+def frozen_tier_field(
+    catalog: Catalog, before: Tier | None, after: Tier, now: int, states: Mapping[str, DisplayState] | None = None
+) -> FrozenField | None:
+    """Return the first field of a new or changed tier that breaks the promise of its event. Returns None if the change is allowed.
+
+    `before` is None for a new tier. A tier that was not for sale during the freeze counts as new when its sale begins: it may cost no more
+    than the cheapest of the others, even if it is hidden. `states` are the display states after the change, if they change too.
+    """
+    if before is not None and before.event_id != after.event_id:
+        left = catalog.events.get(before.event_id)
+        freeze = None if left is None else find_freeze(left, catalog.event_tiers(left.id), now)
+        if freeze is not None and _was_offered(catalog, before, freeze):
+            return FrozenField("event_id", freeze.until)  # it would no longer limit the prices of new tiers
+        before = None
+    event = catalog.events.get(after.event_id)
+    if event is None or event.status in _UNPUBLISHED:
+        return None
+    states = catalog.states if states is None else states
+    strict = None if before is None else _first_stricter_tier_field(before, after)
+    is_moved = before is not None and before.sale_starts_at != after.sale_starts_at
+    was_for_sale = before is not None and _is_offered(catalog.states, before, now, or_hidden=after.hidden)
+    starts = not was_for_sale and _is_offered(states, after, now, or_hidden=True)
+    if strict is None and not is_moved and not starts:
+        return None
+    tiers = catalog.event_tiers(event.id)
+    freeze = find_freeze(event, tiers, now)
+    if before is not None and is_moved:
+        moved = _frozen_opening("sale_starts_at", before.sale_starts_at, after.sale_starts_at, freeze, now)
+        if moved is not None:
+            return moved
+    if freeze is None:
+        return None
+    if strict is None and starts and (before is None or not _was_offered(catalog, before, freeze)):
+        known = [tier for tier in tiers if tier.id != after.id and tier.created_at <= now - SETUP_SECONDS]
+        others = [tier for tier in known if _was_offered(catalog, tier, freeze)]
+        dearer = _first_dearer_field(after, others)
+        strict = dearer if before is None or dearer is None else _started_by(before, after)
+    return None if strict is None else FrozenField(strict, freeze.until, freeze.may_postpone)
+
+
+def _frozen_return(before: Event, after: Event, tiers: Sequence[Tier], now: int) -> FrozenField | None:
+    """Return the field that keeps a draft from being published again: its sale must not begin within a day.
+
+    Otherwise, a promoter could postpone the opening, make the event a draft, raise the prices and publish it with the old opening.
+    """
+    if before.withdrawn_opening is None or now >= before.withdrawn_opening + FROZEN_AFTER_SECONDS:
+        return None
+    starts = [tier.sale_starts_at or 0 for tier in tiers if not tier.removed]
+    if max(after.on_sale_at or 0, min(starts, default=0)) >= now + FROZEN_BEFORE_SECONDS:
+        return None
+    return FrozenField("on_sale_at", before.withdrawn_opening + FROZEN_AFTER_SECONDS, may_postpone=True)
+
+
+def _first_stricter_event_field(before: Event, after: Event) -> str | None:
+    """Return the first field that makes a rule of entry stricter, or that would end the promise. Add further rules of entry here."""
+    default = settings.current().event_purchase_limit
+    checks = {
+        "status": after.status in _UNPUBLISHED,
+        "purchase_limit": after.limit(default) < before.limit(default),
+        # Without a waiting room, or after turns of a second, the freeze would end.
+        "waiting_room": after.has_waiting_room != before.has_waiting_room or _turn_seconds(after) < _turn_seconds(before),
+    }
+    return next((field for field, is_stricter in checks.items() if is_stricter), None)
+
+
+def _turn_seconds(event: Event) -> int:
+    """Return the number of seconds for which a buyer may reserve after admission, with the grace period."""
+    default, room = settings.current(), event.waiting_room or WaitingRoomConfig()
+    return (room.pass_seconds or default.pass_seconds) + (default.grace_seconds if room.grace_seconds is None else room.grace_seconds)
+
+
+def _first_stricter_tier_field(before: Tier, after: Tier) -> str | None:
+    """Return the first field of a tier that raises its price or makes a rule of entry stricter. Add further rules of entry here."""
+    default = settings.current().tier_purchase_limit
+    is_stricter = after.limit(default) < before.limit(default)
+    checks = {
+        "price_cents": after.price_cents > before.price_cents,
+        "currency": after.currency != before.currency,
+        "admits": after.admits < before.admits,
+        "requires_code": after.requires_code and not before.requires_code,
+        "max_per_order": is_stricter and after.max_per_transaction != before.max_per_transaction,
+        "per_user_limit": is_stricter,
+    }
+    return next((field for field, breaks_promise in checks.items() if breaks_promise), None)
+
+
+def _first_dearer_field(tier: Tier, others: Sequence[Tier]) -> str | None:
+    """Return the field that makes a tier dearer than the cheapest of the others, as a whole or for each person whom it admits."""
+    if any(tier.currency != other.currency for other in others):
+        return "currency"
+    if any(tier.price_cents > other.price_cents for other in others):
+        return "price_cents"
+    return "admits" if any(tier.price_cents * other.admits > other.price_cents * tier.admits for other in others) else None
+
+
+def _started_by(before: Tier, after: Tier) -> str:
+    """Return the field that begins the sale of a tier that was not for sale."""
+    if before.status == after.status and before.hidden and not after.hidden:
+        return "hidden"
+    return "sale_ends_at" if before.status == after.status and before.sale_ends_at != after.sale_ends_at else "status"
+
+
+def _frozen_opening(field: str, old: int | None, new: int | None, freeze: Freeze | None, now: int) -> FrozenField | None:
+    """Return the field of an opening that may not move from `old` to `new`, or None if it may.
+
+    An opening that is a day away or more may not come nearer than a day, so nobody can postpone an opening, raise a price and move the
+    opening back. A nearer opening may not come earlier, because the freeze would end before the people who know its time have joined. Only
+    the opening of an event can be postponed by more than a day, because a new tier could replace a tier that is postponed. Once the sale
+    has opened, people are in line, so the opening may only move within the next day.
+    """
+    if new == old or old is None:
+        return None
+    latest_near = now + FROZEN_BEFORE_SECONDS
+    if old > latest_near:
+        return FrozenField(field, old - FROZEN_BEFORE_SECONDS) if new is None or new < latest_near else None
+    if freeze is None or now >= old + FROZEN_AFTER_SECONDS:
+        return None
+    may_be_late = old > now and field == "on_sale_at"
+    if new is not None and new >= old and (may_be_late or new <= latest_near):
+        return None
+    return FrozenField(field, freeze.until)
+
+
+def _resumes_early(before: Event, after: Event, now: int) -> bool:
+    """Return whether an opening that was postponed after its draw, because something went wrong, comes back earlier.
+
+    The people who came to the opening are in line, so the freeze does not end before they have had their turn.
+    """
+    old, new = before.on_sale_at, after.on_sale_at
+    if old is None or new is None or not now - CLOCK_SECONDS <= new < old <= now + FROZEN_BEFORE_SECONDS or not before.has_waiting_room:
+        return False
+    opened_at = _read_line(before, now).opened_at
+    return opened_at is not None and now < opened_at + FROZEN_AFTER_SECONDS
+
+
+def _is_offered(states: Mapping[str, DisplayState], tier: Tier, at: int = 0, *, or_hidden: bool = False) -> bool:
+    """Return whether buyers can buy a tier, or see that they can do so later or could do so before.
+
+    A tier whose sale has ended before the time `at` is not offered. A hidden tier is for sale only to people who know its id.
+    """
+    state = states[tier.status]
+    is_shown = state.purchasable or (state.display and tier.status != "closed")
+    is_hidden = tier.hidden and not or_hidden
+    has_ended = tier.sale_ends_at is not None and at > tier.sale_ends_at
+    return tier.status != "test" and is_shown and not (tier.removed or is_hidden or has_ended)
+
+
+def _was_offered(catalog: Catalog, tier: Tier, freeze: Freeze) -> bool:
+    """Return whether a tier is offered, or was during the freeze."""
+    if _is_offered(catalog.states, tier, freeze.since):
+        return True
+    if len(tier.public_changes) == MAX_PUBLIC_CHANGES:  # the list may have lost the change that closed the tier
+        return tier.updated_at >= freeze.since
+    return any(change.field == "on_sale" and not change.after and change.at >= freeze.since for change in tier.public_changes)
+
+
+# The changes of a published event that its page lists. They are kept in the event and its tiers.
+
+
+def with_event_changes(before: Event, after: Event, now: int) -> Event:
+    """Return a changed event with the new entries of its public list. Changes of drafts and test events are not listed."""
+    if before.status in _UNPUBLISHED or after.status in _UNPUBLISHED:
+        return after
+    return replace(after, public_changes=_extended(before.public_changes, _event_terms(before), _event_terms(after), now))
+
+
+def with_tier_changes(catalog: Catalog, before: Tier | None, after: Tier, now: int, event_status: EventStatus | None = None) -> Tier:
+    """Return a new or changed tier with the new entries of its public list. `event_status` is that after the change, if it changes too.
+
+    A tier that buyers have never seen is not listed, and neither is a tier that appears while the event is set up. Of a tier that appears
+    later or disappears, only this is listed.
+    """
+    event = catalog.events.get(after.event_id)
+    if event is None or event.status in _UNPUBLISHED or event_status in _UNPUBLISHED:
+        return after
+    if before is None and event.created_at > now - SETUP_SECONDS:
+        return after
+    was_offered = before is not None and _is_offered(catalog.states, before)
+    is_offered = _is_offered(catalog.states, after)
+    if was_offered != is_offered:
+        known: list[PublicChange] = [] if before is None else before.public_changes
+        return replace(after, public_changes=_extended(known, {"on_sale": was_offered}, {"on_sale": is_offered}, now))
+    if before is None or not (is_offered or before.public_changes) or after.hidden or after.removed:
+        return after
+    return replace(after, public_changes=_extended(before.public_changes, _tier_terms(before), _tier_terms(after), now))
+
+
+def _event_terms(event: Event) -> dict[str, PublicValue]:
+    return {
+        "on_sale_at": event.on_sale_at,
+        "starts_at": event.starts_at,
+        "capacity": event.capacity,
+        "purchase_limit": event.limit(settings.current().event_purchase_limit),
+        "has_waiting_room": event.has_waiting_room,
+    }
+
+
+def _tier_terms(tier: Tier) -> dict[str, PublicValue]:
+    return {
+        "price_cents": tier.price_cents,
+        "admits": tier.admits,
+        "capacity": finite(tier.stock_capacity),
+        "per_user_limit": tier.limit(settings.current().tier_purchase_limit),
+        "requires_code": tier.requires_code,
+        "sale_starts_at": tier.sale_starts_at,
+        "sale_ends_at": tier.sale_ends_at,
+    }
+
+
+def _extended(
+    known: Sequence[PublicChange], before: Mapping[str, PublicValue], after: Mapping[str, PublicValue], now: int
+) -> list[PublicChange]:
+    added = [PublicChange(now, field, before[field], value) for field, value in after.items() if value != before[field]]
+    return [*known, *added][-MAX_PUBLIC_CHANGES:]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, forms, publications, snapshots, store
+from chalicelib.catalog import capacities, forms, publications, sale_rules, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock, HoldbackInUse
 from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
@@ -79,7 +79,7 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
     """Create a tier with its stock, which is closed while the event is closed. If `tier_id` exists, return that tier unchanged.
 
     Stock that is too large for the transaction is written beforehand, as a publication. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, TooManyTiers and TooManyTickets.
+    ManagedByBootstrap, TierNameTaken, TooManyTiers, TooManyTickets and SaleFrozen.
     """
     new = _new_tier(tier_id, event_id, fields, now)
     currency = fields.currency if isinstance(fields.currency, str) else None
@@ -109,6 +109,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         releases=[],
         issuing=[],
         resale_prices=[],
+        public_changes=[],
         image_url=None,
         image=None,
         stripe_price_id=None,
@@ -130,7 +131,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse and the errors of
+    ManagedByBootstrap, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, SaleFrozen and the errors of
     `expected.check`.
     """
     values = changes.values()
@@ -148,6 +149,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
             ids = {holdback.id for holdback in after.holdbacks}
             after = replace(after, releases=[release for release in before.releases if release.issued or release.holdback_id in ids])
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
+        _check_frozen(catalog, before, after, now)
         items = capacities.holdback_stock_items(before, after) if changes_pool else []
         if changes_stock:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
@@ -155,6 +157,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
             shrunk = before
             shards = capacities.shrink_stocks(catalog, before, after)
             released_to = capacities.released_to(before, after)
+        after = sale_rules.with_tier_changes(catalog, before, after, now)
         change = change_tier(before, after, "tier.changed", actor, now)
         return replace(change, items=[*change.items, *items])
 
@@ -240,6 +243,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
         resizes_pool = before.held_back > 0
+        after = sale_rules.with_tier_changes(catalog, before, after, now)
         change = change_tier(before, after, "tier.deleted", actor, now)
         return replace(change, items=[*change.items, *items])
 
@@ -283,8 +287,10 @@ def _commit_tier(
             return CatalogChange(catalog.tiers[new.id], [])
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
+        _check_frozen(catalog, None, tier, now)
         _check_tier_count(catalog, event)
         _check_ticket_count(catalog, tier)
+        tier = sale_rules.with_tier_changes(catalog, None, tier, now)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
         if tier.held_back:
@@ -331,6 +337,15 @@ def _check_ticket_count(catalog: Catalog, after: Tier) -> None:
         limit = MAX_EVENT_TICKETS
     if limit < MAX_EVENT_TICKETS or kept > limit:
         raise TooManyTickets(event_id=after.event_id, limit=limit, path="$.capacity")
+
+
+def _check_frozen(catalog: Catalog, before: Tier | None, after: Tier, now: int) -> None:
+    """Raise SaleFrozen if a new or changed tier breaks the promise around an opening."""
+    frozen = sale_rules.frozen_tier_field(catalog, before, after, now)
+    if frozen is not None and frozen.field == "status":
+        frozen = replace(frozen, field="on_sale")  # the name of the field in the API
+    if frozen is not None:
+        raise sale_rules.SaleFrozen(frozen)
 
 
 def _size(tier: Tier) -> int:

@@ -9,12 +9,23 @@ from msgspec.structs import asdict, replace
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
-from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, ReleaseTo, Tier, TierStatus
+from chalicelib.catalog.model import (
+    Catalog,
+    Event,
+    ManagedBy,
+    PublicChange,
+    PublicEventStatus,
+    PublicValue,
+    ReleaseTo,
+    Tier,
+    TierStatus,
+)
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK, Stock, finite
 
+MAX_LISTED_CHANGES = 50  # of an event with its tiers
 MAX_LISTED_DESCRIPTION = 300  # characters of an event's description in public lists
 
 Stocks = Mapping[str, Stock]
@@ -172,10 +183,26 @@ class ChangedTierView(AdminTierView, frozen=True, kw_only=True):
     warnings: list[str] = []
 
 
+class PublicChangeView(Struct, frozen=True, kw_only=True):
+    """A change of a published event, or of one of its tiers. `tier_id` and `tier_name` are null for a change of the event.
+
+    `field` is a field of the event or tier; `before` and `after` are its values, and times are ISO 8601. A new tier is `on_sale` from the
+    change on, and a closed, hidden or deleted tier no longer is.
+    """
+
+    at: Timestamp
+    tier_id: str | None
+    tier_name: str | None
+    field: str
+    before: bool | int | str | None
+    after: bool | int | str | None
+
+
 class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
-    """An event with all its tiers, as its managers see it."""
+    """An event with all its tiers, as its managers see it, and the latest `changes` that its page lists, newest first."""
 
     tiers: list[AdminTierView]
+    changes: list[PublicChangeView]
 
 
 @extended(optional_fields(AdminTierView, without=TierFieldsView.__struct_fields__))
@@ -189,12 +216,13 @@ class TierView(TierFieldsView, frozen=True, kw_only=True):
 
 @extended(optional_fields(AdminEventView, without=EventFieldsView.__struct_fields__))
 class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
-    """An event with its tiers, cheapest first.
+    """An event with its tiers, cheapest first, and its latest `changes` that matter to buyers, newest first.
 
     Only managers of the event see drafts (which may have no start), hidden tiers and the optional fields.
     """
 
     tiers: list[TierView]
+    changes: list[PublicChangeView]
 
 
 class TiersView(Struct, frozen=True, kw_only=True):
@@ -350,7 +378,29 @@ def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int, 
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
     """Return an event and its visible tiers as the public sees them."""
     tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
-    return EventWithTiersView(**asdict(event_view(catalog, event, stocks, now)), tiers=tiers)
+    return EventWithTiersView(**asdict(event_view(catalog, event, stocks, now)), tiers=tiers, changes=change_views(catalog, event))
+
+
+def change_views(catalog: Catalog, event: Event) -> list[PublicChangeView]:
+    """Return the latest public changes of an event and its tiers, newest first."""
+    changes: list[tuple[Tier | None, PublicChange]] = [(None, change) for change in event.public_changes]
+    changes += [(tier, change) for tier in catalog.event_tiers(event.id) for change in tier.public_changes]
+    changes.sort(key=lambda pair: pair[1].at)
+    return [
+        PublicChangeView(
+            at=clock.iso(change.at),
+            tier_id=None if tier is None else tier.id,
+            tier_name=None if tier is None else tier.name,
+            field=change.field,
+            before=_public_value(change.field, change.before),
+            after=_public_value(change.field, change.after),
+        )
+        for tier, change in reversed(changes[-MAX_LISTED_CHANGES:])
+    ]
+
+
+def _public_value(field: str, value: PublicValue) -> bool | int | str | None:
+    return clock.iso(value) if value is not None and field.endswith("_at") else value
 
 
 def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierView:
@@ -499,7 +549,8 @@ def _tier_limit(tier: Tier) -> int:
 def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventWithTiersView:
     """Return an event and all its tiers as its managers see them."""
     tiers = [admin_tier_view(catalog, tier, stocks, now) for tier in catalog.listed_tiers(event.id)]
-    return AdminEventWithTiersView(**asdict(admin_event_view(catalog, event, stocks, now)), tiers=tiers)
+    view = asdict(admin_event_view(catalog, event, stocks, now))
+    return AdminEventWithTiersView(**view, tiers=tiers, changes=change_views(catalog, event))
 
 
 def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventView:

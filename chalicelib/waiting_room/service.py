@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import RoundPublic
@@ -392,3 +393,25 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
         room_cache.forget_room(event_id)
         return after
     raise dynamo.StoreUnavailable("the waiting room kept changing while an admin changed it")
+
+
+# The catalog reads the line of an event, because prices may rise again once it is empty. The catalog cannot import this feature.
+
+
+def read_line(event: Event, now: int) -> sale_rules.Line:
+    """Return whether the sale has opened and everybody who joined has had their turn, and the time of the draw. Changes nothing.
+
+    The turns count, because a manager can let everybody in at once. A room that was cleared is never empty, because the people who were in
+    it may come back.
+    """
+    room, arrivals = store.load_room_and_arrivals(event.id)
+    if room is None:
+        return sale_rules.Line(is_empty=True, opened_at=None)  # nobody has joined
+    if room.n is None:
+        return sale_rules.Line(is_empty=False, opened_at=None)
+    turns_ended = admission_plan.admitted_count(room.segments, now - model.pass_seconds(event))
+    is_empty = room.number == 1 and turns_ended >= arrivals.total
+    return sale_rules.Line(is_empty, opened_at=room.closed_at or room.segments[0].since)
+
+
+sale_rules.set_line_reader(read_line)

@@ -31,6 +31,7 @@ from chalicelib.catalog.capacities import NO_STOCK_LEFT, CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.forms import given_fields
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
+from chalicelib.catalog.sale_rules import SaleFrozen
 from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTickets, TooManyTiers
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
@@ -90,7 +91,7 @@ def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, TooManyTiers, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
@@ -127,7 +128,7 @@ def show_package(request: RequestContext, event_id: str, package_id: str) -> Rep
     PACKAGE,
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, CapacityInUse),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, CapacityInUse, SaleFrozen),
 )
 @limited_for_caller(CATALOG)
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
@@ -148,7 +149,7 @@ def delete_package(request: RequestContext, event_id: str, package_id: str) -> R
     return Reply(service.delete_package(package_id, actor, request.now, expected_version(request)))
 
 
-@route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, SaleFrozen))
 @limited_for_caller(CATALOG)
 def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Put a package on sale."""

@@ -185,9 +185,13 @@ def speaking_of_packages() -> Iterator[None]:
     except ApiError as error:
         for word, ours in _WORDS:
             error.message = error.message.replace(word, ours)
-        names = {f"$.{tier_name}": f"$.{name}" for name, tier_name in TIER_NAMES.items()}
-        if error.details.get("path") in names:
-            error.details["path"] = names[error.details["path"]]
+        names = {tier_name: name for name, tier_name in TIER_NAMES.items()} | {"price_cents": "price", "max_per_order": "limit_per_order"}
+        field = str(error.details.get("path", "")).removeprefix("$.")
+        if field in names:
+            error.details["path"] = f"$.{names[field]}"
+            error.message = error.message.replace(f"`{field}`", f"`{names[field]}`")
+        if field in names and "field" in error.details:
+            error.details["field"] = names[field]
         if "tier_id" in error.details:
             error.details["package_id"] = error.details.pop("tier_id")
         raise

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from chalicelib.catalog import store, tier_management
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from tests import builders, invariants
 from tests.addons.packages.requests import PACKAGE, call, create_event, create_package, path, promoter
 
@@ -201,6 +201,26 @@ def test_a_copy_is_disabled_and_has_a_name_of_its_own(api, event):
     assert [package["id"] for package in listed(api, event)] == [source["id"], copies[0].json["id"], copies[1].json["id"]]
     builders.buy(api, "ada", event, source["id"])
     assert call(api, "GET", event, copies[0].json["id"]).json["available"] == 10, "it has stock of its own"
+
+
+def test_packages_get_neither_dearer_nor_stricter_around_an_opening(api, event, time):
+    package = create_package(api, event)["id"]
+    dear = create_package(api, event, name="Dear", price=2400)["id"]
+    assert call(api, "POST", event, dear, "disable").status == 200
+    opens = clock.iso(time.now + 2 * 86_400)
+    assert api.patch(f"/events/{event}", json={"on_sale_at": opens}, token=promoter()).status == 200
+    time.advance(86_400)
+    for field, change in (
+        ("price", {"price": 1201}),
+        ("seats_per_package", {"seats_per_package": 7}),
+        ("limit_per_order", {"limit_per_order": 1}),
+    ):
+        refused = call(api, "PATCH", event, package, json=change)
+        assert (refused.status, refused.json["error"], refused.json["field"]) == (409, "sale_frozen", field), refused.json
+        assert refused.json["message"].startswith(f"`{field}` cannot change")
+    assert call(api, "POST", event, dear, "enable").json["field"] == "is_enabled"
+    assert call(api, "POST", event, json=PACKAGE | {"name": "New", "price": 1201}).json["field"] == "price"
+    assert call(api, "PATCH", event, package, json={"price": 1100}).status == 200
 
 
 def test_a_long_name_leaves_room_for_the_copys(api, event):

@@ -20,6 +20,7 @@ _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 _HOLDBACKS = "a tier has 20 holdbacks at most, each with one release"
+_CHANGES = "the latest 50 are listed"
 _RESALE = "a tier has 60 prices of resale at most"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
@@ -39,7 +40,7 @@ BOUNDED = {
         "image.thumbnails": _THUMBNAILS,
     },
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
-    "/admin/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
+    "/admin/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
     "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
@@ -68,7 +69,7 @@ BOUNDED = {
     },
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
-    "/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
+    "/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
         "tiers": _OF_EVENT,
