@@ -65,6 +65,7 @@ def _parser() -> ArgumentParser:
         command.set_defaults(run=run)
         if run is commands.apply:
             _add_approval_option(command)
+            command.add_argument("--defer", action="store_true", help="leave out changes that are frozen around an opening, apply the rest")
         _add_common_options(command)
     status = add("status", help="show which version is served, since when and by whom")
     status.set_defaults(run=commands.status)

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,12 @@ def plan(arguments: Namespace) -> int:
 
 
 def apply(arguments: Namespace) -> int:
-    return _apply(arguments, _load_document(arguments), "catalog.applied", {})
+    valid = _load_document(arguments)
+    if not arguments.defer:
+        return _apply(arguments, valid, "catalog.applied", {})
+    valid, deferred = rollout.without_frozen(valid)
+    lines = [str(refusal) for refusal in deferred]
+    return _apply(arguments, valid, "catalog.applied", {"deferred": lines} if lines else {}, lines)
 
 
 def rollback(arguments: Namespace) -> int:
@@ -223,7 +229,7 @@ def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
     return [*error.reasons, "Refused: nothing was applied. Resolve the lines marked with ! and run the command again."]
 
 
-def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any]) -> int:
+def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any], deferred: Sequence[str] = ()) -> int:
     approve = None if arguments.yes else partial(_approve, arguments)
     applied = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited, approve=approve)
     summary = {
@@ -232,7 +238,9 @@ def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dic
         "unchanged": f"version {applied.version} is already served; nothing to do",
     }[applied.result]
     details = {"result": applied.result, "version": applied.version, "checksum": valid.checksum, "changes": applied.plan.changes}
-    return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), summary])
+    details |= {"deferred": list(deferred)} if deferred else {}
+    left_out = [f"deferred: {line}" for line in deferred]
+    return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), *left_out, summary])
 
 
 def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:

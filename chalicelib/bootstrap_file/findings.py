@@ -134,6 +134,10 @@ _SENTENCES = {
         "the public random number that decides the draw of its waiting room is already known, so the sale cannot be postponed; "
         "reset the waiting room first"
     ),
+    "frozen": (
+        "{field} cannot change like this until {until}, because buyers rely on it around the opening of the sale; "
+        "wait, or apply the rest of the file with --defer"
+    ),
     "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
     "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
     "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",

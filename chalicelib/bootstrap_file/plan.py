@@ -262,9 +262,24 @@ _NOT_COMPARED = {
             "capacity",
             "pool_id",
             "pool_shards",
+            "withdrawn_opening",
+            "public_changes",
         }
     ),
-    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed", "releases", "issuing", "resale_prices"}),
+    Tier: frozenset(
+        {
+            "stock_id",
+            "shards",
+            "capacity",
+            "availability",
+            "managed_by",
+            "removed",
+            "releases",
+            "issuing",
+            "resale_prices",
+            "public_changes",
+        }
+    ),
     DisplayState: frozenset[str](),
     PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }

@@ -1,6 +1,6 @@
 """Build a plan by comparing a document with the served catalog and its stock."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,7 +10,9 @@ from chalicelib.bootstrap_file import validation
 from chalicelib.bootstrap_file.findings import ChangedField, EntryChange, EntryKind, Refusal, Sign, in_use, new_field, quoted
 from chalicelib.bootstrap_file.plan import NEW_POOL, CodeChange, NewStock, OpenChange, Plan, Resize, as_text, differences, pool_owner
 from chalicelib.bootstrap_file.validation import ValidDocument
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
+from chalicelib.foundation import clock
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
 
 _Entry = TypeVar("_Entry", Event, Tier)
@@ -79,12 +81,14 @@ def build_plan(
     stock_ids: Container[str],
     stocks: Mapping[str, Stock],
     code_changes: Sequence[CodeChange] = (),
+    *,
+    now: int,
 ) -> Plan:
-    """Return the plan for applying a document.
+    """Return the plan for applying a document at `now`.
 
     `stocks` are the stocks in `stock_ids`, read with strong consistency. Any other stock is assumed to match the catalog.
     """
-    return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build(code_changes)
+    return _PlanBuilder(valid, head, catalog, stock_ids, stocks, now).build(code_changes)
 
 
 def _default_shards(tier: Tier, event: Event) -> int:
@@ -110,8 +114,15 @@ def _shards(old: Tier, new: Tier) -> int:
 
 class _PlanBuilder:
     def __init__(
-        self, valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]
+        self,
+        valid: ValidDocument,
+        head: CatalogHead,
+        catalog: Catalog,
+        stock_ids: Container[str],
+        stocks: Mapping[str, Stock],
+        now: int,
     ) -> None:
+        self.now = now
         self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
         self.entries: list[EntryChange] = []
         self.refusals: list[Refusal] = []
@@ -120,14 +131,18 @@ class _PlanBuilder:
         self.open_changes: list[OpenChange] = []
         self.events: dict[str, Event] = {}
         self.file_tiers = _file_tiers(valid, catalog)
+        self.tiers_by_event = defaultdict[str, list[Tier]](list)
+        for tier in self.file_tiers.values():
+            self.tiers_by_event[tier.event_id].append(tier)
         self.held_back = _held_back(self.file_tiers)
+        self.states: dict[str, DisplayState] = {**DEFAULT_STATES}
+        self.states.update({str(name): state for name, state in valid.document.ticket_states.items()})
 
     def build(self, code_changes: Sequence[CodeChange]) -> Plan:
         events = self._compare_events()
         self.events = {event.id: event for event in events}
         tiers = self._compare_tiers()
-        states: dict[str, DisplayState] = {**DEFAULT_STATES}
-        states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
+        states = self.states
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
                 fields = differences(self.catalog.states[name], state)
@@ -190,6 +205,11 @@ class _PlanBuilder:
             else:
                 file_event = replace(event, created_at=old.created_at, updated_at=old.updated_at)
                 self._note_difference("event", event.id, old, file_event)
+                tiers = self.tiers_by_event[event.id]
+                self._note_frozen("event", event.id, sale_rules.frozen_event_field(self.catalog, old, file_event, self.now, tiers))
+                withdrawn = sale_rules.withdrawn_opening(self.catalog, old, file_event, self.now)
+                file_event = replace(file_event, withdrawn_opening=withdrawn, public_changes=old.public_changes)
+                file_event = sale_rules.with_event_changes(old, file_event, self.now)
                 file_events[event.id] = self._with_known_pool(old, file_event)
         removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
         for event in removed:
@@ -236,6 +256,8 @@ class _PlanBuilder:
         tiers = []
         for tier in file_tiers.values():
             old = self.catalog.tiers.get(tier.id)
+            if old is None or old.managed_by == "bootstrap":
+                self._note_frozen("tier", tier.id, sale_rules.frozen_tier_field(self.catalog, old, tier, self.now, self.states))
             if old is None:
                 tiers.append(self._new_tier(tier))
             elif old.managed_by == "api":
@@ -252,7 +274,15 @@ class _PlanBuilder:
                 self._add_change(
                     "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
                 )
-        return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
+        closed = [self._with_changes(tier, replace(tier, status="closed", removed=True)) for tier in removed]
+        return [*tiers, *closed]
+
+    def _with_changes(self, old: Tier | None, tier: Tier) -> Tier:
+        """Return a tier with the changes that the page of its event lists."""
+        known = old if old is not None and old.event_id == tier.event_id else None
+        tier = replace(tier, public_changes=[] if known is None else known.public_changes)
+        event = self.events.get(tier.event_id)
+        return sale_rules.with_tier_changes(self.catalog, known, tier, self.now, None if event is None else event.status)
 
     def _new_tier(self, tier: Tier) -> Tier:
         """Return a new tier with its number of shards, and record its new stock."""
@@ -273,12 +303,13 @@ class _PlanBuilder:
         ]
         self._add_change("+", "tier", tier.id, text, fields, currency=tier.currency)
         self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier), event.pool_id is not None))
-        return replace(tier, shards=shards)
+        return self._with_changes(None, replace(tier, shards=shards))
 
     def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
         """Return an existing tier with its stock, and record the changes."""
         shards = _shards(old, tier)
         tier = replace(tier, stock_id=old.stock_id, shards=shards, created_at=old.created_at, updated_at=old.updated_at)
+        tier = self._with_changes(old, tier)
         self._note_difference("tier", tier.id, old, tier)
         self._compare_holdbacks(old, tier)
         if old.stock_id not in self.stock_ids:
@@ -407,8 +438,20 @@ class _PlanBuilder:
     ) -> None:
         self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces, currency, is_back))
 
+    def _note_frozen(self, kind: EntryKind, name: str, frozen: sale_rules.FrozenField | None) -> None:
+        if frozen is not None:
+            field = _NAMES_IN_FILE.get(frozen.field, frozen.field)
+            self._add_refusal("frozen", kind, name, field=field, until=clock.iso(frozen.until))
+
     def _add_refusal(self, code: str, kind: EntryKind, name: str, **figures: int | str) -> None:
         self.refusals.append(Refusal(code, figures, kind, name))
+
+
+_NAMES_IN_FILE = {
+    "sale_starts_at": "availability.start_date",
+    "sale_ends_at": "availability.end_date",
+    "max_per_order": "availability.max_per_transaction",
+}
 
 
 def _removed_event(event: Event) -> Event:

@@ -25,7 +25,7 @@ from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import Refusal, refusal_lines
 from chalicelib.bootstrap_file.plan import CodeChange, Plan, Resize, apply_code_change, load_code_changes
 from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_stock
-from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
+from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import change_view, refusal_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, CatalogHead, Event
@@ -107,6 +107,46 @@ def apply(
     raise ApplyRefused([Refusal("kept_changing", {})], planned)
 
 
+# The keys of the file that are deferred with a frozen field. A key with a dot is deferred with the whole object that contains it.
+_DEFERRED_KEYS = {
+    "price_cents": ("price_cents", "stripe_price_id"),
+    "currency": ("currency", "price_cents", "stripe_price_id"),
+    "per_user_limit": ("per_user_limit", "availability"),
+}
+
+
+def without_frozen(valid: ValidDocument) -> tuple[ValidDocument, list[Refusal]]:
+    """Return a document without its frozen changes, and the refusals of these changes. Writes nothing.
+
+    Each frozen field gets the value of the served document. A new ticket type that is too dear is left out. A change that cannot be left
+    out stays in the document, so an apply refuses it. Raises InvalidDocument if the rest of the document needs what was left out.
+    """
+    deferred: list[Refusal] = []
+    while True:
+        planned = plan_apply(valid)
+        frozen = [refusal for refusal in planned.refusals if refusal.code == "frozen" and refusal not in deferred]
+        if not frozen:
+            return valid, deferred
+        stored = catalog.load_document(planned.head.version)
+        served: Tree = {} if stored is None else msgspec.json.decode(stored)
+        tree = valid.tree
+        for refusal in frozen:
+            tree = _with_served_values(tree, served, refusal)
+        valid, deferred = validate_tree(tree), [*deferred, *frozen]
+
+
+def _with_served_values(tree: Tree, served: Tree, refusal: Refusal) -> Tree:
+    section, name, field = "events" if refusal.kind == "event" else "ticket_types", str(refusal.name), str(refusal.figures["field"])
+    entries, old = dict(tree[section]), served.get(section, {}).get(name)
+    if old is None:
+        entries.pop(name, None)
+        return {**tree, section: entries}
+    keys = _DEFERRED_KEYS.get(field, (field.partition(".")[0],))
+    kept = {key: value for key, value in entries[name].items() if key not in keys}
+    entries[name] = {**kept, **{key: old[key] for key in keys if key in old}}
+    return {**tree, section: entries}
+
+
 def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
     head, served = catalog.load_head_and_catalog()
     stock_ids = all_stock(served)
@@ -114,7 +154,7 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
         stock_ids = changed_stock(valid, served)
     event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
     stocks, code_changes = parallel.both(lambda: read_stock(stock_ids), lambda: load_code_changes(_codes(valid), event_ids))
-    planned = build_plan(valid, head, served, stock_ids, stocks, code_changes)
+    planned = build_plan(valid, head, served, stock_ids, stocks, code_changes, now=clock.now())
     return replace(planned, refusals=[*planned.refusals, *_refused_openings(served, planned.events)])
 
 

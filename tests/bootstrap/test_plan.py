@@ -5,8 +5,12 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import planner
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.sale_rules import SETUP_SECONDS
+from chalicelib.foundation import clock
 from chalicelib.inventory.store import scan_shards
 from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
+
+DAY = 86_400
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -194,3 +198,143 @@ def test_a_plan_shows_changes_of_settings_with_several_parts(api, run, write, tr
     assert 'transfers "free" -> "none"' in shown
     assert "version 2" in run("apply", write(tree)).out
     assert api.get("/events/fest").json["returns"] == event["returns"]
+
+
+def test_a_plan_names_the_field_and_apply_writes_nothing_unless_it_defers(api, time, run, write, tree, opening):
+    tree["ticket_types"]["fest-pass"] |= {"price_cents": 6000, "description": "Now with a poster"}
+    tree["ticket_types"]["dear"] = ticket("dear", price_cents=9000, availability={})
+    path, until = write(tree), clock.iso(time.now + 600 + 3 * 86_400)
+    planned = run("plan", path)
+    assert planned.code == 1
+    for name in ("fest-pass", "dear"):
+        assert f"! tier {name}: price_cents cannot change like this until {until}" in planned.out
+    assert run("apply", path).code == 1
+    assert api.get("/tiers/fest-pass").json["description"] == ""
+    deferred = run("apply", "--defer", path)
+    assert deferred.code == 0, deferred.err
+    assert "deferred: ! tier fest-pass: price_cents" in deferred.out
+    shown = api.get("/tiers/fest-pass").json
+    assert (shown["description"], shown["price_cents"]) == ("Now with a poster", 5000)
+    assert api.get("/tiers/dear").status == 404
+    assert "nothing to do" in run("apply", "--defer", path).out
+    time.advance(600 + 3 * 86_400)
+    assert run("apply", path).code == 0
+    assert api.get("/tiers/fest-pass").json["price_cents"] == 6000
+
+
+@pytest.fixture
+def opening(api, time, run, write, tree):
+    """The opening of an applied event, in ten minutes; with a waiting room and a tier of 50.00 for up to 4 tickets."""
+    opens = time.now + SETUP_SECONDS + 600
+    tree["events"]["fest"] = event("fest", on_sale_at=clock.iso(opens), date=clock.iso(time.now + 90 * DAY))
+    tree["ticket_types"]["fest-pass"] = ticket("fest-pass", availability={"max_per_transaction": 4})
+    assert run("apply", write(tree)).code == 0
+    time.advance(SETUP_SECONDS)
+    return opens
+
+
+def check_frozen(run, write, tree, opening, kind, name, field):
+    """The plan and the apply refuse the field until three days after the opening, and the apply with --defer keeps what is served."""
+    path, until = write(tree), clock.iso(opening + 3 * DAY)
+    line = f"! {kind} {name}: {field} cannot change like this until {until}"
+    planned, refused, deferred = run("plan", path), run("apply", path), run("apply", "--defer", path)
+    assert (planned.code, refused.code, deferred.code) == (1, 1, 0), deferred.out + deferred.err
+    assert line in planned.out
+    assert f"deferred: {line}" in deferred.out
+    assert "nothing to do" in run("apply", "--defer", path).out
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("availability.max_per_transaction", {"availability": {"max_per_transaction": 3}}),
+        ("per_user_limit", {"per_user_limit": 2}),
+        ("requires_code", {"requires_code": True}),
+        ("currency", {"currency": "EUR"}),
+        ("price_cents", {"price_cents": 5001}),
+    ],
+)
+def test_stricter_fields_of_a_tier_are_deferred(run, write, tree, opening, field, values):
+    tree["ticket_types"]["fest-pass"] |= values
+    check_frozen(run, write, tree, opening, "tier", "fest-pass", field)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("status", {"status": "test"}), ("purchase_limit", {"purchase_limit": 1}), ("waiting_room", {"waiting_room": {"enabled": False}})],
+)
+def test_stricter_fields_of_an_event_are_deferred(run, write, tree, opening, field, values):
+    tree["events"]["fest"] |= values
+    check_frozen(run, write, tree, opening, "event", "fest", field)
+
+
+def test_a_removed_or_moved_tier_still_limits_the_prices(run, write, tree, opening):
+    tree["events"]["other"] = event("other", display_order=2)
+    moved = ticket("fest-pass", "other", availability={"max_per_transaction": 4})
+    check_frozen(run, write, tree | {"ticket_types": {"fest-pass": moved}}, opening, "tier", "fest-pass", "event_id")
+    tree["ticket_types"] = {"pass": ticket("pass", price_cents=5000)}
+    assert run("apply", write(tree)).code == 0
+    tree["ticket_types"]["dear"] = ticket("dear", price_cents=5001)
+    check_frozen(run, write, tree, opening, "tier", "dear", "price_cents")
+    del tree["ticket_types"]["dear"]
+    tree["ticket_types"]["fest-pass"] = ticket("fest-pass", price_cents=5001)
+    check_frozen(run, write, tree, opening, "tier", "fest-pass", "price_cents")
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 5000
+    assert run("apply", write(tree)).code == 0
+
+
+def test_a_prepared_tier_does_not_start_by_a_new_meaning_of_its_state(api, run, write, tree, time):
+    opens = time.now + 2 * DAY
+    tree["events"]["fest"] = event("fest", on_sale_at=clock.iso(opens), date=clock.iso(time.now + 90 * DAY))
+    tree["ticket_types"]["dear"] = ticket("dear", price_cents=9000, status="closed")
+    assert run("apply", write(tree)).code == 0
+    time.advance(DAY)
+    tree["ticket_states"]["closed"] = {"purchasable": True, "display": True}
+    planned = run("plan", write(tree))
+    assert planned.code == 1
+    assert "! tier dear: status cannot change like this until" in planned.out
+
+
+def test_a_postponed_event_does_not_come_back_as_a_test(run, write, tree, opening):
+    later = opening + 10 * DAY
+    tree["events"]["fest"] |= {"on_sale_at": clock.iso(later)}
+    assert run("apply", write(tree)).code == 0
+    tree["events"]["fest"]["status"] = "test"
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 5001
+    assert run("apply", write(tree)).code == 0
+    assert "nothing to do" in run("apply", write(tree)).out
+    tree["events"]["fest"] |= {"status": "active", "on_sale_at": clock.iso(opening)}
+    planned = run("plan", write(tree))
+    assert f"! event fest: on_sale_at cannot change like this until {clock.iso(later + 3 * DAY)}" in planned.out
+    tree["events"]["fest"]["on_sale_at"] = clock.iso(later)
+    assert run("apply", write(tree)).code == 0
+
+
+def test_a_mistake_is_corrected_after_a_postponement(run, write, tree, opening):
+    tree["events"]["fest"] |= {"on_sale_at": clock.iso(opening + DAY)}
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 50_000
+    assert run("apply", write(tree)).code == 1
+    assert run("apply", "--defer", write(tree)).code == 0
+    assert run("apply", write(tree)).code == 0
+
+
+def test_the_event_lists_the_changes_of_its_file(api, time, run, write, tree, opening):
+    tree["events"]["fest"]["purchase_limit"] = 20
+    tree["ticket_types"]["seat"] = ticket("seat", price_cents=3000)
+    for changed in ({"price_cents": 4000}, {}, {"price_cents": 3500}):
+        tree["ticket_types"]["fest-pass"] |= changed
+        time.advance(1)
+        assert run("apply", write(tree)).code == 0
+    del tree["ticket_types"]["seat"]
+    time.advance(1)
+    assert run("apply", write(tree)).code == 0
+    changes = [
+        (change["tier_id"], change["field"], change["before"], change["after"]) for change in api.get("/events/fest").json["changes"]
+    ]
+    assert changes == [
+        ("seat", "on_sale", True, False),
+        ("fest-pass", "price_cents", 4000, 3500),
+        ("fest-pass", "price_cents", 5000, 4000),
+        ("seat", "on_sale", False, True),
+        (None, "purchase_limit", 6, 20),
+    ]

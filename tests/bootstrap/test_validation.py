@@ -271,6 +271,6 @@ def test_every_document_is_either_valid_or_has_named_faults(changes):
     assert (valid is None) is bool(faults)
     assert all(fault.path.startswith("$") and str(fault).isprintable() for fault in faults)
     if valid:
-        content = build_plan(valid, CatalogHead(), Catalog.build((), ()), (), {}).content(1, 0)
+        content = build_plan(valid, CatalogHead(), Catalog.build((), ()), (), {}, now=0).content(1, 0)
         assert msgspec.json.decode(msgspec.json.encode(content), type=VersionContent) == content
         assert all(promo_code.capacity for promo_code in to_promo_codes(valid.document.events, valid.document.ticket_types))

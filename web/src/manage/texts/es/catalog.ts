@@ -44,6 +44,7 @@ const refusals: typeof english.refusals = {
   holdbacks_in_use: ({ held_back, maximum, sold, held }) => `No se pueden retener ${held_back} entradas: ${sold} vendidas, ${held} reservadas. El máximo es ${maximum}.`,
   capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} entradas ya no bastan: ${sold} vendidas, ${held} reservadas.`,
   round_public: () => "Ya se conoce el número público que decide el sorteo, así que la venta no se puede aplazar. Antes, reinicia la sala de espera.",
+  frozen: ({ field, until }) => `${field} no puede cambiar así antes del ${until}: los compradores cuentan con ello cuando se abre la venta. Haz este cambio más tarde.`,
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} usos son pocos: ${sold} usados, ${held} en proceso de pago. El mínimo es ${in_use}.`,
   code_not_written: ({ version }) => `No se pudo guardar el código. La versión ${version} está en vigor sin este cambio. Corrígelo y vuelve a aplicar la versión.`,
   applied_meanwhile: ({ by, version }) => `Mientras tanto, ${by} ha aplicado la versión ${version}. Revisa el plan otra vez.`,
