@@ -36,10 +36,11 @@ SHOP = "index.html"
 LAZY_PAGES = {
     "src/pages/account-pages.ts": 10_500,
     "src/pages/draw.tsx": 8_400,
+    "src/parts/public-changes.tsx": 1_300,
     "src/parts/turn-mails.tsx": 2_000,
     "src/parts/line-tickets.tsx": 1_500,
     "src/beacon-proof.ts": 22_800,
-}  # what the shop loads only when one of these pages is opened, in a waiting room, or when somebody checks a draw
+}  # what the shop loads only when one of these pages is opened, in a waiting room, or when somebody checks a draw or opens a list
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.
 MAX_SCRIPT_BYTES = {SHOP: 63_000, **LAZY_PAGES, "manage.html": 160_000, "door.html": 90_000}
 _LANGUAGE = re.compile(r"src/(?:\w+/)?texts/([a-z]{2})\.ts")  # the texts of a language, shared or of one entry

@@ -285,12 +285,14 @@ def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language
         opens = clock.local(event.starts_at - 60 * event.doors_minutes, event.timezone)
         doors = f"<span>{t['event.doors'].format(_time(opens, language))}</span>"
     time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time>{doors}</p>' if event.starts_at else ""
+    changes = f"<summary>{t['event.changes'].format(len(view.changes))}</summary>" if view.changes else ""
     return (
         f"<p>{_status(view, t)} {chip}</p><h1>{escape(event.name)}</h1>{time}"
         f'<p class="event-where">{escape(event.venue)}{_element("span", "small", escape(place))}</p>'
         f'<p class="plain-text event-description">{_linked(event.description)}</p>'
         f'<p class="row">{calendar if view.status != "cancelled" else ""}{where}'
         f'<button type="button" class="button button-quiet" disabled>{t["share"]}</button><span class="small"></span></p>'
+        f"{_element('details', 'public-changes', changes)}"
     )
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS, WHEN
 from chalicelib.foundation import clock, settings
 from tests import builders, pictures
+from tests.browser.page_checks import check
 
 
 @pytest.fixture
@@ -205,6 +206,38 @@ def test_an_event_shows_its_end_and_the_text_of_the_promoter_as_it_was_written(n
     expect(link).to_have_attribute("href", "https://a.example/tour")
     expect(link).to_have_attribute("rel", "nofollow ugc noopener noreferrer")
     assert buyer.page.locator(".tier .plain-text").inner_text() == "Row 1\nRow 2"
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "lines"),
+    [
+        ("en", "What has changed (3)", ["Floor · Taken off sale", "Floor · Price: $40 (before: $50)", "Opening of the sale: Tuesday"]),
+        (
+            "es-ES",
+            "Qué ha cambiado (3)",
+            ["Floor · Se retira de la venta", "Floor · Precio: 40 US$ (antes: 50 US$)", "Apertura de la venta: martes"],
+        ),
+    ],
+)
+def test_an_event_lists_what_has_changed_since_its_publication(new_buyer, api, time, locale, title, lines):
+    event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 20 * 3600), waiting_room=None)
+    tier_id = builders.create_tier(api, event_id)
+    for path, change in (
+        (f"/events/{event_id}", {"on_sale_at": clock.iso(time.now + 21 * 3600)}),
+        (f"/tiers/{tier_id}", {"price_cents": 4000}),
+        (f"/tiers/{tier_id}", {"on_sale": False}),
+    ):
+        time.advance(60)
+        assert api.patch(path, json=change, token=builders.admin_token()).status == 200
+    page = new_buyer(locale=locale, reduced_motion="reduce").page
+    page.goto(f"/events/{event_id}")
+    page.get_by_text(title, exact=True).click()
+    changes = page.locator(".public-changes li")
+    expect(changes).to_have_count(3)
+    for number, line in enumerate(lines):
+        expect(changes.nth(number)).to_contain_text(re.compile(re.escape(line).replace("\\ ", r"\s")))
+    if locale == "en":
+        check(page, "event_changes")
 
 
 def test_the_event_leads_to_its_place_on_a_map(new_buyer, api):

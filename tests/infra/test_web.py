@@ -117,6 +117,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "main.js",
         "manage-en.js",
         "manage-es.js",
+        "public-changes.js",
         "turn-mails.js",
         "verify.pyz",
     ]

@@ -1,13 +1,14 @@
 /** One event: its details, its tiers with live availability, and the way to its tickets. */
 
 import type { ComponentChildren } from "preact";
-import { useRoute } from "preact-iso";
+import { ErrorBoundary, lazy, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, saleStatus, type Availability, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
+import { LoadFailed } from "../parts/load-failed";
 import { Moment } from "../parts/moment";
 import { NoEvent } from "../parts/no-event";
 import { PlainText } from "../parts/plain-text";
@@ -23,6 +24,7 @@ import { useTexts } from "../texts";
 
 const AVAILABILITY_SECONDS = 5; // half of it while tickets are on sale
 const EVENT_SECONDS = 30;
+const PublicChanges = lazy(() => import("../parts/public-changes").then((part) => part.PublicChanges, () => LoadFailed));
 
 export function EventPage() {
   const { params, query } = useRoute();
@@ -151,7 +153,20 @@ function Facts({ event, status, paying, isPreview }: FactsProps) {
         {event.has_waiting_room && !isPreview && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
       </p>
+      {event.changes?.length > 0 && <Changes event={event} />}
     </>
+  );
+}
+
+/** The changes since the publication, folded. */
+function Changes({ event }: { event: EventWithTiers }) {
+  const { t } = useTexts();
+  const [wasOpened, setOpened] = useState(false);
+  return (
+    <details class="public-changes" onToggle={() => setOpened(true)}>
+      <summary>{t.event.changes(event.changes.length)}</summary>
+      <ErrorBoundary>{wasOpened && <PublicChanges event={event} />}</ErrorBoundary>
+    </details>
   );
 }
 

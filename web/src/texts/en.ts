@@ -68,6 +68,7 @@ export const en = {
     preview: "This is a preview. Only people who manage this event can see it until it is published.",
     calendar: "Add to calendar",
     map: "Map",
+    changes: (count: number) => `What has changed (${count})`,
     yourTime: "Your time:",
     bothTimes: (time: string, own: string) => `${time} (your time: ${own})`,
     doors: (time: string) => `Doors ${time}`,

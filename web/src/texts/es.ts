@@ -69,6 +69,7 @@ export const es: Texts = {
     preview: "Esto es una vista previa. Hasta que publiques el evento, solo pueden verlo las personas que lo gestionan.",
     calendar: "Añadir al calendario",
     map: "Mapa",
+    changes: (count) => `Qué ha cambiado (${count})`,
     yourTime: "En tu hora local:",
     bothTimes: (time, own) => `${time} (tu hora local: ${own})`,
     doors: (time) => `Apertura de puertas: ${time}`,

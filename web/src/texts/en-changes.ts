@@ -1,0 +1,20 @@
+/** The texts about what has changed at an event, in English. */
+
+export const changeTexts = {
+  before: "before:",
+  fields: {
+    price_cents: "Price",
+    admits: "People per ticket",
+    capacity: "Number of tickets",
+    per_user_limit: "Most tickets in one order",
+    purchase_limit: "Most tickets per person",
+    on_sale_at: "Opening of the sale",
+    starts_at: "Start of the event",
+    sale_starts_at: "On sale from",
+    sale_ends_at: "On sale until",
+  } as Record<string, string>,
+  on: { on_sale: "Put on sale", requires_code: "Only with an access code", has_waiting_room: "With a waiting room" } as Record<string, string>,
+  off: { on_sale: "Taken off sale", requires_code: "No longer needs an access code", has_waiting_room: "Without a waiting room" } as Record<string, string>,
+  noLimit: "no limit",
+  noTime: "no set time",
+};

@@ -1,0 +1,22 @@
+/** The texts about what has changed at an event, in Spanish. */
+
+import type { changeTexts as english } from "./en-changes";
+
+export const changeTexts: typeof english = {
+  before: "antes:",
+  fields: {
+    price_cents: "Precio",
+    admits: "Personas por entrada",
+    capacity: "Número de entradas",
+    per_user_limit: "Máximo de entradas por pedido",
+    purchase_limit: "Máximo de entradas por persona",
+    on_sale_at: "Apertura de la venta",
+    starts_at: "Inicio del evento",
+    sale_starts_at: "A la venta desde",
+    sale_ends_at: "A la venta hasta",
+  },
+  on: { on_sale: "Se pone a la venta", requires_code: "Solo con código de acceso", has_waiting_room: "Con sala de espera" },
+  off: { on_sale: "Se retira de la venta", requires_code: "Ya no hace falta código de acceso", has_waiting_room: "Sin sala de espera" },
+  noLimit: "sin límite",
+  noTime: "sin fecha",
+};
