@@ -5,9 +5,14 @@ import type { EventWithTiers } from "../api";
 import { Forecast, turnRange } from "../forecast";
 import { money } from "../formats";
 import { now } from "../server-time";
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
+import { lineTexts as en } from "../texts/en-line";
+import { lineTexts as es } from "../texts/es-line";
 import { visitorsTime } from "../turn-times";
 import type { State, Status } from "../../waiting-room.js";
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
 
 const SURE = 0.05; // a smaller chance is not worth a number
 
@@ -19,7 +24,8 @@ interface Props {
 }
 
 export function LineTickets({ event, room, status }: Props) {
-  const { t, locale } = useTexts();
+  const { t, language, locale } = useTexts();
+  const texts = TEXTS[language];
   const forecast = useMemo(() => new Forecast(), [event.id]);
   useMemo(() => forecast.observe(room, now()), [forecast, room]);
   const position = status?.position ?? null;
@@ -40,14 +46,14 @@ export function LineTickets({ event, room, status }: Props) {
             <div class="tier-text">
               <h3>{name}</h3>
               {left !== null && <p class="small">{left > 0 ? t.event.left(left) : t.event.soldOut}</p>}
-              {chance !== null && <p class="small">{chance < SURE ? t.line.chance.lasts : chance > 1 - SURE ? t.line.chance.gone : t.line.chance.of(Math.min(90, Math.max(10, 10 * Math.round(10 * chance))))}</p>}
+              {chance !== null && <p class="small">{chance < SURE ? texts.lasts : chance > 1 - SURE ? texts.gone : texts.of(Math.min(90, Math.max(10, 10 * Math.round(10 * chance))))}</p>}
             </div>
             <p class="tier-price">{price_cents === 0 ? t.free : money(price_cents, currency, locale)}</p>
           </li>
         ))}
       </ul>
-      {tiers.some(({ chance }) => chance !== null) && <p class="small">{t.line.chance.note}</p>}
-      {range && <p class="small">{t.line.etaBetween(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
+      {tiers.some(({ chance }) => chance !== null) && <p class="small">{texts.note}</p>}
+      {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
     </section>
   );
 }

@@ -3,7 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, getPushKey, requestTurnMails, stopTurnMails } from "../api";
 import { currentBuyer } from "../session";
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
+import { mailTexts as en } from "../texts/en-mails";
+import { mailTexts as es } from "../texts/es-mails";
 import { Failure } from "./failure";
 import { Field, Form } from "./form";
 import { useAction } from "./hooks";
@@ -14,6 +16,9 @@ interface Asked {
   email: string | null;
   hasPush?: boolean;
 }
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
 
 const CAN_PUSH = "PushManager" in window;
 
@@ -37,8 +42,8 @@ async function subscribe() {
 
 /** `isDrawn`: the page shows the buyer's position already. `mayAsk`: the turn is far enough away for an email. */
 export function TurnMails({ eventId, token, isDrawn, mayAsk }: { eventId: string; token: string; isDrawn: boolean; mayAsk: boolean }) {
-  const { t } = useTexts();
-  const texts = t.line.mails;
+  const { t, language } = useTexts();
+  const texts = TEXTS[language];
   const key = `fairgate.turn-mails.${eventId}`;
   const [asked, setAsked] = useState<Asked | null>(() => JSON.parse(localStorage.getItem(key) ?? "null"));
   const [needsEmail, setNeedsEmail] = useState(false);

@@ -1,0 +1,9 @@
+/** The texts about the tickets that people who wait see, in English. */
+
+export const lineTexts = {
+  lasts: "Very likely still available at your turn",
+  of: (percent: number) => `About ${percent}% chance of being gone before your turn`,
+  gone: "Almost certainly gone before your turn",
+  note: "We estimate the chances from what the people let in so far have bought.",
+  between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,
+};

@@ -1,0 +1,11 @@
+/** The texts about the tickets that people who wait see, in Spanish. */
+
+import type { lineTexts as english } from "./en-line";
+
+export const lineTexts: typeof english = {
+  lasts: "Muy probablemente quedarán cuando llegue tu turno",
+  of: (percent) => `Aproximadamente un ${percent} % de probabilidad de que se agoten antes de tu turno`,
+  gone: "Casi seguro que se agotarán antes de tu turno",
+  note: "Calculamos las probabilidades a partir de lo que han comprado las personas que ya han entrado.",
+  between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
+};
