@@ -21,13 +21,13 @@ from chalicelib.catalog.capacities import HoldbackReleased
 from chalicelib.catalog.model import MAX_RESALE_PRICES, MAX_RESALE_PRICES_OF_EVENT, Catalog, Event, Holdback, HoldbackRelease, Tier
 from chalicelib.catalog.revisions import CatalogChange, commit, differences
 from chalicelib.catalog.sale_rules import event_phase
-from chalicelib.catalog.tier_management import change_tier
+from chalicelib.catalog.tier_management import change_tier, settle_stock
 from chalicelib.foundation import clock, deadline, log
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import is_sold_out, read_stock
-from chalicelib.inventory.model import shard_ids
+from chalicelib.inventory.model import CapacityInUse, shard_ids
 from chalicelib.inventory.store import read_shards
 
 ACTOR = "schedule"  # in the audit log
@@ -135,7 +135,7 @@ def _release_tier(current: Catalog, tier: Tier, now: int) -> bool:
             _, tier = commit(lambda catalog: _record_revoked(catalog, tier.id, now))
     if all(release.is_complete for release in tier.releases):
         return False
-    _complete_releases(tier)
+    _complete_releases(tier, now)
     return True
 
 
@@ -192,10 +192,18 @@ def _change_releases(before: Tier, releases: list[HoldbackRelease], now: int) ->
     return replace(change, items=[*change.items, *capacities.holdback_stock_items(before, after)])
 
 
-def _complete_releases(tier: Tier) -> None:
-    """Add the tickets to the stock, and record that the tier's releases are complete."""
+def _complete_releases(tier: Tier, now: int) -> None:
+    """Add the tickets to the stock, and record that the tier's releases are complete.
+
+    Raises CapacityInUse if more tickets are sold or held than the bootstrap file allows.
+    """
     to = capacities.common_release_to(release.to for release in tier.releases if not release.is_complete)
-    capacities.resize_stocks(tier, with_pool=True, released_to=to)
+    try:
+        capacities.resize_stocks(tier, with_pool=True, released_to=to)
+    except CapacityInUse:  # a manager has held back tickets while this or another release enlarged the stock, and they were sold
+        if tier.managed_by != "api":
+            raise
+        settle_stock(tier, ACTOR, now)
     for release in tier.releases:
         if not release.is_complete:
             log.count("holdbacks_released")

@@ -165,19 +165,19 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         _, tier = commit(build)
     except ApiError:
         if shrunk is not None:
-            _settle_stock(shrunk, actor, now)
+            settle_stock(shrunk, actor, now)
         raise
     if shrunk is None:
         return ChangedTier(tier, {})
     try:
         stock = capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)
     except CapacityInUse as error:
-        _settle_stock(tier, actor, now)
+        settle_stock(tier, actor, now)
         raise capacities.refusal(tier, error, is_by_holdbacks=changes_pool) from None
     return ChangedTier(tier, {tier.stock_id: stock})
 
 
-def _settle_stock(tier: Tier, actor: str, now: int) -> None:
+def settle_stock(tier: Tier, actor: str, now: int) -> None:
     """Resize the stock of a tier, and the event's pool, to the catalog. If too many tickets are sold or held, release holdbacks first.
 
     That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the tier, and the
@@ -251,7 +251,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         _, tier = commit(build)
     except ApiError:
         if shrunk is not None:
-            _settle_stock(shrunk, actor, now)
+            settle_stock(shrunk, actor, now)
         raise
     if resizes_pool:
         capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back

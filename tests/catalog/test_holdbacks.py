@@ -7,6 +7,7 @@ from chalicelib.catalog import capacities, holdbacks, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, deadline
 from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.capacity import resize_stock
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation import faults
@@ -164,6 +165,29 @@ def test_tickets_sold_while_they_are_held_back_are_not_held_back(api, time, monk
     shown = api.get(f"/tiers/{floor}", **promoter()).json
     assert ([(entry["id"], entry["quantity"]) for entry in shown["holdbacks"]], shown["available"]) == ([("artist", 1), ("house", 2)], 0)
     assert (pool(event_id).capacity, stock(floor).capacity) == (7, 5)
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_release_does_not_hold_back_what_was_sold_while_it_enlarged_the_stock(api, time, monkeypatch):
+    """A manager holds more back while a release adds its tickets to the event, and these tickets are sold."""
+    due = holdback(1, "due", release_at=clock.iso(time.now + 1))
+    event_id, floor, balcony = create_pooled(api, holdbacks=[holdback(2, "house"), due])
+    resize, pool_id = capacities.resize_stocks, catalog.load_current().events[event_id].pool_id
+
+    def hold_back_and_sell(*arguments, **options):
+        monkeypatch.setattr(capacities, "resize_stocks", resize)
+        assert hold_back(api, floor, holdback(3, "house"), due).status == 200
+        resize_stock(pool_id, 1, 8)  # the release's write, with the capacity that the event had before
+        sell(api, event_id, balcony, 8)
+        return resize(*arguments, **options)
+
+    monkeypatch.setattr(capacities, "resize_stocks", hold_back_and_sell)
+    time.advance(1)
+    assert holdbacks.release_due(time.now) == 1
+    shown = api.get(f"/tiers/{floor}", **promoter()).json
+    assert [(entry["id"], entry["quantity"]) for entry in shown["holdbacks"]] == [("house", 2), ("due", 1)]
+    assert releases(api, floor) == [("due", 1, "time", True)]
+    assert (pool(event_id).capacity, stock(floor).capacity) == (8, 6)
     invariants.check(time.now, recovered=True)
 
 

@@ -4,7 +4,7 @@
 export const HIDDEN = [
   "suspended",
   ...["id", "event_id", "stock_id", "shards", "pool_id", "pool_shards", "promoter_id", "slug", "removed", "version"],
-  ...["created_at", "updated_at", "deleted_at", "stripe_price_id", "date", "end_date"],
+  ...["created_at", "updated_at", "deleted_at", "stripe_price_id", "date", "end_date", "withdrawn_opening", "public_changes"],
 ];
 
 /** `isLong`: the values do not fit a line, so the page only names the field. */
