@@ -4,8 +4,8 @@ First, a sold-out event releases 10,000 tickets that were held back to a line of
 the time, and then to everybody. Then buyers of another sold-out event offer 1,000 tickets for resale at one price, and the people in the
 line buy them. Then 1,000 tickets are free for a line of 100,000 people, of whom the first half cannot have an offer, and the allocator
 runs. Then the allocator counts a line of 300,000 people at a sold-out event. These people look at their places every 20 seconds, while
-1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes a
-quarter of an hour of processor time.
+1,000 more join in each second, its managers read the line ten times a second, and the allocator counts the people who joined. Takes
+almost half an hour of processor time.
 """
 
 import random
@@ -262,8 +262,9 @@ def take_bounds(people: int = PEOPLE, crowd: int = CROWD, released: int = RELEAS
                 print(f"{step}: {report.elapsed:.1f} s in {report.calls:,} calls; {describe(report)}", flush=True)
                 yield Bound(step, report.elapsed, "s", 1800 if "offers" in step else 60)
                 yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)
-        report, seconds = resell(api, resold, resold * 6 // 5)
-        step = f"{resold:,} tickets for resale bought by a line of {resold * 6 // 5:,}"
+        buyers = resold * 6 // 5
+        report, seconds = resell(api, resold, buyers)
+        step = f"{resold:,} tickets for resale bought by a line of {buyers:,}"
         print(f"{step}: {seconds:.0f} s in {report.calls:,} calls, {report.total_units()}; {describe(report)}")
         yield Bound(step, seconds, "s", 1800)
         yield Bound(f"{step}: throttled", report.throttles.total(), "calls", 0)

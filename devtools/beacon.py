@@ -19,9 +19,9 @@ _MODULUS = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EA
 class FakeBeacon:
     """Binds a port of 127.0.0.1 when it is created, and serves within a `with` block or after `start`.
 
-    `chain` is `<hash>/<public key>/<genesis>/<period>`, hex and epoch seconds. Whoever knows the `secret` knows all rounds in advance, so
-    the beacon is worthless for real draws. `answer` replaces the reply to the request for a round, to be a mirror that fails or lies; it
-    returns the status and the body. `asked` has the numbers of the rounds that were requested.
+    `chain` is `<hash>/<public key>/<genesis>/<period>`, hex and epoch seconds. Anyone who knows the `secret` knows all rounds in
+    advance, so the beacon is worthless for real draws. `answer` replaces the reply to the request for a round, to be a mirror that
+    fails or lies; it returns the status and the body. `asked` has the numbers of the rounds that were requested.
     """
 
     def __init__(self, *, secret: int = SECRET, now: Callable[[], float] = time.time) -> None:

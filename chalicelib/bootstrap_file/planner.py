@@ -142,8 +142,7 @@ class _PlanBuilder:
         events = self._compare_events()
         self.events = {event.id: event for event in events}
         tiers = self._compare_tiers()
-        states = self.states
-        for name, state in states.items():
+        for name, state in self.states.items():
             if self.head.version and state != self.catalog.states[name]:
                 fields = differences(self.catalog.states[name], state)
                 self._add_change("~", "state", name, as_text(fields), fields)
@@ -154,17 +153,17 @@ class _PlanBuilder:
             checksum=self.valid.checksum,
             entries=self.entries,
             refusals=self.refusals,
-            is_served=self._is_served(events, tiers, states),
+            is_served=self._is_served(events, tiers),
             events=[self._with_times(event, self.catalog.events.get(event.id)) for event in events],
             tiers=[self._with_times(tier, self.catalog.tiers.get(tier.id)) for tier in tiers],
-            states=states,
+            states=self.states,
             new_stocks=self.new_stocks,
             resizes=self.resizes,
             open_changes=self.open_changes,
             code_changes=list(code_changes),
         )
 
-    def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
+    def _is_served(self, events: list[Event], tiers: list[Tier]) -> bool:
         """Return whether this document is served. Equal checksums are not enough, because other code may have created the version."""
         unpaused = {event.id: _unpaused(event) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
@@ -173,7 +172,7 @@ class _PlanBuilder:
             and self.valid.checksum == self.head.checksum
             and {event.id: event for event in events} == unpaused
             and {tier.id: tier for tier in tiers} == served
-            and states == self.catalog.states
+            and self.states == self.catalog.states
         )
 
     def _with_times(self, entry: _Entry, old: _Entry | None) -> _Entry:

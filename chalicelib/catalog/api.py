@@ -59,6 +59,28 @@ from chalicelib.inventory.model import CapacityInUse, default_shard_count
 
 bp = Blueprint(__name__)
 
+# Errors of changes to an event and to a tier, by PUT and by PATCH.
+EVENT_ERRORS = (
+    *CHANGE_ERRORS,
+    AlreadyCancelled,
+    EventIncomplete,
+    CapacityNeedsDraft,
+    CapacityTooSmall,
+    EventHasSales,
+    RoundPublic,
+    SaleFrozen,
+)
+TIER_ERRORS = (
+    *CHANGE_ERRORS,
+    TierNameTaken,
+    TooManyTickets,
+    CapacityTooSmall,
+    HoldbacksTooLarge,
+    HoldbackInUse,
+    CapacityInUse,
+    SaleFrozen,
+)
+
 
 class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The page of a list to return."""
@@ -139,16 +161,7 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(
-        *CHANGE_ERRORS,
-        AlreadyCancelled,
-        EventIncomplete,
-        CapacityNeedsDraft,
-        CapacityTooSmall,
-        EventHasSales,
-        RoundPublic,
-        SaleFrozen,
-    ),
+    errors=EVENT_ERRORS,
 )
 @limited_for_caller(CATALOG)
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
@@ -162,16 +175,7 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(
-        *CHANGE_ERRORS,
-        AlreadyCancelled,
-        EventIncomplete,
-        CapacityNeedsDraft,
-        CapacityTooSmall,
-        EventHasSales,
-        RoundPublic,
-        SaleFrozen,
-    ),
+    errors=EVENT_ERRORS,
 )
 @limited_for_caller(CATALOG)
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
@@ -262,7 +266,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse, SaleFrozen),
+    errors=TIER_ERRORS,
 )
 @limited_for_caller(CATALOG)
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[ChangedTierView]:
@@ -276,7 +280,7 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     "/tiers/{tier_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTickets, CapacityTooSmall, HoldbacksTooLarge, HoldbackInUse, CapacityInUse, SaleFrozen),
+    errors=TIER_ERRORS,
 )
 @limited_for_caller(CATALOG)
 def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[ChangedTierView]:

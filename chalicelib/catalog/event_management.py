@@ -98,9 +98,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if after.on_sale_at != before.on_sale_at:
             for check in _opening_checks:
                 check(before, after, now)
-        frozen = sale_rules.frozen_event_field(catalog, before, after, now)
-        if frozen is not None:
-            raise sale_rules.SaleFrozen(frozen)
+        sale_rules.check_frozen_event(catalog, before, after, now)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
             after, known = capacities.with_changed_pool(catalog, before, after)

@@ -73,9 +73,7 @@ def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSIO
         if problems:
             raise EventIncomplete(event_id=event_id, problems=problems)
         after = replace(before, status="active", withdrawn_opening=None)
-        frozen = sale_rules.frozen_event_field(catalog, before, after, now)
-        if frozen is not None:
-            raise sale_rules.SaleFrozen(frozen)
+        sale_rules.check_frozen_event(catalog, before, after, now)
         return change_event(before, after, "event.published", actor, now)
 
     return _commit_and_follow(event_id, build)
@@ -93,9 +91,7 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
     def build(catalog: Catalog) -> CatalogChange[Event]:
         change = _build_status(catalog, event_id, "draft", "event.unpublished", actor, now, expected)
         if change.items:
-            frozen = sale_rules.frozen_event_field(catalog, catalog.events[event_id], change.result, now)
-            if frozen is not None:
-                raise sale_rules.SaleFrozen(frozen)
+            sale_rules.check_frozen_event(catalog, catalog.events[event_id], change.result, now)
             check_no_sales(catalog, event_id, read_stock(catalog.shard_counts([event_id])))
         return change
 

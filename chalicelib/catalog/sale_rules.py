@@ -1,4 +1,4 @@
-"""Rules that decide when tickets are on sale, and what may not change around an opening. Nothing here uses the store."""
+"""Rules that decide when tickets are on sale, and what may not change around an opening. Only the line of an event is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -17,7 +17,6 @@ from chalicelib.catalog.model import (
     PublicValue,
     Tier,
     TierStatus,
-    WaitingRoomConfig,
 )
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import ApiError
@@ -231,15 +230,20 @@ def frozen_event_field(catalog: Catalog, before: Event, after: Event, now: int, 
         return None
     freeze = find_freeze(before, known, now)
     moved = _frozen_opening("on_sale_at", before.on_sale_at, after.on_sale_at, freeze, now)
-    if moved is not None and freeze is not None and _resumes_early(before, after, now):
-        moved = None
-    if moved is not None:
+    if moved is not None and (freeze is None or not _resumes_early(before, after, now)):
         return moved
     return None if strict is None or freeze is None else FrozenField(strict, freeze.until, freeze.may_postpone)
 
 
+def check_frozen_event(catalog: Catalog, before: Event, after: Event, now: int) -> None:
+    """Raise SaleFrozen if a changed event breaks the promise around its opening."""
+    frozen = frozen_event_field(catalog, before, after, now)
+    if frozen is not None:
+        raise SaleFrozen(frozen)
+
+
 def withdrawn_opening(catalog: Catalog, before: Event, after: Event, now: int) -> int | None:
-    """Return the last opening that was public when the event became a draft or a test, while it is one. Returns None if there is none."""
+    """Return the last public opening of an event that has become a draft or a test, or None if there is none."""
     if after.status not in _UNPUBLISHED:
         return None
     if before.status in _UNPUBLISHED:
@@ -307,15 +311,21 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         "status": after.status in _UNPUBLISHED,
         "purchase_limit": after.limit(default) < before.limit(default),
         # Without a waiting room, or after turns of a second, the freeze would end.
-        "waiting_room": after.has_waiting_room != before.has_waiting_room or _turn_seconds(after) < _turn_seconds(before),
+        "waiting_room": after.has_waiting_room != before.has_waiting_room or pass_seconds(after) < pass_seconds(before),
     }
     return next((field for field, is_stricter in checks.items() if is_stricter), None)
 
 
-def _turn_seconds(event: Event) -> int:
-    """Return the number of seconds for which a buyer may reserve after admission, with the grace period."""
-    default, room = settings.current(), event.waiting_room or WaitingRoomConfig()
-    return (room.pass_seconds or default.pass_seconds) + (default.grace_seconds if room.grace_seconds is None else room.grace_seconds)
+def pass_seconds(event: Event) -> int:
+    """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace period after it."""
+    turn = (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
+    return turn + grace_seconds(event)
+
+
+def grace_seconds(event: Event) -> int:
+    """Return the number of seconds after a missed turn for which the buyer may still reserve."""
+    configured = event.waiting_room.grace_seconds if event.waiting_room else None
+    return settings.current().grace_seconds if configured is None else configured
 
 
 def _first_stricter_tier_field(before: Tier, after: Tier) -> str | None:
@@ -414,10 +424,10 @@ def with_event_changes(before: Event, after: Event, now: int) -> Event:
 
 
 def with_tier_changes(catalog: Catalog, before: Tier | None, after: Tier, now: int, event_status: EventStatus | None = None) -> Tier:
-    """Return a new or changed tier with the new entries of its public list. `event_status` is that after the change, if it changes too.
+    """Return a new or changed tier with the new entries of its public list.
 
     A tier that buyers have never seen is not listed, and neither is a tier that appears while the event is set up. Of a tier that appears
-    later or disappears, only this is listed.
+    later or disappears, only this is listed. `event_status` is the event's status after the change, if it changes too.
     """
     event = catalog.events.get(after.event_id)
     if event is None or event.status in _UNPUBLISHED or event_status in _UNPUBLISHED:

@@ -11,9 +11,9 @@ from contextlib import suppress
 import msgspec
 from msgspec.structs import replace
 
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.log import logger
@@ -111,7 +111,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
         plan = (admission_plan.pause if event.is_paused else admission_plan.resume)(plan, now)
     if plan is room.segments:
         return replace(room, revision=revision)
-    plan = admission_plan.shorten(plan, now, model.pass_seconds(event))
+    plan = admission_plan.shorten(plan, now, sale_rules.pass_seconds(event))
     has_space = not (event.is_paused or is_moved) or len(plan) <= admission_plan.MAX_SEGMENTS_AFTER_PAUSE
     return replace(room, revision=revision, segments=plan) if has_space else None
 
@@ -121,7 +121,7 @@ def _follow_figures(event: Event, room: Room, last_position: int, now: int) -> R
     if room.n is None:
         return None
     now = _time_in(room, now)
-    pass_seconds = model.pass_seconds(event)
+    pass_seconds = sale_rules.pass_seconds(event)
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
     has_free_segment = admission_plan.has_free_segment(plan, now, pass_seconds)
     capped = admission_plan.cap_unused_admissions(plan, now, last_position)
@@ -296,7 +296,7 @@ def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     configured = model.first_segment(event, now)
     limit = event.limit(settings.current().event_purchase_limit)
     stock = _event_stock(event, now)
-    buying_count = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
+    buying_count = admission_plan.active_pass_count(room.segments, total, sale_rules.pass_seconds(event), now)
     more_buyers = -(-stock.available // limit) - buying_count
     payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
     return max(0, min(configured.wave_size, more_buyers, payments_per_second * configured.interval))
@@ -307,7 +307,7 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
     The reason is None if users can join. The number is None unless all remaining tickets are on hold.
     """
-    phase = event_phase(event, now)
+    phase = sale_rules.event_phase(event, now)
     if phase in ("closed", "cancelled"):
         return phase, None
     if phase == "scheduled":
@@ -322,7 +322,7 @@ def tickets_left(event: Event, now: int) -> dict[str, TicketsLeft] | None:
     """Return the tickets of the event's visible tiers. Returns None unless the sale is open and the event has few tiers."""
     snapshot = catalog.snapshot()
     tiers = snapshot.visible_tiers(event)
-    if event_phase(event, now) != "open" or len(tiers) > MAX_TIERS_SHOWN:
+    if sale_rules.event_phase(event, now) != "open" or len(tiers) > MAX_TIERS_SHOWN:
         return None
     stocks = cached_stock([snapshot.stock_group(event.id)], now)
     left = [(tier.id, snapshot.tier_stock(tier, stocks)) for tier in tiers]

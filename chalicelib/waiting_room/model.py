@@ -244,18 +244,6 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
 # The configuration: the event's own values, or else the stage's settings.
 
 
-def pass_seconds(event: Event) -> int:
-    """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace period after it."""
-    turn = (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
-    return turn + grace_seconds(event)
-
-
-def grace_seconds(event: Event) -> int:
-    """Return the number of seconds after a missed turn for which the buyer may still reserve."""
-    configured = event.waiting_room.grace_seconds if event.waiting_room else None
-    return settings.current().grace_seconds if configured is None else configured
-
-
 def first_segment(event: Event, opens_at: int) -> Segment:
     """Return the first segment of the plan, with the configured waves."""
     configured, default = event.waiting_room, settings.current()

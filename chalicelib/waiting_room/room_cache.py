@@ -2,13 +2,14 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import log
-from chalicelib.waiting_room import admission_plan, draw, entry_list, model, store
+from chalicelib.waiting_room import admission_plan, entry_list, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, tickets_left, why_joining_stopped
 from chalicelib.waiting_room.model import BeaconState, NoWaitingRoom, RoomState
@@ -126,8 +127,8 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         late_counters=room.late_counters,
         segments=loaded.plan,
         total=loaded.total,
-        pass_seconds=model.pass_seconds(event),
-        grace_seconds=model.grace_seconds(event),
+        pass_seconds=sale_rules.pass_seconds(event),
+        grace_seconds=sale_rules.grace_seconds(event),
         stopped=stopped,
         may_return=may_return,
         beacon=_beacon_state(room),
@@ -142,8 +143,7 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
 def _beacon_state(room: Room) -> BeaconState | UnsetType:
     if room.chain is None:
         return UNSET
-    randomness = None if room.signature is None else draw.beacon_randomness(bytes.fromhex(room.signature)).hex()
-    return BeaconState(room.chain.hash, room.round, room.round_at, randomness)
+    return BeaconState(room.chain.hash, room.round, room.round_at, room.randomness)
 
 
 def _report_gauges(state: RoomState, now: int) -> None:

@@ -14,7 +14,7 @@ from chalicelib.catalog.sale_rules import RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
-from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, model, room_cache, store, tokens, views
+from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import EntryProof
 from chalicelib.waiting_room.model import (
@@ -371,7 +371,7 @@ def _change_plan(
         assert event.on_sale_at is not None  # it has a waiting room
         # The draw, not the clock, decides whether the change counts as before or after the opening: clocks differ, and a draw takes time.
         at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)
-        changed = admission_plan.shorten(change(plan, at), at, model.pass_seconds(event))
+        changed = admission_plan.shorten(change(plan, at), at, sale_rules.pass_seconds(event))
         if len(changed) > max(len(plan), admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE):
             raise TooManyChanges(limit=admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE)
         return store.replace_plan_item(room, changed), details, replace(before, room=replace(room, segments=changed))
@@ -409,7 +409,7 @@ def read_line(event: Event, now: int) -> sale_rules.Line:
         return sale_rules.Line(is_empty=True, opened_at=None)  # nobody has joined
     if room.n is None:
         return sale_rules.Line(is_empty=False, opened_at=None)
-    turns_ended = admission_plan.admitted_count(room.segments, now - model.pass_seconds(event))
+    turns_ended = admission_plan.admitted_count(room.segments, now - sale_rules.pass_seconds(event))
     is_empty = room.number == 1 and turns_ended >= arrivals.total
     return sale_rules.Line(is_empty, opened_at=room.closed_at or room.segments[0].since)
 

@@ -26,7 +26,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.draw import Chain, commitment, parse_chain, round_of_draw, round_time
+from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
 from chalicelib.waiting_room.model import LATE, Arrival
 
@@ -157,6 +157,11 @@ class Room(msgspec.Struct, frozen=True):
     def round_at(self) -> int | None:
         """When the round of the draw is due, or None if the room has no beacon, or its round is not fixed yet."""
         return None if self.chain is None or self.round is None else round_time(self.chain, self.round)
+
+    @property
+    def randomness(self) -> str | None:
+        """The randomness (hex) of the draw's round, or None if its signature is not known."""
+        return None if self.signature is None else beacon_randomness(bytes.fromhex(self.signature)).hex()
 
     @property
     def lacks_round(self) -> bool:

@@ -231,7 +231,7 @@ def _beacon_view(room: Room) -> BeaconView | UnsetType:
         round=room.round,
         round_at=None if room.round_at is None else clock.iso(room.round_at),
         signature=room.signature,
-        randomness=None if room.signature is None else draw.beacon_randomness(bytes.fromhex(room.signature)).hex(),
+        randomness=room.randomness,
         seed_is=f"sha256 of {draw.SEED_DOMAIN.decode()!r} (ASCII), the key's bytes and the randomness's bytes",
     )
 

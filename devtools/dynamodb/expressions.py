@@ -387,21 +387,21 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
     """
     names: dict[str, str] | None = request.get("ExpressionAttributeNames")
     values = request.get("ExpressionAttributeValues")
-    texts, bound = tuple([request.get(parameter) for parameter in parameters]), dict[str, Any]()
+    texts = tuple([request.get(parameter) for parameter in parameters])
     if names is values is None and texts.count(None) == len(texts):
         return texts, {}
     given = names or {}
     keys = _keys(texts, given)
+    compiled_names = given | {reference: reference for reference in keys} if keys else given
     try:
-        compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple((given | keys).items()))
+        compiled, used, checks = _compiled(parameters, texts, None if names is None else tuple(compiled_names.items()))
     except ApiError:
         if keys:
             _compiled(parameters, texts, tuple(given.items()))  # raises the same error, with the names in its text
         raise
     if keys:
-        bound = {reference: given[reference] for reference in keys}
-        _check_contents("ExpressionAttributeNames", bound, check_name)
-        compiled = tuple([_with_names(expression, bound) for expression in compiled])
+        _check_contents("ExpressionAttributeNames", keys, check_name)
+        compiled = tuple([_with_names(expression, keys) for expression in compiled])
     if values is not None:
         _check_contents("ExpressionAttributeValues", values, check_value)
     if values is None or values.keys() != used.keys() or not values:
@@ -412,17 +412,17 @@ def compile_expressions(request: Request, *parameters: str) -> tuple[tuple[Any, 
         _check_references("ExpressionAttributeValues", ":", values, used.keys(), any(compiled))
     for check in checks:
         check(values or {})
-    return compiled, {**(values or {}), **bound}
+    return compiled, {**(values or {}), **keys} if keys else values or {}
 
 
-def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, str]:
-    """Return the references to keys of maps, each as its own name, so that expressions are compiled once for all keys.
+def _keys(texts: tuple[str | None, ...], names: dict[str, str]) -> dict[str, Any]:
+    """Return the references to keys of maps, with these keys, so that expressions can be compiled once for all keys.
 
     The compiler compares paths, so no reference is returned if two names are equal.
     """
     keys = _references_to_keys(texts) if names else frozenset()
     are_distinct = keys and len({*names.values()}) == len(names) and not any(name.startswith("#") for name in names.values())
-    return {key: key for key in keys if key in names} if are_distinct else {}
+    return {reference: names[reference] for reference in keys if reference in names} if are_distinct else {}
 
 
 @lru_cache(2048)

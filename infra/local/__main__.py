@@ -76,16 +76,14 @@ def main() -> int:
 
 def _start_beacon() -> None:
     """Start a beacon for draws, unless the settings name a chain or mirrors, and point this process's settings to it."""
-    variables = {name: settings.PREFIX + name for name in ("STAGE", "BEACON_CHAIN", "BEACON_MIRRORS")}
-    if os.environ.get(variables["STAGE"]) == settings.PRODUCTION or any(
-        os.environ.get(variables[name]) for name in variables if name != "STAGE"
-    ):
+    stage, chain, mirrors = (settings.PREFIX + name for name in ("STAGE", "BEACON_CHAIN", "BEACON_MIRRORS"))
+    if os.environ.get(stage) == settings.PRODUCTION or os.environ.get(chain) or os.environ.get(mirrors):
         return
     from devtools.beacon import FakeBeacon
 
     beacon = FakeBeacon()
     beacon.start()  # its threads end with the process
-    os.environ.update({variables["BEACON_CHAIN"]: beacon.chain, variables["BEACON_MIRRORS"]: beacon.url})
+    os.environ.update({chain: beacon.chain, mirrors: beacon.url})
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":

@@ -1,4 +1,4 @@
-"""The promise around an opening: no higher price, no dearer kind and no stricter rule, whoever tries and however."""
+"""The promise around an opening: no route raises a price, adds a dearer kind of ticket or makes a rule stricter."""
 
 import pytest
 

@@ -15,7 +15,7 @@ const MIN_OPEN_SECONDS = 120; // before that, the pace of the line is not known
 const USUAL_LIMIT = 4; // few people buy more tickets than this, even if they may
 const MIN_DISPERSION = 0.3; // the variance of what one person buys, divided by its mean
 
-/** What the page has seen of one tier: its first and its latest figures. */
+/** What the page first saw of a tier: how many people had chosen, and how many tickets were taken. */
 interface Sight {
   decided: number;
   taken: number;

@@ -190,8 +190,8 @@ def speaking_of_packages() -> Iterator[None]:
         if field in names:
             error.details["path"] = f"$.{names[field]}"
             error.message = error.message.replace(f"`{field}`", f"`{names[field]}`")
-        if field in names and "field" in error.details:
-            error.details["field"] = names[field]
+            if "field" in error.details:
+                error.details["field"] = names[field]
         if "tier_id" in error.details:
             error.details["package_id"] = error.details.pop("tier_id")
         raise

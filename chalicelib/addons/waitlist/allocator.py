@@ -348,13 +348,14 @@ class _Pass:
                 catalog.refresh_snapshot()
                 self.is_stopped = True
                 return False
+            except TooManyHolds as refusal:  # until some of the people with an offer have answered
+                logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
+                self.busy.add(refusal.stock_id)
+                self.left[refusal.stock_id] = 0
+                return False
             except (NotEnoughTickets, SalePaused) as refusal:
                 logger.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
-                if isinstance(refusal, TooManyHolds):  # until some of the people with an offer have answered
-                    self.busy.add(refusal.stock_id)
-                    self.left[refusal.stock_id] = 0
-                else:
-                    self.is_stopped = True
+                self.is_stopped = True
                 return False
             self.report.offered += 1
             self.gone.add(offer.entry.id)
