@@ -232,6 +232,8 @@ def frozen_event_field(catalog: Catalog, before: Event, after: Event, now: int, 
     moved = _frozen_opening("on_sale_at", before.on_sale_at, after.on_sale_at, freeze, now)
     if moved is not None and (freeze is None or not _resumes_early(before, after, now)):
         return moved
+    if freeze is not None and _leaves_line_behind(before, after, now):
+        return FrozenField("on_sale_at", freeze.until)
     return None if strict is None or freeze is None else FrozenField(strict, freeze.until, freeze.may_postpone)
 
 
@@ -386,9 +388,22 @@ def _resumes_early(before: Event, after: Event, now: int) -> bool:
     The people who came to the opening are in line, so the freeze does not end before they have had their turn.
     """
     old, new = before.on_sale_at, after.on_sale_at
-    if old is None or new is None or not now - CLOCK_SECONDS <= new < old <= now + FROZEN_BEFORE_SECONDS or not before.has_waiting_room:
+    if old is None or new is None or not now - CLOCK_SECONDS <= new < old <= now + FROZEN_BEFORE_SECONDS:
         return False
-    opened_at = _read_line(before, now).opened_at
+    return _was_drawn(before, now)
+
+
+def _leaves_line_behind(before: Event, after: Event, now: int) -> bool:
+    """Return whether an opening that was postponed after its draw is postponed again, by more than a day, so that the freeze would end."""
+    old, new = before.on_sale_at, after.on_sale_at
+    if old is None or new is None or not old < new or new <= now + FROZEN_BEFORE_SECONDS:
+        return False
+    return _was_drawn(before, now)
+
+
+def _was_drawn(event: Event, now: int) -> bool:
+    """Return whether the draw of an event was made so short a time ago that the freeze around it may not have ended."""
+    opened_at = _read_line(event, now).opened_at if event.has_waiting_room else None
     return opened_at is not None and now < opened_at + FROZEN_AFTER_SECONDS
 
 

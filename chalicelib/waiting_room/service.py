@@ -401,17 +401,23 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
 def read_line(event: Event, now: int) -> sale_rules.Line:
     """Return whether the sale has opened and everybody who joined has had their turn, and the time of the draw. Changes nothing.
 
-    The turns count, because a manager can let everybody in at once. A room that was cleared is never empty, because the people who were in
-    it may come back.
+    The turns count, because a manager can let everybody in at once. The time of a turn stops during a pause. A room that was cleared is
+    never empty, because the people who were in it may come back.
     """
     room, arrivals = store.load_room_and_arrivals(event.id)
     if room is None:
         return sale_rules.Line(is_empty=True, opened_at=None)  # nobody has joined
     if room.n is None:
         return sale_rules.Line(is_empty=False, opened_at=None)
-    turns_ended = admission_plan.admitted_count(room.segments, now - sale_rules.pass_seconds(event))
-    is_empty = room.number == 1 and turns_ended >= arrivals.total
+    last = arrivals.last_position
+    is_empty = room.number == 1 and (last == 0 or _has_had_turn(room.segments, last, sale_rules.pass_seconds(event), now))
     return sale_rules.Line(is_empty, opened_at=room.closed_at or room.segments[0].since)
+
+
+def _has_had_turn(segments: list[Segment], position: int, pass_seconds: int, now: int) -> bool:
+    """Return whether the turn of a position is over, and with it the turns of all positions before it."""
+    admitted_at = admission_plan.admission_time(segments, position, joined_at=0)
+    return admitted_at is not None and admission_plan.running_seconds(segments, admitted_at, now) >= pass_seconds
 
 
 sale_rules.set_line_reader(read_line)

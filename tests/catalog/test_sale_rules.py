@@ -44,8 +44,8 @@ def add_tier(api, event_id, name="Floor again", **fields):
 
 
 def control(api, event_id, action, json=None):
-    """Publish, unpublish, pause or let in."""
-    path = f"/admin/events/{event_id}/{action}" if action in ("pause", "waiting-room/let-in") else f"/events/{event_id}/{action}"
+    """Publish, unpublish, pause, resume or let in."""
+    path = f"/admin/events/{event_id}/{action}" if action in ("pause", "resume", "waiting-room/let-in") else f"/events/{event_id}/{action}"
     return api.post(path, json=json or {}, token=builders.admin_token())
 
 
@@ -254,6 +254,17 @@ def test_an_opening_that_was_postponed_after_its_draw_may_come_back_earlier(api,
     check_frozen(patch(api, f"/events/{event_id}", on_sale_at=clock.iso(time.now)), "on_sale_at", time.now + 4 * DAY)
 
 
+def test_an_opening_that_has_passed_is_not_postponed_by_more_than_a_day_in_two_steps(api, time):
+    event_id, tier_id = create_sale(api, time)
+    open_line(api, time, event_id, 4)
+    opening = time.now
+    assert patch(api, f"/events/{event_id}", on_sale_at=clock.iso(opening + 3600)).status == 200
+    check_frozen(patch(api, f"/events/{event_id}", on_sale_at=clock.iso(opening + DAY + 1)), "on_sale_at", opening + 3600 + 3 * DAY)
+    assert patch(api, f"/events/{event_id}", on_sale_at=clock.iso(opening + DAY)).status == 200
+    time.advance(DAY - 1)
+    assert raise_price(api, tier_id, 5001) == 409
+
+
 def test_a_frozen_event_does_not_become_a_draft(api, time):
     event_id, _ = create_shop(api, time, 600)
     check_frozen(control(api, event_id, "unpublish"), "status", time.now + 600 + 3 * DAY)
@@ -311,6 +322,22 @@ def test_letting_everybody_in_does_not_end_the_promise_at_once(api, time):
     open_line(api, time, event_id, 9)
     assert control(api, event_id, "waiting-room/let-in", {"count": 9}).status == 200
     time.advance(59)
+    assert raise_price(api, tier_id, 5001) == 409
+    time.advance(1)
+    assert raise_price(api, tier_id, 5001) == 200
+
+
+def test_turns_that_a_pause_stops_are_not_over(api, time):
+    """Otherwise, a manager could let everybody in, pause, raise the price and resume."""
+    event_id, tier_id = create_sale(api, time)
+    open_line(api, time, event_id, 9)
+    assert control(api, event_id, "waiting-room/let-in", {"count": 9}).status == 200
+    time.advance(10)
+    assert control(api, event_id, "pause").status == 200
+    time.advance(3600)
+    assert raise_price(api, tier_id, 5001) == 409
+    assert control(api, event_id, "resume").status == 200
+    time.advance(49)
     assert raise_price(api, tier_id, 5001) == 409
     time.advance(1)
     assert raise_price(api, tier_id, 5001) == 200
