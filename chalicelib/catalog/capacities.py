@@ -168,8 +168,13 @@ def with_changed_pool(catalog: Catalog, before: Event, after: Event) -> tuple[Ev
     try:
         return after, _shrink(CatalogStock.from_pool(catalog, before), pool)
     except CapacityInUse as error:
-        sold, held = error.details["sold"], error.details["held"]
-        raise CapacityTooSmall(pool.capacity + pool.held_back, sold, held, pool.held_back) from None
+        raise pool_refusal(catalog, after, error) from None
+
+
+def pool_refusal(catalog: Catalog, event: Event, error: CapacityInUse) -> CapacityTooSmall:
+    """Return the refusal of a change to an event for which too few tickets of its pool are free."""
+    held_back = event.pool_limit - catalog.pool_capacity(event)
+    return CapacityTooSmall(event.pool_limit, int(error.details["sold"]), int(error.details["held"]), held_back)
 
 
 def shrink_stocks(catalog: Catalog, before: Tier | None, after: Tier) -> list[Shard] | None:

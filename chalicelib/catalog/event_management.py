@@ -10,11 +10,12 @@ from chalicelib.catalog import capacities, event_states, forms, permissions, sal
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
+from chalicelib.catalog.tier_management import settle_stock
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
-from chalicelib.inventory.model import Shard
+from chalicelib.inventory.model import CapacityInUse, Shard
 
 MAX_EMPTIED = dynamo.MAX_TRANSACT_ITEMS - 4  # tiers of a deleted event, beside the event, the audit entry, the head and the log
 
@@ -108,9 +109,18 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         change = change_event(before, after, "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
-    catalog, event = commit(build)
+    try:
+        catalog, event = commit(build)
+    except ApiError:
+        if known is not None:
+            settle_stock(event_id, None, actor, now)
+        raise
     if event.pool_id is not None and "capacity" in values:
-        capacities.resize_pool(catalog, event, known)
+        try:
+            capacities.resize_pool(catalog, event, known)
+        except CapacityInUse as error:  # another change has enlarged the pool in the meantime, and the tickets were sold
+            settle_stock(event_id, None, actor, now)
+            raise capacities.pool_refusal(catalog, event, error) from None
     return event
 
 

@@ -203,7 +203,7 @@ def _complete_releases(tier: Tier, now: int) -> None:
     except CapacityInUse:  # a manager has held back tickets while this or another release enlarged the stock, and they were sold
         if tier.managed_by != "api":
             raise
-        settle_stock(tier, ACTOR, now)
+        settle_stock(tier.event_id, tier.id, ACTOR, now)
     for release in tier.releases:
         if not release.is_complete:
             log.count("holdbacks_released")

@@ -15,7 +15,16 @@ from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_o
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Holdback, ReleaseTo, Tier, in_display_order
 from chalicelib.catalog.permissions import deleted_drafts, find_event, strict_count
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, commit, differences, get_changeable_event
+from chalicelib.catalog.revisions import (
+    ANY_VERSION,
+    CatalogChange,
+    CatalogChanging,
+    Expected,
+    change_event,
+    commit,
+    differences,
+    get_changeable_event,
+)
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
@@ -30,6 +39,7 @@ DEFAULT_CURRENCY = "USD"
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 3
 MAX_EVENT_TICKETS = 2_000_000  # per event: each run of the sweep must be able to read all of its shards
 MAX_SETTLE_ROUNDS = 10
+MAX_SETTLED_TIERS = 20  # in one transaction
 MAX_NAME_LENGTH = 100  # for the name of a copy
 
 
@@ -165,54 +175,80 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         _, tier = commit(build)
     except ApiError:
         if shrunk is not None:
-            settle_stock(shrunk, actor, now)
+            settle_stock(shrunk.event_id, tier_id, actor, now)
         raise
     if shrunk is None:
         return ChangedTier(tier, {})
     try:
         stock = capacities.resize_stocks(tier, shards, with_pool=changes_pool, released_to=released_to)
     except CapacityInUse as error:
-        settle_stock(tier, actor, now)
+        settle_stock(tier.event_id, tier_id, actor, now)
         raise capacities.refusal(tier, error, is_by_holdbacks=changes_pool) from None
     return ChangedTier(tier, {tier.stock_id: stock})
 
 
-def settle_stock(tier: Tier, actor: str, now: int) -> None:
-    """Resize the stock of a tier, and the event's pool, to the catalog. If too many tickets are sold or held, release holdbacks first.
+def settle_stock(event_id: str, tier_id: str | None, actor: str, now: int) -> None:
+    """Resize the event's pool, and the stock of a tier if one is given, to the catalog. Release holdbacks if too many tickets are sold.
 
-    That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the tier, and the
+    That happens if another change of the event enlarges the stock between the shrinking of the stock and the write of the catalog, and the
     tickets are sold in the meantime. The catalog must not claim that these tickets are held back.
     """
-    tier_id = tier.id
     for _ in range(MAX_SETTLE_ROUNDS):
         try:
-            capacities.resize_stocks(tier, with_pool=True)
+            if tier_id is None:
+                capacities.complete_pool(event_id)
+            else:
+                capacities.resize_stocks(snapshots.load_current().tiers[tier_id], with_pool=True)
             return
         except CapacityInUse:
-            _, tier = commit(lambda catalog: _without_oversold(catalog, tier_id, actor, now))
+            commit(lambda catalog: _without_oversold(catalog, event_id, tier_id, actor, now))
     raise CatalogChanging(retry_after_seconds=1)
 
 
-def _without_oversold(catalog: Catalog, tier_id: str, actor: str, now: int) -> CatalogChange[Tier]:
-    """Shrink the holdbacks of a tier, the last ones first, by the tickets that are sold or held; enlarge the capacity by the rest.
+def _without_oversold(catalog: Catalog, event_id: str, tier_id: str | None, actor: str, now: int) -> CatalogChange[Event]:
+    """Shrink holdbacks by the tickets that are sold or held, and enlarge the capacity of the tier and of the event by the rest.
 
-    A holdback keeps the complimentary tickets that were issued from it.
+    The holdbacks of the tier come first, and the last holdbacks of a tier. The event's pool may need those of other tiers too.
     """
-    tier = catalog.tiers[tier_id]
-    event = catalog.events[tier.event_id]
-    allowed = {tier.stock_id: tier.stock_capacity} | ({} if event.pool_id is None else {event.pool_id: catalog.pool_capacity(event)})
-    stocks = read_stock(catalog.tier_shard_counts(tier))
-    excess = max([0, *(stock.sold + stock.held - allowed[stock_id] for stock_id, stock in stocks.items())])
-    active, issued, kept = tier.active_holdbacks, capacities.issued_counts(tier), list[Holdback]()
+    event = catalog.events[event_id]
+    pool = {} if event.pool_id is None else {event.pool_id: event.pool_shards}
+    shared = sum(max(0, stock.sold + stock.held - catalog.pool_capacity(event)) for stock in read_stock(pool).values())
+    items: list[dynamo.TransactItem] = []
+    others: list[Tier] = []
+    for tier in sorted(catalog.listed_tiers(event_id), key=lambda tier: tier.id != tier_id):
+        own = 0
+        if tier.id == tier_id:
+            stock = read_stock({tier.stock_id: tier.shards})[tier.stock_id]
+            own = max(0, stock.sold + stock.held - tier.stock_capacity)
+        elif shared == 0 or len(others) == MAX_SETTLED_TIERS:
+            break
+        after = _with_smaller_holdbacks(tier, max(own, shared))
+        taken = tier.held_back - after.held_back
+        if own > taken and tier.capacity is not None:
+            after = replace(after, capacity=tier.capacity + own - taken)
+        shared = max(0, shared - taken)
+        if after != tier:
+            change = change_tier(tier, after, "tier.changed", actor, now)
+            items += [*change.items, *capacities.holdback_stock_items(tier, after)]
+            others.append(change.result)
+    if shared and event.capacity is not None and len(others) < MAX_SETTLED_TIERS:
+        changed = change_event(event, replace(event, capacity=event.capacity + shared), "event.changed", actor, now)
+        event, items = changed.result, [*items, *changed.items]
+    return CatalogChange(event, items, others)
+
+
+def _with_smaller_holdbacks(tier: Tier, excess: int) -> Tier:
+    """Return a tier that holds back `excess` tickets less, if it can. A holdback keeps the tickets that were issued from it."""
+    active = tier.active_holdbacks
+    if not active or not excess:
+        return tier
+    issued, kept = capacities.issued_counts(tier), list[Holdback]()
     for holdback in reversed(tier.holdbacks):
         taken = min(excess, holdback.quantity - issued.get(holdback.id, 0)) if holdback in active else 0
         excess -= taken
         if taken < holdback.quantity:
             kept.insert(0, replace(holdback, quantity=holdback.quantity - taken))
-    capacity = None if tier.capacity is None else tier.capacity + excess
-    after = replace(tier, holdbacks=kept, capacity=capacity)
-    change = change_tier(tier, after, "tier.changed", actor, now)
-    return replace(change, items=[*change.items, *capacities.holdback_stock_items(tier, after)])
+    return replace(tier, holdbacks=kept)
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -251,7 +287,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         _, tier = commit(build)
     except ApiError:
         if shrunk is not None:
-            settle_stock(shrunk, actor, now)
+            settle_stock(shrunk.event_id, tier_id, actor, now)
         raise
     if resizes_pool:
         capacities.complete_pool(tier.event_id)  # with the tickets that the tier held back

@@ -191,6 +191,50 @@ def test_a_release_does_not_hold_back_what_was_sold_while_it_enlarged_the_stock(
     invariants.check(time.now, recovered=True)
 
 
+def test_a_release_does_not_enlarge_its_tier_for_what_another_tier_has_held_back(api, time, monkeypatch):
+    """The holdback of the other tier shrinks instead, even if the request that held the tickets back crashes."""
+    due = holdback(1, "due", release_at=clock.iso(time.now + 1))
+    event_id, floor, balcony = create_pooled(api, holdbacks=[due])
+    resize, pool_id = capacities.resize_stocks, catalog.load_current().events[event_id].pool_id
+
+    def hold_back_and_sell(*arguments, **options):
+        monkeypatch.setattr(capacities, "resize_stocks", resize)
+        assert hold_back(api, balcony, holdback(3, "house")).status == 200
+        resize_stock(pool_id, 1, 10)  # the release's write, with the capacity that the event had before
+        sell(api, event_id, floor, 7)
+        sell(api, event_id, balcony, 1)
+        return resize(*arguments, **options)
+
+    monkeypatch.setattr(capacities, "resize_stocks", hold_back_and_sell)
+    time.advance(1)
+    assert holdbacks.release_due(time.now) == 1
+    tiers = catalog.load_current().tiers
+    assert (tiers[floor].capacity, stock(floor).capacity) == (8, 8)
+    assert ([entry.quantity for entry in tiers[balcony].holdbacks], pool(event_id).capacity) == ([2], 8)
+    assert releases(api, floor) == [("due", 1, "time", True)]
+    invariants.check(time.now, recovered=True)
+
+
+@pytest.mark.parametrize(("held_back", "requested", "after"), [(2, 9, 1), (0, 7, 0)])
+def test_a_smaller_event_counts_what_was_sold_while_a_release_enlarged_its_stock(api, time, monkeypatch, held_back, requested, after):
+    event_id, floor, balcony = create_pooled(api, holdbacks=[holdback(held_back)] if held_back else [])
+    resize, pool_id = capacities.resize_pool, catalog.load_current().events[event_id].pool_id
+
+    def sell_before(*arguments):
+        monkeypatch.setattr(capacities, "resize_pool", resize)
+        resize_stock(pool_id, 1, 8)
+        sell(api, event_id, balcony, 8)
+        return resize(*arguments)
+
+    monkeypatch.setattr(capacities, "resize_pool", sell_before)
+    refused = api.patch(f"/events/{event_id}", json={"capacity": requested}, **promoter())
+    assert (refused.status, refused.json["error"], refused.json["minimum"]) == (409, "capacity_too_small", 8 + held_back)
+    current = catalog.load_current()
+    assert (current.events[event_id].capacity, current.tiers[floor].held_back, current.tiers[floor].capacity) == (8 + after, after, 8)
+    assert pool(event_id).capacity == 8
+    invariants.check(time.now, recovered=True)
+
+
 def test_a_copy_holds_back_what_has_not_been_released(api, time):
     event_id, floor, _ = create_pooled(api, holdbacks=[holdback(2), holdback(1, "house", release_at=clock.iso(time.now))])
     sweep(time)
