@@ -423,8 +423,8 @@ def _was_offered(catalog: Catalog, tier: Tier, freeze: Freeze) -> bool:
     """Return whether a tier is offered, or was during the freeze."""
     if _is_offered(catalog.states, tier, freeze.since):
         return True
-    if len(tier.public_changes) == MAX_PUBLIC_CHANGES:  # the list may have lost the change that closed the tier
-        return tier.updated_at >= freeze.since
+    if len(tier.public_changes) == MAX_PUBLIC_CHANGES and tier.public_changes[0].at >= freeze.since:
+        return True  # the list may have lost the change that closed the tier
     return any(change.field == "on_sale" and not change.after and change.at >= freeze.since for change in tier.public_changes)
 
 

@@ -177,6 +177,17 @@ def test_a_kind_that_never_was_for_sale_does_not_limit_the_prices(api, time):
     assert add_tier(api, event_id).status == 201
 
 
+def test_a_kind_with_many_changes_that_closed_before_does_not_limit_the_prices(api, time):
+    event_id, _ = create_shop(api, time, 2 * DAY)
+    old = builders.create_tier(api, event_id, "Early", price_cents=100)
+    for number in range(MAX_PUBLIC_CHANGES):
+        assert patch(api, f"/tiers/{old}", price_cents=99 - number).status == 200
+    assert patch(api, f"/tiers/{old}", on_sale=False).status == 200
+    time.advance(DAY)
+    assert patch(api, f"/tiers/{old}", description="Gone").status == 200
+    assert add_tier(api, event_id).status == 201
+
+
 def test_a_mistake_is_corrected_by_postponing_the_opening(api, time):
     event_id, tier_id = create_shop(api, time, 600)
     reply = patch(api, f"/tiers/{tier_id}", price_cents=50_000)
