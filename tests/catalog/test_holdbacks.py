@@ -3,8 +3,9 @@
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, holdbacks, tier_management
+from chalicelib.catalog import capacities, holdbacks, sale_rules, tier_management
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.foundation import clock, deadline
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
@@ -233,6 +234,19 @@ def test_a_smaller_event_counts_what_was_sold_while_a_release_enlarged_its_stock
     assert (current.events[event_id].capacity, current.tiers[floor].held_back, current.tiers[floor].capacity) == (8 + after, after, 8)
     assert pool(event_id).capacity == 8
     invariants.check(time.now, recovered=True)
+
+
+def test_a_change_of_capacity_that_loses_every_race_changes_no_stock(api, time, monkeypatch):
+    event_id, *_ = create_pooled(api)
+
+    def lose(*_):
+        raise CatalogChanging(retry_after_seconds=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sale_rules, "with_event_changes", lose)
+        assert api.patch(f"/events/{event_id}", json={"capacity": 3}, **promoter()).json["error"] == "catalog_changing"
+    assert pool(event_id).capacity == 10
+    invariants.check(time.now)
 
 
 def test_a_copy_holds_back_what_has_not_been_released(api, time):
