@@ -258,8 +258,9 @@ def frozen_tier_field(
 ) -> FrozenField | None:
     """Return the first field of a new or changed tier that breaks the promise of its event. Returns None if the change is allowed.
 
-    `before` is None for a new tier. A tier that was not for sale during the freeze counts as new when its sale begins: it may cost no more
-    than the cheapest of the others, even if it is hidden. `states` are the display states after the change, if they change too.
+    `before` is None for a new tier. A tier that was not for sale during the freeze counts as new when its sale begins, and so does one that
+    was for sale when it gets another name: it may cost no more than the cheapest of the others, even if it is hidden. `states` are the
+    display states after the change, if they change too.
     """
     if before is not None and before.event_id != after.event_id:
         left = catalog.events.get(before.event_id)
@@ -275,7 +276,8 @@ def frozen_tier_field(
     is_moved = before is not None and before.sale_starts_at != after.sale_starts_at
     was_for_sale = before is not None and _is_offered(catalog.states, before, now, or_hidden=after.hidden)
     starts = not was_for_sale and _is_offered(states, after, now, or_hidden=True)
-    if strict is None and not is_moved and not starts:
+    is_renamed = before is not None and _comparable_name(before) != _comparable_name(after)
+    if strict is None and not (is_moved or starts or is_renamed):
         return None
     tiers = catalog.event_tiers(event.id)
     freeze = find_freeze(event, tiers, now)
@@ -285,11 +287,13 @@ def frozen_tier_field(
             return moved
     if freeze is None:
         return None
-    if strict is None and starts and (before is None or not _was_offered(catalog, before, freeze)):
+    was_offered = before is not None and _was_offered(catalog, before, freeze)
+    if strict is None and (is_renamed if was_offered else starts):
         known = [tier for tier in tiers if tier.id != after.id and tier.created_at <= now - SETUP_SECONDS]
         others = [tier for tier in known if _was_offered(catalog, tier, freeze)]
         dearer = _first_dearer_field(after, others)
-        strict = dearer if before is None or dearer is None else _started_by(before, after)
+        if dearer is not None:
+            strict = "name" if was_offered else dearer if before is None else _started_by(before, after)
     return None if strict is None else FrozenField(strict, freeze.until, freeze.may_postpone)
 
 
@@ -352,6 +356,10 @@ def _first_dearer_field(tier: Tier, others: Sequence[Tier]) -> str | None:
     if any(tier.price_cents > other.price_cents for other in others):
         return "price_cents"
     return "admits" if any(tier.price_cents * other.admits > other.price_cents * tier.admits for other in others) else None
+
+
+def _comparable_name(tier: Tier) -> list[str]:
+    return tier.name.casefold().split()
 
 
 def _started_by(before: Tier, after: Tier) -> str:

@@ -283,6 +283,15 @@ def test_a_removed_or_moved_tier_still_limits_the_prices(run, write, tree, openi
     assert run("apply", write(tree)).code == 0
 
 
+def test_a_new_name_of_a_dearer_tier_is_deferred(api, time, run, write, tree):
+    tree["events"]["fest"] = event("fest", on_sale_at=clock.iso(time.now + DAY + 60), date=clock.iso(time.now + 90 * DAY))
+    tree["ticket_types"]["box"] = ticket("box", price_cents=9000)
+    assert run("apply", write(tree)).code == 0
+    time.advance(SETUP_SECONDS)
+    tree["ticket_types"]["box"]["name"] = "Floor"
+    check_frozen(run, write, tree, time.now + DAY + 60 - SETUP_SECONDS, "tier", "box", "name")
+
+
 def test_a_prepared_tier_does_not_start_by_a_new_meaning_of_its_state(api, run, write, tree, time):
     opens = time.now + 2 * DAY
     tree["events"]["fest"] = event("fest", on_sale_at=clock.iso(opens), date=clock.iso(time.now + 90 * DAY))

@@ -158,6 +158,28 @@ def test_a_tier_prepared_beforehand_cannot_be_opened_if_it_is_dearer(api, time, 
     assert patch(api, f"/tiers/{tiers['Cheap']}", **{field: started}).status == 200
 
 
+@pytest.mark.parametrize("taken_off", [{}, {"on_sale": False}, {"hidden": True}])
+def test_a_dearer_kind_does_not_take_the_name_of_a_cheaper_one(api, time, taken_off):
+    event_id, cheap = create_shop(api, time, 2 * DAY)
+    dear = builders.create_tier(api, event_id, "Box", price_cents=9000)
+    time.advance(DAY)
+    assert patch(api, f"/tiers/{cheap}", name="Floor, at the back").status == 200
+    if taken_off:
+        assert patch(api, f"/tiers/{dear}", **taken_off).status == 200
+    check_frozen(patch(api, f"/tiers/{dear}", name="Floor"), "name", time.now + 4 * DAY)
+    assert patch(api, f"/tiers/{dear}", name="BOX ").status == 200
+    assert patch(api, f"/tiers/{dear}", price_cents=5000, admits=2, name="Floor").status == 200
+
+
+def test_a_kind_that_is_not_for_sale_can_get_any_name(api, time):
+    event_id, _ = create_shop(api, time, 2 * DAY)
+    dear = builders.create_tier(api, event_id, "Box", price_cents=9000)
+    assert patch(api, f"/tiers/{dear}", name="Lounge").status == 200
+    assert patch(api, f"/tiers/{dear}", on_sale=False).status == 200
+    time.advance(DAY)
+    assert patch(api, f"/tiers/{dear}", name="Box").status == 200
+
+
 def test_a_tier_that_closed_can_open_again_at_its_price(api, time):
     event_id, _ = create_shop(api, time, 2 * DAY)
     dear = builders.create_tier(api, event_id, "Dear", price_cents=9000)
