@@ -241,7 +241,7 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     elif event.last_sale_at <= now:
         problems.append({"path": "$.starts_at", "message": "The event would already have ended. Choose a later time."})
     tiers = [tier for tier in catalog.event_tiers(event.id) if not tier.removed]
-    if not tiers:
+    if not tiers and event.shop_url is None:
         problems.append({"path": "$.tiers", "message": "Add at least one ticket type."})
     elif event.pool_id is None and any(shard.is_pooled for shard in _read_tier_shards(tiers)):
         message = "Setting the capacity was interrupted. Set it again, and then to null if the event should have none."

@@ -26,6 +26,15 @@ Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Minutes = Annotated[int, Meta(ge=0, le=1440)]
 Reason = Annotated[NotBlank, Meta(max_length=500, examples=["The hall is flooded."])]  # for buyers
+ShopUrl = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s#]*)?$|^http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?(/[^\s#]*)?$",
+        examples=["https://tickets.example.com/harbor-nights"],
+        description="An address that begins with https://, without a user or a fragment. On this machine, http:// is allowed too.",
+    ),
+]
 TimeZone = Annotated[
     str,
     Meta(

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, Text, TimeZone
+from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, ShopUrl, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.foundation import clock
 from chalicelib.foundation.money import Cents
@@ -31,6 +31,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve. The order follows from
     `randomness`: a key of the shop's that was fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps
     the choice with which it was created.
+
+    With `shop_url`, another shop sells the tickets: at their turn, buyers get a pass for this address, a JSON Web Token signed with
+    `pass_algorithm`. Such an event needs no tiers.
     """
 
     enabled: bool = True
@@ -40,6 +43,8 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     follow_stock: bool = False  # limits waves to the tickets that are left and the payments that the provider accepts
     randomness: Literal["key", "key_and_beacon"] = "key"
+    shop_url: ShopUrl | None = None
+    pass_algorithm: Literal["EdDSA", "HS256"] = "EdDSA"  # noqa: S105
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -192,8 +197,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock` and `randomness`; null: the settings "
-            "of the stage.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `shop_url` and "
+            "`pass_algorithm`; null: the settings of the stage.",
         ),
     ] = None
     waitlist: Annotated[
@@ -285,6 +290,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def has_waiting_room(self) -> bool:
         """Whether buyers wait in line. Every event with an opening time has a waiting room unless it is disabled."""
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
+
+    @property
+    def shop_url(self) -> str | None:
+        """The address of the shop that sells the tickets to those who have waited here, or None if we sell them."""
+        return self.waiting_room.shop_url if self.has_waiting_room and self.waiting_room is not None else None
 
     @property
     def has_waitlist(self) -> bool:

@@ -38,8 +38,8 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
     are null. While the sale is `paused`, nobody can reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
-    the line at any time, and the line starts to move at `on_sale_at`. An uploaded `image` has several sizes; its `image_url` is an address
-    in the shop.
+    the line at any time, and the line starts to move at `on_sale_at`. With a `shop_url`, those who have waited buy there. An uploaded
+    `image` has several sizes; its `image_url` is an address in the shop.
     """
 
     id: str
@@ -59,6 +59,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     price_from_cents: int | None
     currency: str | None
     has_waiting_room: bool
+    shop_url: str | None
     has_waitlist: bool
     promoter_id: str | None
     cancellation_reason: str | None
@@ -362,6 +363,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         price_from_cents=cheapest.price_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
+        shop_url=event.shop_url,
         has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
         promoter_id=event.promoter_id,
         cancellation_reason=event.cancellation_reason,

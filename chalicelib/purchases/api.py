@@ -20,6 +20,7 @@ from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents
 from chalicelib.foundation.settings import ExternalProviderName
+from chalicelib.inventory.model import SalePaused
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
 from chalicelib.promotions.model import USE_ERRORS, normalize
@@ -54,8 +55,8 @@ from chalicelib.purchases.views import (
 from chalicelib.tickets.model import Attendee, SentAttendee
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.entries import EntryProof
-from chalicelib.waiting_room.model import DEMO_PREFIX, JoiningStopped, NoWaitingRoom
-from chalicelib.waiting_room.views import JoinView
+from chalicelib.waiting_room.model import DEMO_PREFIX, TOKEN_ERRORS, JoiningStopped, NoOtherShop, NoWaitingRoom
+from chalicelib.waiting_room.views import JoinView, ShopPassView
 
 # Reservations over HTTP: join the waiting room, reserve, show the active reservation, release.
 
@@ -109,6 +110,13 @@ class EntryProofBody(Struct, forbid_unknown_fields=True):
     def decode(self) -> EntryProof:
         """Return the proof with its hashes as bytes."""
         return EntryProof(self.index, self.page_size, [bytes.fromhex(beside) for beside in self.path])
+
+
+class PassBody(Struct, forbid_unknown_fields=True):
+    """The waiting room's token, and optionally the proof that saves the shop a read."""
+
+    token: WaitingRoomToken
+    entry_proof: EntryProofBody | None = None
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
@@ -172,6 +180,19 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
         except NoWaitingRoom:
             view = waiting_room.status_without_room(event_id)
     return Reply(JoinView(**asdict(view), user_id=user_id))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/pass",
+    access="public",
+    errors=(Unauthenticated, UserRequired, NoOtherShop, SalePaused, *TOKEN_ERRORS),
+)
+def issue_pass(request: RequestContext, event_id: str, body: PassBody) -> Reply[ShopPassView]:
+    """Get a pass for the shop that sells this event's tickets, once it is your turn."""
+    proof = body.entry_proof.decode() if body.entry_proof is not None else None
+    return Reply(waiting_room.issue_pass(event_id, _require_buyer(request, body.token), body.token, proof, request.now))
 
 
 @route(

@@ -11,16 +11,27 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
-from chalicelib.waiting_room import room_cache, service
+from chalicelib.waiting_room import room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import MAX_PAGE_BITS
-from chalicelib.waiting_room.model import EntryUnknown, NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
+from chalicelib.waiting_room.model import (
+    EntryUnknown,
+    NoOtherShop,
+    NoWaitingRoom,
+    RoomCleared,
+    RoomState,
+    ShopPassRefused,
+    TokenUnknown,
+    TooManyChanges,
+)
 from chalicelib.waiting_room.room_cache import LoadedRoom
-from chalicelib.waiting_room.views import EntryPageView, EntryProofView, ProofView, QueueStatusView
+from chalicelib.waiting_room.tokens import PassKey
+from chalicelib.waiting_room.views import KEYS_PATH, EntryPageView, EntryProofView, ProofView, QueueStatusView, VerifierView
 
 bp = Blueprint(__name__)
 
 ENTRIES_MAX_AGE_SECONDS = 3600
+KEYS_MAX_AGE_SECONDS = 3600
 
 
 class RateBody(Struct, forbid_unknown_fields=True):
@@ -46,6 +57,25 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
     """The number of the page, from 0."""
 
     page: Annotated[int, Meta(ge=0, lt=1 << MAX_PAGE_BITS)] = 0
+
+
+class PassUseBody(Struct, forbid_unknown_fields=True):
+    """The pass that a buyer has shown to the shop, and the shop's own id of the session in which it did."""
+
+    shop_pass: Annotated[str, Meta(max_length=1024)]
+    session: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class PassUseView(Struct, frozen=True):
+    """Whether the pass was used in this session only."""
+
+    is_first: bool
+
+
+class PassKeysView(Struct, frozen=True):
+    """The keys that sign passes, as a JSON Web Key Set (RFC 7517)."""
+
+    keys: list[PassKey]
 
 
 class PlanView(Struct, frozen=True):
@@ -97,6 +127,25 @@ def show_entry_proof(request: RequestContext, event_id: str, digest: str) -> Cac
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise EntryUnknown()
     return CacheableReply.encode(service.entry_proof(event_id, digest, request.now), max_age=ENTRIES_MAX_AGE_SECONDS)
+
+
+@route(bp, "GET", KEYS_PATH, access="public")
+def show_pass_keys(request: RequestContext) -> CacheableReply[PassKeysView]:  # noqa: ARG001
+    """Show the public keys with which other shops check passes that are signed with EdDSA."""
+    return CacheableReply.encode(PassKeysView([tokens.public_key()]), max_age=KEYS_MAX_AGE_SECONDS)
+
+
+@route(bp, "POST", "/events/{event_id}/waiting-room/pass-uses", access="public", errors=(NoOtherShop, ShopPassRefused))
+def use_pass(request: RequestContext, event_id: str, body: PassUseBody) -> Reply[PassUseView]:
+    """Record that the shop has seen a pass, so that nobody else gets in with it."""
+    return Reply(PassUseView(service.use_pass(event_id, body.shop_pass, body.session, request.now)))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/waiting-room/verifier", access="manager", errors=(NoOtherShop,))
+def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]:
+    """Show what the shop that sells the event's tickets needs to check passes. With HS256, this includes a secret."""
+    permissions.require_manager(request.require_user(), event_id)
+    return Reply(service.verifier(event_id))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))

@@ -176,6 +176,17 @@ class NoWaitingRoom(NotFound):
     default_message: ClassVar[str] = "This event has no waiting room. Reserve tickets directly."
 
 
+class NoOtherShop(NotFound):
+    code: ClassVar[str] = "no_other_shop"
+    default_message: ClassVar[str] = "The tickets of this event are sold here, so it has no passes for another shop."
+
+
+class ShopPassRefused(ApiError):
+    code: ClassVar[str] = "shop_pass_refused"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This is not a valid pass for this event's shop, or it has expired."
+
+
 class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
@@ -258,5 +269,5 @@ def has_beacon(event: Event) -> bool:
 
 
 def follows_stock(event: Event) -> bool:
-    """Return whether the size of the waves follows the number of tickets left."""
-    return event.waiting_room is not None and event.waiting_room.follow_stock
+    """Return whether the size of the waves follows the number of tickets left, which is unknown if another shop sells them."""
+    return event.waiting_room is not None and event.waiting_room.follow_stock and event.shop_url is None

@@ -1,5 +1,6 @@
 """The waiting room as a service: join, read a status, check the pass that a reservation needs, follow the catalog, and control the room."""
 
+import hashlib
 import random
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from chalicelib.catalog.sale_rules import RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
+from chalicelib.inventory.model import SalePaused
 from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import EntryProof
@@ -24,10 +26,12 @@ from chalicelib.waiting_room.model import (
     Arrival,
     EntryUnknown,
     JoiningStopped,
+    NoOtherShop,
     NotAdmitted,
     PassExpired,
     RoomCleared,
     RoomState,
+    ShopPassRefused,
     TokenExpired,
     TokenInvalid,
     TokenOfAnotherEvent,
@@ -38,7 +42,15 @@ from chalicelib.waiting_room.model import (
 )
 from chalicelib.waiting_room.room_cache import CachedRoom, LoadedRoom
 from chalicelib.waiting_room.store import Room
-from chalicelib.waiting_room.views import AdminRoomView, EntryPageView, EntryProofView, ProofView, QueueStatusView
+from chalicelib.waiting_room.views import (
+    AdminRoomView,
+    EntryPageView,
+    EntryProofView,
+    ProofView,
+    QueueStatusView,
+    ShopPassView,
+    VerifierView,
+)
 
 _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
@@ -121,6 +133,46 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
         store.delete_entry(replace(arrival, user=tokens.user_key(user_id)))  # so that the user can join again
         raise EntryUnknown()
     return arrival.pass_id
+
+
+def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None, now: int) -> ShopPassView:
+    """Return a pass for the shop that sells the event's tickets. Until it expires, each call returns a pass with the same id.
+
+    Raises NotFound, NoOtherShop, SalePaused and what `require_pass` raises.
+    """
+    event = _event_of_other_shop(event_id)
+    require_pass(event, user_id, token, now, proof)
+    cached, arrival = _find_place(event_id, user_id, token, now)
+    status = compute_queue_status(cached.state, arrival, now)
+    if status.paused or event.is_paused:
+        raise SalePaused()
+    assert status.pass_seconds_left is not None  # because the user is admitted
+    expires_at = now + status.pass_seconds_left
+    return views.shop_pass_view(event, tokens.sign_pass(event, arrival, now, expires_at), expires_at)
+
+
+def use_pass(event_id: str, text: str, session: str, now: int) -> bool:
+    """Return whether this is the first session in which the shop sees the pass. A repeated call for this session returns the same.
+
+    Raises NotFound, NoOtherShop and ShopPassRefused.
+    """
+    event = _event_of_other_shop(event_id)
+    claims = tokens.read_pass(event, text)
+    if claims is None or claims.exp <= now:
+        raise ShopPassRefused()
+    return store.use_pass(claims.jti, hashlib.sha256(session.encode()).hexdigest(), claims.exp)
+
+
+def verifier(event_id: str) -> VerifierView:
+    """Return what the other shop needs to check passes. Raises NotFound and NoOtherShop."""
+    return views.verifier_view(_event_of_other_shop(event_id))
+
+
+def _event_of_other_shop(event_id: str) -> Event:
+    _, event = catalog.get_visible_event(event_id)
+    if event.shop_url is None:
+        raise NoOtherShop()
+    return event
 
 
 def _is_listed(room: Room, arrival: Arrival, proof: EntryProof | None) -> bool:

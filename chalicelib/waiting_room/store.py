@@ -5,6 +5,7 @@
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival |
+| `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
 | `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`) |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
@@ -31,6 +32,7 @@ from chalicelib.waiting_room.entries import LANE_BITS, Entry
 from chalicelib.waiting_room.model import LATE, Arrival
 
 LANES = 1 << LANE_BITS
+DAY_SECONDS = 86_400
 
 
 class RoomConflict(Exception):
@@ -99,6 +101,7 @@ class WaitingRoomRow(dynamo.Table):
     build = UnicodeAttribute(null=True)
     built_at = NumberAttribute(null=True)
     lease_ends_at = NumberAttribute(null=True)
+    session = UnicodeAttribute(null=True)
     content = BinaryAttribute(legacy_encoding=False, null=True)
     ttl = NumberAttribute(null=True)
     entry_index = EntryIndex()
@@ -431,6 +434,13 @@ def record_root(room: Room, root: str, builds: Sequence[str], now: int) -> None:
         changes["round"] = round_of_draw(room.chain, room.closes_at, now)
     if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room) & WaitingRoomRow.root.does_not_exist()):
         raise RoomConflict
+
+
+def use_pass(pass_id: str, session: str, expires_at: int) -> bool:
+    """Record the session in which a pass is used. Returns False if the pass was used in another session."""
+    row = WaitingRoomRow(f"pass#{pass_id}")
+    is_own = _ABSENT | (WaitingRoomRow.session == session)
+    return dynamo.update_if(row, WaitingRoomRow.assign({"session": session, "ttl": expires_at + DAY_SECONDS}), is_own)
 
 
 def delete_entry(arrival: Arrival) -> None:

@@ -1,21 +1,34 @@
 """Tokens: arrivals signed by the shop. A token cannot be forged, used for another event or passed on to another user.
 
-`service.require_pass` decides whether the token's user may reserve tickets now.
+`service.require_pass` decides whether the token's user may reserve tickets now. For an event whose tickets another shop sells, this user
+gets a pass for the shop, which the shop's server can check without us.
 """
 
+import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.foundation import secret_settings
+from chalicelib.catalog.model import Event
+from chalicelib.foundation import secret_settings, settings
 from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
+_SHOP_PURPOSE = "waiting room pass v1"
+
+PassAlgorithm = Literal["EdDSA", "HS256"]
 
 
 def sign_arrival(arrival: Arrival) -> str:
@@ -74,3 +87,119 @@ def _signature(payload: str) -> str:
 
 def _encode(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+# Passes for other shops: JSON Web Tokens (RFC 7519), without PyJWT, which the API loads without `cryptography` (`edge/auth.py`).
+
+
+class PassClaims(Struct, frozen=True):
+    """The claims of a pass. `aud` is the origin of the shop, `sub` names the user within the event, and `jti` is the id of the pass.
+
+    Times are epoch seconds.
+    """
+
+    iss: str
+    aud: str
+    sub: str
+    event: str
+    jti: str
+    iat: int
+    exp: int
+
+
+class PassKey(Struct, frozen=True):
+    """The public key of passes with EdDSA, as a JSON Web Key (RFC 8037). `kid` is its thumbprint (RFC 7638)."""
+
+    kid: str
+    x: str
+    kty: str = "OKP"
+    crv: str = "Ed25519"
+    alg: str = "EdDSA"
+    use: str = "sig"
+
+
+class _PassHeader(Struct, frozen=True):
+    alg: PassAlgorithm
+    kid: str
+    typ: str = "JWT"
+
+
+def sign_pass(event: Event, arrival: Arrival, now: int, expires_at: int) -> str:
+    """Return the pass of an arrival for the shop that sells the event's tickets."""
+    claims = PassClaims(
+        iss=issuer(),
+        aud=audience(event),
+        sub=name_in_tokens(arrival.user),
+        event=event.id,
+        jti=f"{event.id}.{arrival.pass_id}",
+        iat=now,
+        exp=expires_at,
+    )
+    header = _PassHeader(algorithm(event), public_key().kid if algorithm(event) == "EdDSA" else event.id)
+    signed = f"{_encode(msgspec.json.encode(header))}.{_encode(msgspec.json.encode(claims))}"
+    return f"{signed}.{_encode(_sign(event, signed.encode()))}"
+
+
+def read_pass(event: Event, text: str) -> PassClaims | None:
+    """Return the claims of a pass, which may have expired. Returns None unless we signed it for the event's present shop."""
+    signed, _, signature = text.rpartition(".")
+    # The event alone decides on the algorithm. Both kinds of signature are the same whenever the same pass is signed.
+    if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(signature, _encode(_sign(event, signed.encode()))):
+        return None
+    try:
+        payload = signed.split(".")[1]
+        claims = msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=PassClaims)
+    except (IndexError, Base64Error, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return claims if (claims.iss, claims.aud, claims.event) == (issuer(), audience(event), event.id) else None
+
+
+def issuer() -> str:
+    """Return the name of this stage in passes."""
+    return f"fairgate-{settings.current().stage}"
+
+
+def audience(event: Event) -> str:
+    """Return the origin of the shop that sells the event's tickets."""
+    assert event.shop_url is not None
+    parts = urlsplit(event.shop_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def public_key() -> PassKey:
+    """Return the public key with which shops check passes that are signed with EdDSA."""
+    return _public_key(secret_settings.derived_key(_SHOP_PURPOSE))
+
+
+def shared_key(event: Event) -> str:
+    """Return the secret with which the event's shop checks passes that are signed with HS256: 43 characters, whose ASCII bytes are the key.
+
+    It belongs to one event and one shop, so a manager who knows it cannot make passes for others.
+    """
+    name = f"{event.id} {audience(event)}".encode()
+    return _encode(hmac.digest(secret_settings.derived_key(_SHOP_PURPOSE), name, "sha256"))
+
+
+def algorithm(event: Event) -> PassAlgorithm:
+    """Return the algorithm that signs the event's passes."""
+    return "EdDSA" if event.waiting_room is None else event.waiting_room.pass_algorithm
+
+
+def _sign(event: Event, data: bytes) -> bytes:
+    if algorithm(event) == "HS256":
+        return hmac.digest(shared_key(event).encode(), data, "sha256")
+    return _private_key(secret_settings.derived_key(_SHOP_PURPOSE)).sign(data)
+
+
+@lru_cache(maxsize=4)
+def _private_key(seed: bytes) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few events need it
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+@lru_cache(maxsize=4)
+def _public_key(seed: bytes) -> PassKey:
+    x = _encode(_private_key(seed).public_key().public_bytes_raw())
+    thumbprint = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
+    return PassKey(_encode(thumbprint), x)

@@ -7,10 +7,13 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.waiting_room import admission_plan, draw, entries
+from chalicelib.waiting_room import admission_plan, draw, entries, tokens
 from chalicelib.waiting_room.entries import Entry, EntryProof
 from chalicelib.waiting_room.model import Arrival, BeaconState, RoomState, compute_queue_status
 from chalicelib.waiting_room.store import Room
+
+PARAMETER = "fairgate_pass"  # as the examples of verifiers have it
+KEYS_PATH = "/.well-known/jwks.json"
 
 
 class QueueStatusView(Struct, frozen=True, kw_only=True):
@@ -42,6 +45,29 @@ class JoinView(QueueStatusView, frozen=True, kw_only=True):
     """The place of the user who joined, or, without a waiting room, the status that applies to every user."""
 
     user_id: str
+
+
+class ShopPassView(Struct, frozen=True, kw_only=True):
+    """A pass for the shop that sells the tickets. Send the buyer to `url`, which has the pass as the parameter `fairgate_pass`."""
+
+    shop_pass: str
+    url: str
+    expires_at: Timestamp
+
+
+class VerifierView(Struct, frozen=True, kw_only=True):
+    """What the shop's server needs to check passes.
+
+    With `algorithm` EdDSA, the keys are at `keys_path` of this API, and `secret` is null. With HS256, the ASCII bytes of `secret` are the
+    key.
+    """
+
+    issuer: str
+    audience: str
+    event: str
+    algorithm: Literal["EdDSA", "HS256"]
+    keys_path: str
+    secret: str | None
 
 
 class ProofView(Struct, frozen=True, kw_only=True):
@@ -290,4 +316,24 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
         pass_seconds=state.pass_seconds - state.grace_seconds,
         grace_seconds=state.grace_seconds,
         stopped=state.stopped,
+    )
+
+
+def shop_pass_view(event: Event, shop_pass: str, expires_at: int) -> ShopPassView:
+    """Return a pass with the address at which the event's shop receives it."""
+    assert event.shop_url is not None
+    url = f"{event.shop_url}{'&' if '?' in event.shop_url else '?'}{PARAMETER}={shop_pass}"
+    return ShopPassView(shop_pass=shop_pass, url=url, expires_at=clock.iso(expires_at))
+
+
+def verifier_view(event: Event) -> VerifierView:
+    """Return what the shop that sells the event's tickets needs to check passes."""
+    algorithm = tokens.algorithm(event)
+    return VerifierView(
+        issuer=tokens.issuer(),
+        audience=tokens.audience(event),
+        event=event.id,
+        algorithm=algorithm,
+        keys_path=KEYS_PATH,
+        secret=tokens.shared_key(event) if algorithm == "HS256" else None,
     )

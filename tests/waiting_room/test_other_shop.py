@@ -1,0 +1,354 @@
+"""A waiting room in front of another shop: the passes, their one use, and the examples that check them at the shop."""
+
+import asyncio
+import json
+import runpy
+from datetime import UTC, datetime
+
+import jwt
+import pytest
+
+from tests import builders, invariants
+from tests.javascript import run_module
+from tests.repository import ROOT
+from tests.waiting_room.sale import SECONDS_TO_OPENING, get_status, join, join_many, users_by_position
+
+EXAMPLES = ROOT / "docs" / "examples" / "waiting-room"
+SHOP = "https://tickets.example"
+LINE = "https://shop.example/events/x/line"
+
+
+def create_room(api, time, algorithm="EdDSA", **fields):
+    """A waiting room without tiers that opens in ten minutes and admits 3 people every 30 seconds for a minute. Returns the event's id."""
+    room = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60, "grace_seconds": 0}
+    room |= {"shop_url": f"{SHOP}/harbor/?lang=en", "pass_algorithm": algorithm} | fields
+    opens = builders.clock.iso(time.now + SECONDS_TO_OPENING)
+    event_id = builders.create_event(api, "Harbor", on_sale_at=opens, status="draft", waiting_room=room)
+    published = api.post(f"/events/{event_id}/publish", token=builders.admin_token())
+    assert published.status == 200, published.json
+    return event_id
+
+
+def get_pass(api, event_id, user, token):
+    return api.post(f"/events/{event_id}/waiting-room/pass", json={"token": token}, user=user)
+
+
+def forged(text):
+    """The pass with another signature."""
+    signed, _, signature = text.rpartition(".")
+    return f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def get_verifier(api, event_id):
+    reply = api.get(f"/admin/events/{event_id}/waiting-room/verifier", token=builders.admin_token())
+    assert reply.status == 200, reply.json
+    return reply.json
+
+
+@pytest.fixture
+def admitted(api, time):
+    """Return a function that lets a user into a new room; (event id, pass)."""
+
+    def admit(algorithm):
+        event_id = create_room(api, time, algorithm)
+        token = join(api, event_id, "u0")
+        time.advance(SECONDS_TO_OPENING)
+        return event_id, get_pass(api, event_id, "u0", token).json["shop_pass"]
+
+    return admit
+
+
+def test_at_their_turn_buyers_get_a_pass_that_the_shop_can_check(api, time):
+    event_id = create_room(api, time)
+    tokens = join_many(api, event_id, 5)
+    early = get_pass(api, event_id, "u0", tokens["u0"])
+    assert (early.status, early.json["error"]) == (403, "not_admitted")
+    time.advance(SECONDS_TO_OPENING)
+    first, *_, last = users_by_position(api, event_id, tokens)
+    reply = get_pass(api, event_id, first, tokens[first])
+    assert reply.status == 200
+    assert reply.json["url"] == f"{SHOP}/harbor/?lang=en&fairgate_pass={reply.json['shop_pass']}"
+    keys, settings = api.get("/.well-known/jwks.json").json, get_verifier(api, event_id)
+    key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(reply.json["shop_pass"])["kid"]]
+    claims = jwt.decode(
+        reply.json["shop_pass"],
+        key,
+        [settings["algorithm"]],
+        {"verify_exp": False, "verify_iat": False},
+        issuer=settings["issuer"],
+        audience=settings["audience"],
+    )
+    assert claims["event"] == event_id
+    assert claims["exp"] == time.now + 60
+    assert first not in json.dumps(claims)
+    refused = get_pass(api, event_id, last, tokens[last])
+    assert (refused.status, refused.json["error"]) == (403, "not_admitted")
+    stolen = get_pass(api, event_id, last, tokens[first])
+    assert (stolen.status, stolen.json["error"]) == (403, "token_of_another_user")
+    invariants.check(time.now)
+
+
+def test_a_pass_keeps_its_id_and_ends_with_the_turn(api, time):
+    event_id = create_room(api, time)
+    token = join(api, event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    passes = [get_pass(api, event_id, "u0", token).json["shop_pass"]]
+    time.advance(59)
+    passes.append(get_pass(api, event_id, "u0", token).json["shop_pass"])
+    first, second = (jwt.decode(text, options={"verify_signature": False}) for text in passes)
+    assert (first["jti"], first["exp"]) == (second["jti"], second["exp"])
+    time.advance(1)
+    ended = get_pass(api, event_id, "u0", token)
+    assert (ended.status, ended.json["error"]) == (403, "pass_expired")
+
+
+def test_a_paused_room_gives_no_passes(api, time):
+    event_id = create_room(api, time)
+    token = join(api, event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    assert get_pass(api, event_id, "u0", token).status == 200
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    refused = get_pass(api, event_id, "u0", token)
+    assert (refused.status, refused.json["error"]) == (403, "event_paused")
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    assert get_pass(api, event_id, "u0", token).status == 200
+
+
+def test_a_pass_is_used_in_one_session(api, time, admitted):
+    for algorithm in ("EdDSA", "HS256"):
+        event_id, text = admitted(algorithm)
+
+        def use(session, shop_pass=text, event_id=event_id):
+            return api.post(f"/events/{event_id}/waiting-room/pass-uses", json={"shop_pass": shop_pass, "session": session})
+
+        assert [use(session).json["is_first"] for session in ("a", "a", "b", "a")] == [True, True, False, True]
+        head, payload, signature = text.split(".")
+        for wrong in (f"{head}.{payload}x.{signature}", f"{head}.{payload}", f"{head}.{payload}.", "", "é", forged(text)):
+            assert use("a", wrong).status in (400, 403), wrong
+        time.advance(60)
+        refused = use("a")
+        assert (refused.status, refused.json["error"]) == (403, "shop_pass_refused")
+
+
+def test_a_pass_is_for_one_event_and_the_present_shop(api, time, admitted):
+    event_id, text = admitted("HS256")
+    other_id, _ = admitted("HS256")
+    use = {"shop_pass": text, "session": "a"}
+    assert api.post(f"/events/{other_id}/waiting-room/pass-uses", json=use).status == 403
+    room = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60, "grace_seconds": 0, "pass_algorithm": "HS256"}
+    moved = room | {"shop_url": "https://elsewhere.example/"}
+    secret = get_verifier(api, event_id)["secret"]
+    assert api.patch(f"/events/{event_id}", json={"waiting_room": moved}, token=builders.admin_token()).status == 200
+    assert api.post(f"/events/{event_id}/waiting-room/pass-uses", json=use).status == 403
+    assert get_verifier(api, event_id)["secret"] not in (secret, get_verifier(api, other_id)["secret"])
+
+
+def test_without_another_shop_there_are_no_passes(api, time, sale):
+    event_id, _ = sale
+    token = join(api, event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    assert get_pass(api, event_id, "u0", token).json["error"] == "no_other_shop"
+    assert api.get(f"/events/{event_id}").json["shop_url"] is None
+    refused = api.get(f"/admin/events/{event_id}/waiting-room/verifier", token=builders.admin_token())
+    assert (refused.status, refused.json["error"]) == (404, "no_other_shop")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://tickets.example",
+        "https://",
+        "https://user@tickets.example",
+        "https://a.example/#top",
+        "javascript:alert(1)",
+        "https://a.example/ b",
+    ],
+)
+def test_a_wrong_address_is_refused(api, time, url):
+    opens = builders.clock.iso(time.now + SECONDS_TO_OPENING)
+    body = {"name": "X", "on_sale_at": opens, "waiting_room": {"shop_url": url}}
+    refused = api.post("/admin/events", json=body, token=builders.admin_token())
+    assert (refused.status, refused.json["path"]) == (400, "$.waiting_room.shop_url")
+
+
+def test_waves_do_not_follow_the_stock_of_another_shop(api, time):
+    event_id = create_room(api, time, follow_stock=True)
+    tokens = join_many(api, event_id, 2)
+    time.advance(SECONDS_TO_OPENING)
+    assert all(get_status(api, event_id, token)["can_enter"] for token in tokens.values())
+
+
+# The examples. Each is asked by a browser that arrives with a pass, follows the redirect with its cookie, and comes back later.
+
+
+class Browser:
+    """Sends requests to a gate: `ask(path, query, cookie, address)` returns the location and the cookie, or None if the shop answers."""
+
+    def __init__(self, ask):
+        self._ask = ask
+        self.cookie = ""
+
+    def get(self, path, query="", address="192.0.2.1"):
+        found = self._ask(path, query, self.cookie, address)
+        if found is not None and found[1]:
+            self.cookie = found[1].split(";")[0]
+        return found and found[0]
+
+
+def check_gate(ask, text, wait, *, has_memory=True):
+    """A gate in front of /harbor/ lets in whoever has the pass, once, until it expires."""
+    visitor, stranger, thief = Browser(ask), Browser(ask), Browser(ask)
+    assert stranger.get("/harbor/tickets") == LINE
+    assert stranger.get("/harbor/", "lang=en&fairgate_pass=" + forged(text)) == LINE
+    assert stranger.get("/static/logo.png") is None
+    assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"
+    assert visitor.get("/harbor/", "lang=en") is None
+    assert visitor.get("/harbor/cart", "item=1") is None
+    assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"  # the first answer was lost
+    if has_memory:
+        assert thief.get("/harbor/", f"fairgate_pass={text}", "192.0.2.2") == LINE
+    wait(60)
+    assert visitor.get("/harbor/cart") == LINE
+
+
+def gate_settings(api, event_id):
+    found = get_verifier(api, event_id)
+    return {name: found[name] for name in ("issuer", "audience", "event")} | {"line": LINE, "path": "/harbor/"}
+
+
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_the_gate_of_python(api, time, admitted, monkeypatch, server):
+    event_id, text = admitted("EdDSA")
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(time.now, tz or UTC)
+
+    monkeypatch.setattr(jwt.api_jwt, "datetime", Clock)
+    gate = runpy.run_path(str(EXAMPLES / "waiting_room_pass.py"))["Gate"]("https://shop.example/api/v1", **gate_settings(api, event_id))
+    monkeypatch.setattr(gate.keys, "fetch_data", lambda: api.get("/.well-known/jwks.json").json)
+
+    def ask_wsgi(path, query, cookie, address):
+        answers = []
+        environ = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_COOKIE": cookie, "REMOTE_ADDR": address}
+        body = gate.wsgi(lambda environ, start: [b"shop"])(environ, lambda status, headers: answers.append((status, dict(headers))))
+        if list(body) == [b"shop"]:
+            return None
+        [(status, headers)] = answers
+        assert status.startswith("302")
+        return headers["location"], headers.get("set-cookie")
+
+    def ask_asgi(path, query, cookie, address):
+        sent = []
+
+        async def application(scope, receive, send):
+            sent.append("shop")
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"cookie", cookie.encode())] if cookie else []
+        scope = {"type": "http", "path": path, "query_string": query.encode(), "headers": headers, "client": (address, 1)}
+        asyncio.run(gate.asgi(application)(scope, None, send))
+        if sent == ["shop"]:
+            return None
+        assert sent[0]["status"] == 302
+        found = dict(sent[0]["headers"])
+        return found[b"location"].decode(), found.get(b"set-cookie", b"").decode()
+
+    check_gate({"wsgi": ask_wsgi, "asgi": ask_asgi}[server], text, time.advance)
+
+
+NODE = """
+import { createInterface } from "node:readline";
+import { gate } from "$EXAMPLES/waiting-room-pass.mjs";
+let answer;
+for await (const line of createInterface({ input: process.stdin })) {
+  const { settings, keys, now, path, query, cookie, address } = JSON.parse(line);
+  globalThis.fetch = async () => ({ ok: true, json: async () => keys });
+  Date.now = () => now * 1000;
+  answer ??= gate({ api: "https://shop.example/api/v1", ...settings });
+  let found = null;
+  const response = { writeHead: (_, headers) => ((found = [headers.location, headers["set-cookie"] ?? null]), { end() {} }) };
+  const headers = { cookie, "user-agent": "x" };
+  await answer({ url: query ? `${path}?${query}` : path, headers, socket: { remoteAddress: address } }, response, () => {});
+  console.log(JSON.stringify(found));
+}
+"""
+
+# nginx and CloudFront run a file whose settings are constants.
+SETTINGS = """
+import { createInterface } from "node:readline";
+import { readFileSync } from "node:fs";
+for await (const line of createInterface({ input: process.stdin })) {
+  const { settings, secret, now, path, query, cookie } = JSON.parse(line);
+  Date.now = () => now * 1000;
+  let source = readFileSync(new URL("$EXAMPLES/$FILE"), "utf8");
+  for (const [name, value] of Object.entries({ ...settings, secret })) {
+    source = source.replace(new RegExp(`const ${name.toUpperCase()} = .*;`), () => `const ${name.toUpperCase()} = ${JSON.stringify(value)};`);
+  }
+  const load = (end) => import("data:text/javascript," + encodeURIComponent(source + end));
+"""
+
+NGINX = """
+  const { default: gate } = await load("");
+  const field = (text, separator) => text.split(separator).find((part) => part.startsWith("fairgate_pass="))?.slice(14);
+  const values = { arg_fairgate_pass: field(query, "&"), cookie_fairgate_pass: field(cookie, "; ") };
+  const r = { variables: { uri: path, args: query, ...values } };
+  const location = gate.location(r);
+  if (!location && !gate.passId(r)) throw new Error("the shop does not learn the id of the pass");
+  console.log(JSON.stringify(location ? [location, gate.cookie(r) || null] : null));
+}
+"""
+
+CLOUDFRONT = """
+  const { handler } = await load("export { handler };");
+  const querystring = Object.fromEntries([...new URLSearchParams(query)].map(([name, value]) => [name, { value }]));
+  const cookies = cookie ? { fairgate_pass: { value: cookie.slice(14) } } : {};
+  const found = handler({ request: { uri: path, querystring, cookies, headers: {} } });
+  const set = found.cookies?.fairgate_pass;
+  if (!found.statusCode && !found.headers["x-waiting-room-pass"].value) throw new Error("the shop does not learn the id of the pass");
+  const location = found.statusCode ? found.headers.location.value : null;
+  console.log(JSON.stringify(location && [location, set ? `fairgate_pass=${set.value}; ${set.attributes}` : null]));
+}
+"""
+
+SCRIPTS = {
+    "node": NODE,
+    "nginx": (SETTINGS + NGINX).replace("$FILE", "waiting-room-pass-nginx.js"),
+    "cloudfront": (SETTINGS + CLOUDFRONT).replace("$FILE", "waiting-room-pass-cloudfront.js"),
+}
+
+
+@pytest.mark.parametrize(("server", "algorithm"), [("node", "EdDSA"), ("nginx", "HS256"), ("cloudfront", "HS256")])
+def test_the_gates_of_javascript(api, time, admitted, server, algorithm):
+    event_id, text = admitted(algorithm)
+    common = {
+        "settings": gate_settings(api, event_id),
+        "secret": get_verifier(api, event_id)["secret"],
+        "keys": api.get("/.well-known/jwks.json").json,
+    }
+    cases = []
+
+    def record(answers):
+        """Return a gate that keeps the requests, and takes its answers from the list."""
+
+        def ask(path, query, cookie, address):
+            if server != "node" and not path.startswith("/harbor/"):
+                return None  # the server's configuration decides which paths have the gate
+            cases.append(common | {"now": time.now, "path": path, "query": query, "cookie": cookie, "address": address})
+            return answers.pop(0)
+
+        return ask
+
+    # A process of Node takes all requests at once, so the cookies of the answers are known before it is started.
+    entered = ["/harbor/?lang=en", f"fairgate_pass={text}; Path=/harbor/; HttpOnly; Secure; SameSite=Lax"]
+    expected = [[LINE, None], [LINE, None], *([None] if server == "node" else []), entered, None, None, entered]
+    expected += [*([[LINE, None]] if server == "node" else []), [LINE, None]]
+    check_gate(record(list(expected)), text, time.advance, has_memory=server == "node")
+    assert run_module(SCRIPTS[server].replace("$EXAMPLES", EXAMPLES.as_uri()), cases) == expected
+
+
+def test_no_gate_has_more_than_sixty_lines():
+    assert all(len(path.read_text().splitlines()) <= 60 for path in EXAMPLES.iterdir() if path.is_file())
