@@ -734,3 +734,27 @@ def test_a_browser_that_blocks_notifications_keeps_emails(new_buyer, drop_id):
     buyer.press("Notify me before my turn")
     buyer.see("We will send ada@home.test an email")
     assert _notices()[0].push is None
+
+
+def test_at_their_turn_buyers_go_to_another_shop_with_a_pass(new_buyer, api, time):
+    room = {"wave_size": 1, "wave_seconds": 30, "shop_url": "https://tickets.example/harbor/"}
+    event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + OPENS_AFTER), status="draft", waiting_room=room)
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    buyer, arrived = new_buyer(), []
+
+    def sell(request: Route) -> None:
+        arrived.append(request.request.url)
+        request.fulfill(body="<h1>Tickets of another shop</h1>", content_type="text/html")
+
+    buyer.page.route("https://tickets.example/**", sell)
+    buyer.join(event_id)
+    expect(buyer.page.get_by_role("heading", name="Tickets")).to_have_count(0)
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.see("It is your turn")
+    buyer.see("The tickets are sold at tickets.example.")
+    buyer.press("Go to tickets.example")
+    expect(buyer.heading("Tickets of another shop")).to_be_visible()
+    assert len(arrived) == 1
+    shop_pass = arrived[0].removeprefix("https://tickets.example/harbor/?fairgate_pass=")
+    use = {"shop_pass": shop_pass, "session": "a"}
+    assert api.post(f"/events/{event_id}/waiting-room/pass-uses", json=use).json == {"is_first": True}

@@ -286,7 +286,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   Date.now = () => now * 1000;
   let source = readFileSync(new URL("$EXAMPLES/$FILE"), "utf8");
   for (const [name, value] of Object.entries({ ...settings, secret })) {
-    source = source.replace(new RegExp(`const ${name.toUpperCase()} = .*;`), () => `const ${name.toUpperCase()} = ${JSON.stringify(value)};`);
+    const constant = `const ${name.toUpperCase()} =`;
+    source = source.replace(new RegExp(`${constant} .*;`), () => `${constant} ${JSON.stringify(value)};`);
   }
   const load = (end) => import("data:text/javascript," + encodeURIComponent(source + end));
 """

@@ -61,6 +61,9 @@ export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
 /** A place in the waiting room, as a reservation sends it. */
 export type EntryProof = NonNullable<Schemas["ReservationBody"]["entry_proof"]>;
 export type Pass = Pick<Schemas["ReservationBody"], "token" | "entry_proof">;
+/** Get the address of the shop that sells the tickets, with the buyer's pass. */
+export const getShopPass = (event_id: string, token: string, entry_proof: Pass["entry_proof"]) =>
+  content(buyer.POST("/events/{event_id}/waiting-room/pass", { params: { path: { event_id } }, body: { token, entry_proof } }));
 export const getEntry = (event_id: string, digest: string) => content(publicApi.GET("/events/{event_id}/waiting-room/entries/{digest}", { params: { path: { event_id, digest } } }));
 export type DrawProof = Awaited<ReturnType<typeof getDrawProof>>;
 export const getDrawProof = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/proof", { params: { path: { event_id } } }));

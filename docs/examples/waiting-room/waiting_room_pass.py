@@ -1,4 +1,4 @@
-"""Let only people with a pass of the waiting room reach an application: `Gate(...).wsgi(application)` or `.asgi(...)`. Needs PyJWT[crypto]."""
+"""Let only people with a pass of the waiting room reach an application: `Gate(...).wsgi(application)` or `.asgi`. Needs PyJWT[crypto]."""
 
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, urlencode

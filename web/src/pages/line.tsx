@@ -38,7 +38,8 @@ export function WaitingRoom() {
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
-  const { value: tickets } = useLoaded(async () => (isWaiting(place) ? import("../parts/line-tickets").catch(() => null) : null), `${isWaiting(place)}`);
+  const isShown = isWaiting(place) || event?.shop_url;
+  const { value: tickets } = useLoaded(async () => (isShown ? import("../parts/line-tickets").catch(() => null) : null), `${isShown}`);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -62,6 +63,7 @@ export function WaitingRoom() {
         </div>
       )}
       {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
+      {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
       {isWaiting(place) && !reservation && (

@@ -1,7 +1,7 @@
-/** What people who wait see of the tickets: prices, what is left, the chance that it is gone before their turn, and when that may come. */
+/** What people who wait see of the tickets (prices, what is left, the chance that it is gone before their turn), and the way to another shop. */
 
 import { useMemo } from "preact/hooks";
-import type { EventWithTiers } from "../api";
+import { getShopPass, type EventWithTiers } from "../api";
 import { Forecast, turnRange } from "../forecast";
 import { money } from "../formats";
 import { now } from "../server-time";
@@ -9,7 +9,10 @@ import { useTexts, type Language } from "../texts";
 import { lineTexts as en } from "../texts/en-line";
 import { lineTexts as es } from "../texts/es-line";
 import { visitorsTime } from "../turn-times";
+import type { ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
+import { Failure } from "./failure";
+import { useAction } from "./hooks";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
@@ -37,6 +40,8 @@ export function LineTickets({ event, room, status }: Props) {
       const limit = Math.min(tier.per_user_limit, event.purchase_limit);
       return { ...tier, left, chance: position === null || left === 0 ? null : forecast.chanceGone(room, tier.id, position, limit, now()) };
     });
+  const between = range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>;
+  if (tiers.length === 0) return between;
   return (
     <section class="panel" aria-labelledby="line-tickets">
       <h2 id="line-tickets">{t.event.tickets}</h2>
@@ -53,7 +58,24 @@ export function LineTickets({ event, room, status }: Props) {
         ))}
       </ul>
       {tiers.some(({ chance }) => chance !== null) && <p class="small">{texts.note}</p>}
-      {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
+      {between}
+    </section>
+  );
+}
+
+/** At their turn, buyers go to the shop that sells the tickets, with a pass. */
+export function OtherShop({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
+  const { t, language } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const own = TEXTS[language];
+  const host = new URL(event.shop_url!).host;
+  return (
+    <section class="panel">
+      <p>{own.toShopNote(host)}</p>
+      {failure && <Failure failure={failure} />}
+      <button type="button" class="button" disabled={isWorking} onClick={() => run(async () => location.assign((await getShopPass(event.id, place.token!, place.entryProof)).url))}>
+        {isWorking ? t.checkout.working : own.toShop(host)}
+      </button>
     </section>
   );
 }

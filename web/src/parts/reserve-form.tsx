@@ -72,6 +72,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
     });
   };
 
+  if (!event.tiers.length) return null;
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>

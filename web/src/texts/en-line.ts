@@ -6,4 +6,6 @@ export const lineTexts = {
   gone: "Almost certainly gone before your turn",
   note: "We estimate the chances from what the people let in so far have bought.",
   between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,
+  toShop: (host: string) => `Go to ${host}`,
+  toShopNote: (host: string) => `The tickets are sold at ${host}. Finish there before your time runs out.`,
 };

@@ -8,4 +8,6 @@ export const lineTexts: typeof english = {
   gone: "Casi seguro que se agotarán antes de tu turno",
   note: "Calculamos las probabilidades a partir de lo que han comprado las personas que ya han entrado.",
   between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
+  toShop: (host) => `Ir a ${host}`,
+  toShopNote: (host) => `Las entradas se venden en ${host}. Termina la compra allí antes de que acabe tu tiempo.`,
 };

@@ -205,4 +205,22 @@ export const LINE_FIELDS = {
     label: { en: "Match wave size to remaining tickets", es: "Ajustar las tandas a las entradas que quedan" },
     note: { en: "Waves get smaller as tickets run out.", es: "Las tandas se reducen a medida que se agotan las entradas." },
   },
+  shop_url: {
+    kind: "text",
+    place: "line",
+    optional: true,
+    nullable: true,
+    maxLength: 500,
+    label: { en: "Address of another shop", es: "Dirección de otra tienda" },
+    note: {
+      en: "If another shop sells the tickets, buyers go there at their turn, with a pass that the shop checks. The event then needs no ticket types.",
+      es: "Si las entradas las vende otra tienda, los compradores van allí en su turno con un pase que la tienda comprueba. El evento no necesita entonces tipos de entrada.",
+    },
+  },
+  pass_algorithm: {
+    kind: "choice",
+    place: "line",
+    label: { en: "Signature of the passes", es: "Firma de los pases" },
+    note: { en: "Only for another shop.", es: "Solo para otra tienda." },
+  },
 } satisfies { [name in keyof Schemas["WaitingRoomConfig"] | "has_line"]?: Row };

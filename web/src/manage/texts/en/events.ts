@@ -29,6 +29,10 @@ export const eventTexts = {
     ["key", "A key that the shop fixes in advance"],
     ["key_and_beacon", "The shop's key and a public random number"],
   ] as [string, string][],
+  passAlgorithms: [
+    ["EdDSA", "A public key: Python and Node"],
+    ["HS256", "A shared secret: nginx and CloudFront"],
+  ] as [string, string][],
   picture: "Picture",
   preview: "How buyers see it",
   noDate: "No date yet",

@@ -31,6 +31,10 @@ export const eventTexts: typeof english = {
     ["key", "Una clave que la tienda fija de antemano"],
     ["key_and_beacon", "La clave de la tienda y un número aleatorio público"],
   ],
+  passAlgorithms: [
+    ["EdDSA", "Una clave pública: Python y Node"],
+    ["HS256", "Un secreto compartido: nginx y CloudFront"],
+  ],
   picture: "Imagen",
   preview: "Así lo ven los compradores",
   noDate: "Sin fecha todavía",
