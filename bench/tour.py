@@ -436,10 +436,14 @@ class _Tour(TourClient):
         self.post(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
 
     def wait_in_line(self) -> None:
-        """Ask for messages about the turn at a sale that has not opened, and stop them. Read the list of entries after the closing."""
+        """Ask for messages about the turn at a sale that has not opened, and stop them. Read the list of entries after the closing.
+
+        Another shop sells the tickets. At the opening, get a pass for it, and use the pass as the shop does.
+        """
         event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
         opens_at = clock.now() + 600
-        event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(opens_at)}, token=self.admin).json["id"]
+        fields = {"on_sale_at": clock.iso(opens_at), "waiting_room": {"shop_url": "https://tickets.example/"}}
+        event_id = self.post("/admin/events", event | fields, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
         commitment = self.get(f"{room}/state").json["commitment"]  # creates the room
         asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
@@ -453,6 +457,12 @@ class _Tour(TourClient):
                 self.get(f"{room}/state")  # closes the draw and publishes the list
             self.get(f"{room}/entries")
             self.get(f"{room}/entries/{entries.entrant_digest(commitment, arrival.user).hex()}")
+        with clock.override(lambda: float(opens_at)):
+            self.get(f"{room}/state")  # makes the draw
+            shop_pass = self.post(f"{room}/pass", {"token": asked["token"]}, user=self.name).json["shop_pass"]
+            self.get(f"/admin{room}/verifier", token=self.admin)
+            self.get("/.well-known/jwks.json")
+            self.post(f"{room}/pass-uses", {"shop_pass": shop_pass, "session": "1"})
 
     def wait_for_tickets(self) -> None:
         """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -168,7 +167,9 @@ def audience(event: Event) -> str:
 
 def public_key() -> PassKey:
     """Return the public key with which shops check passes that are signed with EdDSA."""
-    return _public_key(secret_settings.derived_key(_SHOP_PURPOSE))
+    x = _encode(_private_key().public_key().public_bytes_raw())
+    thumbprint = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
+    return PassKey(_encode(thumbprint), x)
 
 
 def shared_key(event: Event) -> str:
@@ -188,18 +189,10 @@ def algorithm(event: Event) -> PassAlgorithm:
 def _sign(event: Event, data: bytes) -> bytes:
     if algorithm(event) == "HS256":
         return hmac.digest(shared_key(event).encode(), data, "sha256")
-    return _private_key(secret_settings.derived_key(_SHOP_PURPOSE)).sign(data)
+    return _private_key().sign(data)
 
 
-@lru_cache(maxsize=4)
-def _private_key(seed: bytes) -> "Ed25519PrivateKey":
+def _private_key() -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few events need it
 
-    return Ed25519PrivateKey.from_private_bytes(seed)
-
-
-@lru_cache(maxsize=4)
-def _public_key(seed: bytes) -> PassKey:
-    x = _encode(_private_key(seed).public_key().public_bytes_raw())
-    thumbprint = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
-    return PassKey(_encode(thumbprint), x)
+    return Ed25519PrivateKey.from_private_bytes(secret_settings.derived_key(_SHOP_PURPOSE))

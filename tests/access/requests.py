@@ -23,6 +23,8 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         **_of_packages(tier),
         **_of_sales(event, tier, ids),
         **_of_doors(event, code),
+        "POST /events/{event_id}/waiting-room/pass": {"token": ids["place"]},
+        "POST /events/{event_id}/waiting-room/pass-uses": {"shop_pass": "x", "session": "1"},
         "PUT /events/{event_id}/waiting-room/notice": {**_ADA, "token": ids["place"]},
         "POST /webhooks/ses": {},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},

@@ -244,7 +244,9 @@ def _queue_message(order_id: str, event_id: str) -> str:
 def _apply_catalog() -> tuple[str, str]:
     """Two events of the promoter, and a tier of the first. Returns the ids of the first and its tier."""
     metadata = {"timezone": "America/Denver", "promoter_id": PROMOTER}
-    drop = bootstrap.event(DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True})
+    drop = bootstrap.event(
+        DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True, "shop_url": "https://tickets.example/"}
+    )
     events = {EVENT: bootstrap.event(EVENT, metadata=metadata), DROP: drop}
     tickets = {"fest-pass": bootstrap.ticket("fest-pass"), "drop-pass": bootstrap.ticket("drop-pass", DROP)}
     press, counter = {"id": "press", "reason": "press", "quantity": 1}, {"id": "counter", "reason": "box_office", "quantity": 3}

@@ -20,9 +20,9 @@ from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status,
 class RoomScene(StoredScene):
     """A sale with a waiting room that four users have joined. Its waves follow the stock."""
 
-    def __init__(self, api, time, randomness="key"):
+    def __init__(self, api, time, **waiting_room):
         super().__init__(api, time)
-        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12, randomness=randomness)
+        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12, **waiting_room)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
 
     def close(self):
@@ -67,6 +67,18 @@ class RoomScene(StoredScene):
         if reply.status == 200:
             self.tokens["new"] = reply.json["token"]
         return reply
+
+    def get_pass(self):
+        """The first in the line gets a pass for the other shop."""
+        user = min(self.tokens, key=lambda user: get_status(self.api, self.event_id, self.tokens[user])["position"])
+        reply = self.api.post(f"/events/{self.event_id}/waiting-room/pass", json={"token": self.tokens[user]}, user=user)
+        if reply.status == 200:
+            self.shop_pass = reply.json["shop_pass"]
+        return reply
+
+    def use_pass(self):
+        body = {"shop_pass": self.shop_pass, "session": "first"}
+        return self.api.post(f"/events/{self.event_id}/waiting-room/pass-uses", json=body)
 
     def _call_as_admin(self, method, path, **arguments):
         return self.api.request(method, path, token=builders.admin_token(), **arguments)
@@ -128,6 +140,12 @@ def _open_with_beacon(time: Any) -> Iterator[RoomScene]:
         yield RoomScene(api, time, randomness="key_and_beacon")
 
 
+@contextmanager
+def _open_with_other_shop(time: Any) -> Iterator[RoomScene]:
+    with open_app() as api, shops.isolated_shop(api):
+        yield RoomScene(api, time, shop_url="https://tickets.example/")
+
+
 # name -> (the steps before, the step that a fault breaks)
 STEPS: dict[str, tuple[list[str], str]] = {
     "first load": (["clear"], "load"),
@@ -152,9 +170,19 @@ BEACON_STEPS: dict[str, tuple[list[str], str]] = {
     "round of the beacon": (["close", "load", "wait_for_round"], "load"),
 }
 
+SHOP_STEPS: dict[str, tuple[list[str], str]] = {
+    "pass for another shop": (["open", "load"], "get_pass"),
+    "use of a pass": (["open", "load", "get_pass"], "use_pass"),
+}
+
+ROUTES = {
+    "POST /events/{event_id}/waiting-room/pass": "room: pass for another shop",
+    "POST /events/{event_id}/waiting-room/pass-uses": "room: use of a pass",
+}
+
 # Clearing a room again begins another room.
 FLOWS = {
     f"room: {name}": Flow(scene, before, step, is_repeated=name != "clear", is_change=step != "load")
-    for scene, steps in ((_open, STEPS), (_open_with_beacon, BEACON_STEPS))
+    for scene, steps in ((_open, STEPS), (_open_with_beacon, BEACON_STEPS), (_open_with_other_shop, SHOP_STEPS))
     for name, (before, step) in steps.items()
 }

@@ -13,7 +13,7 @@ from tests import builders, seeds
 from tests.access.test_table import OPERATIONS
 from tests.access.world import PROMOTER, World, new_world
 from tests.client import ClientReply
-from tests.proof import people
+from tests.proof import people, rooms
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene
 from tests.simulation.moments import Moment
@@ -83,14 +83,18 @@ def _open(time: Any, operation: str) -> Iterator[RouteScene]:
 
 
 # Operations that need more than a valid request, and the flow that makes them.
-ELSEWHERE = people.ROUTES | {
-    "POST /checkin": "admit a guest",
-    "POST /orders/{order_id}/cancel": "cancel an order",
-    "POST /tickets/{ticket_id}/undo": "undo a check-in",
-    "POST /tickets/{ticket_id}/validate": "check in",
-    "POST /webhooks/stripe": "Stripe: webhook",
-    "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
-}
+ELSEWHERE = (
+    people.ROUTES
+    | rooms.ROUTES
+    | {
+        "POST /checkin": "admit a guest",
+        "POST /orders/{order_id}/cancel": "cancel an order",
+        "POST /tickets/{ticket_id}/undo": "undo a check-in",
+        "POST /tickets/{ticket_id}/validate": "check in",
+        "POST /webhooks/stripe": "Stripe: webhook",
+        "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
+    }
+)
 
 # Each of these requests has an effect of its own, such as a new link, a new session or a new room.
 _NEVER_THE_SAME = {

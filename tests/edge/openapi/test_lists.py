@@ -99,6 +99,7 @@ BOUNDED = {
         "offsets": "one for each counter of the room",
         "segments": "an admission plan has a few segments at most",
     },
+    "/.well-known/jwks.json": {"keys": "there is one key"},
     "/me/export": {
         "user.roles": "there are three roles",
         "memberships": "one person works at 100 events at most",
