@@ -27,6 +27,8 @@ interface EventProps {
   eventId: string;
   /** With a waitlist, returned tickets do not go on general sale. */
   hasWaitlist: boolean;
+  /** Another shop sells the tickets. */
+  isElsewhere?: boolean;
 }
 
 export function WaitingRoom() {
@@ -62,7 +64,7 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} isElsewhere={!!event?.shop_url} />}
       {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
@@ -92,13 +94,13 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
   return !isOver && !status?.can_enter && !status?.pass_expired;
 }
 
-function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace }) {
+function Stage({ place, eventId, hasWaitlist, isElsewhere }: EventProps & { place: ShownPlace }) {
   const { t, locale } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} isElsewhere={isElsewhere} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   return (
     <section class="panel">
@@ -121,7 +123,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
   );
 }
 
-function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
+function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewhere }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
@@ -146,7 +148,7 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventPro
           <div role="alert">
             <h2>{!status.can_enter ? t.line.turnPaused : isMissed(status) ? t.line.missed : t.line.turn}</h2>
           </div>
-          <p>{!status.can_enter ? t.line.turnPausedNote : isMissed(status) ? t.line.missedNote : t.line.turnNote}</p>
+          <p>{!status.can_enter ? t.line.turnPausedNote : isMissed(status) ? t.line.missedNote : !isElsewhere && t.line.turnNote}</p>
           <p class="figure-label">{t.line.turnLeft}</p>
           <p class="figure" role="timer">
             {clock((isMissed(status) ? status.pass_seconds_left : status.turn_seconds_left) ?? 0)}
