@@ -24,6 +24,8 @@ from chalicelib.foundation.money import Cents
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
+EntryRule = Literal["open", "verified_address", "account"]  # from the least strict to the strictest
+
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields.
@@ -31,6 +33,10 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve. The order follows from
     `randomness`: a key of the shop's that was fixed in advance, or this key and a round of the public beacon drand. A waiting room keeps
     the choice with which it was created.
+
+    `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
+    email or an account proves), or `account` (one for each verified address of an account). Once somebody has joined, a waiting room keeps
+    its rule.
     """
 
     enabled: bool = True
@@ -40,6 +46,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     follow_stock: bool = False  # limits waves to the tickets that are left and the payments that the provider accepts
     randomness: Literal["key", "key_and_beacon"] = "key"
+    entry: EntryRule = "open"
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -192,8 +199,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock` and `randomness`; null: the settings "
-            "of the stage.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness` and `entry`; null: the "
+            "settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -285,6 +292,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def has_waiting_room(self) -> bool:
         """Whether buyers wait in line. Every event with an opening time has a waiting room unless it is disabled."""
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
+
+    @property
+    def entry_rule(self) -> EntryRule:
+        """Who gets a place in the waiting room."""
+        return "open" if self.waiting_room is None else self.waiting_room.entry
 
     @property
     def has_waitlist(self) -> bool:

@@ -9,12 +9,26 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts.model import AddressBody, Email, mailbox_key
 from chalicelib.catalog import permissions
-from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.rate_limits import JOIN, MAIL, RateLimited, limited
+from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import MAX_PAGE_BITS
-from chalicelib.waiting_room.model import EntryUnknown, NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
+from chalicelib.waiting_room.model import (
+    CodeExpired,
+    CodeInvalid,
+    CodeNotNeeded,
+    EntryUnknown,
+    JoiningStopped,
+    NoWaitingRoom,
+    RoomCleared,
+    RoomState,
+    TokenUnknown,
+    TooManyChanges,
+)
 from chalicelib.waiting_room.room_cache import LoadedRoom
 from chalicelib.waiting_room.views import EntryPageView, EntryProofView, ProofView, QueueStatusView
 
@@ -46,6 +60,19 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
     """The number of the page, from 0."""
 
     page: Annotated[int, Meta(ge=0, lt=1 << MAX_PAGE_BITS)] = 0
+
+
+class CodeBody(Struct, forbid_unknown_fields=True):
+    """An address, and the code of six digits in the last email to it."""
+
+    email: Email
+    code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
+
+
+class AddressProofView(Struct, frozen=True):
+    """The proof that you can read the emails of an address. Send it when you join the waiting room of this event."""
+
+    address_proof: str
 
 
 class PlanView(Struct, frozen=True):
@@ -97,6 +124,30 @@ def show_entry_proof(request: RequestContext, event_id: str, digest: str) -> Cac
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise EntryUnknown()
     return CacheableReply.encode(service.entry_proof(event_id, digest, request.now), max_age=ENTRIES_MAX_AGE_SECONDS)
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/code",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(NoWaitingRoom, CodeNotNeeded, JoiningStopped, RateLimited),
+)
+def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
+    """Request an email with a code of six digits, which verifies your address for the waiting room of an event."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, MAIL, mailbox_key(body.email), "entry_code"):
+        service.mail_code(event_id, user_id, body.email, request.language, request.now)
+    return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
+
+
+@route(bp, "POST", "/events/{event_id}/waiting-room/address", access="user", errors=(CodeInvalid, CodeExpired, RateLimited))
+def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Reply[AddressProofView]:
+    """Verify your address for the waiting room of an event with the code that was mailed to it."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} address"):
+        return Reply(AddressProofView(service.prove_address(event_id, user_id, body.email, body.code, request.now)))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))
