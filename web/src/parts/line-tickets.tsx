@@ -11,6 +11,8 @@ import { lineTexts as es } from "../texts/es-line";
 import { visitorsTime } from "../turn-times";
 import type { State, Status } from "../../waiting-room.js";
 
+export { LineEntry } from "./line-entry"; // one request less
+
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 
@@ -53,6 +55,7 @@ export function LineTickets({ event, room, status }: Props) {
         ))}
       </ul>
       {tiers.some(({ chance }) => chance !== null) && <p class="small">{texts.note}</p>}
+      {room.beacon && status && position === null && <p class="small">{texts.beacon}</p>}
       {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
     </section>
   );

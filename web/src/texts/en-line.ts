@@ -6,4 +6,5 @@ export const lineTexts = {
   gone: "Almost certainly gone before your turn",
   note: "We estimate the chances from what the people let in so far have bought.",
   between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,
+  beacon: "The order also follows from a random number that an independent network publishes after the draw has closed. Nobody can know it before, not even us.",
 };

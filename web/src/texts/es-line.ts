@@ -8,4 +8,5 @@ export const lineTexts: typeof english = {
   gone: "Casi seguro que se agotarán antes de tu turno",
   note: "Calculamos las probabilidades a partir de lo que han comprado las personas que ya han entrado.",
   between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
+  beacon: "El orden sale también de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",
 };

@@ -37,7 +37,7 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
           const common = { table: EVENT_FIELDS, draft, errorOf, changes };
-          const line = { table: LINE_FIELDS, draft, errorOf, changes: { randomness: { options: own.randomness } } };
+          const line = { table: LINE_FIELDS, draft, errorOf, changes: { entry: { options: own.entry }, randomness: { options: own.randomness } } };
           const returns = { table: RETURN_FIELDS, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (
             <>
