@@ -437,7 +437,12 @@ class _Tour(TourClient):
 
     def wait_in_line(self) -> None:
         """Ask for messages about the turn at a sale that has not opened, and stop them. Read the list of entries after the closing."""
-        event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
+        event: dict[str, Any] = {
+            "name": f"Waiting room of {self.name}",
+            "venue": "Hall",
+            "starts_at": clock.iso(self.starts_at),
+            "status": "scheduled",
+        }
         opens_at = clock.now() + 600
         event |= {"on_sale_at": clock.iso(opens_at), "waiting_room": {"entry": "verified_address"}}
         event_id = self.post("/admin/events", event, token=self.admin).json["id"]

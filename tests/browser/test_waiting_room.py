@@ -106,6 +106,10 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
         buyer.see("You are in.")
         buyer.see("1 person in the waiting room")
     assert len(mailbox.mails) == 2
+    _pass(buyer, time, 2)
+    buyer.page.goto(f"/events/{drop_id}/draw")
+    buyer.see("One place for each confirmed email address")
+    buyer.see("Joined with an email address that had a place already, and got that place: 1")
 
 
 def test_accounts_only(new_buyer, api, time):
@@ -445,6 +449,7 @@ def _create_drop_with_beacon(manager: Manager, opens_at: int) -> str:
         manager.fill(label, datetime.fromtimestamp(at, ZoneInfo("America/Denver")).strftime("%Y-%m-%dT%H:%M"))
     manager.page.get_by_text("Limits, waiting room and returns").click()
     manager.fill("People per wave (optional)", "10")
+    manager.page.get_by_label("Who gets a place in line").select_option("Everybody, one place for each browser or account")
     manager.page.get_by_label("What decides the order").select_option("The shop's key and a public random number")
     manager.press("Create draft")
     manager.see_heading("Nothing to sell yet")

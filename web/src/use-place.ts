@@ -57,7 +57,7 @@ function surroundings(eventId: string, changed: () => void) {
 
 /** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
-  const proof = { address_proof: localStorage.getItem(`fairgate.address.${eventId}`) }; // which `parts/line-entry.tsx` has written
+  const proof = { address_proof: localStorage.getItem(`fairgate.address.${eventId}`) ?? undefined }; // which `parts/line-entry.tsx` has written
   try {
     return await join(eventId, proof);
   } catch (error) {
