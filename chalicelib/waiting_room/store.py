@@ -68,7 +68,7 @@ class WaitingRoomRow(dynamo.Table):
 
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
-    personal_data = dynamo.PersonalData("the places of users in line", export="no", erasure="expires")
+    personal_data = dynamo.PersonalData("the places of users in line, and digests of their addresses", export="no", erasure="expires")
 
     id = UnicodeAttribute(hash_key=True)
     room = NumberAttribute(null=True)
