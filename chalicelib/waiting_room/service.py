@@ -284,7 +284,7 @@ def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entran
     if room.rule == "verified_address" and address_proof is not None:
         address = tokens.read_address(address_proof, room.event_id, user_id)
     if address is None:
-        from chalicelib.accounts import store as accounts  # most rooms do not need it
+        from chalicelib.accounts import service as accounts  # most rooms do not need it
 
         account = accounts.find_account(user_id)
         if account is not None and account.verified_at is not None and account.locked_at is None:
