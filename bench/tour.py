@@ -440,13 +440,23 @@ class _Tour(TourClient):
 
         Another shop sells the tickets. At the opening, get a pass for it, and use the pass as the shop does.
         """
-        event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
+        event: dict[str, Any] = {
+            "name": f"Waiting room of {self.name}",
+            "venue": "Hall",
+            "starts_at": clock.iso(self.starts_at),
+            "status": "scheduled",
+        }
         opens_at = clock.now() + 600
-        fields = {"on_sale_at": clock.iso(opens_at), "waiting_room": {"shop_url": "https://tickets.example/"}}
-        event_id = self.post("/admin/events", event | fields, token=self.admin).json["id"]
+        event |= {"on_sale_at": clock.iso(opens_at), "waiting_room": {"entry": "verified_address", "shop_url": "https://tickets.example/"}}
+        event_id = self.post("/admin/events", event, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
         commitment = self.get(f"{room}/state").json["commitment"]  # creates the room
-        asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
+        email = f"line-{self.name}@example.com"
+        with caught_mails() as mails:
+            self.post(f"{room}/code", {"email": email}, user=self.name)
+        code = re.findall(r"\b[0-9]{6}\b", mails[-1].text)[0]
+        proven = self.post(f"{room}/address", {"email": email, "code": code}, user=self.name).json
+        asked = {"token": self.post(f"{room}/join", proven, user=self.name).json["token"], "email": email}
         self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)

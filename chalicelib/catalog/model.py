@@ -24,6 +24,8 @@ from chalicelib.foundation.money import Cents
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
+EntryRule = Literal["open", "verified_address", "account"]  # from the least strict to the strictest
+
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields.
@@ -34,6 +36,10 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     With `shop_url`, another shop sells the tickets: at their turn, buyers get a pass for this address, a JSON Web Token signed with
     `pass_algorithm`. Such an event needs no tiers.
+
+    `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
+    email or an account proves), or `account` (one for each verified address of an account). Once somebody has joined, a waiting room keeps
+    its rule.
     """
 
     enabled: bool = True
@@ -45,6 +51,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     randomness: Literal["key", "key_and_beacon"] = "key"
     shop_url: ShopUrl | None = None
     pass_algorithm: Literal["EdDSA", "HS256"] = "EdDSA"  # noqa: S105
+    entry: EntryRule = "open"
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -197,8 +204,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `shop_url` and "
-            "`pass_algorithm`; null: the settings of the stage.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url` "
+            "and `pass_algorithm`; null: the settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -295,6 +302,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def shop_url(self) -> str | None:
         """The address of the shop that sells the tickets to those who have waited here, or None if we sell them."""
         return self.waiting_room.shop_url if self.has_waiting_room and self.waiting_room is not None else None
+
+    @property
+    def entry_rule(self) -> EntryRule:
+        """Who gets a place in the waiting room."""
+        return "open" if self.waiting_room is None else self.waiting_room.entry
 
     @property
     def has_waitlist(self) -> bool:

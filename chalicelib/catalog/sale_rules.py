@@ -1,7 +1,7 @@
 """Rules that decide when tickets are on sale, and what may not change around an opening. Only the line of an event is read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,6 +10,7 @@ from chalicelib.catalog.model import (
     MAX_PUBLIC_CHANGES,
     Catalog,
     DisplayState,
+    EntryRule,
     Event,
     EventStatus,
     PublicChange,
@@ -135,6 +136,7 @@ SETUP_SECONDS = 600  # until a new tier limits the prices of further tiers: nobo
 CLOCK_SECONDS = 60  # an opening that moves to the present may be so much in the past by the time the change arrives
 
 _UNPUBLISHED = ("draft", "test")
+_STRICTNESS = get_args(EntryRule)
 
 
 class FrozenField(Struct, frozen=True):
@@ -317,7 +319,9 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         "status": after.status in _UNPUBLISHED,
         "purchase_limit": after.limit(default) < before.limit(default),
         # Without a waiting room, or after turns of a second, the freeze would end.
-        "waiting_room": after.has_waiting_room != before.has_waiting_room or pass_seconds(after) < pass_seconds(before),
+        "waiting_room": after.has_waiting_room != before.has_waiting_room
+        or pass_seconds(after) < pass_seconds(before)
+        or _STRICTNESS.index(after.entry_rule) > _STRICTNESS.index(before.entry_rule),
     }
     return next((field for field, is_stricter in checks.items() if is_stricter), None)
 
@@ -474,6 +478,8 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "capacity": event.capacity,
         "purchase_limit": event.limit(settings.current().event_purchase_limit),
         "has_waiting_room": event.has_waiting_room,
+        "needs_address": event.entry_rule != "open",
+        "needs_account": event.entry_rule == "account",
     }
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.accounts.model import Email
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import idempotency, proof_of_work, rate_limits
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.error_replies import BodyTooLarge
@@ -55,7 +56,15 @@ from chalicelib.purchases.views import (
 from chalicelib.tickets.model import Attendee, SentAttendee
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.entries import EntryProof
-from chalicelib.waiting_room.model import DEMO_PREFIX, TOKEN_ERRORS, JoiningStopped, NoOtherShop, NoWaitingRoom
+from chalicelib.waiting_room.model import (
+    DEMO_PREFIX,
+    TOKEN_ERRORS,
+    EntryRefused,
+    JoiningStopped,
+    NoOtherShop,
+    NoWaitingRoom,
+    PlaceInUse,
+)
 from chalicelib.waiting_room.views import JoinView, ShopPassView
 
 # Reservations over HTTP: join the waiting room, reserve, show the active reservation, release.
@@ -66,13 +75,15 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Leave the body empty unless joining requires proof of work.
+    """Leave the body empty unless joining requires proof of work, or a verified address.
 
-    In that case, send the challenge from the refused first request and the nonce that solves it.
+    For the work, send the challenge from the refused first request and the nonce that solves it. For the address, send the proof that
+    `POST /events/{event_id}/waiting-room/address` returned. The verified address of an account needs no proof.
     """
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
+    address_proof: Annotated[str, Meta(max_length=128)] | None = None
 
 
 _NO_WORK = JoinBody()
@@ -159,7 +170,17 @@ class ReleaseView(Struct, frozen=True):
     "POST",
     "/events/{event_id}/waiting-room/join",
     access="public",
-    errors=(Unauthenticated, UserRequired, JoiningStopped, ChallengeRequired, ChallengeInvalid, ChallengeExpired, RateLimited),
+    errors=(
+        Unauthenticated,
+        UserRequired,
+        JoiningStopped,
+        EntryRefused,
+        PlaceInUse,
+        ChallengeRequired,
+        ChallengeInvalid,
+        ChallengeExpired,
+        RateLimited,
+    ),
 )
 def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
     """Join the waiting room of an event, or get the place that you already have."""
@@ -173,9 +194,14 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     def is_pass_used(pass_id: str) -> bool:
         return queries.is_pass_used(user_id, event_id, pass_id)
 
+    def move_pass(pass_id: str, from_user_id: str) -> list[dynamo.TransactItem] | None:
+        return queries.move_pass_items(event_id, pass_id, from_user_id, user_id, request.now)
+
     with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
         try:
-            joined = waiting_room.join(event_id, user_id, check_work, is_pass_used, request.now)
+            joined = waiting_room.join(
+                event_id, user_id, check_work, is_pass_used, request.now, address_proof=body.address_proof, move_pass=move_pass
+            )
             view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
         except NoWaitingRoom:
             view = waiting_room.status_without_room(event_id)

@@ -32,6 +32,7 @@ MAX_LINE_ITEMS = 10
 DIRECT_ID_PREFIX = "00"
 QUOTA_SUFFIX = ".quota"  # of the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
+MOVED_PREFIX = "moved#"  # of a second note of a pass that has moved to another user
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
@@ -456,9 +457,9 @@ class BuyerRecord(Struct, frozen=True):
     """A user's purchases for one event: the active purchase, if any, the number of tickets bought, and the orders.
 
     `past_orders` are orders whose tickets were all taken back. `received` are tickets that others gave to the user. `passes` are the
-    waiting room's passes that the user bought with. `promo_uses` are orders that were paid with a promo code, including refunded orders, as
-    `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` is the counter of the rate limit of reservations: a time in
-    milliseconds (`foundation.gcra`).
+    waiting room's passes that the user bought with, or that have moved to another user (`MOVED_PREFIX`). `promo_uses` are orders that were
+    paid with a promo code, including refunded orders, as `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` is the
+    counter of the rate limit of reservations: a time in milliseconds (`foundation.gcra`).
     """
 
     user_id: str

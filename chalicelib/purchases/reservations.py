@@ -42,9 +42,9 @@ from chalicelib.purchases.errors import (
     TierLimitExceeded,
     refusal_of_ended,
 )
-from chalicelib.purchases.model import ANY_USES, BuyerRecord, LineItem, Purchase, ReservationRequest
+from chalicelib.purchases.model import ANY_USES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, ReservationRequest
 from chalicelib.waiting_room import service as waiting_room
-from chalicelib.waiting_room.model import TOKEN_ERRORS
+from chalicelib.waiting_room.model import TOKEN_ERRORS, TokenOfAnotherUser
 
 _HOLD_ATTEMPTS = 4
 _CREATE_ATTEMPTS = 4
@@ -384,7 +384,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, plan: _Plan, attempt
     if plan.code is not None and plan.code.is_used_up_by(buyer):
         return plan.code.limit_reached()
     if purchase.pass_id in buyer.passes:
-        return PassUsed()
+        return TokenOfAnotherUser() if f"{MOVED_PREFIX}{purchase.pass_id}" in buyer.passes else PassUsed()
     if attempt.charge is not None and buyer.reserve_tat > attempt.charge.max_tat:
         return attempt.refusal(buyer.reserve_tat)
     return None

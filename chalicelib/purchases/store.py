@@ -30,6 +30,7 @@ from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import (
     ACTIVE_STATES,
     ANY_USES,
+    MOVED_PREFIX,
     BoxOfficeSale,
     BuyerRecord,
     CheckoutDetails,
@@ -337,6 +338,23 @@ def create(
             existing=_purchase(existing) if existing is not None else None,
             buyer=_buyer_record(buyer_row) if buyer_row is not None else None,
         ) from cancelled
+
+
+def move_pass_items(
+    event_id: str, pass_id: str, from_user_id: str, to_user_id: str, now: int, *, is_return: bool
+) -> list[dynamo.TransactItem]:
+    """Return transaction items that note a pass as used for one user, so that only another user can buy with it.
+
+    They fail while the first user has an active purchase, or once that user has used the pass. With `is_return`, the pass was moved away
+    from the other user before, whose note ends.
+    """
+    free = BuyerRow.active_id.does_not_exist() | (BuyerRow.active_until <= now)
+    noted = {pass_id, MOVED_PREFIX + pass_id}
+    items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(noted)], free & ~BuyerRow.passes.contains(pass_id))]
+    if is_return:
+        is_noted = BuyerRow.passes.contains(MOVED_PREFIX + pass_id)
+        items.append(dynamo.update(BuyerRow(to_user_id, event_id), [BuyerRow.passes.delete(noted)], is_noted))
+    return items
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:

@@ -9,13 +9,20 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts.model import AddressBody, Email, mailbox_key
 from chalicelib.catalog import permissions
-from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.rate_limits import JOIN, MAIL, RateLimited, limited
+from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.waiting_room import room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import MAX_PAGE_BITS
 from chalicelib.waiting_room.model import (
+    CodeExpired,
+    CodeInvalid,
+    CodeNotNeeded,
     EntryUnknown,
+    JoiningStopped,
     NoOtherShop,
     NoWaitingRoom,
     RoomCleared,
@@ -76,6 +83,19 @@ class PassKeysView(Struct, frozen=True):
     """The keys that sign passes, as a JSON Web Key Set (RFC 7517)."""
 
     keys: list[PassKey]
+
+
+class CodeBody(Struct, forbid_unknown_fields=True):
+    """An address, and the code of six digits in the last email to it."""
+
+    email: Email
+    code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
+
+
+class AddressProofView(Struct, frozen=True):
+    """The proof that you can read the emails of an address. Send it when you join the waiting room of this event."""
+
+    address_proof: str
 
 
 class PlanView(Struct, frozen=True):
@@ -146,6 +166,30 @@ def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]
     """Show what the shop that sells the event's tickets needs to check passes. With HS256, this includes a secret."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(service.verifier(event_id))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/code",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(NoWaitingRoom, CodeNotNeeded, JoiningStopped, RateLimited),
+)
+def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
+    """Request an email with a code of six digits, which verifies your address for the waiting room of an event."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, MAIL, mailbox_key(body.email), "entry_code"):
+        service.mail_code(event_id, user_id, body.email, request.language, request.now)
+    return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
+
+
+@route(bp, "POST", "/events/{event_id}/waiting-room/address", access="user", errors=(CodeInvalid, CodeExpired, RateLimited))
+def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Reply[AddressProofView]:
+    """Verify your address for the waiting room of an event with the code that was mailed to it."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} address"):
+        return Reply(AddressProofView(service.prove_address(event_id, user_id, body.email, body.code, request.now)))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))

@@ -57,6 +57,8 @@ def next_due_change(revision: int, event: Event, room: Room | None, last_positio
     if room.n is None and now >= event.on_sale_at:
         may_open = room.opening_lease_ends_at <= now and (room.root is not None or not room.has_list) and not room.lacks_round
         return (lambda: _open(room, now)) if may_open else None
+    if room.rule != event.entry_rule and last_position == 0 and room.drawn_counts is None:
+        return lambda: store.set_rule(room, event.entry_rule)  # nobody has joined, so everybody is subject to the same rule
     after = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, last_position, now)
     return (lambda: store.save_plan(room, after)) if after is not None else None
 
@@ -169,7 +171,13 @@ def create_room_item(event: Event, revision: int, now: int, replacing: Room | No
     if model.has_beacon(event):
         chain = draw.parse_chain(default.beacon_chain) if default.beacon_chain else draw.QUICKNET
     return store.create_room_item(
-        event.id, default.waiting_room_counters, revision, replacing, closing_seconds=closing_seconds, chain=chain
+        event.id,
+        default.waiting_room_counters,
+        revision,
+        replacing,
+        closing_seconds=closing_seconds,
+        chain=chain,
+        rule=event.entry_rule,
     )
 
 

@@ -1,10 +1,10 @@
 """The public state of a waiting room, a buyer's arrival and queue status, the errors that callers see, and the room's configuration."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import EntryRule, Event
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.waiting_room import admission_plan, draw
@@ -13,6 +13,17 @@ from chalicelib.waiting_room.admission_plan import Segment
 LATE = -1  # the first counter of arrivals after the opening; the others are -2, -3, ...
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
+
+
+# Why a rule of entry gives a user no place of their own: they have no account with a verified address, they have not verified an address,
+# or their address had a place already, which they get instead.
+EntryReason = Literal["account_required", "address_required", "address_used"]
+ENTRY_REASONS: tuple[EntryReason, ...] = get_args(EntryReason)
+_ENTRY_REFUSALS: dict[EntryReason, str] = {
+    "account_required": "To join, sign in to an account with a verified email address.",
+    "address_required": "To join, verify your email address first: request a code, then send it with the address.",
+    "address_used": "Another place has your email address.",
+}
 
 
 class BeaconState(Struct, frozen=True):
@@ -46,7 +57,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
     `tickets` has the figures of each visible tier while the sale is open, unless the event has too many tiers for a document that everybody
-    fetches.
+    fetches. `entry` is the rule for who gets a place; it is missing if the rule is `open`.
     """
 
     event_id: str
@@ -67,6 +78,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     may_return: int | None
     beacon: BeaconState | UnsetType = UNSET
     tickets: dict[str, TicketsLeft] | None = None
+    entry: EntryRule | UnsetType = UNSET
 
     @property
     def seed(self) -> bytes:
@@ -83,11 +95,22 @@ class RoomState(Struct, frozen=True, kw_only=True):
 class Arrival(
     Struct,
     frozen=True,
-    rename={"event_id": "e", "room": "r", "user": "u", "counter": "s", "number": "c", "joined_at": "t", "expires_at": "x"},
+    omit_defaults=True,
+    rename={
+        "event_id": "e",
+        "room": "r",
+        "user": "u",
+        "counter": "s",
+        "number": "c",
+        "joined_at": "t",
+        "expires_at": "x",
+        "holder": "h",
+    },
 ):
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
 
-    `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody.
+    `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody. If the room gives one place to
+    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place.
     """
 
     event_id: str
@@ -97,6 +120,7 @@ class Arrival(
     number: int
     joined_at: int
     expires_at: int
+    holder: str | None = None
 
     @property
     def is_late(self) -> bool:
@@ -168,6 +192,45 @@ class JoiningStopped(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "You can no longer join this waiting room: the sale has ended, the event was cancelled or all tickets are sold."
+    )
+
+
+class EntryRefused(ApiError):
+    """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names."""
+
+    code: ClassVar[str] = "entry_refused"
+    status: ClassVar[int] = 403
+
+    def __init__(self, reason: EntryReason) -> None:
+        super().__init__(_ENTRY_REFUSALS[reason], reason=reason)
+
+
+class CodeInvalid(ApiError):
+    code: ClassVar[str] = "code_invalid"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This is not the code in our last email. Check the six digits."
+
+
+class CodeExpired(ApiError):
+    code: ClassVar[str] = "code_expired"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This code has expired, or was entered wrongly too often. Request a new code."
+
+
+class CodeNotNeeded(ApiError):
+    """Nobody needs a code to join this waiting room. `entry` is its rule for who gets a place."""
+
+    code: ClassVar[str] = "code_not_needed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This waiting room does not ask for a code. Join it directly."
+
+
+class PlaceInUse(ApiError):
+    code: ClassVar[str] = "place_in_use"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "Somebody with your email address is buying tickets with your place right now. "
+        "Finish or release that reservation in the other browser, or wait until it has expired."
     )
 
 

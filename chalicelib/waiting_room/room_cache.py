@@ -12,7 +12,7 @@ from chalicelib.foundation import log
 from chalicelib.waiting_room import admission_plan, entry_list, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, tickets_left, why_joining_stopped
-from chalicelib.waiting_room.model import BeaconState, NoWaitingRoom, RoomState
+from chalicelib.waiting_room.model import BeaconState, EntryReason, NoWaitingRoom, RoomState
 from chalicelib.waiting_room.store import Arrivals, Room
 
 MAX_AGE_SECONDS = 1
@@ -48,6 +48,7 @@ class CachedRoom(Struct, frozen=True, eq=False):
     event: Event
     room: Room
     late_arrivals: tuple[int, ...]
+    excluded: dict[EntryReason, int]
     loaded_at: int
     joins_per_second: float
     state: RoomState
@@ -133,11 +134,12 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         may_return=may_return,
         beacon=_beacon_state(room),
         tickets=tickets_left(event, now),
+        entry=UNSET if room.rule == "open" else room.rule,
     )
     _report_gauges(state, now)
     joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0
     document = CacheableReply.encode(state, max_age=MAX_AGE_SECONDS)
-    return CachedRoom(event, room, loaded.arrivals.late, now, joins_per_second, state, document)
+    return CachedRoom(event, room, loaded.arrivals.late, loaded.arrivals.excluded, now, joins_per_second, state, document)
 
 
 def _beacon_state(room: Room) -> BeaconState | UnsetType:

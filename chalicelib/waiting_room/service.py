@@ -1,7 +1,9 @@
 """The waiting room as a service: join, read a status, check the pass that a reservation needs, follow the catalog, and control the room."""
 
 import hashlib
+import hmac
 import random
+import secrets
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -13,9 +15,12 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import RoundPublic
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import effects, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import SalePaused
+from chalicelib.notifications import service as notifications
+from chalicelib.notifications.service import MailDraft
 from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import EntryProof
@@ -24,11 +29,17 @@ from chalicelib.waiting_room.model import (
     GUEST_PREFIX,
     LATE,
     Arrival,
+    CodeExpired,
+    CodeInvalid,
+    CodeNotNeeded,
+    EntryReason,
+    EntryRefused,
     EntryUnknown,
     JoiningStopped,
     NoOtherShop,
     NotAdmitted,
     PassExpired,
+    PlaceInUse,
     RoomCleared,
     RoomState,
     ShopPassRefused,
@@ -54,6 +65,12 @@ from chalicelib.waiting_room.views import (
 
 _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
+CODE_SECONDS = 900
+MAX_CODE_ATTEMPTS = 5  # for each mailed code; `edge.rate_limits.MAIL` limits the codes for an address
+
+# `move_pass(pass_id, from_user_id)` returns the transaction items that let the user who joins use another user's pass, and keep the other
+# user from using it. It returns None if the other user has bought an order with the pass.
+MovePass = Callable[[str, str], list[dynamo.TransactItem] | None]
 
 
 class JoinResult(Struct, frozen=True):
@@ -63,20 +80,45 @@ class JoinResult(Struct, frozen=True):
     is_new: bool
 
 
-def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> JoinResult:
+class Entrant(Struct, frozen=True):
+    """Who gets a place: the user `key`, or, if the room gives one place to each address, the address `key` for the user `holder`.
+
+    Both are names in the table; `user_id` is the id of the user who joins.
+    """
+
+    key: str
+    holder: str | None
+    user_id: str
+
+
+def join(
+    event_id: str,
+    user_id: str,
+    check_work: Callable[[], None],
+    is_pass_used: Callable[[str], bool],
+    now: int,
+    *,
+    address_proof: str | None = None,
+    move_pass: MovePass = lambda _pass_id, _from: [],
+) -> JoinResult:
     """Give the user a place in the queue.
 
     A user who joins again gets the same token, or a new place at the end of the line if their pass has expired or was used. `check_work`
     raises an error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has
     bought an order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    Takes one read and two writes. After a crash between the two writes, the arrival number is taken but belongs to nobody, so one position
-    in the line stays empty.
+    If the room gives one place to each address, `address_proof` or the user's account proves the address. If another user has the place of
+    the address, for example the same person in another browser, the place moves to this user. Raises EntryRefused and PlaceInUse.
+
+    Takes one read and two writes, and one more read if an account proves the address. After a crash between the two writes, the arrival
+    number is taken but belongs to nobody, so one position in the line stays empty.
     """
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
-            return _join(event_id, user_id, check_work, is_pass_used, opened_room, now)
+            cached = room_cache.get_room(event_id, now)
+            entrant = _find_entrant(cached.room, user_id, address_proof)
+            return _join(cached, entrant, check_work, is_pass_used, move_pass, opened_room, now)
         except store.CounterClosed as closed:
             opened_room = closed.room  # join as a late arrival, even if another instance is still closing the room's other counters
             room_cache.reload_room(event_id, now)
@@ -129,8 +171,10 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
-    if not _is_listed(cached.room, arrival, proof):
-        store.delete_entry(replace(arrival, user=tokens.user_key(user_id)))  # so that the user can join again
+    lacks_address = arrival.holder is None and cached.room.rule != "open"  # joined at the moment when the rule changed
+    if lacks_address or not _is_listed(cached.room, arrival, proof):
+        # So that the user can join again.
+        store.delete_entry(arrival if arrival.holder is not None else replace(arrival, user=tokens.user_key(user_id)))
         raise EntryUnknown()
     return arrival.pass_id
 
@@ -233,7 +277,7 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
 def draw_proof(event_id: str, now: int) -> ProofView:
     """Return the proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
     cached = room_cache.get_room(event_id, now)
-    return views.proof_view(cached.room, cached.state)
+    return views.proof_view(cached.room, cached.state, cached.excluded)
 
 
 def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
@@ -283,40 +327,105 @@ def admin_overview(event: Event, now: int) -> AdminRoomView | None:
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
 
 
+def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entrant:
+    """Return who gets a place when the user joins. Raises EntryRefused, which counts in the public figures of exclusions."""
+    key = tokens.user_key(user_id)
+    if room.rule == "open":
+        return Entrant(key, None, user_id)
+    address = None
+    if room.rule == "verified_address" and address_proof is not None:
+        address = tokens.read_address(address_proof, room.event_id, user_id)
+    if address is None:
+        from chalicelib.accounts import service as accounts  # most rooms do not need it
+
+        account = accounts.find_account(user_id)
+        if account is not None and account.verified_at is not None and account.locked_at is None:
+            address = tokens.address_key(room.event_id, account.email)
+    if address is None:
+        reason: EntryReason = "account_required" if room.rule == "account" else "address_required"
+        _count_excluded(room, reason)
+        raise EntryRefused(reason)
+    return Entrant(address, tokens.name_in_tokens(key), user_id)
+
+
+@effects.uncounted()
+def _count_excluded(room: Room, reason: EntryReason) -> None:
+    """Count a request in the public figures. A failure of the store does not change the reply."""
+    try:
+        store.count_excluded(room, reason)
+    except dynamo.STORE_ERRORS as failure:
+        logger.warning("waiting_room.exclusion_not_counted", event_id=room.event_id, reason=reason, error=type(failure).__name__)
+
+
 def _join(
-    event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], opened_room: int, now: int
+    cached: CachedRoom,
+    entrant: Entrant,
+    check_work: Callable[[], None],
+    is_pass_used: Callable[[str], bool],
+    move_pass: MovePass,
+    opened_room: int,
+    now: int,
 ) -> JoinResult:
     """Make one attempt to join, as a late arrival if the room has the number `opened_room`.
 
     Raises store.CounterClosed, and store.EntryConflict if another request from the same user was faster.
     """
-    cached = room_cache.get_room(event_id, now)
-    user = tokens.user_key(user_id)
-    existing = store.find_entry(cached.room, user)
-    if existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
-        return JoinResult(_join_view(cached, _prolong(cached, existing), now), is_new=False)
+    existing = store.find_entry(cached.room, entrant.key)
+    if existing is not None and existing.holder != entrant.holder:
+        moved = _move_place(cached, existing, entrant, move_pass, now)
+        if moved is not None:
+            return JoinResult(_join_view(cached, moved, now), is_new=False)
+    elif existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
+        return JoinResult(_join_view(cached, _prolong(cached, existing, entrant), now), is_new=False)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
-    arrival = _take_arrival(cached, user, opened_room, now)
-    _put_entry(cached, arrival, existing)
-    logger.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.is_late)
+    arrival = _take_arrival(cached, entrant, opened_room, now)
+    _put_entry(cached, arrival, existing, entrant)
+    logger.info("waiting_room.joined", event_id=cached.event.id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
     return JoinResult(_join_view(cached, arrival, now), is_new=True)
 
 
-def _prolong(cached: CachedRoom, arrival: Arrival) -> Arrival:
+def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pass: MovePass, now: int) -> Arrival | None:
+    """Give the place of an address to another user who proved the address. Returns None if nobody can buy with the place any more.
+
+    The other user's token stays signed, but the other user's record then has the pass as used. Raises store.EntryConflict if the place has
+    changed, and PlaceInUse while the other user buys with it.
+    """
+    if compute_queue_status(cached.state, existing, now).pass_expired:
+        return None
+    holder_id = store.find_holder_id(existing)
+    if holder_id is None:
+        raise store.EntryConflict
+    items = move_pass(existing.pass_id, holder_id)
+    if items is None:
+        return None
+    moved = replace(existing, holder=entrant.holder)
+    try:
+        dynamo.transact([store.change_holder_item(existing, moved, entrant.user_id), *items])
+    except dynamo.TransactionCanceled as cancelled:
+        if cancelled.failed(0):
+            raise store.EntryConflict from cancelled
+        raise PlaceInUse() from cancelled
+    _count_excluded(cached.room, "address_used")
+    logger.info("waiting_room.place_moved", event_id=existing.event_id, room=existing.room)
+    return moved
+
+
+def _prolong(cached: CachedRoom, arrival: Arrival, entrant: Entrant) -> Arrival:
     """Return the arrival, which is saved with the new end of the sale if the event was postponed. Raises store.EntryConflict."""
     if arrival.expires_at >= _sale_end(cached):
         return arrival
     prolonged = replace(arrival, expires_at=_sale_end(cached))
-    _put_entry(cached, prolonged, arrival)
+    _put_entry(cached, prolonged, arrival, entrant)
     return prolonged
 
 
-def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None) -> None:
+def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None, entrant: Entrant) -> None:
     entry = entry_list.entry_of(cached.room, arrival) if cached.room.has_list and not arrival.is_late else None
-    store.put_entry(arrival, replacing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entry)
+    holder_id = None if arrival.holder is None else entrant.user_id
+    store.put_entry(arrival, replacing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entry, holder_id=holder_id)
 
 
 def _sale_end(cached: CachedRoom) -> int:
@@ -331,18 +440,19 @@ def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[s
     return not status.pass_expired and not is_pass_used(arrival.pass_id)
 
 
-def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> Arrival:
+def _take_arrival(cached: CachedRoom, entrant: Entrant, opened_room: int, now: int) -> Arrival:
     room = cached.room
     is_late = room.drawn_counts is not None or room.number == opened_room
     counter = _late_counter(cached) if is_late else random.randrange(room.counters)
     return Arrival(
         event_id=room.event_id,
         room=room.number,
-        user=user,
+        user=entrant.key,
         counter=counter,
         number=store.take_arrival_number(room, counter),
         joined_at=now,
         expires_at=_sale_end(cached),
+        holder=entrant.holder,
     )
 
 
@@ -377,6 +487,37 @@ def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> Cache
     """Return the room, reloaded if the token was issued in a later room, or after an opening that this instance has not seen."""
     is_outdated = arrival.room > cached.state.room or (arrival.is_late and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached
+
+
+# Codes of six digits, which prove an address without a password. Neither the address nor the code is stored, only keyed digests.
+
+
+def mail_code(event_id: str, user_id: str, email: str, language: Language, now: int) -> None:
+    """Mail a code that proves the address for this user and event, in place of an earlier code.
+
+    Raises NotFound, NoWaitingRoom, JoiningStopped, and CodeNotNeeded if the rule of entry does not ask for codes.
+    """
+    cached = room_cache.get_room(event_id, now)
+    if cached.room.rule != "verified_address":
+        raise CodeNotNeeded(entry=cached.room.rule)
+    if cached.state.stopped is not None:
+        raise JoiningStopped(reason=cached.state.stopped)
+    code = f"{secrets.randbelow(1_000_000):06}"
+    address = tokens.address_key(event_id, email)
+    digest = tokens.code_digest(event_id, address, user_id, code)
+    store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
+    notifications.send_requested(MailDraft("entry_code", email, language, {"code": code, "event": {"name": cached.event.name}}), now)
+
+
+def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) -> str:
+    """Return the proof of the address for the user who sends the code of the last email. Raises CodeInvalid and CodeExpired."""
+    address = tokens.address_key(event_id, email)
+    digest = store.try_code(event_id, address, tokens.user_key(user_id), MAX_CODE_ATTEMPTS, now)
+    if digest is None:
+        raise CodeExpired()
+    if not hmac.compare_digest(digest, tokens.code_digest(event_id, address, user_id, code)):
+        raise CodeInvalid()
+    return tokens.sign_address(event_id, address, user_id)
 
 
 # Controls for a running waiting room: set the rate, let buyers in, clear the room. Every action is audited.

@@ -4,8 +4,10 @@
 | --- | --- |
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
-| `entry#<event>#<room>#<user>` | a user's arrival |
+| `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
 | `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
+| `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
+| `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
 | `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`) |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
@@ -23,13 +25,14 @@ from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribu
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
+from chalicelib.catalog.model import EntryRule
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
-from chalicelib.waiting_room.model import LATE, Arrival
+from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, Arrival, EntryReason
 
 LANES = 1 << LANE_BITS
 DAY_SECONDS = 86_400
@@ -67,7 +70,7 @@ class WaitingRoomRow(dynamo.Table):
 
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
-    personal_data = dynamo.PersonalData("the places of users in line", export="no", erasure="expires")
+    personal_data = dynamo.PersonalData("the places of users in line, and digests of their addresses", export="no", erasure="expires")
 
     id = UnicodeAttribute(hash_key=True)
     room = NumberAttribute(null=True)
@@ -103,6 +106,10 @@ class WaitingRoomRow(dynamo.Table):
     lease_ends_at = NumberAttribute(null=True)
     session = UnicodeAttribute(null=True)
     content = BinaryAttribute(legacy_encoding=False, null=True)
+    rule = UnicodeAttribute(null=True)  # of entry; absent: `open`
+    holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
+    code = UnicodeAttribute(null=True)  # a keyed digest
+    attempts = NumberAttribute(null=True)
     ttl = NumberAttribute(null=True)
     entry_index = EntryIndex()
 
@@ -125,6 +132,8 @@ class Room(msgspec.Struct, frozen=True):
     With a `chain`, the order also depends on a round of this chain, and there always is a list. `closes_at` is when the counters were due
     to close. The `round` is fixed when the list is published. `signature` (hex) is the round's verified signature, without which the room
     does not open, unless nobody takes part in the draw.
+
+    `rule` is the rule of entry. It follows the event until somebody has joined.
     """
 
     event_id: str
@@ -150,6 +159,7 @@ class Room(msgspec.Struct, frozen=True):
     closes_at: int = 0
     round: int | None = None
     signature: str | None = None
+    rule: EntryRule = "open"
 
     @property
     def has_list(self) -> bool:
@@ -189,10 +199,14 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Arrivals(msgspec.Struct, frozen=True):
-    """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter."""
+    """The numbers of arrivals in a room: `drawn` is the number up to the opening, and `late` has the number in each late counter.
+
+    `excluded` has the numbers of requests that the rule of entry gave no place of their own, by reason.
+    """
 
     drawn: int = 0
     late: tuple[int, ...] = (0,)
+    excluded: dict[EntryReason, int] = {}
 
     @property
     def total(self) -> int:
@@ -220,9 +234,12 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     # Skip closed counters: their numbers are in the room, and each instance would read them every second.
     closed = room.drawn_counts
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
-    numbers = {row.id: int(row.arrivals or 0) for row in WaitingRoomRow.find_all([*counters, *late], consistent_read=False)}
+    reasons = {} if room.rule == "open" else {_excluded_id(room, reason): reason for reason in ENTRY_REASONS}
+    rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=False)
+    numbers = {row.id: int(row.arrivals or 0) for row in rows}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]
-    return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late))
+    excluded = {reason: numbers[excluded_id] for excluded_id, reason in reasons.items() if excluded_id in numbers}
+    return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late), excluded)
 
 
 def create_room_item(
@@ -233,10 +250,11 @@ def create_room_item(
     *,
     closing_seconds: int = 0,
     chain: Chain | None = None,
+    rule: EntryRule = "open",
 ) -> dynamo.TransactItem:
     """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is the public revision of the catalog that the room follows. `closing_seconds` and `chain` are explained in `Room`.
+    `revision` is the public revision of the catalog that the room follows. `closing_seconds`, `chain` and `rule` are explained in `Room`.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -253,6 +271,7 @@ def create_room_item(
         public_revision=revision,
         closing_seconds=closing_seconds or None,
         chain=chain.encode() if chain is not None else None,
+        rule=None if rule == "open" else rule,
     )
     # Only one of two simultaneous requests to create or clear the room may succeed.
     return dynamo.put(row, _ABSENT if replacing is None else _is_unchanged(replacing))
@@ -343,6 +362,14 @@ def save_plan(before: Room, after: Room) -> Room:
     return msgspec.structs.replace(after, version=before.version + 1)
 
 
+def set_rule(room: Room, rule: EntryRule) -> Room:
+    """Set the rule of entry. Returns the room as stored. Raises RoomConflict if the room has changed since it was read."""
+    changes = {"rule": None if rule == "open" else rule, "version": room.version + 1}
+    if not dynamo.update_if(_key(room), WaitingRoomRow.assign(changes), _is_unchanged(room)):
+        raise RoomConflict
+    return msgspec.structs.replace(room, rule=rule, version=room.version + 1)
+
+
 def commit(*items: dynamo.TransactItem) -> None:
     """Write a change to a room and its accompanying items in one transaction. Raises RoomConflict if the transaction is cancelled."""
     try:
@@ -366,18 +393,52 @@ def entry_row(arrival: Arrival, ttl: int, entry: Entry | None = None) -> Waiting
     return row
 
 
-def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entry | None = None) -> None:
+def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entry | None = None, *, holder_id: str | None = None) -> None:
     """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster.
 
-    `entry` is the arrival's entry in the list of the room.
+    `entry` is the arrival's entry in the list of the room. `holder_id` is the id of the arrival's holder, if it has one.
     """
     row = entry_row(arrival, ttl, entry)
+    row.holder_id = holder_id
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    condition = _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
-    _, stored = dynamo.put_if_returning(row, condition)
+    _, stored = dynamo.put_if_returning(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing)
     # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
     if stored is None or stored.arrival != arrival:
         raise EntryConflict
+
+
+def find_holder_id(arrival: Arrival) -> str | None:
+    """Return the id of the user who holds the stored place of an address. Returns None if the place is gone."""
+    row = WaitingRoomRow.find(_entry_id(arrival.event_id, arrival.room, arrival.user))
+    return row.holder_id if row is not None and row.arrival == arrival else None
+
+
+def change_holder_item(before: Arrival, after: Arrival, holder_id: str) -> dynamo.TransactItem:
+    """Return a transaction item that gives the place of an address to another user. It fails if the place has changed since it was read."""
+    row = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))
+    changes = WaitingRoomRow.assign({"arrival": after, "holder_id": holder_id})
+    return dynamo.update(row, changes, WaitingRoomRow.arrival == before)
+
+
+# Codes that are mailed to prove an address, and the requests that the rule of entry gave no place of their own.
+
+
+def put_code(event_id: str, address: str, user: str, code: str, expires_at: int) -> None:
+    """Store the digest of a code, in place of an earlier code for this address and user."""
+    WaitingRoomRow(_code_id(event_id, address, user), code=code, attempts=0, ttl=expires_at).save()
+
+
+def try_code(event_id: str, address: str, user: str, max_attempts: int, now: int) -> str | None:
+    """Count an attempt to enter a code, and return the digest of the code. Returns None if the code has expired or has no attempts left."""
+    row = WaitingRoomRow(_code_id(event_id, address, user))
+    may_try = (WaitingRoomRow.ttl > now) & (WaitingRoomRow.attempts < max_attempts)
+    is_counted, stored = dynamo.update_if_returning(row, [WaitingRoomRow.attempts.add(1)], may_try)
+    return stored.code if is_counted and stored is not None else None
+
+
+def count_excluded(room: Room, reason: EntryReason) -> None:
+    """Count a request that the rule of entry gave no place of its own."""
+    dynamo.update_if(WaitingRoomRow(_excluded_id(room, reason)), [WaitingRoomRow.arrivals.add(1)])
 
 
 # The list of entries. A build of a lane never changes; the room names the builds that its root covers.
@@ -465,6 +526,14 @@ def _entry_id(event_id: str, room: int, user: str) -> str:
     return f"entry#{event_id}#{room}#{user}"
 
 
+def _code_id(event_id: str, address: str, user: str) -> str:
+    return f"code#{event_id}#{address}#{user}"
+
+
+def _excluded_id(room: Room, reason: EntryReason) -> str:
+    return f"excluded#{room.event_id}#{room.number}#{reason}"
+
+
 def _lane_key(event_id: str, room: int, lane: int) -> str:
     return f"{event_id}#{room}#{lane:x}"
 
@@ -511,4 +580,5 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         closes_at=int(row.closes_at or 0),
         round=int(row.round) if row.round is not None else None,
         signature=row.signature,
+        rule=msgspec.convert(row.rule or "open", EntryRule),
     )

@@ -2,6 +2,10 @@
 
 `service.require_pass` decides whether the token's user may reserve tickets now. For an event whose tickets another shop sells, this user
 gets a pass for the shop, which the shop's server can check without us.
+
+Also the proofs that users can read the emails of an address, which rooms with a rule of entry require.
+
+`service.require_pass` decides whether the token's user may reserve tickets now.
 """
 
 import hashlib
@@ -15,6 +19,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import mailbox_key
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
+_ADDRESS_PURPOSE, _CODE_PURPOSE, _PROOF_PURPOSE = "waiting room address v1", "waiting room code v1", "waiting room address proof v1"
 _SHOP_PURPOSE = "waiting room pass v1"
 
 PassAlgorithm = Literal["EdDSA", "HS256"]
@@ -65,7 +71,36 @@ def user_key(user_id: str) -> str:
 def belongs_to(arrival: Arrival, user_id: str) -> bool:
     """Return whether the arrival in a token belongs to the user. Tokens from earlier versions contain a guest's id."""
     key = user_key(user_id)
-    return arrival.user in (key, name_in_tokens(key))
+    return (arrival.holder or arrival.user) in (key, name_in_tokens(key))
+
+
+# Addresses. The shop stores and signs only a keyed digest, which differs between events.
+
+
+def address_key(event_id: str, email: str) -> str:
+    """Return the name of an address in the table: a keyed digest of the event and the mailbox that the address leads to."""
+    return _mac(_ADDRESS_PURPOSE, event_id, mailbox_key(email)).hex()[:32]
+
+
+def code_digest(event_id: str, address: str, user_id: str, code: str) -> str:
+    """Return the digest of a mailed code."""
+    return _mac(_CODE_PURPOSE, event_id, address, user_id, code).hex()
+
+
+def sign_address(event_id: str, address: str, user_id: str) -> str:
+    """Return the proof that the user can read the emails of the address: `<address key>.<HMAC-SHA256>`."""
+    return f"{address}.{_encode(_mac(_PROOF_PURPOSE, event_id, address, user_id))}"
+
+
+def read_address(proof: str, event_id: str, user_id: str) -> str | None:
+    """Return the key of the address in a proof, or None if this shop did not sign the proof for this event and user."""
+    address = proof.partition(".")[0]
+    is_signed = proof.isascii() and hmac.compare_digest(proof, sign_address(event_id, address, user_id))
+    return address if is_signed else None
+
+
+def _mac(purpose: str, *parts: str) -> bytes:
+    return hmac.digest(secret_settings.derived_key(purpose), msgspec.json.encode(parts), "sha256")
 
 
 def name_in_tokens(key: str) -> str:

@@ -4,12 +4,12 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import EntryRule, Event
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.waiting_room import admission_plan, draw, entries, tokens
 from chalicelib.waiting_room.entries import Entry, EntryProof
-from chalicelib.waiting_room.model import Arrival, BeaconState, RoomState, compute_queue_status
+from chalicelib.waiting_room.model import Arrival, BeaconState, EntryReason, RoomState, compute_queue_status
 from chalicelib.waiting_room.store import Room
 
 PARAMETER = "fairgate_pass"  # as the examples of verifiers have it
@@ -75,6 +75,9 @@ class ProofView(Struct, frozen=True, kw_only=True):
 
     `n` is null until the draw closes, and `key` is null until the opening. `entries` is the list of entries; it is null until the list is
     published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
+
+    `entry` is the rule for who gets a place. `excluded` has the number of requests that the rule gave no place of their own, by reason:
+    `account_required` and `address_required` were refused, and with `address_used`, the address had a place already.
     """
 
     event_id: str
@@ -90,6 +93,8 @@ class ProofView(Struct, frozen=True, kw_only=True):
     late_counters: int
     total: int
     closes_at: Timestamp | None
+    entry: EntryRule
+    excluded: dict[EntryReason, int]
     entries: "EntryListView | None"
     beacon: "BeaconView | UnsetType" = UNSET
 
@@ -165,11 +170,13 @@ class EntryPageView(Struct, frozen=True, kw_only=True):
 class AdminRoomView(Struct, frozen=True, kw_only=True):
     """A waiting room as an admin sees it: its waves, and how many users have joined, been admitted and are still waiting.
 
-    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it. `randomness` is what decides the order in this room.
+    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it. `randomness` is what decides the order in this room,
+    and `entry` is the rule for who gets a place in it.
     """
 
     room: int
     randomness: Literal["key", "key_and_beacon"]
+    entry: EntryRule
     opened: bool
     total: int
     admitted: int
@@ -220,7 +227,7 @@ def status_without_room_view(event: Event) -> QueueStatusView:
     )
 
 
-def proof_view(room: Room, state: RoomState) -> ProofView:
+def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int]) -> ProofView:
     """Return the data for recomputing all positions. The key is null until the opening."""
     listed = None
     if room.root is not None:
@@ -239,6 +246,8 @@ def proof_view(room: Room, state: RoomState) -> ProofView:
         late_counters=state.late_counters,
         total=state.total,
         closes_at=None if state.closes_at is None else clock.iso(state.closes_at),
+        entry=room.rule,
+        excluded=excluded,
         entries=listed,
         beacon=_beacon_view(room),
     )
@@ -305,6 +314,7 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
     return AdminRoomView(
         room=state.room,
         randomness="key_and_beacon" if isinstance(state.beacon, BeaconState) else "key",
+        entry=state.entry or "open",
         opened=state.key is not None,
         total=state.total,
         admitted=admitted,

@@ -26,6 +26,8 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         "POST /events/{event_id}/waiting-room/pass": {"token": ids["place"]},
         "POST /events/{event_id}/waiting-room/pass-uses": {"shop_pass": "x", "session": "1"},
         "PUT /events/{event_id}/waiting-room/notice": {**_ADA, "token": ids["place"]},
+        "POST /events/{event_id}/waiting-room/code": _ADA,
+        "POST /events/{event_id}/waiting-room/address": {**_ADA, "code": "271828"},
         "POST /webhooks/ses": {},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.accounts import members, service, sessions, store
+from chalicelib.accounts.model import mailbox_key
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
@@ -228,3 +229,20 @@ def test_requests_with_a_wrong_password_count_nothing_for_the_new_address(api, t
     with settings.override(rate_limits="on", limit_mail="1/900"):
         assert [ask(api, tokens, password=OTHER_PASSWORD).status for _ in range(2)] == [403, 403]
         assert [ask(api, tokens).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("Ada@Example.com", "ada@example.COM", True),
+        ("a.d.a+drop@gmail.com", "ADA@googlemail.com", True),
+        ("ada+drop@outlook.com", "ada@outlook.com", True),
+        ("a.da@outlook.com", "ada@outlook.com", False),  # another person
+        ("ada+drop@example.com", "ada@example.com", False),
+        ("a.da@example.com", "ada@example.com", False),
+        ("ada@outlook.com", "ada@hotmail.com", False),
+        ("+ada@gmail.com", "+bob@gmail.com", False),
+    ],
+)
+def test_only_addresses_that_lead_to_one_mailbox_are_one(first, second, is_same):
+    assert (mailbox_key(first) == mailbox_key(second)) is is_same

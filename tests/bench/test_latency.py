@@ -28,6 +28,7 @@ ONE_MORE = {
     "POST /admin/events/{event_id}/tickets/packages/{package_id}/image",
     "POST /auth/email",
     "POST /auth/email/verify",
+    "POST /events/{event_id}/members",
     "POST /lost-tickets/return",
     "POST /lost-tickets/withdraw-return",
     "POST /lost-tickets/resale",

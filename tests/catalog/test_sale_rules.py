@@ -21,6 +21,7 @@ EVENT_CHANGES = [
     ("waiting_room", {"waiting_room": {"enabled": False}}),
     ("waiting_room", {"waiting_room": {"pass_seconds": 1}}),
     ("waiting_room", {"waiting_room": {"grace_seconds": 0}}),
+    ("waiting_room", {"waiting_room": {"pass_seconds": 600, "entry": "verified_address"}}),
 ]
 
 

@@ -55,6 +55,7 @@ VALUES = {
     "turn_seconds": 180,
     "grace_seconds": 60,
     "is_guest": True,
+    "code": "271828",
     "until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC),
     "url": "https://shop.test/tickets#token=abc",
 }

@@ -1,5 +1,6 @@
 """People with accounts and with links from mails, the waitlist, mails that failed, and the functions that run without a request."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from chalicelib.notifications.providers import MailRefused
 from chalicelib.notifications.store import NotificationRow
 from chalicelib.purchases import store
 from chalicelib.tickets import service as tickets
+from chalicelib.waiting_room import tokens
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
@@ -193,6 +195,27 @@ class PersonScene(StoredScene):
     def join_room(self) -> None:
         self.id, _ = create_sale(self.api, self.time)
         self.text = join(self.api, self.id, "ada")
+
+    def open_verified_room(self) -> None:
+        self.id, _ = create_sale(self.api, self.time, entry="verified_address")
+
+    def ask_for_code(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/code", json={"email": EMAIL}, user="ada")
+
+    def read_code(self) -> None:
+        self.text = re.findall(r"\b[0-9]{6}\b", self.mailbox.mails[-1].text)[0]
+
+    def prove_address(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/address", json={"email": EMAIL, "code": self.text}, user="ada")
+
+    def join_with_address(self) -> ClientReply:
+        proof = self.prove_address().json
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json=proof, user="ada")
+
+    def move_place(self) -> ClientReply:
+        """Join with the address of somebody who has joined with another browser."""
+        body = {"address_proof": tokens.sign_address(self.id, tokens.address_key(self.id, EMAIL), "ada-on-the-phone")}
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json=body, user="ada-on-the-phone")
 
     def ask_for_turn(self) -> ClientReply:
         body = {"token": self.text, "email": EMAIL}
@@ -417,6 +440,10 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "hold tickets back": ([], "hold_back"),
     "release a holdback": (["hold_back"], "release"),
     "ask for a turn": (["join_room"], "ask_for_turn"),
+    "ask for a code": (["open_verified_room"], "ask_for_code"),
+    "prove an address": (["open_verified_room", "ask_for_code", "read_code"], "prove_address"),
+    "join with an address": (["open_verified_room", "ask_for_code", "read_code"], "join_with_address"),
+    "move a place": (["open_verified_room", "ask_for_code", "read_code", "join_with_address"], "move_place"),
     "reconcile": (["buy"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
@@ -452,7 +479,7 @@ FUNCTIONS = {
 }
 
 # A token that is used again ends its session. After a failure, somebody has to look at the plan again.
-_NEVER_THE_SAME = {"refresh a session", "go back to an earlier version"}
+_NEVER_THE_SAME = {"refresh a session", "go back to an earlier version", "ask for a code"}
 FLOWS = {name: Flow(_open, before, step, name not in _NEVER_THE_SAME) for name, (before, step) in _STEPS.items()}
 _POOLED = ("hold tickets back", "release a holdback", "pay for tickets for resale")
 FLOWS |= {f"{name}, event capacity": Flow(partial(_open, event_capacity=5), *_STEPS[name]) for name in _POOLED}
@@ -476,6 +503,8 @@ ROUTES = {
     "DELETE /admin/events/{event_id}/orders": "reset a demo",
     "POST /waitlist/{entry_id}/notify": "offer tickets by hand",
     "PUT /events/{event_id}/waiting-room/notice": "ask for a turn",
+    "POST /events/{event_id}/waiting-room/code": "ask for a code",
+    "POST /events/{event_id}/waiting-room/address": "prove an address",
     "POST /admin/messages/{message_id}/resend": "send a mail again",
     "POST /webhooks/ses": "report a bounce",
     "POST /admin/catalog/versions/{version}/apply": "go back to an earlier version",

@@ -5,9 +5,12 @@ from tests import builders
 SECONDS_TO_OPENING = 600
 
 
-def create_sale(api, time, name="Drop", capacity=50, **waiting_room):
-    """An event that opens in ten minutes, with waves of 3 every 30 seconds and turns of a minute without a grace; (event id, tier id)."""
-    opens = builders.clock.iso(time.now + SECONDS_TO_OPENING)
+def create_sale(api, time, name="Drop", capacity=50, *, opens_in=SECONDS_TO_OPENING, **waiting_room):
+    """An event that opens in ten minutes, with waves of 3 every 30 seconds and turns of a minute without a grace; (event id, tier id).
+
+    `opens_in` is another number of seconds until the opening.
+    """
+    opens = builders.clock.iso(time.now + opens_in)
     waves = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60, "grace_seconds": 0} | waiting_room
     event_id = builders.create_event(api, name, on_sale_at=opens, status="scheduled", waiting_room=waves)
     return event_id, builders.create_tier(api, event_id, capacity=capacity, per_user_limit=4)

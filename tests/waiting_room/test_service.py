@@ -149,6 +149,7 @@ def test_admins_and_metrics_see_the_room(api, time):
         "grace_seconds": 0,
         "stopped": None,
         "randomness": "key",
+        "entry": "open",
     }
     metrics = api.get("/metrics").body.decode()
     for name, value in (("queue_length", 2), ("admitted", 6), ("active_passes", 6)):

@@ -57,12 +57,13 @@ function surroundings(eventId: string, changed: () => void) {
 
 /** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
+  const proof = { address_proof: localStorage.getItem(`fairgate.address.${eventId}`) ?? undefined }; // which `parts/line-entry.tsx` has written
   try {
-    return await join(eventId);
+    return await join(eventId, proof);
   } catch (error) {
     if (!(error instanceof ApiFailure) || error.code !== "challenge_required") throw error;
     const challenge = String(error.details.challenge);
-    return join(eventId, { challenge, nonce: await solve(challenge, Number(error.details.difficulty)) });
+    return join(eventId, { ...proof, challenge, nonce: await solve(challenge, Number(error.details.difficulty)) });
   }
 }
 

@@ -52,9 +52,9 @@ class Stage:
             builders.create_tier(self.api, event_id, **tier)
         return event_id
 
-    def create_drop(self, name: str, venue: str, *tiers: dict[str, object], randomness: str = "key") -> str:
+    def create_drop(self, name: str, venue: str, *tiers: dict[str, object], **options: str) -> str:
         """An event that opens in twelve and a half minutes; its waiting room lets in three every half minute."""
-        room = {"enabled": True, "wave_size": 3, "wave_seconds": 30, "randomness": randomness}
+        room = {"enabled": True, "wave_size": 3, "wave_seconds": 30} | options
         return self.create_event(name, venue, *tiers, on_sale_at=clock.iso(self.time.now + 754), waiting_room=room)
 
     def buy_as(self, user: str, event_id: str, quantity: int, tier: int = 0) -> str:

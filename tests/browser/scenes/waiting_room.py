@@ -20,6 +20,14 @@ def waiting_room_before_joining(stage: Stage) -> None:
     stage.buyer.see("Join the waiting room")
 
 
+def waiting_room_asks_for_an_address(stage: Stage) -> None:
+    stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, entry="verified_address")
+    stage.open(f"/events/{stage.drop}/line")
+    stage.page.get_by_label("Email address", exact=True).fill("ada@example.com")
+    stage.buyer.press("Email me a code")
+    stage.buyer.see("Enter it within 15 minutes.")
+
+
 def waiting_room_before_the_draw(stage: Stage) -> None:
     stage.line(arrivals=24)
     stage.pass_time(2)
@@ -246,6 +254,7 @@ def _open_details(stage: Stage, *summaries: str) -> None:
 
 SCENES: list[Scene] = [
     waiting_room_before_joining,
+    waiting_room_asks_for_an_address,
     waiting_room_before_the_draw,
     waiting_room_asking_for_emails,
     waiting_room_asked_for_emails,

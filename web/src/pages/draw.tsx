@@ -90,6 +90,7 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
             <dd>{room.n.toLocaleString(locale)}</dd>
           </>
         )}
+        {room.entry && <Exclusions eventId={event.id} room={room} />}
         <dt>{d.fingerprint}</dt>
         <dd class="code">{room.commitment}</dd>
         {room.root && (
@@ -117,6 +118,26 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
       )}
       <h2>{d.how}</h2>
       <Explanation place={place} />
+    </>
+  );
+}
+
+/** Who gets a place, and how many requests the rule gave no place of their own. */
+function Exclusions({ eventId, room }: { eventId: string; room: State }) {
+  const { d, locale } = useDrawTexts();
+  const { value: proof } = useLoaded(() => getDrawProof(eventId), `${eventId} ${room.room}`);
+  const reasons = Object.entries(proof?.excluded ?? {}) as [keyof typeof d.excluded, number][];
+  return (
+    <>
+      <dt>{d.entry}</dt>
+      <dd>
+        {d.entries[room.entry!]}
+        {reasons.map(([reason, count]) => (
+          <div class="small" key={reason}>
+            {d.excluded[reason]}: {count.toLocaleString(locale)}
+          </div>
+        ))}
+      </dd>
     </>
   );
 }

@@ -16,6 +16,7 @@ import { exactDuration, visitorsTime } from "../turn-times";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { usePlace, type ShownPlace } from "../use-place";
+import type { LineEntry as LineEntryPart } from "../parts/line-entry";
 import type { State, Status } from "../../waiting-room.js";
 
 const AVAILABILITY_SECONDS = 2.5; // during the turn
@@ -64,7 +65,7 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} isElsewhere={!!event?.shop_url} />}
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} isElsewhere={!!event?.shop_url} />}
       {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
@@ -94,7 +95,7 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
   return !isOver && !status?.can_enter && !status?.pass_expired;
 }
 
-function Stage({ place, eventId, hasWaitlist, isElsewhere }: EventProps & { place: ShownPlace }) {
+function Stage({ place, LineEntry, eventId, hasWaitlist, isElsewhere }: EventProps & { place: ShownPlace; LineEntry?: typeof LineEntryPart }) {
   const { t, locale } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
@@ -102,6 +103,11 @@ function Stage({ place, eventId, hasWaitlist, isElsewhere }: EventProps & { plac
   if (stage === "open") return <p>{t.line.openNow}</p>;
   if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} isElsewhere={isElsewhere} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
+  const button = (
+    <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
+      {stage === "working" ? t.line.joining : t.line.join}
+    </button>
+  );
   return (
     <section class="panel">
       {wasCleared && <p class="notice">{t.line.cleared}</p>}
@@ -114,10 +120,16 @@ function Stage({ place, eventId, hasWaitlist, isElsewhere }: EventProps & { plac
       <p>{t.line.intro}</p>
       {room?.closes_at && room.n === null && <p>{t.line.closes(visitorsTime(room.closes_at - (room.closes_at % 60), locale))}</p>}
       {room && <TurnLength room={room} />}
-      {failure && (isOffline ? <Failure failure={failure} retry={lookAgain} /> : <Failure failure={failure} />)}
-      <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
-        {stage === "working" ? t.line.joining : t.line.join}
-      </button>
+      {room?.entry && LineEntry ? (
+        <LineEntry {...place}>
+          {button}
+        </LineEntry>
+      ) : (
+        <>
+          {failure && <Failure failure={failure} retry={isOffline ? lookAgain : undefined} />}
+          {button}
+        </>
+      )}
       {room && room.total > 0 && <p class="small">{t.line.joined(room.total)}</p>}
     </section>
   );
@@ -167,7 +179,6 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewher
               <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
             </>
           )}
-          {room.beacon && !isLate && <p>{t.line.beacon}</p>}
           <TurnLength room={room} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>

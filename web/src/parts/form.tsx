@@ -57,9 +57,10 @@ interface FieldProps {
   note?: string;
   error: string | null;
   type: "text" | "email" | "tel" | "password";
-  autocomplete: "off" | "username" | "email" | "current-password" | "new-password" | "given-name" | "family-name" | "organization" | "tel";
+  autocomplete: "off" | "username" | "email" | "current-password" | "new-password" | "one-time-code" | "given-name" | "family-name" | "organization" | "tel";
   autocapitalize?: "off";
   spellcheck?: boolean;
+  inputmode?: "numeric";
   minLength?: number;
   maxLength: number;
   required?: boolean;

@@ -14,6 +14,8 @@ import type { State, Status } from "../../waiting-room.js";
 import { Failure } from "./failure";
 import { useAction } from "./hooks";
 
+export { LineEntry } from "./line-entry"; // one request less
+
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 
@@ -40,8 +42,13 @@ export function LineTickets({ event, room, status }: Props) {
       const limit = Math.min(tier.per_user_limit, event.purchase_limit);
       return { ...tier, left, chance: position === null || left === 0 ? null : forecast.chanceGone(room, tier.id, position, limit, now()) };
     });
-  const between = range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>;
-  if (tiers.length === 0) return between;
+  const notes = (
+    <>
+      {room.beacon && status && position === null && <p class="small">{texts.beacon}</p>}
+      {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
+    </>
+  );
+  if (tiers.length === 0) return notes;
   return (
     <section class="panel" aria-labelledby="line-tickets">
       <h2 id="line-tickets">{t.event.tickets}</h2>
@@ -58,7 +65,7 @@ export function LineTickets({ event, room, status }: Props) {
         ))}
       </ul>
       {tiers.some(({ chance }) => chance !== null) && <p class="small">{texts.note}</p>}
-      {between}
+      {notes}
     </section>
   );
 }

@@ -11,6 +11,13 @@ export const drawTexts = {
   drawn: "Numbers in the draw",
   closesAt: "The draw closes",
   closedAt: "The draw closed",
+  entry: "Who gets a place",
+  entries: { open: "Everybody", verified_address: "One place for each confirmed email address", account: "Accounts only, one place for each confirmed email address" },
+  excluded: {
+    address_used: "Joined with an email address that had a place already, and got that place",
+    address_required: "Refused for lack of a confirmed email address",
+    account_required: "Refused for lack of an account",
+  },
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
   round: "Round of the public random number",

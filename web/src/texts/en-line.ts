@@ -8,4 +8,5 @@ export const lineTexts = {
   between: (early: string, late: string) => `At the pace of the line so far, your turn comes between ${early} and ${late}.`,
   toShop: (host: string) => `Go to ${host}`,
   toShopNote: (host: string) => `The tickets are sold at ${host}. Finish there before your time runs out.`,
+  beacon: "The order also follows from a random number that an independent network publishes after the draw has closed. Nobody can know it before, not even us.",
 };

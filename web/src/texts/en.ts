@@ -128,7 +128,6 @@ export const en = {
     closes: (time: string) => `Closing of the draw: ${time}. If you join later, your place comes after it.`,
     afterDraw: "You are in. Your place comes after the draw.",
     afterDrawNote: "The draw had closed when you joined. When the sale opens, this page shows your place, which comes after everyone in the draw, and tells you when it is your turn.",
-    beacon: "The order also follows from a random number that an independent network publishes after the draw has closed. Nobody can know it before, not even us.",
     roundLate: "The sale opens as soon as the public random number for the draw has arrived. Keep this page open: you stay in line.",
     opensIn: "The sale opens in",
     joined: (count: number) => `${people(count)} in the waiting room`,

@@ -13,6 +13,13 @@ export const drawTexts: typeof english = {
   drawn: "Números en el sorteo",
   closesAt: "El sorteo se cierra",
   closedAt: "El sorteo se cerró",
+  entry: "Quién tiene puesto",
+  entries: { open: "Todo el mundo", verified_address: "Un puesto por cada correo confirmado", account: "Solo cuentas, un puesto por cada correo confirmado" },
+  excluded: {
+    address_used: "Accesos con un correo que ya tenía puesto y que recibieron ese mismo puesto",
+    address_required: "Rechazos por falta de un correo confirmado",
+    account_required: "Rechazos por falta de cuenta",
+  },
   fingerprint: "Huella de la clave",
   root: "Huella de la lista de números",
   round: "Ronda del número aleatorio público",

@@ -10,4 +10,5 @@ export const lineTexts: typeof english = {
   between: (early, late) => `Al ritmo de la cola hasta ahora, tu turno llegará entre las ${early} y las ${late}.`,
   toShop: (host) => `Ir a ${host}`,
   toShopNote: (host) => `Las entradas se venden en ${host}. Termina la compra allí antes de que acabe tu tiempo.`,
+  beacon: "El orden sale también de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",
 };

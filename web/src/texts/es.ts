@@ -129,7 +129,6 @@ export const es: Texts = {
     closes: (time) => `Cierre del sorteo: ${time}. Si entras después, tu puesto va detrás.`,
     afterDraw: "Ya estás dentro. Tu puesto va después del sorteo.",
     afterDrawNote: "El sorteo ya estaba cerrado cuando entraste. Al abrir la venta verás aquí tu puesto, que va después de todos los del sorteo, y cuándo te toca.",
-    beacon: "El orden sale también de un número aleatorio que una red independiente publica con el sorteo ya cerrado. Nadie puede conocerlo antes, ni siquiera nosotros.",
     roundLate: "La venta se abre en cuanto llegue el número aleatorio público del sorteo. Deja abierta esta página: sigues en la cola.",
     opensIn: "La venta empieza en",
     joined: (count) => `${people(count)} en la sala de espera`,

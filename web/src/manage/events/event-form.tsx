@@ -37,7 +37,8 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
           const common = { table: EVENT_FIELDS, draft, errorOf, changes };
-          const line = { table: LINE_FIELDS, draft, errorOf, changes: { randomness: { options: own.randomness }, pass_algorithm: { options: own.passAlgorithms } } };
+          const choices = { entry: { options: own.entry }, randomness: { options: own.randomness }, pass_algorithm: { options: own.passAlgorithms } };
+          const line = { table: LINE_FIELDS, draft, errorOf, changes: choices };
           const returns = { table: RETURN_FIELDS, draft, errorOf, changes: { policy: { options: own.returnPolicies } } };
           return (
             <>

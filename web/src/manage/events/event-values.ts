@@ -6,27 +6,28 @@ import { emptyValues as empty, toFields as fields, toValues as values, type Valu
 import { EVENT_FIELDS, LINE_FIELDS, RETURN_FIELDS } from "./event-fields";
 
 export type EventFields = Schemas["EventFields"];
+type EntryRule = Schemas["WaitingRoomConfig"]["entry"];
 export type EventValues = ValuesOf<typeof EVENT_FIELDS> & ValuesOf<typeof LINE_FIELDS> & ValuesOf<typeof RETURN_FIELDS>;
 
 export function emptyValues(): EventValues {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true, randomness: "key", pass_algorithm: "EdDSA", ...empty(RETURN_FIELDS), may_transfer: true };
+  return { ...empty(EVENT_FIELDS), timezone: timeZone, ...empty(LINE_FIELDS), has_line: true, entry: "verified_address", randomness: "key", pass_algorithm: "EdDSA", ...empty(RETURN_FIELDS), may_transfer: true };
 }
 
 export function toValues(event: ManagedEvent): EventValues {
-  const line = { has_line: event.waiting_room?.enabled ?? true, randomness: "key", pass_algorithm: "EdDSA", ...event.waiting_room };
+  const line = { has_line: event.waiting_room?.enabled ?? true, entry: "open", randomness: "key", pass_algorithm: "EdDSA", ...event.waiting_room };
   const returns = { ...event.returns, may_transfer: event.transfers === "free" };
   return { ...values(EVENT_FIELDS, event, event.timezone), ...values(LINE_FIELDS, line, event.timezone), ...values(RETURN_FIELDS, returns, event.timezone) };
 }
 
 /** Convert the form to the API's fields. Empty fields become null, so that the stage's settings apply. */
 export function toFields(typed: EventValues): EventFields {
-  const { has_line, randomness, pass_algorithm, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
+  const { has_line, entry, randomness, pass_algorithm, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
   const hasBeacon = randomness === "key_and_beacon";
-  const isUsual = has_line && !hasBeacon && !Object.values(line).some((value) => value !== null && value !== false);
+  const isUsual = has_line && entry === "open" && !hasBeacon && !Object.values(line).some((value) => value !== null && value !== false);
   return {
     ...fields(EVENT_FIELDS, typed, typed.timezone),
-    waiting_room: isUsual ? null : { enabled: has_line, ...line, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },
+    waiting_room: isUsual ? null : { enabled: has_line, ...line, entry: entry as EntryRule, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },
     returns: toReturns(typed),
     transfers: typed.may_transfer ? "free" : typed.policy === "resale" ? "resale" : "none",
   };

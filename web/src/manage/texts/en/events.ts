@@ -8,6 +8,7 @@ const problems: Record<string, string> = {
   "$.starts_at": "Add a start time in the future.",
   "$.tiers": "Add at least one ticket type.",
   "$.capacity": "Setting the capacity was interrupted. Set it again.",
+  "$.waiting_room.entry": "Buyers confirm their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody join the line.",
 };
 
 export const eventTexts = {
@@ -24,6 +25,11 @@ export const eventTexts = {
     ["none", "No returns"],
     ["refund", "They return tickets and get a refund"],
     ["resale", "They offer tickets for resale at the price they paid"],
+  ] as [string, string][],
+  entry: [
+    ["open", "Everybody, one place for each browser or account"],
+    ["verified_address", "One place for each confirmed email address"],
+    ["account", "Accounts only, one place for each confirmed email address"],
   ] as [string, string][],
   randomness: [
     ["key", "A key that the shop fixes in advance"],

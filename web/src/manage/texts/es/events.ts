@@ -10,6 +10,7 @@ const problems: Record<string, string> = {
   "$.starts_at": "Añade una fecha de inicio futura.",
   "$.tiers": "Añade al menos un tipo de entrada.",
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
+  "$.waiting_room.entry": "Los compradores confirman su correo con un código, pero esta tienda no envía correos. Configura un proveedor de correo o deja entrar a todo el mundo en la cola.",
 };
 
 export const eventTexts: typeof english = {
@@ -26,6 +27,11 @@ export const eventTexts: typeof english = {
     ["none", "No se admiten devoluciones"],
     ["refund", "Devuelve las entradas y recupera el dinero"],
     ["resale", "Pone las entradas en reventa al precio que pagó"],
+  ],
+  entry: [
+    ["open", "Todo el mundo, un puesto por navegador o cuenta"],
+    ["verified_address", "Un puesto por cada correo confirmado"],
+    ["account", "Solo cuentas, un puesto por cada correo confirmado"],
   ],
   randomness: [
     ["key", "Una clave que la tienda fija de antemano"],

@@ -1,0 +1,89 @@
+/** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, or an account. */
+
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { useRoute } from "preact-iso";
+import { buyer } from "../api";
+import { content } from "../client";
+import { currentBuyer } from "../session";
+import { useTexts, type Language } from "../texts";
+import { entryTexts as en } from "../texts/en-entry";
+import { entryTexts as es } from "../texts/es-entry";
+import type { ShownPlace } from "../use-place";
+import { Failure, FailureTexts } from "./failure";
+import { Field, Form } from "./form";
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+
+/** `children`: the button that joins, for people who have what the rule of the room asks for. */
+export function LineEntry({ room, failure, isOffline, enter, lookAgain, children }: ShownPlace & { children: ComponentChildren }) {
+  const eventId = useRoute().params.eventId!;
+  const { t, language } = useTexts();
+  const texts = TEXTS[language];
+  const rule = room!.entry;
+  const proof = `fairgate.address.${eventId}`; // which `use-place.ts` reads
+  const [mailed, setMailed] = useState<string | null>(null);
+  const isRefused = failure?.code === "entry_refused";
+  const isAccount = currentBuyer()?.kind === "account";
+  const shown = failure && !isRefused && <Failure failure={failure} retry={isOffline ? lookAgain : undefined} />;
+  const params = { path: { event_id: eventId } };
+  const sendMail = async (email: string) => {
+    await content(buyer.POST("/events/{event_id}/waiting-room/code", { params, body: { email } }));
+    setMailed(email);
+  };
+  const sendCode = async ({ code }: Record<string, string>) => {
+    const body = { email: mailed!, code: code!.replace(/\s/g, "") };
+    localStorage.setItem(proof, (await content(buyer.POST("/events/{event_id}/waiting-room/address", { params, body }))).address_proof);
+    enter();
+  };
+  if (!isRefused && (isAccount || (rule === "verified_address" && localStorage.getItem(proof)))) {
+    return (
+      <FailureTexts.Provider value={texts.failures}>
+        {shown}
+        {children}
+      </FailureTexts.Provider>
+    );
+  }
+  if (rule === "account") {
+    return (
+      <>
+        <p>{isAccount ? texts.unverified : texts.account}</p>
+        <p>
+          <a class="button" href={isAccount ? "/account" : `/sign-in?next=${encodeURIComponent(`/events/${eventId}/line`)}`}>
+            {isAccount ? t.account.title : t.signIn.title}
+          </a>
+        </p>
+      </>
+    );
+  }
+  return (
+    <FailureTexts.Provider value={texts.failures}>
+      {shown}
+      {mailed === null ? (
+        <Form key="email" onSubmit={({ email }) => sendMail(email!.trim())} button={texts.send} class="fields">
+          {(errorOf) => (
+            <>
+              <p>{texts.address}</p>
+              <Field name="email" label={t.form.email} error={errorOf("email")} type="email" autocomplete="email" autocapitalize="off" spellcheck={false} maxLength={254} required />
+            </>
+          )}
+        </Form>
+      ) : (
+        <>
+          <Form key="code" onSubmit={sendCode} button={t.line.join} class="fields">
+            {(errorOf) => (
+              <>
+                <p role="status">{texts.mailed(mailed)}</p>
+                <Field name="code" label={texts.code} error={errorOf("code")} type="text" inputmode="numeric" autocomplete="one-time-code" maxLength={12} required />
+              </>
+            )}
+          </Form>
+          <button type="button" class="link" onClick={() => setMailed(null)}>
+            {texts.again}
+          </button>
+        </>
+      )}
+    </FailureTexts.Provider>
+  );
+}

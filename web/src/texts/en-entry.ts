@@ -1,0 +1,17 @@
+/** The texts about what a waiting room asks for before somebody joins, in English. */
+
+export const entryTexts = {
+  address: "To give everyone the same chance, each email address gets one place. We email you a code to confirm yours. You need no account.",
+  send: "Email me a code",
+  mailed: (email: string) => `We have sent a code to ${email}. Enter it within 15 minutes.`,
+  code: "Code of six digits",
+  again: "No email? Send another code, or use a different address",
+  account: "To give everyone the same chance, each account gets one place. Sign in, or create an account.",
+  unverified: "Your account cannot join yet, because its email address is not confirmed. Confirm the address, then come back.",
+  failures: {
+    code_invalid: "This is not the code in our last email. Check the six digits.",
+    code_expired: "This code has expired, or was entered wrongly too often. Send another code.",
+    place_in_use: "Your place is in use: somebody with your email address is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",
+    waiting_room_stopped: "You can no longer join this waiting room.",
+  } as Record<string, string>,
+};
