@@ -276,7 +276,7 @@ class _Tour(TourClient):
         for _ in range(2):  # the first call reads the changes
             for path in ("/events", f"/events/{event_id}", f"/events/{event_id}/availability", f"/tickets/types?event_id={event_id}"):
                 self.get(path)
-        for path in ("calendar.ics", "preview", "seller"):
+        for path in ("calendar.ics", "preview", "seller", "stock-ledger"):
             self.get(f"/events/{event_id}/{path}")
         self.get(f"/pages/index.html?path=/events/{event_id}")
 

@@ -4,8 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.model import Catalog, is_resale_stock, is_split_off
 from chalicelib.foundation import addons, settings
 from chalicelib.inventory.model import Shard, stocks_of
@@ -23,6 +26,7 @@ from chalicelib.reconciliation.invariants import PurchaseRecords
 from chalicelib.tickets import signature
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket, change_position, scan_listings
+from chalicelib.waiting_room import verify
 from chalicelib.waiting_room.model import LATE
 from tests import builders
 
@@ -42,6 +46,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *(violation for records in _gather(purchases_by_id, tickets, cases, buyers) for violation in invariants.check_purchase(records)),
         *_check_stocks(shards, current, purchases_by_id, orders, now if recovered else None),
         *_check_holdbacks(shards, current, now if recovered else None),
+        *_check_stock_ledgers(shards, current),
         *_check_tills(current, orders),
         *_check_resale(shards, current, orders, tickets, recovered),
         *_check_pools(shards, current, purchases_by_id, recovered),
@@ -167,6 +172,50 @@ def _check_holdbacks(shards: list[Shard], current: Catalog, recovered_at: int | 
         unfinished = [tier for tier in current.tiers.values() if not all(release.is_complete for release in tier.releases)]
         violations += [f"{tier.id}: the releases {tier.releases} are not complete" for tier in unfinished]
     return violations
+
+
+def _check_stock_ledgers(shards: list[Shard], current: Catalog) -> list[str]:
+    """Check that each stock ledger is a valid chain that ends with what the catalog says, and that totals added now equal the shards."""
+    violations = []
+    for event_id in sorted({row.event_id for row in stock_ledger.StockLedgerRow.scan()}):
+        last, said = stock_ledger.find_last(event_id), stock_ledger.define_lines(current, event_id)
+        is_missing = last is None or (said is not None and last.definition != said)
+        if is_missing and current.events[event_id].managed_by == "api":  # an interrupted apply may leave out the entry of a file
+            violations.append(f"{event_id}: its stock ledger ends with {last}, and the catalog says {said}")
+        [entry] = stock_ledger.record_totals([event_id])
+        if said is not None:
+            counted = None if entry is None or not entry.exact else entry.lines
+            if counted != (expected := _ledger_lines(event_id, shards, current)):
+                violations.append(f"{event_id}: its stock ledger counts {counted}, and the shards have {expected}")
+        pages, page = [], stock_ledger.load_page(event_id, 0)
+        while page is not None:
+            pages.append(msgspec.to_builtins(page))
+            page = stock_ledger.load_page(event_id, len(pages))
+        violations += [f"{event_id}: {fault}" for fault in verify.check_ledger(pages).faults]
+    return violations
+
+
+def _ledger_lines(event_id: str, shards: list[Shard], current: Catalog) -> list[stock_ledger.StockLine]:
+    """The totals of an event, summed up shard by shard."""
+    lines, event = [], current.events[event_id]
+    tiers = {tier.id: tier for tier in current.listed_tiers(event_id)}
+    for line in stock_ledger.define_lines(current, event_id) or []:
+        hidden = [tier for tier in tiers.values() if tier.hidden and stock_ledger._public_id(tier) == line.tier_id]
+        tier = hidden[0] if hidden else tiers.get(line.tier_id)
+        own = [shard for shard in shards if shard.stock_id == (event.pool_id if tier is None else tier.stock_id)]
+        issued = Counter()
+        for holdback_id in [] if tier is None else tier.issuing:
+            reason = next((holdback.reason for holdback in tier.holdbacks if holdback.id == holdback_id), "other")
+            issued[reason] += sum(
+                shard.capacity - shard.available for shard in shards if shard.stock_id == f"{tier.stock_id}/{holdback_id}"
+            )
+        has_limit = line.capacity is not None
+        counted = {"available": sum(shard.available for shard in own)} if has_limit else {}
+        counted |= {"moving": line.capacity - sum(line.held_back.values()) - sum(shard.capacity for shard in own)} if has_limit else {}
+        counted |= {"held": sum(shard.held for shard in own), "sold": sum(shard.sold for shard in own)}
+        counted |= {"returned": sum(shard.returned for shard in own), "issued": dict(+issued)}
+        lines.append(msgspec.structs.replace(line, **counted))
+    return lines
 
 
 def _check_tills(current: Catalog, orders: list[Purchase]) -> list[str]:

@@ -5,9 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from chalicelib.edge import job_runs
-from chalicelib.edge.job_runs import JobRun
-from chalicelib.edge.scheduled import INTERVALS
+from chalicelib.edge import scheduled
+from chalicelib.edge.scheduled import INTERVALS, JobRun
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.ledger import money_cases
@@ -72,7 +71,7 @@ def load_system(now: int) -> SystemView:
         lambda: parallel.both(
             lambda: outbox.list_late_notifications(now, MAX_COUNT), lambda: list(money_cases.list_due("refund", now, MAX_COUNT))
         ),
-        lambda: parallel.both(schedule.load_last_run, lambda: job_runs.load_runs(sorted(INTERVALS))),
+        lambda: parallel.both(schedule.load_last_run, lambda: scheduled.load_runs(sorted(INTERVALS))),
     )
     current = settings.current()
     return SystemView(

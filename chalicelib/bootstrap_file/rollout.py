@@ -172,13 +172,18 @@ def _codes(valid: ValidDocument) -> list[PromoCode]:
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
     with catalog.open_publication(now) as publication:
         version = publication.number
-        copied_parts = catalog.write_version(version, planned.content(version, now), msgspec.json.encode(valid.tree))
+        content = planned.content(version, now)
+        copied_parts = catalog.write_version(version, content, msgspec.json.encode(valid.tree))
         _shrink(planned, actor, now)
         _create_stock(planned, publication)
         _grow(planned, holdbacks=False)
         new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor, copied_parts=copied_parts)
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
+        _, served = catalog.load_head_and_catalog()
+        changed = catalog.changed_by_file(served, Catalog.build(content.events, content.tiers))
+        catalog.record_file(served, changed)  # what a crashed apply has left out
         catalog.publish_version(planned.head, new_head, action, audited)
+    catalog.record_file(catalog.load_head_and_catalog()[1], changed)
     _grow(planned, holdbacks=True)
     invalidate_figures()
     code_changes = load_code_changes(_codes(valid), [event.id for event in planned.events])

@@ -29,6 +29,7 @@ from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.sale_rules import RoundPublic, SaleFrozen
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
+from chalicelib.catalog.stock_ledger import MAX_PAGES, StockLedgerView
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTickets, TooManyTiers
 from chalicelib.catalog.views import (
     AdminEventView,
@@ -97,6 +98,12 @@ class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     path: Annotated[str, Meta(max_length=400)] = "/"
     language: Language | None = None
+
+
+class StockLedgerQuery(Struct, forbid_unknown_fields=True, frozen=True):
+    """The number of the page, from 0."""
+
+    page: Annotated[int, Meta(ge=0, lt=MAX_PAGES)] = 0
 
 
 class TiersQuery(CatalogListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -226,6 +233,12 @@ def unpublish_event(request: RequestContext, event_id: str, body: StateChange = 
         event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request, body)
     )
     return versioned_reply(admin_queries.event_state_view(state, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/stock-ledger", access="public")
+def show_stock_ledger(request: RequestContext, event_id: str, query: StockLedgerQuery) -> CacheableReply[StockLedgerView]:
+    """Show a page of the signed list of all tickets of an event: for sale, held back and why, sold and returned, since its publication."""
+    return response_cache.stock_ledger_reply(event_id, query.page, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")

@@ -28,7 +28,8 @@ from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, d
 
 MAX_ROUNDS = 5
 NO_STOCK_LEFT: Mapping[str, Any] = {"capacity": 0, "holdbacks": []}  # the values of a deleted tier, for `count_writes`
-MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 4  # leaves room for the event or tier, the audit entry, the head and the log
+# Leaves room for the event or tier, the audit entry, the head, the log, and two entries of the stock ledger.
+MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 6
 
 
 class CapacityTooSmall(ApiError):

@@ -10,20 +10,24 @@ from typing import Annotated, TypeVar
 from msgspec import Meta, Struct
 
 from chalicelib.accounts import profiles
-from chalicelib.catalog import search, service, views
+from chalicelib.catalog import search, service, stock_ledger, views
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, in_display_order
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
+from chalicelib.catalog.stock_ledger import StockLedgerView
 from chalicelib.catalog.views import AvailabilityView, EventWithTiersView, ListedEventView, TicketTypesView
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import CacheableReply
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.availability import cached_stock
 
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
+LEDGER_MAX_AGE = 5
+FULL_PAGE_MAX_AGE = 3600  # of the stock ledger; its entries never change
 MAX_LISTED = 1000  # events or tiers in one reply, unless they take more than `cursors.MAX_PAGE_BYTES`
 SELLER_SECONDS = 600  # sellers' names rarely change; a locked promoter's events leave the lists at once
 
@@ -92,6 +96,19 @@ def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityVi
         return views.availability_view(catalog, event, stocks, now)
 
     return cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
+
+
+def stock_ledger_reply(event_id: str, page: int, now: int) -> CacheableReply[StockLedgerView]:
+    """Return a page of an event's stock ledger. Raises NotFound."""
+    catalog, _ = service.get_visible_event(event_id)
+
+    def encode() -> CacheableReply[StockLedgerView]:
+        view = stock_ledger.load_page(event_id, page)
+        if view is None:
+            raise NotFound("The stock ledger has fewer pages.", event_id=event_id)
+        return CacheableReply.encode(view, max_age=FULL_PAGE_MAX_AGE if view.page < view.pages - 1 else LEDGER_MAX_AGE)
+
+    return reply_cache.get(now, catalog, encode, ("stock ledger", event_id, page))
 
 
 def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:

@@ -14,7 +14,7 @@ from msgspec import Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import permissions, snapshots, store
+from chalicelib.catalog import permissions, snapshots, stock_ledger, store
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import RateLimited
@@ -171,12 +171,14 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
     if change.items:
         entries: list[Event | Tier] = [change.result, *change.others]
         changed: Catalog = catalog.with_changes(entries)  # complete, because the transaction checks that the revision has not changed
-        for event_id in {entry.id if isinstance(entry, Event) else entry.event_id for entry in entries}:
+        event_ids: set[str] = {entry.id if isinstance(entry, Event) else entry.event_id for entry in entries}
+        for event_id in event_ids:
             permissions.check_text_size(catalog, changed, event_id)
-        items = [*store.next_revision_items(catalog.head, changed.head, entries), *change.items]
+        written: list[dynamo.TransactItem] = [*change.items, *stock_ledger.change_items(catalog, changed, event_ids)]
+        items = [*store.next_revision_items(catalog.head, changed.head, entries), *written]
         is_logged = len(items) <= dynamo.MAX_TRANSACT_ITEMS
         try:
-            dynamo.transact(items if is_logged else [store.increment_revision_item(catalog.revision), *change.items])
+            dynamo.transact(items if is_logged else [store.increment_revision_item(catalog.revision), *written])
         finally:
             snapshots.expire()  # even after an error, because the change may have been committed although the response was lost
         if not is_logged:

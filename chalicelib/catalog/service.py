@@ -21,6 +21,7 @@ from chalicelib.catalog.snapshots import (
     snapshot_with_drafts,
     write_if_due,
 )
+from chalicelib.catalog.stock_ledger import changed_by_file, follow_sales, record_file, record_totals
 from chalicelib.catalog.store import (
     CatalogItem,
     PauseFlag,
@@ -47,12 +48,14 @@ __all__ = [
     "Publication",
     "PublicationPosition",
     "cancel",
+    "changed_by_file",
     "delete_leftovers",
     "delete_passing",
     "expire",
     "find_flagged_events",
     "find_known_event",
     "find_snapshot",
+    "follow_sales",
     "get_current_tier",
     "get_sellable_tiers",
     "get_visible_event",
@@ -70,6 +73,8 @@ __all__ = [
     "publish_version",
     "read_image",
     "record_attempt",
+    "record_file",
+    "record_totals",
     "refresh_snapshot",
     "save_passing",
     "served_version_item",

@@ -65,7 +65,7 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
     """Return the followers. Each follower gets all changes of a batch, and may be called again with the same batch."""
-    return [_mark_for_sweep, _number_seats, _follow_guests, *addons.hooks("follow_changes")]
+    return [_mark_for_sweep, _number_seats, _follow_guests, _follow_sales, *addons.hooks("follow_changes")]
 
 
 def _mark_for_sweep(changes: Sequence[Change]) -> None:
@@ -111,6 +111,10 @@ def _follow_guests(changes: Sequence[Change]) -> None:
     holders = [(change.purchase.user_id, change.purchase.event_id) for change in changes if isinstance(change, OrderPaid)]
     holders += [(change.ticket.owner_id, change.ticket.event_id) for change in changes if isinstance(change, TicketTransferred)]
     guest_orders.keep_guests(holders)
+
+
+def _follow_sales(changes: Sequence[Change]) -> None:
+    catalog.follow_sales((event_id for change in changes for event_id in _event_ids(change)), clock.now())
 
 
 def _take_portion(published: CatalogPublished) -> list[Change]:

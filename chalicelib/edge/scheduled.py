@@ -4,16 +4,19 @@ Each feature registers its jobs, with their intervals, in its `jobs.py`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+import msgspec
 from chalice.app import Blueprint, Rate
+from msgspec import Struct
 
 from chalicelib.foundation import clock, deadline, ids, log
 from chalicelib.foundation.log import logger
 
 Report = dict[str, Any]
+MAX_REPORT_CHARACTERS = 10_000
 INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complete once `app` is imported
 
 
@@ -21,19 +24,17 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
     The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end the job. The result is recorded for admins
-    (`job_runs`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
+    (`record_run`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
     INTERVALS[name] = minutes * 60
 
     def wrap(run: Callable[[], Report]) -> Any:
         @wraps(run)
         def handle(event: Any) -> Report:
-            from chalicelib.edge import job_runs  # imports the store, which is not needed before the job runs
-
             began = clock.precise_now()
 
             def record(report: Report | None, error: Exception | None) -> None:
-                job_runs.record_run(name, int(began), round((clock.precise_now() - began) * 1000), report, error)
+                record_run(name, int(began), round((clock.precise_now() - began) * 1000), report, error)
 
             with log.scope(ids.new_id()):
                 try:
@@ -50,6 +51,56 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
         return bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
 
     return wrap
+
+
+class JobRun(Struct, frozen=True, kw_only=True):
+    """The last run of a job: when it began (epoch seconds), how long it took, and the type of its error if it failed.
+
+    `succeeded_at` is the time at which the last successful run began, and `report` is the value that this run returned.
+    """
+
+    name: str
+    began_at: int
+    milliseconds: int
+    error: str | None
+    succeeded_at: int | None
+    report: dict[str, Any]
+
+
+def record_run(name: str, began_at: int, milliseconds: int, report: Report | None, error: Exception | None) -> None:
+    """Record how a run ended, in one conditional write. A failure of the store does not affect the job.
+
+    An earlier run never overwrites a later one.
+    """
+    from chalicelib.dynamodb import dynamo  # the store is not needed before the job runs
+    from chalicelib.edge import store
+
+    values: dict[str, Any] = {"began_at": began_at, "milliseconds": milliseconds, "error": None if error is None else type(error).__name__}
+    if error is None:
+        content = msgspec.to_builtins(report or {}, enc_hook=str)
+        is_short = len(msgspec.json.encode(content)) <= MAX_REPORT_CHARACTERS
+        values |= {"succeeded_at": began_at, "report": content if is_short else {}}
+    try:
+        store.save_run(name, values, began_at)
+    except dynamo.STORE_ERRORS as failure:
+        logger.warning("job.not_recorded", job=name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
+
+
+def load_runs(names: Sequence[str]) -> dict[str, JobRun]:
+    """Return the last run of each job by name. Jobs that never ran are left out."""
+    from chalicelib.edge import store
+
+    return {
+        row.id: JobRun(
+            name=row.id,
+            began_at=int(row.began_at),
+            milliseconds=int(row.milliseconds),
+            error=row.error,
+            succeeded_at=None if row.succeeded_at is None else int(row.succeeded_at),
+            report=row.report or {},
+        )
+        for row in store.load_runs(names)
+    }
 
 
 # The time between the deadline of a request or job and the moment when Lambda ends it. It covers the longest call to the store or to

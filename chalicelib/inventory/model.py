@@ -61,6 +61,7 @@ class Shard(Struct, frozen=True):
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
     `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
     waitlist. With `kept_above`, a shard keeps its tickets only while more tickets than this are available.
+    `returned` counts all tickets that were sold and became available again.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Shard(Struct, frozen=True):
     is_pooled: bool = False
     is_kept: bool = False
     kept_above: int | None = None
+    returned: int = 0
 
     @property
     def stock_id(self) -> str:
@@ -122,7 +124,8 @@ class Shard(Struct, frozen=True):
 class Stock(Struct, frozen=True):
     """The total of several shards or stocks. The total is open only if all parts are open.
 
-    `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers.
+    `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers, and `returned` all tickets that
+    were sold and became available again.
     """
 
     capacity: int
@@ -131,6 +134,7 @@ class Stock(Struct, frozen=True):
     sold: int
     is_open: bool
     for_waitlist: int = 0
+    returned: int = 0
 
     @classmethod
     def total_of(cls, parts: Iterable["Shard | Stock"]) -> Self:
@@ -142,6 +146,7 @@ class Stock(Struct, frozen=True):
             sold=sum(part.sold for part in parts),
             is_open=all(part.is_open for part in parts),
             for_waitlist=sum(part.for_waitlist for part in parts),
+            returned=sum(part.returned for part in parts),
         )
 
     @classmethod

@@ -29,7 +29,7 @@ class HoldsAttribute(Attribute[dict[str, tuple[int, int]]]):
 
 
 class ShardRow(dynamo.Table):
-    """A shard. `pooled` and `kept` are true or absent."""
+    """A shard. `pooled` and `kept` are true or absent; `returned` is absent until sold tickets come back."""
 
     feature = "inventory"
     contents = "The shards of stocks, with the holds on their tickets."
@@ -45,6 +45,7 @@ class ShardRow(dynamo.Table):
     pooled = BooleanAttribute(null=True)
     kept = BooleanAttribute(null=True)
     kept_above = NumberAttribute(null=True)
+    returned = NumberAttribute(null=True)
 
 
 _ABSENT, _EXISTS = ShardRow.id.does_not_exist(), ShardRow.id.exists()
@@ -174,7 +175,8 @@ def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
             # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
             condition = ShardRow.holds[hold_id].does_not_exist() & condition
         sold, available = ShardRow.sold.set(ShardRow.sold - quantity), ShardRow.available.set(ShardRow.available + quantity)
-        items.append(dynamo.update(ShardRow(shard_id), [sold, available, _NEXT_VERSION], condition))
+        actions = [sold, available, ShardRow.returned.add(quantity), _NEXT_VERSION]
+        items.append(dynamo.update(ShardRow(shard_id), actions, condition))
     return items
 
 
@@ -324,4 +326,5 @@ def _shard(row: ShardRow) -> Shard:
         is_pooled=bool(row.pooled),
         is_kept=is_kept,
         kept_above=None if row.kept_above is None else int(row.kept_above),
+        returned=int(row.returned or 0),
     )

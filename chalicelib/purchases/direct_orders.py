@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import holdbacks
+from chalicelib.catalog import holdbacks, stock_ledger
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.checkin.service import door_times
@@ -202,7 +202,7 @@ def _ticket_item(order: Purchase, sold: SoldTicket, now: int) -> dynamo.Transact
 # Complimentary tickets: orders from a holdback's own stock. See docs/decisions/0186-complimentary-tickets.md.
 
 ITEMS_PER_ORDER = 3  # besides its tickets: the order, the buyer's record and the details
-MAX_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 2  # without the shard and the audit entry
+MAX_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 3  # without the shard, the audit entry and the entry of the stock ledger
 
 
 def issue_complimentary(
@@ -228,7 +228,8 @@ def issue_complimentary(
                 details = {"tier_id": tier.id, "holdback_id": holdback_id, "tickets": quantity}
                 entry = audit.entry_item(f"event#{event.id}", "complimentary.issued", actor, now, details)
                 order_items = [_complimentary_items(order, row, now) for order, row in zip(orders, batch, strict=True)]
-                dynamo.transact([*stock.items(stock.take(quantity)), entry, *chain.from_iterable(order_items)])
+                entries = [entry, *stock_ledger.issue_items(tier, holdback_id, quantity)]
+                dynamo.transact([*stock.items(stock.take(quantity)), *entries, *chain.from_iterable(order_items)])
                 issued |= {row.id for row in batch}
         except dynamo.TransactionCanceled:  # somebody else has issued tickets, released the holdback or sent the same rows
             stock.reload()

@@ -1,10 +1,10 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
-A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, releases
-holdbacks, makes due refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and deletions left, and reports tiers
-with few tickets. A run ends before the next run begins, and its work is saved. Postponed work comes last in the next run, so nobody waits
-behind a payment that never completes. Checkouts whose payment must be cancelled at the provider are processed in the order in which they
-expired, across all events.
+A run corrects shards that a pause or resume did not reach, recovers expired holds, adds totals to the stock ledgers, requests the refunds
+of cancelled events, releases holdbacks, makes due refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications and
+deletions left, and reports tiers with few tickets. A run ends before the next run begins, and its work is saved. Postponed work comes last
+in the next run, so nobody waits behind a payment that never completes. Checkouts whose payment must be cancelled at the provider are
+processed in the order in which they expired, across all events.
 """
 
 from collections import Counter, defaultdict
@@ -229,10 +229,12 @@ class StockPass:
             self.lapsed += hold_recovery.recover_holds(expired_holds, self.now, self.report)
         with deadline.within(deadline.remaining() - reserved):
             self.closed += resale.close_listings(shards, self._events, self.now)
+        with deadline.within(deadline.remaining() - reserved):
+            recorded = _unless_store_fails("sweep.totals_not_recorded", lambda: len(catalog.record_totals(due)))
         self.shards_read += len(shards)
         self.holds_over += len(expired_holds)
         self.active_holds += sum(shard.held for shard in shards) - sum(hold.quantity for hold in expired_holds)
-        self._plan(shards, due if corrected is None else [])
+        self._plan(shards, due if corrected is None or recorded is None else [])
         self._check_low_stock(shards)
         self.corrected = None if corrected is None or self.corrected is None else self.corrected + corrected
 

@@ -1,4 +1,7 @@
-"""Check a draw from outside the shop, using only Python: python verify.pyz PROOF [TOKENS] [--entries ENTRIES].
+"""Check a draw or a stock ledger from outside the shop, using only Python.
+
+    python verify.pyz PROOF [TOKENS] [--entries ENTRIES]
+    python verify.pyz --ledger LEDGER [--earlier LEDGER] [--key HEX]
 
 Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the source code, `python -m chalicelib.waiting_room.verify` does
 the same.
@@ -16,6 +19,8 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256, sha512
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -25,7 +30,9 @@ from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCH
 from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
-MAX_DOCUMENT_BYTES = 1 << 20
+MAX_DOCUMENT_BYTES = 8 << 20
+LEDGER_ALGORITHM = "fairgate stock ledger, 1"
+MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = 20
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
@@ -281,6 +288,10 @@ def _run(arguments: Namespace) -> int:
     for name, noted in (("--commitment", noted_commitment), ("--root", noted_root)):
         if noted is not None and not _SHA256_HEX.fullmatch(noted):
             raise UnusableProof(f"{name} must be 64 hexadecimal digits")
+    if (arguments.ledger is None) == (arguments.proof is None):
+        raise UnusableProof("name either the proof of a draw, or a stock ledger with --ledger")
+    if arguments.ledger is not None:
+        return _run_on_ledger(arguments.ledger, arguments.earlier, arguments.key)
     document = _load_document(arguments.proof)
     if document.get("opened") is False:
         if noted_commitment is not None and noted_commitment != document.get("commitment"):
@@ -452,10 +463,224 @@ def _report_lines(report: VerificationReport, noted_commitment: str | None) -> I
         yield f"entries    {len(report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
     if report.proven_count:
         yield f"entries    {report.proven_count} proofs of single entries checked"
-    yield from (f"FAULT  {fault}" for fault in report.faults[:MAX_FAULTS_SHOWN])
-    if len(report.faults) > MAX_FAULTS_SHOWN:
-        yield f"       and {len(report.faults) - MAX_FAULTS_SHOWN} more"
-    yield f"faults found: {len(report.faults)}" if report.faults else "all checks passed"
+    yield from _fault_lines(report.faults)
+
+
+def _fault_lines(faults: Sequence[str]) -> Iterator[str]:
+    yield from (f"FAULT  {fault}" for fault in faults[:MAX_FAULTS_SHOWN])
+    if len(faults) > MAX_FAULTS_SHOWN:
+        yield f"       and {len(faults) - MAX_FAULTS_SHOWN} more"
+    yield f"faults found: {len(faults)}" if faults else "all checks passed"
+
+
+# The stock ledger: a chain of entries, and pages whose last entry is signed.
+
+
+@dataclass
+class StockLedger:
+    """A download of a stock ledger: its pages, with the entries by number, and the faults in it."""
+
+    pages: list[dict[str, Any]]
+    entries: dict[int, dict[str, Any]]
+    faults: list[str]
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry."""
+        return max(self.entries, default=0)
+
+
+def check_ledger(pages: Sequence[dict[str, Any]], noted_key: str | None = None) -> StockLedger:
+    """Check the signatures, the chain and the sums of consecutive pages of a stock ledger. Raises UnusableProof."""
+    ledger = StockLedger(list(pages), {}, [])
+    try:
+        for page in pages:
+            if page["algorithm"] != LEDGER_ALGORITHM:
+                raise UnusableProof(f"the algorithm is {page['algorithm']!r}; this program can only check {LEDGER_ALGORITHM!r}")
+            ledger.faults += _page_faults(page, pages[0], noted_key)
+            for entry in page["entries"]:
+                if entry["number"] in ledger.entries:
+                    ledger.faults.append(f"entry {entry['number']}: appears twice")
+                ledger.entries[entry["number"]] = entry
+        if ledger.entries.get(1, {}).get("previous") not in (None, _ledger_hash(pages[0]["event_id"])):
+            ledger.faults.append("entry 1: does not name the event as its beginning")
+        entries = [*ledger.entries.values()]
+        for entry in entries:
+            ledger.faults += _entry_faults(entry)
+        for before, after in pairwise(entries):
+            ledger.faults += _chain_faults(before, after)
+        ledger.faults += _moving_faults(entries)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnusableProof(f"the stock ledger is incomplete or malformed: {error!r}") from None
+    return ledger
+
+
+def compare_ledgers(ledger: StockLedger, earlier: StockLedger) -> Iterator[str]:
+    """Yield the faults that an earlier download shows: entries that are different or missing now."""
+    if ledger.pages[0]["event_id"] != earlier.pages[0]["event_id"]:
+        raise UnusableProof("the two stock ledgers belong to different events")
+    if earlier.last > ledger.last:
+        yield f"the ledger ends with entry {ledger.last}, and the earlier download with entry {earlier.last}"
+    for number in sorted(ledger.entries.keys() & earlier.entries.keys()):
+        if ledger.entries[number] != earlier.entries[number]:
+            yield f"entry {number}: the shop signed another entry {number} earlier"
+            return
+
+
+def _page_faults(page: dict[str, Any], first: dict[str, Any], noted_key: str | None) -> Iterator[str]:
+    name, entries = f"page {page['page']}", page["entries"]
+    number, digest = (entries[-1]["number"], _entry_hash(entries[-1])) if entries else (0, _ledger_hash(page["event_id"]))
+    message = "\n".join((LEDGER_ALGORITHM, page["event_id"], str(number), digest))
+    if page["hash"] != digest:
+        yield f"{name}: its hash is not that of its last entry"
+    if not _is_signed(bytes.fromhex(page["public_key"]), message.encode(), bytes.fromhex(page["signature"])):
+        yield f"{name}: its signature is not valid"
+    if (page["event_id"], page["public_key"]) != (first["event_id"], first["public_key"]):
+        yield f"{name}: has another event or public key than the first page"
+    if noted_key is not None and page["public_key"] != noted_key:
+        yield f"{name}: the public key is not the one that you noted"
+
+
+def _entry_faults(entry: dict[str, Any]) -> Iterator[str]:
+    """Check the numbers of an entry. A line without a limit has no sum."""
+    for line in entry["lines"]:
+        name, held_back = f"entry {entry['number']}, {_line_name(line)}", sum(line.get("held_back", {}).values())
+        counted = {field: line[field] for field in ("available", "held", "sold", "returned") if field in line}
+        if min([0, *counted.values(), *line.get("held_back", {}).values(), *line.get("issued", {}).values()]) < 0:
+            yield f"{name}: a number is negative"
+        if "capacity" in line and "available" in line:
+            total = line["available"] + line["held"] + line["sold"] + line["moving"] + held_back
+            if total != line["capacity"]:
+                yield f"{name}: the numbers add up to {total}, and the capacity is {line['capacity']}"
+        for reason, issued in line.get("issued", {}).items():
+            if issued > line.get("held_back", {}).get(reason, 0):
+                yield f"{name}: {issued} tickets were issued of fewer that are held back ({reason})"
+
+
+def _chain_faults(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    name = f"entry {after['number']}"
+    if after["number"] != before["number"] + 1:
+        yield f"{name}: follows entry {before['number']}"
+    if after["previous"] != _entry_hash(before):
+        yield f"{name}: does not name the hash of the entry before"
+    if _parse_time(after["at"]) < _parse_time(before["at"]):
+        yield f"{name}: is earlier than the entry before"
+    if after["kind"] != "change" and list(map(_definition, after["lines"])) != list(map(_definition, before["lines"])):
+        yield f"{name}: changes a capacity or what is held back, and does not say so"
+    returned = {line.get("tier_id"): line["returned"] for line in before["lines"] if "returned" in line}
+    if any(line.get("returned", 0) < returned.get(line.get("tier_id"), 0) for line in after["lines"] if "returned" in line):
+        yield f"{name}: fewer tickets were returned than in the entry before"
+
+
+def _moving_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Check that no tickets are missing from the stock for longer than a change takes, nor more in it than the capacity says."""
+    since: dict[str | None, int] = {}
+    for entry in entries:
+        for line in entry["lines"] if entry["kind"] == "totals" else []:
+            tier_id, at = line.get("tier_id"), _parse_time(entry["at"])
+            seconds = at - (since.setdefault(tier_id, at) if line.get("moving") else since.pop(tier_id, at))
+            if seconds > MAX_MOVING_SECONDS:
+                yield f"entry {entry['number']}, {_line_name(line)}: tickets were neither in the stock nor held back for {seconds} seconds"
+
+
+def _definition(line: dict[str, Any]) -> tuple[Any, ...]:
+    return line.get("tier_id"), line.get("capacity"), line.get("held_back", {})
+
+
+def _line_name(line: dict[str, Any]) -> str:
+    return str(line.get("tier_id", "all tickets"))
+
+
+def _entry_hash(entry: dict[str, Any]) -> str:
+    return sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _ledger_hash(event_id: str) -> str:
+    return sha256(f"{LEDGER_ALGORITHM}\n{event_id}".encode()).hexdigest()
+
+
+def _run_on_ledger(source: str, earlier: Sequence[str], noted_key: str | None) -> int:
+    ledger = check_ledger(_load_ledger(source), noted_key and noted_key.strip().lower())
+    faults = list(ledger.faults)
+    for other_source in earlier:
+        other = check_ledger(_load_ledger(other_source), ledger.pages[0]["public_key"])
+        faults += [f"{other_source}: {fault}" for fault in (*other.faults, *compare_ledgers(ledger, other))]
+    return _print(_ledger_lines(ledger, faults, noted_key, len(earlier)), EXIT_FAULTS if faults else EXIT_OK)
+
+
+def _load_ledger(source: str) -> list[dict[str, Any]]:
+    """Load all pages of a ledger from an address, those of the folder `0`, `1`, ..., or the page in a file."""
+    if not source.startswith(("http://", "https://")) and not Path(source).is_dir():
+        return [_load_document(source)]
+    pages: list[dict[str, Any]] = []
+    for number in count():
+        path = f"{source}?page={number}" if source.startswith("http") else f"{source}/{number}"
+        pages.append(_load_document(path))
+        if pages[-1].get("page") != number or number + 1 >= int(pages[-1].get("pages", 0)):
+            break
+    return pages
+
+
+def _ledger_lines(ledger: StockLedger, faults: Sequence[str], noted_key: str | None, compared: int) -> Iterator[str]:
+    first = min(ledger.entries, default=0)
+    hint = "compared with the one that you noted" if noted_key else "note it, and compare it with what others noted"
+    yield f"event {ledger.pages[0]['event_id']}: entries {first} to {ledger.last} of its stock ledger"
+    yield f"public key {ledger.pages[0]['public_key']}"
+    yield f"           ({hint})"
+    if compared:
+        yield f"           {compared} earlier downloads compared"
+    for line in ledger.entries[ledger.last]["lines"] if ledger.entries else []:
+        shown = {name: line[name] for name in ("capacity", "available", "held", "sold", "returned", "moving") if name in line}
+        shown |= {f"held back ({reason})": quantity for reason, quantity in line.get("held_back", {}).items()}
+        shown |= {f"issued ({reason})": quantity for reason, quantity in line.get("issued", {}).items()}
+        yield f"{_line_name(line)}: " + ", ".join(f"{name} {value}" for name, value in shown.items())
+    yield from _fault_lines(faults)
+
+
+# Ed25519 (RFC 8032), which Python's library does not have.
+
+_P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_Point = tuple[int, int]
+
+
+def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment, scalar = _decode_point(public_key), _decode_point(signature[:32]), int.from_bytes(signature[32:], "little")
+    base = _decode_point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little"))
+    if key is None or commitment is None or base is None or scalar >= _L:
+        return False
+    challenge = int.from_bytes(sha512(signature[:32] + public_key + message).digest(), "little") % _L
+    return _times(scalar, base) == _add(commitment, _times(challenge, key))
+
+
+def _decode_point(raw: bytes) -> _Point | None:
+    """Return the point of the curve -x^2 + y^2 = 1 + d x^2 y^2 with this encoding: y, and the lowest bit of x."""
+    number = int.from_bytes(raw, "little")
+    y, is_odd = number & ((1 << 255) - 1), number >> 255
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * pow(2, (_P - 1) // 4, _P) % _P
+    if y >= _P or (x * x - square) % _P or (x == 0 and is_odd):
+        return None
+    return (x if x & 1 == is_odd else _P - x), y
+
+
+def _add(one: _Point, other: _Point) -> _Point:
+    (x1, y1), (x2, y2) = one, other
+    mixed = _D * x1 * x2 * y1 * y2
+    return (x1 * y2 + x2 * y1) * pow(1 + mixed, -1, _P) % _P, (y1 * y2 + x1 * x2) * pow(1 - mixed, -1, _P) % _P
+
+
+def _times(scalar: int, point: _Point) -> _Point:
+    total = (0, 1)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point, scalar = _add(point, point), scalar >> 1
+    return total
 
 
 def _print(lines: Iterable[str], code: int) -> int:
@@ -464,8 +689,8 @@ def _print(lines: Iterable[str], code: int) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python verify.pyz", description="Check a waiting room's draw from outside.")
-    parser.add_argument("proof", metavar="PROOF", help="file or http(s) address of the proof document")
+    parser = ArgumentParser(prog="python verify.pyz", description="Check a waiting room's draw or a stock ledger from outside.")
+    parser.add_argument("proof", metavar="PROOF", nargs="?", help="file or http(s) address of the proof document")
     parser.add_argument("tokens", metavar="TOKENS", nargs="?", help="file of lines `token` or `token position`; - for standard input")
     parser.add_argument(
         "--token", metavar="TOKEN", action="append", default=[], help="a token to check, or 'TOKEN POSITION' to compare its position too"
@@ -476,6 +701,11 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--round", metavar="NUMBER", type=int, help="the round of the beacon that you noted before the opening")
     parser.add_argument("--chain", metavar="HEX", help="the hash of the beacon's chain that you noted, if it is not drand's quicknet")
     parser.add_argument("--commitment", metavar="HEX", help="the commitment that you noted before the opening")
+    parser.add_argument("--ledger", metavar="LEDGER", help="address of an event's stock ledger, file with a page, or folder with its pages")
+    parser.add_argument(
+        "--earlier", metavar="LEDGER", action="append", default=[], help="an earlier download of the stock ledger, to compare"
+    )
+    parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
     return parser
 
 

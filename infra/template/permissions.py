@@ -52,6 +52,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sessions": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
         "sessions/index/user": "Query",
         "stock-display": "BatchGetItem UpdateItem",
+        "stock-ledger": "PutItem Query",
         "suppressed-addresses": "DeleteItem GetItem",
         "tickets": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets/index/code": "Query",
@@ -79,6 +80,7 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
+        "stock-ledger": "PutItem Query",
         "sweep": "UpdateItem",
         "ticket-numbers": "UpdateItem",
         "tickets": "BatchGetItem UpdateItem",
@@ -174,6 +176,7 @@ TABLES: dict[str, dict[str, str]] = {
         "payment-transactions": "PutItem Query",
         "promotions": "GetItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
+        "stock-ledger": "PutItem Query",
         "sweep": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
         "tickets/index/event": "Query",
@@ -203,7 +206,6 @@ ONLY_FOR: dict[str, dict[str, set[str]]] = {
         "accounts/index/by_lane": {"messages"},
         "email-notifications": {"messages"},
         "memberships": {"messages"},
-        "inventory": {"waitlist"},
     },
 }
 
@@ -221,7 +223,7 @@ FILES: dict[str, dict[str, str]] = {
 
 SENDS_MAILS = ("api_handler", "send_messages")
 READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile", "send_messages")
-APPEND_ONLY = ("audit", "payment-transactions")
+APPEND_ONLY = ("audit", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
 

@@ -165,7 +165,7 @@ def _crashes(tree):
 @contextmanager
 def _separate_stage(name: str, *more_features: str):
     """A stage of its own, with empty tables."""
-    features = more_features or ("audit", "catalog", "inventory", "promotions")
+    features = more_features or ("audit", "catalog", "inventory", "promotions", "stock-ledger")
     with settings.override(stage=f"{settings.current().stage}-{name}"):
         for feature in features:
             description = tables.definitions()[feature]

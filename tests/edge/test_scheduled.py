@@ -5,7 +5,7 @@ import math
 import pytest
 from chalice.app import Blueprint
 
-from chalicelib.edge import job_runs, scheduled
+from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import INTERVALS, scheduled_job
 from chalicelib.foundation import deadline
 from chalicelib.foundation.log import logger
@@ -65,10 +65,10 @@ def test_the_last_run_is_remembered_with_its_report(time):
         return {"released": 3}
 
     call(run)
-    [found] = job_runs.load_runs(["sweep"]).values()
+    [found] = scheduled.load_runs(["sweep"]).values()
     assert (found.began_at, found.milliseconds, found.error, found.succeeded_at) == (began, 2000, None, began)
     assert found.report == {"released": 3}
-    assert job_runs.load_runs(["reconcile"]) == {}
+    assert scheduled.load_runs(["reconcile"]) == {}
 
 
 def test_a_run_that_fails_is_remembered_beside_the_last_one_that_did_not(time):
@@ -81,17 +81,17 @@ def test_a_run_that_fails_is_remembered_beside_the_last_one_that_did_not(time):
 
     with pytest.raises(ZeroDivisionError):
         call(fail)
-    [found] = job_runs.load_runs(["sweep"]).values()
+    [found] = scheduled.load_runs(["sweep"]).values()
     assert (found.began_at, found.error, found.succeeded_at, found.report) == (began + 60, "ZeroDivisionError", began, {"released": 1})
     time.advance(60)
     call(dict)
-    assert job_runs.load_runs(["sweep"])["sweep"].error is None
+    assert scheduled.load_runs(["sweep"])["sweep"].error is None
 
 
 def test_an_earlier_run_that_ends_later_does_not_hide_the_later_one(time):
-    job_runs.record_run("sweep", time.now, 10, {}, None)
-    job_runs.record_run("sweep", time.now - 60, 60_000, None, ValueError())
-    assert job_runs.load_runs(["sweep"])["sweep"].error is None
+    scheduled.record_run("sweep", time.now, 10, {}, None)
+    scheduled.record_run("sweep", time.now - 60, 60_000, None, ValueError())
+    assert scheduled.load_runs(["sweep"])["sweep"].error is None
 
 
 def test_a_run_is_one_write(time):
@@ -103,4 +103,4 @@ def test_a_run_is_one_write(time):
 def test_a_store_that_fails_does_not_fail_the_job(time):
     with faults.fail_from(1, faults.unreachable):
         assert call(lambda: {"released": 2}) == {"released": 2}
-    assert job_runs.load_runs(["sweep"]) == {}
+    assert scheduled.load_runs(["sweep"]) == {}

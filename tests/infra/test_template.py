@@ -11,6 +11,7 @@ import pytest
 
 import app
 from chalicelib.audit.store import AuditRow
+from chalicelib.catalog.stock_ledger import StockLedgerRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import error_replies
 from chalicelib.foundation import settings
@@ -75,7 +76,7 @@ def test_every_bucket_is_encrypted_and_closed_to_the_public(stage):
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
 
 
-def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
+def test_copies_of_the_ledgers_and_the_audit_log_cannot_be_changed():
     assert stored_tables.archive_resources("dev") == {}
     resources = stored_tables.archive_resources("prod")
     assert resources["Archive"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Days"] == 400
@@ -84,7 +85,11 @@ def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
         for part in resources.values()
         if part["Type"] == "AWS::Scheduler::Schedule"
     ]
-    assert {request["TableArn"] for request in requests} == {"${TableAudit.Arn}", "${TablePaymentTransactions.Arn}"}
+    assert {request["TableArn"] for request in requests} == {
+        "${TableAudit.Arn}",
+        "${TablePaymentTransactions.Arn}",
+        "${TableStockLedger.Arn}",
+    }
     assert all(request["S3Bucket"] == "${Archive}" for request in requests)
 
 
@@ -121,7 +126,7 @@ def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: 
         assert builders.confirm(api, "ada", reserved.json["id"]).status == 201
         assert api.post("/waitlist", json={"event_id": sold_out[0]}, user="eve").status == 201
         poller.drain()
-    few_writes = {"stock-display", "sweep", "ticket-numbers"}  # an item for each event, or for each minute
+    few_writes = {"stock-display", "stock-ledger", "sweep", "ticket-numbers"}  # an item for each event, or for each minute
     assert writes.tables - stages.stack_settings("prod").warm_throughput.keys() == few_writes
 
 
@@ -200,11 +205,12 @@ def _as_iam_gets_it(value):
 
 
 @pytest.mark.parametrize("function", functions.FUNCTIONS)
-def test_no_function_may_change_the_ledger_or_the_audit(function):
+def test_no_function_may_change_the_ledgers_or_the_audit(function):
     (denied,) = [statement for statement in functions.policy("dev", function)["Statement"] if statement["Effect"] == "Deny"]
     assert {"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"} <= set(denied["Action"])
-    assert {arn["Fn::Sub"].partition("fairgate-dev-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
-    for feature in (LedgerRow.feature, AuditRow.feature):
+    append_only = {LedgerRow.feature, AuditRow.feature, StockLedgerRow.feature}
+    assert {arn["Fn::Sub"].partition("fairgate-dev-")[2] for arn in denied["Resource"]} == append_only
+    for feature in append_only:
         assert set(permissions.TABLES[function].get(feature, "").split()) <= {"GetItem", "PutItem", "Query"}
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as served
-from chalicelib.edge import job_runs
+from chalicelib.edge import scheduled
 from chalicelib.foundation import clock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.notifications import outbox
@@ -41,9 +41,9 @@ def promoters(manager: Manager) -> Iterator[str]:
 def system(manager: Manager) -> Iterator[str]:
     sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
     outbox.queue_notification(sent)
-    job_runs.record_run("sweep", clock.now() - 30, 412, {}, None)
-    job_runs.record_run("send_messages", clock.now() - 3600, 1250, {}, None)
-    job_runs.record_run("reconcile", clock.now() - 600, 90, None, TimeoutError())
+    scheduled.record_run("sweep", clock.now() - 30, 412, {}, None)
+    scheduled.record_run("send_messages", clock.now() - 3600, 1250, {}, None)
+    scheduled.record_run("reconcile", clock.now() - 600, 90, None, TimeoutError())
     manager.sign_in_as_admin("/manage/system")
     manager.see("Jobs that are not working: Reconciles payments with the provider, Sends emails.")
     manager.see("Work has been overdue for more than ten minutes")

@@ -82,6 +82,7 @@ BOUNDED = {
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
     "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
+    "/events/{event_id}/stock-ledger": {"entries": "one page of the ledger, which has 50 of them"},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
     "/waitlist": {"entries": _ENTRIES},

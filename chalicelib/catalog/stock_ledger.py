@@ -1,0 +1,386 @@
+"""The stock ledger: for each event, a public chain of entries about its capacity, what is held back, and what is sold.
+
+The module contains the entries, then the table, then the writers, and finally the signed document.
+
+An entry has the hash of the one before. Entries are only ever put, under the next number, on condition that it is free. So there is nothing
+to update, and the second of two writers is refused. Writers read the last entry first: what they read afterwards is at least as new. See
+docs/decisions/0194-stock-ledger.md.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+
+from chalicelib.catalog import snapshots
+from chalicelib.catalog.model import Catalog, HoldbackReason, Tier
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, parallel, secret_settings
+from chalicelib.foundation.log import logger
+from chalicelib.foundation.memory import Memory
+from chalicelib.inventory.display import read_shards_by_stock
+from chalicelib.inventory.model import Shard, Stock
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ALGORITHM = "fairgate stock ledger, 1"
+TOTALS_SECONDS = 10  # between two entries with totals while people buy
+PAGE_ENTRIES, MAX_PAGES = 50, 1_000_000
+
+Cause = Literal["manager", "time", "sold_out", "file"]
+
+
+class StockLine(Struct, frozen=True, omit_defaults=True):
+    """The tickets of one kind, or, without `tier_id`, the limit of all kinds together. Fields without a value are left out.
+
+    `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields: `issued` are the
+    held-back tickets that were given or sold to somebody, by reason; `returned` counts all tickets that were sold and came back; `moving`
+    are on their way into or out of the stock. So `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
+    """
+
+    tier_id: str | None = None
+    capacity: int | None = None
+    held_back: dict[HoldbackReason, int] = {}
+    available: int | None = None
+    held: int | None = None
+    sold: int | None = None
+    returned: int | None = None
+    moving: int | None = None
+    issued: dict[HoldbackReason, int] = {}
+
+    @property
+    def definition(self) -> "StockLine":
+        """The line without the totals: what the catalog says."""
+        return StockLine(self.tier_id, self.capacity, self.held_back)
+
+
+class IssuedTickets(Struct, frozen=True):
+    """Complimentary tickets of a kind that were issued from what is held back for this reason."""
+
+    tier_id: str
+    reason: HoldbackReason
+    quantity: int
+
+
+class StockEntry(Struct, frozen=True, omit_defaults=True):
+    """An entry of a stock ledger. Fields without a value are left out.
+
+    `previous` is the SHA-256 (hex) of the entry before. A `change` has a `cause`: a manager, the time or the sell-out at which tickets were
+    released, or the bootstrap file. An `issue` names the tickets that were `issued`. `totals` were counted between `counted_from` and `at`:
+    if they are `exact`, nothing changed in between.
+    """
+
+    number: int
+    at: str
+    previous: str
+    kind: Literal["change", "issue", "totals"]
+    lines: list[StockLine]
+    cause: Cause | None = None
+    issued: IssuedTickets | None = None
+    counted_from: str | None = None
+    exact: bool | None = None
+
+    def encode(self) -> bytes:
+        """Return the entry as it is hashed: JSON without white space, with sorted keys."""
+        return msgspec.json.encode(self, order="sorted")
+
+    @property
+    def hash(self) -> str:
+        return sha256(self.encode()).hexdigest()
+
+    @property
+    def definition(self) -> list[StockLine]:
+        return [line.definition for line in self.lines]
+
+
+class StockLedgerView(Struct, frozen=True, kw_only=True):
+    """A page of the stock ledger of an event, oldest entries first.
+
+    `hash` is the SHA-256 (hex) of the page's last entry: of its JSON without white space and with sorted keys. `signature` (Ed25519, hex)
+    is of the lines `algorithm`, `event_id`, the number of this entry and `hash`. The first entry's `previous` is the SHA-256 of the lines
+    `algorithm` and `event_id`.
+    """
+
+    event_id: str
+    algorithm: str
+    page: int
+    pages: int
+    entries: list[StockEntry]
+    hash: str
+    signature: str
+    public_key: str
+
+
+def first_hash(event_id: str) -> str:
+    """Return the hash that the first entry of an event names as the previous one."""
+    return sha256(f"{ALGORITHM}\n{event_id}".encode()).hexdigest()
+
+
+def define_lines(catalog: Catalog, event_id: str) -> list[StockLine] | None:
+    """Return what the catalog says about the tickets of an event. Returns None if the event is not published."""
+    event = catalog.find_event(event_id)
+    if event is None or event.removed or event.status == "draft":
+        return None
+    tiers = sorted(catalog.listed_tiers(event_id), key=lambda tier: tier.id)
+    lines = [StockLine(_public_id(tier), tier.capacity, _held_back(tier)) for tier in tiers]
+    if event.pool_id is not None:
+        held_back = sum((Counter(_held_back(tier)) for tier in tiers if not tier.removed), Counter[HoldbackReason]())
+        lines.append(StockLine(None, event.capacity, dict(held_back)))
+    return lines
+
+
+def _public_id(tier: Tier) -> str:
+    """Return the id of a tier, or a pseudonym for a hidden tier, because everybody who knows the id can buy its tickets."""
+    return tier.id if not tier.hidden else f"hidden:{sha256(tier.id.encode()).hexdigest()[:16]}"
+
+
+def _held_back(tier: Tier) -> dict[HoldbackReason, int]:
+    held_back = Counter[HoldbackReason]()
+    for holdback in tier.active_holdbacks:
+        held_back[holdback.reason] += holdback.quantity
+    for release in tier.releases:
+        held_back[_reason(tier, release.holdback_id)] += release.issued
+    return dict(+held_back)
+
+
+def _reason(tier: Tier, holdback_id: str) -> HoldbackReason:
+    return next((holdback.reason for holdback in tier.holdbacks if holdback.id == holdback_id), "other")
+
+
+# The table of entries. The functions' roles deny every change to it.
+
+
+class StockLedgerRow(dynamo.Table):
+    """An entry. `body` is its JSON, exactly as it was hashed, and compressed."""
+
+    feature = "stock-ledger"
+    contents = "The stock ledgers of events: capacities, holdbacks and totals, chained by hashes."
+    personal_data = None
+
+    event_id = UnicodeAttribute(hash_key=True)
+    number = NumberAttribute(range_key=True)
+    body = BinaryAttribute(legacy_encoding=False)
+
+
+def find_last(event_id: str) -> StockEntry | None:
+    """Return the last entry of an event, read with strong consistency. Returns None if there is none."""
+    rows = StockLedgerRow.query(event_id, scan_index_forward=False, limit=1)
+    return next(map(_entry, rows), None)
+
+
+def list_entries(event_id: str, first: int = 1, last: int = 10**12) -> list[StockEntry]:
+    """Return the entries with these numbers, both included, read with strong consistency."""
+    return list(map(_entry, StockLedgerRow.query(event_id, StockLedgerRow.number.between(first, last))))
+
+
+def _entry(row: StockLedgerRow) -> StockEntry:
+    return msgspec.json.decode(zlib.decompress(row.body), type=StockEntry)
+
+
+def _put_item(event_id: str, entry: StockEntry) -> dynamo.TransactItem:
+    """Return the transaction item that adds an entry. It fails if another entry has the number."""
+    return dynamo.put(_row(event_id, entry), StockLedgerRow.number.does_not_exist())
+
+
+def _put(event_id: str, entry: StockEntry) -> bool:
+    return dynamo.put_if(_row(event_id, entry), StockLedgerRow.number.does_not_exist())
+
+
+def _row(event_id: str, entry: StockEntry) -> StockLedgerRow:
+    return StockLedgerRow(event_id, entry.number, body=zlib.compress(entry.encode()))
+
+
+def _next(event_id: str, last: StockEntry | None, kind: Literal["change", "issue", "totals"], lines: list[StockLine]) -> StockEntry:
+    """Return the entry after the last one. Its time is never earlier, even if the clocks of two instances differ."""
+    now = clock.iso(clock.now())
+    if last is None:
+        return StockEntry(1, now, first_hash(event_id), kind, lines)
+    return StockEntry(last.number + 1, max(now, last.at), last.hash, kind, lines)
+
+
+# Changes: entries in the transaction that changes the catalog, or right after a bootstrap file was applied.
+
+
+def change_items(before: Catalog, after: Catalog, event_ids: Iterable[str]) -> list[dynamo.TransactItem]:
+    """Return the transaction items that add what a change of the catalog means for the stock of these events.
+
+    Reads nothing if it means nothing. The transaction must require that the catalog is still as in `before`.
+    """
+    changed = [event_id for event_id in event_ids if define_lines(after, event_id) not in (None, define_lines(before, event_id))]
+    return [item for event_id in sorted(changed) for item in _change_items(before, after, event_id)]
+
+
+def _change_items(before: Catalog, after: Catalog, event_id: str) -> Iterator[dynamo.TransactItem]:
+    last = find_last(event_id)
+    missing = define_lines(before, event_id)  # if a crash has left out the entry of a file
+    if missing is not None and (last is None or last.definition != missing):
+        last = replace(_next(event_id, last, "change", missing), cause="file")
+        yield _put_item(event_id, last)
+    lines = define_lines(after, event_id)
+    assert lines is not None
+    if last is None or last.definition != lines:
+        yield _put_item(event_id, replace(_next(event_id, last, "change", lines), cause=_cause(before, after, event_id)))
+
+
+def _cause(before: Catalog, after: Catalog, event_id: str) -> Cause:
+    """Return why tickets were released, or that a manager has changed something."""
+    for tier in after.listed_tiers(event_id):
+        known = before.tiers[tier.id].releases if tier.id in before.tiers else []
+        for release in tier.releases:
+            if release not in known:
+                return release.cause
+    return "manager"
+
+
+def changed_by_file(served: Catalog, planned: Catalog) -> list[str]:
+    """Return the events whose stock a new version of the bootstrap file changes. `planned` has only the events of this version."""
+    event_ids = {event.id for event in served.events.values() if event.managed_by == "bootstrap"} | planned.events.keys()
+    return sorted(event_id for event_id in event_ids if define_lines(served, event_id) != define_lines(planned, event_id))
+
+
+def record_file(catalog: Catalog, event_ids: Iterable[str]) -> None:
+    """Add what the catalog says about these events to their ledgers, unless they say so already."""
+    parallel.call_each(lambda event_id: _record_definition(event_id, find_last(event_id), catalog), list(event_ids))
+
+
+def _record_definition(event_id: str, last: StockEntry | None, catalog: Catalog) -> StockEntry | None:
+    """Add what the catalog says if the last entry says something else. Returns the last entry, or None if another writer was faster."""
+    lines = define_lines(catalog, event_id)
+    if lines is None or (last is not None and last.definition == lines):
+        return last
+    entry = replace(_next(event_id, last, "change", lines), cause="file")
+    return entry if _put(event_id, entry) else None
+
+
+def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.TransactItem]:
+    """Return the transaction items that add the issue of complimentary tickets. There are none before the event has a ledger."""
+    last = find_last(tier.event_id)
+    if last is None:
+        return []
+    issued = IssuedTickets(_public_id(tier), _reason(tier, holdback_id), quantity)
+    return [_put_item(tier.event_id, replace(_next(tier.event_id, last, "issue", last.definition), issued=issued))]
+
+
+# Totals: read from the shards by the functions that follow purchases and sweep. No request of a buyer does this.
+
+_next_totals_at: Memory[str, int] = Memory()  # event id -> when this instance looks at the event again (epoch seconds)
+
+
+def follow_sales(event_ids: Iterable[str], now: int) -> None:
+    """Add totals for events whose tickets have moved, at most every TOTALS_SECONDS. A failure of the store is left to the sweep."""
+    due = {event_id for event_id in event_ids if not 0 < _next_totals_at.entries.get(event_id, 0) - now <= TOTALS_SECONDS}
+    _next_totals_at.entries.update(dict.fromkeys(due, now + TOTALS_SECONDS))
+    try:
+        record_totals(due, not_before=now - TOTALS_SECONDS)
+    except dynamo.STORE_ERRORS:
+        logger.exception("stock_ledger.not_written", events=len(due))
+
+
+def record_totals(event_ids: Collection[str], *, not_before: int | None = None) -> list[StockEntry | None]:
+    """Add the totals of published events, and first a change that a crash has left out. Adds nothing if the last entry says the same.
+
+    With `not_before` (epoch seconds), it also adds nothing to ledgers with later totals. Returns the last entries in the order of the ids,
+    or None where there is none. Does nothing for an event if another writer is faster: that one has newer totals, or the next call adds
+    them.
+    """
+    ids = sorted(event_ids)
+    if not ids:
+        return []
+    entries = parallel.call_each(find_last, ids)
+    catalog = snapshots.load_current()  # after the entries, so it is at least as new
+
+    def record(event_id: str, last: StockEntry | None) -> StockEntry | None:
+        is_early = last is not None and not_before is not None and last.kind == "totals" and last.at > clock.iso(not_before)
+        return last if is_early or define_lines(catalog, event_id) is None else _record(event_id, last, catalog)
+
+    return parallel.call_each(lambda pair: record(*pair), list(zip(ids, entries, strict=True)))
+
+
+def _record(event_id: str, last: StockEntry | None, catalog: Catalog) -> StockEntry | None:
+    last = _record_definition(event_id, last, catalog)
+    if last is None:
+        return None
+    counted_from = clock.iso(clock.now())
+    shards, is_exact = _read_shards(catalog, event_id)
+    lines = _count(catalog, event_id, shards)
+    if last.kind == "totals" and last.lines == lines and (last.exact or not is_exact):
+        return last
+    entry = _next(event_id, last, "totals", lines)
+    entry = replace(entry, counted_from=min(counted_from, entry.at), exact=is_exact)
+    return entry if _put(event_id, entry) else None
+
+
+def _read_shards(catalog: Catalog, event_id: str) -> tuple[Mapping[str, Sequence[Shard]], bool]:
+    """Read the stocks of an event twice. Returns them, and whether both reads found the same versions: then the first was a snapshot."""
+    counts = {tier.stock_id: tier.shards for tier in catalog.listed_tiers(event_id)} | catalog.holdback_shard_counts([event_id])
+    event = catalog.events[event_id]
+    if event.pool_id is not None:
+        counts[event.pool_id] = event.pool_shards
+    first, second = read_shards_by_stock(counts), read_shards_by_stock(counts)
+    versions = [{shard.id: shard.version for shards in found.values() for shard in shards} for found in (first, second)]
+    return second, versions[0] == versions[1]
+
+
+def _count(catalog: Catalog, event_id: str, shards: Mapping[str, Sequence[Shard]]) -> list[StockLine]:
+    """Return the lines of a published event with the totals of these shards."""
+    tiers: dict[str | None, Tier] = {_public_id(tier): tier for tier in catalog.listed_tiers(event_id)}
+    counted = []
+    for line in define_lines(catalog, event_id) or []:
+        tier, issued = tiers.get(line.tier_id), Counter[HoldbackReason]()
+        stock = Stock.total_of(shards[catalog.events[event_id].pool_id or "" if tier is None else tier.stock_id])
+        if tier is not None:
+            for holdback_id in tier.issuing:
+                own = Stock.total_of(shards[tier.holdback_stock_id(holdback_id)])
+                issued[_reason(tier, holdback_id)] += own.sold + own.held
+        is_limited = line.capacity is not None
+        moving = (line.capacity or 0) - stock.available - stock.held - stock.sold - sum(line.held_back.values())
+        counted.append(
+            replace(
+                line,
+                available=stock.available if is_limited else None,
+                held=stock.held,
+                sold=stock.sold,
+                returned=stock.returned,
+                moving=moving if is_limited else None,
+                issued=dict(+issued),
+            )
+        )
+    return counted
+
+
+# The document.
+
+
+def load_page(event_id: str, page: int) -> StockLedgerView | None:
+    """Return a signed page of an event's ledger. Returns None if there is no such page. The first page may be empty."""
+    last = find_last(event_id)
+    count = 0 if last is None else last.number
+    pages = max(1, -(-count // PAGE_ENTRIES))
+    if not 0 <= page < pages:
+        return None
+    entries = list_entries(event_id, page * PAGE_ENTRIES + 1, min(count, (page + 1) * PAGE_ENTRIES)) if count else []
+    number, digest = (entries[-1].number, entries[-1].hash) if entries else (0, first_hash(event_id))
+    key = _private_key()
+    return StockLedgerView(
+        event_id=event_id,
+        algorithm=ALGORITHM,
+        page=page,
+        pages=pages,
+        entries=entries,
+        hash=digest,
+        signature=key.sign(f"{ALGORITHM}\n{event_id}\n{number}\n{digest}".encode()).hex(),
+        public_key=key.public_key().public_bytes_raw().hex(),
+    )
+
+
+def _private_key() -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # few instances need it
+
+    return Ed25519PrivateKey.from_private_bytes(secret_settings.derived_key("stock ledger"))
