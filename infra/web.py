@@ -35,8 +35,9 @@ API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generate
 SHOP = "index.html"
 LAZY_PAGES = {
     "src/pages/account-pages.ts": 10_500,
-    "src/pages/draw.tsx": 8_800,
+    "src/pages/draw.tsx": 8_900,
     "src/parts/public-changes.tsx": 1_300,
+    "src/parts/stock-ledger.tsx": 3_500,
     "src/parts/turn-mails.tsx": 2_000,
     "src/parts/line-tickets.tsx": 3_900,
     "src/beacon-proof.ts": 22_800,

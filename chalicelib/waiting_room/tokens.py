@@ -3,9 +3,7 @@
 `service.require_pass` decides whether the token's user may reserve tickets now. For an event whose tickets another shop sells, this user
 gets a pass for the shop, which the shop's server can check without us.
 
-Also the proofs that users can read the emails of an address, which rooms with a rule of entry require.
-
-`service.require_pass` decides whether the token's user may reserve tickets now.
+Rooms with a rule of entry require another kind of token: the proof that a user can read the emails of an address.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ import re
 from statistics import median
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS, WHEN
 from chalicelib.foundation import clock, settings
@@ -471,3 +471,30 @@ def test_a_page_that_needs_scripts_says_so_without_them(new_buyer, path):
     page.goto(path)
     expect(page.locator(".banner")).to_be_in_viewport(ratio=1)
     expect(page.locator(".banner")).to_contain_text("JavaScript")
+
+
+def test_everybody_sees_where_all_tickets_went_and_that_the_list_is_whole(new_buyer, api, time):
+    event_id = builders.create_event(api, "Night")
+    tier_id = builders.create_tier(api, event_id)
+    holdbacks = [{"id": "press", "reason": "press", "quantity": 3}]
+    assert api.patch(f"/tiers/{tier_id}", json={"holdbacks": holdbacks}, token=builders.admin_token()).status == 200
+    builders.buy(api, "ada", event_id, tier_id, 2)
+    builders.reserve(api, "bob", event_id, tier_id)
+    builders.run_sweep()
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}/draw")
+    expect(buyer.heading("Where all tickets went")).to_be_visible()
+    floor = buyer.page.locator(".stock-line").filter(has_text="Floor")
+    expect(floor).to_contain_text("10 tickets")
+    for part in ("2 sold", "1 being bought", "4 on sale", "3 held back (press 3)"):
+        expect(floor).to_contain_text(part)
+    buyer.see("none was changed or left out")
+    check(buyer.page, "stock-ledger")
+
+    def forge(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, body=reply.text().replace('"press":3', '"press":2'))
+
+    buyer.page.route("**/stock-ledger*", forge)
+    buyer.page.reload()
+    buyer.see("This list is wrong")

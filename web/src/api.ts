@@ -65,6 +65,10 @@ export type Pass = Pick<Schemas["ReservationBody"], "token" | "entry_proof">;
 export const getShopPass = (event_id: string, token: string, entry_proof: Pass["entry_proof"]) =>
   content(buyer.POST("/events/{event_id}/waiting-room/pass", { params: { path: { event_id } }, body: { token, entry_proof } }));
 export const getEntry = (event_id: string, digest: string) => content(publicApi.GET("/events/{event_id}/waiting-room/entries/{digest}", { params: { path: { event_id, digest } } }));
+export type StockEntry = Schemas["StockEntry"];
+export type StockLine = Schemas["StockLine"];
+export const getStockLedger = (event_id: string, page: number) => content(publicApi.GET("/events/{event_id}/stock-ledger", { params: { path: { event_id }, query: { page } } }));
+export const stockLedgerUrl = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/stock-ledger`;
 export type DrawProof = Awaited<ReturnType<typeof getDrawProof>>;
 export const getDrawProof = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/proof", { params: { path: { event_id } } }));
 /** Ask for messages about the turn; a buyer without a confirmed address names one, or a browser. A repeated call changes both. */

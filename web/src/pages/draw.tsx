@@ -34,6 +34,7 @@ export function DrawPage() {
   const { t } = useTexts();
   const { d } = useDrawTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
+  const { value: stock } = useLoaded(() => import("../parts/stock-ledger"), "");
   useTitle(event ? `${d.title}: ${event.name}` : d.title);
   if (!event && failure?.status === 404) return <NoEvent />;
   return (
@@ -52,6 +53,7 @@ export function DrawPage() {
         </div>
       )}
       {event && (event.has_waiting_room && event.on_sale_at ? <Draw event={event} opensAt={event.on_sale_at} /> : <p>{d.noRoom}</p>)}
+      {event && stock && <stock.StockLedger event={event} />}
     </div>
   );
 }

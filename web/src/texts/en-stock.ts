@@ -1,0 +1,29 @@
+/** The texts about the stock ledger, in English. */
+
+const plural = new Intl.PluralRules("en");
+const entries = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "entry" : "entries"}`;
+
+export const stockTexts = {
+  title: "Where all tickets went",
+  intro: "Every change of the number of tickets, and of what is held back, is written in a public list that only grows.",
+  none: "The list begins when the event is published.",
+  all: "All ticket types together",
+  hidden: "A ticket type that is not listed",
+  counted: (when: string) => `Counted on ${when}`,
+  of: (capacity: string) => `${capacity} tickets`,
+  noLimit: "No limit",
+  parts: { sold: "sold", held: "being bought", available: "on sale", back: "held back" },
+  issued: (count: string) => `of which ${count} given out`,
+  returned: (count: string) => `${count} sold tickets have come back.`,
+  reasons: { artist: "artist", press: "press", house: "house", accessible: "accessible seats", presale: "presale", box_office: "box office", other: "other reasons" },
+  changes: (count: number) => (plural.select(count) === "one" ? "1 change" : `${count} changes`),
+  published: "Published",
+  causes: { manager: "changed by a manager", time: "released at its time", sold_out: "released because tickets had sold out", file: "changed by a file" },
+  given: (count: string, reason: string) => `${count} given out (${reason})`,
+  right: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written, and the shop has signed the list.`,
+  unsigned: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written. It cannot check the signature.`,
+  wrong: "This list is wrong",
+  wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and ask the organizer.",
+  key: "Key of the shop. Compare it with what others see:",
+  download: "The list as a document",
+};

@@ -1,0 +1,31 @@
+/** The texts about the stock ledger, in Spanish. */
+
+import type { stockTexts as english } from "./en-stock";
+
+const plural = new Intl.PluralRules("es");
+const entries = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "anotación" : "anotaciones"}`;
+
+export const stockTexts: typeof english = {
+  title: "Adónde fueron todas las entradas",
+  intro: "Cada cambio en el número de entradas, y en las reservadas, queda en una lista pública a la que solo se añade.",
+  none: "La lista empieza cuando se publica el evento.",
+  all: "Todos los tipos de entrada juntos",
+  hidden: "Un tipo de entrada que no se muestra",
+  counted: (when) => `Contadas el ${when}`,
+  of: (capacity) => `${capacity} entradas`,
+  noLimit: "Sin límite",
+  parts: { sold: "vendidas", held: "en proceso de compra", available: "a la venta", back: "reservadas" },
+  issued: (count) => `de ellas, ${count} entregadas`,
+  returned: (count) => `Se han devuelto ${count} entradas vendidas.`,
+  reasons: { artist: "artista", press: "prensa", house: "casa", accessible: "localidades accesibles", presale: "preventa", box_office: "taquilla", other: "otros motivos" },
+  changes: (count) => (plural.select(count) === "one" ? "1 cambio" : `${count} cambios`),
+  published: "Publicación",
+  causes: { manager: "cambio de un gestor", time: "liberadas a su hora", sold_out: "liberadas porque se habían agotado", file: "cambio de un archivo" },
+  given: (count, reason) => `${count} entregadas (${reason})`,
+  right: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta, y la tienda ha firmado la lista.`,
+  unsigned: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta. No puede comprobar la firma.`,
+  wrong: "Esta lista no es correcta",
+  wrongNote: "Se ha cambiado o falta una anotación, o la firma no es de la tienda. Guarda el documento y pregunta al organizador.",
+  key: "Clave de la tienda. Compárala con la que ven otras personas:",
+  download: "La lista como documento",
+};
