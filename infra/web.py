@@ -39,7 +39,7 @@ LAZY_PAGES = {
     "src/parts/public-changes.tsx": 1_300,
     "src/parts/stock-ledger.tsx": 3_500,
     "src/parts/turn-mails.tsx": 2_000,
-    "src/parts/line-tickets.tsx": 3_900,
+    "src/parts/line-tickets.tsx": 4_300,
     "src/beacon-proof.ts": 22_800,
 }  # what the shop loads only when one of these pages is opened, in a waiting room, or when somebody checks a draw or opens a list
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.

@@ -164,8 +164,7 @@ def use_pass(request: RequestContext, event_id: str, body: PassUseBody) -> Reply
 @route(bp, "GET", "/admin/events/{event_id}/waiting-room/verifier", access="manager", errors=(NoOtherShop,))
 def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]:
     """Show what the shop that sells the event's tickets needs to check passes. With HS256, this includes a secret."""
-    permissions.require_manager(request.require_user(), event_id)
-    return Reply(service.verifier(event_id))
+    return Reply(service.verifier(permissions.require_manager(request.require_user(), event_id)))
 
 
 @route(

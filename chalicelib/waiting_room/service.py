@@ -207,13 +207,17 @@ def use_pass(event_id: str, text: str, session: str, now: int) -> bool:
     return store.use_pass(claims.jti, hashlib.sha256(session.encode()).hexdigest(), claims.exp)
 
 
-def verifier(event_id: str) -> VerifierView:
-    """Return what the other shop needs to check passes. Raises NotFound and NoOtherShop."""
-    return views.verifier_view(_event_of_other_shop(event_id))
+def verifier(event: Event) -> VerifierView:
+    """Return what the event's other shop needs to check passes, already before the event is published. Raises NoOtherShop."""
+    return views.verifier_view(_require_other_shop(event))
 
 
 def _event_of_other_shop(event_id: str) -> Event:
     _, event = catalog.get_visible_event(event_id)
+    return _require_other_shop(event)
+
+
+def _require_other_shop(event: Event) -> Event:
     if event.shop_url is None:
         raise NoOtherShop()
     return event

@@ -66,7 +66,8 @@ def test_the_template_has_nothing_of_an_addon():
 
 def test_functions_use_no_table_for_the_sake_of_an_addon_that_is_left_out():
     of_guests = {"accounts", "audit", "buyers", "purchases", "sessions", "sessions/index/user"}
-    assert permissions.tables_of("core", "follow_changes").keys() == {"catalog", "sweep", "ticket-numbers", "tickets", *of_guests}
+    of_ledgers = {"catalog", "inventory", "stock-ledger"}
+    assert permissions.tables_of("core", "follow_changes").keys() == {"sweep", "ticket-numbers", "tickets", *of_guests, *of_ledgers}
     assert permissions.tables_of("dev", "follow_changes") == permissions.TABLES["follow_changes"]
 
 

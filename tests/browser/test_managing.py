@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Route, expect
 
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
@@ -434,3 +434,26 @@ def test_a_promoter_gives_held_back_tickets_to_a_guest_and_to_a_list(new_buyer, 
     expect(manager.page.get_by_text("bob@press.test")).to_be_visible()
     expect(manager.page.locator("tbody tr")).to_have_count(3)
     invariants.check(time.now)
+
+
+def test_a_promoter_puts_the_waiting_room_in_front_of_another_shop(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    opens = {"on_sale_at": clock.iso(time.now + 86_400), "waiting_room": {"entry": "open"}}
+    assert api.patch(f"/events/{event_id}", json=opens, token=manager.token).status == 200
+    manager.open(f"/events/{event_id}/facts")
+    expect(manager.page.get_by_role("heading", name="The gate of the other shop")).to_have_count(0)
+    manager.page.get_by_text("Limits, waiting room and returns").click()
+    manager.fill("Address of another shop (optional)", "tickets.example")
+    manager.press("Save")
+    manager.see("An address that begins with https://")
+    manager.fill("Address of another shop (optional)", "https://tickets.example/harbor/")
+    manager.page.get_by_label("Signature of the passes").select_option("A shared secret: nginx and CloudFront")
+    manager.press("Save")
+    manager.see_heading("The gate of the other shop")
+    found = api.get(f"/admin/events/{event_id}/waiting-room/verifier", token=manager.token).json
+    assert found["algorithm"] == "HS256"
+    expect(manager.page.get_by_text(found["secret"], exact=True)).to_be_visible()
+    expect(manager.page.get_by_text("https://tickets.example", exact=True)).to_be_visible()
+    check(manager.page, "gate-panel")

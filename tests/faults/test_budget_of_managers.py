@@ -30,7 +30,7 @@ def test_a_state_costs_its_change_the_shards_and_a_last_look(api):
     steer = lambda action: trips(lambda: api.post(f"/admin/events/{event_id}/{action}", **promoter()))  # noqa: E731
     assert change("unpublish") == 5, "it also looks for sales first"
     api.get("/events")
-    assert change("publish") == 5, "it also reads whether the stock may be sold"
+    assert change("publish") == 6, "it also reads whether the stock may be sold, and the last entry of the stock ledger"
     api.get("/events")
     assert (steer("pause"), steer("resume")) == (4, 4)
     builders.reserve(api, "ada", event_id, tier_id)
@@ -42,9 +42,9 @@ def test_a_state_costs_its_change_the_shards_and_a_last_look(api):
     [
         ({"price_cents": 1}, 4),  # the head, the change, the head, the stock
         ({"capacity": 200, "price_cents": 1}, 4),  # as it was: the stock is read before the head
-        ({"capacity": 210}, 5),  # the stock is also written
-        ({"capacity": 150}, 6),  # the stock is also read and written before the change
-        ({"capacity": 300}, 6),  # the stock is read and gets more shards before the change, and is written after it
+        ({"capacity": 210}, 6),  # the last entry of the stock ledger is also read, and the stock is written
+        ({"capacity": 150}, 7),  # the stock is also read and written before the change
+        ({"capacity": 300}, 7),  # the stock is read and gets more shards before the change, and is written after it
     ],
 )
 def test_a_tier_costs_more_if_its_capacity_changes(api, fields, expected):
@@ -56,9 +56,9 @@ def test_a_tier_costs_more_if_its_capacity_changes(api, fields, expected):
 @pytest.mark.parametrize(
     ("capacity", "expected"),
     [
-        (60, 6),  # larger: the head, the change, the stock, its shards, the head, the stocks of all tiers
-        (110, 7),  # the stock is read and gets more shards before the change, and is written after it
-        (40, 7),  # smaller: the stock is read and written before the change, and read after it
+        (60, 7),  # larger: the head, the stock ledger, the change, the stock, its shards, the head, the stocks of all tiers
+        (110, 8),  # the stock is read and gets more shards before the change, and is written after it
+        (40, 8),  # smaller: the stock is read and written before the change, and read after it
     ],
 )
 def test_the_capacity_of_an_event_costs_about_as_much_as_that_of_a_tier(api, capacity, expected):

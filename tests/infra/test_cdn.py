@@ -97,6 +97,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         if next(is_cached for pattern, is_cached in patterns if fnmatchcase(address, pattern)):
             cached.add(path)
     assert cached == {
+        "/v1/.well-known/jwks.json",
         "/v1/events/{event_id}/access-codes",
         "/v1/openapi.json",
         "/v1/events",
@@ -105,6 +106,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         "/v1/events/{event_id}/tiers",
         "/v1/events/{event_id}/availability",
         "/v1/events/{event_id}/seller",
+        "/v1/events/{event_id}/stock-ledger",
         "/v1/events/{event_id}/waiting-room/entries",
         "/v1/events/{event_id}/waiting-room/entries/{digest}",
         "/v1/events/{event_id}/waiting-room/state",

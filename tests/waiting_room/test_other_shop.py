@@ -24,6 +24,7 @@ def create_room(api, time, algorithm="EdDSA", **fields):
     room |= {"shop_url": f"{SHOP}/harbor/?lang=en", "pass_algorithm": algorithm} | fields
     opens = builders.clock.iso(time.now + SECONDS_TO_OPENING)
     event_id = builders.create_event(api, "Harbor", on_sale_at=opens, status="draft", waiting_room=room)
+    get_verifier(api, event_id)  # the gate is set up before the publication
     published = api.post(f"/events/{event_id}/publish", token=builders.admin_token())
     assert published.status == 200, published.json
     return event_id

@@ -28,8 +28,6 @@ interface EventProps {
   eventId: string;
   /** With a waitlist, returned tickets do not go on general sale. */
   hasWaitlist: boolean;
-  /** Another shop sells the tickets. */
-  isElsewhere?: boolean;
 }
 
 export function WaitingRoom() {
@@ -41,8 +39,8 @@ export function WaitingRoom() {
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
-  const isShown = isWaiting(place) || event?.shop_url;
-  const { value: tickets } = useLoaded(async () => (isShown ? import("../parts/line-tickets").catch(() => null) : null), `${isShown}`);
+  const isKnown = place.stage !== "loading";
+  const { value: tickets } = useLoaded(async () => (isKnown ? import("../parts/line-tickets").catch(() => null) : null), `${isKnown}`);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -65,7 +63,7 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} isElsewhere={!!event?.shop_url} />}
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
       {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
@@ -95,13 +93,13 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
   return !isOver && !status?.can_enter && !status?.pass_expired;
 }
 
-function Stage({ place, LineEntry, eventId, hasWaitlist, isElsewhere }: EventProps & { place: ShownPlace; LineEntry?: typeof LineEntryPart }) {
+function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place: ShownPlace; LineEntry?: typeof LineEntryPart }) {
   const { t, locale } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} isElsewhere={isElsewhere} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   const button = (
     <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
@@ -135,7 +133,7 @@ function Stage({ place, LineEntry, eventId, hasWaitlist, isElsewhere }: EventPro
   );
 }
 
-function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewhere }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
+function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
@@ -160,7 +158,7 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewher
           <div role="alert">
             <h2>{!status.can_enter ? t.line.turnPaused : isMissed(status) ? t.line.missed : t.line.turn}</h2>
           </div>
-          <p>{!status.can_enter ? t.line.turnPausedNote : isMissed(status) ? t.line.missedNote : !isElsewhere && t.line.turnNote}</p>
+          <p>{!status.can_enter ? t.line.turnPausedNote : isMissed(status) ? t.line.missedNote : t.line.turnNote}</p>
           <p class="figure-label">{t.line.turnLeft}</p>
           <p class="figure" role="timer">
             {clock((isMissed(status) ? status.pass_seconds_left : status.turn_seconds_left) ?? 0)}
@@ -170,9 +168,7 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewher
       ) : status.state === "waiting" || status.position === null ? (
         <>
           <h2>{isLate ? t.line.afterDraw : t.line.before}</h2>
-          {room.beacon?.randomness === null && status.state === "sale_open" ? (
-            <p role="status">{t.line.roundLate}</p>
-          ) : (
+          {!(room.beacon?.randomness === null && status.state === "sale_open") && (
             <>
               <p class="figure-label">{t.line.opensIn}</p>
               <Countdown seconds={status.seconds_until_on_sale} />
@@ -184,11 +180,6 @@ function Waiting({ room, status, isLate, enter, eventId, hasWaitlist, isElsewher
         </>
       ) : (
         <InLine room={room} status={status} position={status.position} />
-      )}
-      {status.may_return !== null && status.may_return > 0 && !status.can_enter && (
-        <p class="small">
-          {t.line.mayReturn(status.may_return)} {hasWaitlist && t.line.waitlistFirst}
-        </p>
       )}
     </section>
   );

@@ -44,6 +44,12 @@ export function LineTickets({ event, room, status }: Props) {
     });
   const notes = (
     <>
+      {status?.may_return != null && status.may_return > 0 && (
+        <p class="small">
+          {texts.mayReturn(status.may_return)} {ADDONS.waitlist && event.has_waitlist && texts.waitlistFirst}
+        </p>
+      )}
+      {room.beacon?.randomness === null && status?.state === "sale_open" && <p role="status">{texts.roundLate}</p>}
       {room.beacon && status && position === null && <p class="small">{texts.beacon}</p>}
       {range && <p class="small">{texts.between(visitorsTime(now() + range[0], locale), visitorsTime(now() + range[1], locale))}</p>}
     </>

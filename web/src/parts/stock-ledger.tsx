@@ -8,6 +8,7 @@ import { stockTexts as en } from "../texts/en-stock";
 import { stockTexts as es } from "../texts/es-stock";
 import { Failure, Outcome, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
+import "../styles/stock.css";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };

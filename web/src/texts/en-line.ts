@@ -1,5 +1,7 @@
 /** The texts about the tickets that people who wait see, in English. */
 
+const tickets = (count: number) => `${count.toLocaleString("en")} ${new Intl.PluralRules("en").select(count) === "one" ? "ticket" : "tickets"}`;
+
 export const lineTexts = {
   lasts: "Very likely still available at your turn",
   of: (percent: number) => `About ${percent}% chance of being gone before your turn`,
@@ -9,4 +11,7 @@ export const lineTexts = {
   toShop: (host: string) => `Go to ${host}`,
   toShopNote: (host: string) => `The tickets are sold at ${host}. Finish there before your time runs out.`,
   beacon: "The order also follows from a random number that an independent network publishes after the draw has closed. Nobody can know it before, not even us.",
+  roundLate: "The sale opens as soon as the public random number for the draw has arrived. Keep this page open: you stay in line.",
+  mayReturn: (count: number) => `All tickets are on hold at the moment. ${tickets(count)} may become available if other buyers do not finish paying.`,
+  waitlistFirst: "People on the waitlist may get an offer first.",
 };

@@ -22,6 +22,8 @@ export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
 /** Cancel an event, or show the progress of its refunds. Buyers read the reason. */
 export const cancelEvent = (event_id: string, reason?: string) =>
   content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: reason ? { reason } : {} }));
+/** What the gate of another shop needs to check passes. */
+export const getVerifier = (event_id: string) => content(manager.GET("/admin/events/{event_id}/waiting-room/verifier", { params: eventPath(event_id) }));
 export type TicketHolders = Schemas["TicketHoldersView"];
 /** Count the people whom a change to the event reaches, and what its cancellation would refund. */
 export const countTicketHolders = (event_id: string): Promise<TicketHolders> =>

@@ -16,6 +16,7 @@ import { changeEvent } from "./api";
 import { EVENT_FIELDS } from "./event-fields";
 import { EventForm } from "./event-form";
 import { toFields, toValues } from "./event-values";
+import { GatePanel } from "./gate-panel";
 import { ImagePanel } from "./image-panel";
 import { ReachedPeople } from "./ticket-holders";
 
@@ -37,6 +38,7 @@ export function EditEvent() {
       ) : (
         <Editor key={event.id} />
       )}
+      {event.shop_url !== null && <GatePanel event={event} />}
     </div>
   );
 }
