@@ -300,7 +300,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def shop_url(self) -> str | None:
-        """The address of the shop that sells the tickets to those who have waited here, or None if we sell them."""
+        """The address of the other shop that sells the tickets, or None if this shop sells them."""
         return self.waiting_room.shop_url if self.has_waiting_room and self.waiting_room is not None else None
 
     @property

@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -26,9 +26,6 @@ from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.inventory.model import Shard, Stock
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ALGORITHM = "fairgate stock ledger, 1"
 TOTALS_SECONDS = 10  # between two entries with totals while people buy
@@ -367,7 +364,7 @@ def load_page(event_id: str, page: int) -> StockLedgerView | None:
         return None
     entries = list_entries(event_id, page * PAGE_ENTRIES + 1, min(count, (page + 1) * PAGE_ENTRIES)) if count else []
     number, digest = (entries[-1].number, entries[-1].hash) if entries else (0, first_hash(event_id))
-    key = _private_key()
+    key = secret_settings.derived_signing_key("stock ledger")
     return StockLedgerView(
         event_id=event_id,
         algorithm=ALGORITHM,
@@ -378,9 +375,3 @@ def load_page(event_id: str, page: int) -> StockLedgerView | None:
         signature=key.sign(f"{ALGORITHM}\n{event_id}\n{number}\n{digest}".encode()).hex(),
         public_key=key.public_key().public_bytes_raw().hex(),
     )
-
-
-def _private_key() -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # few instances need it
-
-    return Ed25519PrivateKey.from_private_bytes(secret_settings.derived_key("stock ledger"))

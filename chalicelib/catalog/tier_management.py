@@ -208,7 +208,7 @@ def settle_stock(event_id: str, tier_id: str | None, actor: str, now: int) -> No
 def _without_oversold(catalog: Catalog, event_id: str, tier_id: str | None, actor: str, now: int) -> CatalogChange[Event]:
     """Shrink holdbacks by the tickets that are sold or held, and enlarge the capacity of the tier and of the event by the rest.
 
-    The holdbacks of the tier come first, and the last holdbacks of a tier. The event's pool may need those of other tiers too.
+    The tier's own holdbacks shrink first, the last one before the others. For the event's pool, those of other tiers may shrink too.
     """
     event = catalog.events[event_id]
     pool = {} if event.pool_id is None else {event.pool_id: event.pool_shards}

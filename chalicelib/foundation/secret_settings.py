@@ -7,7 +7,7 @@ until it does. The value of a secret is never logged and never part of an error.
 import hmac
 import re
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from botocore.config import Config
@@ -18,6 +18,9 @@ from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_AGE_SECONDS = 300
 # Seconds between a failed call and the next call. Without this pause, every request would wait for timeouts while Secrets Manager is down.
@@ -110,6 +113,13 @@ def _parse_keys(variable: str, text: str) -> dict[str, str]:
 def derived_key(purpose: str) -> bytes:
     """Derive a key of 32 bytes from `jwt_secret` for one purpose, so that its signatures are never valid for another purpose."""
     return _derive_key(secret("jwt_secret"), purpose)
+
+
+def derived_signing_key(purpose: str) -> "Ed25519PrivateKey":
+    """Return the Ed25519 key that belongs to one purpose. Its signatures can be checked by anybody who has its public key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few requests need it
+
+    return Ed25519PrivateKey.from_private_bytes(derived_key(purpose))
 
 
 @lru_cache(maxsize=64)  # more than there are purposes

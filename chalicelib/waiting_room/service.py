@@ -40,6 +40,7 @@ from chalicelib.waiting_room.model import (
     NotAdmitted,
     PassExpired,
     PlaceInUse,
+    QueueStatus,
     RoomCleared,
     RoomState,
     ShopPassRefused,
@@ -165,7 +166,12 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
-    cached, arrival = _find_place(event.id, user_id, token, now)
+    return _require_turn(event.id, user_id, token, now, proof)[0].pass_id
+
+
+def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: EntryProof | None) -> tuple[Arrival, QueueStatus]:
+    """Return the user's arrival and its status if the user may buy now. Raises what `require_pass` raises."""
+    cached, arrival = _find_place(event_id, user_id, token, now)
     status = compute_queue_status(cached.state, arrival, now)
     if status.pass_expired:
         raise PassExpired()
@@ -176,7 +182,7 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
         # So that the user can join again.
         store.delete_entry(arrival if arrival.holder is not None else replace(arrival, user=tokens.user_key(user_id)))
         raise EntryUnknown()
-    return arrival.pass_id
+    return arrival, status
 
 
 def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None, now: int) -> ShopPassView:
@@ -185,9 +191,7 @@ def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None
     Raises NotFound, NoOtherShop, SalePaused and what `require_pass` raises.
     """
     event = _event_of_other_shop(event_id)
-    require_pass(event, user_id, token, now, proof)
-    cached, arrival = _find_place(event_id, user_id, token, now)
-    status = compute_queue_status(cached.state, arrival, now)
+    arrival, status = _require_turn(event_id, user_id, token, now, proof)
     if status.paused or event.is_paused:
         raise SalePaused()
     assert status.pass_seconds_left is not None  # because the user is admitted

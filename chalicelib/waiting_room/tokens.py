@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,9 +21,6 @@ from chalicelib.accounts.model import mailbox_key
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
@@ -48,7 +45,7 @@ def read_token(token: str) -> Arrival | None:
     if not hmac.compare_digest(signature, _signature(payload)):
         return None
     try:
-        return msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=Arrival)
+        return msgspec.json.decode(_decode(payload), type=Arrival)
     except (Base64Error, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -121,6 +118,10 @@ def _encode(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def _decode(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 # Passes for other shops: JSON Web Tokens (RFC 7519), without PyJWT, which the API loads without `cryptography` (`edge/auth.py`).
 
 
@@ -179,8 +180,7 @@ def read_pass(event: Event, text: str) -> PassClaims | None:
     if len(text) > MAX_LENGTH or not text.isascii() or not hmac.compare_digest(signature, _encode(_sign(event, signed.encode()))):
         return None
     try:
-        payload = signed.split(".")[1]
-        claims = msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=PassClaims)
+        claims = msgspec.json.decode(_decode(signed.split(".")[1]), type=PassClaims)
     except (IndexError, Base64Error, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return claims if (claims.iss, claims.aud, claims.event) == (issuer(), audience(event), event.id) else None
@@ -200,7 +200,7 @@ def audience(event: Event) -> str:
 
 def public_key() -> PassKey:
     """Return the public key with which shops check passes that are signed with EdDSA."""
-    x = _encode(_private_key().public_key().public_bytes_raw())
+    x = _encode(secret_settings.derived_signing_key(_SHOP_PURPOSE).public_key().public_bytes_raw())
     thumbprint = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
     return PassKey(_encode(thumbprint), x)
 
@@ -222,10 +222,4 @@ def algorithm(event: Event) -> PassAlgorithm:
 def _sign(event: Event, data: bytes) -> bytes:
     if algorithm(event) == "HS256":
         return hmac.digest(shared_key(event).encode(), data, "sha256")
-    return _private_key().sign(data)
-
-
-def _private_key() -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few events need it
-
-    return Ed25519PrivateKey.from_private_bytes(secret_settings.derived_key(_SHOP_PURPOSE))
+    return secret_settings.derived_signing_key(_SHOP_PURPOSE).sign(data)

@@ -609,7 +609,7 @@ def _run_on_ledger(source: str, earlier: Sequence[str], noted_key: str | None) -
 
 
 def _load_ledger(source: str) -> list[dict[str, Any]]:
-    """Load all pages of a ledger from an address, those of the folder `0`, `1`, ..., or the page in a file."""
+    """Load all pages of a ledger from an address, all pages in a folder (files `0`, `1`, ...), or the one page in a file."""
     if not source.startswith(("http://", "https://")) and not Path(source).is_dir():
         return [_load_document(source)]
     pages: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.waiting_room import verify
 from tests import builders, invariants
@@ -343,7 +343,7 @@ def sign(page: dict) -> None:
     last = page["entries"][-1]
     page["hash"] = verify._entry_hash(last)
     message = f"{stock_ledger.ALGORITHM}\n{page['event_id']}\n{last['number']}\n{page['hash']}"
-    page["signature"] = stock_ledger._private_key().sign(message.encode()).hex()
+    page["signature"] = secret_settings.derived_signing_key("stock ledger").sign(message.encode()).hex()
 
 
 def chain(page: dict) -> None:

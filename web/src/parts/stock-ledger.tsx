@@ -23,7 +23,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
   if (!ledger) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   const { entries, isChained, isSigned, publicKey } = ledger;
   const last = entries.at(-1);
-  const totals = entries.filter(({ kind }) => kind === "totals").at(-1);
+  const totals = entries.findLast(({ kind }) => kind === "totals");
   const changes = entries.filter(({ kind }) => kind !== "totals");
   return (
     <>
