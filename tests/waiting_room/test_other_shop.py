@@ -197,7 +197,8 @@ class Browser:
 
 
 def check_gate(ask, text, wait, *, has_memory=True):
-    """A gate in front of /harbor/ lets in whoever has the pass, once, until it expires."""
+    """A gate in front of /harbor/ lets in whoever has the pass, once, until it expires. Its clock may be behind ours."""
+    wait(-2)
     visitor, stranger, thief = Browser(ask), Browser(ask), Browser(ask)
     assert stranger.get("/harbor/tickets") == LINE
     assert stranger.get("/harbor/", "lang=en&fairgate_pass=" + forged(text)) == LINE
@@ -208,7 +209,7 @@ def check_gate(ask, text, wait, *, has_memory=True):
     assert visitor.get("/harbor/", f"lang=en&fairgate_pass={text}") == "/harbor/?lang=en"  # the first answer was lost
     if has_memory:
         assert thief.get("/harbor/", f"fairgate_pass={text}", "192.0.2.2") == LINE
-    wait(60)
+    wait(62)
     assert visitor.get("/harbor/cart") == LINE
 
 
