@@ -36,12 +36,11 @@ PROOFS = 200  # that are checked
 WRITTEN_AT_ONCE = 10_000
 
 
-def join(api: Client, people: int) -> str:
+def join(api: Client, people: int, **room_settings: Any) -> str:
     """Create an event whose draw closes at START, with a waiting room that people have joined. Returns the id of the event."""
     with clock.override(lambda: float(START - 3600)), settings.override(waiting_room_counters=COUNTERS):
-        room_settings = {"wave_size": 100}
         opening = clock.iso(START + CLOSING_SECONDS)
-        event_id = builders.create_event(api, on_sale_at=opening, status="scheduled", waiting_room=room_settings)
+        event_id = builders.create_event(api, on_sale_at=opening, status="scheduled", waiting_room={"wave_size": 100, **room_settings})
         assert api.get(f"/events/{event_id}/waiting-room/state").json["closes_at"] == START
     room = store.find_room(event_id)
     assert room is not None
@@ -53,16 +52,19 @@ def join(api: Client, people: int) -> str:
     return event_id
 
 
+def arrival(room: Room, number: int) -> Arrival:
+    """Return the arrival of a person, the user `user-<number>`."""
+    key = tokens.user_key(f"user-{number}")
+    return Arrival(room.event_id, room.number, key, number % COUNTERS, number // COUNTERS + 1, START - 1800, START + 10**7)
+
+
 def _entry_row(room: Room, number: int) -> store.WaitingRoomRow:
     """Return the row that a join writes."""
-    entry = _entry(room, number)
-    arrival = Arrival(room.event_id, room.number, f"user-{number}", entry.counter, entry.number, START - 1800, START + 10**7)
-    return store.entry_row(arrival, START + 10**7, entry)
+    return store.entry_row(arrival(room, number), START + 10**7, _entry(room, number))
 
 
 def _entry(room: Room, number: int) -> Entry:
-    digest = entries.entrant_digest(room.commitment, tokens.name_in_tokens(f"user-{number}"))
-    return Entry(digest, number % COUNTERS, number // COUNTERS + 1)
+    return entry_list.entry_of(room, arrival(room, number))
 
 
 def publish(api: Client, event_id: str) -> tuple[SimulationReport, float]:

@@ -17,7 +17,18 @@ from bench.measure import Bound, print_bounds
 
 CORES, MINUTES = 2, 30  # of all benches together
 # The longest come first, so that no core waits long for the last of them.
-BENCHES = ("waitlist", "entries", "instances", "background_work", "reports", "joins", "cancellation", "large_catalog", "sell_out")
+BENCHES = (
+    "waitlist",
+    "entries",
+    "other_shop",
+    "instances",
+    "background_work",
+    "reports",
+    "joins",
+    "cancellation",
+    "large_catalog",
+    "sell_out",
+)
 
 
 def run(name: str) -> tuple[list[Bound], float, str]:
