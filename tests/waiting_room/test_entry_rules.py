@@ -198,6 +198,7 @@ def test_accounts_only(api, time, mails):
     assert get_proof(api, event_id, time)["excluded"] == {"account_required": 2, "address_used": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.not_on_moto
 @pytest.mark.parametrize("rule", ["verified_address", "account"])
 def test_a_thousand_accounts_with_ten_addresses_get_ten_places(api, time, rule):
@@ -215,6 +216,8 @@ def test_a_thousand_accounts_with_ten_addresses_get_ten_places(api, time, rule):
     assert replies == {None: 10, "token_of_another_user": 990}
 
 
+@pytest.mark.slow
+@pytest.mark.not_on_moto
 def test_odds_depend_neither_on_the_time_of_joining_nor_on_the_number_of_devices(api, time, mails, verified_sale):
     """Ada joins first, with one device. Bob joins last, with three. Each position is equally likely for both."""
     event_id, _ = verified_sale
