@@ -3,7 +3,7 @@
 The people have joined; the room opens, and nobody but them can reach the shop, whatever they send. Everybody asks for a pass within
 DELAY_SECONDS of their turn, shows it at the gate, and looks at some pages; then the turn ends. At the same time, strangers send requests
 without a pass, with forged ones, and with those of others, and people come before their turn. The shop itself checks that each request
-belongs to somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a partition key. Takes eight minutes.
+belongs to somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a partition key. Takes ten minutes.
 """
 
 import random
@@ -33,7 +33,7 @@ from tests.simulation.limits import Limits
 PEOPLE, INSTANCES = 100_000, 20
 WAVE_SIZE, WAVE_SECONDS, TURN_SECONDS = 250, 30, 600
 OPENING = entries.CLOSING_SECONDS  # in virtual seconds: the draw closes at 0
-DELAY_SECONDS, PAGES = 20, 2
+DELAY_SECONDS, PAGES = 20, 1
 STRANGERS = 1  # a second, who try everything
 SHOP = "https://tickets.example/harbor/"
 LINE = "https://shop.example/events/harbor/line"
