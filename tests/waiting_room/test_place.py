@@ -34,7 +34,10 @@ async function run({ steps, now, kept = {}, hidden = false, random = 0.5 }) {
       if (failure !== null) throw Object.assign(new Error("refused"), { status: failure });
       return room;
     },
-    join: async () => joined,
+    join: async () => {
+      if (joined instanceof Error) throw joined;
+      return joined;
+    },
     proveEntry: async () => {
       proofs.push(now - start);
       if (failure !== null || proofs.length === 1) throw new Error("refused");
@@ -69,6 +72,7 @@ async function run({ steps, now, kept = {}, hidden = false, random = 0.5 }) {
     wait: (seconds) => wait(now + seconds),
     sleep: (seconds) => void (now += seconds), // the device sleeps: no timer fires
     token: (value) => void (joined = value),
+    refusal: (code) => void (joined = Object.assign(new Error("refused"), { status: 403, code })),
     enter: () => place.enter(),
     otherTab: (value) => ((kept.token = value), place.tokenChanged()),
   };
@@ -145,6 +149,15 @@ def test_the_proofs_of_a_crowd_are_fetched_over_time(n, expected):
     listed = _room(n=n, root="ab" * 32)
     result = _run(["room", listed], ["start"], ["wait", 300], now=OPENS - 85, kept={"token": _token()})
     assert (result["proofs"], result["view"]["draw"]["isListed"]) == (expected, True)
+
+
+def test_a_refusal_to_join_stays_until_the_next_attempt():
+    """The fetch after it succeeds, and says nothing about the refusal."""
+    steps = [["room", _room()], ["start"], ["refusal", "entry_refused"], ["enter"], ["wait", 60]]
+    refused = _run(*steps)["view"]
+    assert (refused["stage"], refused["failure"]["code"], refused["isOffline"]) == ("none", "entry_refused", False)
+    joined = _run(*steps, ["token", _token()], ["enter"])["view"]
+    assert (joined["stage"], joined["failure"]) == ("waiting", None)
 
 
 def test_a_device_that_wakes_up_fetches_at_once():

@@ -92,7 +92,8 @@ export class Place {
   #isJoining = false;
   #isOffline = false;
   #wasCleared = false;
-  #failure: ApiFailure | null = null;
+  #failure: ApiFailure | null = null; // of the last fetch
+  #refusal: ApiFailure | null = null; // of the last join
   #failures = 0;
   #isRunning = false;
   #fetching: Promise<void> | null = null;
@@ -108,7 +109,7 @@ export class Place {
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
     const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
-    return { stage: this.#stage(status), status, ...known, isOffline: this.#isOffline, failure: this.#failure, wasCleared: this.#wasCleared };
+    return { stage: this.#stage(status), status, ...known, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
   }
 
   /** Start refreshing the view. */
@@ -141,7 +142,7 @@ export class Place {
   async enter(): Promise<void> {
     if (this.#isJoining) return;
     this.#isJoining = true;
-    this.#failure = null;
+    this.#refusal = null;
     this.#world.changed();
     try {
       const token = await this.#world.join();
@@ -150,7 +151,7 @@ export class Place {
       else this.#world.memory.write("token", token);
       this.#useToken(token);
     } catch (error) {
-      this.#failure = asFailure(error);
+      this.#refusal = asFailure(error);
     } finally {
       this.#isJoining = false;
       this.#world.changed();
@@ -214,6 +215,7 @@ export class Place {
 
   #useToken(token: string | null): void {
     this.#token = token;
+    this.#refusal = null;
     this.#tracker = null;
     this.#entryProof = undefined;
     this.#provesAt = null;
@@ -246,7 +248,7 @@ export class Place {
     if (this.#isOpen) return "open";
     if (this.#isJoining) return "working";
     if (this.#token !== null) return status ? "waiting" : "loading";
-    return this.#room || this.#failure ? "none" : "loading";
+    return this.#room || this.#failure || this.#refusal ? "none" : "loading";
   }
 
   /** Every second: count down, and notice that the device was asleep. */

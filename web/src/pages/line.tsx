@@ -99,7 +99,7 @@ function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place:
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} failure={place.failure} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   const button = (
     <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
@@ -133,13 +133,16 @@ function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place:
   );
 }
 
-function Waiting({ room, status, isLate, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; isLate: boolean; enter: () => void }) {
+type WaitingProps = EventProps & Pick<ShownPlace, "failure" | "enter"> & { room: State; status: Status; isLate: boolean };
+
+function Waiting({ room, status, isLate, failure, enter, eventId, hasWaitlist }: WaitingProps) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
     return (
       <Outcome tone="calm" title={t.line.expired}>
         <p>{t.line.expiredNote}</p>
+        {failure && <Failure failure={failure} />}
         <button type="button" class="button" onClick={enter}>
           {t.line.again}
         </button>
