@@ -39,7 +39,8 @@ class StockLine(Struct, frozen=True, omit_defaults=True):
 
     `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields: `issued` are the
     held-back tickets that were given or sold to somebody, by reason; `returned` counts all tickets that were sold and came back, and
-    `unpaid` all that were reserved, not paid for, and came back; `moving` are on their way into or out of the stock. So `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
+    `unpaid` all that a buyer reserved and did not pay for, and that came back; `moving` are on their way into or out of the stock. So
+    `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
     """
 
     tier_id: str | None = None
