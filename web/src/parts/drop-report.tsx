@@ -11,6 +11,7 @@ import { reportTexts as en } from "../texts/en-report";
 import { reportTexts as es } from "../texts/es-report";
 import { Failure, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
+import "../styles/stock.css";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
@@ -62,7 +63,7 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
       {waits && waits.length > 0 && (
         <>
           <h3>{s.waits}</h3>
-          <ul>
+          <ul class="draw-limits">
             {waits.map(({ place, seconds }) => (
               <li key={place}>
                 {s.place(number(place))}: {seconds ? times(seconds) : s.notYet}
@@ -87,13 +88,13 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
         {s.changes}: {number(report.changes_after_opening.length)}
       </p>
       <h3>{s.unknown}</h3>
-      <ul>
+      <ul class="draw-limits">
         {report.unknown.map((name) => (
           <li key={name}>{s.unknowns[name]}</li>
         ))}
       </ul>
       <p>
-        <button type="button" class="button" onClick={() => save(new Blob([JSON.stringify(report, null, 2)], { type: "application/json" }), `report-${report.event_id}.json`)}>
+        <button type="button" class="button button-quiet" onClick={() => save(new Blob([JSON.stringify(report, null, 2)], { type: "application/json" }), `report-${report.event_id}.json`)}>
           {s.download}
         </button>
       </p>
