@@ -776,11 +776,11 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
     return _print([json.dumps(report, indent=2, ensure_ascii=False)], EXIT_FAULTS if faults else EXIT_OK)
 
 
-# Ed25519 (RFC 8032), which Python's library does not have.
+# Ed25519 (RFC 8032), which Python's library does not have. A point is (X, Y, Z, T) with x = X/Z, y = Y/Z and xy = T/Z (section 5.1.4).
 
 _P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, -1, _P) % _P
-_Point = tuple[int, int]
+_Point = tuple[int, int, int, int]
 
 
 def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -791,7 +791,8 @@ def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     if key is None or commitment is None or base is None or scalar >= _L:
         return False
     challenge = int.from_bytes(sha512(signature[:32] + public_key + message).digest(), "little") % _L
-    return _times(scalar, base) == _add(commitment, _times(challenge, key))
+    (x1, y1, z1, _), (x2, y2, z2, _) = _times(scalar, base), _add(commitment, _times(challenge, key))
+    return (x1 * z2 - x2 * z1) % _P == 0 and (y1 * z2 - y2 * z1) % _P == 0
 
 
 def _decode_point(raw: bytes) -> _Point | None:
@@ -804,17 +805,19 @@ def _decode_point(raw: bytes) -> _Point | None:
         x = x * pow(2, (_P - 1) // 4, _P) % _P
     if y >= _P or (x * x - square) % _P or (x == 0 and is_odd):
         return None
-    return (x if x & 1 == is_odd else _P - x), y
+    x = x if x & 1 == is_odd else _P - x
+    return x, y, 1, x * y % _P
 
 
 def _add(one: _Point, other: _Point) -> _Point:
-    (x1, y1), (x2, y2) = one, other
-    mixed = _D * x1 * x2 * y1 * y2
-    return (x1 * y2 + x2 * y1) * pow(1 + mixed, -1, _P) % _P, (y1 * y2 + x1 * x2) * pow(1 - mixed, -1, _P) % _P
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = one, other
+    a, b, c, d = (y1 - x1) * (y2 - x2) % _P, (y1 + x1) * (y2 + x2) % _P, 2 * _D * t1 * t2 % _P, 2 * z1 * z2 % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
 
 
 def _times(scalar: int, point: _Point) -> _Point:
-    total = (0, 1)
+    total = (0, 1, 1, 0)
     while scalar:
         if scalar & 1:
             total = _add(total, point)
