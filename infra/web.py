@@ -38,6 +38,7 @@ LAZY_PAGES = {
     "src/pages/draw.tsx": 8_900,
     "src/parts/public-changes.tsx": 1_300,
     "src/parts/stock-ledger.tsx": 3_500,
+    "src/parts/drop-report.tsx": 4_000,
     "src/parts/turn-mails.tsx": 2_000,
     "src/parts/line-tickets.tsx": 4_300,
     "src/beacon-proof.ts": 22_800,

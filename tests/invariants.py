@@ -215,7 +215,7 @@ def _ledger_lines(event_id: str, shards: list[Shard], current: Catalog) -> list[
         counted = {"available": sum(shard.available for shard in own)} if has_limit else {}
         counted |= {"moving": line.capacity - sum(line.held_back.values()) - sum(shard.capacity for shard in own)} if has_limit else {}
         counted |= {"held": sum(shard.held for shard in own), "sold": sum(shard.sold for shard in own)}
-        counted |= {"returned": sum(shard.returned for shard in own), "issued": dict(+issued)}
+        counted |= {name: sum(getattr(shard, name) for shard in own) for name in ("returned", "unpaid")} | {"issued": dict(+issued)}
         lines.append(msgspec.structs.replace(line, **counted))
     return lines
 

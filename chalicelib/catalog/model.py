@@ -247,6 +247,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = None
     allows_reentry: Annotated[bool, Field("public", "The door may scan people out, and their tickets let them in again.")] = False
+    publishes_report: Annotated[bool, Field("public", "Once the sale has opened, the page of the draw shows the report of the sale.")] = (
+        False
+    )
     pool_id: str | None = None
     pool_shards: int = 0
     removed: bool = False  # no longer in the bootstrap file

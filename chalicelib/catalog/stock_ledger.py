@@ -38,8 +38,9 @@ class StockLine(Struct, frozen=True, omit_defaults=True):
     """The tickets of one kind, or, without `tier_id`, the limit of all kinds together. Fields without a value are left out.
 
     `capacity` is missing if there is no limit. `held_back` is by reason. Entries with totals also have the other fields: `issued` are the
-    held-back tickets that were given or sold to somebody, by reason; `returned` counts all tickets that were sold and came back; `moving`
-    are on their way into or out of the stock. So `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
+    held-back tickets that were given or sold to somebody, by reason; `returned` counts all tickets that were sold and came back, and
+    `unpaid` all that a buyer reserved and did not pay for, and that came back; `moving` are on their way into or out of the stock. So
+    `capacity` is `available` + `held` + `sold` + `moving` + all that is held back.
     """
 
     tier_id: str | None = None
@@ -49,6 +50,7 @@ class StockLine(Struct, frozen=True, omit_defaults=True):
     held: int | None = None
     sold: int | None = None
     returned: int | None = None
+    unpaid: int | None = None
     moving: int | None = None
     issued: dict[HoldbackReason, int] = {}
 
@@ -345,6 +347,7 @@ def _count(catalog: Catalog, event_id: str, shards: Mapping[str, Sequence[Shard]
                 held=stock.held,
                 sold=stock.sold,
                 returned=stock.returned,
+                unpaid=stock.unpaid,
                 moving=moving if is_limited else None,
                 issued=dict(+issued),
             )

@@ -89,9 +89,9 @@ def hold_tickets(request: HoldRequest) -> list[Hold]:
     return holds
 
 
-def release(hold: Hold) -> bool:
+def release(hold: Hold, *, is_unpaid: bool = False) -> bool:
     """Make the tickets of a hold available again, and update the hint for the shard. Returns False if the hold no longer exists."""
-    released = store.release_hold(hold)
+    released = store.release_hold(hold, is_unpaid=is_unpaid)
     if released:
         hint = _available_hints.entries.get(hold.shard_id)
         _available_hints.entries[hold.shard_id] = hold.quantity if hint is None else hint + hold.quantity

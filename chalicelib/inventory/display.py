@@ -64,7 +64,7 @@ class Figures(Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
         """Return the figures of these shards. `before` are the figures of the previous refresh, if there was one."""
-        total = replace(Stock.shown_of(shards), returned=0) if shards else NO_STOCK
+        total = replace(Stock.shown_of(shards), returned=0, unpaid=0) if shards else NO_STOCK
         shards = [shard for shard in shards if not shard.is_kept]
         is_quiet = before is not None and before.stock == total
         return cls(

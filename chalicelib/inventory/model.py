@@ -61,7 +61,8 @@ class Shard(Struct, frozen=True):
     `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
     `is_kept` means that the available tickets are kept for offers to people on the waitlist. It is always false in a stage without the
     waitlist. With `kept_above`, a shard keeps its tickets only while more tickets than this are available.
-    `returned` counts all tickets that were sold and became available again.
+    `returned` counts all tickets that were sold and became available again, and `unpaid` all tickets that a buyer reserved and did not
+    pay for, and that became available again.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Shard(Struct, frozen=True):
     is_kept: bool = False
     kept_above: int | None = None
     returned: int = 0
+    unpaid: int = 0
 
     @property
     def stock_id(self) -> str:
@@ -124,8 +126,8 @@ class Shard(Struct, frozen=True):
 class Stock(Struct, frozen=True):
     """The total of several shards or stocks. The total is open only if all parts are open.
 
-    `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers, and `returned` all tickets that
-    were sold and became available again.
+    `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers. `returned` and `unpaid` are the
+    sums of the shards' counts.
     """
 
     capacity: int
@@ -135,6 +137,7 @@ class Stock(Struct, frozen=True):
     is_open: bool
     for_waitlist: int = 0
     returned: int = 0
+    unpaid: int = 0
 
     @classmethod
     def total_of(cls, parts: Iterable["Shard | Stock"]) -> Self:
@@ -147,6 +150,7 @@ class Stock(Struct, frozen=True):
             is_open=all(part.is_open for part in parts),
             for_waitlist=sum(part.for_waitlist for part in parts),
             returned=sum(part.returned for part in parts),
+            unpaid=sum(part.unpaid for part in parts),
         )
 
     @classmethod

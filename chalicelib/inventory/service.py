@@ -14,9 +14,13 @@ from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_evenly, stocks_of
 
 
-def release_holds(holds: list[Hold]) -> int:
-    """Make the tickets of these holds available again after their purchase has ended. Returns how many holds still existed."""
-    return sum(allocation.release(hold) for hold in holds)
+def release_holds(holds: list[Hold], *, is_unpaid: bool = False) -> int:
+    """Make the tickets of these holds available again. Returns how many holds still existed.
+
+    `is_unpaid` means that their purchase has ended without a payment. The shards count these tickets, but not those of a request that was
+    refused or interrupted, because no buyer had them.
+    """
+    return sum(allocation.release(hold, is_unpaid=is_unpaid) for hold in holds)
 
 
 def convert_holds(holds: list[Hold]) -> int:

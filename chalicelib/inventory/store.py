@@ -29,7 +29,11 @@ class HoldsAttribute(Attribute[dict[str, tuple[int, int]]]):
 
 
 class ShardRow(dynamo.Table):
-    """A shard. `pooled` and `kept` are true or absent; `returned` is absent until sold tickets come back."""
+    """A shard. `pooled` and `kept` are true or absent.
+
+    `r` is the shard's `returned` and `u` its `unpaid`; both are absent until such tickets come back. Their names are short, because a shard
+    with all its holds has eight bytes left before each write costs another unit.
+    """
 
     feature = "inventory"
     contents = "The shards of stocks, with the holds on their tickets."
@@ -45,7 +49,8 @@ class ShardRow(dynamo.Table):
     pooled = BooleanAttribute(null=True)
     kept = BooleanAttribute(null=True)
     kept_above = NumberAttribute(null=True)
-    returned = NumberAttribute(null=True)
+    r = NumberAttribute(null=True)
+    u = NumberAttribute(null=True)
 
 
 _ABSENT, _EXISTS = ShardRow.id.does_not_exist(), ShardRow.id.exists()
@@ -117,14 +122,18 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
     return int(row.available)
 
 
-def release_hold(hold: Hold) -> bool:
-    """Remove a hold and make its tickets available again. Returns False if the hold no longer exists."""
-    return _remove_hold(hold, ShardRow.available)
+def release_hold(hold: Hold, *, is_unpaid: bool = False) -> bool:
+    """Remove a hold and make its tickets available again. Returns False if the hold no longer exists.
+
+    `is_unpaid` means that a buyer reserved the tickets and did not pay for them.
+    """
+    actions, condition = _removal(hold, ShardRow.available)
+    return dynamo.update_if(ShardRow(hold.shard_id), [*actions, ShardRow.u.add(hold.quantity)] if is_unpaid else actions, condition)
 
 
 def convert_hold(hold: Hold) -> bool:
     """Remove a hold and count its tickets as sold. Returns False if the hold no longer exists."""
-    return _remove_hold(hold, ShardRow.sold)
+    return dynamo.update_if(ShardRow(hold.shard_id), *_removal(hold, ShardRow.sold))
 
 
 def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
@@ -175,7 +184,7 @@ def return_sold_items(holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
             # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
             condition = ShardRow.holds[hold_id].does_not_exist() & condition
         sold, available = ShardRow.sold.set(ShardRow.sold - quantity), ShardRow.available.set(ShardRow.available + quantity)
-        actions = [sold, available, ShardRow.returned.add(quantity), _NEXT_VERSION]
+        actions = [sold, available, ShardRow.r.add(quantity), _NEXT_VERSION]
         items.append(dynamo.update(ShardRow(shard_id), actions, condition))
     return items
 
@@ -296,12 +305,8 @@ def _pool_is(is_pooled: bool) -> Condition:
     return _IS_POOLED if is_pooled else _IS_NOT_POOLED
 
 
-def _remove_hold(hold: Hold, gaining: NumberAttribute) -> bool:
-    """Move a hold's quantity to the `gaining` attribute. Repeats and races are safe, because a hold can be removed only once."""
-    return dynamo.update_if(ShardRow(hold.shard_id), *_removal(hold, gaining))
-
-
 def _removal(hold: Hold, gaining: NumberAttribute) -> tuple[list[Action], Condition]:
+    """Return an update that moves a hold's quantity to the `gaining` attribute. Repeats and races are safe: it succeeds only once."""
     entry = ShardRow.holds[hold.hold_id]
     # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
     return [gaining.set(gaining + hold.quantity), _NEXT_VERSION, entry.remove()], entry[0] == hold.quantity
@@ -326,5 +331,6 @@ def _shard(row: ShardRow) -> Shard:
         is_pooled=bool(row.pooled),
         is_kept=is_kept,
         kept_above=None if row.kept_above is None else int(row.kept_above),
-        returned=int(row.returned or 0),
+        returned=int(row.r or 0),
+        unpaid=int(row.u or 0),
     )

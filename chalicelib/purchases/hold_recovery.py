@@ -320,7 +320,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
     else:
         # Fence: raise the version first, so that a settlement that read the old version cannot make an order with these holds.
         store.save(purchase, purchase)
-        report.released += inventory.release_holds(owned)
+        report.released += inventory.release_holds(owned, is_unpaid=purchase.state != "refunded")
     # Strays belong to a request that crashed or that lost to another execution of itself: no purchase will ever own them.
     report.released += inventory.release_holds(strays)
 

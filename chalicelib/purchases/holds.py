@@ -75,9 +75,12 @@ def convert_holds(purchase: Purchase) -> int:
     return _update_each(purchase, "convert", lambda hold: inventory.convert_holds([hold]))
 
 
-def release_holds(purchase: Purchase) -> int:
-    """Return the tickets of an ended purchase to the stock. Returns how many holds were released; hold recovery releases the rest."""
-    return _update_each(purchase, "release", lambda hold: inventory.release_holds([hold]))
+def release_holds(purchase: Purchase, *, is_unpaid: bool = False) -> int:
+    """Return tickets to the stock. Returns how many holds were released; hold recovery releases the rest.
+
+    `is_unpaid` means that the purchase has ended without a payment.
+    """
+    return _update_each(purchase, "release", lambda hold: inventory.release_holds([hold], is_unpaid=is_unpaid))
 
 
 def extend_holds(purchase: Purchase, expires_at: int) -> int:

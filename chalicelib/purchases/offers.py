@@ -97,7 +97,7 @@ def create_offer(
 def return_tickets(purchase: Purchase) -> None:
     """Release the holds that a crash left after an offer ended unpaid. Otherwise, they would expire with the offer, by default in a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
-        inventory.release_holds(purchase.holds)
+        inventory.release_holds(purchase.holds, is_unpaid=True)
 
 
 def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:

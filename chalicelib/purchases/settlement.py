@@ -296,6 +296,6 @@ def finish_cancellation(
         return CancellationResult("processing", purchase)
     ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
     saved = store.save(purchase, ended, ledger_entries.payment_items(purchase, declined, now) if declined else [])
-    released = holds.release_holds(purchase)
+    released = holds.release_holds(purchase, is_unpaid=True)
     logger.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", saved, released)

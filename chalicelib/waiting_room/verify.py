@@ -1,7 +1,8 @@
-"""Check a draw or a stock ledger from outside the shop, using only Python.
+"""Check a draw or a stock ledger from outside the shop, or make the report of a drop, using only Python.
 
     python verify.pyz PROOF [TOKENS] [--entries ENTRIES]
     python verify.pyz --ledger LEDGER [--earlier LEDGER] [--key HEX]
+    python verify.pyz --report EVENT
 
 Each shop has verify.pyz, which holds this module, `draw` and `entries`. In the source code, `python -m chalicelib.waiting_room.verify` does
 the same.
@@ -14,11 +15,12 @@ shop's secret. The exit code is 0 if all checks passed, 1 if a fault was found, 
 import json
 import re
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256, sha512
 from itertools import count, pairwise
 from pathlib import Path
@@ -32,6 +34,8 @@ from chalicelib.waiting_room.entries import Entry, EntryProof
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
 MAX_DOCUMENT_BYTES = 8 << 20
 LEDGER_ALGORITHM = "fairgate stock ledger, 1"
+REPORT_FORMAT = "fairgate drop report, 1"
+REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, in percent, whose waits are in a report
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = 20
@@ -288,10 +292,12 @@ def _run(arguments: Namespace) -> int:
     for name, noted in (("--commitment", noted_commitment), ("--root", noted_root)):
         if noted is not None and not _SHA256_HEX.fullmatch(noted):
             raise UnusableProof(f"{name} must be 64 hexadecimal digits")
-    if (arguments.ledger is None) == (arguments.proof is None):
-        raise UnusableProof("name either the proof of a draw, or a stock ledger with --ledger")
+    if [arguments.proof, arguments.ledger, arguments.report].count(None) != 2:
+        raise UnusableProof("name either the proof of a draw, a stock ledger with --ledger, or an event with --report")
     if arguments.ledger is not None:
         return _run_on_ledger(arguments.ledger, arguments.earlier, arguments.key)
+    if arguments.report is not None:
+        return _run_report(arguments, noted_commitment, noted_root)
     document = _load_document(arguments.proof)
     if document.get("opened") is False:
         if noted_commitment is not None and noted_commitment != document.get("commitment"):
@@ -475,6 +481,8 @@ def _fault_lines(faults: Sequence[str]) -> Iterator[str]:
 
 # The stock ledger: a chain of entries, and pages whose last entry is signed.
 
+_COUNTS = {"returned": "were returned", "unpaid": "came back unpaid"}  # which never get smaller
+
 
 @dataclass
 class StockLedger:
@@ -545,7 +553,7 @@ def _entry_faults(entry: dict[str, Any]) -> Iterator[str]:
     """Check the numbers of an entry. A line without a limit has no sum."""
     for line in entry["lines"]:
         name, held_back = f"entry {entry['number']}, {_line_name(line)}", sum(line.get("held_back", {}).values())
-        counted = {field: line[field] for field in ("available", "held", "sold", "returned") if field in line}
+        counted = {field: line[field] for field in ("available", "held", "sold", *_COUNTS) if field in line}
         if min([0, *counted.values(), *line.get("held_back", {}).values(), *line.get("issued", {}).values()]) < 0:
             yield f"{name}: a number is negative"
         if "capacity" in line and "available" in line:
@@ -567,9 +575,10 @@ def _chain_faults(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str
         yield f"{name}: is earlier than the entry before"
     if after["kind"] != "change" and list(map(_definition, after["lines"])) != list(map(_definition, before["lines"])):
         yield f"{name}: changes a capacity or what is held back, and does not say so"
-    returned = {line.get("tier_id"): line["returned"] for line in before["lines"] if "returned" in line}
-    if any(line.get("returned", 0) < returned.get(line.get("tier_id"), 0) for line in after["lines"] if "returned" in line):
-        yield f"{name}: fewer tickets were returned than in the entry before"
+    for field, what in _COUNTS.items():
+        counts = {line.get("tier_id"): line[field] for line in before["lines"] if field in line}
+        if any(line[field] < counts.get(line.get("tier_id"), 0) for line in after["lines"] if field in line):
+            yield f"{name}: fewer tickets {what} than in the entry before"
 
 
 def _moving_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -630,11 +639,141 @@ def _ledger_lines(ledger: StockLedger, faults: Sequence[str], noted_key: str | N
     if compared:
         yield f"           {compared} earlier downloads compared"
     for line in ledger.entries[ledger.last]["lines"] if ledger.entries else []:
-        shown = {name: line[name] for name in ("capacity", "available", "held", "sold", "returned", "moving") if name in line}
+        shown = {name: line[name] for name in ("capacity", "available", "held", "sold", "returned", "unpaid", "moving") if name in line}
         shown |= {f"held back ({reason})": quantity for reason, quantity in line.get("held_back", {}).items()}
         shown |= {f"issued ({reason})": quantity for reason, quantity in line.get("issued", {}).items()}
         yield f"{_line_name(line)}: " + ", ".join(f"{name} {value}" for name, value in shown.items())
     yield from _fault_lines(faults)
+
+
+# The report of a drop: what the public documents of an event say about its sale. web/src/drop-report.ts makes the same for the page.
+
+
+def make_report(
+    event: dict[str, Any], proof: dict[str, Any] | None, state: dict[str, Any] | None, ledger: Sequence[dict[str, Any]], now: int
+) -> dict[str, Any]:
+    """Return the report of a sale from its public documents, which were fetched at `now` (epoch seconds).
+
+    `ledger` are all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None if the event has none. A pair
+    of seconds says that something happened between the two, which count from the opening: the beginning of the room's plan, or, without a
+    room, the event's `on_sale_at`, but not before its publication. Raises KeyError, TypeError or ValueError if a document is malformed.
+    """
+    segments = state["segments"] if state else []
+    opened_at = int(segments[0]["since"]) if segments else max(_parse_time(at) for at in (event["on_sale_at"], ledger[0]["at"]) if at)
+    before = [entry for entry in ledger if _parse_time(entry["at"]) <= opened_at] or ledger[:1]
+    counted = [entry for entry in ledger if entry["kind"] == "totals"]
+    last = (counted or ledger)[-1]["lines"] if ledger else []
+    at_opening = {line.get("tier_id"): line for line in before[-1]["lines"]} if before else {}
+    names = {tier["id"]: tier["name"] for tier in event["tiers"]}
+    unknown = [
+        "latency",
+        "errors",
+        *(["waits_of_late_arrivals"] if proof else []),
+        *(["unpaid"] if any("unpaid" not in line for line in last) else []),
+    ]
+    return {
+        "format": REPORT_FORMAT,
+        "event_id": event["id"],
+        "name": event["name"],
+        "made_at": _format_time(now),
+        "opened_at": _format_time(opened_at),
+        "counted_at": counted[-1]["at"] if counted else None,
+        "entrants": proof
+        and {"rule": proof["entry"], "drawn": proof["n"], "late": max(0, proof["total"] - proof["n"]), "excluded": proof["excluded"]},
+        "draw": proof
+        and {
+            **{name: proof[name] for name in ("room", "algorithm", "commitment", "key")},
+            "root": (proof["entries"] or {}).get("root"),
+            "round": proof.get("beacon", {}).get("round"),
+        },
+        "waits": proof and _waits(segments, proof["n"], now),
+        "tickets": [
+            {
+                "tier_id": line.get("tier_id"),
+                "name": names.get(line.get("tier_id")),
+                "at_opening": _without_id(at_opening.get(line.get("tier_id"))),
+                "counted": _without_id(line),
+                "sold_out_seconds": _sold_out(counted, line.get("tier_id"), opened_at),
+            }
+            for line in last
+        ],
+        "changes_after_opening": [
+            {name: entry.get(name) for name in ("number", "at", "kind", "cause")}
+            for entry in ledger[len(before) :]
+            if entry["kind"] != "totals"
+        ],
+        "unknown": unknown,
+    }
+
+
+def _waits(segments: Sequence[dict[str, Any]], n: int, now: int) -> list[dict[str, Any]]:
+    """Return how long after the opening the turn of some places of the draw came, or None for a turn that has not come."""
+    waits = []
+    for place in sorted({max(1, -(-n * share // 100)) for share in REPORTED_SHARES} if n else ()):
+        turn = _turn(segments, place)
+        seconds = [at - segments[0]["since"] for at in turn] if turn and turn[1] <= now else None
+        waits.append({"place": place, "seconds": seconds})
+    return waits
+
+
+def _turn(segments: Sequence[dict[str, Any]], place: int) -> tuple[int, int] | None:
+    """Return the seconds between which a place was or will be admitted. They are equal unless the shop has merged old parts of its plan."""
+    first = segments[0]
+    if first["wave_size"] == 0 and 0 < place <= first["base"]:
+        return (first["since"], segments[1]["since"]) if len(segments) > 1 else None
+    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+        missing, at = place - segment["base"], segment["since"]
+        if missing > 0:
+            if segment.get("paused") or segment["wave_size"] == 0:
+                continue
+            at += segment["interval"] * -(-missing // segment["wave_size"]) - segment.get("waited", 0)
+        if following is None or at < following["since"]:
+            return at, at
+    return None
+
+
+def _sold_out(counted: Sequence[dict[str, Any]], tier_id: str | None, opened_at: int) -> list[int] | None:
+    """Return the seconds after the opening between which nothing was left for the first time, or None."""
+    first = 0
+    for entry in counted:
+        line: dict[str, Any] = next((line for line in entry["lines"] if line.get("tier_id") == tier_id), {})
+        if "available" not in line or (at := _parse_time(entry["at"])) < opened_at:
+            continue
+        if line["available"] <= 0:
+            return [first, at - opened_at]
+        first = max(first, _parse_time(entry["counted_from"]) - opened_at)
+    return None
+
+
+def _without_id(line: dict[str, Any] | None) -> dict[str, Any] | None:
+    return line and {name: value for name, value in line.items() if name != "tier_id"}
+
+
+def _format_time(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19] + "Z"
+
+
+def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: str | None) -> int:
+    """Print the report of an event as JSON. The faults of its draw and of its ledger go to standard error."""
+    source = arguments.report.rstrip("/")
+    event = _load_document(source)
+    ledger = check_ledger(_load_ledger(f"{source}/stock-ledger"), arguments.key and arguments.key.strip().lower())
+    faults, proof, state = list(ledger.faults), None, None
+    if event.get("has_waiting_room"):
+        proof, state = _load_document(f"{source}/waiting-room/proof"), _load_document(f"{source}/waiting-room/state")
+        if proof.get("opened") is False:
+            raise UnusableProof("the sale has not opened yet")
+        noted_chain = arguments.chain.strip().lower() if arguments.chain else None
+        drawn = check(_parse_proof(proof), (), noted_commitment, noted_root, noted_round=arguments.round, noted_chain=noted_chain)
+        faults += drawn.faults
+        if any(proof.get(name) != state.get(name) for name in ("room", "commitment", "key", "n")):
+            faults.append("the state of the waiting room belongs to another draw than the proof; run this again")
+    try:
+        report = make_report(event, proof, state, list(ledger.entries.values()), int(time.time()))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UnusableProof(f"a document of the event is incomplete or malformed: {error!r}") from None
+    sys.stderr.write("\n".join(_fault_lines(faults)) + "\n")
+    return _print([json.dumps(report, indent=2, ensure_ascii=False)], EXIT_FAULTS if faults else EXIT_OK)
 
 
 # Ed25519 (RFC 8032), which Python's library does not have. A point is (X, Y, Z, T) with x = X/Z, y = Y/Z and xy = T/Z (section 5.1.4).
@@ -692,7 +831,7 @@ def _print(lines: Iterable[str], code: int) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python verify.pyz", description="Check a waiting room's draw or a stock ledger from outside.")
+    parser = ArgumentParser(prog="python verify.pyz", description="Check a draw or a stock ledger from outside, or report on a drop.")
     parser.add_argument("proof", metavar="PROOF", nargs="?", help="file or http(s) address of the proof document")
     parser.add_argument("tokens", metavar="TOKENS", nargs="?", help="file of lines `token` or `token position`; - for standard input")
     parser.add_argument(
@@ -708,6 +847,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--earlier", metavar="LEDGER", action="append", default=[], help="an earlier download of the stock ledger, to compare"
     )
+    parser.add_argument("--report", metavar="EVENT", help="address of an event (.../events/<id>): print the report of its sale as JSON")
     parser.add_argument("--key", metavar="HEX", help="the public key of the stock ledger that you noted")
     return parser
 

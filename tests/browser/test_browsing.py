@@ -1,5 +1,6 @@
 """Finding an event in a real browser: what the cards say, filters, the times of an event, and handing it on."""
 
+import json
 import re
 from statistics import median
 
@@ -10,6 +11,7 @@ from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS, WHEN
 from chalicelib.foundation import clock, settings
 from tests import builders, pictures
 from tests.browser.page_checks import check
+from tests.waiting_room import sale
 
 
 @pytest.fixture
@@ -498,3 +500,34 @@ def test_everybody_sees_where_all_tickets_went_and_that_the_list_is_whole(new_bu
     buyer.page.route("**/stock-ledger*", forge)
     buyer.page.reload()
     buyer.see("This list is wrong")
+
+
+def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(new_buyer, api, time):
+    event_id, tier_id = sale.create_sale(api, time, "Night", capacity=4)
+    tokens = sale.join_many(api, event_id, 7)
+    time.advance(sale.SECONDS_TO_OPENING)
+    first, second = sale.users_by_position(api, event_id, tokens)[:2]
+    assert sale.reserve(api, event_id, tier_id, first, tokens[first], 3).status == 201  # and never pays
+    assert sale.reserve(api, event_id, tier_id, second, tokens[second], 1).status == 201
+    time.advance(600)
+    builders.run_sweep()
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}/draw")
+    expect(buyer.heading("Where all tickets went")).to_be_visible()
+    expect(buyer.heading("The report of the sale")).to_have_count(0)
+    assert api.patch(f"/events/{event_id}", json={"publishes_report": True}, token=builders.admin_token()).status == 200
+    time.advance(60)
+    buyer.page.reload()
+    report = buyer.page.locator(".drop-report")
+    for text in (
+        "In the draw7",
+        "Place 1: 0:00",
+        "Place 7: 1:00",
+        "Reserved, not paid for, and back on sale4",
+        "How many errors buyers saw",
+    ):
+        expect(report).to_contain_text(text)
+    check(buyer.page, "drop-report")
+    with buyer.page.expect_download() as saved:
+        report.get_by_role("button").click()
+    assert json.loads(saved.value.path().read_text())["entrants"]["drawn"] == 7

@@ -11,6 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog import stock_ledger
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings
+from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.waiting_room import verify
 from tests import builders, invariants
@@ -91,7 +92,7 @@ def test_a_release_names_what_caused_it(api, time):
     assert changes(api, event_id) == [("manager", 10, {"press": 3, "house": 1}), ("time", 10, {"house": 1}), ("sold_out", 10, {})]
     time.advance(10)
     catalog.follow_sales([event_id], time.now)
-    assert totals(api, event_id) == [{"capacity": 10, "available": 1, "held": 0, "sold": 9, "returned": 0, "moving": 0}]
+    assert totals(api, event_id) == [{"capacity": 10, "available": 1, "held": 0, "sold": 9, "returned": 0, "unpaid": 0, "moving": 0}]
     invariants.check(time.now)
 
 
@@ -114,7 +115,7 @@ def test_a_kind_without_a_limit_has_no_sum(api, time):
     event_id, tier_id = create_published(api, capacity=None)
     builders.buy(api, "ada", event_id, tier_id, 2)
     catalog.follow_sales([event_id], time.now)
-    assert totals(api, event_id) == [{"held": 0, "sold": 2, "returned": 0}]
+    assert totals(api, event_id) == [{"held": 0, "sold": 2, "returned": 0, "unpaid": 0}]
     invariants.check(time.now)
 
 
@@ -139,7 +140,7 @@ def test_totals_follow_the_sales_every_ten_seconds_and_the_sweep_adds_the_last_o
     assert sold[0] == 1
     assert sold[-1] <= 5
     builders.run_sweep()
-    assert totals(api, event_id) == [{"capacity": 10, "available": 0, "held": 0, "sold": 10, "returned": 0, "moving": 0}]
+    assert totals(api, event_id) == [{"capacity": 10, "available": 0, "held": 0, "sold": 10, "returned": 0, "unpaid": 0, "moving": 0}]
     count = len(ledger(api, event_id))
     for _ in range(3):
         time.advance(60)
@@ -157,7 +158,29 @@ def test_returned_tickets_are_counted(api, time):
     assert refunded.status in (200, 201, 202), refunded.json
     time.advance(10)
     catalog.follow_sales([event_id], time.now)
-    assert totals(api, event_id) == [{"capacity": 10, "available": 9, "held": 0, "sold": 1, "returned": 2, "moving": 0}]
+    assert totals(api, event_id) == [{"capacity": 10, "available": 9, "held": 0, "sold": 1, "returned": 2, "unpaid": 0, "moving": 0}]
+    invariants.check(time.now)
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_tickets_that_were_reserved_and_not_paid_for_are_counted(api, time, monkeypatch, is_pooled):
+    """Tickets that a buyer gives up or does not pay for, in time or after a crash; but not those of a request that is refused."""
+    event_id, tier_id = create_pooled(api)[:2] if is_pooled else create_published(api)
+    given_up = builders.reserve(api, "ada", event_id, tier_id, 1).json["id"]
+    assert api.delete(f"/reservations/{given_up}", user="ada").status == 200
+    builders.reserve(api, "bob", event_id, tier_id, 2)
+    refused = builders.reserve(api, "bob", event_id, tier_id, 1)
+    assert (refused.status, refused.json["error"]) == (409, "active_reservation_exists")
+    with monkeypatch.context() as patch:
+        patch.setattr(inventory, "release_holds", lambda *_, **__: 0)  # as if each release crashed
+        crashed = builders.reserve(api, "eve", event_id, tier_id, 1).json["id"]
+        assert api.delete(f"/reservations/{crashed}", user="eve").status == 200
+    builders.buy(api, "kim", event_id, tier_id, 1)
+    time.advance(3600)
+    builders.run_sweep()
+    time.advance(10)
+    catalog.follow_sales([event_id], time.now)
+    assert {(line["held"], line["sold"], line["unpaid"]) for line in ledger(api, event_id)[-1]["lines"] if line["sold"]} == {(0, 1, 4)}
     invariants.check(time.now)
 
 
@@ -360,7 +383,7 @@ def test_the_program_accepts_an_honest_ledger_and_its_earlier_downloads(api, tim
     catalog.follow_sales([event_id], time.now)
     code, text = check(pages(event_id), earlier, "--key", earlier[0]["public_key"])
     assert (code, "all checks passed" in text, "1 earlier downloads compared" in text) == (0, True, True), text
-    assert f"{tier_id}: capacity 10, available 5, held 0, sold 2, returned 0, moving 0, held back (press) 3" in text
+    assert f"{tier_id}: capacity 10, available 5, held 0, sold 2, returned 0, unpaid 0, moving 0, held back (press) 3" in text
     assert check(pages(event_id), None, "--key", "00" * 32)[0] == 1
 
 

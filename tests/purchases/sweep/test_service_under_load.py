@@ -161,7 +161,7 @@ def test_reservations_that_expire_together_are_released_at_the_same_time(api, ti
         builders.reserve(api, user, *shop)
     time.advance(181)
     release, both = inventory.release_holds, Barrier(2)
-    monkeypatch.setattr(inventory, "release_holds", lambda holds: (both.wait(60), release(holds))[1])
+    monkeypatch.setattr(inventory, "release_holds", lambda holds, **options: (both.wait(60), release(holds, **options))[1])
     assert builders.run_sweep()["released"] == 2
     invariants.check(time.now, recovered=True)
 
@@ -209,7 +209,7 @@ def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, m
     time.advance(181)
     release = inventory.release_holds
     monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
-    monkeypatch.setattr(inventory, "release_holds", lambda holds: (time.advance(10 * len(holds)), release(holds))[1])
+    monkeypatch.setattr(inventory, "release_holds", lambda holds, **options: (time.advance(10 * len(holds)), release(holds, **options))[1])
     report = builders.run_sweep()
     assert (report["expired"], report["remaining"], refund_status(order_id)) == (3, 1, "succeeded")
     assert builders.run_sweep()["remaining"] == 0

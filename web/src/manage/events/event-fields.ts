@@ -95,6 +95,15 @@ export const EVENT_FIELDS = {
       es: "El personal escanea las entradas de quienes salen. Después, con la misma entrada pueden volver a entrar.",
     },
   },
+  publishes_report: {
+    kind: "check",
+    place: "more",
+    label: { en: "Publish the report of the sale", es: "Publicar el informe de la venta" },
+    note: {
+      en: "After the opening, the page of the draw shows how many people entered, how long they waited, and where the tickets went.",
+      es: "Tras la apertura, la página del sorteo muestra cuánta gente participó, cuánto esperó y adónde fueron las entradas.",
+    },
+  },
 } satisfies { [name in keyof Schemas["EventFields"]]?: Row };
 
 /** The fields of `returns`, and `may_transfer` for `transfers`. `fee_cents` is not in the form, which keeps it. */

@@ -1,0 +1,112 @@
+/** The report of a sale on the page of the draw, if the organizer publishes it. */
+
+import { getDrawProof, getRoom, type EventWithTiers } from "../api";
+import { save } from "../downloads";
+import { makeReport, type Report } from "../drop-report";
+import { clock } from "../formats";
+import { now } from "../server-time";
+import { loadLedger } from "../stock-ledger";
+import { useTexts, type Language } from "../texts";
+import { reportTexts as en } from "../texts/en-report";
+import { reportTexts as es } from "../texts/es-report";
+import { Failure, Skeleton } from "./failure";
+import { useLoaded } from "./hooks";
+import "../styles/stock.css";
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+
+/** The report; null before the opening, and `undefined` inside if the ledger is too long for a browser. */
+async function loadReport(event: EventWithTiers): Promise<{ report?: Report } | null> {
+  const [proof, state] = event.has_waiting_room ? await Promise.all([getDrawProof(event.id), getRoom(event.id)]) : [null, null];
+  if (proof ? !proof.opened : Date.parse(event.on_sale_at ?? "") > 1000 * now()) return null;
+  const { entries } = await loadLedger(event.id);
+  if (entries[0]?.number !== 1) return entries[0] ? {} : null;
+  return { report: makeReport(event, proof, state, entries, Math.floor(now())) };
+}
+
+export function DropReport({ event }: { event: EventWithTiers }) {
+  const { language } = useTexts();
+  const s = TEXTS[language];
+  const { value, failure, reload } = useLoaded(() => loadReport(event).then((found) => ({ found })), event.id);
+  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
+  if (!value.found) return null;
+  const { report } = value.found;
+  return (
+    <section class="drop-report">
+      <h2>{s.title}</h2>
+      {report ? <Contents report={report} s={s} /> : <p>{s.tooLong}</p>}
+    </section>
+  );
+}
+
+function Contents({ report, s }: { report: Report; s: typeof en }) {
+  const { locale } = useTexts();
+  const number = (count: number | null | undefined) => (count == null ? s.unknownCount : count.toLocaleString(locale));
+  const times = ([from, to]: [number, number]) => s.between(clock(from), clock(to));
+  const held = (line: { held_back?: Record<string, number> } | null) => (line ? number(Object.values(line.held_back ?? {}).reduce((total, count) => total + count, 0)) : "–");
+  const { entrants, waits } = report;
+  return (
+    <>
+      <p>{s.intro}</p>
+      {entrants && (
+        <dl class="draw-facts">
+          <Fact name={s.drawn}>{number(entrants.drawn)}</Fact>
+          <Fact name={s.late}>{number(entrants.late)}</Fact>
+          {Object.entries(entrants.excluded).map(([reason, count]) => (
+            <Fact key={reason} name={s.excluded[reason as keyof typeof s.excluded]}>
+              {number(count)}
+            </Fact>
+          ))}
+        </dl>
+      )}
+      {waits && waits.length > 0 && (
+        <>
+          <h3>{s.waits}</h3>
+          <ul class="draw-limits">
+            {waits.map(({ place, seconds }) => (
+              <li key={place}>
+                {s.place(number(place))}: {seconds ? times(seconds) : s.notYet}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {report.tickets.map(({ tier_id, name, at_opening, counted, sold_out_seconds }) => (
+        <section key={tier_id}>
+          <h3>{name ?? (tier_id === null ? s.all : s.hidden)}</h3>
+          <dl class="draw-facts">
+            <Fact name={s.sold}>{number(counted.sold)}</Fact>
+            {sold_out_seconds && <Fact name={s.soldOut}>{times(sold_out_seconds)}</Fact>}
+            <Fact name={s.held}>{s.counts(held(counted), held(at_opening))}</Fact>
+            <Fact name={s.unpaid}>{number(counted.unpaid)}</Fact>
+            <Fact name={s.returned}>{number(counted.returned)}</Fact>
+          </dl>
+        </section>
+      ))}
+      <p>
+        {s.changes}: {number(report.changes_after_opening.length)}
+      </p>
+      <h3>{s.unknown}</h3>
+      <ul class="draw-limits">
+        {report.unknown.map((name) => (
+          <li key={name}>{s.unknowns[name]}</li>
+        ))}
+      </ul>
+      <p>
+        <button type="button" class="button button-quiet" onClick={() => save(new Blob([JSON.stringify(report, null, 2)], { type: "application/json" }), `report-${report.event_id}.json`)}>
+          {s.download}
+        </button>
+      </p>
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}

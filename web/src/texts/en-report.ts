@@ -1,0 +1,32 @@
+/** The texts about the report of a sale, in English. */
+
+export const reportTexts = {
+  title: "The report of the sale",
+  intro: "Your browser has made this report from the shop's public documents. Anybody can make it again with the program verify.pyz, which also checks them.",
+  tooLong: "The list of tickets is too long for a browser. Make the report with the program verify.pyz.",
+  drawn: "In the draw",
+  late: "Joined after the draw",
+  excluded: { address_used: "Joins with an address that had a place", address_required: "Refusals for lack of an address", account_required: "Refusals for lack of an account" },
+  waits: "Time from the opening to the turn (minutes and seconds)",
+  place: (place: string) => `Place ${place}`,
+  between: (from: string, to: string) => (from === to ? from : `between ${from} and ${to}`),
+  notYet: "not yet",
+  all: "All ticket types together",
+  hidden: "A ticket type that is not listed",
+  sold: "Sold",
+  soldOut: "Time until sold out for the first time",
+  held: "Held back now (at the opening)",
+  unpaid: "Reserved, not paid for, and back on sale",
+  returned: "Sold and returned",
+  counts: (now: string, before: string) => `${now} (${before})`,
+  unknownCount: "unknown",
+  changes: "Changes of tickets or holdbacks after the opening",
+  unknown: "What the public data does not show",
+  unknowns: {
+    latency: "How long buyers waited for pages",
+    errors: "How many errors buyers saw",
+    waits_of_late_arrivals: "How long people waited who joined after the draw",
+    unpaid: "How many reserved tickets came back unpaid",
+  } as Record<string, string>,
+  download: "Save the report",
+};
