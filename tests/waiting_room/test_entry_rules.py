@@ -169,6 +169,29 @@ def test_codes_are_limited_for_each_mailbox_and_refused_without_the_rule(api, ti
     assert len(mails) == 2
 
 
+def test_a_code_carries_no_text_of_an_unverified_promoter_to_strangers(api, time, mails):
+    """Otherwise, anybody who registers could send a text to any address."""
+    opens, trap = builders.clock.iso(time.now + SECONDS_TO_OPENING), "Your bank account is locked"
+    room = {"entry": "verified_address"}
+    starts = builders.clock.iso(time.now + 30 * 86_400)
+    body = {"name": trap, "venue": "Hall", "starts_at": starts, "on_sale_at": opens, "waiting_room": room}
+    nora = builders.token("nora", "promoter")
+    event_id = api.post("/events", json=body, token=nora).json["id"]
+    builders.create_tier(api, event_id)
+    with settings.override(mail_provider="ses"):
+        published = api.post(f"/events/{event_id}/publish", token=nora)
+    assert published.status == 200, published.json
+    for language in ("en", "es"):
+        path = f"/events/{event_id}/waiting-room/code"
+        assert api.post(path, json={"email": ADA}, user="u0", headers={"Accept-Language": language}).status == 200
+        mail = mails[-1].compose()
+        assert mails[-1].values["code"] in mail.subject
+        assert [part for part in (mail.subject, mail.text, mail.html) if trap in part] == []
+    assert api.put("/promoters/nora", json={"name": "Nights", "verified": True}, token=builders.admin_token()).status == 200
+    assert mail_code(api, event_id, "u0").status == 200
+    assert trap in mails[-1].compose().subject
+
+
 def test_an_account_proves_its_verified_address(api, time, mails, verified_sale):
     event_id, tier_id = verified_sale
     guest = join_proven(api, mails, event_id, "guest")
