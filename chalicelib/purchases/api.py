@@ -195,7 +195,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
         return queries.is_pass_used(user_id, event_id, pass_id)
 
     def move_pass(pass_id: str, from_user_id: str) -> list[dynamo.TransactItem] | None:
-        return queries.move_pass_items(event_id, pass_id, from_user_id, user_id, request.now)
+        return queries.move_pass_items(event_id, pass_id, from_user_id, user_id)
 
     with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
         try:

@@ -128,6 +128,28 @@ def test_a_place_moves_back_and_buys_once(api, time, mails, verified_sale):
     invariants.check(time.now)
 
 
+def test_a_place_does_not_move_while_an_expired_reservation_can_be_paid(shop, time, mails):
+    """Until the sweep ends the reservation and its payment. Otherwise, two users could buy with one place."""
+    event_id, tier_id = create_sale(shop.api, time, entry="verified_address", wave_size=10, pass_seconds=3000)
+    shop.event_id = event_id
+    proofs = {user: prove(shop.api, mails, event_id, user) for user in ("phone", "laptop")}
+    token = try_join(shop.api, event_id, "phone", proofs["phone"]).json["token"]
+    time.advance(SECONDS_TO_OPENING)
+    for is_paid in (False, True):
+        reservation_id = reserve(shop.api, event_id, tier_id, "phone", token, 4).json["id"]
+        session = shop.request_checkout(reservation_id, "phone").json
+        time.advance(settings.current().hold_seconds + 1)
+        busy = try_join(shop.api, event_id, "laptop", proofs["laptop"])
+        assert (busy.status, busy.json.get("error")) == (409, "place_in_use")
+        if is_paid:
+            shop.pay(session)
+            shop.fake.deliver()
+        builders.run_sweep()
+    late = try_join(shop.api, event_id, "laptop", proofs["laptop"]).json
+    assert get_status(shop.api, event_id, late["token"])["position"] == 2  # a new place, because the first one has bought
+    assert len(shop.api.get("/me/tickets", user="phone").json["tickets"]) == 4
+
+
 def test_a_proof_is_for_one_user_and_event(api, time, mails, verified_sale):
     event_id, _ = verified_sale
     other_event_id, _ = create_sale(api, time, "Other", entry="verified_address")
