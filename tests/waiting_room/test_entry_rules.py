@@ -91,7 +91,7 @@ def test_a_code_by_email_gives_an_address_its_place(api, time, mails, verified_s
 def test_the_store_has_neither_the_address_nor_the_code(api, mails, verified_sale):
     join_proven(api, mails, verified_sale[0], "u0")
     stored = " ".join(str(row.to_dynamodb_dict()) for row in WaitingRoomRow.scan())
-    assert "ada" not in stored
+    assert "ada@" not in stored  # digests in hex may have "ada"
     assert mails[-1].values["code"] not in stored
 
 
