@@ -13,10 +13,10 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.sale_rules import RoundPublic
+from chalicelib.catalog.sale_rules import EventNotOnSale, RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import effects, log
+from chalicelib.foundation import clock, effects, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import SalePaused
 from chalicelib.notifications import service as notifications
@@ -188,12 +188,15 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
 def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None, now: int) -> ShopPassView:
     """Return a pass for the shop that sells the event's tickets. Until it expires, each call returns a pass with the same id.
 
-    Raises NotFound, NoOtherShop, SalePaused and what `require_pass` raises.
+    Raises NotFound, NoOtherShop, SalePaused, EventNotOnSale and what `require_pass` raises.
     """
     event = _event_of_other_shop(event_id)
     arrival, status = _require_turn(event_id, user_id, token, now, proof)
     if status.paused or event.is_paused:
         raise SalePaused()
+    phase = sale_rules.event_phase(event, now)
+    if phase != "open":  # the turns of people who were let in go on when the event is cancelled
+        raise EventNotOnSale(phase, None if event.on_sale_at is None else clock.iso(event.on_sale_at))
     assert status.pass_seconds_left is not None  # because the user is admitted
     expires_at = now + status.pass_seconds_left
     return views.shop_pass_view(event, tokens.sign_pass(event, arrival, now, expires_at), expires_at)

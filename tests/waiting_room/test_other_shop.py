@@ -115,6 +115,16 @@ def test_a_paused_room_gives_no_passes(api, time):
     assert get_pass(api, event_id, "u0", token).status == 200
 
 
+def test_a_cancelled_event_gives_no_passes(api, time):
+    event_id = create_room(api, time)
+    token = join(api, event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    assert get_pass(api, event_id, "u0", token).status == 200
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status == 200
+    refused = get_pass(api, event_id, "u0", token)
+    assert (refused.status, refused.json["error"], refused.json["event_status"]) == (409, "event_not_on_sale", "cancelled")
+
+
 def test_a_pass_is_used_in_one_session(api, time, admitted):
     for algorithm in ("EdDSA", "HS256"):
         event_id, text = admitted(algorithm)
