@@ -191,6 +191,16 @@ def test_codes_are_limited_for_each_mailbox_and_refused_without_the_rule(api, ti
     assert len(mails) == 2
 
 
+def test_a_crowd_behind_one_network_address_gets_its_codes(api, mails, verified_sale):
+    """With ten times the limit of other emails: as many as people can join from there."""
+    with settings.override(rate_limits="on", limit_mail="2/900", address_factor=2):
+        replies = [mail_code(api, verified_sale[0], f"u{number}", f"{number}@example.com").status for number in range(20)]
+    assert replies == [200] * 20
+    with settings.override(rate_limits="on", limit_mail="1/900", address_factor=1, limit_join="100/60"):
+        replies = [mail_code(api, verified_sale[0], f"v{number}", f"v{number}@example.com").status for number in range(12)]
+    assert 429 in replies
+
+
 def test_a_code_carries_no_text_of_an_unverified_promoter_to_strangers(api, time, mails):
     """Otherwise, anybody who registers could send a text to any address."""
     opens, trap = builders.clock.iso(time.now + SECONDS_TO_OPENING), "Your bank account is locked"
