@@ -157,17 +157,21 @@ class RateLimit(Struct, frozen=True):
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
     `wide_factor`: the limit of a /48 network, as a multiple of the limit of one address.
+    `crowd_factor`: another factor for addresses, which many people share who do something at the same time.
+    `setting`: the setting of another limit, for the same quota in counters of its own.
     """
 
     name: str
     counts_bounded: bool = False
     counts_first: bool = False
     wide_factor: int = WIDE_FACTOR
+    crowd_factor: int = 1
+    setting: str | None = None
 
     @property
     def quota(self) -> Quota:
         """The quota of each user, from the setting."""
-        return _quota(getattr(settings.current(), f"limit_{self.name}"))
+        return _quota(getattr(settings.current(), f"limit_{self.setting or self.name}"))
 
 
 JOIN = RateLimit("join", wide_factor=WIDE_FACTOR_IN_SALES)  # counted for each event separately
@@ -190,6 +194,8 @@ TRANSFER = RateLimit("transfer")
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
 # therefore its own limit, which a stranger cannot use up by requesting other emails for the address.
 MAIL = RateLimit("mail", counts_first=True)
+# Codes for waiting rooms: before a draw, a whole campus or the customers of a mobile carrier ask for them from one address.
+ENTRY_CODE = RateLimit("entry_code", counts_first=True, crowd_factor=10, setting="mail")
 REQUESTED_MAIL = RateLimit("requested_mail")  # counted for the whole stage, see `may_mail_strangers`
 
 
@@ -298,7 +304,9 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     now, quota = request.now * 1000, limit.quota
     address = source_address(request)
     by_address = [
-        Counter(_key(limit, "address", network), Quota(quota.count * current.address_factor * factor, quota.seconds), now)
+        Counter(
+            _key(limit, "address", network), Quota(quota.count * current.address_factor * limit.crowd_factor * factor, quota.seconds), now
+        )
         for network, factor in source_networks(request, limit.wide_factor)
     ]
     attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.accounts.model import Email
+from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import idempotency, proof_of_work, rate_limits
 from chalicelib.edge.auth import Unauthenticated, UserRequired
@@ -195,7 +196,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
         return queries.is_pass_used(user_id, event_id, pass_id)
 
     def move_pass(pass_id: str, from_user_id: str) -> list[dynamo.TransactItem] | None:
-        return queries.move_pass_items(event_id, pass_id, from_user_id, user_id, request.now)
+        return queries.move_pass_items(event_id, pass_id, from_user_id, user_id)
 
     with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
         try:
@@ -213,7 +214,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     "POST",
     "/events/{event_id}/waiting-room/pass",
     access="public",
-    errors=(Unauthenticated, UserRequired, NoOtherShop, SalePaused, *TOKEN_ERRORS),
+    errors=(Unauthenticated, UserRequired, NoOtherShop, SalePaused, EventNotOnSale, *TOKEN_ERRORS),
 )
 def issue_pass(request: RequestContext, event_id: str, body: PassBody) -> Reply[ShopPassView]:
     """Get a pass for the shop that sells this event's tickets, once it is your turn."""

@@ -305,7 +305,7 @@ def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
     return buyer is not None and pass_id in buyer.passes
 
 
-def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: str, now: int) -> list[dynamo.TransactItem] | None:
+def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: str) -> list[dynamo.TransactItem] | None:
     """Return the transaction items that let a user use the pass of another user, who proved to be the same person.
 
     They fail while the other user has an active purchase, or once the other user has used the pass. Returns None if the pass is known to be
@@ -314,7 +314,7 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
     before, after = store.load_buyer(from_user_id, event_id), store.load_buyer(to_user_id, event_id)
     if before is not None and pass_id in before.passes:
         return None
-    return store.move_pass_items(event_id, pass_id, from_user_id, to_user_id, now, is_return=after is not None and pass_id in after.passes)
+    return store.move_pass_items(event_id, pass_id, from_user_id, to_user_id, is_return=after is not None and pass_id in after.passes)
 
 
 def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:

@@ -340,15 +340,13 @@ def create(
         ) from cancelled
 
 
-def move_pass_items(
-    event_id: str, pass_id: str, from_user_id: str, to_user_id: str, now: int, *, is_return: bool
-) -> list[dynamo.TransactItem]:
+def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: str, *, is_return: bool) -> list[dynamo.TransactItem]:
     """Return transaction items that note a pass as used for one user, so that only another user can buy with it.
 
-    They fail while the first user has an active purchase, or once that user has used the pass. With `is_return`, the pass was moved away
-    from the other user before, whose note ends.
+    They fail while the first user has an active purchase, even an expired one, because it can be paid until the sweep ends it, or once that
+    user has used the pass. With `is_return`, the pass was moved away from the other user before, whose note ends.
     """
-    free = BuyerRow.active_id.does_not_exist() | (BuyerRow.active_until <= now)
+    free = BuyerRow.active_id.does_not_exist()
     noted = {pass_id, MOVED_PREFIX + pass_id}
     items = [dynamo.update(BuyerRow(from_user_id, event_id), [BuyerRow.passes.add(noted)], free & ~BuyerRow.passes.contains(pass_id))]
     if is_return:

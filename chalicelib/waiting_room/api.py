@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from chalicelib.accounts.model import AddressBody, Email, mailbox_key
 from chalicelib.catalog import permissions
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import JOIN, MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import ENTRY_CODE, JOIN, RateLimited, limited
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.waiting_room import room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
@@ -178,7 +178,7 @@ def show_verifier(request: RequestContext, event_id: str) -> Reply[VerifierView]
 def mail_code(request: RequestContext, event_id: str, body: AddressBody) -> Reply[Done]:
     """Request an email with a code of six digits, which verifies your address for the waiting room of an event."""
     user_id = request.require_user().user_id
-    with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, MAIL, mailbox_key(body.email), "entry_code"):
+    with limited(request, JOIN, user_id, f"{event_id} code"), limited(request, ENTRY_CODE, mailbox_key(body.email)):
         service.mail_code(event_id, user_id, body.email, request.language, request.now)
     return Reply(Done("We have sent an email with a code to this address. The code is valid for 15 minutes."))
 

@@ -13,10 +13,10 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.sale_rules import RoundPublic
+from chalicelib.catalog.sale_rules import EventNotOnSale, RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import effects, log
+from chalicelib.foundation import clock, effects, log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import SalePaused
 from chalicelib.notifications import service as notifications
@@ -188,12 +188,15 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
 def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None, now: int) -> ShopPassView:
     """Return a pass for the shop that sells the event's tickets. Until it expires, each call returns a pass with the same id.
 
-    Raises NotFound, NoOtherShop, SalePaused and what `require_pass` raises.
+    Raises NotFound, NoOtherShop, SalePaused, EventNotOnSale and what `require_pass` raises.
     """
     event = _event_of_other_shop(event_id)
     arrival, status = _require_turn(event_id, user_id, token, now, proof)
     if status.paused or event.is_paused:
         raise SalePaused()
+    phase = sale_rules.event_phase(event, now)
+    if phase != "open":  # the turns of people who were let in go on when the event is cancelled
+        raise EventNotOnSale(phase, None if event.on_sale_at is None else clock.iso(event.on_sale_at))
     assert status.pass_seconds_left is not None  # because the user is admitted
     expires_at = now + status.pass_seconds_left
     return views.shop_pass_view(event, tokens.sign_pass(event, arrival, now, expires_at), expires_at)
@@ -514,7 +517,15 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
     address = tokens.address_key(event_id, email)
     digest = tokens.code_digest(event_id, address, user_id, code)
     store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
-    notifications.send_requested(MailDraft("entry_code", email, language, {"code": code, "event": {"name": cached.event.name}}), now)
+    values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
+    notifications.send_requested(MailDraft("entry_code", email, language, values), now)
+
+
+def _name_for_strangers(event: Event) -> str:
+    """Return the event's name, or "" if no admin has verified its promoter. Otherwise, promoters could mail a text to any address."""
+    from chalicelib.accounts import profiles  # most rooms do not need it
+
+    return event.name if event.promoter_id is None or profiles.is_verified(event.promoter_id) else ""
 
 
 def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) -> str:

@@ -539,6 +539,8 @@ def _page_faults(page: dict[str, Any], first: dict[str, Any], noted_key: str | N
     name, entries = f"page {page['page']}", page["entries"]
     number, digest = (entries[-1]["number"], _entry_hash(entries[-1])) if entries else (0, _ledger_hash(page["event_id"]))
     message = "\n".join((LEDGER_ALGORITHM, page["event_id"], str(number), digest))
+    if page["page"] == 0 and entries and entries[0]["number"] != 1:
+        yield f"{name}: begins with entry {entries[0]['number']}"
     if page["hash"] != digest:
         yield f"{name}: its hash is not that of its last entry"
     if not _is_signed(bytes.fromhex(page["public_key"]), message.encode(), bytes.fromhex(page["signature"])):

@@ -501,6 +501,33 @@ def test_everybody_sees_where_all_tickets_went_and_that_the_list_is_whole(new_bu
     buyer.page.reload()
     buyer.see("This list is wrong")
 
+    def leave_out_the_beginning(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json=reply.json() | {"entries": reply.json()["entries"][1:]})
+
+    buyer.page.route(re.compile(r"/stock-ledger\?"), leave_out_the_beginning)
+    buyer.page.reload()
+    buyer.see("This list is wrong")
+
+
+def test_a_page_with_only_the_end_of_a_long_stock_ledger_says_so(new_buyer, api, time):
+    event_id = builders.create_event(api, "Night")
+    builders.buy(api, "ada", event_id, builders.create_tier(api, event_id), 2)
+    builders.run_sweep()
+    buyer = new_buyer()
+    real = api.get(f"/events/{event_id}/stock-ledger").json
+    assert len(real["entries"]) > 1
+    entries = {0: real["entries"][:1], 101: real["entries"][1:]}  # the pages between are empty
+
+    def serve(route: Route) -> None:
+        number = int(route.request.url.partition("page=")[2] or 0)
+        route.fulfill(json=real | {"page": number, "pages": 102, "entries": entries.get(number, [])})
+
+    buyer.page.route(re.compile(r"/stock-ledger\?"), serve)
+    buyer.page.goto(f"/events/{event_id}/draw")
+    buyer.see("this page begins with entry 2")
+    buyer.see("none was changed or left out")
+
 
 def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(new_buyer, api, time):
     event_id, tier_id = sale.create_sale(api, time, "Night", capacity=4)

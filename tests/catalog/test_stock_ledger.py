@@ -409,6 +409,11 @@ def _drop(page):
     sign(page)
 
 
+def _begin_later(page):
+    del page["entries"][0]
+    sign(page)
+
+
 def _sell_more(page):
     page["entries"][2]["lines"][0]["sold"] += 1
     chain(page)
@@ -434,6 +439,7 @@ def _backwards(page):
         (_grow_unseen, "entry 3: changes a capacity or what is held back, and does not say so"),
         (_rewrite, "entry 3: does not name the hash of the entry before"),
         (_drop, "entry 3: follows entry 1"),
+        (_begin_later, "page 0: begins with entry 2"),
         (_sell_more, "the numbers add up to 11, and the capacity is 10"),
         (_another_event, "entry 1: does not name the event as its beginning"),
         (_unsigned, "page 0: its signature is not valid"),

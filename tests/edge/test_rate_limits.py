@@ -349,7 +349,7 @@ def test_a_malformed_limit_is_refused_by_the_settings():
 
 def test_every_limit_has_a_setting():
     limits = [value for value in vars(rate_limits).values() if isinstance(value, rate_limits.RateLimit)]
-    assert {f"limit_{limit.name}" for limit in limits} == {
+    assert {f"limit_{limit.setting or limit.name}" for limit in limits} == {
         name for name in settings.Settings.__struct_fields__ if name.startswith("limit_")
     }
 

@@ -50,8 +50,8 @@ def get_verifier(api, event_id):
 def admitted(api, time):
     """Return a function that lets a user into a new room; (event id, pass)."""
 
-    def admit(algorithm):
-        event_id = create_room(api, time, algorithm)
+    def admit(algorithm, **fields):
+        event_id = create_room(api, time, algorithm, **fields)
         token = join(api, event_id, "u0")
         time.advance(SECONDS_TO_OPENING)
         return event_id, get_pass(api, event_id, "u0", token).json["shop_pass"]
@@ -113,6 +113,16 @@ def test_a_paused_room_gives_no_passes(api, time):
     assert (refused.status, refused.json["error"]) == (403, "event_paused")
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     assert get_pass(api, event_id, "u0", token).status == 200
+
+
+def test_a_cancelled_event_gives_no_passes(api, time):
+    event_id = create_room(api, time)
+    token = join(api, event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    assert get_pass(api, event_id, "u0", token).status == 200
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status == 200
+    refused = get_pass(api, event_id, "u0", token)
+    assert (refused.status, refused.json["error"], refused.json["event_status"]) == (409, "event_not_on_sale", "cancelled")
 
 
 def test_a_pass_is_used_in_one_session(api, time, admitted):
@@ -218,9 +228,9 @@ def gate_settings(api, event_id):
     return {name: found[name] for name in ("issuer", "audience", "event")} | {"line": LINE, "path": "/harbor/"}
 
 
-@pytest.mark.parametrize("server", ["wsgi", "asgi"])
-def test_the_gate_of_python(api, time, admitted, monkeypatch, server):
-    event_id, text = admitted("EdDSA")
+@pytest.fixture
+def create_python_gate(api, time, monkeypatch):
+    """Return a function that creates the gate of Python for an event."""
 
     class Clock(datetime):
         @classmethod
@@ -228,8 +238,19 @@ def test_the_gate_of_python(api, time, admitted, monkeypatch, server):
             return datetime.fromtimestamp(time.now, tz or UTC)
 
     monkeypatch.setattr(jwt.api_jwt, "datetime", Clock)
-    gate = runpy.run_path(str(EXAMPLES / "waiting_room_pass.py"))["Gate"]("https://shop.example/api/v1", **gate_settings(api, event_id))
-    monkeypatch.setattr(gate.keys, "fetch_data", lambda: api.get("/.well-known/jwks.json").json)
+
+    def create(event_id):
+        gate = runpy.run_path(str(EXAMPLES / "waiting_room_pass.py"))["Gate"]("https://shop.example/api/v1", **gate_settings(api, event_id))
+        monkeypatch.setattr(gate.keys, "fetch_data", lambda: api.get("/.well-known/jwks.json").json)
+        return gate
+
+    return create
+
+
+@pytest.mark.parametrize("server", ["wsgi", "asgi"])
+def test_the_gate_of_python(time, admitted, create_python_gate, server):
+    event_id, text = admitted("EdDSA")
+    gate = create_python_gate(event_id)
 
     def ask_wsgi(path, query, cookie, address):
         answers = []
@@ -262,19 +283,52 @@ def test_the_gate_of_python(api, time, admitted, monkeypatch, server):
     check_gate({"wsgi": ask_wsgi, "asgi": ask_asgi}[server], text, time.advance)
 
 
+@pytest.mark.parametrize("other", ['g_state={"i_l":0}', "a@b=1", "a=1,2 3", "x_fairgate_pass=1"])
+def test_the_gate_of_python_finds_the_pass_among_cookies_of_any_form(admitted, create_python_gate, other):
+    event_id, text = admitted("EdDSA")
+    gate = create_python_gate(event_id)
+    for cookies in (f"{other}; fairgate_pass={text}", f"fairgate_pass={text}; {other}", f"{other};fairgate_pass={text}"):
+        assert gate.answer("/harbor/cart", "", cookies, "192.0.2.1") is None, cookies
+    assert gate.answer("/harbor/cart", "", other, "192.0.2.1") == [("location", LINE)]
+
+
+def test_the_gate_of_python_needs_the_keys_once(time, admitted, create_python_gate, monkeypatch):
+    event_id, text = admitted("EdDSA", pass_seconds=9000)
+    gate = create_python_gate(event_id)
+    assert gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1")[0] == ("location", "/harbor")
+
+    def fail():
+        raise jwt.PyJWKClientConnectionError("away")
+
+    monkeypatch.setattr(gate.keys, "fetch_data", fail)
+    monkeypatch.setattr(gate.keys.jwk_set_cache, "get", lambda: None)  # as after an hour
+    assert gate.answer("/harbor/cart", "", f"fairgate_pass={text}", "192.0.2.1") is None
+
+
+def test_the_gate_of_python_writes_paths_so_that_they_fit_into_a_header(admitted, create_python_gate):
+    event_id, text = admitted("EdDSA")
+    gate = create_python_gate(event_id)
+    answers = []
+    environ = {"PATH_INFO": "/harbor/año\r\nX: 1".encode().decode("latin-1"), "QUERY_STRING": f"fairgate_pass={text}"}
+    gate.wsgi(None)(environ, lambda _, headers: answers.append(dict(headers)))
+    assert answers[0]["location"] == "/harbor/a%C3%B1o%0D%0AX%3A%201"
+
+
 NODE = """
 import { createInterface } from "node:readline";
 import { gate } from "$EXAMPLES/waiting-room-pass.mjs";
 let answer;
 for await (const line of createInterface({ input: process.stdin })) {
   const { settings, keys, now, path, query, cookie, address } = JSON.parse(line);
-  globalThis.fetch = async () => ({ ok: true, json: async () => keys });
+  globalThis.fetch = async () => ({ ok: keys !== null, json: async () => keys ?? JSON.parse("away") });
   Date.now = () => now * 1000;
-  answer ??= gate({ api: "https://shop.example/api/v1", ...settings });
+  const use = settings.memory === "away" ? { use: async () => { throw new Error("away"); } } : {};
+  answer ??= gate({ api: "https://shop.example/api/v1", ...settings, ...use });
   let found = null;
   const response = { writeHead: (_, headers) => ((found = [headers.location, headers["set-cookie"] ?? null]), { end() {} }) };
   const headers = { cookie, "user-agent": "x" };
-  await answer({ url: query ? `${path}?${query}` : path, headers, socket: { remoteAddress: address } }, response, () => {});
+  const request = { url: query ? `${path}?${query}` : path, headers, socket: { remoteAddress: address } };
+  await answer(request, response, (error) => error && (found = ["error", null]));
   console.log(JSON.stringify(found));
 }
 """
@@ -346,11 +400,48 @@ def test_the_gates_of_javascript(api, time, admitted, server, algorithm):
         return ask
 
     # A process of Node takes all requests at once, so the cookies of the answers are known before it is started.
-    entered = ["/harbor/?lang=en", f"fairgate_pass={text}; Path=/harbor/; HttpOnly; Secure; SameSite=Lax"]
+    path = "/harbor" if server == "node" else "/harbor/"
+    entered = ["/harbor/?lang=en", f"fairgate_pass={text}; Path={path}; HttpOnly; Secure; SameSite=Lax"]
     expected = [[LINE, None], [LINE, None], *([None] if server == "node" else []), entered, None, None, entered]
     expected += [*([[LINE, None]] if server == "node" else []), [LINE, None]]
     check_gate(record(list(expected)), text, time.advance, has_memory=server == "node")
     assert run_module(SCRIPTS[server].replace("$EXAMPLES", EXAMPLES.as_uri()), cases) == expected
+
+
+@pytest.fixture
+def ask_node(api, time):
+    """Return a function that sends requests to one gate of Node, each with other values; the answers."""
+
+    def ask(event_id, *requests, **settings):
+        common = {"settings": gate_settings(api, event_id) | settings, "keys": api.get("/.well-known/jwks.json").json, "now": time.now}
+        common |= {"path": "/harbor/", "query": "", "cookie": "", "address": "192.0.2.1"}
+        return run_module(NODE.replace("$EXAMPLES", EXAMPLES.as_uri()), [common | request for request in requests])
+
+    return ask
+
+
+def test_no_spelling_of_a_path_leads_around_the_gate_of_node(admitted, ask_node):
+    event_id, _ = admitted("EdDSA")
+    gated = ["/harbor", "/HARBOR/cart", "/%68arbor/cart", "//harbor/cart", "/\\harbor/cart", "/x/../harbor/", "http://shop/Harbor/"]
+    open_paths = ["/", "//", "/harbors", "/static/100%.png", "*"]
+    answers = ask_node(event_id, *({"path": path} for path in gated + open_paths))
+    assert answers == [[LINE, None]] * len(gated) + [None] * len(open_paths)
+
+
+def test_the_gate_of_node_hands_failures_to_the_server(admitted, ask_node):
+    event_id, text = admitted("EdDSA")
+    answers = ask_node(event_id, {"query": f"fairgate_pass={text}"}, {"path": "http://[/harbor/"}, memory="away")
+    assert answers == [["error", None], ["error", None]]  # Express 4 would end the process with a promise that is rejected
+    assert ask_node(event_id, {"query": f"fairgate_pass={text}%0D%0A"}) == [[LINE, None]]
+
+
+def test_the_gate_of_node_keeps_its_keys_while_they_cannot_be_read(time, admitted, ask_node):
+    event_id, text = admitted("EdDSA", pass_seconds=9000)
+    inside = {"cookie": f"fairgate_pass={text}"}
+    later = time.now + 3700
+    early = {"keys": None} | inside
+    answers = ask_node(event_id, early, {"now": time.now + 6} | inside, {"now": later, "keys": None} | inside, {"now": later} | inside)
+    assert answers == [[LINE, None], None, None, None]
 
 
 def test_no_gate_has_more_than_sixty_lines():

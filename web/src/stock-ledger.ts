@@ -27,7 +27,9 @@ export async function loadLedger(eventId: string): Promise<Ledger> {
   const entries = pages.flatMap(({ entries }) => entries);
   const origin = await hashOf(`${ALGORITHM}\n${eventId}`);
   const hashes = await Promise.all(entries.map((entry) => hashOf(canonical(entry))));
-  const isChained = entries.every(({ number, previous }, index) => (index > 0 ? previous === hashes[index - 1] : number > 1 || previous === origin)) && page.hash === (hashes.at(-1) ?? origin);
+  const isWhole = pages[0]?.page === 0; // else, nothing here shows what the first entry should follow
+  const isNext = ({ number, previous }: StockEntry, index: number) => (index === 0 ? !isWhole || (number === 1 && previous === origin) : previous === hashes[index - 1]);
+  const isChained = entries.every(isNext) && page.hash === (hashes.at(-1) ?? origin);
   const signed = `${ALGORITHM}\n${eventId}\n${entries.at(-1)?.number ?? 0}\n${page.hash}`;
   return { entries, isChained, isSigned: await isSigned(signed, page.signature, page.public_key), publicKey: page.public_key };
 }

@@ -46,7 +46,7 @@ function handler(event) {
     const token = fields[NAME].value;
     if (!read(token)) return go(LINE);
     const rest = Object.keys(fields).filter((name) => name !== NAME).map((name) => (fields[name].multiValue || [fields[name]]).map(({ value }) => `${name}=${value}`).join("&"));
-    return go(`/${request.uri.replace(/^\/+/, "")}${rest.length ? "?" + rest.join("&") : ""}`, token);
+    return go(`/${request.uri.replace(/^[/\\]+/, "")}${rest.length ? "?" + rest.join("&") : ""}`, token);
   }
   const claims = read(request.cookies[NAME] ? request.cookies[NAME].value : "");
   if (!claims) return go(LINE);

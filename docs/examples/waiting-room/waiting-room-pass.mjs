@@ -9,42 +9,42 @@ import { createPublicKey, verify } from "node:crypto";
 
 const NAME = "fairgate_pass";
 const decode = (part) => JSON.parse(Buffer.from(part, "base64url").toString());
+const unescaped = (path) => path.replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(parseInt(code, 16)));
+const plain = (path) => unescaped(`${path}/`).replace(/[/\\]+/g, "/").toLowerCase(); // Express takes /Harbor for /harbor/
 
-function remember() {
-  const used = new Map();
-  return (passId, session) => (used.has(passId) || used.set(passId, session), used.get(passId) === session);
-}
+const remember = (used = new Map()) => (passId, session) => (used.has(passId) || used.set(passId, session), used.get(passId) === session);
 
 export function gate({ api, line, event, issuer, audience, path = "/", use = remember() }) {
-  let keys = { found: new Map(), until: 0 };
+  let [keys, loading, until] = [new Map(), null, 0];
+
+  async function load() {
+    const reply = await fetch(`${api}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5_000) });
+    const found = (await reply.json()).keys.filter(({ kty, crv }) => kty === "OKP" && crv === "Ed25519");
+    [keys, until] = [new Map(found.map((key) => [key.kid, createPublicKey({ key, format: "jwk" })])), Date.now() + 3_600_000];
+  }
 
   async function keyOf(id) {
-    if (Date.now() > keys.until) {
-      const reply = await fetch(`${api}/.well-known/jwks.json`);
-      if (!reply.ok) throw new Error(`The keys of the waiting room cannot be read: ${reply.status}`);
-      const found = (await reply.json()).keys.filter(({ kty, crv }) => kty === "OKP" && crv === "Ed25519");
-      keys = { found: new Map(found.map((key) => [key.kid, createPublicKey({ key, format: "jwk" })])), until: Date.now() + 3_600_000 };
-    }
-    return keys.found.get(id);
+    if (Date.now() > until) [until, loading] = [Date.now() + 5_000, load().catch(() => {})]; // until it succeeds, the known keys count
+    if (!keys.has(id)) await loading;
+    return keys.get(id);
   }
 
   async function read(token) {
     try {
-      const [header, payload, signature] = token.split(".");
+      const [, header, payload, signature] = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(token);
       const { alg, kid } = decode(header);
       const key = alg === "EdDSA" && (await keyOf(kid));
       if (!key || !verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, "base64url"))) return null;
       const claims = decode(payload);
-      const isOurs = claims.iss === issuer && claims.aud === audience && claims.event === event;
-      return isOurs && claims.exp > Date.now() / 1000 ? claims : null;
+      return claims.iss === issuer && claims.aud === audience && claims.event === event && claims.exp > Date.now() / 1000 ? claims : null;
     } catch {
       return null;
     }
   }
 
-  return async (request, response, next) => {
-    const url = new URL(request.url, "http://shop");
-    if (!url.pathname.startsWith(path)) return next();
+  async function answer(request, response, next) {
+    const url = new URL(request.url.replace(/^[/\\]+/, "/"), "http://shop");
+    if (![url.pathname, request.url].some((asked) => plain(asked).startsWith(plain(path)))) return next();
     const go = (location, cookie) => response.writeHead(302, cookie ? { location, "set-cookie": cookie } : { location }).end();
     const token = url.searchParams.get(NAME);
     const kept = new RegExp(`(?:^|; )${NAME}=([^;]*)`).exec(request.headers.cookie ?? "")?.[1];
@@ -52,6 +52,7 @@ export function gate({ api, line, event, issuer, audience, path = "/", use = rem
     const claims = await read(token);
     if (!claims || !(await use(claims.jti, `${request.socket.remoteAddress} ${request.headers["user-agent"]}`))) return go(line);
     url.searchParams.delete(NAME);
-    return go(`/${url.pathname.replace(/^\/+/, "")}${url.search}`, `${NAME}=${token}; Path=${path}; HttpOnly; Secure; SameSite=Lax`);
-  };
+    return go(`/${url.pathname.replace(/^\/+/, "")}${url.search}`, `${NAME}=${token}; Path=${path.replace(/\/$/, "") || "/"}; HttpOnly; Secure; SameSite=Lax`);
+  }
+  return (request, response, next) => answer(request, response, next).catch(next); // a request that fails must not end the process
 }

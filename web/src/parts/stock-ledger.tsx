@@ -44,6 +44,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
           </ul>
         </details>
       )}
+      {entries[0] && entries[0].number > 1 && <p>{s.later(entries[0].number.toLocaleString(locale))}</p>}
       {last &&
         (isChained && isSigned !== false ? (
           <p>{(isSigned ? s.right : s.unsigned)(entries.length)}</p>

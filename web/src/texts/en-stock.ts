@@ -22,6 +22,7 @@ export const stockTexts = {
   given: (count: string, reason: string) => `${count} given out (${reason})`,
   right: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written, and the shop has signed the list.`,
   unsigned: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written. It cannot check the signature.`,
+  later: (first: string) => `The list is long, so this page begins with entry ${first}. Earlier changes are in the document.`,
   wrong: "This list is wrong",
   wrongNote: "An entry was changed or left out, or the signature is not the shop's. Save the document, and ask the organizer.",
   key: "Key of the shop. Compare it with what others see:",

@@ -24,6 +24,7 @@ export const stockTexts: typeof english = {
   given: (count, reason) => `${count} entregadas (${reason})`,
   right: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta, y la tienda ha firmado la lista.`,
   unsigned: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta. No puede comprobar la firma.`,
+  later: (first) => `La lista es larga, así que esta página empieza por la entrada ${first}. Los cambios anteriores están en el documento.`,
   wrong: "Esta lista no es correcta",
   wrongNote: "Se ha cambiado o falta una anotación, o la firma no es de la tienda. Guarda el documento y pregunta al organizador.",
   key: "Clave de la tienda. Compárala con la que ven otras personas:",
