@@ -1,6 +1,6 @@
 """The public state of a waiting room, a buyer's arrival and queue status, the errors that callers see, and the room's configuration."""
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -16,13 +16,22 @@ DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage withou
 
 
 # Why a rule of entry gives a user no place of their own: they have no account with a verified address, they have not verified an address,
-# or their address had a place already, which they get instead.
-EntryReason = Literal["account_required", "address_required", "address_used"]
-ENTRY_REASONS: tuple[EntryReason, ...] = get_args(EntryReason)
+# their address had a place already, which they get instead, they have no access code, their code is wrong, has expired or was taken back,
+# or as many people as the code admits have joined with it.
+EntryReason = Literal["account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used"]
+ENTRY_REASONS: dict[EntryRule, tuple[EntryReason, ...]] = {
+    "open": (),
+    "verified_address": ("address_required", "address_used"),
+    "account": ("account_required", "address_used"),
+    "access_code": ("code_required", "code_invalid", "code_used"),
+}
 _ENTRY_REFUSALS: dict[EntryReason, str] = {
     "account_required": "To join, sign in to an account with a verified email address.",
     "address_required": "To join, verify your email address first: request a code, then send it with the address.",
     "address_used": "Another place has your email address.",
+    "code_required": "To join, enter the access code that the promoter gave you.",
+    "code_invalid": "This access code is not valid for this waiting room. Check the code.",
+    "code_used": "Everybody whom this access code admits has joined already. Ask the promoter for another code.",
 }
 
 
@@ -110,7 +119,8 @@ class Arrival(
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
 
     `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody. If the room gives one place to
-    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place.
+    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place. If places need
+    an access code, `holder` is the same as `user`.
     """
 
     event_id: str

@@ -234,7 +234,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     # Skip closed counters: their numbers are in the room, and each instance would read them every second.
     closed = room.drawn_counts
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
-    reasons = {} if room.rule == "open" else {_excluded_id(room, reason): reason for reason in ENTRY_REASONS}
+    reasons = {_excluded_id(room, reason): reason for reason in ENTRY_REASONS[room.rule]}
     rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=False)
     numbers = {row.id: int(row.arrivals or 0) for row in rows}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]

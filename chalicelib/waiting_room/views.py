@@ -77,7 +77,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
     published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
 
     `entry` is the rule for who gets a place. `excluded` has the number of requests that the rule gave no place of their own, by reason:
-    `account_required` and `address_required` were refused, and with `address_used`, the address had a place already.
+    with `address_used`, the address had a place already, and all others were refused.
     """
 
     event_id: str

@@ -112,6 +112,28 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
     buyer.see("Joined with an email address that had a place already, and got that place: 1")
 
 
+def test_a_place_for_an_access_code(new_buyer, api, time):
+    drop_id = _create_drop(api, time, OPENS_AFTER, wave_size=10, entry="access_code")
+    builders.create_promo_code(api, drop_id, "FANS-1", discount_value=0, admits_to_draw=True, max_total_uses=1)
+    for is_first in (True, False):
+        buyer = new_buyer()
+        buyer.page.goto(f"/events/{drop_id}/line")
+        code = buyer.page.get_by_label("Access code")
+        if is_first:
+            code.fill("WRONG")
+            buyer.press("Join the waiting room")
+            buyer.see("This code is not valid for this waiting room.")
+            buyer.problems.clear()  # the browser logs the refusal
+        code.fill("fans-1 ")
+        buyer.press("Join the waiting room")
+        buyer.see("You are in." if is_first else "This code has been used up by other people.")
+    buyer.problems.clear()
+    _pass(buyer, time, 2)
+    buyer.page.goto(f"/events/{drop_id}/draw")
+    buyer.see("Only with a code from the promoter")
+    buyer.see("Refused because others had used up the code: 1")
+
+
 def test_accounts_only(new_buyer, api, time):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{_create_drop(api, time, OPENS_AFTER, wave_size=10, entry='account')}/line")

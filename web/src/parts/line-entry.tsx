@@ -1,4 +1,4 @@
-/** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, or an account. */
+/** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, an account, or an access code. */
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -12,6 +12,7 @@ import { entryTexts as es } from "../texts/es-entry";
 import type { ShownPlace } from "../use-place";
 import { Failure, FailureTexts } from "./failure";
 import { Field, Form } from "./form";
+import { useLoaded } from "./hooks";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
@@ -26,6 +27,7 @@ export function LineEntry({ room, failure, isOffline, enter, lookAgain, children
   const [mailed, setMailed] = useState<string | null>(null);
   const isRefused = failure?.code === "entry_refused";
   const isAccount = currentBuyer()?.kind === "account";
+  const { value: access } = useLoaded(async () => (rule === "access_code" ? import("./line-access") : null), `${rule}`);
   const shown = failure && !isRefused && <Failure failure={failure} retry={isOffline ? lookAgain : undefined} />;
   const params = { path: { event_id: eventId } };
   const sendMail = async (email: string) => {
@@ -37,7 +39,7 @@ export function LineEntry({ room, failure, isOffline, enter, lookAgain, children
     localStorage.setItem(proof, (await content(buyer.POST("/events/{event_id}/waiting-room/address", { params, body }))).address_proof);
     enter();
   };
-  if (!isRefused && (isAccount || (rule === "verified_address" && localStorage.getItem(proof)))) {
+  if (!isRefused && rule !== "access_code" && (isAccount || (rule === "verified_address" && localStorage.getItem(proof)))) {
     return (
       <FailureTexts.Provider value={texts.failures}>
         {shown}
@@ -45,6 +47,7 @@ export function LineEntry({ room, failure, isOffline, enter, lookAgain, children
       </FailureTexts.Provider>
     );
   }
+  if (rule === "access_code") return access && <access.AccessCode eventId={eventId} failure={failure} isOptional={isAccount} enter={enter} />;
   if (rule === "account") {
     return (
       <>

@@ -108,6 +108,7 @@ export const ownFields = {
   opens_package_ids: "Opens these tickets",
   holdback_id: "Opens this holdback",
   skips_waiting_room: "Skips the waiting room",
+  admits_to_draw: "Admits to the waiting room",
   requires_code: "Only with a code",
 };
 /** Figures of one-off actions, which have no earlier value. */

@@ -108,6 +108,7 @@ const ownFields: typeof englishFields = {
   opens_package_ids: "Abre estas entradas",
   holdback_id: "Abre esta retención",
   skips_waiting_room: "Evita la sala de espera",
+  admits_to_draw: "Da puesto en la sala de espera",
   requires_code: "Solo con código",
 };
 const details: Record<string, string> = {
