@@ -143,6 +143,32 @@ class Arrival(
         return f"{self.room}.{self.counter}.{self.number}"
 
 
+AppealStatus = Literal["open", "granted", "denied"]
+
+
+class Appeal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody wrote to the promoter after the waiting room had refused them for this `reason`, and the answer.
+
+    Times are epoch seconds.
+    """
+
+    id: str
+    reason: EntryReason
+    text: str
+    status: AppealStatus = "open"
+    created_at: int
+    answer: str = ""
+    answered_at: int | None = None
+
+
+class AppealCounts(Struct, frozen=True):
+    """How many people have appealed against a refusal, and how many appeals were granted and denied."""
+
+    made: int
+    granted: int
+    denied: int
+
+
 class TokenUnknown(NotFound):
     code: ClassVar[str] = "token_unknown"
     default_message: ClassVar[str] = "This is not a token of this waiting room. Join the waiting room to get one."
@@ -206,13 +232,16 @@ class JoiningStopped(ApiError):
 
 
 class EntryRefused(ApiError):
-    """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names."""
+    """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names.
+
+    Somebody who disagrees may send `refusal` with an appeal.
+    """
 
     code: ClassVar[str] = "entry_refused"
     status: ClassVar[int] = 403
 
-    def __init__(self, reason: EntryReason) -> None:
-        super().__init__(_ENTRY_REFUSALS[reason], reason=reason)
+    def __init__(self, reason: EntryReason, refusal: str) -> None:
+        super().__init__(_ENTRY_REFUSALS[reason], reason=reason, refusal=refusal)
 
 
 class CodeInvalid(ApiError):
@@ -236,12 +265,38 @@ class CodeNotNeeded(ApiError):
 
 
 class PlaceInUse(ApiError):
+    """Another user is buying with the place of the address. Somebody who shares the address may send `refusal` with an appeal."""
+
     code: ClassVar[str] = "place_in_use"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "Somebody with your email address is buying tickets with your place right now. "
         "Finish or release that reservation in the other browser, or wait until it has expired."
     )
+
+
+class RefusalUnknown(ApiError):
+    code: ClassVar[str] = "refusal_unknown"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "You can appeal once this waiting room has refused you. Try to join first."
+
+
+class AppealExists(ApiError):
+    code: ClassVar[str] = "appeal_exists"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have already written to the promoter about this event. One appeal is possible."
+
+
+class TooManyAppeals(ApiError):
+    code: ClassVar[str] = "too_many_appeals"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event has as many appeals as its promoter can answer, so it takes no more."
+
+
+class AppealAnswered(ApiError):
+    code: ClassVar[str] = "appeal_answered"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This appeal already has another answer."
 
 
 class NoWaitingRoom(NotFound):

@@ -134,6 +134,27 @@ def test_a_place_for_an_access_code(new_buyer, api, time):
     buyer.see("Refused because others had used up the code: 1")
 
 
+def test_an_appeal_is_written_answered_and_gives_a_place(new_buyer, api, time):
+    drop_id = _create_drop(api, time, OPENS_AFTER, wave_size=10, entry="access_code")
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.page.get_by_label("Access code").fill("LOST-1")
+    buyer.press("Join the waiting room")
+    buyer.press("Is this a mistake? Write to the promoter")
+    buyer.page.get_by_label("What happened?").fill("My code does not work.")
+    buyer.press("Send to the promoter")
+    buyer.see("The promoter has your message")
+    buyer.problems.clear()  # the browser logs the refusal
+    [appeal] = api.get(f"/admin/events/{drop_id}/waiting-room/appeals", token=builders.admin_token()).json["appeals"]
+    body = {"status": "granted", "answer": "Sorry about that."}
+    path = f"/admin/events/{drop_id}/waiting-room/appeals/{appeal['id']}/answer"
+    assert api.post(path, json=body, token=builders.admin_token()).status == 200
+    buyer.page.reload()
+    buyer.see("Sorry about that.")
+    buyer.page.get_by_role("status").get_by_role("button", name="Join the waiting room").click()
+    buyer.see("You are in.")
+
+
 def test_accounts_only(new_buyer, api, time):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{_create_drop(api, time, OPENS_AFTER, wave_size=10, entry='account')}/line")

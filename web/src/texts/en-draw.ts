@@ -21,6 +21,7 @@ export const drawTexts = {
     code_invalid: "Refused because of a wrong or expired code",
     code_used: "Refused because others had used up the code",
   },
+  appeals: (made: number, granted: number, denied: number) => `Appeals to the promoter: ${made.toLocaleString("en")}, granted ${granted.toLocaleString("en")}, denied ${denied.toLocaleString("en")}`,
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
   round: "Round of the public random number",

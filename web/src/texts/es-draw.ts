@@ -23,6 +23,7 @@ export const drawTexts: typeof english = {
     code_invalid: "Rechazos por un código incorrecto o caducado",
     code_used: "Rechazos porque otras personas ya habían usado el código",
   },
+  appeals: (made, granted, denied) => `Reclamaciones al promotor: ${made.toLocaleString("es")}; aceptadas, ${granted.toLocaleString("es")}; rechazadas, ${denied.toLocaleString("es")}`,
   fingerprint: "Huella de la clave",
   root: "Huella de la lista de números",
   round: "Ronda del número aleatorio público",

@@ -51,6 +51,8 @@ const actions: Record<string, string> = {
   "message.resent": "Email resent",
   "waiting_room.rate": "Waiting room rate changed",
   "waiting_room.let_in": "People let in",
+  "waiting_room.appeal_granted": "Place granted after an appeal",
+  "waiting_room.appeal_denied": "Appeal denied",
   "waiting_room.cleared": "Waiting room reset",
   "ticket.checked_in": "Checked in at the door",
   "ticket.checked_out": "Scanned out at the door",
