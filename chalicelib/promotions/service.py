@@ -201,29 +201,27 @@ def _row(promo_code: PromoCode) -> PromoCodeRow:
     return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=promo_code)
 
 
-# The uses of codes that admit to the draw. A use belongs to a user, so a join that a crash interrupted takes no second use. A part has at
-# most 63 users and therefore less than a kilobyte: a use costs one write unit.
+# The uses of codes that admit to the draw. A use belongs to a user, so a join that a crash interrupted takes no second use. The users of a
+# code are in parts, whose limits add up to its uses. If a code gets more uses, each part keeps its limit or gets a higher one, so the users
+# never exceed the uses. A part has at most 63 users and therefore less than a kilobyte: a use costs one write unit.
 
 _USES_PURPOSE = "promo code uses v1"
-_PARTS = ((63, 1), (1_000, 16), (10_000, 160))  # up to so many uses, the number of parts
+_PARTS = 160
 
 
 def take_use(promo_code: PromoCode, user: str) -> bool:
     """Give the user a use of a code that admits to the draw, unless the user has one. Returns False if the code is used up.
 
-    `user` is any name of the user that stays the same. Takes one write, and one read more if the code has many uses.
+    `user` is any name of the user that stays the same. Takes one read and one write, and one read more if the code has many uses and the
+    user's own part is full.
     """
     assert promo_code.max_total_uses is not None  # because it admits to the draw
     mac = hmac.digest(secret_settings.derived_key(_USES_PURPOSE), f"{promo_code.event_id}#{promo_code.code}#{user}".encode(), "sha256")
-    name, uses = mac.hex()[:12], promo_code.max_total_uses
-    parts = next(count for most, count in _PARTS if uses <= most)
-    first = int.from_bytes(mac[-4:], "big") % parts
-    if parts == 1:
-        return _take_use_of_part(promo_code, first, uses, name)
-    limits = [uses // parts + (part < uses % parts) for part in range(parts)]
-    known = {first: _users_of_part(promo_code, first)}
-    if name not in known[first] and len(known[first]) >= limits[first]:
-        known = {part: set[str]() for part in range(parts)}
+    name, own = mac.hex()[:12], int.from_bytes(mac[-4:], "big") % _PARTS
+    limits = [promo_code.max_total_uses // _PARTS + (part < promo_code.max_total_uses % _PARTS) for part in range(_PARTS)]
+    known = {own: _users_of_part(promo_code, own)} if limits[0] > 1 else {}
+    if not known or (name not in known[own] and len(known[own]) >= limits[own]):
+        known = {part: set[str]() for part in range(_PARTS)}
         known |= {part: users for _, part, users in _list_uses(promo_code.event_id, promo_code.code)}
     if any(name in users for users in known.values()):
         return True
@@ -251,9 +249,9 @@ def _count_admitted(event_id: str, first: str, last: str) -> dict[str, int]:
 
 
 def _list_uses(event_id: str, first: str, last: str | None = None) -> Iterator[tuple[str, int, set[str]]]:
-    """Yield the code, the number and the users of each part of the codes from `first` to `last`. May miss uses from the last second."""
+    """Yield the code, the number and the users of each part of the codes from `first` to `last`, read with strong consistency."""
     keys = CodeUsesRow.code.between(f"{first}#", f"{last or first}#~")
-    for row in CodeUsesRow.query(f"{event_id}#uses", keys, consistent_read=False):
+    for row in CodeUsesRow.query(f"{event_id}#uses", keys):
         code, _, part = row.code.partition("#")
         yield code, int(part), set(row.users or ())
 

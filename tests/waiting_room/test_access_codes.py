@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.foundation import settings
 from chalicelib.promotions import service as promotions
-from chalicelib.waiting_room import room_cache
+from chalicelib.waiting_room import room_cache, service, tokens
 from tests import builders, invariants
 from tests.catalog.test_sale_rules import DAY
 from tests.simulation.call_log import record_calls
@@ -81,7 +81,7 @@ def test_a_use_survives_a_reset_and_a_crash(api, time, presale, monkeypatch):
 
 
 @pytest.mark.not_on_moto
-@pytest.mark.parametrize("uses", [63, 64, 120])
+@pytest.mark.parametrize("uses", [63, 161, 340])
 def test_a_code_admits_exactly_as_many_people_as_it_says(api, time, presale, uses):
     event_id, _ = presale
     create_code(api, event_id, "CLUB", uses)
@@ -90,6 +90,9 @@ def test_a_code_admits_exactly_as_many_people_as_it_says(api, time, presale, use
     assert show_code(api, event_id, "CLUB")["uses_left"] == 0
     assert try_join(api, event_id, "u0", "CLUB").status == 200
     assert get_proof(api, event_id, time)["total"] == uses
+    assert change_code(api, event_id, "CLUB", max_total_uses=uses + 3).status == 200
+    replies = Counter(try_join(api, event_id, f"more-{number}", "CLUB").json.get("reason") for number in range(10))
+    assert replies == {None: 3, "code_used": 7}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_a_code_costs_a_join_one_write_and_a_purchase_nothing(api, time, presale
         return Counter(entry.operation for entry in calls.entries)
 
     joins = [writes(lambda: try_join(api, sale[0], "ada")), writes(lambda: try_join(api, presale[0], "ada", "CLUB"))]
-    assert joins[1] - joins[0] == Counter(UpdateItem=1, GetItem=1)
+    assert joins[1] - joins[0] == Counter(UpdateItem=1, GetItem=1, Query=1)
     places = [try_join(api, event_id, "ada").json["token"] for event_id, _ in (sale, presale)]
     time.advance(SECONDS_TO_OPENING)
     for event_id, _ in (presale, sale):
@@ -220,6 +223,28 @@ def test_which_change_of_the_rule_is_stricter(api, time, before, after, is_refus
     waiting_room = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60, "grace_seconds": 0, "entry": after}
     reply = api.patch(f"/events/{event_id}", json={"waiting_room": waiting_room}, token=builders.admin_token())
     assert (reply.status, reply.json.get("error")) == ((409, "sale_frozen") if is_refused else (200, None))
+
+
+def test_who_joined_at_the_moment_of_the_rule_needs_a_code(api, time):
+    """An instance that has not seen the change yet gives a place to a user, although the room asks for a code."""
+    event_id, tier_id = create_sale(api, time, opens_in=2 * DAY, wave_size=10, pass_seconds=300)
+    cached = room_cache.get_room(event_id, time.now)
+    stricter = {"waiting_room": {"entry": "access_code", "wave_size": 10, "pass_seconds": 300}}
+    assert api.patch(f"/events/{event_id}", json=stricter, token=builders.admin_token()).status == 200
+    assert get_proof(api, event_id, time)["entry"] == "access_code"
+    create_code(api, event_id)
+    entrants = [service.Entrant(tokens.user_key(user), None, user) for user in ("ada", "bob")]
+    places = [
+        service._join(cached, entrant, lambda: None, lambda _: False, lambda *_: [], lambda: None, 0, time.now) for entrant in entrants
+    ]
+    assert try_join(api, event_id, "ada").json["reason"] == "code_required"
+    proven = try_join(api, event_id, "ada", "FANS-1").json["token"]
+    for seconds in (2 * DAY - 60, 5, 60, 30):  # the draw closes, its list is published, the sale opens, the first waves are let in
+        time.advance(seconds)
+        api.get(f"/events/{event_id}/waiting-room/state")
+    refused = reserve(api, event_id, tier_id, "bob", places[1].view.token)
+    assert (refused.status, refused.json["error"]) == (404, "entry_unknown")
+    assert reserve(api, event_id, tier_id, "ada", proven).status == 201
 
 
 def test_an_account_and_no_mail_provider_are_not_needed(api):
