@@ -145,10 +145,19 @@ def test_an_appeal_is_written_answered_and_gives_a_place(new_buyer, api, time):
     buyer.press("Send to the promoter")
     buyer.see("The promoter has your message")
     buyer.problems.clear()  # the browser logs the refusal
-    [appeal] = api.get(f"/admin/events/{drop_id}/waiting-room/appeals", token=builders.admin_token()).json["appeals"]
-    body = {"status": "granted", "answer": "Sorry about that."}
-    path = f"/admin/events/{drop_id}/waiting-room/appeals/{appeal['id']}/answer"
-    assert api.post(path, json=body, token=builders.admin_token()).status == 200
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{drop_id}/live")
+    manager.see("My code does not work.")
+    manager.page.get_by_label("Your answer, which they see").fill("Sorry about that.")
+    manager.press("Give a place")
+    manager.see("They have a place.")
+    manager.see("No open appeals")
+    manager.page.goto(f"/manage/events/{drop_id}/promo-codes")
+    manager.press("New promo code")
+    manager.page.get_by_label("Code", exact=True).fill("CLUB-9")
+    manager.page.get_by_label("How many people may join with it").fill("9")
+    manager.press("Create code")
+    manager.see("For the waiting room")
     buyer.page.reload()
     buyer.see("Sorry about that.")
     buyer.page.get_by_role("status").get_by_role("button", name="Join the waiting room").click()
