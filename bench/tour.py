@@ -452,6 +452,12 @@ class _Tour(TourClient):
         room = f"/events/{event_id}/waiting-room"
         commitment = self.get(f"{room}/state").json["commitment"]  # creates the room
         email = f"line-{self.name}@example.com"
+        writer = f"refused-{self.name}"
+        appeal = {"refusal": tokens.sign_refusal(event_id, writer, "address_used"), "text": "We share an address."}
+        appeal_id = self.post(f"{room}/appeal", appeal, user=writer).json["id"]
+        self.get(f"/admin{room}/appeals", token=self.admin)
+        self.post(f"/admin{room}/appeals/{appeal_id}/answer", {"status": "granted"}, token=self.admin)
+        self.get(f"{room}/appeal", user=writer)
         with caught_mails() as mails:
             self.post(f"{room}/code", {"email": email}, user=self.name)
         code = re.findall(r"\b[0-9]{6}\b", mails[-1].text)[0]

@@ -108,6 +108,7 @@ class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     opens_package_ids: PackageIds | None = None
     skips_waiting_room: bool = False
     holdback_id: Id | None = None
+    admits_to_draw: bool = False
     minimum_total: MajorUnits | None = None
     is_active: bool = True
 

@@ -128,7 +128,8 @@ def _terms(promo_code: PromoCode) -> str:
     uses = "without a limit" if promo_code.max_total_uses is None else f"{promo_code.max_total_uses} uses"
     opened = f", opens {', '.join(promo_code.opens_package_ids)}" if promo_code.opens_package_ids else ""
     opened += f" from the holdback {promo_code.holdback_id}" if promo_code.holdback_id is not None else ""
-    return f"{value} off{opened}, {uses} (event {promo_code.event_id})"
+    effect = "admits to the draw" if promo_code.admits_to_draw else f"{value} off{opened}"
+    return f"{effect}, {uses} (event {promo_code.event_id})"
 
 
 def _new_fields(promo_code: PromoCode) -> list[ChangedField]:

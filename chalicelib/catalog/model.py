@@ -24,7 +24,7 @@ from chalicelib.foundation.money import Cents
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
-EntryRule = Literal["open", "verified_address", "account"]  # from the least strict to the strictest
+EntryRule = Literal["open", "verified_address", "account", "access_code"]
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,8 +38,8 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     `pass_algorithm`. Such an event needs no tiers.
 
     `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
-    email or an account proves), or `account` (one for each verified address of an account). Once somebody has joined, a waiting room keeps
-    its rule.
+    email or an account proves), `account` (one for each verified address of an account), or `access_code` (one for each use of a promo code
+    that admits to the draw). Once somebody has joined, a waiting room keeps its rule.
     """
 
     enabled: bool = True

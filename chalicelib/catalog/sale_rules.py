@@ -1,7 +1,7 @@
 """Rules that decide when tickets are on sale, and what may not change around an opening. Only the line of an event is read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -136,7 +136,8 @@ SETUP_SECONDS = 600  # until a new tier limits the prices of further tiers: nobo
 CLOCK_SECONDS = 60  # an opening that moves to the present may be so much in the past by the time the change arrives
 
 _UNPUBLISHED = ("draft", "test")
-_STRICTNESS = get_args(EntryRule)
+# The rules of entry that turn away nobody whom the rule before let in.
+_NOT_STRICTER: dict[EntryRule, tuple[EntryRule, ...]] = {"account": ("account", "verified_address", "open")}
 
 
 class FrozenField(Struct, frozen=True):
@@ -321,7 +322,7 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         # Without a waiting room, or after turns of a second, the freeze would end.
         "waiting_room": after.has_waiting_room != before.has_waiting_room
         or pass_seconds(after) < pass_seconds(before)
-        or _STRICTNESS.index(after.entry_rule) > _STRICTNESS.index(before.entry_rule),
+        or after.entry_rule not in _NOT_STRICTER.get(before.entry_rule, (before.entry_rule, "open")),
     }
     return next((field for field, is_stricter in checks.items() if is_stricter), None)
 
@@ -478,8 +479,9 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "capacity": event.capacity,
         "purchase_limit": event.limit(settings.current().event_purchase_limit),
         "has_waiting_room": event.has_waiting_room,
-        "needs_address": event.entry_rule != "open",
+        "needs_address": event.entry_rule in ("verified_address", "account"),
         "needs_account": event.entry_rule == "account",
+        "needs_access_code": event.entry_rule == "access_code",
     }
 
 

@@ -20,7 +20,7 @@ from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.foundation import clock, ids
 from chalicelib.foundation.errors import ApiError, InvalidInput
-from chalicelib.foundation.idempotency_key import KEPT_SECONDS, IdempotencyConflict, KeyUse
+from chalicelib.foundation.ids import KEPT_SECONDS, IdempotencyConflict, KeyUse
 
 LOCK_SECONDS = 30  # longer than a request may run; after this time, a request without a reply has died
 IMPLIED_SECONDS = 60  # long enough to catch a second press of a button

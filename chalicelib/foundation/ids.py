@@ -1,13 +1,14 @@
-"""Unique ids, generated without coordination between instances, and the form of all ids that callers send."""
+"""Unique ids, generated without coordination between instances, the form of all ids that callers send, and uses of idempotency keys."""
 
 import re
 import secrets
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 from ulid import ULID
 
 from chalicelib.foundation import clock
+from chalicelib.foundation.errors import ApiError
 
 # The form of all ids that callers send: ids of events and tiers (bootstrap files allow up to 100 characters), our own ids (ULIDs; ticket
 # ids add a number), and ids of findings, which consist of a kind and one of Stripe's ids (at most 255 characters).
@@ -47,3 +48,34 @@ def lowest_id(second: int) -> str:
 def nonce() -> str:
     """Return 8 random hex characters, which distinguish the hold ids of two attempts for the same purchase."""
     return secrets.token_hex(4)
+
+
+# The use of an Idempotency-Key, stored with the resource that the request created or changed, to recognize repeated requests.
+
+KEPT_SECONDS = 86_400  # how long a use of a key is remembered
+
+
+class IdempotencyConflict(ApiError):
+    code: ClassVar[str] = "idempotency_key_reused"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This Idempotency-Key was already used with a different request body. Send a new request with a new key."
+    )
+
+
+class KeyUse(Struct, frozen=True, array_like=True):
+    """A request with a key. `key` is a digest of the key, the user, the method and the URL; `payload` is a digest of the body."""
+
+    key: str
+    payload: str
+
+    def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
+        """Return whether this is the same request as `first`, which was stored at `first_at`. Times are epoch seconds.
+
+        A use is forgotten after KEPT_SECONDS. Raises IdempotencyConflict if only the key is the same.
+        """
+        if first is None or first.key != self.key or first_at + KEPT_SECONDS <= now:
+            return False
+        if first.payload != self.payload:
+            raise IdempotencyConflict()
+        return True

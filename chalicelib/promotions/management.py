@@ -18,8 +18,7 @@ from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, parallel, secret_settings, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.inventory.availability import read_stock
-from chalicelib.inventory.model import NO_STOCK, Stock
+from chalicelib.inventory.model import Stock
 from chalicelib.promotions import service, views
 from chalicelib.promotions.model import (
     MAX_CODES,
@@ -105,9 +104,7 @@ def get_code(event_id: str, code: str) -> CodeWithUses:
 
 def list_codes(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, with their uses."""
-    codes = service.list_codes(event_id, limit, after)
-    stocks = read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
-    return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
+    return service.with_all_uses(service.list_codes(event_id, limit, after))
 
 
 def change_code(
@@ -148,7 +145,7 @@ def validate_code(event_id: str, code: str, now: int) -> Validation:
     """Return whether a code of a visible event can be used now. Raises NotFound only if the event is missing."""
     catalog.get_visible_event(event_id)
     promo_code = find_typed_code(event_id, code)
-    if promo_code is None or not promo_code.is_active:
+    if promo_code is None or promo_code.admits_to_draw or not promo_code.is_active:
         return Validation(None)
     if promo_code.is_expired(now):
         return Validation(None, "expired")

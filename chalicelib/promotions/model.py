@@ -39,6 +39,9 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     An access code opens the tiers `opens_package_ids`: it sells them if they require a code, and before the event's sale opens. Its
     discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened. With a
     `holdback_id`, it sells only tickets that these tiers hold back with this id, also when the tiers are sold out.
+
+    A code that `admits_to_draw` gives places in a waiting room with the rule of entry `access_code`, and is good for nothing else. It has
+    `max_total_uses`. Its uses are not in the stock, but in `service.CodeUsesRow`, which names the user of each use.
     """
 
     event_id: str
@@ -56,6 +59,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opens_package_ids: list[str] = []
     skips_waiting_room: bool = False
     holdback_id: str | None = None
+    admits_to_draw: bool = False
     minimum_total_cents: int | None = None
     is_active: bool = True
     managed_by: ManagedBy = "api"
@@ -101,7 +105,11 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise PromoCodeExpired(promo_code=self.code)
         if not self.is_usable(now):
             raise PromoCodeInvalid(INVALID, path=PATH)
-        if not any(self.is_for(tier_id) or self.opens([tier_id]) for tier_id in tier_ids) or currency != self.currency:
+        if (
+            self.admits_to_draw
+            or not any(self.is_for(tier_id) or self.opens([tier_id]) for tier_id in tier_ids)
+            or currency != self.currency
+        ):
             raise PromoCodeNotApplicable(promo_code=self.code, package_ids=self.package_ids)
         if self.minimum_total_cents is not None and total_cents < self.minimum_total_cents:
             raise PromoCodeMinimumNotReached(promo_code=self.code, minimum_total_cents=self.minimum_total_cents, total_cents=total_cents)
@@ -226,7 +234,10 @@ class PromoCodeTaken(ApiError):
 
 
 class MaxUsesTooSmall(ApiError):
-    """The new limit is below the uses that are paid or held; `minimum` is the smallest limit allowed now."""
+    """The new limit is below the uses that are paid or held; `minimum` is the smallest limit allowed now.
+
+    A used code that admits to the draw keeps its limit, because its uses are spread over several items.
+    """
 
     code: ClassVar[str] = "max_total_uses_too_small"
     status: ClassVar[int] = 409

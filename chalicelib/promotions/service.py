@@ -4,21 +4,23 @@ Each use is a unit of this stock. `purchases/checkout.py` holds a unit for each 
 bootstrap file change codes through `management`.
 """
 
+import hmac
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from msgspec.structs import asdict, replace
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import size
 
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import deadline
+from chalicelib.foundation import deadline, secret_settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock_items
-from chalicelib.inventory.model import NO_STOCK, CapacityInUse
+from chalicelib.inventory.model import NO_STOCK, CapacityInUse, Stock
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
 
 MAX_ATTEMPTS = 5
@@ -58,13 +60,31 @@ def has_access_codes(event_id: str, now: int) -> bool:
 
 def scan_codes() -> Iterator[PromoCode]:
     """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
-    return (row.content for row in PromoCodeRow.scan())
+    return (row.content for row in PromoCodeRow.scan() if row.content is not None)
 
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
     """Return the code with the current stock of its uses."""
-    stocks = read_stock({promo_code.stock_id: promo_code.shards})
-    return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
+    return with_all_uses([promo_code])[0]
+
+
+def with_all_uses(codes: Sequence[PromoCode]) -> list[CodeWithUses]:
+    """Return codes of one event, which are in alphabetical order, with the current stocks of their uses."""
+    admitting = [promo_code.code for promo_code in codes if promo_code.admits_to_draw]
+    admitted = _count_admitted(codes[0].event_id, admitting[0], admitting[-1]) if admitting else {}
+    stocks = read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes if not promo_code.admits_to_draw})
+    stocks |= {
+        promo_code.stock_id: Stock(
+            capacity=promo_code.capacity,
+            available=promo_code.capacity - admitted.get(promo_code.code, 0),
+            held=0,
+            sold=admitted.get(promo_code.code, 0),
+            is_open=True,
+        )
+        for promo_code in codes
+        if promo_code.admits_to_draw
+    }
+    return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
 
 def create_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
@@ -118,6 +138,8 @@ def retry_conflicts(attempt: Callable[[], T]) -> T:
 
 
 def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactItem]:
+    if before.admits_to_draw and after.capacity < before.capacity and with_uses(before).uses.sold:
+        raise MaxUsesTooSmall(before.capacity, 0)
     try:
         return resize_stock_items(before.stock_id, before.shards, after.capacity, grow_to=after.shards)
     except CapacityInUse as error:
@@ -141,13 +163,23 @@ class PromoCodeRow(dynamo.Table):
     """A promo code. `content` is the whole code; `version` is a separate attribute so that conditions can use it."""
 
     feature = "promotions"
-    contents = "Promo codes."
-    personal_data = None
+    contents = "Promo codes, and who got a place in a draw with them."
+    personal_data = dynamo.PersonalData("keyed digests of users who used a code", export="no", erasure="stays, as a digest")
 
     event_id = UnicodeAttribute(hash_key=True)
     code = UnicodeAttribute(range_key=True)
     version = NumberAttribute()
     content = JsonAttribute(PromoCode)
+
+
+class CodeUsesRow(dynamo.Table):
+    """A part of the users who got a place in a draw with a code, as digests. Its key is `<event>#uses` and `<code>#<part>`."""
+
+    feature = "promotions"
+
+    event_id = UnicodeAttribute(hash_key=True)
+    code = UnicodeAttribute(range_key=True)
+    users = UnicodeSetAttribute(null=True)
 
 
 def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
@@ -167,3 +199,62 @@ def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
 
 def _row(promo_code: PromoCode) -> PromoCodeRow:
     return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=promo_code)
+
+
+# The uses of codes that admit to the draw. A use belongs to a user, so a join that a crash interrupted takes no second use. The users of a
+# code are in parts, whose limits add up to its uses. If a code gets more uses, each part keeps its limit or gets a higher one, so the users
+# never exceed the uses. A part has at most 63 users and therefore less than a kilobyte: a use costs one write unit.
+
+_USES_PURPOSE = "promo code uses v1"
+_PARTS = 160
+
+
+def take_use(promo_code: PromoCode, user: str) -> bool:
+    """Give the user a use of a code that admits to the draw, unless the user has one. Returns False if the code is used up.
+
+    `user` is any name of the user that stays the same. Takes one read and one write, and one read more if the code has many uses and the
+    user's own part is full.
+    """
+    assert promo_code.max_total_uses is not None  # because it admits to the draw
+    mac = hmac.digest(secret_settings.derived_key(_USES_PURPOSE), f"{promo_code.event_id}#{promo_code.code}#{user}".encode(), "sha256")
+    name, own = mac.hex()[:12], int.from_bytes(mac[-4:], "big") % _PARTS
+    limits = [promo_code.max_total_uses // _PARTS + (part < promo_code.max_total_uses % _PARTS) for part in range(_PARTS)]
+    known = {own: _users_of_part(promo_code, own)} if limits[0] > 1 else {}
+    if not known or (name not in known[own] and len(known[own]) >= limits[own]):
+        known = {part: set[str]() for part in range(_PARTS)}
+        known |= {part: users for _, part, users in _list_uses(promo_code.event_id, promo_code.code)}
+    if any(name in users for users in known.values()):
+        return True
+    free = [part for part, users in known.items() if len(users) < limits[part]]
+    return any(_take_use_of_part(promo_code, part, limits[part], name) for part in random.sample(free, len(free)))
+
+
+def _take_use_of_part(promo_code: PromoCode, part: int, limit: int, name: str) -> bool:
+    users = CodeUsesRow.users
+    is_allowed = users.does_not_exist() | users.contains(name) | (size(users) < limit)
+    return dynamo.update_if(_uses_row(promo_code, part), [users.add({name})], is_allowed)
+
+
+def _users_of_part(promo_code: PromoCode, part: int) -> set[str]:
+    row = CodeUsesRow.find(f"{promo_code.event_id}#uses", f"{promo_code.code}#{part}", consistent_read=False)
+    return set() if row is None else set(row.users or ())
+
+
+def _count_admitted(event_id: str, first: str, last: str) -> dict[str, int]:
+    """Return the number of uses of each code that admits to the draw, from the code `first` to the code `last`."""
+    counts: dict[str, int] = {}
+    for code, _, users in _list_uses(event_id, first, last):
+        counts[code] = counts.get(code, 0) + len(users)
+    return counts
+
+
+def _list_uses(event_id: str, first: str, last: str | None = None) -> Iterator[tuple[str, int, set[str]]]:
+    """Yield the code, the number and the users of each part of the codes from `first` to `last`, read with strong consistency."""
+    keys = CodeUsesRow.code.between(f"{first}#", f"{last or first}#~")
+    for row in CodeUsesRow.query(f"{event_id}#uses", keys):
+        code, _, part = row.code.partition("#")
+        yield code, int(part), set(row.users or ())
+
+
+def _uses_row(promo_code: PromoCode, part: int) -> CodeUsesRow:
+    return CodeUsesRow(f"{promo_code.event_id}#uses", f"{promo_code.code}#{part}")

@@ -20,7 +20,8 @@ from chalicelib.promotions.model import DiscountType, PromoCode
 class PromoCodeView(Struct, frozen=True, kw_only=True):
     """A promo code; its `id` is the code. `discount_value` is a percentage, or an amount in major units of `currency`.
 
-    `times_used` counts paid purchases with the code, including refunded purchases; `times_held` counts the checkouts that are using it now.
+    `times_used` counts paid purchases with the code, including refunded purchases, or, if it `admits_to_draw`, the people who joined with
+    it; `times_held` counts the checkouts that are using it now.
     Null means no limit. Codes managed by the bootstrap file cannot be changed here.
     """
 
@@ -38,6 +39,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     opens_package_ids: list[str] | None
     skips_waiting_room: bool
     holdback_id: str | None
+    admits_to_draw: bool
     minimum_total: float | None
     is_active: bool
     times_used: int
@@ -112,6 +114,7 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         opens_package_ids=promo_code.opens_package_ids or None,
         skips_waiting_room=promo_code.skips_waiting_room,
         holdback_id=promo_code.holdback_id,
+        admits_to_draw=promo_code.admits_to_draw,
         minimum_total=_minimum_total(promo_code),
         is_active=promo_code.is_active,
         times_used=stock.sold,
@@ -177,6 +180,9 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
     `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
     opening. With a `holdback_id`, it sells only tickets from the holdback with this id, which each of these tiers must have.
+
+    A code that `admits_to_draw` gives a place in the waiting room of an event with the rule of entry `access_code`, to as many people as
+    `max_total_uses`, which it must have. It opens no tiers and has no discount.
     """
 
     discount_type: DiscountType | UnsetType = UNSET
@@ -189,6 +195,7 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     opens_package_ids: PackageIds | UnsetType | None = UNSET
     skips_waiting_room: bool | UnsetType = UNSET
     holdback_id: Id | UnsetType | None = UNSET
+    admits_to_draw: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
 
@@ -219,7 +226,10 @@ class PromoCodeChanges(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown
 
 
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new promo code. Omitted fields set no limit. Only a code that opens tiers may omit its discount, which is then 0."""
+    """A new promo code. Omitted fields set no limit.
+
+    Only a code that opens tiers or admits to the draw may omit its discount, which is then 0.
+    """
 
     code: CodeText
     discount_type: DiscountType = "percentage"
@@ -250,8 +260,10 @@ class NewPromoCodes(PromoCodeTerms, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def check_terms(promo_code: PromoCode) -> None:
-    """Raise InvalidInput if the code expires before it starts, or neither takes anything off the price nor opens any tiers."""
-    if promo_code.discount_value == 0 and not promo_code.opens_package_ids:
+    """Raise InvalidInput if the terms contradict each other, or if the code is good for nothing."""
+    if promo_code.admits_to_draw:
+        _check_admitting(promo_code)
+    elif promo_code.discount_value == 0 and not promo_code.opens_package_ids:
         if promo_code.discount_type == "fixed_amount":
             raise InvalidInput("A discount must be more than 0.", path="$.discount_value", rule="no_discount")
         raise InvalidInput("A percentage is a whole number from 1 to 100.", path="$.discount_value", rule="not_a_percentage")
@@ -265,6 +277,16 @@ def check_terms(promo_code: PromoCode) -> None:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"
         )
+
+
+def _check_admitting(promo_code: PromoCode) -> None:
+    if promo_code.max_total_uses is None:
+        message = "Say how many people may join the waiting room with this code."
+        raise InvalidInput(message, path="$.max_total_uses", rule="admits_without_limit")
+    for field in ("discount_value", "opens_package_ids"):
+        if getattr(promo_code, field):
+            message = "A code that admits to the draw has no discount and opens no tickets. Create a second code for these."
+            raise InvalidInput(message, path=f"$.{field}", rule="admits_only")
 
 
 def _read_discount_value(discount_type: DiscountType, value: Decimal, currency: str) -> int:

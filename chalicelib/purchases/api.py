@@ -25,7 +25,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.inventory.model import SalePaused
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
-from chalicelib.promotions.model import USE_ERRORS, normalize
+from chalicelib.promotions.model import USE_ERRORS, PromoCode, normalize
 from chalicelib.promotions.views import ValidationView, validation_view
 from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
 from chalicelib.purchases.answers import SentAnswers
@@ -76,15 +76,17 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Leave the body empty unless joining requires proof of work, or a verified address.
+    """Leave the body empty unless joining requires proof of work, a verified address, or an access code.
 
     For the work, send the challenge from the refused first request and the nonce that solves it. For the address, send the proof that
-    `POST /events/{event_id}/waiting-room/address` returned. The verified address of an account needs no proof.
+    `POST /events/{event_id}/waiting-room/address` returned. The verified address of an account needs no proof. Send the access code as the
+    promoter gave it to you; joining again needs no code.
     """
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
     address_proof: Annotated[str, Meta(max_length=128)] | None = None
+    access_code: Annotated[str, Meta(max_length=64)] | None = None
 
 
 _NO_WORK = JoinBody()
@@ -198,10 +200,20 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     def move_pass(pass_id: str, from_user_id: str) -> list[dynamo.TransactItem] | None:
         return queries.move_pass_items(event_id, pass_id, from_user_id, user_id)
 
+    def read_code() -> PromoCode | None:
+        return None if body.access_code is None else checkout.read_code(user_id, event_id, body.access_code, request.now)
+
     with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
         try:
             joined = waiting_room.join(
-                event_id, user_id, check_work, is_pass_used, request.now, address_proof=body.address_proof, move_pass=move_pass
+                event_id,
+                user_id,
+                check_work,
+                is_pass_used,
+                request.now,
+                address_proof=body.address_proof,
+                read_code=read_code,
+                move_pass=move_pass,
             )
             view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
         except NoWaitingRoom:

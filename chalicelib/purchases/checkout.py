@@ -11,7 +11,7 @@ from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import INVALID_CODE
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
-from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest

@@ -11,7 +11,7 @@ from chalicelib.catalog.custom_options import AnswerValue, OptionType
 from chalicelib.catalog.fields import Label
 from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
-from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.ids import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
-from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.ids import KeyUse
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases import answers, checkout, queries, reservations

@@ -22,7 +22,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import settings
 from chalicelib.foundation.gcra import Charge
-from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.ids import KeyUse
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.model import Hold

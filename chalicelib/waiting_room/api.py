@@ -4,20 +4,27 @@ The route for joining is in `purchases/api.py`, because joining depends on the u
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import AddressBody, Email, mailbox_key
 from chalicelib.catalog import permissions
+from chalicelib.edge import cursors, proof_of_work
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
 from chalicelib.edge.rate_limits import ENTRY_CODE, JOIN, RateLimited, limited
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
-from chalicelib.waiting_room import room_cache, service, tokens
+from chalicelib.waiting_room import appeals, room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.appeals import MAX_TEXT
 from chalicelib.waiting_room.entries import MAX_PAGE_BITS
 from chalicelib.waiting_room.model import (
+    AppealAnswered,
+    AppealExists,
+    AppealStatus,
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
@@ -25,15 +32,27 @@ from chalicelib.waiting_room.model import (
     JoiningStopped,
     NoOtherShop,
     NoWaitingRoom,
+    RefusalUnknown,
     RoomCleared,
     RoomState,
     ShopPassRefused,
     TokenUnknown,
+    TooManyAppeals,
     TooManyChanges,
 )
 from chalicelib.waiting_room.room_cache import LoadedRoom
 from chalicelib.waiting_room.tokens import PassKey
-from chalicelib.waiting_room.views import KEYS_PATH, EntryPageView, EntryProofView, ProofView, QueueStatusView, VerifierView
+from chalicelib.waiting_room.views import (
+    KEYS_PATH,
+    AppealsView,
+    AppealView,
+    EntryPageView,
+    EntryProofView,
+    ProofView,
+    QueueStatusView,
+    VerifierView,
+    appeal_view,
+)
 
 bp = Blueprint(__name__)
 
@@ -96,6 +115,33 @@ class AddressProofView(Struct, frozen=True):
     """The proof that you can read the emails of an address. Send it when you join the waiting room of this event."""
 
     address_proof: str
+
+
+AppealText = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+
+
+class AppealBody(Struct, forbid_unknown_fields=True):
+    """What you write to the promoter, and the `refusal` that you got when you tried to join. The work is as in a join."""
+
+    refusal: Annotated[str, Meta(max_length=128)]
+    text: AppealText
+    challenge: Annotated[str, Meta(max_length=512)] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class AnswerBody(Struct, forbid_unknown_fields=True):
+    """The answer to an appeal: `granted` gives its writer a place. The writer sees the `answer`."""
+
+    status: Literal["granted", "denied"]
+    answer: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+
+
+class AppealsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The requested page of the list."""
+
+    status: AppealStatus = "open"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
 
 
 class PlanView(Struct, frozen=True):
@@ -189,6 +235,62 @@ def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Rep
     user_id = request.require_user().user_id
     with limited(request, JOIN, user_id, f"{event_id} address"):
         return Reply(AddressProofView(service.prove_address(event_id, user_id, body.email, body.code, request.now)))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/appeal",
+    access="user",
+    errors=(
+        NoWaitingRoom,
+        JoiningStopped,
+        RefusalUnknown,
+        AppealExists,
+        TooManyAppeals,
+        ChallengeRequired,
+        ChallengeInvalid,
+        ChallengeExpired,
+        RateLimited,
+    ),
+)
+def write_appeal(request: RequestContext, event_id: str, body: AppealBody) -> Reply[AppealView]:
+    """Write to the promoter after the waiting room has refused you. You can do this once for each event."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} appeal"):
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, user_id, request.now)
+        return Reply(service.appeal(event_id, user_id, body.refusal, body.text, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/waiting-room/appeal", access="user")
+def show_own_appeal(request: RequestContext, event_id: str) -> Reply[AppealView]:
+    """Show your appeal to the promoter and its answer."""
+    return Reply(service.own_appeal(event_id, request.require_user().user_id))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/waiting-room/appeals", access="manager")
+def list_appeals(request: RequestContext, event_id: str, query: AppealsQuery) -> Reply[AppealsView]:
+    """List the appeals of people whom the waiting room has refused."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    after = None if query.cursor is None else cursors.decode(query.cursor, "[0-9]{10}#[0-9a-f]{32}")
+    found = appeals.list_appeals(event.id, query.status, query.limit + 1, after)
+    shown = found[: query.limit]
+    next_cursor = cursors.encode(shown[-1][0]) if len(found) > query.limit else None
+    return Reply(AppealsView([appeal_view(appeal) for _, appeal in shown], next_cursor))
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer",
+    access="manager",
+    errors=(NoWaitingRoom, AppealAnswered, JoiningStopped),
+)
+def answer_appeal(request: RequestContext, event_id: str, appeal_id: str, body: AnswerBody) -> Reply[AppealView]:
+    """Answer an appeal. Granting it gives its writer a place: in the draw, or after it once the draw has closed."""
+    manager = request.require_user()
+    event = permissions.require_manager(manager, event_id)
+    return Reply(service.answer_appeal(event.id, appeal_id, body.status, body.answer, manager.user_id, request.now))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))

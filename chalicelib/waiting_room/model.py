@@ -1,6 +1,6 @@
 """The public state of a waiting room, a buyer's arrival and queue status, the errors that callers see, and the room's configuration."""
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -16,13 +16,22 @@ DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage withou
 
 
 # Why a rule of entry gives a user no place of their own: they have no account with a verified address, they have not verified an address,
-# or their address had a place already, which they get instead.
-EntryReason = Literal["account_required", "address_required", "address_used"]
-ENTRY_REASONS: tuple[EntryReason, ...] = get_args(EntryReason)
+# their address had a place already, which they get instead, they have no access code, their code is wrong, has expired or was taken back,
+# or as many people as the code admits have joined with it.
+EntryReason = Literal["account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used"]
+ENTRY_REASONS: dict[EntryRule, tuple[EntryReason, ...]] = {
+    "open": (),
+    "verified_address": ("address_required", "address_used"),
+    "account": ("account_required", "address_used"),
+    "access_code": ("code_required", "code_invalid", "code_used"),
+}
 _ENTRY_REFUSALS: dict[EntryReason, str] = {
     "account_required": "To join, sign in to an account with a verified email address.",
     "address_required": "To join, verify your email address first: request a code, then send it with the address.",
     "address_used": "Another place has your email address.",
+    "code_required": "To join, enter the access code that the promoter gave you.",
+    "code_invalid": "This access code is not valid for this waiting room. Check the code.",
+    "code_used": "Everybody whom this access code admits has joined already. Ask the promoter for another code.",
 }
 
 
@@ -110,7 +119,8 @@ class Arrival(
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
 
     `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody. If the room gives one place to
-    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place.
+    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place. If places need
+    an access code, `holder` is the same as `user`.
     """
 
     event_id: str
@@ -131,6 +141,32 @@ class Arrival(
     def pass_id(self) -> str:
         """The id of this arrival's pass. Purchases are recorded under this id, because a pass is valid for one purchase."""
         return f"{self.room}.{self.counter}.{self.number}"
+
+
+AppealStatus = Literal["open", "granted", "denied"]
+
+
+class Appeal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody wrote to the promoter after the waiting room had refused them for this `reason`, and the answer.
+
+    Times are epoch seconds.
+    """
+
+    id: str
+    reason: EntryReason
+    text: str
+    status: AppealStatus = "open"
+    created_at: int
+    answer: str = ""
+    answered_at: int | None = None
+
+
+class AppealCounts(Struct, frozen=True):
+    """How many people have appealed against a refusal, and how many appeals were granted and denied."""
+
+    made: int
+    granted: int
+    denied: int
 
 
 class TokenUnknown(NotFound):
@@ -196,13 +232,16 @@ class JoiningStopped(ApiError):
 
 
 class EntryRefused(ApiError):
-    """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names."""
+    """The rule of entry gives the user no place. `reason` names what is missing; the public figures of exclusions use the same names.
+
+    Somebody who disagrees may send `refusal` with an appeal.
+    """
 
     code: ClassVar[str] = "entry_refused"
     status: ClassVar[int] = 403
 
-    def __init__(self, reason: EntryReason) -> None:
-        super().__init__(_ENTRY_REFUSALS[reason], reason=reason)
+    def __init__(self, reason: EntryReason, refusal: str) -> None:
+        super().__init__(_ENTRY_REFUSALS[reason], reason=reason, refusal=refusal)
 
 
 class CodeInvalid(ApiError):
@@ -226,12 +265,38 @@ class CodeNotNeeded(ApiError):
 
 
 class PlaceInUse(ApiError):
+    """Another user is buying with the place of the address. Somebody who shares the address may send `refusal` with an appeal."""
+
     code: ClassVar[str] = "place_in_use"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "Somebody with your email address is buying tickets with your place right now. "
         "Finish or release that reservation in the other browser, or wait until it has expired."
     )
+
+
+class RefusalUnknown(ApiError):
+    code: ClassVar[str] = "refusal_unknown"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "You can appeal once this waiting room has refused you. Try to join first."
+
+
+class AppealExists(ApiError):
+    code: ClassVar[str] = "appeal_exists"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have already written to the promoter about this event. One appeal is possible."
+
+
+class TooManyAppeals(ApiError):
+    code: ClassVar[str] = "too_many_appeals"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event has as many appeals as its promoter can answer, so it takes no more."
+
+
+class AppealAnswered(ApiError):
+    code: ClassVar[str] = "appeal_answered"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This appeal already has another answer."
 
 
 class NoWaitingRoom(NotFound):

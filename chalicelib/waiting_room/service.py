@@ -5,6 +5,7 @@ import hmac
 import random
 import secrets
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,11 +18,14 @@ from chalicelib.catalog.sale_rules import EventNotOnSale, RoundPublic
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, effects, log
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import SalePaused
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
-from chalicelib.waiting_room import admission_plan, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
+from chalicelib.promotions import service as promotions
+from chalicelib.promotions.model import PromoCode, PromoCodeInvalid
+from chalicelib.waiting_room import admission_plan, appeals, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.entries import EntryProof
 from chalicelib.waiting_room.model import (
@@ -56,6 +60,7 @@ from chalicelib.waiting_room.room_cache import CachedRoom, LoadedRoom
 from chalicelib.waiting_room.store import Room
 from chalicelib.waiting_room.views import (
     AdminRoomView,
+    AppealView,
     EntryPageView,
     EntryProofView,
     ProofView,
@@ -72,6 +77,8 @@ MAX_CODE_ATTEMPTS = 5  # for each mailed code; `edge.rate_limits.MAIL` limits th
 # `move_pass(pass_id, from_user_id)` returns the transaction items that let the user who joins use another user's pass, and keep the other
 # user from using it. It returns None if the other user has bought an order with the pass.
 MovePass = Callable[[str, str], list[dynamo.TransactItem] | None]
+# Returns the promo code that the user sent, or None if there is none. Raises PromoCodeInvalid if the event does not have it.
+ReadCode = Callable[[], PromoCode | None]
 
 
 class JoinResult(Struct, frozen=True):
@@ -84,12 +91,14 @@ class JoinResult(Struct, frozen=True):
 class Entrant(Struct, frozen=True):
     """Who gets a place: the user `key`, or, if the room gives one place to each address, the address `key` for the user `holder`.
 
-    Both are names in the table; `user_id` is the id of the user who joins.
+    Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
+    code.
     """
 
     key: str
     holder: str | None
     user_id: str
+    needs_code: bool = False
 
 
 def join(
@@ -100,6 +109,7 @@ def join(
     now: int,
     *,
     address_proof: str | None = None,
+    read_code: ReadCode = lambda: None,
     move_pass: MovePass = lambda _pass_id, _from: [],
 ) -> JoinResult:
     """Give the user a place in the queue.
@@ -111,15 +121,27 @@ def join(
     If the room gives one place to each address, `address_proof` or the user's account proves the address. If another user has the place of
     the address, for example the same person in another browser, the place moves to this user. Raises EntryRefused and PlaceInUse.
 
-    Takes one read and two writes, and one more read if an account proves the address. After a crash between the two writes, the arrival
-    number is taken but belongs to nobody, so one position in the line stays empty.
+    If the room asks for access codes, a new place takes a use of the code that `read_code()` returns. A user who had a place in the room
+    needs no code again.
+
+    Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more. After a crash
+    between the writes, the arrival number is taken but belongs to nobody, so one position in the line stays empty.
     """
+
+    def attempt(opened_room: int) -> JoinResult:
+        cached = room_cache.get_room(event_id, now)
+        entrant = _find_entrant(cached.room, user_id, address_proof)
+        return _join(cached, entrant, check_work, is_pass_used, move_pass, read_code, opened_room, now)
+
+    return _retry_join(attempt, event_id, now)
+
+
+def _retry_join(attempt: Callable[[int], JoinResult], event_id: str, now: int) -> JoinResult:
+    """Repeat an attempt to join. Its argument is the number of the room that has opened during the last attempt, or 0."""
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
-            cached = room_cache.get_room(event_id, now)
-            entrant = _find_entrant(cached.room, user_id, address_proof)
-            return _join(cached, entrant, check_work, is_pass_used, move_pass, opened_room, now)
+            return attempt(opened_room)
         except store.CounterClosed as closed:
             opened_room = closed.room  # join as a late arrival, even if another instance is still closing the room's other counters
             room_cache.reload_room(event_id, now)
@@ -177,8 +199,8 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
-    lacks_address = arrival.holder is None and cached.room.rule != "open"  # joined at the moment when the rule changed
-    if lacks_address or not _is_listed(cached.room, arrival, proof):
+    is_unchecked = arrival.holder is None and cached.room.rule != "open"  # joined at the moment when the rule changed
+    if is_unchecked or not _is_listed(cached.room, arrival, proof):
         # So that the user can join again.
         store.delete_entry(arrival if arrival.holder is not None else replace(arrival, user=tokens.user_key(user_id)))
         raise EntryUnknown()
@@ -288,7 +310,7 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
 def draw_proof(event_id: str, now: int) -> ProofView:
     """Return the proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
     cached = room_cache.get_room(event_id, now)
-    return views.proof_view(cached.room, cached.state, cached.excluded)
+    return views.proof_view(cached.room, cached.state, cached.excluded, appeals.count(event_id, now))
 
 
 def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
@@ -343,6 +365,11 @@ def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entran
     key = tokens.user_key(user_id)
     if room.rule == "open":
         return Entrant(key, None, user_id)
+    granted = None if address_proof is None else tokens.read_grant(address_proof, room.event_id, user_id)
+    if granted is not None:
+        return Entrant(granted, tokens.name_in_tokens(key), user_id)
+    if room.rule == "access_code":
+        return Entrant(key, tokens.name_in_tokens(key), user_id, needs_code=True)
     address = None
     if room.rule == "verified_address" and address_proof is not None:
         address = tokens.read_address(address_proof, room.event_id, user_id)
@@ -353,10 +380,28 @@ def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entran
         if account is not None and account.verified_at is not None and account.locked_at is None:
             address = tokens.address_key(room.event_id, account.email)
     if address is None:
-        reason: EntryReason = "account_required" if room.rule == "account" else "address_required"
-        _count_excluded(room, reason)
-        raise EntryRefused(reason)
+        raise _refuse(room, user_id, "account_required" if room.rule == "account" else "address_required")
     return Entrant(address, tokens.name_in_tokens(key), user_id)
+
+
+def _take_code(room: Room, entrant: Entrant, read_code: ReadCode, now: int) -> None:
+    """Take a use of the access code that the user sent. Raises EntryRefused."""
+    try:
+        promo_code = read_code()
+    except PromoCodeInvalid:
+        raise _refuse(room, entrant.user_id, "code_invalid") from None
+    if promo_code is None:
+        raise _refuse(room, entrant.user_id, "code_required")
+    if not (promo_code.admits_to_draw and promo_code.is_usable(now)):
+        raise _refuse(room, entrant.user_id, "code_invalid")
+    if not promotions.take_use(promo_code, entrant.key):
+        raise _refuse(room, entrant.user_id, "code_used")
+
+
+def _refuse(room: Room, user_id: str, reason: EntryReason) -> EntryRefused:
+    """Return the error for a user who gets no place, and count it in the public figures."""
+    _count_excluded(room, reason)
+    return EntryRefused(reason, tokens.sign_refusal(room.event_id, user_id, reason))
 
 
 @effects.uncounted()
@@ -374,6 +419,7 @@ def _join(
     check_work: Callable[[], None],
     is_pass_used: Callable[[str], bool],
     move_pass: MovePass,
+    read_code: ReadCode,
     opened_room: int,
     now: int,
 ) -> JoinResult:
@@ -382,15 +428,20 @@ def _join(
     Raises store.CounterClosed, and store.EntryConflict if another request from the same user was faster.
     """
     existing = store.find_entry(cached.room, entrant.key)
-    if existing is not None and existing.holder != entrant.holder:
+    is_admitted = existing is not None and (existing.holder is not None or not entrant.needs_code)  # not at the moment of a stricter rule
+    if existing is None or not is_admitted:
+        pass
+    elif existing.holder != entrant.holder:
         moved = _move_place(cached, existing, entrant, move_pass, now)
         if moved is not None:
             return JoinResult(_join_view(cached, moved, now), is_new=False)
-    elif existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
+    elif _can_still_buy(cached.state, existing, is_pass_used, now):
         return JoinResult(_join_view(cached, _prolong(cached, existing, entrant), now), is_new=False)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
+    if entrant.needs_code and not is_admitted:
+        _take_code(cached.room, entrant, read_code, now)
     arrival = _take_arrival(cached, entrant, opened_room, now)
     _put_entry(cached, arrival, existing, entrant)
     logger.info("waiting_room.joined", event_id=cached.event.id, room=arrival.room, late=arrival.is_late)
@@ -418,7 +469,7 @@ def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pa
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(0):
             raise store.EntryConflict from cancelled
-        raise PlaceInUse() from cancelled
+        raise PlaceInUse(refusal=tokens.sign_refusal(existing.event_id, entrant.user_id, "address_used")) from cancelled
     _count_excluded(cached.room, "address_used")
     logger.info("waiting_room.place_moved", event_id=existing.event_id, room=existing.room)
     return moved
@@ -537,6 +588,48 @@ def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) 
     if not hmac.compare_digest(digest, tokens.code_digest(event_id, address, user_id, code)):
         raise CodeInvalid()
     return tokens.sign_address(event_id, address, user_id)
+
+
+# Appeals against a refusal. The promoter answers them; a granted appeal gives a place at once, so that it takes part in the draw.
+
+
+def appeal(event_id: str, user_id: str, refusal: str, text: str, now: int) -> AppealView:
+    """Write to the promoter about a refusal. Raises JoiningStopped and what `appeals.write` raises."""
+    cached = room_cache.get_room(event_id, now)
+    if cached.state.stopped is not None:
+        raise JoiningStopped(reason=cached.state.stopped)
+    return views.appeal_view(appeals.write(event_id, user_id, refusal, text, _sale_end(cached) + ENTRY_RETENTION_SECONDS, now))
+
+
+def own_appeal(event_id: str, user_id: str) -> AppealView:
+    """Return the user's appeal, and what the user needs to join if it was granted. Raises NotFound."""
+    found = appeals.find_own(event_id, user_id)
+    if found is None:
+        raise NotFound("You have not appealed at this event.", event_id=event_id)
+    return views.appeal_view(found, tokens.sign_grant(event_id, user_id) if found.status == "granted" else None)
+
+
+def answer_appeal(event_id: str, appeal_id: str, status: Literal["granted", "denied"], text: str, actor: str, now: int) -> AppealView:
+    """Answer an appeal. A granted appeal gives a place: in the draw, or after it if the draw has closed.
+
+    A repeated call gives the place that a crash kept from the writer. Raises NotFound, AppealAnswered and JoiningStopped.
+    """
+    found = appeals.find(event_id, appeal_id)
+    if found is None:
+        raise NotFound("This event has no such appeal.", event_id=event_id, appeal_id=appeal_id)
+    stopped = room_cache.get_room(event_id, now).state.stopped
+    if status == "granted" and stopped is not None:
+        raise JoiningStopped(reason=stopped)
+    answered, user_id = appeals.answer(event_id, found[0], status, text, actor, now), found[1]
+    if status == "granted":
+        entrant = Entrant(appeal_id, tokens.name_in_tokens(tokens.user_key(user_id)), user_id)
+
+        def attempt(opened_room: int) -> JoinResult:
+            cached = room_cache.get_room(event_id, now)
+            return _join(cached, entrant, lambda: None, lambda _: False, lambda *_: None, lambda: None, opened_room, now)
+
+        _retry_join(attempt, event_id, now)
+    return views.appeal_view(answered)
 
 
 # Controls for a running waiting room: set the rate, let buyers in, clear the room. Every action is audited.

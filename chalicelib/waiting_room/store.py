@@ -7,6 +7,7 @@
 | `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
 | `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
+| `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
 | `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`) |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
@@ -32,7 +33,7 @@ from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
-from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, Arrival, EntryReason
+from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, Appeal, Arrival, EntryReason
 
 LANES = 1 << LANE_BITS
 DAY_SECONDS = 86_400
@@ -70,7 +71,11 @@ class WaitingRoomRow(dynamo.Table):
 
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
-    personal_data = dynamo.PersonalData("the places of users in line, and digests of their addresses", export="no", erasure="expires")
+    personal_data = dynamo.PersonalData(
+        "the places of users in line, digests of their addresses, and their appeals",
+        export="no, their owners see them on the page of the event",
+        erasure="expires",
+    )
 
     id = UnicodeAttribute(hash_key=True)
     room = NumberAttribute(null=True)
@@ -110,6 +115,9 @@ class WaitingRoomRow(dynamo.Table):
     holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)
+    appeal = JsonAttribute(Appeal, null=True)
+    granted = NumberAttribute(null=True)
+    denied = NumberAttribute(null=True)
     ttl = NumberAttribute(null=True)
     entry_index = EntryIndex()
 
@@ -234,7 +242,7 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     # Skip closed counters: their numbers are in the room, and each instance would read them every second.
     closed = room.drawn_counts
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
-    reasons = {} if room.rule == "open" else {_excluded_id(room, reason): reason for reason in ENTRY_REASONS}
+    reasons = {_excluded_id(room, reason): reason for reason in ENTRY_REASONS[room.rule]}
     rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=False)
     numbers = {row.id: int(row.arrivals or 0) for row in rows}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]

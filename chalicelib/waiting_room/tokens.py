@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from typing import Literal
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,12 +20,13 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import mailbox_key
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import secret_settings, settings
-from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
+from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, EntryReason, TokenUnknown
 
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
 _ADDRESS_PURPOSE, _CODE_PURPOSE, _PROOF_PURPOSE = "waiting room address v1", "waiting room code v1", "waiting room address proof v1"
+_REFUSAL_PURPOSE, _APPEAL_PURPOSE, _GRANT_PURPOSE = "waiting room refusal v1", "waiting room appeal v1", "waiting room granted appeal v1"
 _SHOP_PURPOSE = "waiting room pass v1"
 
 PassAlgorithm = Literal["EdDSA", "HS256"]
@@ -92,6 +93,39 @@ def read_address(proof: str, event_id: str, user_id: str) -> str | None:
     address = proof.partition(".")[0]
     is_signed = proof.isascii() and hmac.compare_digest(proof, sign_address(event_id, address, user_id))
     return address if is_signed else None
+
+
+# Appeals. A refusal is signed, so only somebody whom the waiting room has refused can appeal.
+
+
+def sign_refusal(event_id: str, user_id: str, reason: EntryReason) -> str:
+    """Return what shows that the waiting room has refused the user: `<reason>.<HMAC-SHA256>`."""
+    return f"{reason}.{_encode(_mac(_REFUSAL_PURPOSE, event_id, user_id, reason))}"
+
+
+def read_refusal(refusal: str, event_id: str, user_id: str) -> EntryReason | None:
+    """Return the reason of a refusal, or None if this shop has not refused this user at this event."""
+    for reason in get_args(EntryReason):
+        if refusal.isascii() and hmac.compare_digest(refusal, sign_refusal(event_id, user_id, reason)):
+            return cast("EntryReason", reason)
+    return None
+
+
+def appeal_key(event_id: str, user_id: str) -> str:
+    """Return the id of the user's appeal, which is also the name of the place in the table that the appeal may give."""
+    return _mac(_APPEAL_PURPOSE, event_id, user_id).hex()[:32]
+
+
+def sign_grant(event_id: str, user_id: str) -> str:
+    """Return the proof that the user's appeal was granted. It takes the place of the proof of an address."""
+    key = appeal_key(event_id, user_id)
+    return f"{key}.{_encode(_mac(_GRANT_PURPOSE, event_id, key, user_id))}"
+
+
+def read_grant(proof: str, event_id: str, user_id: str) -> str | None:
+    """Return the key of the user's appeal if the proof shows that it was granted."""
+    is_signed = proof.isascii() and hmac.compare_digest(proof, sign_grant(event_id, user_id))
+    return appeal_key(event_id, user_id) if is_signed else None
 
 
 def _mac(purpose: str, *parts: str) -> bytes:

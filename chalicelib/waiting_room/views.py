@@ -9,7 +9,16 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.waiting_room import admission_plan, draw, entries, tokens
 from chalicelib.waiting_room.entries import Entry, EntryProof
-from chalicelib.waiting_room.model import Arrival, BeaconState, EntryReason, RoomState, compute_queue_status
+from chalicelib.waiting_room.model import (
+    Appeal,
+    AppealCounts,
+    AppealStatus,
+    Arrival,
+    BeaconState,
+    EntryReason,
+    RoomState,
+    compute_queue_status,
+)
 from chalicelib.waiting_room.store import Room
 
 PARAMETER = "fairgate_pass"  # as the examples of verifiers have it
@@ -77,7 +86,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
     published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
 
     `entry` is the rule for who gets a place. `excluded` has the number of requests that the rule gave no place of their own, by reason:
-    `account_required` and `address_required` were refused, and with `address_used`, the address had a place already.
+    with `address_used`, the address had a place already, and all others were refused. `appeals` has the numbers of appeals against this.
     """
 
     event_id: str
@@ -95,6 +104,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
     closes_at: Timestamp | None
     entry: EntryRule
     excluded: dict[EntryReason, int]
+    appeals: AppealCounts
     entries: "EntryListView | None"
     beacon: "BeaconView | UnsetType" = UNSET
 
@@ -119,6 +129,43 @@ class BeaconView(Struct, frozen=True, kw_only=True):
     signature: str | None
     randomness: str | None
     seed_is: str
+
+
+class AppealView(Struct, frozen=True, kw_only=True):
+    """An appeal against a refusal, as its writer and the event's managers see it.
+
+    The writer of a granted appeal has a place. Joining with the `address_proof` returns its token; managers do not get the proof.
+    """
+
+    id: str
+    reason: EntryReason
+    text: str
+    status: AppealStatus
+    created_at: Timestamp
+    answer: str
+    answered_at: Timestamp | None
+    address_proof: str | None = None
+
+
+class AppealsView(Struct, frozen=True):
+    """A page of an event's appeals with this status, oldest first. `next_cursor` is null on the last page."""
+
+    appeals: list[AppealView]
+    next_cursor: str | None
+
+
+def appeal_view(appeal: Appeal, address_proof: str | None = None) -> AppealView:
+    """Return an appeal, with the proof that its writer needs to join, if it was granted."""
+    return AppealView(
+        id=appeal.id,
+        reason=appeal.reason,
+        text=appeal.text,
+        status=appeal.status,
+        created_at=clock.iso(appeal.created_at),
+        answer=appeal.answer,
+        answered_at=None if appeal.answered_at is None else clock.iso(appeal.answered_at),
+        address_proof=address_proof,
+    )
 
 
 class EntryListView(Struct, frozen=True, kw_only=True):
@@ -227,7 +274,7 @@ def status_without_room_view(event: Event) -> QueueStatusView:
     )
 
 
-def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int]) -> ProofView:
+def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int], appeals: AppealCounts) -> ProofView:
     """Return the data for recomputing all positions. The key is null until the opening."""
     listed = None
     if room.root is not None:
@@ -248,6 +295,7 @@ def proof_view(room: Room, state: RoomState, excluded: dict[EntryReason, int]) -
         closes_at=None if state.closes_at is None else clock.iso(state.closes_at),
         entry=room.rule,
         excluded=excluded,
+        appeals=appeals,
         entries=listed,
         beacon=_beacon_view(room),
     )

@@ -44,7 +44,7 @@ TABLES: dict[str, dict[str, str]] = {
         "payment-transactions": "PutItem Query",
         "promoters": "BatchGetItem DeleteItem GetItem PutItem",
         "promoters/index/by_state": "Query",
-        "promotions": "DeleteItem GetItem PutItem Query",
+        "promotions": "DeleteItem GetItem PutItem Query UpdateItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
         "rate-limits": "PutItem UpdateItem",
         "reconciliation": "GetItem",

@@ -28,6 +28,7 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         "PUT /events/{event_id}/waiting-room/notice": {**_ADA, "token": ids["place"]},
         "POST /events/{event_id}/waiting-room/code": _ADA,
         "POST /events/{event_id}/waiting-room/address": {**_ADA, "code": "271828"},
+        "POST /events/{event_id}/waiting-room/appeal": {"refusal": "x", "text": "x"},
         "POST /webhooks/ses": {},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }
@@ -85,6 +86,7 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
         "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
         "POST /admin/events/{event_id}/promo-codes/batch": {"count": 1, "discount_value": 10},
         "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
+        "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": {"status": "denied"},
         "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
         "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
         "POST /admin/tiers": {"event_id": event, **tier},

@@ -184,6 +184,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "message_id": _queue_message(order, event),
             "entry_id": entry_id,
             "digest": digest,
+            "appeal_id": _appeal(api),
             "version": "1",
         }
         code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
@@ -225,6 +226,14 @@ def _join_draw(api: Client) -> tuple[str, str]:
     arrival = tokens.read_token(token)
     assert arrival is not None
     return token, entries.entrant_digest(state["commitment"], arrival.user).hex()
+
+
+def _appeal(api: Client) -> str:
+    """The id of an appeal by the buyer, whom the waiting room has refused."""
+    appeal = {"refusal": tokens.sign_refusal(DROP, BUYER, "code_used"), "text": "My code does not work."}
+    reply = api.post(f"/events/{DROP}/waiting-room/appeal", json=appeal, user=BUYER)
+    assert reply.status == 200, reply.json
+    return str(reply.json["id"])
 
 
 def _join_waitlist(api: Client, user: str, event: str) -> str:

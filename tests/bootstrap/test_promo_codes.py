@@ -73,12 +73,15 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         "minimum_total": 40,
     }
     tree["ticket_types"]["fest-pass"]["holdbacks"] = [{"id": "fans", "reason": "presale", "quantity": 2}]
-    declare(tree, promo_code("early-10"), promo_code("FULL", **full))
+    admits = {"discount_value": 0, "admits_to_draw": True, "max_total_uses": 3}
+    declare(tree, promo_code("early-10"), promo_code("FULL", **full), promo_code("FANS", **admits))
     result = run("apply", write(tree))
     assert result.code == 0
     assert "+ promo code fest/EARLY-10: 10 percent off, without a limit (event fest)" in result.out
     assert "+ promo code fest/FULL: discount_cents 1250 USD off, opens fest-pass from the holdback fans, 10 uses (event fest)" in result.out
+    assert "+ promo code fest/FANS: admits to the draw, 3 uses (event fest)" in result.out
     codes = shown()
+    assert {name: codes["FANS"][name] for name in admits} == admits
     assert (codes["EARLY-10"]["discount_value"], codes["EARLY-10"]["managed_by"], codes["EARLY-10"]["is_active"]) == (10, "bootstrap", True)
     local_times = {"discount_value": 12.5, "starts_at": "2026-01-01T07:00:00Z", "expires_at": "2026-09-01T05:59:59Z"}
     assert {name: codes["FULL"][name] for name in full} == full | local_times
@@ -111,6 +114,8 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         ({"opens_package_ids": ["fest-pass", "nothing"]}, "opens_package_ids[1]", "no ticket type"),
         ({"skips_waiting_room": True}, "skips_waiting_room", "Only a code that opens tickets"),
         ({"holdback_id": "fans"}, "holdback_id", "Only a code that opens tickets"),
+        ({"discount_value": 0, "admits_to_draw": True}, "max_total_uses", "how many people may join"),
+        ({"admits_to_draw": True, "max_total_uses": 5}, "discount_value", "has no discount"),
         ({"opens_package_ids": ["fest-pass"], "holdback_id": "fans"}, "holdback_id", "has no holdback"),
         ({"is_active": "yes"}, "is_active", "true or false"),
         ({"uses": 5}, "uses", "unknown key"),

@@ -112,6 +112,58 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
     buyer.see("Joined with an email address that had a place already, and got that place: 1")
 
 
+def test_a_place_for_an_access_code(new_buyer, api, time):
+    drop_id = _create_drop(api, time, OPENS_AFTER, wave_size=10, entry="access_code")
+    builders.create_promo_code(api, drop_id, "FANS-1", discount_value=0, admits_to_draw=True, max_total_uses=1)
+    for is_first in (True, False):
+        buyer = new_buyer()
+        buyer.page.goto(f"/events/{drop_id}/line")
+        code = buyer.page.get_by_label("Access code")
+        if is_first:
+            code.fill("WRONG")
+            buyer.press("Join the waiting room")
+            buyer.see("This code is not valid for this waiting room.")
+            buyer.problems.clear()  # the browser logs the refusal
+        code.fill("fans-1 ")
+        buyer.press("Join the waiting room")
+        buyer.see("You are in." if is_first else "This code has been used up by other people.")
+    buyer.problems.clear()
+    _pass(buyer, time, 2)
+    buyer.page.goto(f"/events/{drop_id}/draw")
+    buyer.see("Only with a code from the promoter")
+    buyer.see("Refused because others had used up the code: 1")
+
+
+def test_an_appeal_is_written_answered_and_gives_a_place(new_buyer, api, time):
+    drop_id = _create_drop(api, time, OPENS_AFTER, wave_size=10, entry="access_code")
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.page.get_by_label("Access code").fill("LOST-1")
+    buyer.press("Join the waiting room")
+    buyer.press("Is this a mistake? Write to the promoter")
+    buyer.page.get_by_label("What happened?").fill("My code does not work.")
+    buyer.press("Send to the promoter")
+    buyer.see("The promoter has your message")
+    buyer.problems.clear()  # the browser logs the refusal
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin(f"/manage/events/{drop_id}/live")
+    manager.see("My code does not work.")
+    manager.page.get_by_label("Your answer, which they see").fill("Sorry about that.")
+    manager.press("Give a place")
+    manager.see("They have a place.")
+    manager.see("No open appeals")
+    manager.page.goto(f"/manage/events/{drop_id}/promo-codes")
+    manager.press("New promo code")
+    manager.page.get_by_label("Code", exact=True).fill("CLUB-9")
+    manager.page.get_by_label("How many people may join with it").fill("9")
+    manager.press("Create code")
+    manager.see("For the waiting room")
+    buyer.page.reload()
+    buyer.see("Sorry about that.")
+    buyer.page.get_by_role("status").get_by_role("button", name="Join the waiting room").click()
+    buyer.see("You are in.")
+
+
 def test_accounts_only(new_buyer, api, time):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{_create_drop(api, time, OPENS_AFTER, wave_size=10, entry='account')}/line")

@@ -394,6 +394,7 @@ WITHOUT_LIMIT = {
     "DELETE /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": ENDS,
     "POST /admin/events/{event_id}/waiting-room/rate": BOUNDED,
     "POST /admin/events/{event_id}/waiting-room/let-in": BOUNDED,
+    "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": BOUNDED,
     "POST /admin/events/{event_id}/pause": URGENT,
     "POST /admin/orders/{order_id}/refunds": MONEY,
     "POST /admin/orders/{order_id}/refunds/preview": MONEY,

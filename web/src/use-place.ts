@@ -57,7 +57,8 @@ function surroundings(eventId: string, changed: () => void) {
 
 /** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
-  const proof = { address_proof: localStorage.getItem(`fairgate.address.${eventId}`) ?? undefined }; // which `parts/line-entry.tsx` has written
+  const kept = (name: string) => localStorage.getItem(`fairgate.${name}.${eventId}`) ?? undefined; // which the parts of the line have written
+  const proof = { address_proof: kept("address"), access_code: kept("access") };
   try {
     return await join(eventId, proof);
   } catch (error) {

@@ -14,6 +14,7 @@ OTHERS = {
     "POST /admin/events/{event_id}/pause",
     "POST /admin/events/{event_id}/promo-codes/batch",
     "POST /admin/events/{event_id}/resume",
+    "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer",
     "POST /admin/events/{event_id}/waiting-room/let-in",
     "POST /admin/events/{event_id}/waiting-room/rate",
     "DELETE /events/{event_id}/waiting-room/clear",

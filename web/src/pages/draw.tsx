@@ -141,6 +141,7 @@ function Exclusions({ eventId, room }: { eventId: string; room: State }) {
             {d.excluded[reason]}: {count.toLocaleString(locale)}
           </div>
         ))}
+        {proof && proof.appeals.made > 0 && <div class="small">{d.appeals(proof.appeals.made, proof.appeals.granted, proof.appeals.denied)}</div>}
       </dd>
     </>
   );

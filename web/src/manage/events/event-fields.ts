@@ -204,8 +204,8 @@ export const LINE_FIELDS = {
     place: "line",
     label: { en: "Who gets a place in line", es: "Quién tiene puesto en la cola" },
     note: {
-      en: "With one place for each email address, a crowd of made-up guests gains nothing. Buyers confirm their address with a code by email, and need no account. Once somebody has joined, the waiting room keeps the rule.",
-      es: "Con un puesto por correo, no sirve de nada entrar con muchas identidades inventadas. Cada persona confirma su correo con un código y no necesita cuenta. Cuando alguien ha entrado, la sala de espera ya no cambia de norma.",
+      en: "With one place for each email address, a crowd of made-up guests gains nothing. Buyers confirm their address with a code by email, and need no account. You create codes under Promo codes. Once somebody has joined, the waiting room keeps the rule.",
+      es: "Con un puesto por correo, no sirve de nada entrar con muchas identidades inventadas. Cada persona confirma su correo con un código y no necesita cuenta. Los códigos se crean en Códigos promocionales. Cuando alguien ha entrado, la sala de espera ya no cambia de norma.",
     },
   },
   randomness: {

@@ -11,6 +11,7 @@ import { TablePlace } from "../parts/table-place";
 import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { knownZone } from "../zoned-time";
+import { Appeals } from "./appeals";
 import { Controls } from "./controls";
 import { mainTakings, sampleOf, useLiveSale, type LiveSale } from "./sale";
 import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sample";
@@ -42,6 +43,7 @@ export function LivePage() {
       <Age live={live} isLost={failure !== null} />
       <Figures live={live} samples={samples} />
       {!isDraft && may("steerSale") && <Controls eventId={event.id} sale={live.sale} poll={poll} />}
+      {may("steerSale") && (live.sale.waiting_room?.entry ?? "open") !== "open" && <Appeals />}
       <Charts live={live} samples={samples} />
       <Tiers live={live} />
     </div>

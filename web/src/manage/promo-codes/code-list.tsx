@@ -24,11 +24,12 @@ export function CodeList() {
   const [isOpen, setOpen] = useState(false);
   const [created, setCreated] = useState<string[]>([]);
   const { value: codes, failure, reload } = useLoaded(() => listCodes(event.id), event.id);
+  const mayHaveCodes = event.tiers.length > 0 || asksForCodes(event);
   return (
     <div class="page">
       <div class="page-head">
         <h1>{own.title}</h1>
-        {event.tiers.length > 0 && (
+        {mayHaveCodes && (
           <button type="button" class="button" aria-expanded={isOpen} onClick={() => (setOpen(!isOpen), setCreated([]))}>
             {own.add}
           </button>
@@ -47,7 +48,7 @@ export function CodeList() {
       {!codes && !failure && <Skeleton lines={4} />}
       {codes?.length === 0 && !isOpen && (
         <Outcome tone="calm" title={own.none}>
-          <p>{event.tiers.length > 0 ? own.noneText : own.ticketsFirst}</p>
+          <p>{mayHaveCodes ? own.noneText : own.ticketsFirst}</p>
         </Outcome>
       )}
       {codes && codes.length > 0 && (
@@ -83,6 +84,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
         <h2 class="code">{code.code}</h2>
         <p class="small">{facts.filter(Boolean).join(" · ")}</p>
         <p class="chips">
+          {code.admits_to_draw && <span class="chip">{own.admits}</span>}
           {code.opens_package_ids && <span class="chip">{own.opensFor(namesOf(code.opens_package_ids))}</span>}
           {code.holdback_id !== null && <span class="chip">{own.fromHoldback(holdbackName(code.holdback_id))}</span>}
           {code.skips_waiting_room && <span class="chip">{own.skips}</span>}
@@ -91,7 +93,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
           {!code.is_active && <span class="chip chip-bad">{own.off}</span>}
           {code.managed_by === "bootstrap" && <span class="chip">{own.bootstrap}</span>}
         </p>
-        {ADDONS.reports && code.times_used > 0 && <Stats code={code} />}
+        {ADDONS.reports && code.times_used > 0 && !code.admits_to_draw && <Stats code={code} />}
       </div>
       {code.managed_by === "api" && (
         <div class="row-actions">
@@ -161,6 +163,7 @@ type CodeValues = {
   max_uses_per_donor: string;
   minimum_total: string;
   skips_waiting_room: boolean;
+  admits_to_draw: boolean;
   holdback_id: string;
   [tier: `tier-${string}` | `opens-${string}`]: boolean;
 };
@@ -182,6 +185,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
     max_uses_per_donor: String(code?.max_uses_per_donor ?? ""),
     minimum_total: String(code?.minimum_total ?? ""),
     skips_waiting_room: code?.skips_waiting_room ?? false,
+    admits_to_draw: code?.admits_to_draw ?? (code === null && asksForCodes(event)),
     holdback_id: code?.holdback_id ?? "",
     ...Object.fromEntries(tiers.map(({ id }) => [`opens-${id}`, code?.opens_package_ids?.includes(id) ?? false])),
     ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
@@ -189,7 +193,8 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
   const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
   const openedTiers = tiers.filter(({ id }) => values[`opens-${id}`]);
-  const opened = openedTiers.map(({ id }) => id);
+  const admits = values.admits_to_draw;
+  const opened = admits ? [] : openedTiers.map(({ id }) => id);
   const holdbackName = useHoldbackName();
   const holdbackIds = new Set([...(code?.holdback_id ? [code.holdback_id] : []), ...commonHoldbacks(openedTiers)]);
   const isBatch = Number(values.count) > 1;
@@ -198,7 +203,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
     const chosen = tiers.filter(({ id }) => values[`tier-${id}`]).map(({ id }) => id);
     const fields = {
       discount_type: values.discount_type as NewPromoCode["discount_type"],
-      discount_value: values.discount_value.trim().replace(",", ".") || "0",
+      discount_value: (!admits && values.discount_value.trim().replace(",", ".")) || "0",
       starts_at: fromLocal(values.starts_at, timezone),
       expires_at: fromLocal(values.expires_at, timezone),
       max_total_uses: values.max_total_uses ? Number(values.max_total_uses) : null,
@@ -208,6 +213,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
       opens_package_ids: opened.length > 0 ? opened : null,
       skips_waiting_room: opened.length > 0 && values.skips_waiting_room,
       holdback_id: (opened.length > 0 && values.holdback_id) || null,
+      admits_to_draw: admits,
     };
     if (code) await changeCode(code, { ...fields, version: code.version });
     else {
@@ -237,6 +243,9 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
                 <TextField {...common} name="count" label={own.count} note={own.countNote} type="number" min={1} max={MAX_CODES} required />
               </div>
             )}
+            {(asksForCodes(event) || code?.admits_to_draw) && <CheckField name="admits_to_draw" label={own.admitsToLine} draft={draft} />}
+            {!admits && (
+            <>
             <div class="pair">
               <SelectField {...common} name="discount_type" label={own.kind} options={[["percentage", own.percentage], ["fixed_amount", own.fixed(currency)]]} />
               <TextField {...common} name="discount_value" label={isPercentage ? own.percent : own.amount(currency)} type="decimal" required={opened.length === 0} maxLength={14} />
@@ -251,16 +260,18 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
                 <SelectField {...common} name="holdback_id" label={own.holdback} note={own.holdbackNote} options={[["", own.noHoldback], ...[...holdbackIds].map((id) => [id, holdbackName(id)] as [string, string])]} />
               )}
             </fieldset>
+            </>
+            )}
             <div class="pair">
-              <TextField {...common} name="max_total_uses" label={form.optional(own.maxUses)} type="number" min={1} max={10_000} />
-              <TextField {...common} name="max_uses_per_donor" label={form.optional(own.maxEach)} type="number" min={1} max={100} />
+              <TextField {...common} name="max_total_uses" label={admits ? own.admitted : form.optional(own.maxUses)} type="number" min={1} max={10_000} required={admits && !isBatch} />
+              {!admits && <TextField {...common} name="max_uses_per_donor" label={form.optional(own.maxEach)} type="number" min={1} max={100} />}
             </div>
             <div class="pair">
               <TextField {...common} name="starts_at" label={form.optional(own.starts)} type="datetime-local" />
               <TextField {...common} name="expires_at" label={form.optional(own.expires)} type="datetime-local" />
             </div>
-            <TextField {...common} name="minimum_total" label={form.optional(own.minimum(currency))} note={own.minimumNote} type="decimal" maxLength={14} />
-            {tiers.length > 1 && (
+            {!admits && <TextField {...common} name="minimum_total" label={form.optional(own.minimum(currency))} note={own.minimumNote} type="decimal" maxLength={14} />}
+            {tiers.length > 1 && !admits && (
               <fieldset>
                 <legend class="small">{own.forTickets}</legend>
                 {tiers.map((tier) => (
@@ -274,6 +285,9 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
     </Form>
   );
 }
+
+/** Whether people need a code for a place in the event's waiting room. */
+const asksForCodes = (event: { waiting_room: { entry?: string } | null }) => event.waiting_room?.entry === "access_code";
 
 /** The holdbacks that all of these tiers have and that are not released. */
 function commonHoldbacks(tiers: ManagedTier[]): string[] {

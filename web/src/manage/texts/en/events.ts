@@ -30,6 +30,7 @@ export const eventTexts = {
     ["open", "Everybody, one place for each browser or account"],
     ["verified_address", "One place for each confirmed email address"],
     ["account", "Accounts only, one place for each confirmed email address"],
+    ["access_code", "Only people with a code from you"],
   ] as [string, string][],
   randomness: [
     ["key", "A key that the shop fixes in advance"],

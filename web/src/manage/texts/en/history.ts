@@ -51,6 +51,8 @@ const actions: Record<string, string> = {
   "message.resent": "Email resent",
   "waiting_room.rate": "Waiting room rate changed",
   "waiting_room.let_in": "People let in",
+  "waiting_room.appeal_granted": "Place granted after an appeal",
+  "waiting_room.appeal_denied": "Appeal denied",
   "waiting_room.cleared": "Waiting room reset",
   "ticket.checked_in": "Checked in at the door",
   "ticket.checked_out": "Scanned out at the door",
@@ -108,6 +110,7 @@ export const ownFields = {
   opens_package_ids: "Opens these tickets",
   holdback_id: "Opens this holdback",
   skips_waiting_room: "Skips the waiting room",
+  admits_to_draw: "Admits to the waiting room",
   requires_code: "Only with a code",
 };
 /** Figures of one-off actions, which have no earlier value. */

@@ -38,6 +38,9 @@ export const promoTexts = {
   fromHoldback: (name: string) => `From held-back tickets: ${name}`,
   opensFor: (names: string) => `Opens ${names}`,
   skips: "Skips the waiting room",
+  admitsToLine: "Gives a place in the waiting room, and nothing else",
+  admits: "For the waiting room",
+  admitted: "How many people may join with it",
   discountOf: (amount: string) => `${amount} off`,
   used: (times: number, limit: number | null) =>
     limit === null

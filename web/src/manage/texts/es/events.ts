@@ -32,6 +32,7 @@ export const eventTexts: typeof english = {
     ["open", "Todo el mundo, un puesto por navegador o cuenta"],
     ["verified_address", "Un puesto por cada correo confirmado"],
     ["account", "Solo cuentas, un puesto por cada correo confirmado"],
+    ["access_code", "Solo quien tenga un código tuyo"],
   ],
   randomness: [
     ["key", "Una clave que la tienda fija de antemano"],

@@ -80,6 +80,8 @@ export const failureTexts: typeof english = {
   choices_repeated: "Cada opción debe ser distinta.",
   expires_before_start: "«Válido hasta» debe ser posterior a «Válido desde».",
   no_discount: "Indica un número mayor que 0.",
+  admits_without_limit: "Indica cuántas personas pueden entrar con este código.",
+  admits_only: "Un código para la sala de espera no tiene descuento ni abre entradas. Crea otro código para eso.",
   opens_nothing: "Solo puede hacerlo un código que abre entradas. Elige las entradas que abre.",
   not_a_percentage: "Indica un número entero de 1 a 100.",
   amount_too_large: "Este importe es demasiado grande.",

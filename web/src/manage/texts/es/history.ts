@@ -52,6 +52,8 @@ const actions: Record<string, string> = {
   "message.resent": "Correo reenviado",
   "waiting_room.rate": "Ritmo de la sala de espera cambiado",
   "waiting_room.let_in": "Personas admitidas",
+  "waiting_room.appeal_granted": "Puesto concedido tras una reclamación",
+  "waiting_room.appeal_denied": "Reclamación rechazada",
   "waiting_room.cleared": "Sala de espera reiniciada",
   "ticket.checked_in": "Acceso en la puerta",
   "ticket.checked_out": "Salida por la puerta",
@@ -108,6 +110,7 @@ const ownFields: typeof englishFields = {
   opens_package_ids: "Abre estas entradas",
   holdback_id: "Abre esta retención",
   skips_waiting_room: "Evita la sala de espera",
+  admits_to_draw: "Da puesto en la sala de espera",
   requires_code: "Solo con código",
 };
 const details: Record<string, string> = {

@@ -40,6 +40,9 @@ export const promoTexts: typeof english = {
   fromHoldback: (name: string) => `De las retenidas: ${name}`,
   opensFor: (names: string) => `Abre ${names}`,
   skips: "Evita la sala de espera",
+  admitsToLine: "Da un puesto en la sala de espera y nada más",
+  admits: "Para la sala de espera",
+  admitted: "Cuántas personas pueden entrar con él",
   discountOf: (amount: string) => `${amount} de descuento`,
   used: (times: number, limit: number | null) =>
     limit === null

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
+from chalicelib.foundation.ids import IdempotencyConflict, KeyUse
 
 FIRST = KeyUse("key", "payload")
 
