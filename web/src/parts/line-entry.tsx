@@ -1,10 +1,10 @@
 /** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, an account, or an access code. */
 
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 import { buyer } from "../api";
-import { content, type ApiFailure } from "../client";
+import { content } from "../client";
 import { currentBuyer } from "../session";
 import { useTexts, type Language } from "../texts";
 import { entryTexts as en } from "../texts/en-entry";
@@ -22,17 +22,14 @@ type Props = ShownPlace & { children: ComponentChildren };
 /** `children`: the button that joins, for people who have what the rule of the room asks for. */
 export function LineEntry(props: Props) {
   const eventId = useRoute().params.eventId!;
-  const { room, enter, children } = props;
-  const refused = useRef<ApiFailure | null>(null); // the room forgets a failure once it has been fetched again
-  if (props.failure?.details.refusal) refused.current = props.failure;
-  const failure = props.failure ?? refused.current;
+  const { room, failure, enter, children } = props;
   const needsCode = room!.entry === "access_code";
   const refusal = failure?.details.refusal as string | undefined;
   const mayAppeal = refusal !== undefined || localStorage.getItem(`fairgate.appeal.${eventId}`) !== null; // which `line-access.tsx` writes
   const { value: access } = useLoaded(async () => (needsCode || mayAppeal ? import("./line-access") : null), `${needsCode || mayAppeal}`);
   return (
     <>
-      {needsCode ? access && <access.AccessCode eventId={eventId} failure={failure} isOptional={currentBuyer()?.kind === "account"} enter={enter} /> : <Rule {...props} failure={failure} />}
+      {needsCode ? access && <access.AccessCode eventId={eventId} failure={failure} isOptional={currentBuyer()?.kind === "account"} enter={enter} /> : <Rule {...props} />}
       {mayAppeal && access && (
         <access.Appeal eventId={eventId} refusal={refusal}>
           {children}
