@@ -179,17 +179,17 @@ def _check_stock_ledgers(shards: list[Shard], current: Catalog) -> list[str]:
     violations = []
     for event_id in sorted({row.event_id for row in stock_ledger.StockLedgerRow.scan()}):
         last, said = stock_ledger.find_last(event_id), stock_ledger.define_lines(current, event_id)
-        is_missing = last is None or (said is not None and last.definition != said)
+        is_missing = last is None or (said is not None and last.entry.definition != said)
         if is_missing and current.events[event_id].managed_by == "api":  # an interrupted apply may leave out the entry of a file
             violations.append(f"{event_id}: its stock ledger ends with {last}, and the catalog says {said}")
-        [entry] = stock_ledger.record_totals([event_id])
+        [counted_now] = stock_ledger.record_totals([event_id])
         if said is not None:
-            counted = None if entry is None or not entry.exact else entry.lines
+            counted = None if counted_now is None or not counted_now.entry.exact else counted_now.entry.lines
             if counted != (expected := _ledger_lines(event_id, shards, current)):
                 violations.append(f"{event_id}: its stock ledger counts {counted}, and the shards have {expected}")
         pages, page = [], stock_ledger.load_page(event_id, 0)
         while page is not None:
-            pages.append(msgspec.to_builtins(page))
+            pages.append(msgspec.json.decode(msgspec.json.encode(page)))
             page = stock_ledger.load_page(event_id, len(pages))
         # A crash may leave tickets between two writes of a change, until the next change.
         faults = [fault for fault in verify.check_ledger(pages).faults if "neither in the stock nor held back" not in fault]

@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -91,12 +91,19 @@ class StockEntry(Struct, frozen=True, omit_defaults=True):
         return msgspec.json.encode(self, order="sorted")
 
     @property
-    def hash(self) -> str:
-        return sha256(self.encode()).hexdigest()
-
-    @property
     def definition(self) -> list[StockLine]:
         return [line.definition for line in self.lines]
+
+
+class StoredEntry(Struct, frozen=True):
+    """An entry and its JSON, exactly as it was hashed. Another version may have written it, with fields that this version does not know."""
+
+    entry: StockEntry
+    body: bytes
+
+    @property
+    def hash(self) -> str:
+        return sha256(self.body).hexdigest()
 
 
 class StockLedgerView(Struct, frozen=True, kw_only=True):
@@ -168,40 +175,45 @@ class StockLedgerRow(dynamo.Table):
     body = BinaryAttribute(legacy_encoding=False)
 
 
-def find_last(event_id: str) -> StockEntry | None:
+def find_last(event_id: str) -> StoredEntry | None:
     """Return the last entry of an event, read with strong consistency. Returns None if there is none."""
     rows = StockLedgerRow.query(event_id, scan_index_forward=False, limit=1)
-    return next(map(_entry, rows), None)
+    return next(map(_stored_entry, rows), None)
 
 
-def list_entries(event_id: str, first: int = 1, last: int = 10**12) -> list[StockEntry]:
+def list_entries(event_id: str, first: int = 1, last: int = 10**12) -> list[StoredEntry]:
     """Return the entries with these numbers, both included, read with strong consistency."""
-    return list(map(_entry, StockLedgerRow.query(event_id, StockLedgerRow.number.between(first, last))))
+    return list(map(_stored_entry, StockLedgerRow.query(event_id, StockLedgerRow.number.between(first, last))))
 
 
-def _entry(row: StockLedgerRow) -> StockEntry:
-    return msgspec.json.decode(zlib.decompress(row.body), type=StockEntry)
+def _stored_entry(row: StockLedgerRow) -> StoredEntry:
+    body = zlib.decompress(row.body)
+    return StoredEntry(msgspec.json.decode(body, type=StockEntry), body)
 
 
-def _put_item(event_id: str, entry: StockEntry) -> dynamo.TransactItem:
+def _put_item(event_id: str, new: StoredEntry) -> dynamo.TransactItem:
     """Return the transaction item that adds an entry. It fails if another entry has the number."""
-    return dynamo.put(_row(event_id, entry), StockLedgerRow.number.does_not_exist())
+    return dynamo.put(_row(event_id, new), StockLedgerRow.number.does_not_exist())
 
 
-def _put(event_id: str, entry: StockEntry) -> bool:
-    return dynamo.put_if(_row(event_id, entry), StockLedgerRow.number.does_not_exist())
+def _put(event_id: str, new: StoredEntry) -> bool:
+    return dynamo.put_if(_row(event_id, new), StockLedgerRow.number.does_not_exist())
 
 
-def _row(event_id: str, entry: StockEntry) -> StockLedgerRow:
-    return StockLedgerRow(event_id, entry.number, body=zlib.compress(entry.encode()))
+def _row(event_id: str, new: StoredEntry) -> StockLedgerRow:
+    return StockLedgerRow(event_id, new.entry.number, body=zlib.compress(new.body))
 
 
-def _next(event_id: str, last: StockEntry | None, kind: Literal["change", "issue", "totals"], lines: list[StockLine]) -> StockEntry:
+def _next(
+    event_id: str, last: StoredEntry | None, kind: Literal["change", "issue", "totals"], lines: list[StockLine], **fields: Any
+) -> StoredEntry:
     """Return the entry after the last one. Its time is never earlier, even if the clocks of two instances differ."""
     now = clock.iso(clock.now())
     if last is None:
-        return StockEntry(1, now, first_hash(event_id), kind, lines)
-    return StockEntry(last.number + 1, max(now, last.at), last.hash, kind, lines)
+        entry = StockEntry(1, now, first_hash(event_id), kind, lines, **fields)
+    else:
+        entry = StockEntry(last.entry.number + 1, max(now, last.entry.at), last.hash, kind, lines, **fields)
+    return StoredEntry(entry, entry.encode())
 
 
 # Changes: entries in the transaction that changes the catalog, or right after a bootstrap file was applied.
@@ -219,13 +231,13 @@ def change_items(before: Catalog, after: Catalog, event_ids: Iterable[str]) -> l
 def _change_items(before: Catalog, after: Catalog, event_id: str) -> Iterator[dynamo.TransactItem]:
     last = find_last(event_id)
     missing = define_lines(before, event_id)  # if a crash has left out the entry of a file
-    if missing is not None and (last is None or last.definition != missing):
-        last = replace(_next(event_id, last, "change", missing), cause="file")
+    if missing is not None and (last is None or last.entry.definition != missing):
+        last = _next(event_id, last, "change", missing, cause="file")
         yield _put_item(event_id, last)
     lines = define_lines(after, event_id)
     assert lines is not None
-    if last is None or last.definition != lines:
-        yield _put_item(event_id, replace(_next(event_id, last, "change", lines), cause=_cause(before, after, event_id)))
+    if last is None or last.entry.definition != lines:
+        yield _put_item(event_id, _next(event_id, last, "change", lines, cause=_cause(before, after, event_id)))
 
 
 def _cause(before: Catalog, after: Catalog, event_id: str) -> Cause:
@@ -249,13 +261,13 @@ def record_file(catalog: Catalog, event_ids: Iterable[str]) -> None:
     parallel.call_each(lambda event_id: _record_definition(event_id, find_last(event_id), catalog), list(event_ids))
 
 
-def _record_definition(event_id: str, last: StockEntry | None, catalog: Catalog) -> StockEntry | None:
+def _record_definition(event_id: str, last: StoredEntry | None, catalog: Catalog) -> StoredEntry | None:
     """Add what the catalog says if the last entry says something else. Returns the last entry, or None if another writer was faster."""
     lines = define_lines(catalog, event_id)
-    if lines is None or (last is not None and last.definition == lines):
+    if lines is None or (last is not None and last.entry.definition == lines):
         return last
-    entry = replace(_next(event_id, last, "change", lines), cause="file")
-    return entry if _put(event_id, entry) else None
+    new = _next(event_id, last, "change", lines, cause="file")
+    return new if _put(event_id, new) else None
 
 
 def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.TransactItem]:
@@ -264,7 +276,7 @@ def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.Tran
     if last is None:
         return []
     issued = IssuedTickets(_public_id(tier), _reason(tier, holdback_id), quantity)
-    return [_put_item(tier.event_id, replace(_next(tier.event_id, last, "issue", last.definition), issued=issued))]
+    return [_put_item(tier.event_id, _next(tier.event_id, last, "issue", last.entry.definition, issued=issued))]
 
 
 # Totals: read from the shards by the functions that follow purchases and sweep. No request of a buyer does this.
@@ -282,7 +294,7 @@ def follow_sales(event_ids: Iterable[str], now: int) -> None:
         logger.exception("stock_ledger.not_written", events=len(due))
 
 
-def record_totals(event_ids: Collection[str], *, not_before: int | None = None) -> list[StockEntry | None]:
+def record_totals(event_ids: Collection[str], *, not_before: int | None = None) -> list[StoredEntry | None]:
     """Add the totals of published events, and first a change that a crash has left out. Adds nothing if the last entry says the same.
 
     With `not_before` (epoch seconds), it also adds nothing to ledgers with later totals. Returns the last entries in the order of the ids,
@@ -295,25 +307,25 @@ def record_totals(event_ids: Collection[str], *, not_before: int | None = None) 
     entries = parallel.call_each(find_last, ids)
     catalog = snapshots.load_current()  # after the entries, so it is at least as new
 
-    def record(event_id: str, last: StockEntry | None) -> StockEntry | None:
-        is_early = last is not None and not_before is not None and last.kind == "totals" and last.at > clock.iso(not_before)
+    def record(event_id: str, last: StoredEntry | None) -> StoredEntry | None:
+        totals = None if last is None or last.entry.kind != "totals" else last.entry
+        is_early = totals is not None and not_before is not None and totals.at > clock.iso(not_before)
         return last if is_early or define_lines(catalog, event_id) is None else _record(event_id, last, catalog)
 
     return parallel.call_each(lambda pair: record(*pair), list(zip(ids, entries, strict=True)))
 
 
-def _record(event_id: str, last: StockEntry | None, catalog: Catalog) -> StockEntry | None:
+def _record(event_id: str, last: StoredEntry | None, catalog: Catalog) -> StoredEntry | None:
     last = _record_definition(event_id, last, catalog)
     if last is None:
         return None
     counted_from = clock.iso(clock.now())
     shards, is_exact = _read_shards(catalog, event_id)
     lines = _count(catalog, event_id, shards)
-    if last.kind == "totals" and last.lines == lines and (last.exact or not is_exact):
+    if last.entry.kind == "totals" and last.entry.lines == lines and (last.entry.exact or not is_exact):
         return last
-    entry = _next(event_id, last, "totals", lines)
-    entry = replace(entry, counted_from=min(counted_from, entry.at), exact=is_exact)
-    return entry if _put(event_id, entry) else None
+    new = _next(event_id, last, "totals", lines, counted_from=min(counted_from, clock.iso(clock.now())), exact=is_exact)
+    return new if _put(event_id, new) else None
 
 
 def _read_shards(catalog: Catalog, event_id: str) -> tuple[Mapping[str, Sequence[Shard]], bool]:
@@ -361,19 +373,19 @@ def _count(catalog: Catalog, event_id: str, shards: Mapping[str, Sequence[Shard]
 def load_page(event_id: str, page: int) -> StockLedgerView | None:
     """Return a signed page of an event's ledger. Returns None if there is no such page. The first page may be empty."""
     last = find_last(event_id)
-    count = 0 if last is None else last.number
+    count = 0 if last is None else last.entry.number
     pages = max(1, -(-count // PAGE_ENTRIES))
     if not 0 <= page < pages:
         return None
     entries = list_entries(event_id, page * PAGE_ENTRIES + 1, min(count, (page + 1) * PAGE_ENTRIES)) if count else []
-    number, digest = (entries[-1].number, entries[-1].hash) if entries else (0, first_hash(event_id))
+    number, digest = (entries[-1].entry.number, entries[-1].hash) if entries else (0, first_hash(event_id))
     key = secret_settings.derived_signing_key("stock ledger")
     return StockLedgerView(
         event_id=event_id,
         algorithm=ALGORITHM,
         page=page,
         pages=pages,
-        entries=entries,
+        entries=[cast("StockEntry", msgspec.Raw(stored.body)) for stored in entries],
         hash=digest,
         signature=key.sign(f"{ALGORITHM}\n{event_id}\n{number}\n{digest}".encode()).hex(),
         public_key=key.public_key().public_bytes_raw().hex(),
