@@ -21,7 +21,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.model import Catalog, HoldbackReason, Tier
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, parallel, secret_settings
+from chalicelib.foundation import clock, memory, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.display import read_shards_by_stock
@@ -188,7 +188,7 @@ def list_entries(event_id: str, first: int = 1, last: int = 10**12) -> list[Stor
 
 def _stored_entry(row: StockLedgerRow) -> StoredEntry:
     body = zlib.decompress(row.body)
-    return StoredEntry(msgspec.json.decode(body, type=StockEntry), body)
+    return StoredEntry(memory.decoder(StockEntry).decode(body), body)
 
 
 def _put_item(event_id: str, new: StoredEntry) -> dynamo.TransactItem:
