@@ -169,6 +169,25 @@ def test_tickets_sold_while_they_are_held_back_are_not_held_back(api, time, monk
     invariants.check(time.now, recovered=True)
 
 
+def test_tickets_of_the_type_itself_are_sold_while_they_are_held_back(api, time, monkeypatch):
+    """As above, in an event without a capacity of its own."""
+    event_id, floor = builders.create_shop(api, capacity=10)
+    shrink, sold = capacities.shrink_stocks, []
+
+    def shrink_and_sell(*arguments):
+        shards = shrink(*arguments)
+        if not sold:
+            capacities.resize_stocks(catalog.load_current().tiers[floor], with_pool=True)
+            sold.append(sell(api, event_id, floor, 7))
+        return shards
+
+    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+    refused = api.patch(f"/tiers/{floor}", json={"holdbacks": [holdback(1, "artist"), holdback(4)]}, token=builders.admin_token())
+    assert (refused.status, refused.json["error"], refused.json["maximum"]) == (409, "holdbacks_too_large", 3)
+    assert stock(floor).capacity == 7
+    invariants.check(time.now, recovered=True)
+
+
 def test_a_release_does_not_hold_back_what_was_sold_while_it_enlarged_the_stock(api, time, monkeypatch):
     """A manager holds more back while a release adds its tickets to the event, and these tickets are sold."""
     due = holdback(1, "due", release_at=clock.iso(time.now + 1))
