@@ -7,10 +7,18 @@ from devtools.stripe.wire_format import StripeObject, invalid_request
 AVAILABLE_AFTER_SECONDS = 2 * 86400
 
 
-def create_balance_transaction(state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0) -> StripeObject:
-    """Move `amount` into the balance, or out of it when it is negative; `fee` is taken from it. In the currency's smallest unit."""
+def create_balance_transaction(
+    state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0, *, application_fee: int = 0
+) -> StripeObject:
+    """Move `amount` into the balance, or out of it when it is negative. Stripe's `fee` and the platform's `application_fee` are taken from it.
+
+    All amounts are in the currency's smallest unit.
+    """
+    fees = {"stripe_fee": (fee, "Stripe processing fees"), "application_fee": (application_fee, "Application fee")}
     fee_details = [
-        {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee"}
+        {"amount": cents, "application": None, "currency": currency, "description": description, "type": fee_type}
+        for fee_type, (cents, description) in fees.items()
+        if cents
     ]
     transaction = {
         "id": state.new_id("txn_3"),
@@ -22,9 +30,9 @@ def create_balance_transaction(state: AccountState, kind: str, source_id: str, a
         "currency": currency,
         "description": None,
         "exchange_rate": None,
-        "fee": fee,
-        "fee_details": fee_details if fee else [],
-        "net": amount - fee,
+        "fee": fee + application_fee,
+        "fee_details": fee_details,
+        "net": amount - fee - application_fee,
         "reporting_category": "dispute" if kind == "adjustment" else kind,
         "source": source_id,
         "status": "pending",
