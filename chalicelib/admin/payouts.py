@@ -67,7 +67,7 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
     after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
     last_run = schedule.load_last_run()
     until = 0 if last_run is None else last_run.until
-    page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after)
+    page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after, None)
     return PayoutsView(
         payouts=[_payout_view(payout, until) for payout in page.payouts] if page else [],
         next_cursor=cursors.encode(page.next_after) if page and page.next_after else None,

@@ -12,8 +12,17 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus, PromoterStop, Tier
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
+from chalicelib.catalog.model import AccountState, Catalog, Event, EventStatus, PromoterAccount, PromoterStop, Tier
+from chalicelib.catalog.revisions import (
+    ANY_VERSION,
+    CatalogChange,
+    CatalogChanging,
+    Expected,
+    attempts,
+    change_event,
+    commit,
+    get_changeable_event,
+)
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -174,6 +183,51 @@ def set_promoter_stopped_items(catalog: Catalog, stop: PromoterStop, actor: str,
     if not is_logged:
         return [flag, store.increment_revision_item()]
     return [flag, *store.next_revision_items(catalog.head, catalog.with_changes([stop]).head, [stop])]
+
+
+def change_account(
+    promoter_id: str, change: Callable[[PromoterAccount | None], PromoterAccount | None], actor: str, now: int
+) -> PromoterAccount | None:
+    """Change a promoter's payment account, with an audit entry, and pause or resume the promoter's events if the change requires it.
+
+    `change` gets the stored account and returns the new one, or the same one if nothing changes. If a crash prevents that the stock is
+    closed or opened, the sweep does it. Returns the account after the change. Raises CatalogChanging.
+    """
+    for _ in attempts(is_urgent=True):
+        catalog = snapshots.load_current()
+        before = catalog.accounts.get(promoter_id)
+        after = change(before)
+        if after is None or after == before:
+            return after
+        state_before = before.state if before is not None else None
+        subject, changes = f"promoter#{promoter_id}", {"state": (state_before, after.state)}
+        entry = audit.entry_item(subject, "promoter.account_changed", actor, now, {"account": after.id}, changes=changes)
+        changed = catalog.with_changes([after])
+        try:
+            dynamo.transact([*store.next_revision_items(catalog.head, changed.head, [after]), store.put_account_item(after), entry])
+        except dynamo.TransactionCanceled:
+            continue
+        finally:
+            snapshots.expire()
+        if "restricted" in (state_before, after.state):
+            follow_promoter(promoter_id, now)
+        return after
+    raise AssertionError("attempts ends with an exception")
+
+
+def record_account(account: PromoterAccount, *, takes_payments: bool, actor: str, now: int) -> PromoterAccount | None:
+    """Record whether the provider lets a promoter's account take payments. An account that was removed or replaced stays as it is.
+
+    Returns the promoter's account. Raises CatalogChanging.
+    """
+
+    def change(before: PromoterAccount | None) -> PromoterAccount | None:
+        if before is None or before.id != account.id or before.state == "removed":
+            return before
+        not_taking: AccountState = "pending" if before.state == "pending" else "restricted"
+        return replace(before, state="active" if takes_payments else not_taking)
+
+    return change_account(account.promoter_id, change, actor, now)
 
 
 def follow_promoter(promoter_id: str, now: int) -> int:
