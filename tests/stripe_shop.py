@@ -21,7 +21,7 @@ from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
-from devtools.stripe.fake import FakeStripe
+from devtools.stripe.fake import CONNECT_WEBHOOK_SECRET, FakeStripe
 from devtools.stripe.request_handler import StripeRequest
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
@@ -34,10 +34,12 @@ class StripeShop:
     """A shop that sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
 
     `browser` is Stripe's SDK with the publishable key, `dashboard` with the secret key. Cards are given as Stripe's test payment methods.
+    After `connect_account`, the shop sells the event of a promoter, and both act for the promoter's account, whose id is `account`.
     """
 
     def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
         self.api, self.fake, self.time = api, fake, time
+        self.account: str | None = None
         self.browser, self.dashboard = sdk_client(fake, fake.publishable_key), sdk_client(fake, fake.api_key)
         fake.add_webhook_endpoint(self._receive_webhook)
         self.event_id, self.tier_id = builders.create_shop(api, event_capacity=event_capacity, capacity=4)
@@ -60,6 +62,34 @@ class StripeShop:
         tickets = {tier.id: ticket(tier.id) for tier in catalog.load_current().event_tiers("fest")}
         tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": tickets}
         rollout.apply(validate_tree(tree), "test", self.time.now)
+
+    # The promoter's account.
+
+    def request_account_link(self, promoter: str = "pat") -> ClientReply:
+        return self.api.post(f"/promoters/{promoter}/payment-account", token=builders.token(promoter, "promoter"))
+
+    def show_account(self, promoter: str = "pat") -> dict[str, Any]:
+        """Return the account as the promoter sees it."""
+        return dict(self.api.get(f"/promoters/{promoter}/payment-account", token=builders.token(promoter, "promoter")).json)
+
+    def start_onboarding(self, promoter: str = "pat") -> str:
+        """Sell an event of this verified promoter from now on, and create the promoter's account. Returns the account's id."""
+        profile = {"name": "Pat", "verified": True}
+        assert self.api.put(f"/promoters/{promoter}", json=profile, token=builders.admin_token()).status == 200
+        self.event_id, self.tier_id = builders.create_promoted_shop(promoter)
+        self.fake.add_webhook_endpoint(self._receive_webhook, connect=True)
+        with settings.override(connected_accounts="standard"):
+            assert self.request_account_link(promoter).status == 200
+        return catalog.load_current().accounts[promoter].id
+
+    def connect_account(self, promoter: str = "pat") -> str:
+        """Sell an event of this promoter, whose account takes the payments from now on. Returns the account's id."""
+        self.account = self.start_onboarding(promoter)
+        self.fake.complete_onboarding(self.account)
+        self.fake.deliver()
+        self.browser = sdk_client(self.fake, self.fake.publishable_key, self.account)
+        self.dashboard = sdk_client(self.fake, self.fake.api_key, self.account)
+        return self.account
 
     # Actions of buyers.
 
@@ -162,7 +192,7 @@ class StripeShop:
 
     def sign_newest_event(self, event_type: str) -> tuple[bytes, dict[str, str]]:
         """Return body and headers of a delivery of the newest event of this type."""
-        return self.fake.signed_delivery(self.fake.events(event_type)[-1]["id"])
+        return self.fake.signed_delivery(self.fake.events(event_type, account=self.account)[-1]["id"])
 
     def lose_webhooks(self) -> None:
         """Lose all webhooks from now on."""
@@ -236,11 +266,11 @@ class StripeShop:
 
     def succeeded_event_id(self, session: dict[str, Any]) -> str:
         """Return the id of the event that reports a payment on the shop's own page."""
-        events = self.fake.events("payment_intent.succeeded")
+        events = self.fake.events("payment_intent.succeeded", account=self.account)
         return next(event["id"] for event in events if event["data"]["object"]["id"] == payment_intent_id(session))
 
     def received_and_kept(self) -> tuple[int, int]:
-        return received_and_kept(self.fake)
+        return received_and_kept(self.fake, self.account)
 
     # Assertions for the end of a test.
 
@@ -256,7 +286,8 @@ class StripeShop:
 
     def assert_closed_purchases_cannot_be_paid(self) -> None:
         """Assert that no hosted page is open for a purchase that is no longer active."""
-        open_pages = {page["id"] for page in self.fake.objects("checkout.session") if page["status"] == "open"}
+        pages = [page for account in {None, self.account} for page in self.fake.objects("checkout.session", account=account)]
+        open_pages = {page["id"] for page in pages if page["status"] == "open"}
         ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
         assert [purchase.id for purchase in ended if purchase.payment and purchase.payment.provider_id in open_pages] == []
 
@@ -264,11 +295,10 @@ class StripeShop:
 @contextmanager
 def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: str) -> Iterator[StripeShop]:
     """Open a shop with its own fake Stripe. `changes` are settings that differ from the tests' defaults."""
-    with (
-        FakeStripe(clock=lambda: float(time.now)) as fake,
-        settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
-    ):
-        yield StripeShop(api, fake, time, event_capacity)
+    with FakeStripe(clock=lambda: float(time.now)) as fake:
+        secrets = f"{fake.webhook_secret},{CONNECT_WEBHOOK_SECRET}"
+        with settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=secrets, **changes):
+            yield StripeShop(api, fake, time, event_capacity)
 
 
 class _InProcess(BaseAdapter):
@@ -299,11 +329,11 @@ def post_webhook(api: Client, body: bytes, headers: Mapping[str, str]) -> Client
     return api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
 
 
-def received_and_kept(fake: FakeStripe) -> tuple[int, int]:
-    """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
-    charges = fake.objects("charge")  # through Stripe's SDK, this took a quarter of the time of these tests
+def received_and_kept(fake: FakeStripe, account: str | None = None) -> tuple[int, int]:
+    """Return the cents that were paid on an account, and the part of them that was neither refunded nor taken by a dispute."""
+    charges = fake.objects("charge", account=account)  # through Stripe's SDK, this took a quarter of the time of these tests
     received = sum(charge["amount_captured"] for charge in charges if charge["paid"])
-    moved = sum(moved["amount"] for dispute in fake.objects("dispute") for moved in dispute["balance_transactions"])
+    moved = sum(moved["amount"] for dispute in fake.objects("dispute", account=account) for moved in dispute["balance_transactions"])
     return received, received + moved - sum(charge["amount_refunded"] for charge in charges)
 
 
@@ -314,8 +344,13 @@ def without_http(fake: FakeStripe) -> Iterator[None]:
         yield
 
 
-def sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
+def sdk_client(fake: FakeStripe, key: str, account: str | None = None) -> stripe.StripeClient:
     http = stripe.RequestsClient(timeout=60)
     return stripe.StripeClient(
-        key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0
+        key,
+        stripe_account=account,
+        base_addresses={"api": fake.url},
+        stripe_version=fake.api_version,
+        http_client=http,
+        max_network_retries=0,
     )

@@ -57,7 +57,7 @@ class AccountsNotOffered(ApiError):
     default_message: ClassVar[str] = "Promoters cannot connect payment accounts to this shop. Buyers pay to the shop's account."
 
 
-class PromoterUnverified(Forbidden):
+class AccountNeedsVerification(Forbidden):
     default_message: ClassVar[str] = "An admin has to verify you before you can connect a payment account. Complete your profile first."
 
 
@@ -278,7 +278,7 @@ def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLi
     if provider is None or (is_new and not can_connect_accounts()):
         raise AccountsNotOffered()
     if is_new and not profiles.is_verified(promoter_id):
-        raise PromoterUnverified()
+        raise AccountNeedsVerification()
     if stored is None or stored.state == "removed":
         former_ids = stored.all_ids if stored is not None else []
         created = PromoterAccount(promoter_id, provider.create_account(promoter_id, len(former_ids) + 1), former_ids=former_ids)
