@@ -1,0 +1,306 @@
+"""Payments on a promoter's own account: where the money is, what the operator gets, and what promoters cannot do with it."""
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.catalog import service as catalog
+from chalicelib.foundation import settings
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import AccountUnreachable, Payment
+from chalicelib.purchases import provider_events
+from tests import builders
+from tests.payment_pages import DECLINED, REFUNDS_FAIL, VISA, on_either_page
+from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings
+from tests.stripe_shop import sdk_client
+
+FEE = {"application_fee_cents": 100, "application_fee_basis_points": 250}  # for two tickets of 50.00: 2.00 + 2.50
+
+
+@pytest.fixture
+def account(shop):
+    """The account on which buyers pay in this shop. The operator gets a fee."""
+    with settings.override(**FEE):
+        yield shop.connect_account()
+
+
+def fees(shop):
+    """Return the application fees at Stripe, newest first, as (cents, returned cents)."""
+    return [(fee["amount"], fee["amount_refunded"]) for fee in reversed(shop.fake.objects("application_fee"))]
+
+
+def used_accounts(shop, route):
+    return {request.account for request in shop.fake.request_log if f"{request.method} {request.route}" == route}
+
+
+@on_either_page
+def test_the_money_goes_to_the_promoter_less_the_fee(shop, account, page):
+    session = shop.open_checkout(page=page)
+    assert session["payment"]["account"] == account
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    shop.fake.deliver()
+    [charge] = shop.fake.objects("charge", account=account)
+    assert (charge["amount"], charge["application_fee_amount"], fees(shop)) == (10_000, 450, [(450, 0)])
+    assert shop.fake.objects("charge") == [], "the operator has no payment"
+    payment = shop.load_purchase(session["id"]).payment
+    assert (payment.account, payment.connected.fee_cents, payment.connected.returns_fee) == (account, 450, True)
+    assert_no_differences(shop)
+
+
+def test_a_webhook_of_the_account_issues_the_tickets(shop, account):
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.fake.deliver()
+    assert shop.purchase_state(session) == "paid"
+
+
+def test_a_declined_card_can_be_tried_again(shop, account):
+    session = shop.open_checkout()
+    shop.pay(session, DECLINED, expect="declined")
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+
+
+def test_a_shop_without_accounts_stores_and_replies_what_it_did_before(shop):
+    session = shop.open_checkout()
+    assert set(session["payment"]) == {"provider", "status", "client_secret", "publishable_key"}
+    assert shop.load_purchase(session["id"]).payment.connected is None
+    assert used_accounts(shop, "POST /v1/payment_intents") == {None}
+
+
+def test_without_a_fee_stripe_gets_none(shop):
+    account = shop.connect_account()
+    shop.buy()
+    assert (shop.fake.objects("charge", account=account)[0]["application_fee_amount"], fees(shop)) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("cents", "basis_points", "amount", "count", "fee"),
+    [(0, 0, 5000, 1, 0), (100, 0, 5000, 2, 200), (0, 250, 5000, 1, 125), (0, 250, 4999, 1, 125), (0, 250, 4980, 1, 125), (0, 250, 4979, 1, 124)]
+    + [(100, 10_000, 5000, 1, 5000), (9999, 0, 5000, 1, 5000)],
+)
+def test_the_fee_is_rounded_half_up_and_at_most_the_total(cents, basis_points, amount, count, fee):
+    with settings.override(application_fee_cents=cents, application_fee_basis_points=basis_points):
+        assert payments.application_fee(amount, count) == fee
+
+
+# Refunds.
+
+
+@pytest.mark.parametrize(("setting", "returned"), [("on", 225), ("off", 0)])
+def test_a_refund_is_made_on_the_account_with_or_without_the_fee(shop, account, setting, returned):
+    with settings.override(application_fee_refunds=setting):
+        order_id = shop.buy()
+    reply = builders.refund(shop.api, order_id, tickets=[f"{order_id}-2"])
+    assert reply.json["refund"]["status"] == "succeeded"
+    assert (shop.list_refunds(), fees(shop)) == ([(5000, "succeeded")], [(450, returned)])
+    shop.fake.deliver()
+    assert_no_differences(shop)
+
+
+def test_a_new_account_of_the_promoter_leaves_earlier_payments_where_they_are(shop, account):
+    order_id, later = shop.buy(), shop.open_checkout("bob", quantity=1)
+    assert shop.api.delete("/promoters/pat/payment-account", token=builders.admin_token()).status == 200
+    other = shop.connect_account()
+    assert other != account
+    shop.fake.request_log.clear()
+    assert builders.refund(shop.api, order_id).json["refund"]["status"] == "succeeded"
+    assert used_accounts(shop, "POST /v1/refunds") == {account}
+    shop.browser = sdk_client(shop.fake, shop.fake.publishable_key, account)
+    shop.pay(later)
+    assert shop.confirm(later, "bob").status == 201
+    newest = shop.open_checkout("cem", quantity=1)
+    assert (shop.load_purchase(later["id"]).account, newest["payment"]["account"]) == (account, other)
+    report = compare_last_hour(shop)
+    assert (report.payments, report.refunds, report.findings) == (3, 1, {})
+    shop.account = account  # the books are those of the account with the money
+
+
+def test_a_changed_checkout_stays_on_the_account(shop, account):
+    reservation_id = shop.reserve()
+    shop.request_checkout(reservation_id)
+    shop.api.delete("/promoters/pat/payment-account", token=builders.admin_token())
+    builders.create_promo_code(shop.api, shop.event_id, "HALF", discount_value=50)
+    reply = shop.request_checkout(reservation_id, key="again", promo_code="HALF", replace=True)
+    assert reply.json["payment"]["account"] == account
+    shop.pay(reply.json)
+    assert shop.confirm(reply.json).status == 201
+
+
+def test_late_money_that_gets_no_tickets_takes_the_fee_back(shop, account):
+    """All other tickets are sold meanwhile."""
+    with settings.override(application_fee_refunds="off"):
+        session = shop.open_checkout(quantity=4)
+    shop.expire_without_asking_stripe(session["id"])
+    for user, quantity in (("bob", 4), ("cem", 4), ("dan", 2)):
+        shop.buy(user, quantity)
+    shop.pay(session)
+    shop.fake.deliver()
+    assert shop.purchase_state(session) == "refunded"
+    assert fees(shop)[0] == (900, 900)
+
+
+def test_a_refund_that_fails_is_tried_again_on_the_account(shop, account):
+    order_id = shop.buy(card=REFUNDS_FAIL)
+    builders.refund(shop.api, order_id)
+    shop.fake.complete_pending()
+    shop.fake.deliver()
+    shop.time.advance(3601)
+    shop.fake.request_log.clear()
+    builders.run_sweep()
+    assert used_accounts(shop, "POST /v1/refunds") == {account}
+
+
+def test_a_refund_in_the_promoters_dashboard_is_recorded(shop, account):
+    order_id = shop.buy()
+    shop.refund_in_dashboard(order_id, 10_000)
+    shop.fake.deliver()
+    assert shop.ticket_states(order_id) == ["void", "void"]
+
+
+# Disputes.
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_a_dispute_on_the_account_freezes_and_decides_the_tickets(shop, account, won):
+    order_id = shop.buy()
+    dispute_id = shop.create_dispute(order_id)
+    assert shop.ticket_states(order_id) == ["frozen", "frozen"]
+    assert [case["account"] for case in shop.list_open_cases()] == [account]
+    shop.close_dispute(dispute_id, won=won)
+    assert shop.ticket_states(order_id) == ["valid" if won else "void"] * 2
+
+
+# Promoters can write any metadata on their own accounts.
+
+
+@pytest.fixture
+def victim(shop):
+    """A checkout of another seller's event: the operator's."""
+    event_id, tier_id = builders.create_shop(shop.api, capacity=4)
+    reservation = builders.reserve(shop.api, "vic", event_id, tier_id).json["id"]
+    builders.start_checkout(shop.api, "vic", reservation, key=reservation, provider="stripe")
+    return reservation
+
+
+def test_a_payment_on_ones_own_account_buys_no_tickets_of_others(shop, victim, account):
+    shop.pay_in_dashboard(victim, 5000)
+    shop.fake.deliver()
+    before = shop.load_purchase(victim)
+    assert (before.state, before.refunds) == ("paying", [])
+    report = compare_last_hour(shop)
+    assert (report.repaired, report.findings, shop.load_purchase(victim).version) == ({}, {}, before.version)
+    shop.account = None  # its books have what the promoter made up
+
+
+def test_a_payment_for_an_unknown_purchase_is_left_to_a_person(shop, account):
+    purchase_id = "01H" + "0" * 23
+    shop.pay_in_dashboard(purchase_id)
+    shop.fake.deliver()
+    assert list(list_findings(shop)) == [purchase_id]
+    assert shop.list_refunds() == []
+    shop.account = None
+
+
+def test_made_up_payments_for_other_events_are_not_ours_and_do_not_stop_the_reconciliation(shop, account):
+    ids = {"event_id": "of-somebody-else"}
+    for number in range(12):
+        purchase_id = f"01H{number:023}"
+        shop.pay_in_dashboard(purchase_id, metadata=shop.payment_metadata(purchase_id) | ids)
+    shop.fake.deliver()
+    assert (compare_last_hour(shop).findings, shop.list_open_cases()) == ({}, [])
+    shop.account = None
+
+
+def test_a_made_up_refund_changes_nothing(shop, account):
+    event_id, tier_id = builders.create_shop(shop.api, capacity=4)
+    platform = sdk_client(shop.fake, shop.fake.api_key)
+    reservation = builders.reserve(shop.api, "vic", event_id, tier_id).json["id"]
+    session = builders.start_checkout(shop.api, "vic", reservation, key=reservation, provider="stripe").json
+    platform.v1.payment_intents.confirm(
+        session["payment"]["client_secret"].partition("_secret_")[0], {"payment_method": VISA, "return_url": "https://shop.test"}
+    )
+    shop.fake.deliver()
+    intent_id = shop.pay_in_dashboard("x", metadata={})
+    metadata = {"purchase_id": reservation, "namespace": settings.current().provider_namespace, "refund_id": "r", "attempt": "1"}
+    shop.dashboard.v1.refunds.create({"payment_intent": intent_id, "metadata": metadata})
+    shop.fake.deliver()
+    purchase = shop.load_purchase(reservation)
+    assert (purchase.state, purchase.refunds) == ("paid", [])
+    shop.event_id, shop.account = event_id, None
+
+
+# Restriction: the sale pauses, and nothing is lost.
+
+
+def test_a_restriction_pauses_the_sale_until_stripe_lifts_it(shop, account):
+    paid, open_, held = shop.open_checkout("bob", 1), shop.open_checkout("cem", 1), shop.reserve("dan", 1)
+    shop.pay(paid)
+    shop.fake.restrict_account(account)
+    shop.fake.deliver()
+    assert shop.api.get(f"/events/{shop.event_id}/availability").json["paused"] is True
+    assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).json["error"] == "event_paused"
+    assert shop.request_checkout(held, "dan").json["error"] == "event_paused"
+    assert shop.confirm(paid, "bob").status in (200, 201), "money that has come in counts"
+    assert shop.show_account()["state"] == "restricted"
+    assert shop.api.get(f"/events/{shop.event_id}", token=builders.token("pat", "promoter")).status == 200
+    shop.fake.complete_onboarding(account)
+    shop.fake.deliver()
+    assert shop.request_checkout(held, "dan").status == 201
+    shop.pay(open_)
+    assert shop.confirm(open_, "cem").status == 201
+    assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).status == 201
+
+
+def test_a_manager_who_pauses_too_resumes_the_sale_alone(shop, account):
+    shop.fake.restrict_account(account)
+    shop.fake.deliver()
+    promoter = {"token": builders.token("pat", "promoter")}
+    shop.api.post(f"/admin/events/{shop.event_id}/pause", **promoter)
+    shop.fake.complete_onboarding(account)
+    shop.fake.deliver()
+    assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).json["error"] == "event_paused"
+    shop.api.post(f"/admin/events/{shop.event_id}/resume", **promoter)
+    assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).status == 201
+
+
+def test_a_lost_webhook_about_the_account_is_found_by_the_reconciliation(shop, account):
+    shop.lose_webhooks()
+    shop.fake.restrict_account(account)
+    assert compare_last_hour(shop).repaired == {"accounts_differ": 1}
+    assert catalog.load_current().accounts["pat"].state == "restricted"
+
+
+def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, account):
+    session = shop.open_checkout()
+    shop.fake.revoke_access(account)
+    shop.fake.deliver()
+    assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).json["error"] == "event_paused"
+    with pytest.raises(AccountUnreachable):
+        payments.fetch_payment(shop.load_purchase(session["id"]).payment)
+    shop.time.advance(181)
+    builders.run_sweep()
+    assert shop.purchase_state(session) == "expired"
+    assert shop.available_tickets() == 10
+    assert shop.show_account()["account_id"] == account
+    assert list(payments.list_payments(0, shop.time.now, [account])) == []
+
+
+def test_a_cancelled_event_is_refunded_from_the_account(shop, account):
+    order_id = shop.buy()
+    shop.cancel_event()
+    assert shop.api.post(f"/events/{shop.event_id}/cancel", token=builders.admin_token()).status == 200
+    builders.run_sweep()
+    assert (shop.load_purchase(order_id).state, shop.list_refunds(), fees(shop)) == ("refunded", [(10_000, "succeeded")], [(450, 450)])
+
+
+def test_a_payment_of_another_account_does_not_count_for_a_purchase(shop, account):
+    session = shop.open_checkout()
+    provider_payment = payments.fetch_payment(shop.load_purchase(session["id"]).payment)
+    result = provider_events.apply_payment(shop.load_purchase(session["id"]), replace(provider_payment, account="acct_other"), shop.time.now)
+    assert (result.result, result.changed) == (provider_events.OTHER_ACCOUNT, False)
+
+
+def test_a_payment_without_an_account_has_no_field_for_it():
+    assert set(msgspec.to_builtins(Payment("stripe", "open", 5000, "USD"))) == {"provider", "status", "amount_cents", "currency"}
