@@ -291,16 +291,13 @@ def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLi
 
 
 def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
-    """Remove a promoter's payment account: later buyers pay to the operator's account. Earlier payments stay where they are.
+    """Remove a promoter's payment account, if any: later buyers pay to the operator's account. Earlier payments stay where they are.
 
-    Raises NotFound and CatalogChanging.
+    Raises CatalogChanging.
     """
-    removed = event_states.change_account(
-        promoter_id, lambda before: before and structs.replace(before, state="removed"), actor, now
+    return PaymentAccount(
+        event_states.change_account(promoter_id, lambda before: before and structs.replace(before, state="removed"), actor, now)
     )
-    if removed is None:
-        raise NotFound("This promoter has no payment account.", promoter_id=promoter_id)
-    return PaymentAccount(removed)
 
 
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:

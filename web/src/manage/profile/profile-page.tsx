@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
-import { useLoaded } from "../../parts/hooks";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { AreaField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
@@ -31,8 +32,51 @@ export function ProfilePage() {
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
+      {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
     </div>
+  );
+}
+
+/** The promoter's account at Stripe: its state, what is missing, and the way to Stripe's page. Nothing is shown if the shop offers no accounts. */
+function PaymentAccount({ promoterId }: { promoterId: string }) {
+  const own = useRoomTexts("paymentAccount");
+  const { language } = useTexts();
+  const shown = (hundredths: number) => (hundredths / 100).toLocaleString(language);
+  const { value, failure, reload } = useLoaded(() => content(manager.GET("/promoters/{promoter_id}/payment-account", path(promoterId))), promoterId);
+  const { isWorking, failure: refusal, run } = useAction();
+  const connect = () =>
+    run(async () => {
+      location.href = (await content(manager.POST("/promoters/{promoter_id}/payment-account", path(promoterId)))).url;
+    });
+  if (!value) return failure && <Failure failure={failure} retry={reload} />;
+  if (value.state === "none" && !value.can_connect) return null;
+  const isDone = value.state === "active" && value.missing.length === 0;
+  return (
+    <section class="panel">
+      <h2>{own.title}</h2>
+      <p role="status">{own.states[value.state]}</p>
+      {value.state === "active" && !value.gets_payouts && <p class="notice">{own.noPayouts}</p>}
+      {value.missing.length > 0 && (
+        <>
+          <p>{own.missing}</p>
+          <ul>
+            {value.missing.map((field) => (
+              <li key={field}>
+                <code>{field}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {(value.fee_cents > 0 || value.fee_basis_points > 0) && <p>{own.fee(shown(value.fee_cents), shown(value.fee_basis_points))}</p>}
+      {refusal && <Failure failure={refusal} />}
+      {value.can_connect && !isDone && (
+        <button type="button" class="button" disabled={isWorking} onClick={connect}>
+          {value.account_id ? own.resume : own.connect}
+        </button>
+      )}
+    </section>
   );
 }
 
