@@ -615,7 +615,8 @@ class Catalog(Struct, frozen=True, eq=False):
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.
 
-        A stopped promoter's events are suspended, and those of a restricted account are paused. Without `head`, the result is the catalog of the next revision.
+        A stopped promoter's events are suspended, and those of a restricted account are paused. Without `head`, the result is the catalog
+        of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
         stopped, accounts = self.stopped_promoters, self.accounts
@@ -644,7 +645,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, **changed)
 
     def event_account(self, event_id: str) -> PromoterAccount | None:
-        """Return the payment account of the event's promoter, in any state. None if the event has no promoter or the promoter no account."""
+        """Return the payment account of the event's promoter, in any state. Returns None if there is no promoter or no account."""
         event = self.events.get(event_id)
         return self.accounts.get(event.promoter_id) if event is not None and event.promoter_id is not None else None
 

@@ -215,9 +215,7 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
             else tier
             for tier in served
         ]
-    return Catalog.build(
-        all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped, accounts=flags.accounts
-    )
+    return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped, accounts=flags.accounts)
 
 
 def _load_changes(since: int, head: CatalogHead) -> list[CatalogEntry] | None:

@@ -257,8 +257,8 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
     """An event from the provider's webhook or list of events. It is only a reason to fetch the object, whose current state decides.
 
     `subject` is null for event types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
-    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own. `account` is
-    the connected account that has the object.
+    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own. `account`
+    is the connected account that has the object.
     """
 
     provider: ProviderName

@@ -42,8 +42,8 @@ def new_payment(
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
     The money goes to the connected `account`, if there is one and the provider has accounts, less the operator's fee for `ticket_count`
-    tickets. A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is not
-    offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
+    tickets. A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is
+    not offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -242,9 +242,7 @@ def create_refund(
     for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
         if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
-    return external.create_refund(
-        purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee
-    )
+    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
 
 
 def _default_provider() -> ProviderName:

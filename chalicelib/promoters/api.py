@@ -149,9 +149,7 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
     return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
 
 
-@route(
-    bp, "GET", "/promoters/{promoter_id}/payment-account", access="manager", errors=(CatalogChanging, RateLimited, *PROVIDER_ERRORS)
-)
+@route(bp, "GET", "/promoters/{promoter_id}/payment-account", access="manager", errors=(CatalogChanging, RateLimited, *PROVIDER_ERRORS))
 @limited_for_caller(CATALOG)
 def show_payment_account(request: RequestContext, promoter_id: str) -> Reply[PaymentAccountView]:
     """Show a promoter's account at the payment provider, and what the provider still needs."""

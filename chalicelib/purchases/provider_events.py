@@ -192,8 +192,9 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
     If the purchase was made in another region, the store there may have issued its tickets, so a finding leaves the decision to a person.
-    The money on a promoter's account is left to a person too, and payments for other promoters' events are not ours. If the refund fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If
-    the process crashes in between, the repeated call writes these entries.
+    So does a finding about money on the account of the event's promoter; other payments on promoters' accounts are not ours. If the refund
+    fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If the process
+    crashes in between, the repeated call writes these entries.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id

@@ -378,7 +378,7 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
     """Return how the purchase is paid. Returns None before its checkout is open."""
     payment = purchase.payment
-    account = UNSET if purchase.account is None else purchase.account
+    account: str | UnsetType = UNSET if purchase.account is None else purchase.account
     view = SessionPayment(provider=payment.provider, status=payment.status, account=account) if payment else None
     if view and url:
         return replace(view, url=url)

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from typing import Any
 from zlib import crc32
@@ -86,9 +87,13 @@ class ComparisonRun:
     def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case]) -> None:
         self.report, self.now = report, now
         self.unknown_left = max_unknown
-        self.accounts = catalog.snapshot().account_ids()  # promoters' accounts, besides the operator's
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
+
+    @cached_property
+    def accounts(self) -> list[str]:
+        """The promoters' accounts, which are compared besides the operator's."""
+        return catalog.snapshot().account_ids()
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
         """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
@@ -112,9 +117,7 @@ class ComparisonRun:
             money_cases.close_finding(*finding)
 
     @contextmanager
-    def isolate_errors(
-        self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None
-    ) -> Iterator[None]:
+    def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
         ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment,

@@ -10,9 +10,9 @@ AVAILABLE_AFTER_SECONDS = 2 * 86400
 def create_balance_transaction(
     state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0, *, application_fee: int = 0
 ) -> StripeObject:
-    """Move `amount` into the balance, or out of it when it is negative. Stripe's `fee` and the platform's `application_fee` are taken from it.
+    """Move `amount` into the balance, or out of it when it is negative, in the currency's smallest unit.
 
-    All amounts are in the currency's smallest unit.
+    Stripe's `fee` and the platform's `application_fee` are taken from it.
     """
     fees = {"stripe_fee": (fee, "Stripe processing fees"), "application_fee": (application_fee, "Application fee")}
     fee_details = [

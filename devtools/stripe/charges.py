@@ -116,9 +116,8 @@ def _new_charge(state: AccountState, intent: StripeObject, method: StripeObject)
         "failure_message on_behalf_of outcome receipt_number review shipping source source_transfer transfer_data"
     )
     charge_id = state.new_id("ch_3" if method["type"] == "card" else "py_3")
-    copied = (
-        "amount application_fee_amount currency description receipt_email statement_descriptor statement_descriptor_suffix transfer_group"
-    ).split()
+    descriptors = ("statement_descriptor", "statement_descriptor_suffix")
+    copied = ("amount", "application_fee_amount", "currency", "description", "receipt_email", *descriptors, "transfer_group")
     return {
         "id": charge_id,
         "object": "charge",

@@ -27,7 +27,8 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         "application canceled_at cancellation_reason customer customer_account last_payment_error latest_charge "
         "next_action on_behalf_of payment_method_configuration_details processing review setup_future_usage shipping source transfer_data"
     )
-    optional = "application_fee_amount description receipt_email statement_descriptor statement_descriptor_suffix transfer_group".split()
+    descriptors = ("statement_descriptor", "statement_descriptor_suffix")
+    optional = ("application_fee_amount", "description", "receipt_email", *descriptors, "transfer_group")
     intent: StripeObject = {
         "id": intent_id,
         "object": "payment_intent",

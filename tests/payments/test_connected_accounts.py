@@ -77,8 +77,16 @@ def test_without_a_fee_stripe_gets_none(shop):
 
 @pytest.mark.parametrize(
     ("cents", "basis_points", "amount", "count", "fee"),
-    [(0, 0, 5000, 1, 0), (100, 0, 5000, 2, 200), (0, 250, 5000, 1, 125), (0, 250, 4999, 1, 125), (0, 250, 4980, 1, 125), (0, 250, 4979, 1, 124)]
-    + [(100, 10_000, 5000, 1, 5000), (9999, 0, 5000, 1, 5000)],
+    [
+        (0, 0, 5000, 1, 0),
+        (100, 0, 5000, 2, 200),
+        (0, 250, 5000, 1, 125),
+        (0, 250, 4999, 1, 125),
+        (0, 250, 4980, 1, 125),
+        (0, 250, 4979, 1, 124),
+        (100, 10_000, 5000, 1, 5000),
+        (9999, 0, 5000, 1, 5000),
+    ],
 )
 def test_the_fee_is_rounded_half_up_and_at_most_the_total(cents, basis_points, amount, count, fee):
     with settings.override(application_fee_cents=cents, application_fee_basis_points=basis_points):
@@ -298,7 +306,9 @@ def test_a_cancelled_event_is_refunded_from_the_account(shop, account):
 def test_a_payment_of_another_account_does_not_count_for_a_purchase(shop, account):
     session = shop.open_checkout()
     provider_payment = payments.fetch_payment(shop.load_purchase(session["id"]).payment)
-    result = provider_events.apply_payment(shop.load_purchase(session["id"]), replace(provider_payment, account="acct_other"), shop.time.now)
+    result = provider_events.apply_payment(
+        shop.load_purchase(session["id"]), replace(provider_payment, account="acct_other"), shop.time.now
+    )
     assert (result.result, result.changed) == (provider_events.OTHER_ACCOUNT, False)
 
 

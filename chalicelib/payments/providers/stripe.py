@@ -109,9 +109,7 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         **_fee(payment),
     }
     options = _opening_options("intent", metadata, payment, params)
-    return mapping.convert_payment_intent(
-        _call_to_open(lambda api: api.v1.payment_intents.create(params, options)), payment.account
-    )
+    return mapping.convert_payment_intent(_call_to_open(lambda api: api.v1.payment_intents.create(params, options)), payment.account)
 
 
 def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: CheckoutPage) -> ProviderPayment:
