@@ -204,7 +204,9 @@ def change_account(
         entry = audit.entry_item(subject, "promoter.account_changed", actor, now, {"account": after.id}, changes=changes)
         changed = catalog.with_changes([after])
         try:
-            dynamo.transact([*store.next_revision_items(catalog.head, changed.head, [after]), store.put_account_item(after), entry])
+            dynamo.transact(
+                [*store.next_revision_items(catalog.head, changed.head, [after]), store.put_account_item(after, actor, now), entry]
+            )
         except dynamo.TransactionCanceled:
             continue
         finally:

@@ -118,7 +118,10 @@ class PublicationRecord(Struct, frozen=True):
 
 
 class PauseFlag(Struct, frozen=True):
-    """The flag of a paused event, or of a stopped promoter: then `id` is not the id of an event. `at` is in epoch seconds."""
+    """The flag of a paused event, or of a promoter who is stopped or cannot be paid: then `id` is not the id of an event.
+
+    `at` is in epoch seconds.
+    """
 
     id: str
     at: int
@@ -189,6 +192,7 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
             flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
         elif row.sk.startswith(_ACCOUNT):
             flags.accounts[row.sk.removeprefix(_ACCOUNT)] = msgspec.convert(row.text, PromoterAccount)
+            continue
         match _item(row):
             case PauseFlag(id=flag_id):
                 flags.paused.add(flag_id)
@@ -347,6 +351,8 @@ def _item(row: CatalogRow) -> CatalogItem | None:
             return msgspec.convert(row.text, Tier)
         case "live", "pause":
             return PauseFlag(row_id, int(row.at or 0))
+        case "live", "payments" if (row.text or {}).get("state") == "restricted":
+            return PauseFlag(f"{_PROMOTER}{row_id}", int(row.at or 0))  # it pauses the same events as the flag of a stopped promoter
         case "head", _:
             return _head(row)
         case "passing", version:
@@ -539,9 +545,9 @@ def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.T
     return set_paused_item(f"{_PROMOTER}{stop.promoter_id}", stop.is_stopped, by, now)
 
 
-def put_account_item(account: PromoterAccount) -> dynamo.TransactItem:
+def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stores a promoter's payment account. Its transaction must check the head's revision."""
-    return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account))
+    return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
 
 
 def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:

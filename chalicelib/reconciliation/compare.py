@@ -14,6 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
@@ -299,7 +300,7 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
         payment = payments.external_provider(payment.provider).fetch_payment_by_id(payment.id, payment.account)
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
         return  # an unfinished refund already has an open case
-    expected, found = _expected_amounts(purchase, payment), _amounts(payment.amount_received, payment.amount_refunded, payment.currency)
+    expected, found = _expected_amounts(purchase, payment), _amounts(payment, payment.amount_received, payment.amount_refunded)
     about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id, **_on(payment.account)}
     details = {**about, "expected": expected, "found": found}
     run.update_finding(purchase.id, "amounts_differ", payment.id, expected != found, details)
@@ -309,12 +310,16 @@ def _expected_amounts(purchase: Purchase, payment: ProviderPayment) -> dict[str,
     """Return the amounts that the provider should report. A payment that bought no tickets must have been refunded in full."""
     own = purchase.payment
     if purchase.was_order and own is not None and own.payment_intent_id == payment.id:
-        return _amounts(own.amount_cents, purchase.refunded_total(payment.id, include_due=False), purchase.currency)
-    return _amounts(payment.amount_received, payment.amount_received, payment.currency)
+        fee_cents = own.connected.fee_cents if own.connected is not None else 0
+        agreed = replace(payment, currency=purchase.currency, fee_cents=fee_cents)
+        return _amounts(agreed, own.amount_cents, purchase.refunded_total(payment.id, include_due=False))
+    return _amounts(payment, payment.amount_received, payment.amount_received)
 
 
-def _amounts(received_cents: int, refunded_cents: int, currency: str) -> dict[str, Any]:
-    return {"received_cents": received_cents, "refunded_cents": refunded_cents, "currency": currency}
+def _amounts(payment: ProviderPayment, received_cents: int, refunded_cents: int) -> dict[str, Any]:
+    """Return the amounts of a payment as findings show them, with the operator's fee if the payment is on a promoter's account."""
+    fee = {} if payment.account is None else {"fee_cents": payment.fee_cents}
+    return {"received_cents": received_cents, "refunded_cents": refunded_cents, "currency": payment.currency, **fee}
 
 
 def _payment_repair(result: EventResult) -> str:

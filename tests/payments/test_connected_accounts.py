@@ -4,12 +4,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountUnreachable, Payment
 from chalicelib.purchases import provider_events
 from tests import builders
+from tests.catalog.requests import open_flags
 from tests.payment_pages import DECLINED, REFUNDS_FAIL, VISA, on_either_page
 from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings
 from tests.stripe_shop import sdk_client
@@ -239,6 +241,15 @@ def test_a_made_up_refund_changes_nothing(shop, account):
     shop.event_id, shop.account = event_id, None
 
 
+def test_a_fee_that_the_promoter_has_lowered_is_found(shop, account):
+    order_id = shop.buy()
+    intent_id = shop.load_purchase(order_id).payment.payment_intent_id
+    shop.fake.overwrite_object("payment_intent", intent_id, application_fee_amount=1)
+    assert compare_last_hour(shop).findings == {"amounts_differ": 1}
+    [case] = shop.list_open_cases()
+    assert (case["expected"]["fee_cents"], case["found"]["fee_cents"], case["account"]) == (450, 1, account)
+
+
 # Restriction: the sale pauses, and nothing is lost.
 
 
@@ -259,6 +270,16 @@ def test_a_restriction_pauses_the_sale_until_stripe_lifts_it(shop, account):
     shop.pay(open_)
     assert shop.confirm(open_, "cem").status == 201
     assert builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id).status == 201
+
+
+def test_a_crash_before_the_stock_is_closed_leaves_it_to_the_sweep(shop, account, monkeypatch):
+    with monkeypatch.context() as crashing:
+        crashing.setattr(event_states, "follow_promoter", lambda *_: 0)
+        shop.fake.restrict_account(account)
+        shop.fake.deliver()
+    assert open_flags(shop.event_id) == {True}
+    builders.run_sweep()
+    assert open_flags(shop.event_id) == {False}
 
 
 def test_a_manager_who_pauses_too_resumes_the_sale_alone(shop, account):
