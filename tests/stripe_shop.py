@@ -34,7 +34,7 @@ class StripeShop:
     """A shop that sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
 
     `browser` is Stripe's SDK with the publishable key, `dashboard` with the secret key. Cards are given as Stripe's test payment methods.
-    After `connect_account`, the shop sells the event of a promoter, and both act for the promoter's account, whose id is `account`.
+    After `connect_account`, the event is a promoter's, and both act for the promoter's account, whose id is `account`.
     """
 
     def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
@@ -72,18 +72,25 @@ class StripeShop:
         """Return the account as the promoter sees it."""
         return dict(self.api.get(f"/promoters/{promoter}/payment-account", token=builders.token(promoter, "promoter")).json)
 
+    def remove_account(self, promoter: str = "pat") -> ClientReply:
+        return self.api.delete(f"/promoters/{promoter}/payment-account", token=builders.admin_token())
+
+    def give_to_promoter(self, promoter: str = "pat") -> None:
+        """Make the event one of this verified promoter, whose account's webhooks arrive."""
+        admin, profile = {"token": builders.admin_token()}, {"name": "Pat", "verified": True}
+        assert self.api.put(f"/promoters/{promoter}", json=profile, **admin).status == 200
+        assert self.api.patch(f"/events/{self.event_id}", json={"promoter_id": promoter}, **admin).status == 200
+        self.fake.add_webhook_endpoint(self._receive_webhook, name="connected accounts", connect=True)
+
     def start_onboarding(self, promoter: str = "pat") -> str:
-        """Sell an event of this verified promoter from now on, and create the promoter's account. Returns the account's id."""
-        profile = {"name": "Pat", "verified": True}
-        assert self.api.put(f"/promoters/{promoter}", json=profile, token=builders.admin_token()).status == 200
-        self.event_id, self.tier_id = builders.create_promoted_shop(promoter)
-        self.fake.add_webhook_endpoint(self._receive_webhook, connect=True)
+        """Make the event one of this promoter, and create the promoter's account. Returns the account's id."""
+        self.give_to_promoter(promoter)
         with settings.override(connected_accounts="standard"):
             assert self.request_account_link(promoter).status == 200
         return catalog.load_current().accounts[promoter].id
 
     def connect_account(self, promoter: str = "pat") -> str:
-        """Sell an event of this promoter, whose account takes the payments from now on. Returns the account's id."""
+        """Make the event one of this promoter, whose account takes the payments from now on. Returns the account's id."""
         self.account = self.start_onboarding(promoter)
         self.fake.complete_onboarding(self.account)
         self.fake.deliver()
