@@ -19,7 +19,7 @@ from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import AccountLink, ProviderAccount
+from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderDescription
 from chalicelib.purchases import guest_orders
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
@@ -119,6 +119,13 @@ class _Accounts(Struct):
     def create_account_link(self, account: str, return_url: str) -> AccountLink:  # noqa: ARG002
         return AccountLink("https://payments.test/setup", clock.now() + 300)
 
+    @property
+    def DESCRIPTION(self) -> ProviderDescription:  # noqa: N802
+        return payments.external_provider("stripe").DESCRIPTION
+
+    def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:  # noqa: ARG002
+        return PayoutPage([], None)
+
     def fetch_account(self, account: str) -> ProviderAccount:
         return ProviderAccount(id=account, takes_payments=False, gets_payouts=False, missing=["external_account"], disabled_reason=None)
 
@@ -197,6 +204,7 @@ class _Tour(TourClient):
         with provider, settings.override(connected_accounts="standard"):
             self.post(path, token=self.admin)
             self.get(path, token=self.admin)
+            self.get(f"/promoters/{self.name}/payouts", token=self.admin)
         self.delete(path, token=self.admin)
 
     def manage_webhooks(self) -> None:

@@ -300,7 +300,7 @@ class StripeShop:
 
 
 @contextmanager
-def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: str) -> Iterator[StripeShop]:
+def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: Any) -> Iterator[StripeShop]:
     """Open a shop with its own fake Stripe. `changes` are settings that differ from the tests' defaults."""
     with FakeStripe(clock=lambda: float(time.now)) as fake:
         secrets = f"{fake.webhook_secret},{CONNECT_WEBHOOK_SECRET}"

@@ -108,6 +108,19 @@ def test_until_it_is_complete_buyers_pay_to_the_operator(shop):
     assert (len(shop.fake.objects("charge")), shop.fake.objects("charge", account=account)) == (1, [])
 
 
+def test_a_promoter_sees_the_payouts_of_the_own_account_only(shop):
+    path, pat = "/promoters/pat/payouts", {"token": builders.token("pat", "promoter")}
+    assert shop.api.get(path, **pat).json["payouts"] == []
+    account = shop.connect_account()
+    shop.buy()
+    made = shop.fake.create_payout(account=account)
+    page = shop.api.get(path, **pat).json
+    assert [(payout["id"], payout["amount_cents"]) for payout in page["payouts"]] == [(made["id"], made["amount"])]
+    assert (page["provider"], page["findings"]) == ("stripe", None)
+    assert shop.api.get("/admin/payouts", token=builders.admin_token()).json["payouts"] == []
+    assert shop.api.get(path, token=builders.token("eve", "promoter")).status == 403
+
+
 def test_the_fee_is_shown(shop, pat):
     with settings.override(application_fee_cents=50, application_fee_basis_points=250):
         shown = shop.api.get(PATH, **pat).json

@@ -259,7 +259,10 @@ def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[Payment
     fee = {"application_fee_cents": 100, "application_fee_basis_points": 250}
     changes = {"checkout_origins": "https://shop.test", "connected_accounts": "standard", **fee}
     with open_app() as api, shops.isolated_shop(api), open_shop(api, time, **changes) as shop:
-        shop.connect_account() if is_connected else shop.give_to_promoter()
+        if is_connected:
+            shop.connect_account()
+        else:
+            shop.give_to_promoter()
         yield PaymentScene(shop)
 
 

@@ -88,6 +88,7 @@ BOUNDED = {
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
+    "/promoters/{promoter_id}/payouts": {"providers": "the one at which promoters have accounts"},
     "/promoters/{promoter_id}/webhook-endpoints": {"webhook_endpoints": _ENDPOINTS},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"event_types": "there are six types"},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}": {"attempts": "the last 20 are kept"},
