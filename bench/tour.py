@@ -120,7 +120,7 @@ class _Accounts(Struct):
         return AccountLink("https://payments.test/setup", clock.now() + 300)
 
     @property
-    def DESCRIPTION(self) -> ProviderDescription:  # noqa: N802
+    def DESCRIPTION(self) -> ProviderDescription:
         return payments.external_provider("stripe").DESCRIPTION
 
     def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:  # noqa: ARG002
