@@ -287,7 +287,7 @@ def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLi
             promoter_id, lambda before: created if before is None or before.state == "removed" else before, identity.user_id, now
         )
         assert stored is not None  # `change` always returns an account
-    return provider.create_account_link(stored.id, f"{settings.current().shop_url}/manage/profile")
+    return provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
 
 
 def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
