@@ -45,6 +45,8 @@ def test_the_money_goes_to_the_promoter_less_the_fee(shop, account, page):
     [charge] = shop.fake.objects("charge", account=account)
     assert (charge["amount"], charge["application_fee_amount"], fees(shop)) == (10_000, 450, [(450, 0)])
     assert shop.fake.objects("charge") == [], "the operator has no payment"
+    shown = shop.fetch_order(session["id"])["payment"]
+    assert (shown["account"], shown["fee_cents"]) == (account, 450)
     payment = shop.load_purchase(session["id"]).payment
     assert (payment.account, payment.connected.fee_cents, payment.connected.returns_fee) == (account, 450, True)
     assert_no_differences(shop)
@@ -77,6 +79,9 @@ def test_a_shop_without_accounts_stores_and_replies_what_it_did_before(shop):
     session = shop.open_checkout()
     assert set(session["payment"]) == {"provider", "status", "client_secret", "publishable_key"}
     assert shop.load_purchase(session["id"]).payment.connected is None
+    shop.pay(session)
+    shop.confirm(session)
+    assert set(shop.fetch_order(session["id"])["payment"]) == {"provider", "reference", "capture"}
     assert used_accounts(shop, "POST /v1/payment_intents") == {None}
 
 
