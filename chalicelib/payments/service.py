@@ -240,7 +240,8 @@ def create_refund(
     """
     external = external_provider(provider)
     for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
-        if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
+        is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
+        if is_same and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
     return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
 

@@ -110,7 +110,11 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     if purchase is None:
         return EventResult("not_ours")
     after = purchase
-    if provider_refund.refund_id is not None:
+    refund = purchase.find_refund(provider_refund.refund_id) if provider_refund.refund_id is not None else None
+    # Promoters can give a refund of their own account the metadata of ours. Such a refund is external.
+    found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
+    is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
+    if provider_refund.refund_id is not None and not is_made_up:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:

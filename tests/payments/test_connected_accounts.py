@@ -254,6 +254,19 @@ def test_a_made_up_refund_changes_nothing(shop, account):
     shop.event_id, shop.account = event_id, None
 
 
+def test_a_smaller_refund_with_our_metadata_does_not_stand_for_ours(shop, account):
+    order_id = shop.buy()
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    refund = builders.refund(shop.api, order_id).json["refund"]
+    assert refund["status"] == "due"
+    metadata = {"purchase_id": order_id, "namespace": settings.current().provider_namespace, "refund_id": refund["id"], "attempt": "1"}
+    intent_id = shop.load_purchase(order_id).payment.payment_intent_id
+    shop.dashboard.v1.refunds.create({"payment_intent": intent_id, "amount": 1, "metadata": metadata})
+    shop.fake.deliver()
+    own, external = shop.load_purchase(order_id).refunds
+    assert (own.status, external.amount_cents, external.is_external) == ("due", 1, True)
+
+
 def test_a_fee_that_the_promoter_has_lowered_is_found(shop, account):
     order_id = shop.buy()
     intent_id = shop.load_purchase(order_id).payment.payment_intent_id
