@@ -257,7 +257,7 @@ def test_a_made_up_refund_changes_nothing(shop, account):
 def test_a_smaller_refund_with_our_metadata_does_not_stand_for_ours(shop, account):
     order_id = shop.buy()
     shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
-    refund = builders.refund(shop.api, order_id).json["refund"]
+    refund = builders.refund(shop.api, order_id, tickets=[f"{order_id}-2"]).json["refund"]
     assert refund["status"] == "due"
     metadata = {"purchase_id": order_id, "namespace": settings.current().provider_namespace, "refund_id": refund["id"], "attempt": "1"}
     intent_id = shop.load_purchase(order_id).payment.payment_intent_id
