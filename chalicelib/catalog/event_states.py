@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
-from chalicelib.catalog.model import AccountState, Catalog, Event, EventStatus, PromoterAccount, PromoterStop, Tier
+from chalicelib.catalog.model import Catalog, Event, EventStatus, PaymentAccountState, PromoterAccount, PromoterStop, Tier
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -226,7 +226,7 @@ def record_account(account: PromoterAccount, *, takes_payments: bool, actor: str
     def change(before: PromoterAccount | None) -> PromoterAccount | None:
         if before is None or before.id != account.id or before.state == "removed":
             return before
-        not_taking: AccountState = "pending" if before.state == "pending" else "restricted"
+        not_taking: PaymentAccountState = "pending" if before.state == "pending" else "restricted"
         return replace(before, state="active" if takes_payments else not_taking)
 
     return change_account(account.promoter_id, change, actor, now)

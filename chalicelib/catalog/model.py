@@ -526,7 +526,7 @@ class PromoterStop(Struct, frozen=True):
     is_stopped: bool
 
 
-AccountState = Literal["pending", "active", "restricted", "removed"]
+PaymentAccountState = Literal["pending", "active", "restricted", "removed"]
 
 
 class PromoterAccount(Struct, frozen=True, omit_defaults=True):
@@ -538,7 +538,7 @@ class PromoterAccount(Struct, frozen=True, omit_defaults=True):
 
     promoter_id: str
     id: str
-    state: AccountState = "pending"
+    state: PaymentAccountState = "pending"
     former_ids: list[str] = []
 
     @property

@@ -10,7 +10,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog.images import ImageView, image_view
-from chalicelib.catalog.model import AccountState, Catalog, Event, PublicEventStatus
+from chalicelib.catalog.model import Catalog, Event, PaymentAccountState, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.edge.auth import EventRole
@@ -96,7 +96,7 @@ class PaymentAccountView(Struct, frozen=True, kw_only=True):
     `fee_basis_points` hundredths of a percent of the total. `can_connect` says whether the promoter can connect an account, or finish it.
     """
 
-    state: AccountState | Literal["none"]
+    state: PaymentAccountState | Literal["none"]
     account_id: str | None
     takes_payments: bool
     gets_payouts: bool
