@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import islice
 from typing import Any
 from zlib import crc32
@@ -91,7 +90,7 @@ class ComparisonRun:
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
-    @cached_property
+    @property
     def accounts(self) -> list[str]:
         """The promoters' accounts, which are compared besides the operator's."""
         return catalog.snapshot().account_ids()
