@@ -342,6 +342,18 @@ def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, acc
     assert list(payments.list_payments(0, shop.time.now, [account])) == []
 
 
+def test_a_refund_on_a_disconnected_account_becomes_an_open_case(shop, account):
+    order_id = shop.buy()
+    shop.fake.revoke_access(account)
+    refund = builders.refund(shop.api, order_id).json["refund"]
+    assert (refund["status"], refund["failure"]) == ("due", "payment_account_unreachable")
+    for seconds in (3601, 86_401):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert [refund.status for refund in shop.load_purchase(order_id).refunds] == ["failed"]
+    assert shop.open_case_kinds() == ["refund"]
+
+
 def test_a_cancelled_event_is_refunded_from_the_account(shop, account):
     order_id = shop.buy()
     assert shop.api.post(f"/events/{shop.event_id}/cancel", json={}, token=builders.admin_token()).status == 200

@@ -86,7 +86,7 @@ class ExternalProvider(Protocol):
         """
 
     def list_refunds_of_payment(self, payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
-        """Return all refunds of one payment, newest first."""
+        """Return all refunds of one payment, newest first. Returns none if the account was disconnected."""
 
     def list_payments(self, since: int, until: int, account: str | None) -> Iterator[ProviderPayment]: ...
 

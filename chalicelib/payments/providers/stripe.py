@@ -187,7 +187,10 @@ def _cancel(provider_id: str, account: str | None) -> ProviderPayment:
 def create_refund(
     purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int, account: str | None, *, returns_fee: bool
 ) -> ProviderRefund:
-    """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id."""
+    """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id.
+
+    Stripe also refuses refunds on an account that its owner has disconnected.
+    """
     import stripe
 
     metadata = {
@@ -202,7 +205,7 @@ def create_refund(
     options = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
     try:
         return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options)), account)
-    except stripe.InvalidRequestError as error:
+    except (stripe.InvalidRequestError, AccountUnreachable) as error:
         logger.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
             provider="stripe",
@@ -219,9 +222,15 @@ def create_refund(
 
 
 def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
-    """Return all refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
+    """Return all refunds of one payment, newest first, or none if its account was disconnected.
+
+    One page of 100 is enough, because a purchase has at most 50 tickets.
+    """
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
-    found = call(lambda api: api.v1.refunds.list(params, _on(account)))["data"]
+    try:
+        found = call(lambda api: api.v1.refunds.list(params, _on(account)))["data"]
+    except AccountUnreachable:
+        return []
     return [mapping.convert_refund(refund, account) for refund in found]
 
 
