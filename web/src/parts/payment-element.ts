@@ -49,7 +49,7 @@ export function usePaymentElement(keys: Keys | null) {
     const show = (shown: typeof state) => isCurrent && setState(shown);
     const draw = async () => {
       const { loadStripe } = await import("@stripe/stripe-js/pure");
-      const stripe = await loadStripe(publishableKey, { locale: locale.current, ...(account && { stripeAccount: account }) });
+      const stripe = await loadStripe(publishableKey, { locale: locale.current, ...(account ? { stripeAccount: account } : {}) });
       if (!isCurrent || !stripe || !box.current) return;
       const elements = stripe.elements({ clientSecret, locale: locale.current, appearance: appearance(box.current) });
       const element = elements.create("payment", { paymentMethodOrder: WALLETS_FIRST });
