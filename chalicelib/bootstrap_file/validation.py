@@ -23,7 +23,7 @@ from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
 from chalicelib.catalog.forms import check_holdbacks, check_returns
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
-from chalicelib.foundation import allowed_values, settings
+from chalicelib.foundation import allowed_values, memory, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 from chalicelib.promotions.model import normalize
@@ -67,7 +67,7 @@ def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocumen
         faults += environment_faults(tree.get("environment"), stage)
     if faults:
         raise InvalidDocument([_with_file(fault, files) for fault in faults])
-    document = msgspec.convert(tree, BootstrapDocument)
+    document = memory.convert(tree, BootstrapDocument)
     warnings = consistency_warnings(document.events, document.ticket_types)
     warnings_with_files = [replace(warning, fault=_with_file(warning.fault, files)) for warning in warnings]
     return ValidDocument(document, tree, checksum(tree), warnings_with_files)
@@ -159,7 +159,7 @@ def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any
     entries = tree.get(section)
     for key, entry in entries.items() if isinstance(entries, dict) else ():
         try:
-            valid[key] = msgspec.convert(entry, struct)
+            valid[key] = memory.convert(entry, struct)
         except msgspec.ValidationError:
             continue
     return valid

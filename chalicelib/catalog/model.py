@@ -313,6 +313,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "open" if self.waiting_room is None else self.waiting_room.entry
 
     @property
+    def needs_address(self) -> bool:
+        """Whether people need a verified address for a place in the waiting room."""
+        return self.entry_rule in ("verified_address", "account")
+
+    @property
     def has_waitlist(self) -> bool:
         """Whether people can join a waitlist for sold-out tickets."""
         return self.waitlist is None or self.waitlist.enabled

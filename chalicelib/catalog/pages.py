@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from chalicelib.catalog import response_cache, service
@@ -23,7 +22,7 @@ from chalicelib.catalog.views import EventView, EventWithTiersView, shortened
 from chalicelib.edge.error_replies import CONTENT_POLICY
 from chalicelib.edge.languages import DATE_WORDS, Language
 from chalicelib.edge.operation import resolve_id
-from chalicelib.foundation import addons, clock, ids, money, settings
+from chalicelib.foundation import addons, clock, ids, memory, money, settings
 from chalicelib.foundation.errors import NotFound
 
 MEDIA_TYPE = "text/html"
@@ -44,7 +43,7 @@ HEADERS = {
 Texts = dict[str, Any]
 
 _FOLDER = Path(__file__).parent
-_TEXTS = msgspec.json.decode((_FOLDER / "words.json").read_bytes(), type=dict[str, Texts])
+_TEXTS = memory.decoder(dict[str, Texts]).decode((_FOLDER / "words.json").read_bytes())
 
 PACKAGED_SHELL = "shell.json"  # in chalicelib, in the package of a deployed stage
 _EVENT = re.compile(rf"/events/({ids.FORM})")
@@ -70,7 +69,7 @@ class Shell(Struct, frozen=True):
 def load_shell() -> Shell:
     """Return the shell of this deployment's pages. If the pages are not built, returns a shell without scripts."""
     try:
-        return msgspec.json.decode(Path(settings.current().shell_file or _FOLDER.parent / PACKAGED_SHELL).read_bytes(), type=Shell)
+        return memory.decoder(Shell).decode(Path(settings.current().shell_file or _FOLDER.parent / PACKAGED_SHELL).read_bytes())
     except FileNotFoundError:
         return Shell(head='<meta charset="utf-8">', texts={})
 
@@ -79,7 +78,7 @@ def render_start(shell: Shell, language: Language, now: int) -> str:
     """Return the start page: the public events by date."""
     t, reply = _texts(language), response_cache.events_reply(now)
     catalog = service.snapshot()  # may be newer than the reply, so an event of the reply may be missing
-    shown = [event for event in msgspec.json.decode(reply.text, type=list[EventView]) if event.id in catalog.events]
+    shown = [event for event in memory.decoder(list[EventView]).decode(reply.text) if event.id in catalog.events]
     dated = [(_date_filters(event, now), event) for event in shown]
     listed = sorted(((filters, event) for filters, event in dated if filters[0] != "past"), key=lambda entry: entry[1].starts_at)
     groups = [group for group in ("today", "weekend", "later", "cancelled") if any(filters[0] == group for filters, _ in listed)]
@@ -108,7 +107,7 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
     t = _texts(language)
     _catalog, event = service.get_visible_event(event_id)
     reply = response_cache.event_reply(event.id, now)
-    view = msgspec.json.decode(reply.text, type=EventWithTiersView)
+    view = memory.decoder(EventWithTiersView).decode(reply.text)
     url = settings.current().page_url(f"events/{event.id}")
     when = _period(event.starts_at, event.ends_at, event.timezone, language, now)
     facts = f"{when} · {event.place}"

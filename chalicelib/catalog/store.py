@@ -49,7 +49,7 @@ from chalicelib.catalog.model import (
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import parallel
+from chalicelib.foundation import memory, parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
@@ -187,11 +187,11 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         if row.sk.startswith(_RELEASE):
             tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
-            flags.releases[tier_id] = msgspec.convert(text["releases"], list[HoldbackRelease])
+            flags.releases[tier_id] = memory.convert(text["releases"], list[HoldbackRelease])
             flags.issuing[tier_id] = list(text.get("issuing", []))
             flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
         elif row.sk.startswith(_ACCOUNT):
-            flags.accounts[row.sk.removeprefix(_ACCOUNT)] = msgspec.convert(row.text, PromoterAccount)
+            flags.accounts[row.sk.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
             continue
         match _item(row):
             case PauseFlag(id=flag_id):
@@ -230,7 +230,7 @@ def _load_changes(since: int, head: CatalogHead) -> list[CatalogEntry] | None:
     bodies = _read_numbered("change", {_change_key(revision): revision for revision in revisions})
     if bodies is None:
         return None
-    changes = [msgspec.json.decode(zlib.decompress(body), type=LoggedChange) for body in bodies]
+    changes = [memory.decoder(LoggedChange).decode(zlib.decompress(body)) for body in bodies]
     entries: list[CatalogEntry] = []
     for change in changes:
         entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops, *change.accounts]
@@ -346,9 +346,9 @@ def _item(row: CatalogRow) -> CatalogItem | None:
     kind, _, row_id = row.sk.partition("#")
     match row.pk, kind:
         case "live", "event":
-            return msgspec.convert(row.text, Event)
+            return memory.convert(row.text, Event)
         case "live", "tier":
-            return msgspec.convert(row.text, Tier)
+            return memory.convert(row.text, Tier)
         case "live", "pause":
             return PauseFlag(row_id, int(row.at or 0))
         case "live", "payments" if (row.text or {}).get("state") == "restricted":
@@ -362,7 +362,7 @@ def _item(row: CatalogRow) -> CatalogItem | None:
 
 def load_content(version: int) -> VersionContent:
     """Load the content of a version. Version 0 is empty."""
-    return msgspec.json.decode(_load_parts(version, "part"), type=VersionContent) if version else VersionContent([], [], {})
+    return memory.decoder(VersionContent).decode(_load_parts(version, "part")) if version else VersionContent([], [], {})
 
 
 def load_document(version: int) -> bytes | None:
@@ -616,7 +616,7 @@ def _pack(content: VersionContent | LoggedChange) -> bytes:
 
 
 def _unpack(bodies: Iterable[bytes]) -> VersionContent:
-    return msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent)
+    return memory.decoder(VersionContent).decode(zlib.decompress(b"".join(bodies)))
 
 
 def _sort_key(version: int) -> str:

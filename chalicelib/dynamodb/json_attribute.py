@@ -4,7 +4,6 @@ Such a value is written as DynamoDB's maps and lists, which people can read in t
 wrote JSON text, which is still read (decision 182).
 """
 
-from functools import cached_property
 from typing import Any, Self, TypeVar, overload
 
 import msgspec
@@ -14,6 +13,8 @@ from pynamodb.constants import STRING
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import RemoveAction, SetAction
+
+from chalicelib.foundation import memory
 
 T = TypeVar("T")
 MAX_DEPTH = 30  # of lists and maps in each other; DynamoDB accepts 32
@@ -47,10 +48,6 @@ class JsonAttribute(Attribute[T]):
     def __init__(self, value_type: type[T], *, null: bool = False, always_text: bool = False) -> None:
         super().__init__(null=null)
         self._type, self._always_text = value_type, always_text
-
-    @cached_property
-    def _decoder(self) -> msgspec.json.Decoder[T]:
-        return msgspec.json.Decoder(self._type)
 
     @overload
     def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -110,7 +107,7 @@ class JsonAttribute(Attribute[T]):
 
     def _decode(self, wire: dict[str, Any]) -> T:
         text = wire.get(STRING)
-        return msgspec.convert(_plain(wire), self._type, str_keys=True) if text is None else self._decoder.decode(text)
+        return memory.convert(_plain(wire), self._type, str_keys=True) if text is None else memory.decoder(self._type).decode(text)
 
 
 class _NotNative(Exception):

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from chalicelib.foundation import clock, secret_settings, settings
+from chalicelib.foundation import clock, memory, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
@@ -104,7 +104,7 @@ def issue_token(
         claims["sid"] = session_id
     if events:
         try:
-            claims["events"] = msgspec.convert(events, Events)
+            claims["events"] = memory.convert(events, Events)
         except msgspec.ValidationError as error:
             raise ValueError(f"a token cannot name these events: {error}") from None
     key_id, key = next(iter(_keys().items()))
@@ -182,7 +182,7 @@ def _verify(token: str) -> Identity:
             # Times are compared below, with the clock of `chalicelib.foundation.clock`.
             options={"require": ["iss", "aud", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-        claims = msgspec.convert(decoded, Claims)
+        claims = memory.convert(decoded, Claims)
     except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError, RecursionError):  # PyJWT does not catch the last two
         raise Unauthenticated() from None
     if not _USER_ID.fullmatch(claims.sub):

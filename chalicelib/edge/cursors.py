@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
+from chalicelib.foundation import memory
 from chalicelib.foundation.errors import InvalidInput
 
 Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins: the cursor from the previous page.")]
@@ -79,7 +80,7 @@ def encode_key(key: tuple[Any, ...]) -> str:
 def decode_key(cursor: str, key_type: Any) -> Any:
     """Return the sort key in a cursor. Raises InvalidInput if the text is not a cursor with a key of this type."""
     try:
-        return msgspec.json.decode(decode(cursor, r"\[.*\]"), type=key_type)
+        return memory.decoder(key_type).decode(decode(cursor, r"\[.*\]"))
     except msgspec.DecodeError:
         raise not_a_cursor() from None
 

@@ -14,6 +14,8 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct, structs
 
+from chalicelib.foundation import memory
+
 DEPRECATED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 SETTINGS_DEPRECATED_AT = datetime(2026, 11, 23, tzinfo=UTC)  # for settings.DEPRECATED
 SUNSET_AT = datetime(2027, 11, 22, tzinfo=UTC)
@@ -80,7 +82,7 @@ def with_new_names(raw: bytes, shape: Any) -> bytes:
     if names is None or not any(old.encode() in raw for old in names.values()):
         return raw
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # `parse_json` then refuses the JSON
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        fields = memory.decoder(dict[str, msgspec.Raw]).decode(raw)
         new_names = {old: new for new, old in names.items() if new not in fields}
         return msgspec.json.encode({new_names.get(name, name): value for name, value in fields.items()})
     return raw

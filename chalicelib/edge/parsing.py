@@ -13,6 +13,7 @@ import msgspec
 
 from chalicelib.edge.error_replies import UnsupportedMediaType
 from chalicelib.edge.operation import FormFile
+from chalicelib.foundation import memory
 from chalicelib.foundation.errors import InvalidInput
 
 MAX_FORM_PARTS = 10
@@ -51,7 +52,7 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
 def parse_json(raw: bytes, shape: type[T]) -> T:
     """Return the JSON text as an instance of `shape`. Raises InvalidInput, which names the invalid field, or MalformedJson."""
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return memory.decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         message, path = _explain(error, shape)
         raise InvalidInput(message, path=path, **_rule(str(error))) from None
@@ -68,7 +69,7 @@ def parse_query(parameters: Mapping[str, str], shape: type[S], *, ignores_unknow
     if ignores_unknown:
         sent = {name: value for name, value in sent.items() if name in shape.__struct_encode_fields__}
     try:
-        return msgspec.convert(sent, shape, strict=False)
+        return memory.convert(sent, shape, strict=False)
     except msgspec.ValidationError as error:
         message, path = _explain(error, shape)
         name = path.removeprefix("$.")

@@ -8,8 +8,11 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class Memory(Generic[K, V]):
@@ -62,3 +65,25 @@ def renew() -> None:
     """
     random.seed()
     forget_everything()
+
+
+# What msgspec knows about the types that it decodes, which never changes. It makes this in several steps when it first decodes a type, and
+# another thread that decodes the type between them ends the process (msgspec 0.22.0). So one thread at a time makes it.
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_decoders_lock = Lock()
+
+
+def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of a type. Use it instead of `msgspec.json.decode`."""
+    found = _decoders.get(shape)
+    if found is None:
+        with _decoders_lock:
+            found = _decoders.setdefault(shape, msgspec.json.Decoder(shape))
+    return found
+
+
+def convert(value: Any, shape: type[T], *, strict: bool = True, str_keys: bool = False) -> T:
+    """Convert a value as `msgspec.convert` does. Use this for types that are structs or contain any."""
+    decoder(shape)
+    return msgspec.convert(value, shape, strict=strict, str_keys=str_keys)

@@ -13,7 +13,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.foundation import clock, deadline, log, sdk_calls, settings
+from chalicelib.foundation import clock, deadline, log, memory, sdk_calls, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
@@ -116,7 +116,7 @@ def derived_key(purpose: str) -> bytes:
 
 
 def derived_signing_key(purpose: str) -> "Ed25519PrivateKey":
-    """Return the Ed25519 key that belongs to one purpose. Its signatures can be checked by anybody who has its public key."""
+    """Return the Ed25519 key that belongs to one purpose. Anybody who has its public key can check its signatures."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few requests need it
 
     return Ed25519PrivateKey.from_private_bytes(derived_key(purpose))
@@ -165,7 +165,7 @@ def _fetch(region: str, arn: str) -> msgspec.Struct:
     except KeyError:
         raise _unreadable("it is not text") from None
     try:
-        values: msgspec.Struct = msgspec.json.decode(text, type=_SecretValues)
+        values: msgspec.Struct = memory.decoder(_SecretValues).decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _unreadable("it is not a JSON object whose values are text") from None
     check_secrets(values)

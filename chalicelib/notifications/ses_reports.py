@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, deadline, log, secret_settings, settings
+from chalicelib.foundation import clock, deadline, log, memory, secret_settings, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.notifications import store
@@ -75,7 +75,7 @@ def handle_message(raw: bytes, now: int) -> str:
         confirm_subscription(message)
         return "subscribed"
     try:
-        report = msgspec.json.decode(message.message, type=SesReport)
+        report = memory.decoder(SesReport).decode(message.message)
     except msgspec.MsgspecError:
         raise SnsRefused() from None
     return _apply(report, now)
@@ -159,7 +159,7 @@ class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
 def read_message(raw: bytes, now: int) -> SnsMessage:
     """Return the message. Raises SnsRefused unless SNS signed it for our topic within MAX_AGE_SECONDS."""
     try:
-        message = msgspec.json.decode(raw, type=SnsMessage)
+        message = memory.decoder(SnsMessage).decode(raw)
         sent_at = clock.epoch_seconds(msgspec.convert(message.timestamp, datetime))
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
         raise SnsRefused() from None

@@ -15,7 +15,7 @@ from chalicelib.catalog import sale_rules
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log, memory, settings
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock, finite
@@ -234,7 +234,7 @@ def _fetch_signature(mirror: str, chain: Chain, number: int) -> bytes:
     try:
         destination = outbound_http.parse(f"{mirror}/{chain.hash}/public/{number}")
         reply = outbound_http.get(destination, outbound_http.resolve(destination), BEACON_SECONDS)
-        signature = bytes.fromhex(msgspec.json.decode(reply.body, type=_RoundReply).signature)
+        signature = bytes.fromhex(memory.decoder(_RoundReply).decode(reply.body).signature)
     except outbound_http.SendFailed as failure:
         raise _RoundNotFetched(failure.error) from None
     except (outbound_http.DestinationRefused, msgspec.DecodeError, ValueError) as error:

@@ -70,10 +70,10 @@ def test_figures_within_their_bounds_end_well():
     assert print_bounds([Bound("joins", 3000, "/s", 3000, is_minimum=True), Bound("behind", 5, "s", 5)]) == 0
 
 
-@pytest.mark.parametrize(("minutes", "code"), [(29, 0), (31, 1)])
+@pytest.mark.parametrize(("minutes", "code"), [(34, 0), (36, 1)])
 def test_the_processor_time_of_all_benches_has_a_bound(monkeypatch, capsys, minutes, code):
     monkeypatch.setattr(sys, "argv", ["scale", "joins", "reports"])
     monkeypatch.setattr(scale, "run", lambda name: ([Bound(name, 0, "calls", 0)], 60.0 * minutes, ""))
     monkeypatch.setattr(scale, "ProcessPoolExecutor", lambda *_, **__: nullcontext(SimpleNamespace(map=map)))
     assert scale.main() == code
-    assert f"| processor time of these benches, on each of 2 cores | {minutes}.0 min | <= 30 |" in capsys.readouterr().out
+    assert f"| processor time of these benches, on each of 2 cores | {minutes}.0 min | <= 35 |" in capsys.readouterr().out

@@ -418,9 +418,9 @@ def test_a_promoter_gives_held_back_tickets_to_a_guest_and_to_a_list(new_buyer, 
     text = "name,email,number\nBob,bob@press.test,2\nCleo,cleo@press.test,2\nDan,dan@press,1\n"
 
     def upload(text: str) -> None:
-        manager.page.locator("input[type=file][accept*=csv]").set_input_files(
-            {"name": "guests.csv", "mimeType": "text/csv", "buffer": text.encode()}
-        )
+        chooser = manager.page.locator("input[type=file][accept*=csv]")
+        expect(chooser).to_be_enabled()  # not while an earlier list is sent
+        chooser.set_input_files({"name": "guests.csv", "mimeType": "text/csv", "buffer": text.encode()})
 
     upload(text)
     manager.see("Line 4 of the file cannot be read.")

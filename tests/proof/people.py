@@ -208,14 +208,39 @@ class PersonScene(StoredScene):
     def prove_address(self) -> ClientReply:
         return self.api.post(f"/events/{self.id}/waiting-room/address", json={"email": EMAIL, "code": self.text}, user="ada")
 
+    def keep_proof(self) -> None:
+        self.text = self.prove_address().json["address_proof"]
+
     def join_with_address(self) -> ClientReply:
-        proof = self.prove_address().json
-        return self.api.post(f"/events/{self.id}/waiting-room/join", json=proof, user="ada")
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json={"address_proof": self.text}, user="ada")
 
     def move_place(self) -> ClientReply:
         """Join with the address of somebody who has joined with another browser."""
         body = {"address_proof": tokens.sign_address(self.id, tokens.address_key(self.id, EMAIL), "ada-on-the-phone")}
         return self.api.post(f"/events/{self.id}/waiting-room/join", json=body, user="ada-on-the-phone")
+
+    def open_presale(self) -> None:
+        self.id, _ = create_sale(self.api, self.time, entry="access_code")
+        builders.create_promo_code(self.api, self.id, "CLUB", discount_value=0, admits_to_draw=True, max_total_uses=1)
+
+    def join_with_code(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json={"access_code": "CLUB"}, user="ada")
+
+    def join_without_code(self) -> None:
+        refused = self.api.post(f"/events/{self.id}/waiting-room/join", user="bob")
+        self.text = refused.json["refusal"]
+
+    def appeal(self) -> ClientReply:
+        body = {"refusal": self.text, "text": "I am a member."}
+        return self.api.post(f"/events/{self.id}/waiting-room/appeal", json=body, user="bob")
+
+    def read_appeal(self) -> None:
+        listed = self.api.get(f"/admin/events/{self.id}/waiting-room/appeals", token=builders.admin_token())
+        self.text = listed.json["appeals"][0]["id"]
+
+    def grant_appeal(self) -> ClientReply:
+        path = f"/admin/events/{self.id}/waiting-room/appeals/{self.text}/answer"
+        return self.api.post(path, json={"status": "granted"}, token=builders.admin_token())
 
     def ask_for_turn(self) -> ClientReply:
         body = {"token": self.text, "email": EMAIL}
@@ -442,8 +467,11 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "ask for a turn": (["join_room"], "ask_for_turn"),
     "ask for a code": (["open_verified_room"], "ask_for_code"),
     "prove an address": (["open_verified_room", "ask_for_code", "read_code"], "prove_address"),
-    "join with an address": (["open_verified_room", "ask_for_code", "read_code"], "join_with_address"),
-    "move a place": (["open_verified_room", "ask_for_code", "read_code", "join_with_address"], "move_place"),
+    "join with an address": (["open_verified_room", "ask_for_code", "read_code", "keep_proof"], "join_with_address"),
+    "move a place": (["open_verified_room", "ask_for_code", "read_code", "keep_proof", "join_with_address"], "move_place"),
+    "join with an access code": (["open_presale"], "join_with_code"),
+    "appeal": (["open_presale", "join_without_code"], "appeal"),
+    "grant an appeal": (["open_presale", "join_without_code", "appeal", "read_appeal"], "grant_appeal"),
     "reconcile": (["buy"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
@@ -505,6 +533,8 @@ ROUTES = {
     "PUT /events/{event_id}/waiting-room/notice": "ask for a turn",
     "POST /events/{event_id}/waiting-room/code": "ask for a code",
     "POST /events/{event_id}/waiting-room/address": "prove an address",
+    "POST /events/{event_id}/waiting-room/appeal": "appeal",
+    "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": "grant an appeal",
     "POST /admin/messages/{message_id}/resend": "send a mail again",
     "POST /webhooks/ses": "report a bounce",
     "POST /admin/catalog/versions/{version}/apply": "go back to an earlier version",

@@ -40,6 +40,12 @@ _NOT_COUNTED = {
     "sweep",
 }
 
+# What counts of other tables.
+_COUNTED: dict[str, dict[str, Any]] = {
+    "accounts": {"FilterExpression": "attribute_not_exists(#ttl)", "ExpressionAttributeNames": {"#ttl": "ttl"}},
+    "waiting-room": {"FilterExpression": "not begins_with(id, :refusals)", "ExpressionAttributeValues": {":refusals": {"S": "excluded#"}}},
+}
+
 
 @contextmanager
 def open_app() -> Iterator[Client]:
@@ -104,12 +110,15 @@ class StoredScene:
 
 
 def _count_items() -> dict[str, int]:
-    """Count the items of each table. Links in mails, which nobody has received, expire by themselves, so they do not count."""
+    """Count the items of each table.
+
+    Links in mails, which nobody has received, expire by themselves, so they do not count. Nor do the public figures of refusals, which are
+    left out if the store fails.
+    """
     counts: Counter[str] = Counter()
     with unobserved():
         for feature in tables.definitions().keys() - _NOT_COUNTED:
-            lasting: dict[str, Any] = {"FilterExpression": "attribute_not_exists(#ttl)", "ExpressionAttributeNames": {"#ttl": "ttl"}}
-            options = lasting if feature == "accounts" else {}
+            options = _COUNTED.get(feature, {})
             for page in dynamo.client().get_paginator("scan").paginate(TableName=dynamo.table_name(feature), Select="COUNT", **options):
                 counts[feature] += page["Count"]
     return dict(counts)

@@ -28,7 +28,7 @@ from chalicelib.catalog.revisions import (
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
 from chalicelib.edge.auth import Forbidden
-from chalicelib.foundation import ids
+from chalicelib.foundation import ids, memory
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.parallel import call_each
@@ -108,7 +108,7 @@ def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> 
 def find_outcome(owner: ImageOwner, upload_id: str) -> UploadOutcome | None:
     """Return the outcome of an upload, or None if it has no outcome yet."""
     file = store.find(_outcome_key(owner, upload_id), _MAX_OUTCOME_BYTES)
-    return None if file is None else msgspec.json.decode(file.body, type=UploadOutcome)
+    return None if file is None else memory.decoder(UploadOutcome).decode(file.body)
 
 
 def process_upload(key: str, now: int) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from chalicelib.accounts import service as accounts
@@ -16,7 +15,7 @@ from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import addons, clock, money, settings
+from chalicelib.foundation import addons, clock, memory, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
 from chalicelib.promoters.service import find_verified_promoter, is_known, is_manager, seller_of
@@ -261,7 +260,7 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
 
 def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]:
     """Return the old values of changed details. Raises Moot if the change was undone, or the event was cancelled or suspended."""
-    before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
+    before = memory.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
     if before == after or event.status == "cancelled" or event.suspended:
         raise Moot

@@ -18,7 +18,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from chalicelib.addons.waitlist.model import Census, Draw, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import parallel
+from chalicelib.foundation import memory, parallel
 from chalicelib.foundation.memory import Memory
 
 PARTS = 4  # per line; each part accepts 500 joins a second
@@ -363,7 +363,7 @@ def _census_row(event_id: str, census: Census, ttl: int) -> WaitlistRow:
 
 def _find_census(event_id: str, *, consistent_read: bool) -> Census | None:
     row = WaitlistRow.find(f"census#{event_id}", event_id, consistent_read=consistent_read)
-    return None if row is None else msgspec.json.decode(zlib.decompress(row.body), type=Census)
+    return None if row is None else memory.decoder(Census).decode(zlib.decompress(row.body))
 
 
 def _remember_census(event_id: str, census: Census | None, now: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from chalicelib.foundation import log, secret_settings, settings
+from chalicelib.foundation import log, memory, secret_settings, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.log import logger
@@ -315,7 +315,7 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
         try:
             # The age was checked above against `now`; the SDK would use the system clock.
             stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=None)
-            event: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
+            event: dict[str, Any] = memory.decoder(dict[str, Any]).decode(body)
         except (stripe.SignatureVerificationError, UnicodeDecodeError, msgspec.DecodeError):
             continue
         return mapping.convert_event(event)
