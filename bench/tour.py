@@ -19,7 +19,7 @@ from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderDescription
+from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderBalance, ProviderDescription
 from chalicelib.purchases import guest_orders
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
@@ -125,6 +125,9 @@ class _Accounts(Struct):
 
     def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:  # noqa: ARG002
         return PayoutPage([], None)
+
+    def fetch_balances(self, account: str) -> list[ProviderBalance]:  # noqa: ARG002
+        return []
 
     def fetch_account(self, account: str) -> ProviderAccount:
         return ProviderAccount(id=account, takes_payments=False, gets_payouts=False, missing=["external_account"], disabled_reason=None)

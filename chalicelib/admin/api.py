@@ -13,7 +13,7 @@ from chalicelib.accounts.model import AddressBody, email_key
 from chalicelib.admin import open_cases, orders, payouts, sale_status
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueView
-from chalicelib.admin.payouts import AccountPayoutsQuery, PayoutsQuery, PayoutsView
+from chalicelib.admin.payouts import AccountPayoutsQuery, AccountPayoutsView, PayoutsQuery, PayoutsView
 from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
 from chalicelib.admin.ticket_holders import TicketHoldersView, ticket_holders
@@ -248,8 +248,8 @@ def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsV
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/payouts", access="manager", errors=PROVIDER_ERRORS)
-def list_account_payouts(request: RequestContext, promoter_id: str, query: AccountPayoutsQuery) -> Reply[PayoutsView]:
-    """List the payouts from a promoter's account at the payment provider to the promoter's bank."""
+def list_account_payouts(request: RequestContext, promoter_id: str, query: AccountPayoutsQuery) -> Reply[AccountPayoutsView]:
+    """List the payouts from a promoter's account at the payment provider to the promoter's bank, and show its balance."""
     return Reply(payouts.list_account_payouts(request.require_user(), promoter_id, query))
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
@@ -12,7 +13,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import PayoutPage, PayoutStatus, ProviderName, ProviderPayout
+from chalicelib.payments.model import PayoutPage, PayoutStatus, ProviderBalance, ProviderName, ProviderPayout
 from chalicelib.promoters.service import require_own
 from chalicelib.reconciliation import schedule
 from chalicelib.reconciliation.schedule import LastRun
@@ -68,6 +69,12 @@ class PayoutsView(Struct, frozen=True, kw_only=True):
     findings: int | None
 
 
+class AccountPayoutsView(PayoutsView, frozen=True, kw_only=True):
+    """The payouts of a promoter's account. `balances` is the money that has not been paid out, by currency; it is empty on later pages."""
+
+    balances: list[ProviderBalance]
+
+
 def list_payouts(query: PayoutsQuery) -> PayoutsView:
     """Return a page of payouts. Raises InvalidInput for an unknown provider or an invalid cursor, and ProviderUnavailable."""
     names = payments.external_provider_names()
@@ -81,8 +88,8 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
     return _payouts_view(page, provider, names, last_run, findings)
 
 
-def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPayoutsQuery) -> PayoutsView:
-    """Return a page of the payouts of a promoter's account. It is empty if the promoter has no account.
+def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPayoutsQuery) -> AccountPayoutsView:
+    """Return a page of the payouts of a promoter's account, with its balance. It is empty if the promoter has no account.
 
     Raises Forbidden, InvalidInput for an invalid cursor, AccountUnreachable and ProviderUnavailable.
     """
@@ -90,9 +97,10 @@ def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPay
     after, account, provider = _after(query.cursor), catalog.load_current().accounts.get(promoter_id), payments.account_provider()
     last_run = schedule.load_last_run()
     if account is None or account.state == "removed" or provider is None:
-        return _payouts_view(None, None, [], last_run, None)
+        return AccountPayoutsView(**asdict(_payouts_view(None, None, [], last_run, None)), balances=[])
     name = provider.DESCRIPTION.name
-    return _payouts_view(provider.list_payouts(query.limit, after, account.id), name, [name], last_run, None)
+    page = _payouts_view(provider.list_payouts(query.limit, after, account.id), name, [name], last_run, None)
+    return AccountPayoutsView(**asdict(page), balances=provider.fetch_balances(account.id) if after is None else [])
 
 
 def _after(cursor: str | None) -> str | None:

@@ -240,6 +240,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "have all of Stripe's dashboard, `express` accounts a small one. `off` connects no further accounts."
         ),
     ] = "off"
+    connected_account_required: Annotated[
+        Switch,
+        _says("Whether a promoter's event with tickets that cost money can be published only once the promoter's account is active."),
+    ] = "off"
     application_fee_cents: Annotated[
         int,
         Meta(ge=0),

@@ -172,6 +172,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
     `refund_id` and `attempt` are ours. For an external refund, which was made in the provider's dashboard, `refund_id` is null and
     `attempt` is 0. `namespace` and `purchase_id` come from the refund's metadata, or from the payment's metadata if the refund has none.
+    `returned_fee_cents` is what the connected `account` got back of the operator's fee.
     """
 
     provider: ProviderName
@@ -186,6 +187,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     purchase_id: str | None = None
     failure: str | None = None
     account: str | None = None
+    returned_fee_cents: int = 0
 
 
 class ProviderPayout(Struct, frozen=True, kw_only=True):
@@ -244,6 +246,14 @@ class ProviderAccount(Struct, frozen=True, kw_only=True):
     gets_payouts: bool
     missing: list[str]
     disabled_reason: str | None
+
+
+class ProviderBalance(Struct, frozen=True, kw_only=True):
+    """The money of an account in one currency, in minor units: what the provider can pay out now, and what becomes available later."""
+
+    currency: str
+    available_cents: int
+    pending_cents: int
 
 
 class AccountLink(Struct, frozen=True):

@@ -41,6 +41,28 @@ def create_balance_transaction(
     return state.put("balance_transaction", transaction)
 
 
+def current(state: AccountState) -> StripeObject:
+    """Return the balance: what is available for a payout, and what is still pending, by currency. A payout may take pending money too."""
+    totals: dict[str, int] = {}
+    pending: dict[str, int] = {}
+    for moved in state.oldest_first("balance_transaction"):
+        currency = moved["currency"]
+        totals[currency] = totals.get(currency, 0) + moved["net"]
+        is_pending = moved["available_on"] > state.now() and moved["type"] != "payout"
+        pending[currency] = pending.get(currency, 0) + (moved["net"] if is_pending else 0)
+    still = {currency: max(0, min(total, pending[currency])) for currency, total in totals.items()}
+    return {
+        "object": "balance",
+        "available": [_funds(currency, total - still[currency]) for currency, total in totals.items()],
+        "pending": [_funds(currency, still[currency]) for currency in totals],
+        "livemode": False,
+    }
+
+
+def _funds(currency: str, amount: int) -> StripeObject:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
+
+
 ARRIVES_AFTER_SECONDS = 2 * 86_400
 
 

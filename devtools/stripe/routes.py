@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from devtools.stripe import account_state, accounts, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
+from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.rendering import list_page
 from devtools.stripe.schema import (
@@ -348,6 +348,7 @@ ROUTES = (
     ),
     Route("GET", "/v1/events", EVENT_LIST, _list_events),
     Route("GET", "/v1/events/:id", RETRIEVE, _retrieve("event")),
+    Route("GET", "/v1/balance", RETRIEVE, lambda state, _: balance.current(state)),
     Route("GET", "/v1/balance_transactions", BALANCE_TRANSACTION_LIST, _list("balance_transaction", "/v1/balance_transactions")),
     Route("GET", "/v1/balance_transactions/:id", RETRIEVE, _retrieve("balance_transaction")),
     Route("GET", "/v1/payouts", PAYOUT_LIST, _list("payout", "/v1/payouts")),

@@ -117,6 +117,10 @@ def test_a_promoter_sees_the_payouts_of_the_own_account_only(shop):
     page = shop.api.get(path, **pat).json
     assert [(payout["id"], payout["amount_cents"]) for payout in page["payouts"]] == [(made["id"], made["amount"])]
     assert (page["provider"], page["findings"]) == ("stripe", None)
+    assert page["balances"] == [{"currency": "USD", "available_cents": 0, "pending_cents": 0}]
+    shop.buy("bob", 1)
+    [balance] = shop.api.get(path, **pat).json["balances"]
+    assert balance == {"currency": "USD", "available_cents": 0, "pending_cents": 4825}
     assert shop.api.get("/admin/payouts", token=builders.admin_token()).json["payouts"] == []
     assert shop.api.get(path, token=builders.token("eve", "promoter")).status == 403
 
@@ -131,3 +135,19 @@ def test_a_silent_provider_is_reported(shop, pat):
     shop.api.post(PATH, **pat)
     shop.fake.fail_next_request("GET", "/v1/accounts/*", status=500, should_retry=False)
     assert shop.api.get(PATH, **pat).json["error"] == "payment_provider_unavailable"
+
+
+@pytest.mark.parametrize("price_cents", [5000, 0])
+def test_where_the_setting_requires_an_account_paid_events_are_published_only_with_one(shop, pat, price_cents):
+    draft = shop.api.post("/events", json={"name": "New", "venue": "Hall", "starts_at": "2030-01-01T20:00:00Z"}, **pat).json
+    shop.api.post(f"/events/{draft['id']}/tiers", json={"name": "Standing", "price_cents": price_cents, "capacity": 4}, **pat)
+    path = f"/events/{draft['id']}/publish"
+    with settings.override(connected_account_required="on"):
+        if price_cents:
+            refused = shop.api.post(path, **pat)
+            assert [problem["path"] for problem in refused.json["problems"]] == ["$.promoter_id"]
+            shop.api.post(PATH, **pat)
+            assert shop.api.post(path, **pat).status == 409, "the account is not complete"
+            shop.fake.complete_onboarding(stored().id)
+            shop.api.get(PATH, **pat)
+        assert shop.api.post(path, **pat).status == 200

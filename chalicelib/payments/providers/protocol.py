@@ -13,6 +13,7 @@ from chalicelib.payments.model import (
     PaymentMetadata,
     PayoutPage,
     ProviderAccount,
+    ProviderBalance,
     ProviderDescription,
     ProviderDispute,
     ProviderEvent,
@@ -110,6 +111,9 @@ class ExternalProvider(Protocol):
 
     def fetch_account(self, account: str) -> ProviderAccount:
         """Fetch a connected account in its current state. Raises AccountUnreachable."""
+
+    def fetch_balances(self, account: str) -> list[ProviderBalance]:
+        """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)

@@ -26,6 +26,7 @@ from chalicelib.payments.model import (
     PayoutPage,
     PriceMismatch,
     ProviderAccount,
+    ProviderBalance,
     ProviderDescription,
     ProviderDispute,
     ProviderEvent,
@@ -201,7 +202,7 @@ def create_refund(
     }
     params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
     if returns_fee:
-        params["refund_application_fee"] = True
+        params |= {"refund_application_fee": True, "expand": ["balance_transaction"]}  # the movement says how much of the fee came back
     options = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
     try:
         return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options)), account)
@@ -226,7 +227,7 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
 
     One page of 100 is enough, because a purchase has at most 50 tickets.
     """
-    params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
+    params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_expand_refunds(account, "data.")}
     try:
         found = call(lambda api: api.v1.refunds.list(params, _on(account)))["data"]
     except AccountUnreachable:
@@ -235,7 +236,7 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
 
 
 def fetch_refund(provider_id: str, account: str | None) -> ProviderRefund:
-    params: Any = _EXPAND_PAYMENT
+    params: Any = _expand_refunds(account)
     return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params, _on(account))), account)
 
 
@@ -251,7 +252,7 @@ def list_payments(since: int, until: int, account: str | None) -> Iterator[Provi
 
 
 def list_refunds(since: int, until: int, account: str | None) -> Iterator[ProviderRefund]:
-    found = _list_created("refunds", since, until, account, **_EXPAND_IN_LISTS)
+    found = _list_created("refunds", since, until, account, **_expand_refunds(account, "data."))
     return (mapping.convert_refund(refund, account) for refund in found)
 
 
@@ -304,6 +305,11 @@ def fetch_account(account: str) -> ProviderAccount:
     return mapping.convert_account(call(lambda api: api.v1.accounts.retrieve(account)))
 
 
+def fetch_balances(account: str) -> list[ProviderBalance]:
+    """Fetch the balance of a connected account in each currency. Raises AccountUnreachable if its owner has disconnected it."""
+    return mapping.convert_balance(call(lambda api: api.v1.balance.retrieve({}, _on(account))))
+
+
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
     """Return the event of a webhook if it was signed with one of our secrets within the last five minutes. Otherwise returns None."""
     import stripe
@@ -347,6 +353,11 @@ def _stripe_metadata(metadata: PaymentMetadata) -> dict[str, str]:
 def _on(account: str | None) -> Any:
     """Return the options of a call that acts for a connected account, or for the operator's own account."""
     return {} if account is None else {"stripe_account": account}
+
+
+def _expand_refunds(account: str | None, prefix: str = "") -> dict[str, list[str]]:
+    """Return the parameter that expands the payment of a refund and, on a connected account, the movement with the returned fee."""
+    return {"expand": [f"{prefix}{field}" for field in ("payment_intent", *(["balance_transaction"] if account is not None else []))]}
 
 
 def _fee(payment: Payment) -> dict[str, int]:

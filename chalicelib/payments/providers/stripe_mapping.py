@@ -6,6 +6,7 @@ from chalicelib.payments.model import (
     DisputeStatus,
     EventSubject,
     ProviderAccount,
+    ProviderBalance,
     ProviderDispute,
     ProviderEvent,
     ProviderPayment,
@@ -89,7 +90,7 @@ def convert_checkout_session(session: Json, account: str | None) -> ProviderPaym
 
 
 def convert_refund(refund: Json, account: str | None) -> ProviderRefund:
-    """Convert a refund, with its Payment Intent if the Payment Intent was expanded."""
+    """Convert a refund, with its Payment Intent and its balance transaction if they were expanded."""
     metadata = refund.get("metadata") or {}
     owner = metadata if "purchase_id" in metadata else _payment_metadata(refund)
     attempt = str(metadata.get("attempt", "0"))
@@ -106,6 +107,7 @@ def convert_refund(refund: Json, account: str | None) -> ProviderRefund:
         purchase_id=owner.get("purchase_id"),
         failure=refund.get("failure_reason"),
         account=account,
+        returned_fee_cents=_returned_fee(refund.get("balance_transaction")),
     )
 
 
@@ -137,6 +139,15 @@ def convert_account(account: Json) -> ProviderAccount:
         missing=list(requirements.get("currently_due") or []),
         disabled_reason=requirements.get("disabled_reason"),
     )
+
+
+def convert_balance(balance: Json) -> list[ProviderBalance]:
+    """Convert the balance of an account, with one entry for each currency."""
+    available, pending = ({funds["currency"]: funds["amount"] for funds in balance[part]} for part in ("available", "pending"))
+    return [
+        ProviderBalance(currency=name.upper(), available_cents=available.get(name, 0), pending_cents=pending.get(name, 0))
+        for name in sorted({*available, *pending})
+    ]
 
 
 def convert_payout(payout: Json) -> ProviderPayout:
@@ -174,6 +185,12 @@ def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
         payment_intent_id=_object_id(about.get("payment_intent")),
         account=account or event.get("account"),
     )
+
+
+def _returned_fee(moved: Json | str | None) -> int:
+    """Return the application fee that a refund's balance transaction gave back. Returns 0 if the transaction was not expanded."""
+    details = (moved.get("fee_details") or []) if isinstance(moved, dict) else []
+    return -sum(int(detail["amount"]) for detail in details if detail["type"] == "application_fee")
 
 
 def _payment_fields(intent: Json) -> Json:

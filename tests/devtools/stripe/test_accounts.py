@@ -166,6 +166,22 @@ def test_a_hosted_page_and_what_banks_do_belong_to_the_account(shop, fake, accou
     assert (shop.disputes.list().data, fake.objects("payout")) == ([], [])
 
 
+def test_each_account_has_a_balance_that_becomes_available(shop, fake, account, clock):
+    pay(shop, account, fee=500)
+
+    def balance(options):
+        shown = shop.client.v1.balance.retrieve({}, options)
+        return [[(funds.amount, funds.currency) for funds in part] for part in (shown.available, shown.pending)]
+
+    on_account = {"stripe_account": account}
+    assert balance(on_account) == [[(0, "usd")], [(4325, "usd")]]
+    clock.advance(2 * 86_400)
+    assert balance(on_account) == [[(4325, "usd")], [(0, "usd")]]
+    fake.create_payout(account=account)
+    assert balance(on_account) == [[(0, "usd")], [(0, "usd")]]
+    assert balance({}) == [[(500, "usd")], [(0, "usd")]]
+
+
 @pytest.mark.usefixtures("sdk_clock")
 def test_endpoints_get_the_events_of_accounts_or_those_of_the_platform(shop, fake, account, inbox):
     connected = WebhookInbox()

@@ -30,6 +30,7 @@ PARAMETERS = {
     "GET /v1/disputes": "_dispute_list_params.DisputeListParams",
     "POST /v1/disputes/:id": "_dispute_update_params.DisputeUpdateParams",
     "GET /v1/events": "_event_list_params.EventListParams",
+    "GET /v1/balance": "_balance_retrieve_params.BalanceRetrieveParams",
     "GET /v1/balance_transactions": "_balance_transaction_list_params.BalanceTransactionListParams",
     "GET /v1/payouts": "_payout_list_params.PayoutListParams",
     "POST /v1/coupons": "_coupon_create_params.CouponCreateParams",
@@ -114,6 +115,7 @@ def objects(shop, fake):
         "dispute": dispute,
         "payout": shop.client.v1.payouts.list().data[0],
         "moved": dispute.balance_transactions[0],
+        "balance": shop.client.v1.balance.retrieve(),
         "event": shop.events.list().data[0],
         "coupon": shop.client.v1.coupons.create({"percent_off": 10}),
     }

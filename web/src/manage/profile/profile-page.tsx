@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
+import { day, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
@@ -70,6 +71,7 @@ function PaymentAccount({ promoterId }: { promoterId: string }) {
         </>
       )}
       {(value.fee_cents > 0 || value.fee_basis_points > 0) && <p>{own.fee(shown(value.fee_cents), shown(value.fee_basis_points))}</p>}
+      {value.account_id && <Money promoterId={promoterId} />}
       {refusal && <Failure failure={refusal} />}
       {value.can_connect && !isDone && (
         <button type="button" class="button" disabled={isWorking} onClick={connect}>
@@ -77,6 +79,40 @@ function PaymentAccount({ promoterId }: { promoterId: string }) {
         </button>
       )}
     </section>
+  );
+}
+
+/** The balance and the latest payouts of the promoter's account. */
+function Money({ promoterId }: { promoterId: string }) {
+  const own = useRoomTexts("paymentAccount");
+  const { states } = useRoomTexts("payouts");
+  const { locale } = useTexts();
+  const load = () => content(manager.GET("/promoters/{promoter_id}/payouts", { params: { path: { promoter_id: promoterId }, query: { limit: 10 } } }));
+  const { value, failure, reload } = useLoaded(load, promoterId);
+  if (!value) return failure && <Failure failure={failure} retry={reload} />;
+  return (
+    <>
+      {value.balances.map(({ currency, available_cents, pending_cents }) => (
+        <p key={currency}>{own.balance(money(available_cents, currency, locale), money(pending_cents, currency, locale))}</p>
+      ))}
+      {value.payouts.length > 0 && (
+        <>
+          <h3>{own.payouts}</h3>
+          <ul>
+            {value.payouts.map(({ id, amount_cents, currency, state, arrives_at, failure: reason }) => (
+              <li key={id}>
+                <span class="numbers">{money(amount_cents, currency, locale)}</span> · {day(arrives_at, undefined, locale)} · {states[state]}
+                {reason && (
+                  <>
+                    : <span lang="en">{reason}</span>
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
   );
 }
 
