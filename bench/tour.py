@@ -561,7 +561,18 @@ class _Tour(TourClient):
         self.post(f"/events/{event_id}/box-office-closing", counted, token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
-        for path in ("analytics", "attendees", "checkins", "door/qr", "manifest", "sales", "disputes", "audit"):
+        for path in (
+            "analytics",
+            "attendees",
+            "checkins",
+            "door/qr",
+            "manifest",
+            "sales",
+            "statement",
+            "statement.pdf",
+            "disputes",
+            "audit",
+        ):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
         for path in ("sales", "sales/summary", "sales/export", "answers"):
             self.get(f"/admin/events/{event_id}/tickets/{path}", token=self.admin)

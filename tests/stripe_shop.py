@@ -287,6 +287,10 @@ class StripeShop:
         received, kept = self.received_and_kept()
         balance = sum(entry.amount_cents for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe")
         assert kept == balance, f"{received} was paid and {kept} was kept, but the ledger says {balance}"
+        if self.account is not None:
+            at_stripe = [fee for fee in self.fake.objects("application_fee") if fee["account"] == self.account]
+            fees = sum(totals.fee_cents for totals in ledger.statement(self.event_id) if totals.account == self.account)
+            assert fees == sum(fee["amount"] - fee["amount_refunded"] for fee in at_stripe)
         purchases = [purchase for purchase in store.scan_purchases() if purchase.event_id == self.event_id]
         due = [refund for purchase in purchases for refund in purchase.refunds if refund.status == "due"]
         assert not (recovered and due), f"still due: {due}"

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
+from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountUnreachable, Payment
 from chalicelib.purchases import provider_events
@@ -180,6 +181,18 @@ def test_a_refund_in_the_promoters_dashboard_is_recorded(shop, account):
     shop.refund_in_dashboard(order_id, 10_000)
     shop.fake.deliver()
     assert shop.ticket_states(order_id) == ["void", "void"]
+
+
+# The ledger.
+
+
+def test_a_fee_is_an_entry_of_the_order(shop, account):
+    order_id = shop.buy()
+    builders.refund(shop.api, order_id, tickets=[f"{order_id}-2"])
+    entries = [(entry.kind, entry.net_cents, entry.account) for entry in ledger.list_purchase_entries(shop.event_id, order_id)]
+    moved = [("captured", 10_000), ("fee", -450), ("refunded", -5000), ("fee_returned", 225)]
+    assert [entry for entry in entries if entry[1]] == [(kind, cents, account) for kind, cents in moved]
+    assert shop.fetch_order(order_id)["balance_cents"] == 5000, "the balance is before the fee"
 
 
 # Disputes.
