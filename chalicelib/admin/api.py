@@ -247,7 +247,8 @@ def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsV
     return Reply(payouts.list_payouts(query))
 
 
-@route(bp, "GET", "/promoters/{promoter_id}/payouts", access="manager", errors=PROVIDER_ERRORS)
+@route(bp, "GET", "/promoters/{promoter_id}/payouts", access="manager", errors=(RateLimited, *PROVIDER_ERRORS))
+@limited_for_caller(CATALOG)
 def list_account_payouts(request: RequestContext, promoter_id: str, query: AccountPayoutsQuery) -> Reply[AccountPayoutsView]:
     """List the payouts from a promoter's account at the payment provider to the promoter's bank, and show its balance."""
     return Reply(payouts.list_account_payouts(request.require_user(), promoter_id, query))

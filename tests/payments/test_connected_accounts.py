@@ -15,6 +15,7 @@ from tests import builders
 from tests.catalog.requests import open_flags
 from tests.payment_pages import DECLINED, REFUNDS_FAIL, VISA, on_either_page
 from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings
+from tests.simulation.call_log import record_calls
 from tests.stripe_shop import sdk_client
 
 FEE = {"application_fee_cents": 100, "application_fee_basis_points": 250}  # for two tickets of 50.00: 2.00 + 2.50
@@ -108,6 +109,24 @@ def test_without_a_fee_stripe_gets_none(shop):
 def test_the_fee_is_rounded_half_up_and_at_most_the_total(cents, basis_points, amount, count, fee):
     with settings.override(application_fee_cents=cents, application_fee_basis_points=basis_points):
         assert payments.application_fee(amount, count) == fee
+
+
+def purchase_cost(shop, user):
+    """Return the round trips to the store, the read units and the write units of a purchase of one ticket."""
+    with record_calls(measured=True) as log:
+        session = shop.open_checkout(user, 1)
+        shop.pay(session)
+        assert shop.confirm(session, user).status == 201
+    return log.round_trips, *log.capacity
+
+
+def test_an_account_costs_no_trip_and_its_fee_one_entry_of_the_ledger(shop):
+    shop.buy("ada", 1)  # fills all caches
+    trips, reads, writes = purchase_cost(shop, "bob")
+    with settings.override(**FEE):
+        shop.connect_account()
+        shop.buy("cem", 1)
+        assert purchase_cost(shop, "dan") == (trips, reads, writes + 2)
 
 
 # Refunds.

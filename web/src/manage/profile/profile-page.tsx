@@ -71,7 +71,7 @@ function PaymentAccount({ promoterId }: { promoterId: string }) {
         </>
       )}
       {(value.fee_cents > 0 || value.fee_basis_points > 0) && <p>{own.fee(shown(value.fee_cents), shown(value.fee_basis_points))}</p>}
-      {value.account_id && <Money promoterId={promoterId} />}
+      {value.account_id && value.state !== "pending" && <Money promoterId={promoterId} />}
       {refusal && <Failure failure={refusal} />}
       {value.can_connect && !isDone && (
         <button type="button" class="button" disabled={isWorking} onClick={connect}>

@@ -16,10 +16,6 @@ export const getFigures = (event_id: string, since?: string) =>
 export const exportSales = (event_id: string) =>
   loadFile((query) => manager.GET("/admin/events/{event_id}/tickets/sales/export", { params: { ...eventPath(event_id), query }, parseAs: "text" }));
 
-/** Load what an event's sales, refunds, disputes and fees add up to on each account. */
-export const getStatement = async (event_id: string) =>
-  (await content(manager.GET("/events/{event_id}/statement", { params: eventPath(event_id) }))) as Schemas["StatementView"];
-
 /** Build one CSV file of the statement's entries. Their amounts add up to its totals. */
 export const exportStatement = (event_id: string) =>
   loadFile((query) => manager.GET("/events/{event_id}/statement", { params: { ...eventPath(event_id), query: { ...query, format: "csv" } }, parseAs: "text" }));

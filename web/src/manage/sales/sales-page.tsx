@@ -10,9 +10,9 @@ import { save } from "../../downloads";
 import { Chart, MAX_SERIES } from "../parts/chart";
 import { Funnel, share, Takings } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
-import { useProviderName, useRoomTexts } from "../texts";
+import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
-import { daysAgo, exportSales, exportStatement, getFigures, getStatement, getStatementPages, type Figures } from "./figures";
+import { daysAgo, exportSales, exportStatement, getFigures, getStatementPages, type Figures } from "./figures";
 import { checkInsOverTime, soldOverTime } from "./series";
 
 const SPANS = [7, 31, 90, 366] as const;
@@ -46,64 +46,34 @@ export function SalesPage() {
           </select>
         </label>
       </div>
-      <Statement />
       {value ? <Shown figures={value} /> : failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}
+      <Statement />
     </div>
   );
 }
 
-/** What the event's sales, refunds, disputes and fees add up to on each account, and the files that say it. */
+/** The files that say what the event's sales, refunds, disputes and fees add up to on each account. */
 function Statement() {
   const own = useRoomTexts("sales");
   const { event } = useManagedEvent();
-  const providerName = useProviderName();
-  const { language, locale } = useTexts();
-  const { value, failure, reload } = useLoaded(() => getStatement(event.id), event.id);
-  const { isWorking, failure: refusal, run } = useAction();
+  const { language } = useTexts();
+  const { isWorking, failure, run } = useAction();
   const csv = () => run(async () => save(await exportStatement(event.id), `${event.id}-statement.csv`));
   const pdf = () => run(async () => save(await getStatementPages(event.id, language), `${event.id}-statement.pdf`));
-  if (!value) return failure && <Failure failure={failure} retry={reload} />;
-  if (value.totals.length === 0) return null;
   return (
     <section class="panel">
       <h2>{own.statement}</h2>
-      <TablePlace label={own.statement}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{own.account}</th>
-              <th scope="col" class="number">{own.captured}</th>
-              <th scope="col" class="number">{own.refunded}</th>
-              <th scope="col" class="number">{own.disputed}</th>
-              <th scope="col" class="number">{own.fee}</th>
-              <th scope="col" class="number">{own.remaining}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {value.totals.map((of) => (
-              <tr key={`${of.provider}/${of.account}/${of.currency}`}>
-                <th scope="row">
-                  {providerName(of.provider)}, {of.account ? <code>{of.account}</code> : own.shopAccount}
-                </th>
-                {[of.captured_cents, -of.refunded_cents, -of.disputed_cents, -of.fee_cents, of.net_cents].map((cents, index) => (
-                  <td class="number" key={index}>
-                    {money(cents || 0, of.currency, locale)}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </TablePlace>
-      <p class="small">{own.statementNote}</p>
-      {refusal && <Failure failure={refusal} />}
+      <p>{own.statementNote}</p>
+      {failure && <Failure failure={failure} />}
       <p>
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={csv}>
           {own.statementCsv}
         </button>{" "}
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={pdf}>
-          {own.statementPdf}
-        </button>
+        {ADDONS.documents && (
+          <button type="button" class="button button-quiet" disabled={isWorking} onClick={pdf}>
+            {own.statementPdf}
+          </button>
+        )}
       </p>
     </section>
   );
