@@ -285,7 +285,8 @@ class StripeShop:
         """Assert the invariants, and that Stripe kept exactly what the ledger says. `recovered` also asserts that no refund is due."""
         invariants.check(self.time.now, recovered=recovered)
         received, kept = self.received_and_kept()
-        balance = sum(entry.amount_cents for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe")
+        entries = [entry for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe"]
+        balance = sum(entry.amount_cents for entry in entries if entry.account == self.account)
         assert kept == balance, f"{received} was paid and {kept} was kept, but the ledger says {balance}"
         if self.account is not None:
             at_stripe = [fee for fee in self.fake.objects("application_fee") if fee["account"] == self.account]

@@ -45,6 +45,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
 def create_link(state: AccountState, params: StripeObject, origin: str) -> StripeObject:
     """Return a link to the page on which the account's owner provides what is missing. It works once, for LINK_SECONDS."""
     account = state.get("account", params["account"], param="account", status=400)
+    check_access(state, account["id"])
     if params["type"] == "account_update" and account["type"] != "custom":
         message = "You cannot create `account_update` type Account Links for this account. You can only create `account_onboarding` links."
         raise invalid_request(message, param="type")
@@ -82,7 +83,13 @@ def revoke(state: AccountState, account: StripeObject) -> StripeObject:
     return account
 
 
-def check_access(state: AccountState, account_id: str, key: str) -> None:
+def retrieve(state: AccountState, account_id: str) -> StripeObject:
+    """Return an account, unless it does not exist or its owner has disconnected it."""
+    check_access(state, account_id)
+    return state.get("account", account_id)
+
+
+def check_access(state: AccountState, account_id: str, key: str = "sk_test_fake") -> None:
     """Raise StripeApiError if the platform may not act for this account."""
     account = state.find("account", account_id)
     if account is not None and not account["_is_revoked"]:

@@ -355,7 +355,7 @@ ROUTES = (
     Route("GET", "/v1/payouts/:id", RETRIEVE, _retrieve("payout")),
     Route("POST", "/v1/accounts", ACCOUNT_CREATE, lambda state, call: accounts.create(state, call.params)),
     Route("GET", "/v1/accounts", ACCOUNT_LIST, _list("account", "/v1/accounts")),
-    Route("GET", "/v1/accounts/:id", RETRIEVE, _retrieve("account", "account")),
+    Route("GET", "/v1/accounts/:id", RETRIEVE, lambda state, call: accounts.retrieve(state, call.object_id)),
     Route("POST", "/v1/account_links", ACCOUNT_LINK_CREATE, lambda state, call: accounts.create_link(state, call.params, call.origin)),
     Route("GET", "/v1/application_fees", FEE_LIST, _list("application_fee", "/v1/application_fees")),
     Route("GET", "/v1/application_fees/:id", RETRIEVE, _retrieve("application_fee")),

@@ -203,7 +203,7 @@ def create_refund(
     params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
     if returns_fee:
         params |= {"refund_application_fee": True, "expand": ["balance_transaction"]}  # the movement says how much of the fee came back
-    options = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
+    options: Any = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
     try:
         return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options)), account)
     except (stripe.InvalidRequestError, AccountUnreachable) as error:
@@ -426,7 +426,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     except stripe.InvalidRequestError:
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        if error.code == "account_invalid":
+        if error.error is not None and error.error.code == "account_invalid":
             logger.warning("stripe.account_unreachable")
             raise AccountUnreachable() from error
         # Nobody can pay until the key is replaced.

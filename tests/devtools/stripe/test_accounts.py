@@ -102,7 +102,9 @@ def test_a_disconnected_or_unknown_account_cannot_be_called(shop, fake, account)
     for account_id in (account, "acct_nobody"):
         with pytest.raises(stripe.PermissionError) as refused:
             shop.intents.list({}, {"stripe_account": account_id})
-        assert (refused.value.http_status, refused.value.code) == (403, "account_invalid")
+        assert (refused.value.http_status, refused.value.error.code) == (403, "account_invalid")
+        with pytest.raises(stripe.PermissionError):
+            shop.client.v1.accounts.retrieve(account_id)
     assert [event["type"] for event in fake.events(account=account)][-1] == "account.application.deauthorized"
 
 
