@@ -9,15 +9,17 @@ from typing import Any
 from unittest import mock
 from zlib import crc32
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderBalance, ProviderDescription
 from chalicelib.purchases import guest_orders
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
@@ -85,6 +87,7 @@ def visit_all(api: Client) -> None:
     tour.manage_event()
     tour.manage_packages()
     tour.manage_people(event_id)
+    tour.connect_account()
     tour.manage_webhooks()
     tour.manage_promo_codes(event_id)
     tour.manage_versions()
@@ -103,6 +106,31 @@ def visit_all(api: Client) -> None:
     tour.reset(event_id)
     tour.wait_in_line()
     tour.wait_for_tickets()  # moves the clock
+
+
+class _Accounts(Struct):
+    """A payment provider that has made this account and waits for its owner."""
+
+    account_id: str
+
+    def create_account(self, promoter_id: str, number: int) -> str:  # noqa: ARG002
+        return self.account_id
+
+    def create_account_link(self, account: str, return_url: str) -> AccountLink:  # noqa: ARG002
+        return AccountLink("https://payments.test/setup", clock.now() + 300)
+
+    @property
+    def DESCRIPTION(self) -> ProviderDescription:
+        return payments.external_provider("stripe").DESCRIPTION
+
+    def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:  # noqa: ARG002
+        return PayoutPage([], None)
+
+    def fetch_balances(self, account: str) -> list[ProviderBalance]:  # noqa: ARG002
+        return []
+
+    def fetch_account(self, account: str) -> ProviderAccount:
+        return ProviderAccount(id=account, takes_payments=False, gets_payouts=False, missing=["external_account"], disabled_reason=None)
 
 
 class _Tour(TourClient):
@@ -171,6 +199,17 @@ class _Tour(TourClient):
             member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json
         self.get(people, token=self.admin)
         self.delete(f"{people}/{member['id']}", token=self.admin)
+
+    def connect_account(self) -> None:
+        """Connect the payment account of the promoter whom `manage_people` has verified, and remove it."""
+        path = f"/promoters/{self.name}/payment-account"
+        provider = mock.patch.object(payments, "account_provider", return_value=_Accounts(f"acct_{self.name}"))
+        with provider, settings.override(connected_accounts="standard"):
+            self.post(path, token=self.admin)
+            self.get(path, token=self.admin)
+            self.get(f"/promoters/{self.name}/payouts", token=self.admin)
+        self.delete(path, token=self.admin)
+        self.get(path, token=self.admin)  # reads the changed catalog, so that no other route seems to need this trip
 
     def manage_webhooks(self) -> None:
         promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
@@ -523,7 +562,18 @@ class _Tour(TourClient):
         self.post(f"/events/{event_id}/box-office-closing", counted, token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
-        for path in ("analytics", "attendees", "checkins", "door/qr", "manifest", "sales", "disputes", "audit"):
+        for path in (
+            "analytics",
+            "attendees",
+            "checkins",
+            "door/qr",
+            "manifest",
+            "sales",
+            "statement",
+            "statement.pdf",
+            "disputes",
+            "audit",
+        ):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
         for path in ("sales", "sales/summary", "sales/export", "answers"):
             self.get(f"/admin/events/{event_id}/tickets/{path}", token=self.admin)

@@ -21,7 +21,7 @@ from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
-from devtools.stripe.fake import FakeStripe
+from devtools.stripe.fake import CONNECT_WEBHOOK_SECRET, FakeStripe
 from devtools.stripe.request_handler import StripeRequest
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
@@ -34,10 +34,12 @@ class StripeShop:
     """A shop that sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
 
     `browser` is Stripe's SDK with the publishable key, `dashboard` with the secret key. Cards are given as Stripe's test payment methods.
+    After `connect_account`, the event is a promoter's, and both act for the promoter's account, whose id is `account`.
     """
 
     def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
         self.api, self.fake, self.time = api, fake, time
+        self.account: str | None = None
         self.browser, self.dashboard = sdk_client(fake, fake.publishable_key), sdk_client(fake, fake.api_key)
         fake.add_webhook_endpoint(self._receive_webhook)
         self.event_id, self.tier_id = builders.create_shop(api, event_capacity=event_capacity, capacity=4)
@@ -60,6 +62,41 @@ class StripeShop:
         tickets = {tier.id: ticket(tier.id) for tier in catalog.load_current().event_tiers("fest")}
         tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": tickets}
         rollout.apply(validate_tree(tree), "test", self.time.now)
+
+    # The promoter's account.
+
+    def request_account_link(self, promoter: str = "pat") -> ClientReply:
+        return self.api.post(f"/promoters/{promoter}/payment-account", token=builders.token(promoter, "promoter"))
+
+    def show_account(self, promoter: str = "pat") -> dict[str, Any]:
+        """Return the account as the promoter sees it."""
+        return dict(self.api.get(f"/promoters/{promoter}/payment-account", token=builders.token(promoter, "promoter")).json)
+
+    def remove_account(self, promoter: str = "pat") -> ClientReply:
+        return self.api.delete(f"/promoters/{promoter}/payment-account", token=builders.admin_token())
+
+    def give_to_promoter(self, promoter: str = "pat") -> None:
+        """Make the event one of this verified promoter, whose account's webhooks arrive."""
+        admin, profile = {"token": builders.admin_token()}, {"name": "Pat", "verified": True}
+        assert self.api.put(f"/promoters/{promoter}", json=profile, **admin).status == 200
+        assert self.api.patch(f"/events/{self.event_id}", json={"promoter_id": promoter}, **admin).status == 200
+        self.fake.add_webhook_endpoint(self._receive_webhook, name="connected accounts", connect=True)
+
+    def start_onboarding(self, promoter: str = "pat") -> str:
+        """Make the event one of this promoter, and create the promoter's account. Returns the account's id."""
+        self.give_to_promoter(promoter)
+        with settings.override(connected_accounts="standard"):
+            assert self.request_account_link(promoter).status == 200
+        return catalog.load_current().accounts[promoter].id
+
+    def connect_account(self, promoter: str = "pat") -> str:
+        """Make the event one of this promoter, whose account takes the payments from now on. Returns the account's id."""
+        self.account = self.start_onboarding(promoter)
+        self.fake.complete_onboarding(self.account)
+        self.fake.deliver()
+        self.browser = sdk_client(self.fake, self.fake.publishable_key, self.account)
+        self.dashboard = sdk_client(self.fake, self.fake.api_key, self.account)
+        return self.account
 
     # Actions of buyers.
 
@@ -162,7 +199,7 @@ class StripeShop:
 
     def sign_newest_event(self, event_type: str) -> tuple[bytes, dict[str, str]]:
         """Return body and headers of a delivery of the newest event of this type."""
-        return self.fake.signed_delivery(self.fake.events(event_type)[-1]["id"])
+        return self.fake.signed_delivery(self.fake.events(event_type, account=self.account)[-1]["id"])
 
     def lose_webhooks(self) -> None:
         """Lose all webhooks from now on."""
@@ -236,11 +273,11 @@ class StripeShop:
 
     def succeeded_event_id(self, session: dict[str, Any]) -> str:
         """Return the id of the event that reports a payment on the shop's own page."""
-        events = self.fake.events("payment_intent.succeeded")
+        events = self.fake.events("payment_intent.succeeded", account=self.account)
         return next(event["id"] for event in events if event["data"]["object"]["id"] == payment_intent_id(session))
 
     def received_and_kept(self) -> tuple[int, int]:
-        return received_and_kept(self.fake)
+        return received_and_kept(self.fake, self.account)
 
     # Assertions for the end of a test.
 
@@ -248,27 +285,32 @@ class StripeShop:
         """Assert the invariants, and that Stripe kept exactly what the ledger says. `recovered` also asserts that no refund is due."""
         invariants.check(self.time.now, recovered=recovered)
         received, kept = self.received_and_kept()
-        balance = sum(entry.amount_cents for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe")
+        entries = [entry for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe"]
+        balance = sum(entry.amount_cents for entry in entries if entry.account == self.account)
         assert kept == balance, f"{received} was paid and {kept} was kept, but the ledger says {balance}"
+        if self.account is not None:
+            at_stripe = [fee for fee in self.fake.objects("application_fee") if fee["account"] == self.account]
+            fees = sum(totals.fee_cents for totals in ledger.statement(self.event_id) if totals.account == self.account)
+            assert fees == sum(fee["amount"] - fee["amount_refunded"] for fee in at_stripe)
         purchases = [purchase for purchase in store.scan_purchases() if purchase.event_id == self.event_id]
         due = [refund for purchase in purchases for refund in purchase.refunds if refund.status == "due"]
         assert not (recovered and due), f"still due: {due}"
 
     def assert_closed_purchases_cannot_be_paid(self) -> None:
         """Assert that no hosted page is open for a purchase that is no longer active."""
-        open_pages = {page["id"] for page in self.fake.objects("checkout.session") if page["status"] == "open"}
+        pages = [page for account in {None, self.account} for page in self.fake.objects("checkout.session", account=account)]
+        open_pages = {page["id"] for page in pages if page["status"] == "open"}
         ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
         assert [purchase.id for purchase in ended if purchase.payment and purchase.payment.provider_id in open_pages] == []
 
 
 @contextmanager
-def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: str) -> Iterator[StripeShop]:
+def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: Any) -> Iterator[StripeShop]:
     """Open a shop with its own fake Stripe. `changes` are settings that differ from the tests' defaults."""
-    with (
-        FakeStripe(clock=lambda: float(time.now)) as fake,
-        settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
-    ):
-        yield StripeShop(api, fake, time, event_capacity)
+    with FakeStripe(clock=lambda: float(time.now)) as fake:
+        secrets = f"{fake.webhook_secret},{CONNECT_WEBHOOK_SECRET}"
+        with settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=secrets, **changes):
+            yield StripeShop(api, fake, time, event_capacity)
 
 
 class _InProcess(BaseAdapter):
@@ -299,11 +341,11 @@ def post_webhook(api: Client, body: bytes, headers: Mapping[str, str]) -> Client
     return api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
 
 
-def received_and_kept(fake: FakeStripe) -> tuple[int, int]:
-    """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
-    charges = fake.objects("charge")  # through Stripe's SDK, this took a quarter of the time of these tests
+def received_and_kept(fake: FakeStripe, account: str | None = None) -> tuple[int, int]:
+    """Return the cents that were paid on an account, and the part of them that was neither refunded nor taken by a dispute."""
+    charges = fake.objects("charge", account=account)  # through Stripe's SDK, this took a quarter of the time of these tests
     received = sum(charge["amount_captured"] for charge in charges if charge["paid"])
-    moved = sum(moved["amount"] for dispute in fake.objects("dispute") for moved in dispute["balance_transactions"])
+    moved = sum(moved["amount"] for dispute in fake.objects("dispute", account=account) for moved in dispute["balance_transactions"])
     return received, received + moved - sum(charge["amount_refunded"] for charge in charges)
 
 
@@ -314,8 +356,13 @@ def without_http(fake: FakeStripe) -> Iterator[None]:
         yield
 
 
-def sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
+def sdk_client(fake: FakeStripe, key: str, account: str | None = None) -> stripe.StripeClient:
     http = stripe.RequestsClient(timeout=60)
     return stripe.StripeClient(
-        key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0
+        key,
+        stripe_account=account,
+        base_addresses={"api": fake.url},
+        stripe_version=fake.api_version,
+        http_client=http,
+        max_network_retries=0,
     )

@@ -13,7 +13,7 @@ from chalicelib.accounts.model import AddressBody, email_key
 from chalicelib.admin import open_cases, orders, payouts, sale_status
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueView
-from chalicelib.admin.payouts import PayoutsQuery, PayoutsView
+from chalicelib.admin.payouts import AccountPayoutsQuery, AccountPayoutsView, PayoutsQuery, PayoutsView
 from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
 from chalicelib.admin.ticket_holders import TicketHoldersView, ticket_holders
@@ -245,6 +245,13 @@ def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[Ope
 def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsView]:  # noqa: ARG001
     """List the payment provider's payouts to the bank, and show whether our books have been compared with the provider's."""
     return Reply(payouts.list_payouts(query))
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/payouts", access="manager", errors=(RateLimited, *PROVIDER_ERRORS))
+@limited_for_caller(CATALOG)
+def list_account_payouts(request: RequestContext, promoter_id: str, query: AccountPayoutsQuery) -> Reply[AccountPayoutsView]:
+    """List the payouts from a promoter's account at the payment provider to the promoter's bank, and show its balance."""
+    return Reply(payouts.list_account_payouts(request.require_user(), promoter_id, query))
 
 
 @route(bp, "GET", "/admin/system", access="admin")

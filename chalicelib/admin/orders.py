@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Person, PersonRole, find_people
@@ -21,7 +21,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.foundation.log import logger
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
-from chalicelib.payments.model import ProviderName
+from chalicelib.payments.model import Payment, ProviderName
 from chalicelib.purchases import queries, refunds, views
 from chalicelib.purchases.errors import OrderNotFound
 from chalicelib.purchases.model import Buyer, Dispute, OptionAnswer, Purchase, Refund
@@ -70,12 +70,15 @@ class OrderPayment(Struct, frozen=True, kw_only=True):
     """The payment of an order.
 
     `reference` is the id of the payment or hosted page that was opened at the provider. `capture` is the id of the payment that took the
-    money.
+    money. `account` is the promoter's account that has the payment, and `fee_cents` is the operator's fee; both are absent for payments on
+    the operator's account.
     """
 
     provider: ProviderName
     reference: str | None
     capture: str | None
+    account: str | UnsetType = UNSET
+    fee_cents: int | UnsetType = UNSET
 
 
 class AdminRefundView(RefundView, frozen=True, kw_only=True):
@@ -170,19 +173,22 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
         ),
     )
     order = views.full_order_view(purchase, details)
-    payment = purchase.payment
     return AdminOrderView(
         order=AdminOrder(**asdict(order), buyer=queries.find_buyer(purchase, details, account), has_account=account is not None),
         tickets=[_ticket_view(ticket, purchase) for ticket in tickets],
-        payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
-        if payment
-        else None,
+        payment=_payment_view(purchase.payment) if purchase.payment else None,
         refunds=[_refund_view(refund, purchase, people) for refund in purchase.refunds],
         return_requests=return_request_views(purchase),
         disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
         transactions=[transaction_view(entry) for entry in entries],
         balance_cents=ledger.balances(entries).get(purchase.currency, 0),
     )
+
+
+def _payment_view(payment: Payment) -> OrderPayment:
+    view = OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
+    connected = payment.connected
+    return view if connected is None else replace(view, account=connected.id, fee_cents=connected.fee_cents)
 
 
 def changed_order_view(purchase: Purchase) -> AdminOrderView:

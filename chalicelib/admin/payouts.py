@@ -3,15 +3,20 @@
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
+from chalicelib.edge.auth import Identity
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import PayoutStatus, ProviderName, ProviderPayout
+from chalicelib.payments.model import PayoutPage, PayoutStatus, ProviderBalance, ProviderName, ProviderPayout
+from chalicelib.promoters.service import require_own
 from chalicelib.reconciliation import schedule
+from chalicelib.reconciliation.schedule import LastRun
 
 _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
@@ -20,6 +25,13 @@ class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     """The requested page of a provider's payouts. Without `provider`, the payouts of the stage's first provider are listed."""
 
     provider: ProviderName | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class AccountPayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The requested page of the payouts of a promoter's account."""
+
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
 
@@ -42,11 +54,11 @@ class PayoutView(Struct, frozen=True, kw_only=True):
 
 
 class PayoutsView(Struct, frozen=True, kw_only=True):
-    """The payouts of our account at the provider, newest first. They include money from sales outside this shop.
+    """The payouts of an account at the provider, newest first. They include money from sales outside this shop.
 
     `providers` are the external payment providers of this stage. `provider` is the provider of the listed payouts; it is null if the stage
     has no external provider. `compared_until` is the time up to which payments have been compared with our books, and `findings` is the
-    number of differences found by the last comparison; both are null before the first comparison.
+    number of differences found by the last comparison; both are null before the first comparison, and promoters get no `findings`.
     """
 
     payouts: list[PayoutView]
@@ -57,6 +69,12 @@ class PayoutsView(Struct, frozen=True, kw_only=True):
     findings: int | None
 
 
+class AccountPayoutsView(PayoutsView, frozen=True, kw_only=True):
+    """The payouts of a promoter's account. `balances` is the money that has not been paid out, by currency; it is empty on later pages."""
+
+    balances: list[ProviderBalance]
+
+
 def list_payouts(query: PayoutsQuery) -> PayoutsView:
     """Return a page of payouts. Raises InvalidInput for an unknown provider or an invalid cursor, and ProviderUnavailable."""
     names = payments.external_provider_names()
@@ -64,17 +82,42 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
         offered = ", ".join(names) or "none"
         raise InvalidInput(f"`{query.provider}` has no payouts on this stage. Providers with payouts: {offered}.", path="provider")
     provider = query.provider or next(iter(names), None)
-    after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
+    after, last_run = _after(query.cursor), schedule.load_last_run()
+    page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after, None)
+    findings = None if last_run is None else sum(last_run.report.findings.values())
+    return _payouts_view(page, provider, names, last_run, findings)
+
+
+def list_account_payouts(identity: Identity, promoter_id: str, query: AccountPayoutsQuery) -> AccountPayoutsView:
+    """Return a page of the payouts of a promoter's account, with its balance. It is empty if the promoter has no account.
+
+    Raises Forbidden, InvalidInput for an invalid cursor, AccountUnreachable and ProviderUnavailable.
+    """
+    require_own(identity, promoter_id, "You can only see the payouts of your own account.")
+    after, account, provider = _after(query.cursor), catalog.load_current().accounts.get(promoter_id), payments.account_provider()
     last_run = schedule.load_last_run()
+    if account is None or account.state == "removed" or provider is None:
+        return AccountPayoutsView(**asdict(_payouts_view(None, None, [], last_run, None)), balances=[])
+    name = provider.DESCRIPTION.name
+    page = _payouts_view(provider.list_payouts(query.limit, after, account.id), name, [name], last_run, None)
+    return AccountPayoutsView(**asdict(page), balances=provider.fetch_balances(account.id) if after is None else [])
+
+
+def _after(cursor: str | None) -> str | None:
+    return None if cursor is None else cursors.decode(cursor, _PAYOUT_ID)
+
+
+def _payouts_view(
+    page: PayoutPage | None, provider: ProviderName | None, names: list[ProviderName], last_run: LastRun | None, findings: int | None
+) -> PayoutsView:
     until = 0 if last_run is None else last_run.until
-    page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after)
     return PayoutsView(
         payouts=[_payout_view(payout, until) for payout in page.payouts] if page else [],
         next_cursor=cursors.encode(page.next_after) if page and page.next_after else None,
         provider=provider,
         providers=names,
         compared_until=None if last_run is None else clock.iso(last_run.until),
-        findings=None if last_run is None else sum(last_run.report.findings.values()),
+        findings=findings,
     )
 
 

@@ -461,4 +461,4 @@ def _removed_event(event: Event) -> Event:
 
 def _unpaused(event: Event) -> Event:
     """Return an event as its version stores it, without pauses, which are stored separately."""
-    return replace(event, paused=False, suspended=False)
+    return replace(event, paused=False, suspended=False, payments_off=False)

@@ -12,10 +12,19 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus, PromoterStop, Tier
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
+from chalicelib.catalog.model import Catalog, Event, EventStatus, PaymentAccountState, PromoterAccount, PromoterStop, Tier
+from chalicelib.catalog.revisions import (
+    ANY_VERSION,
+    CatalogChange,
+    CatalogChanging,
+    Expected,
+    attempts,
+    change_event,
+    commit,
+    get_changeable_event,
+)
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import parallel
+from chalicelib.foundation import parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -176,6 +185,53 @@ def set_promoter_stopped_items(catalog: Catalog, stop: PromoterStop, actor: str,
     return [flag, *store.next_revision_items(catalog.head, catalog.with_changes([stop]).head, [stop])]
 
 
+def change_account(
+    promoter_id: str, change: Callable[[PromoterAccount | None], PromoterAccount | None], actor: str, now: int
+) -> PromoterAccount | None:
+    """Change a promoter's payment account, with an audit entry, and pause or resume the promoter's events if the change requires it.
+
+    `change` gets the stored account and returns the new one, or the same one if nothing changes. If a crash prevents that the stock is
+    closed or opened, the sweep does it. Returns the account after the change. Raises CatalogChanging.
+    """
+    for _ in attempts(is_urgent=True):
+        catalog = snapshots.load_current()
+        before = catalog.accounts.get(promoter_id)
+        after = change(before)
+        if after is None or after == before:
+            return after
+        state_before = before.state if before is not None else None
+        subject, changes = f"promoter#{promoter_id}", {"state": (state_before, after.state)}
+        entry = audit.entry_item(subject, "promoter.account_changed", actor, now, {"account": after.id}, changes=changes)
+        changed = catalog.with_changes([after])
+        try:
+            dynamo.transact(
+                [*store.next_revision_items(catalog.head, changed.head, [after]), store.put_account_item(after, actor, now), entry]
+            )
+        except dynamo.TransactionCanceled:
+            continue
+        finally:
+            snapshots.expire()
+        if "restricted" in (state_before, after.state):
+            follow_promoter(promoter_id, now)
+        return after
+    raise AssertionError("attempts ends with an exception")
+
+
+def record_account(account: PromoterAccount, *, takes_payments: bool, actor: str, now: int) -> PromoterAccount | None:
+    """Record whether the provider lets a promoter's account take payments. An account that was removed or replaced stays as it is.
+
+    Returns the promoter's account. Raises CatalogChanging.
+    """
+
+    def change(before: PromoterAccount | None) -> PromoterAccount | None:
+        if before is None or before.id != account.id or before.state == "removed":
+            return before
+        not_taking: PaymentAccountState = "pending" if before.state == "pending" else "restricted"
+        return replace(before, state="active" if takes_payments else not_taking)
+
+    return change_account(account.promoter_id, change, actor, now)
+
+
 def follow_promoter(promoter_id: str, now: int) -> int:
     """Open or close the stock of a promoter's published events that have not ended, after the promoter was stopped or may sell again.
 
@@ -252,6 +308,11 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
         if providers.find_provider() is None:
             message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
             problems.append({"path": "$.waiting_room.entry", "message": message})
+    if settings.current().connected_account_required == "on" and event.promoter_id is not None and any(tier.price_cents for tier in tiers):
+        account = catalog.accounts.get(event.promoter_id)
+        if account is None or account.state != "active":
+            message = "Connect your payment account and complete it at the payment provider, so that buyers can pay you."
+            problems.append({"path": "$.promoter_id", "message": message})
     return problems
 
 

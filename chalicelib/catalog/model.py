@@ -262,6 +262,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     public_changes: list[PublicChange] = []  # since the publication, oldest first
     paused: bool = False  # stored apart from the event, so that an apply does not change it
     suspended: bool = False  # never stored: its promoter is locked or is no longer a promoter (`Catalog.stopped_promoters`)
+    payments_off: bool = False  # never stored: its promoter's account may not take payments (`Catalog.accounts`)
 
     @property
     def is_closed(self) -> bool:
@@ -270,8 +271,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_paused(self) -> bool:
-        """Whether nobody can reserve for now: a manager has paused the sale, or the event's promoter is locked."""
-        return self.paused or self.suspended
+        """Whether nobody can reserve for now: a manager has paused the sale, or the event's promoter is locked or cannot be paid."""
+        return self.paused or self.suspended or self.payments_off
 
     def limit(self, default: int) -> int:
         """Return the number of tickets that one user may buy. Returns `default` if the event has no limit of its own."""
@@ -530,6 +531,30 @@ class PromoterStop(Struct, frozen=True):
     is_stopped: bool
 
 
+PaymentAccountState = Literal["pending", "active", "restricted", "removed"]
+
+
+class PromoterAccount(Struct, frozen=True, omit_defaults=True):
+    """A promoter's account at the payment provider.
+
+    While it is `pending`, because the promoter has not finished setting it up, and after an admin has `removed` it, buyers pay to the
+    operator's account. While it is `restricted`, the promoter's events are paused. `former_ids` are accounts that were removed earlier.
+    """
+
+    promoter_id: str
+    id: str
+    state: PaymentAccountState = "pending"
+    former_ids: list[str] = []
+
+    @property
+    def all_ids(self) -> list[str]:
+        """The ids of all accounts that may have payments of the promoter's events."""
+        return [self.id, *self.former_ids]
+
+
+CatalogEntry = Event | Tier | PromoterStop | PromoterAccount
+
+
 class VersionContent(Struct, frozen=True):
     """The stored content of a version."""
 
@@ -539,7 +564,9 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision. The events of `stopped_promoters` are suspended.
+    """All events and tiers at one revision, and the promoters' payment accounts by promoter id.
+
+    The events of `stopped_promoters` are suspended, and those of restricted accounts are paused.
 
     Catalogs are compared by identity, so that caches of computed values can quickly tell whether the catalog has changed.
     """
@@ -551,6 +578,7 @@ class Catalog(Struct, frozen=True, eq=False):
     tiers_by_event: dict[str, tuple[Tier, ...]]
     slugs: dict[str, str]
     stopped_promoters: frozenset[str] = frozenset()
+    accounts: dict[str, PromoterAccount] = {}
 
     @classmethod
     def build(
@@ -561,13 +589,15 @@ class Catalog(Struct, frozen=True, eq=False):
         *,
         head: CatalogHead = NO_HEAD,
         stopped_promoters: frozenset[str] = frozenset(),
+        accounts: Mapping[str, PromoterAccount] | None = None,
     ) -> Self:
         """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
         tiers_by_event: dict[str, list[Tier]] = {}
         for tier in tiers_by_id.values():
             tiers_by_event.setdefault(tier.event_id, []).append(tier)
-        events_by_id = {event.id: _with_suspension(event, stopped_promoters) for event in events}
+        by_promoter = dict(accounts or {})
+        events_by_id = {event.id: _with_suspension(event, stopped_promoters, by_promoter) for event in events}
         return cls(
             head=head,
             events=events_by_id,
@@ -576,6 +606,7 @@ class Catalog(Struct, frozen=True, eq=False):
             tiers_by_event={event_id: _by_price(event_tiers) for event_id, event_tiers in tiers_by_event.items()},
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
             stopped_promoters=stopped_promoters,
+            accounts=by_promoter,
         )
 
     @property
@@ -586,32 +617,46 @@ class Catalog(Struct, frozen=True, eq=False):
     def revision(self) -> int:
         return self.head.revision
 
-    def with_changes(self, entries: Sequence[Event | Tier | PromoterStop], head: CatalogHead | None = None) -> Self:
-        """Return the catalog of `head`, in which these events and tiers are added or replace entries with the same id, in this order.
+    def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
+        """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.
 
-        A stopped promoter's events are suspended. Without `head`, the result is the catalog of the next revision.
+        A stopped promoter's events are suspended, and those of a restricted account are paused. Without `head`, the result is the catalog
+        of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
-        stopped = self.stopped_promoters
+        stopped, accounts = self.stopped_promoters, self.accounts
         for entry in entries:
-            if isinstance(entry, PromoterStop):
-                stopped = stopped | {entry.promoter_id} if entry.is_stopped else stopped - {entry.promoter_id}
+            if isinstance(entry, PromoterStop | PromoterAccount):
+                if isinstance(entry, PromoterAccount):
+                    accounts = {**accounts, entry.promoter_id: entry}
+                else:
+                    stopped = stopped | {entry.promoter_id} if entry.is_stopped else stopped - {entry.promoter_id}
                 own = [event for event in events.values() if event.promoter_id == entry.promoter_id]
-                events.update({event.id: _with_suspension(event, stopped) for event in own})
+                events.update({event.id: _with_suspension(event, stopped, accounts) for event in own})
                 continue
             if isinstance(entry, Tier):
                 tiers[entry.id] = entry
                 others = [tier for tier in tiers_by_event.get(entry.event_id, ()) if tier.id != entry.id]
                 tiers_by_event[entry.event_id] = _by_price([*others, entry])
                 continue
-            before, events[entry.id] = events.get(entry.id), _with_suspension(entry, stopped)
+            before, events[entry.id] = events.get(entry.id), _with_suspension(entry, stopped, accounts)
             if before is not None and before.slug and slugs.get(before.slug) == entry.id:
                 del slugs[before.slug]
             if entry.slug and entry.deleted_at is None:
                 slugs[entry.slug] = entry.id
         if head is None:
             head = self.head.next(changes_only_drafts=all(_is_of_drafts(entry, self.events, events) for entry in entries))
-        return replace(self, head=head, events=events, tiers=tiers, tiers_by_event=tiers_by_event, slugs=slugs, stopped_promoters=stopped)
+        changed = {"events": events, "tiers": tiers, "tiers_by_event": tiers_by_event, "slugs": slugs}
+        return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, **changed)
+
+    def event_account(self, event_id: str) -> PromoterAccount | None:
+        """Return the payment account of the event's promoter, in any state. Returns None if there is no promoter or no account."""
+        event = self.events.get(event_id)
+        return self.accounts.get(event.promoter_id) if event is not None and event.promoter_id is not None else None
+
+    def account_ids(self) -> list[str]:
+        """Return the ids of all accounts that promoters have or had."""
+        return [account_id for account in self.accounts.values() for account_id in account.all_ids]
 
     def find_event(self, event_id: str) -> Event | None:
         """Return the event, which may be a draft. Returns None if the event is unknown or deleted."""
@@ -693,17 +738,21 @@ class Catalog(Struct, frozen=True, eq=False):
         return StockGroup(event_id, self.shard_counts([event_id]))
 
 
-def _is_of_drafts(entry: Event | Tier | PromoterStop, *states: Mapping[str, Event]) -> bool:
+def _is_of_drafts(entry: CatalogEntry, *states: Mapping[str, Event]) -> bool:
     """Return whether an entry belongs to an event that is a draft in each of `states`: the events by id before and after a change."""
-    if isinstance(entry, PromoterStop):
-        return False  # it also ends the promoter's rights and webhooks
+    if isinstance(entry, PromoterStop | PromoterAccount):
+        return False  # it also concerns the promoter's rights and webhooks, or where buyers pay
     event_id = entry.id if isinstance(entry, Event) else entry.event_id
     return all(events[event_id].status == "draft" for events in states if event_id in events)
 
 
-def _with_suspension(event: Event, stopped_promoters: frozenset[str]) -> Event:
+def _with_suspension(event: Event, stopped_promoters: frozenset[str], accounts: Mapping[str, PromoterAccount]) -> Event:
     suspended = event.promoter_id in stopped_promoters
-    return event if event.suspended == suspended else replace(event, suspended=suspended)
+    account = accounts.get(event.promoter_id) if event.promoter_id is not None else None
+    payments_off = account is not None and account.state == "restricted"
+    if (event.suspended, event.payments_off) == (suspended, payments_off):
+        return event
+    return replace(event, suspended=suspended, payments_off=payments_off)
 
 
 def _by_price(tiers: Iterable[Tier]) -> tuple[Tier, ...]:

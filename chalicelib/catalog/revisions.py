@@ -99,12 +99,12 @@ def commit(build: Callable[[Catalog], CatalogChange[T]], *, is_urgent: bool = Fa
 
     Returns the catalog with the change, and the result of the change. Raises CatalogChanging if all attempts conflict.
     """
-    for _ in _attempts(is_urgent=is_urgent):
+    for _ in attempts(is_urgent=is_urgent):
         try:
             return _try_commit(build)
         except dynamo.TransactionCanceled:
             continue
-    raise AssertionError("_attempts ends with an exception")
+    raise AssertionError("attempts ends with an exception")
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
@@ -117,7 +117,7 @@ def invalidate_everywhere(actor: str, now: int) -> None:
     catalog = store.load_live(head)
     snapshot = store.write_snapshot_parts(catalog) if store.has_snapshots(catalog) else None
     entry = audit.entry_item("catalog", "catalog.invalidated", actor, now, {})
-    for _ in _attempts(is_urgent=True):
+    for _ in attempts(is_urgent=True):
         try:
             dynamo.transact([*([store.increment_revision_item()] if snapshot is None else store.invalidation_items(head, snapshot)), entry])
             break
@@ -155,7 +155,7 @@ def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[ob
 _DERIVED = ("version", "updated_at", "public_changes", "withdrawn_opening")
 
 
-def _attempts(*, is_urgent: bool) -> Iterator[None]:
+def attempts(*, is_urgent: bool) -> Iterator[None]:
     """Yield once for each attempt at a change, and wait in between. Raises CatalogChanging after the last attempt."""
     for attempt in range(MAX_URGENT_ATTEMPTS if is_urgent else MAX_ATTEMPTS):
         if attempt:

@@ -11,6 +11,7 @@
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
+| `live` | `payments#<user id>` | promoters' accounts at the payment provider |
 | `live` | `release#<tier id>` | a bootstrap tier's releases, and its holdbacks with a stock; a tier of the API has its own |
 | `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
@@ -35,13 +36,24 @@ from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.catalog.model import Catalog, CatalogHead, Event, HoldbackRelease, PromoterStop, Tier, VersionContent
+from chalicelib.catalog.model import (
+    Catalog,
+    CatalogEntry,
+    CatalogHead,
+    Event,
+    HoldbackRelease,
+    PromoterAccount,
+    PromoterStop,
+    Tier,
+    VersionContent,
+)
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
+_ACCOUNT = "payments#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
@@ -93,6 +105,7 @@ class LoggedChange(Struct, frozen=True, omit_defaults=True):
     events: list[Event] = []
     tiers: list[Tier] = []
     stops: list[PromoterStop] = []
+    accounts: list[PromoterAccount] = []
     released_tiers: list[Tier] = []
 
 
@@ -105,7 +118,10 @@ class PublicationRecord(Struct, frozen=True):
 
 
 class PauseFlag(Struct, frozen=True):
-    """The flag of a paused event, or of a stopped promoter: then `id` is not the id of an event. `at` is in epoch seconds."""
+    """The flag of a paused event, or of a promoter who is stopped or cannot be paid: then `id` is not the id of an event.
+
+    `at` is in epoch seconds.
+    """
 
     id: str
     at: int
@@ -114,13 +130,15 @@ class PauseFlag(Struct, frozen=True):
 class Flags(Struct, frozen=True):
     """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
 
-    Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id.
+    Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id, and promoters'
+    payment accounts by promoter id.
     """
 
     paused: set[str]
     releases: dict[str, list[HoldbackRelease]]
     issuing: dict[str, list[str]]
     resale_prices: dict[str, list[int]]
+    accounts: dict[str, PromoterAccount]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -165,13 +183,16 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = Flags(set(), {}, {}, {})
+    flags = Flags(set(), {}, {}, {}, {})
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         if row.sk.startswith(_RELEASE):
             tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
             flags.releases[tier_id] = memory.convert(text["releases"], list[HoldbackRelease])
             flags.issuing[tier_id] = list(text.get("issuing", []))
             flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
+        elif row.sk.startswith(_ACCOUNT):
+            flags.accounts[row.sk.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
+            continue
         match _item(row):
             case PauseFlag(id=flag_id):
                 flags.paused.add(flag_id)
@@ -198,10 +219,10 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
             else tier
             for tier in served
         ]
-    return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped)
+    return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped, accounts=flags.accounts)
 
 
-def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | PromoterStop] | None:
+def _load_changes(since: int, head: CatalogHead) -> list[CatalogEntry] | None:
     """Load the entries that changed after the revision `since`, in the order of the changes. Returns None if the log lacks a change."""
     if not head.logged_since <= since <= head.revision < since + CHANGE_ROWS:
         return None
@@ -210,9 +231,9 @@ def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier | Promoter
     if bodies is None:
         return None
     changes = [memory.decoder(LoggedChange).decode(zlib.decompress(body)) for body in bodies]
-    entries: list[Event | Tier | PromoterStop] = []
+    entries: list[CatalogEntry] = []
     for change in changes:
-        entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops]
+        entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops, *change.accounts]
     return entries
 
 
@@ -237,7 +258,7 @@ def _load_snapshot(head: CatalogHead) -> Catalog | None:
         return None
     with _without_garbage_collection():
         entries = _unpack(bodies)
-        # The log also has bootstrap events that were paused, tiers with releases, and stopped promoters. Their flags are in `live`.
+        # The log also has bootstrap events that were paused, tiers with releases, stopped promoters and accounts. They are in `live`.
         events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
         tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier) and tier.managed_by == "api"}
         return _build(head, content, events.values(), tiers.values(), flags)
@@ -330,6 +351,8 @@ def _item(row: CatalogRow) -> CatalogItem | None:
             return memory.convert(row.text, Tier)
         case "live", "pause":
             return PauseFlag(row_id, int(row.at or 0))
+        case "live", "payments" if (row.text or {}).get("state") == "restricted":
+            return PauseFlag(f"{_PROMOTER}{row_id}", int(row.at or 0))  # it pauses the same events as the flag of a stopped promoter
         case "head", _:
             return _head(row)
         case "passing", version:
@@ -456,23 +479,22 @@ def invalidation_items(expected: CatalogHead, snapshot: dict[str, int]) -> list[
     return _log_items(expected, new, values, ())
 
 
-def next_revision_items(
-    expected: CatalogHead, new: CatalogHead, entries: Sequence[Event | Tier | PromoterStop]
-) -> list[dynamo.TransactItem]:
+def next_revision_items(expected: CatalogHead, new: CatalogHead, entries: Sequence[CatalogEntry]) -> list[dynamo.TransactItem]:
     """Return the transaction items that log the changed entries of the next revision. They fail if the revision has changed."""
     return _log_items(expected, new, {"revision": new.revision}, entries)
 
 
 def _log_items(
-    expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[Event | Tier | PromoterStop]
+    expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[CatalogEntry]
 ) -> list[dynamo.TransactItem]:
     logged = {"public_revision": new.public_revision, "logged_since": expected.logged_since, "logged_revision": new.revision}
     events = [entry for entry in entries if isinstance(entry, Event)]
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
+    accounts = [entry for entry in entries if isinstance(entry, PromoterAccount)]
     # Bootstrap tiers are kept apart, because earlier versions of Fairgate would let them replace the tiers of a later catalog version.
     released = [tier for tier in tiers if tier.managed_by == "bootstrap"]
-    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, released))
+    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
         dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
@@ -492,7 +514,7 @@ def create_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 def put_event_item(event: Event) -> dynamo.TransactItem:
     """Return the transaction item that replaces an event. Its transaction must check the head's revision, so no other change is lost."""
-    return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False, suspended=False))
+    return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False, suspended=False, payments_off=False))
 
 
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
@@ -521,6 +543,11 @@ def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.Tr
 def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stops the sales of all of a promoter's events, or allows them again."""
     return set_paused_item(f"{_PROMOTER}{stop.promoter_id}", stop.is_stopped, by, now)
+
+
+def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that stores a promoter's payment account. Its transaction must check the head's revision."""
+    return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
 
 
 def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:
@@ -576,7 +603,8 @@ def _snapshot_key(number: int, index: int) -> str:
 
 
 def _stored(events: list[Event]) -> list[Event]:
-    return [msgspec.structs.replace(event, suspended=False) if event.suspended else event for event in events]
+    derived = {"suspended": False, "payments_off": False}
+    return [msgspec.structs.replace(event, **derived) if event.suspended or event.payments_off else event for event in events]
 
 
 def _copy_key(version: int, index: int) -> str:

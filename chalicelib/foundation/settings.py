@@ -233,6 +233,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Marks the payments of this deployment at Stripe, in case several deployments share an account. Empty: the name of the stage."
         ),
     ] = ""
+    connected_accounts: Annotated[
+        Literal["off", "standard", "express"],
+        _says(
+            "Whether promoters can connect Stripe accounts of their own, on which buyers then pay, and of which kind: `standard` accounts "
+            "have all of Stripe's dashboard, `express` accounts a small one. `off` connects no further accounts."
+        ),
+    ] = "off"
+    connected_account_required: Annotated[
+        Switch,
+        _says("Whether a promoter's event with tickets that cost money can be published only once the promoter's account is active."),
+    ] = "off"
+    application_fee_cents: Annotated[
+        int,
+        Meta(ge=0),
+        _says("The operator's fee for each ticket that costs money, in minor units, from payments on connected accounts."),
+    ] = 0
+    application_fee_basis_points: Annotated[
+        int, Meta(ge=0, le=10_000), _says("The operator's fee in hundredths of a percent of the total, added to the fee above.")
+    ] = 0
+    application_fee_refunds: Annotated[
+        Switch, _says("Whether refunds of sold tickets give the promoter the operator's fee back. It applies to payments opened later.")
+    ] = "on"
     stripe_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),

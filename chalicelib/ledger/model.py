@@ -6,20 +6,24 @@ from msgspec import Struct
 
 from chalicelib.foundation.money import Currency
 
-EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
+EntryKind = Literal["opened", "declined", "captured", "fee", "refunded", "fee_returned", "refund_failed", "disputed", "dispute_won"]
 
-# The sign of an entry's amount: positive for money received, negative for money paid out. An entry with sign 0 moves no money; its details
-# contain the requested amount. The kinds are in the order in which they happen, which sorts a purchase's entries of the same second.
+# The sign of an entry's amount: positive for money received, negative for money paid out. An entry with sign 0 moves no money from or to
+# buyers; its details contain the requested amount, or the operator's fee. The kinds are in the order in which they happen, which sorts a
+# purchase's entries of the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
     "declined": 0,
     "captured": +1,
+    "fee": 0,  # the operator's fee, taken from the promoter's account
     "refunded": -1,
+    "fee_returned": 0,  # the fee's share of a refund, given back to the promoter's account
     "refund_failed": +1,  # the provider could not deliver the refund, so the money came back to us
     "disputed": -1,  # the bank holds the money until the dispute is decided
     "dispute_won": +1,
 }
 KIND_ORDER = {kind: number for number, kind in enumerate(SIGNS)}
+FEE_SIGNS: dict[EntryKind, int] = {"fee": -1, "fee_returned": +1}  # for the promoter's account
 
 
 class LedgerEntry(Struct, frozen=True, kw_only=True):
@@ -34,6 +38,18 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
     provider: str
     at: int
     details: dict[str, Any]
+
+    @property
+    def account(self) -> str | None:
+        """The id of the promoter's account on which the money moved, or None for the operator's account."""
+        account: str | None = self.details.get("account")
+        return account
+
+    @property
+    def net_cents(self) -> int:
+        """What the entry adds to the balance of its account, before the provider's own fees."""
+        fee_sign = FEE_SIGNS.get(self.kind)
+        return self.amount_cents if fee_sign is None else fee_sign * int(self.details["fee_cents"])
 
 
 class RevenueTotals(Struct, frozen=True, kw_only=True):
@@ -63,3 +79,21 @@ class RevenueReport(Struct, frozen=True):
 
     event_id: str
     totals: list[RevenueTotals]
+
+
+class StatementTotals(Struct, frozen=True, kw_only=True):
+    """What an event's ledger entries add up to on one account, through one provider in one currency, in minor units.
+
+    `account` is the promoter's account, or null for the operator's. `refunded_cents` excludes failed refunds, `disputed_cents` excludes
+    disputes that were won, and `fee_cents` is the operator's fee, less what refunds returned of it. `net_cents` is what remains of
+    `captured_cents`, before the provider's own fees.
+    """
+
+    provider: str
+    account: str | None
+    currency: Currency
+    captured_cents: int
+    refunded_cents: int
+    disputed_cents: int
+    fee_cents: int
+    net_cents: int

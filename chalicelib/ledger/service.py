@@ -1,7 +1,8 @@
 """The money ledger: one entry for every payment attempt, capture, refund and dispute, written together with the change that it records.
 
-The entries of a purchase add up to the balance of its order, which is the money that we keep, before the provider's fees. The entries of an
-event add up to its revenue. The ledger is independent of providers: `provider` is a label that separates simulated money from real money.
+The entries of a purchase add up to the balance of its order, which is the money that we keep, before the fees of the provider and of the
+operator. The entries of an event add up to its revenue. The ledger is independent of providers: `provider` is a label that separates
+simulated money from real money.
 """
 
 from collections import Counter
@@ -13,7 +14,9 @@ import msgspec
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.money import Currency
 from chalicelib.ledger import store
-from chalicelib.ledger.model import KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals
+from chalicelib.ledger.model import FEE_SIGNS, KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals, StatementTotals
+
+_FIRST_ID, _LAST_ID = "-", "z" * 100  # no id sorts before the one or after the other
 
 
 class EntryFields(TypedDict):
@@ -113,13 +116,54 @@ def revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], coun
     )
 
 
+def statement(event_id: str) -> list[StatementTotals]:
+    """Return what an event's entries add up to on each account. Reads all of its entries, like `revenue_report`."""
+    cents: dict[tuple[str, str, str], Counter[EntryKind]] = {}
+    for entry in list_event_entries(event_id):
+        if entry.net_cents:
+            cents.setdefault((entry.provider, entry.account or "", entry.currency), Counter())[entry.kind] += entry.net_cents
+    return [_statement_totals(*key, sums) for key, sums in sorted(cents.items())]
+
+
+def _statement_totals(provider: str, account: str, currency: Currency, cents: Counter[EntryKind]) -> StatementTotals:
+    return StatementTotals(
+        provider=provider,
+        account=account or None,
+        currency=currency,
+        captured_cents=cents["captured"],
+        refunded_cents=-cents["refunded"] - cents["refund_failed"],
+        disputed_cents=-cents["disputed"] - cents["dispute_won"],
+        fee_cents=-cents["fee"] - cents["fee_returned"],
+        net_cents=cents.total(),
+    )
+
+
+def list_statement_entries(event_id: str, after: str | None, limit: int) -> tuple[list[LedgerEntry], str | None]:
+    """Return the entries of the statement in the order of the purchases, from the first purchase after the id `after`.
+
+    Ends after the purchase with which the page has `limit` entries. Returns the entries, and the last purchase's id if there may be more.
+    """
+    page: list[LedgerEntry] = []
+    for entry in list_entries_between(event_id, after or _FIRST_ID, _LAST_ID):
+        if len(page) >= limit and entry.purchase_id != page[-1].purchase_id:
+            return _chronological(page), page[-1].purchase_id
+        if entry.purchase_id != after and entry.net_cents:
+            page.append(entry)
+    return _chronological(page), None
+
+
+def _chronological(entries: list[LedgerEntry]) -> list[LedgerEntry]:
+    """Sort entries by purchase, and those of a purchase in the order in which they happened."""
+    return sorted(entries, key=lambda entry: (entry.purchase_id, entry.at, KIND_ORDER[entry.kind], entry.reference))
+
+
 def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
     kind, amount = fields["kind"], fields["amount"]
     sign, details = SIGNS[kind], fields.get("details", {})
     if amount < 0:
         raise ValueError(f"the kind gives the sign, so the amount of a `{kind}` entry cannot be {amount}")
     if sign == 0:
-        details = {**details, "asked_cents": amount}
+        details = {**details, "fee_cents" if kind in FEE_SIGNS else "asked_cents": amount}
     lane, key = store.entry_key(fields["event_id"], fields["purchase_id"], kind, fields["reference"])
     return store.LedgerRow(
         lane,

@@ -18,15 +18,27 @@ FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: th
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
-EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
+EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account"]
 
 
-class Payment(Struct, frozen=True):
+class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
+    """The promoter's account on which a payment was opened, and the operator's fee, as they were agreed at that time.
+
+    With `returns_fee`, refunds of sold tickets give the promoter the fee's share back.
+    """
+
+    id: str
+    fee_cents: int = 0
+    returns_fee: bool = False
+
+
+class Payment(Struct, frozen=True, omit_defaults=True):
     """The payment of a purchase, stored inside the purchase.
 
     `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
     payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
     hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
+    `connected` is null if the money goes to the operator's account.
     """
 
     provider: ProviderName
@@ -38,6 +50,12 @@ class Payment(Struct, frozen=True):
     success_url: str | None = None
     cancel_url: str | None = None
     number: int = 1
+    connected: ConnectedAccount | None = None
+
+    @property
+    def account(self) -> str | None:
+        """The id of the promoter's account on which the payment was opened, or None for the operator's account."""
+        return self.connected.id if self.connected is not None else None
 
 
 class OwnPage(Struct, frozen=True):
@@ -56,7 +74,8 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
 
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
-    provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page.
+    provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page. With `has_accounts`, promoters
+    can connect accounts of their own.
     """
 
     name: ExternalProviderName
@@ -64,6 +83,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     signature_header: str
     event_types: tuple[str, ...]
     own_page: OwnPage | None = None
+    has_accounts: bool = False
 
 
 class CheckoutPageItem(Struct, frozen=True):
@@ -103,7 +123,8 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     page, it is null until the buyer pays there. `status` is the status of the Payment Intent, in Stripe's terms; it is `canceled` for a
     hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
     the payment belongs to, because several shops may share the provider's account. `region` is the region of the store in which its
-    purchase was made; payments of earlier versions have none. `email` is the address that the buyer typed on the hosted page.
+    purchase was made; payments of earlier versions have none. `email` is the address that the buyer typed on the hosted page. `account` is
+    the connected account that has the payment, null for the operator's account, and `fee_cents` is the operator's fee.
     """
 
     provider: ProviderName
@@ -124,6 +145,8 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     charge_id: str | None = None
     decline_code: str | None = None
     email: str | None = None
+    account: str | None = None
+    fee_cents: int = 0
 
     @property
     def net_received(self) -> int:
@@ -149,6 +172,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
     `refund_id` and `attempt` are ours. For an external refund, which was made in the provider's dashboard, `refund_id` is null and
     `attempt` is 0. `namespace` and `purchase_id` come from the refund's metadata, or from the payment's metadata if the refund has none.
+    `returned_fee_cents` is what the connected `account` got back of the operator's fee.
     """
 
     provider: ProviderName
@@ -162,6 +186,8 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     purchase_id: str | None = None
     failure: str | None = None
+    account: str | None = None
+    returned_fee_cents: int = 0
 
 
 class ProviderPayout(Struct, frozen=True, kw_only=True):
@@ -205,13 +231,44 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
     due_at: int | None = None
     namespace: str | None = None
     purchase_id: str | None = None
+    account: str | None = None
+
+
+class ProviderAccount(Struct, frozen=True, kw_only=True):
+    """A connected account as the provider reports it.
+
+    `missing` names what the account's owner must provide, in the provider's words. `disabled_reason` says why the account may not take
+    payments or get payouts, also in the provider's words.
+    """
+
+    id: str
+    takes_payments: bool
+    gets_payouts: bool
+    missing: list[str]
+    disabled_reason: str | None
+
+
+class ProviderBalance(Struct, frozen=True, kw_only=True):
+    """The money of an account in one currency, in minor units: what the provider can pay out now, and what becomes available later."""
+
+    currency: str
+    available_cents: int
+    pending_cents: int
+
+
+class AccountLink(Struct, frozen=True):
+    """A page of the provider on which the account's owner provides what is missing. `expires_at` is in epoch seconds."""
+
+    url: str
+    expires_at: int
 
 
 class ProviderEvent(Struct, frozen=True, kw_only=True):
     """An event from the provider's webhook or list of events. It is only a reason to fetch the object, whose current state decides.
 
     `subject` is null for event types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
-    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own.
+    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own. `account`
+    is the connected account that has the object.
     """
 
     provider: ProviderName
@@ -224,6 +281,7 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
     carries_metadata: bool
     purchase_id: str | None
     payment_intent_id: str | None
+    account: str | None = None
 
 
 class SimulationRequired(InvalidInput):
@@ -247,6 +305,14 @@ class PaymentsUnavailable(ApiError):
     default_message: ClassVar[str] = (
         "This shop cannot take payments yet, so only free tickets are available. An admin has to set up a payment provider first."
     )
+
+
+class AccountUnreachable(ApiError):
+    """The provider no longer lets us act for a connected account: its owner has disconnected it, or it was closed."""
+
+    code: ClassVar[str] = "payment_account_unreachable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The promoter's payment account is no longer connected to this shop. Contact the seller."
 
 
 class ProviderUnavailable(ApiError):
@@ -278,4 +344,4 @@ class PriceMismatch(ApiError):
     default_message: ClassVar[str] = "The prices are being updated, and you have not been charged. Try again later."
 
 
-PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch)
+PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch, AccountUnreachable)

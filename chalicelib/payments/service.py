@@ -4,8 +4,8 @@
 that allow simulated payments, and `imported` for orders from another system. That system holds their money and refunds it.
 """
 
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -13,7 +13,9 @@ from chalicelib.foundation import log, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
+    AccountUnreachable,
     CheckoutPage,
+    ConnectedAccount,
     Payment,
     PaymentMetadata,
     PaymentsUnavailable,
@@ -31,12 +33,17 @@ from chalicelib.payments.model import (
 )
 from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
 
+T = TypeVar("T")
 
-def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
+
+def new_payment(
+    amount_cents: int, currency: str, requested: ProviderName | None = None, *, account: str | None = None, ticket_count: int = 0
+) -> Payment:
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
-    A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is not
-    offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
+    The money goes to the connected `account`, if there is one and the provider has accounts, less the operator's fee for `ticket_count`
+    tickets. A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is
+    not offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -47,7 +54,23 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
     provider = requested or _default_provider()
     if not _is_offered(provider):
         raise PaymentsUnavailable()
-    return Payment(provider, "open", amount_cents, currency)
+    payment = Payment(provider, "open", amount_cents, currency)
+    if account is None or not is_external(provider) or not external_provider(provider).DESCRIPTION.has_accounts:
+        return payment
+    returns_fee = settings.current().application_fee_refunds == "on"
+    return replace(payment, connected=ConnectedAccount(account, application_fee(amount_cents, ticket_count), returns_fee))
+
+
+def application_fee(amount_cents: int, ticket_count: int) -> int:
+    """Return the operator's fee for a payment of this amount, in minor units. The percentage is rounded half up."""
+    current = settings.current()
+    share = (amount_cents * current.application_fee_basis_points + 5_000) // 10_000
+    return min(amount_cents, ticket_count * current.application_fee_cents + share)
+
+
+def account_provider() -> ExternalProvider | None:
+    """Return the offered provider at which promoters can connect accounts, or None if there is none."""
+    return next((provider for provider in _offered_providers() if provider.DESCRIPTION.has_accounts), None)
 
 
 def is_external(provider: str) -> bool:
@@ -144,7 +167,7 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def fetch_payment(payment: Payment) -> ProviderPayment:
     """Fetch the current payment from its provider, where it must have been opened before. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
-    return external_provider(payment.provider).fetch_payment_by_id(payment.provider_id)
+    return external_provider(payment.provider).fetch_payment_by_id(payment.provider_id, payment.account)
 
 
 def external_provider(name: str) -> ExternalProvider:
@@ -152,24 +175,38 @@ def external_provider(name: str) -> ExternalProvider:
     return EXTERNAL[cast(ProviderName, name)]
 
 
-def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
-    """Yield the payments created in [since, until), epoch seconds, at all offered providers, paid or not. Raises ProviderUnavailable."""
-    return (payment for provider in _offered_providers() for payment in provider.list_payments(since, until))
+# The lists are of all offered providers, for the operator's account and these connected accounts. They skip accounts that the provider
+# does not let us act for any more. Each raises ProviderUnavailable.
 
 
-def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    """Yield the refunds created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
-    return (refund for provider in _offered_providers() for refund in provider.list_refunds(since, until))
+def list_payments(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderPayment]:
+    """Yield the payments created in [since, until), epoch seconds, paid or not."""
+    return _list_everywhere(lambda provider, account: provider.list_payments(since, until, account), accounts)
 
 
-def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    """Yield the disputes created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
-    return (dispute for provider in _offered_providers() for dispute in provider.list_disputes(since, until))
+def list_refunds(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderRefund]:
+    """Yield the refunds created in [since, until), epoch seconds."""
+    return _list_everywhere(lambda provider, account: provider.list_refunds(since, until, account), accounts)
 
 
-def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
-    """Yield the events created in [since, until) that offered providers sent, or tried to send, to us. Raises ProviderUnavailable."""
-    return (event for provider in _offered_providers() for event in provider.list_events(since, until))
+def list_disputes(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderDispute]:
+    """Yield the disputes created in [since, until), epoch seconds."""
+    return _list_everywhere(lambda provider, account: provider.list_disputes(since, until, account), accounts)
+
+
+def list_events(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderEvent]:
+    """Yield the events created in [since, until) that providers sent, or tried to send, to us."""
+    return _list_everywhere(lambda provider, account: provider.list_events(since, until, account), accounts)
+
+
+def _list_everywhere(list_for: Callable[[ExternalProvider, str | None], Iterator[T]], accounts: Iterable[str]) -> Iterator[T]:
+    connected = sorted(accounts)
+    for provider in _offered_providers():
+        for account in [None, *(connected if provider.DESCRIPTION.has_accounts else [])]:
+            try:
+                yield from list_for(provider, account)
+            except AccountUnreachable:
+                logger.warning("payment.account_skipped", account=account)
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
@@ -183,18 +220,30 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 
 
 def create_refund(
-    provider: str, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
+    provider: str,
+    purchase_id: str,
+    refund_id: str,
+    attempt: int,
+    payment_intent_id: str,
+    amount_cents: int,
+    account: str | None,
+    *,
+    returns_fee: bool,
+    check_existing: bool,
 ) -> ProviderRefund:
-    """Create one refund of a payment at the external provider.
+    """Create one refund of a payment at the external provider, on the connected account that has the payment, if any.
+
+    With `returns_fee`, the account gets the operator's fee for this amount back.
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
     day. If the provider already has the refund, returns the existing refund, even if an earlier attempt that seemed to fail created it.
     """
     external = external_provider(provider)
-    for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:
-        if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
+    for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
+        is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
+        if is_same and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
-    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
+    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
 
 
 def _default_provider() -> ProviderName:

@@ -12,7 +12,7 @@ from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import Company, Email, email_key
 from chalicelib.accounts.profiles import PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
-from chalicelib.catalog.revisions import PreconditionFailed, VersionConflict, expected_version, versioned_reply
+from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
 from chalicelib.edge.cursors import Cursor
@@ -21,17 +21,22 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.foundation import clock
+from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
-from chalicelib.promoters.service import Seller
+from chalicelib.promoters.service import AccountsNotOffered, Seller
 from chalicelib.promoters.views import (
+    AccountLinkView,
     ChangedAccountView,
     MembersView,
     MemberView,
+    PaymentAccountView,
     PromoterEventsView,
     PromotersView,
     PromoterView,
     changed_account_view,
     member_view,
+    payment_account_view,
     promoter_event_view,
     promoter_view,
 )
@@ -142,6 +147,35 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
     change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, body.verified)
     expected = expected_version(request, body)
     return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/payment-account", access="manager", errors=(CatalogChanging, RateLimited, *PROVIDER_ERRORS))
+@limited_for_caller(CATALOG)
+def show_payment_account(request: RequestContext, promoter_id: str) -> Reply[PaymentAccountView]:
+    """Show a promoter's account at the payment provider, and what the provider still needs."""
+    account = service.load_payment_account(request.require_user(), promoter_id, request.now)
+    return Reply(payment_account_view(account, can_connect=service.can_connect_accounts()))
+
+
+@route(
+    bp,
+    "POST",
+    "/promoters/{promoter_id}/payment-account",
+    access="manager",
+    errors=(AccountsNotOffered, CatalogChanging, RateLimited, *PROVIDER_ERRORS),
+)
+@limited_for_caller(CATALOG)
+def connect_payment_account(request: RequestContext, promoter_id: str) -> Reply[AccountLinkView]:
+    """Connect a promoter's account at the payment provider, or continue its setup. The reply leads to the provider's page."""
+    link = service.connect_account(request.require_user(), promoter_id, request.now)
+    return Reply(AccountLinkView(url=link.url, expires_at=clock.iso(link.expires_at)))
+
+
+@route(bp, "DELETE", "/promoters/{promoter_id}/payment-account", access="admin", errors=(CatalogChanging,))
+def remove_payment_account(request: RequestContext, promoter_id: str) -> Reply[PaymentAccountView]:
+    """Remove a promoter's account at the payment provider, so that later buyers pay to the shop's account."""
+    account = service.remove_account(promoter_id, request.require_user().user_id, request.now)
+    return Reply(payment_account_view(account, can_connect=service.can_connect_accounts()))
 
 
 @route(bp, "GET", "/events/{event_id}/seller", access="public")

@@ -1,9 +1,9 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
@@ -13,7 +13,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, PromoterStop
+from chalicelib.catalog.model import Catalog, Event, PromoterAccount, PromoterStop
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
@@ -23,11 +23,15 @@ from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import parallel, settings
-from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
+from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderAccount
+
+if TYPE_CHECKING:
+    from chalicelib.payments.providers.protocol import ExternalProvider
 
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
@@ -47,6 +51,16 @@ class Seller(Struct, frozen=True, kw_only=True):
     email: str | None
     policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
     promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
+
+
+class AccountsNotOffered(ApiError):
+    code: ClassVar[str] = "payment_accounts_not_offered"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Promoters cannot connect payment accounts to this shop. Buyers pay to the shop's account."
+
+
+class AccountNeedsVerification(Forbidden):
+    default_message: ClassVar[str] = "An admin has to verify you before you can connect a payment account. Complete your profile first."
 
 
 class CoordinatorForbidden(Forbidden):
@@ -217,6 +231,81 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
 def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
     """Return the displayed stock of the events that are on sale."""
     return cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
+
+
+# Payment accounts of promoters.
+
+
+class PaymentAccount(Struct, frozen=True):
+    """A promoter's payment account as we store it, and as the provider reports it.
+
+    `stored` is null if the promoter never had one. `reported` is null if the account was removed, or its owner has disconnected it.
+    """
+
+    stored: PromoterAccount | None
+    reported: ProviderAccount | None = None
+
+
+def can_connect_accounts() -> bool:
+    """Return whether promoters may connect payment accounts to this shop."""
+    return settings.current().connected_accounts != "off" and _account_provider() is not None
+
+
+def _account_provider() -> "ExternalProvider | None":
+    from chalicelib.payments import service as payments  # functions that only look for sellers load no payment provider
+
+    return payments.account_provider()
+
+
+def load_payment_account(identity: Identity, promoter_id: str, now: int) -> PaymentAccount:
+    """Return a promoter's payment account in its current state at the provider, and record that state, in case a webhook is late.
+
+    Raises Forbidden, ProviderUnavailable and CatalogChanging.
+    """
+    require_own(identity, promoter_id, "You can only see your own payment account.")
+    stored, provider = catalog.load_current().accounts.get(promoter_id), _account_provider()
+    if stored is None or stored.state == "removed" or provider is None:
+        return PaymentAccount(stored)
+    try:
+        reported = provider.fetch_account(stored.id)
+    except AccountUnreachable:
+        reported = None
+    takes_payments = reported is not None and reported.takes_payments
+    current = event_states.record_account(stored, takes_payments=takes_payments, actor=identity.user_id, now=now)
+    return PaymentAccount(current, reported)
+
+
+def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLink:
+    """Return a link to the provider's page on which the promoter sets up a payment account. Creates the account if there is none.
+
+    Raises Forbidden, AccountsNotOffered, AccountUnreachable, ProviderUnavailable and CatalogChanging.
+    """
+    require_own(identity, promoter_id, "You can only connect your own payment account.")
+    provider, stored = _account_provider(), catalog.load_current().accounts.get(promoter_id)
+    is_new = stored is None or stored.state == "removed"
+    if provider is None or (is_new and not can_connect_accounts()):
+        raise AccountsNotOffered()
+    if is_new and not profiles.is_verified(promoter_id):
+        raise AccountNeedsVerification()
+    if stored is None or stored.state == "removed":
+        former_ids = stored.all_ids if stored is not None else []
+        created = PromoterAccount(promoter_id, provider.create_account(promoter_id, len(former_ids) + 1), former_ids=former_ids)
+        # Another request may have connected the account meanwhile; it then has created the same one.
+        stored = event_states.change_account(
+            promoter_id, lambda before: created if before is None or before.state == "removed" else before, identity.user_id, now
+        )
+        assert stored is not None  # `change` always returns an account
+    return provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
+
+
+def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:
+    """Remove a promoter's payment account, if any: later buyers pay to the operator's account. Earlier payments stay where they are.
+
+    Raises CatalogChanging.
+    """
+    return PaymentAccount(
+        event_states.change_account(promoter_id, lambda before: before and structs.replace(before, state="removed"), actor, now)
+    )
 
 
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:

@@ -10,12 +10,13 @@ from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog.images import ImageView, image_view
-from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
+from chalicelib.catalog.model import Catalog, Event, PaymentAccountState, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.edge.auth import EventRole
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.promoters.service import PaymentAccount
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):
@@ -86,6 +87,33 @@ class MembersView(Struct, frozen=True):
     next_cursor: str | None
 
 
+class PaymentAccountView(Struct, frozen=True, kw_only=True):
+    """A promoter's account at the payment provider, on which buyers of the promoter's events pay while it is `active`.
+
+    While it is `pending`, `removed` or `none`, buyers pay to the shop's account. While it is `restricted`, the promoter's events are
+    paused. `missing` names what the provider needs from the promoter, and `disabled_reason` says why the account may not take payments or
+    get payouts, both in the provider's words. The shop's fee is an amount for each ticket that costs money, in minor units, and
+    `fee_basis_points` hundredths of a percent of the total. `can_connect` says whether the promoter can connect an account, or finish it.
+    """
+
+    state: PaymentAccountState | Literal["none"]
+    account_id: str | None
+    takes_payments: bool
+    gets_payouts: bool
+    missing: list[str]
+    disabled_reason: str | None
+    fee_cents: int
+    fee_basis_points: int
+    can_connect: bool
+
+
+class AccountLinkView(Struct, frozen=True, kw_only=True):
+    """A link to the provider's page on which the promoter sets up the payment account. It works once, until `expires_at`."""
+
+    url: str
+    expires_at: Timestamp
+
+
 class ChangedAccountView(AccountView, frozen=True, kw_only=True):
     """An account after its roles were changed, or after it was locked or unlocked.
 
@@ -131,6 +159,22 @@ def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int
         timezone=event.timezone,
         image_url=event.image_url,
         image=image_view(event.image),
+    )
+
+
+def payment_account_view(account: PaymentAccount, *, can_connect: bool) -> PaymentAccountView:
+    stored, reported, current = account.stored, account.reported, settings.current()
+    has_account = stored is not None and stored.state != "removed"
+    return PaymentAccountView(
+        state=stored.state if stored is not None else "none",
+        account_id=stored.id if stored is not None and has_account else None,
+        takes_payments=reported is not None and reported.takes_payments,
+        gets_payouts=reported is not None and reported.gets_payouts,
+        missing=reported.missing if reported is not None else [],
+        disabled_reason=reported.disabled_reason if reported is not None else None,
+        fee_cents=current.application_fee_cents,
+        fee_basis_points=current.application_fee_basis_points,
+        can_connect=reported is not None or (can_connect and not has_account),
     )
 
 

@@ -194,8 +194,14 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         full_price = without_discount(purchase)
         promo_code = find_code(full_price, code_text, now) if code_text is not None else None
         priced = with_discount(full_price, promo_code) if promo_code is not None else full_price
-    payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
     earlier = purchase.payment
+    payment = payments.new_payment(
+        priced.total_cents,
+        priced.currency,
+        options.provider,
+        account=_account(purchase),
+        ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
+    )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
     paying = replace(
         priced,
@@ -234,12 +240,26 @@ def _chosen_code(purchase: Purchase, text: str | None) -> str | None:
     return purchase.promo_code
 
 
+def _account(purchase: Purchase) -> str | None:
+    """Return the promoter's account for a payment of the purchase: that of its earlier payment, or that of the event's promoter.
+
+    Returns None for the operator's account. All payments of a purchase are on one account, because refunds and events are.
+    """
+    if purchase.payment is not None and payments.is_external(purchase.payment.provider):
+        return purchase.account
+    account = catalog.snapshot().event_account(purchase.event_id)
+    return account.id if account is not None and account.state in ("active", "restricted") else None
+
+
 def _check_event(purchase: Purchase) -> None:
-    """Raise EventNotOnSale if the event is cancelled, or SalePaused if its promoter is locked. A pause by a manager keeps reservations."""
+    """Raise EventNotOnSale if the event is cancelled, or SalePaused if its promoter is locked or cannot be paid.
+
+    A pause by a manager keeps reservations.
+    """
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
-    if event is not None and event.suspended:
+    if event is not None and (event.suspended or (event.payments_off and purchase.total_cents > 0)):
         raise SalePaused()
 
 

@@ -87,14 +87,17 @@ def page_content(purchase: Purchase, payment: Payment, email: str | None) -> Che
     """Return the content of the hosted page. Returns None if our own page takes the payment."""
     if payment.success_url is None:
         return None
-    items = [item for line in purchase.lines for item in _page_items(line)]
+    items = [item for line in purchase.lines for item in _page_items(line, with_price_ids=payment.account is None)]
     return CheckoutPage(items, payment.success_url, payment.cancel_url, _expires_at(purchase), email)
 
 
-def _page_items(line: LineItem) -> list[CheckoutPageItem]:
-    """Return an item of the page for each distinct ticket price of a line. Discounted tickets have our price, not the provider's price."""
+def _page_items(line: LineItem, *, with_price_ids: bool) -> list[CheckoutPageItem]:
+    """Return an item of the page for each distinct ticket price of a line. Discounted tickets have our price, not the provider's price.
+
+    The provider's prices belong to the operator's account. For pages of promoters' accounts, leave out `with_price_ids`.
+    """
     return [
-        CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if price == line.price_cents else None)
+        CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if with_price_ids and price == line.price_cents else None)
         for price, quantity in Counter(line.ticket_prices).items()
     ]
 

@@ -167,6 +167,7 @@ def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) ->
         "amount_cents": dispute.amount_cents,
         "currency": dispute.currency,
         "reason": dispute.reason,
+        **({"account": purchase.account} if purchase.account is not None else {}),
     }
     return money_cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
 

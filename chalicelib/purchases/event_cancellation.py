@@ -312,7 +312,7 @@ def _end_unknown_payments(active: Sequence[Purchase], now: int) -> int:
         if payment is None or payment.provider_id is None or now < purchase.expires_at + UNKNOWN_SECONDS:
             continue
         try:
-            if payments.external_provider(payment.provider).find_payment_by_id(payment.provider_id) is None:
+            if payments.external_provider(payment.provider).find_payment_by_id(payment.provider_id, payment.account) is None:
                 _open_finding(purchase, now, f"payment_unknown-{payment.provider_id}", provider=payment.provider)
                 settlement.finish_cancellation(purchase, None, "expired", now)
                 ended += 1

@@ -1,6 +1,6 @@
 """Ledger entries about a purchase. Most are transaction items, which are written together with the change that they record."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
@@ -28,34 +28,40 @@ def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
-    """Return the entry for the purchase's own payment, captured or declined. A free order has no entry."""
+    """Return the entries for the purchase's own payment, captured or declined, and for the operator's fee. A free order has no entry."""
     if payment.provider == "free":
         return []
+    reference = payment.payment_intent_id or payment.provider
     item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="declined" if payment.status == "declined" else "captured",
-        reference=payment.payment_intent_id or payment.provider,
+        reference=reference,
         amount=payment.amount_cents,
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
+        details=_on(payment.account),
     )
-    return [item]
+    fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
+    return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
 
 
-def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
-    """Return the entry for money that came in but gets no tickets and is refunded. `reason` says why."""
-    assert provider_payment.payment_intent_id is not None  # money came in
-    return ledger.entry_item(
+def refused_payment_items(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> list[dynamo.TransactItem]:
+    """Return the entries for money that came in but gets no tickets and is refunded, and for its fee. `reason` says why."""
+    reference, account = provider_payment.payment_intent_id, provider_payment.account
+    assert reference is not None  # money came in
+    item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="captured",
-        reference=provider_payment.payment_intent_id,
+        reference=reference,
         amount=provider_payment.amount_received,
         currency=provider_payment.currency,
         provider=provider_payment.provider,
         now=now,
-        details={"refused": reason},
+        details={"refused": reason, **_on(account)},
     )
+    fee_cents, currency, provider = provider_payment.fee_cents, provider_payment.currency, provider_payment.provider
+    return [item, *_fee_items(purchase, "fee", reference, fee_cents, currency, provider, account, now)]
 
 
 def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
@@ -72,10 +78,10 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
     )
 
 
-def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
-    """Return the entry for a refund that was made in the provider's dashboard."""
+def external_refund_items(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> list[dynamo.TransactItem]:
+    """Return the entries for a refund that was made in the provider's dashboard, and for the fee that it returned."""
     assert provider_refund.id is not None  # it was read from the provider
-    return ledger.entry_item(
+    item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="refunded",
         reference=provider_refund.id,
@@ -83,16 +89,17 @@ def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, no
         currency=provider_refund.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"by_hand": True},
+        details={"by_hand": True, **_on(provider_refund.account)},
     )
+    return [item, *_returned_fee_items(purchase, provider_refund, now)]
 
 
 def refund_status_items(
     purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
 ) -> list[dynamo.TransactItem]:
-    """Return the entry for a refund's new status if money moves.
+    """Return the entries for a refund's new status if money moves, and for the fee that it returned.
 
-    The money leaves when the provider accepts the refund, and comes back if the refund fails later.
+    The money leaves when the provider accepts the refund, and comes back if the refund fails later. The operator's fee then stays returned.
     """
     has_left = before.status == "due" and after.status in ("pending", "succeeded")
     has_come_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
@@ -107,9 +114,9 @@ def refund_status_items(
         currency=before.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"refund_id": before.id, "reason": before.reason},
+        details={"refund_id": before.id, "reason": before.reason, **_on(provider_refund.account)},
     )
-    return [item]
+    return [item, *(_returned_fee_items(purchase, provider_refund, now) if has_left else [])]
 
 
 def dispute_items(
@@ -138,6 +145,7 @@ def dispute_items(
                 "amount_cents": provider_dispute.amount_cents,
                 "currency": provider_dispute.currency,
                 "reason": provider_dispute.reason,
+                **_on(provider_dispute.account),
             },
         )
         for kind in kinds
@@ -171,6 +179,35 @@ def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> 
         provider=payment.provider,
         now=now,
     )
+
+
+def _returned_fee_items(purchase: Purchase, refund: ProviderRefund, now: int) -> list[dynamo.TransactItem]:
+    """Return the entry for the part of the operator's fee that a refund gave back to the promoter's account, if any."""
+    cents, currency = refund.returned_fee_cents, refund.currency
+    return _fee_items(purchase, "fee_returned", str(refund.id), cents, currency, refund.provider, refund.account, now)
+
+
+def _fee_items(
+    purchase: Purchase, kind: EntryKind, reference: str, cents: int, currency: str, provider: str, account: str | None, now: int
+) -> list[dynamo.TransactItem]:
+    if not cents:
+        return []
+    item = ledger.entry_item(
+        **_purchase_key(purchase),
+        kind=kind,
+        reference=reference,
+        amount=cents,
+        currency=currency,
+        provider=provider,
+        now=now,
+        details=_on(account),
+    )
+    return [item]
+
+
+def _on(account: str | None) -> dict[str, Any]:
+    """Return the detail of an entry that names the promoter's account, if the money moved on one."""
+    return {} if account is None else {"account": account}
 
 
 def _purchase_key(purchase: Purchase) -> _PurchaseKey:

@@ -294,6 +294,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
 
     @property
+    def account(self) -> str | None:
+        """The promoter's account that has the purchase's payments, refunds and disputes, or None for the operator's account."""
+        return self.payment.account if self.payment is not None else None
+
+    @property
     def returned_tickets(self) -> set[int]:
         """The numbers of the tickets that were refunded or lost in a dispute."""
         refunded = {number for refund in self.refunds for number in refund.tickets}

@@ -9,6 +9,8 @@ from typing import ClassVar, Self
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
+from chalicelib.catalog import event_states
+from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
@@ -17,7 +19,15 @@ from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import PaymentNotCompleted, ProviderDispute, ProviderEvent, ProviderName, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import (
+    AccountUnreachable,
+    PaymentNotCompleted,
+    ProviderDispute,
+    ProviderEvent,
+    ProviderName,
+    ProviderPayment,
+    ProviderRefund,
+)
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.refunds import record_external_refund
@@ -54,6 +64,7 @@ def record_processed(event_id: str, event_type: str, result: str, now: int) -> N
 
 
 _UNKNOWN_PURCHASE = "unknown_purchase"
+OTHER_ACCOUNT = "other_account"  # the result for a payment on an account that is not its purchase's
 
 
 class EventResult(Struct, frozen=True):
@@ -67,13 +78,13 @@ class EventResult(Struct, frozen=True):
     changed: bool = False
 
 
-def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResult:
-    """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
-    provider_payment = payments.external_provider(provider).fetch_payment_by_id(provider_id)
+def apply_payment_by_id(provider: str, provider_id: str, account: str | None, now: int) -> EventResult:
+    """Fetch a payment (a Payment Intent or a Checkout Session) from its account and apply it to its purchase."""
+    provider_payment = payments.external_provider(provider).fetch_payment_by_id(provider_id, account)
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
     purchase = queries.load(provider_payment.purchase_id)
-    if purchase is not None:
+    if purchase is not None and purchase.account == account:
         ledger_entries.record_decline(purchase, provider_payment, now)
     return apply_payment(purchase, provider_payment, now)
 
@@ -81,10 +92,15 @@ def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResul
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
     """Apply one of our payments to its purchase.
 
-    If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store.
+    If the purchase does not exist (None), refund the money, or open a finding if the purchase was made in another region's store or the
+    money is on a promoter's account. A payment on an account that is not the purchase's changes nothing: promoters can write the metadata
+    of any purchase on payments of their own accounts.
     """
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
+    if purchase.account != provider_payment.account:
+        logger.warning("payment.other_account", purchase_id=purchase.id, account=provider_payment.account)
+        return EventResult(OTHER_ACCOUNT, purchase)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
 
 
@@ -94,12 +110,17 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     if purchase is None:
         return EventResult("not_ours")
     after = purchase
-    if provider_refund.refund_id is not None:
+    refund = purchase.find_refund(provider_refund.refund_id) if provider_refund.refund_id is not None else None
+    # Promoters can give a refund of their own account the metadata of ours. Such a refund is external.
+    found = (provider_refund.payment_intent_id, provider_refund.amount_cents)
+    is_made_up = refund is not None and found != (refund.payment_intent_id, refund.amount_cents)
+    if provider_refund.refund_id is not None and not is_made_up:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
             # The payment came in and was refunded before any event about it arrived, so apply the payment first.
-            after = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, now).purchase or purchase
+            applied = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, provider_refund.account, now)
+            after = applied.purchase or purchase
         # A payment that was refunded in full before it was applied gets no tickets and no ledger entries, so its refund gets no entry.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
             after = record_external_refund(after, provider_refund, now)
@@ -113,7 +134,8 @@ def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
         return EventResult("not_ours")
     settles_first = transitions.action_for(purchase.state, "dispute_opened") == "settle_first"
     if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
-        purchase = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, now).purchase or purchase
+        applied = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, provider_dispute.account, now)
+        purchase = applied.purchase or purchase
     if provider_dispute.status is None:
         return EventResult("inquiry", purchase)  # an inquiry takes no money
     after = disputes.record_dispute(purchase, provider_dispute, now)
@@ -160,18 +182,23 @@ def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute
 
 
 def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
-    """Return the purchase of a refund or dispute. Returns None if the purchase does not exist or belongs to another stage or shop."""
+    """Return the purchase of a refund or dispute.
+
+    Returns None if the purchase does not exist, belongs to another stage or shop, or has its payments on another account.
+    """
     if provider_object.purchase_id is None or not _is_ours(provider_object):
         return None
-    return queries.load(provider_object.purchase_id)
+    purchase = queries.load(provider_object.purchase_id)
+    return purchase if purchase is not None and purchase.account == provider_object.account else None
 
 
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
     If the purchase was made in another region, the store there may have issued its tickets, so a finding leaves the decision to a person.
-    If the refund fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If
-    the process crashes in between, the repeated call writes these entries.
+    So does a finding about money on the account of the event's promoter; other payments on promoters' accounts are not ours. If the refund
+    fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's data. If the process
+    crashes in between, the repeated call writes these entries.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -180,6 +207,13 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     amount = provider_payment.net_received
     about = {"event_id": event_id, "provider": provider, "capture": payment_intent_id}
     details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
+    if provider_payment.account is not None:
+        owner = catalog.snapshot().event_account(event_id)
+        if not provider_payment.is_paid or owner is None or provider_payment.account not in owner.all_ids:
+            return EventResult("not_ours")
+        found = {**details, "account": provider_payment.account}
+        money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, found)
+        return EventResult("on_account")
     if provider_payment.region not in (None, settings.current().region):
         if not provider_payment.is_paid:
             return EventResult("not_ours")
@@ -188,7 +222,9 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         return EventResult("other_region")
     refund = None
     if provider_payment.is_paid:
-        refund = payments.create_refund(provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
+        refund = payments.create_refund(
+            provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, None, returns_fee=False, check_existing=True
+        )
     if refund is not None and refund.status == "failed":
         money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
         return EventResult("refund_failed")
@@ -197,7 +233,9 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         logger.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, extra=details)
     entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
     refunds = [
-        refund for refund in payments.external_provider(provider).list_refunds_of_payment(payment_intent_id) if refund.status != "failed"
+        refund
+        for refund in payments.external_provider(provider).list_refunds_of_payment(payment_intent_id, None)
+        if refund.status != "failed"
     ]
     entries += [("refunded", str(refund.id), refund.amount_cents) for refund in refunds]
     for kind, reference, cents in entries:
@@ -278,13 +316,29 @@ def _is_foreign(event: ProviderEvent) -> bool:
 def _apply(event: ProviderEvent, now: int) -> EventResult:
     match event.subject:
         case "refund":
-            return apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id), now)
+            return apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id, event.account), now)
         case "dispute":
-            return apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id), now)
+            return apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id, event.account), now)
         case "refunds_of_payment":
             return _apply_refunds_of_payment(event, now)
+        case "account":
+            return _follow_account(event, now)
         case _:
-            return _result_without_fetch(event) or apply_payment_by_id(event.provider, event.object_id, now)
+            return _result_without_fetch(event) or apply_payment_by_id(event.provider, event.object_id, event.account, now)
+
+
+def _follow_account(event: ProviderEvent, now: int) -> EventResult:
+    """Pause the events of a promoter whose account may no longer take payments, or resume them once it may."""
+    accounts = catalog.load_current().accounts.values()
+    known = next((account for account in accounts if event.account is not None and account.id == event.account), None)
+    if known is None:
+        return EventResult("not_ours")
+    try:
+        takes_payments = payments.external_provider(event.provider).fetch_account(known.id).takes_payments
+    except AccountUnreachable:
+        takes_payments = False
+    after = event_states.record_account(known, takes_payments=takes_payments, actor="fairgate", now=now)
+    return EventResult(f"account_{after.state}" if after is not None else "not_ours", None, after != known)
 
 
 def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
@@ -294,7 +348,8 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
     """
     purchase = queries.load(str(event.purchase_id))
     payment = purchase.payment if purchase is not None else None
-    if purchase is not None and payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id):
+    is_known = payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id)
+    if purchase is not None and payment is not None and is_known and payment.account == event.account:
         if purchase.is_order and payment.payment_intent_id is not None:
             return EventResult(purchase.state, purchase)
         if purchase.state in ("expired", "cancelled") and event.object_status in ("canceled", "expired"):
@@ -305,7 +360,7 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
 def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     if event.payment_intent_id is None:
         return EventResult("not_ours")
-    refunds = payments.external_provider(event.provider).list_refunds_of_payment(event.payment_intent_id)
+    refunds = payments.external_provider(event.provider).list_refunds_of_payment(event.payment_intent_id, event.account)
     results = [apply_refund(refund, now) for refund in refunds]
     changed = next((result for result in results if result.changed), None)
     return changed or (results[0] if results else EventResult("not_ours"))

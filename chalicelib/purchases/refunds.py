@@ -200,13 +200,13 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
     if provider_refund.status == "failed":
         return purchase
     refund = _external_refund(purchase, provider_refund, now)
-    entry = ledger_entries.external_refund_item(purchase, provider_refund, now)
+    entries = ledger_entries.external_refund_items(purchase, provider_refund, now)
     if refund.tickets:
-        saved = _return_rest(_return_tickets(purchase, refund, now, [entry]), refund.id, now)
+        saved = _return_rest(_return_tickets(purchase, refund, now, entries), refund.id, now)
     else:
         details = _refund_details(purchase, refund)
         finding = [money_cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
-        saved = store.save(purchase, purchase.with_refunds(refund), [entry, *finding, *_case_items(purchase, refund, now)])
+        saved = store.save(purchase, purchase.with_refunds(refund), [*entries, *finding, *_case_items(purchase, refund, now)])
     logger.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
     return saved
 

@@ -75,12 +75,15 @@ def ask_provider(purchase: Purchase, refund: Refund, *, check_existing: bool) ->
     With `check_existing`, the provider is first asked whether an earlier call created the refund.
     """
     if refund.status == "pending" and refund.provider_id is not None:
-        return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
+        return payments.external_provider(refund.provider).fetch_refund(refund.provider_id, purchase.account)
     return _ask_to_create(purchase, refund, check_existing=check_existing)
 
 
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
     assert refund.payment_intent_id is not None  # only refunds at an external provider can be due
+    connected = purchase.payment.connected if purchase.payment is not None else None
+    # Money that bought no tickets always takes the operator's fee back with it.
+    returns_fee = connected is not None and connected.fee_cents > 0 and (connected.returns_fee or not refund.tickets)
     return payments.create_refund(
         refund.provider,
         purchase.id,
@@ -88,6 +91,8 @@ def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) 
         refund.attempt,
         refund.payment_intent_id,
         refund.amount_cents,
+        purchase.account,
+        returns_fee=returns_fee,
         check_existing=check_existing,
     )
 

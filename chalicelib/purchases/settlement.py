@@ -230,8 +230,8 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     after = purchase.with_refunds(refund)
     if is_own:
         after = replace(after, state="refunded", payment=_paid_payment(purchase, provider_payment), ended_at=now)
-    entry = ledger_entries.refused_payment_item(purchase, provider_payment, refund.reason, now)
-    saved = store.save(purchase, after, [entry, refunds_at_provider.open_refund_case_item(after, refund, now)])
+    entries = ledger_entries.refused_payment_items(purchase, provider_payment, refund.reason, now)
+    saved = store.save(purchase, after, [*entries, refunds_at_provider.open_refund_case_item(after, refund, now)])
     if is_own and purchase.state in ACTIVE_STATES:
         holds.release_holds(purchase)
     if trigger == "payment_mismatched":

@@ -100,13 +100,17 @@ class ReservationView(Struct, frozen=True, kw_only=True):
 
 
 class SessionPayment(Struct, frozen=True, kw_only=True):
-    """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`."""
+    """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`.
+
+    `account` is present if the payment belongs to the promoter's account at the provider. Our own page needs it too.
+    """
 
     provider: ProviderName
     status: PaymentStatus
     client_secret: str | UnsetType = UNSET
     publishable_key: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
+    account: str | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
@@ -374,7 +378,8 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
     """Return how the purchase is paid. Returns None before its checkout is open."""
     payment = purchase.payment
-    view = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
+    account: str | UnsetType = UNSET if purchase.account is None else purchase.account
+    view = SessionPayment(provider=payment.provider, status=payment.status, account=account) if payment else None
     if view and url:
         return replace(view, url=url)
     if view and client_secret:

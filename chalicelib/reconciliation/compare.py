@@ -13,6 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
@@ -89,6 +90,11 @@ class ComparisonRun:
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
+    @property
+    def accounts(self) -> list[str]:
+        """The promoters' accounts, which are compared besides the operator's."""
+        return catalog.snapshot().account_ids()
+
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
         """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
         self.compared[provider_id] = namespace == settings.current().provider_namespace
@@ -111,11 +117,11 @@ class ComparisonRun:
             money_cases.close_finding(*finding)
 
     @contextmanager
-    def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
+    def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
         ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment,
-        pass the name of its provider as `payment_at`, so that later runs compare the payment again.
+        pass the name of its provider as `payment_at`, and its `account`, so that later runs compare the payment again.
         """
         error_name = None
         try:
@@ -127,7 +133,7 @@ class ComparisonRun:
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
-        payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
+        payment_details = {"provider": payment_at, "capture": about, **_on(account)} if payment_at is not None else {}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
 
 
@@ -183,14 +189,14 @@ def recheck_open_cases(open_cases: Sequence[Case], since: int, now: int) -> dict
 
 def _recheck_dispute(run: ComparisonRun, case: Case) -> None:
     with run.isolate_errors(case.purchase_id, case.id):
-        dispute = payments.external_provider(_provider_name(case)).fetch_dispute(case.id)
+        dispute = payments.external_provider(_provider_name(case)).fetch_dispute(case.id, _account(case))
         run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, run.now))
 
 
 def _recheck_finding(run: ComparisonRun, case: Case) -> None:
-    provider, payment_intent_id = _provider_name(case), str(case.details["capture"])
-    with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider):
-        _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
+    provider, payment_intent_id, account = _provider_name(case), str(case.details["capture"]), _account(case)
+    with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider, account=account):
+        _recheck_payment(run, case.purchase_id, provider, payment_intent_id, account)
 
 
 def _provider_name(case: Case) -> str:
@@ -198,8 +204,20 @@ def _provider_name(case: Case) -> str:
     return str(case.details.get("provider", FIRST_PROVIDER))
 
 
-def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:
-    provider_payment, purchase = payments.external_provider(provider).find_payment_by_id(payment_intent_id), queries.load(purchase_id)
+def _account(case: Case) -> str | None:
+    """Return the promoter's account that has the case's payment, or None for the operator's account."""
+    account: str | None = case.details.get("account")
+    return account
+
+
+def _on(account: str | None) -> dict[str, str]:
+    """Return the detail of a case that names the promoter's account, if the payment is on one."""
+    return {} if account is None else {"account": account}
+
+
+def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str, account: str | None) -> None:
+    provider_payment = payments.external_provider(provider).find_payment_by_id(payment_intent_id, account)
+    purchase = queries.load(purchase_id)
     if provider_payment is not None and purchase is None:
         # Only report the payment: an earlier run may have refused to refund it, because too many payments had unknown purchases.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
@@ -212,28 +230,31 @@ def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, paymen
 def _compare_payments(run: ComparisonRun) -> set[str]:
     """Compare each payment of this span with its purchase. Returns the ids of payments that received money; see `_our_payments`."""
     paid: set[str] = set()
-    our_payments = _our_payments(run.report, paid)
+    our_payments = _our_payments(run, paid)
     while batch := list(islice(our_payments, dynamo.MAX_BATCH_GET)):
         purchases, unreadable = queries.load_readable({payment.purchase_id for payment in batch if payment.purchase_id})
         known = purchases.keys() | unreadable
-        _check_unknown_limit(run, [payment for payment in batch if payment.is_paid and payment.purchase_id not in known])
+        unknown = [payment for payment in batch if payment.is_paid and payment.purchase_id not in known]
+        # Payments on promoters' accounts are not refunded. They do not count, because promoters can make as many as they like.
+        _check_unknown_limit(run, [payment for payment in unknown if payment.account is None])
         for payment in batch:
             run.report.payments += 1
             purchase_id = str(payment.purchase_id)
-            with run.isolate_errors(purchase_id, payment.id, payment_at=payment.provider):
+            with run.isolate_errors(purchase_id, payment.id, payment_at=payment.provider, account=payment.account):
                 # Reading an unreadable purchase again raises the error, which becomes a finding.
                 purchase = queries.load(purchase_id) if purchase_id in unreadable else purchases.get(purchase_id)
                 _compare_payment(run, payment, purchase)
     return paid
 
 
-def _our_payments(report: ReconciliationReport, paid: set[str]) -> Iterator[ProviderPayment]:
+def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPayment]:
     """Yield our payments that were opened in this span, and add the ids of payments that received money to `paid`.
 
     A purchase made at the end of the span may open its payment after the span, so `paid` also covers payments that were opened later.
     """
-    current = settings.current()
-    for payment in payments.list_payments(report.since, report.until + catalog.longest_hold_seconds() + current.checkout_seconds):
+    current, report = settings.current(), run.report
+    until = report.until + catalog.longest_hold_seconds() + current.checkout_seconds
+    for payment in payments.list_payments(report.since, until, run.accounts):
         if payment.namespace != current.provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:
@@ -260,6 +281,7 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
         "capture": payment.payment_intent_id,
         "amount_cents": payment.net_received,
         "currency": payment.currency,
+        **_on(payment.account),
     }
     run.update_finding(str(payment.purchase_id), "unknown_purchase", payment.id, differs, details)
 
@@ -267,17 +289,18 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
 def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Purchase | None) -> None:
     result = provider_events.apply_payment(purchase, payment, run.now)
     purchase = run.count_repaired(_payment_repair(result), result)
-    _update_unknown_finding(run, payment, differs=purchase is None and result.result in ("refund_failed", "other_region"))
-    if purchase is None:
+    _update_unknown_finding(run, payment, differs=purchase is None and result.result in ("refund_failed", "other_region", "on_account"))
+    if purchase is None or result.result == provider_events.OTHER_ACCOUNT:
         return
     if purchase.refunded_total(payment.id, include_due=False) != payment.amount_refunded:
-        for refund in payments.external_provider(payment.provider).list_refunds_of_payment(payment.id):
+        for refund in payments.external_provider(payment.provider).list_refunds_of_payment(payment.id, payment.account):
             purchase = run.count_repaired("refunds_differ", provider_events.apply_refund(refund, run.now)) or purchase
-        payment = payments.external_provider(payment.provider).fetch_payment_by_id(payment.id)  # a refund may just have been created
+        # A refund may just have been created.
+        payment = payments.external_provider(payment.provider).fetch_payment_by_id(payment.id, payment.account)
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
         return  # an unfinished refund already has an open case
-    expected, found = _expected_amounts(purchase, payment), _amounts(payment.amount_received, payment.amount_refunded, payment.currency)
-    about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id}
+    expected, found = _expected_amounts(purchase, payment), _amounts(payment, payment.amount_received, payment.amount_refunded)
+    about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id, **_on(payment.account)}
     details = {**about, "expected": expected, "found": found}
     run.update_finding(purchase.id, "amounts_differ", payment.id, expected != found, details)
 
@@ -286,12 +309,16 @@ def _expected_amounts(purchase: Purchase, payment: ProviderPayment) -> dict[str,
     """Return the amounts that the provider should report. A payment that bought no tickets must have been refunded in full."""
     own = purchase.payment
     if purchase.was_order and own is not None and own.payment_intent_id == payment.id:
-        return _amounts(own.amount_cents, purchase.refunded_total(payment.id, include_due=False), purchase.currency)
-    return _amounts(payment.amount_received, payment.amount_received, payment.currency)
+        fee_cents = own.connected.fee_cents if own.connected is not None else 0
+        agreed = replace(payment, currency=purchase.currency, fee_cents=fee_cents)
+        return _amounts(agreed, own.amount_cents, purchase.refunded_total(payment.id, include_due=False))
+    return _amounts(payment, payment.amount_received, payment.amount_received)
 
 
-def _amounts(received_cents: int, refunded_cents: int, currency: str) -> dict[str, Any]:
-    return {"received_cents": received_cents, "refunded_cents": refunded_cents, "currency": currency}
+def _amounts(payment: ProviderPayment, received_cents: int, refunded_cents: int) -> dict[str, Any]:
+    """Return the amounts of a payment as findings show them, with the operator's fee if the payment is on a promoter's account."""
+    fee = {} if payment.account is None else {"fee_cents": payment.fee_cents}
+    return {"received_cents": received_cents, "refunded_cents": refunded_cents, "currency": payment.currency, **fee}
 
 
 def _payment_repair(result: EventResult) -> str:
@@ -306,12 +333,14 @@ def _event_repair(subject: EventSubject | None, result: EventResult) -> str:
             return "disputes_differ"
         case "refund" | "refunds_of_payment":
             return "refunds_differ"
+        case "account":
+            return "accounts_differ"
         case _:
             return _payment_repair(result)
 
 
 def _compare_refunds(run: ComparisonRun) -> None:
-    for refund in payments.list_refunds(run.report.since, run.report.until):
+    for refund in payments.list_refunds(run.report.since, run.report.until, run.accounts):
         if run.mark_compared(str(refund.id), refund.namespace):
             run.report.refunds += 1
             with run.isolate_errors(str(refund.purchase_id), str(refund.id)):
@@ -319,7 +348,7 @@ def _compare_refunds(run: ComparisonRun) -> None:
 
 
 def _compare_disputes(run: ComparisonRun) -> None:
-    for dispute in payments.list_disputes(run.report.since, run.report.until):
+    for dispute in payments.list_disputes(run.report.since, run.report.until, run.accounts):
         if run.mark_compared(dispute.id, dispute.namespace):
             run.report.disputes += 1
             with run.isolate_errors(str(dispute.purchase_id), dispute.id):
@@ -328,7 +357,7 @@ def _compare_disputes(run: ComparisonRun) -> None:
 
 def _process_missed_events(run: ComparisonRun) -> None:
     """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age."""
-    events = payments.list_events(run.report.since, run.report.until)
+    events = payments.list_events(run.report.since, run.report.until, run.accounts)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
         for event in provider_events.select_unprocessed(batch):
             if event.object_id in run.compared:
@@ -348,7 +377,7 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
             purchase = queries.load(entry.purchase_id)
             if purchase is not None:
-                found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference)
+                found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 
 
@@ -362,6 +391,7 @@ def _compare_tickets(
         "capture": payment_intent_id,
         "amount_cents": purchase.total_cents,
         "currency": purchase.currency,
+        **_on(purchase.account),
     }
     run.update_finding(purchase.id, "tickets_without_payment", payment_intent_id, differs, details)
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Catalog
 from chalicelib.inventory.model import Shard, Stock
 from chalicelib.ledger import service as ledger
-from chalicelib.ledger.model import LedgerEntry
+from chalicelib.ledger.model import FEE_SIGNS, LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import signature
@@ -117,10 +117,24 @@ def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     balance = {currency: ledger.balances(entries).get(currency, 0) for currency in net}
     if balance != net:
         yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
+    yield from _check_fees(purchase, entries)
     if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
         expected = _expected_balance(purchase)
         if balance.get(purchase.currency, 0) != expected:
             yield f"{purchase.id}: the ledger adds up to {balance}; its tickets, fees, refunds and disputes to {expected}"
+
+
+def _check_fees(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
+    """Check that an order has the fee on which its payment was opened, and that no refund returned more fee than was taken."""
+    own = purchase.payment
+    fees = [entry for entry in entries if entry.kind in FEE_SIGNS]
+    if purchase.was_order and own is not None:
+        taken = -sum(entry.net_cents for entry in fees if entry.kind == "fee" and entry.reference == own.payment_intent_id)
+        agreed = own.connected.fee_cents if own.connected is not None else 0
+        if taken != agreed:
+            yield f"{purchase.id}: the fee in the ledger is {taken}, and {agreed} was agreed"
+    if sum(entry.net_cents for entry in fees) > 0:
+        yield f"{purchase.id}: refunds have returned more of the operator's fee than was taken"
 
 
 def _expected_balance(order: Purchase) -> int:

@@ -1,6 +1,7 @@
-"""The state of the fake's one Stripe account: tables of objects in wire format under one lock, optionally with a journal on disk.
+"""The state of the fake's Stripe account: tables of objects in wire format under one lock, optionally with a journal on disk.
 
-The events that record changes of objects, and the outcomes that banks report later, are part of the state.
+The events that record changes of objects, and the outcomes that banks report later, are part of the state. So are the objects of the
+connected accounts, each of which names its account in `_owner`.
 """
 
 import json
@@ -9,6 +10,7 @@ import random
 import string
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -68,19 +70,25 @@ OBJECT_NAMES = {
     "price": "price",
     "product": "product",
     "coupon": "coupon",
+    "account": "account",
+    "application_fee": "application fee",
 }
+# Tables that belong to the platform's own account, whatever account a call acts for.
+_PLATFORM_TABLES = ("account", "account_link", "_delivery", "_key")
 
 
 class AccountState:
     """Callers hold `lock`. Objects are changed in place and then `put` again, so that the journal includes the change.
 
-    `request`: id and idempotency key of the request that is being processed. `event_listeners` are called with each new event.
+    `request`: id and idempotency key of the request that is being processed. `event_listeners` are called with each new event. `account`:
+    the id of the connected account for which the current call acts, None for the platform's own account. A call sees no other objects.
     """
 
     def __init__(self, clock: Callable[[], float], journal: Path | None = None, seed: int | None = None) -> None:
         self.lock = threading.RLock()
         self.request: StripeObject = {"id": None, "idempotency_key": None}
         self.event_listeners: list[Callable[[StripeObject], None]] = []
+        self.account: str | None = None
         self._clock = clock
         self._random: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
         self._tables: Tables = {}
@@ -94,7 +102,27 @@ class AccountState:
     def new_id(self, prefix: str, length: int = 24) -> str:
         return f"{prefix}_" + "".join(self._random.choices(ID_CHARACTERS, k=length))
 
+    @contextmanager
+    def acting_for(self, account: str | None) -> Iterator[None]:
+        """Act for a connected account, or for the platform's own account, inside the block. Callers hold the lock."""
+        before, self.account = self.account, account
+        try:
+            yield
+        finally:
+            self.account = before
+
+    def owner(self, table: str, key: str) -> str | None:
+        """Return the id of the connected account that has this object. None: the platform has it, or it does not exist."""
+        owner: str | None = self._tables.get(table, {}).get(key, {}).get("_owner")
+        return owner
+
+    def accounts(self) -> list[str | None]:
+        """Return the platform's own account (None) and the ids of all connected accounts."""
+        return [None, *self._tables.get("account", {})]
+
     def put(self, table: str, obj: StripeObject) -> StripeObject:
+        if self.account is not None and table not in _PLATFORM_TABLES:
+            obj["_owner"] = self.account
         self._tables.setdefault(table, {})[obj["id"]] = obj
         self._changed[table, obj["id"]] = None
         return obj
@@ -104,7 +132,8 @@ class AccountState:
             self._changed[table, key] = None
 
     def find(self, table: str, key: str) -> StripeObject | None:
-        return self._tables.get(table, {}).get(key)
+        found = self._tables.get(table, {}).get(key)
+        return found if found is not None and self._is_visible(table, found) else None
 
     def get(self, table: str, key: str, *, param: str = "id", status: int = 404) -> StripeObject:
         """Return the object. Raises StripeApiError with `param` and `status` if it does not exist."""
@@ -114,10 +143,13 @@ class AccountState:
         return found
 
     def oldest_first(self, table: str) -> Iterator[StripeObject]:
-        return iter(list(self._tables.get(table, {}).values()))
+        return iter([obj for obj in self._tables.get(table, {}).values() if self._is_visible(table, obj)])
 
     def newest_first(self, table: str) -> Iterator[StripeObject]:
-        return reversed(list(self._tables.get(table, {}).values()))
+        return reversed([obj for obj in self._tables.get(table, {}).values() if self._is_visible(table, obj)])
+
+    def _is_visible(self, table: str, obj: StripeObject) -> bool:
+        return table in _PLATFORM_TABLES or obj.get("_owner") == self.account
 
     def save(self) -> bytes:
         """Return all current objects, for `restore`."""
@@ -132,7 +164,7 @@ class AccountState:
     def commit(self) -> None:
         """Write the changes since the last commit to the journal, so that a killed process loses no confirmed call."""
         if self._journal is not None and self._changed:
-            self._journal.append((table, key, self.find(table, key)) for table, key in self._changed)
+            self._journal.append((table, key, self._tables.get(table, {}).get(key)) for table, key in self._changed)
         self._changed.clear()
 
     def close(self) -> None:
@@ -163,6 +195,7 @@ def emit_event(state: AccountState, kind: str, obj: StripeObject, previous: Stri
         "request": dict(state.request),
         "type": kind,
         "_delivered": True,
+        **({"account": state.account} if state.account is not None else {}),
     }
     state.put("event", event)
     for listener in state.event_listeners:

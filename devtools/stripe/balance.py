@@ -7,10 +7,18 @@ from devtools.stripe.wire_format import StripeObject, invalid_request
 AVAILABLE_AFTER_SECONDS = 2 * 86400
 
 
-def create_balance_transaction(state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0) -> StripeObject:
-    """Move `amount` into the balance, or out of it when it is negative; `fee` is taken from it. In the currency's smallest unit."""
+def create_balance_transaction(
+    state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0, *, application_fee: int = 0
+) -> StripeObject:
+    """Move `amount` into the balance, or out of it when it is negative, in the currency's smallest unit.
+
+    Stripe's `fee` and the platform's `application_fee` are taken from it.
+    """
+    fees = {"stripe_fee": (fee, "Stripe processing fees"), "application_fee": (application_fee, "Application fee")}
     fee_details = [
-        {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee"}
+        {"amount": cents, "application": None, "currency": currency, "description": description, "type": fee_type}
+        for fee_type, (cents, description) in fees.items()
+        if cents
     ]
     transaction = {
         "id": state.new_id("txn_3"),
@@ -22,15 +30,37 @@ def create_balance_transaction(state: AccountState, kind: str, source_id: str, a
         "currency": currency,
         "description": None,
         "exchange_rate": None,
-        "fee": fee,
-        "fee_details": fee_details if fee else [],
-        "net": amount - fee,
+        "fee": fee + application_fee,
+        "fee_details": fee_details,
+        "net": amount - fee - application_fee,
         "reporting_category": "dispute" if kind == "adjustment" else kind,
         "source": source_id,
         "status": "pending",
         "type": kind,
     }
     return state.put("balance_transaction", transaction)
+
+
+def current(state: AccountState) -> StripeObject:
+    """Return the balance: what is available for a payout, and what is still pending, by currency. A payout may take pending money too."""
+    totals: dict[str, int] = {}
+    pending: dict[str, int] = {}
+    for moved in state.oldest_first("balance_transaction"):
+        currency = moved["currency"]
+        totals[currency] = totals.get(currency, 0) + moved["net"]
+        is_pending = moved["available_on"] > state.now() and moved["type"] != "payout"
+        pending[currency] = pending.get(currency, 0) + (moved["net"] if is_pending else 0)
+    still = {currency: max(0, min(total, pending[currency])) for currency, total in totals.items()}
+    return {
+        "object": "balance",
+        "available": [_funds(currency, total - still[currency]) for currency, total in totals.items()],
+        "pending": [_funds(currency, still[currency]) for currency in totals],
+        "livemode": False,
+    }
+
+
+def _funds(currency: str, amount: int) -> StripeObject:
+    return {"amount": amount, "currency": currency, "source_types": {"card": amount}}
 
 
 ARRIVES_AFTER_SECONDS = 2 * 86_400

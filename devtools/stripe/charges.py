@@ -1,6 +1,6 @@
 """Charges: one for each attempt to take money."""
 
-from devtools.stripe import account_state, payment_methods
+from devtools.stripe import account_state, accounts, payment_methods
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.balance import create_balance_transaction
 from devtools.stripe.payment_methods import billing_details
@@ -49,8 +49,11 @@ def mark_succeeded(state: AccountState, charge: StripeObject) -> None:
     charge.update(status="succeeded", paid=True, captured=True, amount_captured=charge["amount"])
     charge["outcome"] = _outcome("authorized", "approved_by_network", "Payment complete.", None, None)
     fee = round(charge["amount"] * 29 / 1000) + FEE_FIXED
-    transaction = create_balance_transaction(state, "charge", charge["id"], charge["amount"], charge["currency"], fee)
+    transaction = create_balance_transaction(
+        state, "charge", charge["id"], charge["amount"], charge["currency"], fee, application_fee=charge["application_fee_amount"] or 0
+    )
     charge["balance_transaction"] = transaction["id"]
+    accounts.take_fee(state, charge)
     account_state.emit_event(state, "charge.succeeded", state.put("charge", charge))
 
 
@@ -109,11 +112,12 @@ def _card_details(method: StripeObject, amount: int, card: payment_methods.Card,
 
 def _new_charge(state: AccountState, intent: StripeObject, method: StripeObject) -> StripeObject:
     empty = (
-        "application application_fee application_fee_amount balance_transaction customer failure_balance_transaction failure_code "
+        "application application_fee balance_transaction customer failure_balance_transaction failure_code "
         "failure_message on_behalf_of outcome receipt_number review shipping source source_transfer transfer_data"
     )
     charge_id = state.new_id("ch_3" if method["type"] == "card" else "py_3")
-    copied = ("amount", "currency", "description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")
+    descriptors = ("statement_descriptor", "statement_descriptor_suffix")
+    copied = ("amount", "application_fee_amount", "currency", "description", "receipt_email", *descriptors, "transfer_group")
     return {
         "id": charge_id,
         "object": "charge",

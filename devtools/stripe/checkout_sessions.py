@@ -1,6 +1,6 @@
 """Checkout Sessions: hosted pages that sell line items until they are paid or expire."""
 
-from devtools.stripe import account_state, payment_intents, prices
+from devtools.stripe import account_state, accounts, payment_intents, prices
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.payment_methods import billing_details
 from devtools.stripe.prices import check_amount, create_line_items, spread_discount
@@ -12,12 +12,14 @@ MAX_LIFETIME_SECONDS = 24 * 3600
 
 def create(state: AccountState, params: StripeObject, origin: str) -> StripeObject:
     _check_parameters(state, params)
+    accounts.check_charges_enabled(state)
     session_id = state.new_id("cs_test_a1", 56)
     lines = create_line_items(state, params["line_items"])
     subtotal = sum(line["amount_subtotal"] for line in lines)
     currency = lines[0]["currency"]
     discount = prices.redeem(state, params.get("discounts", []), subtotal, currency)
     spread_discount(lines, discount)
+    accounts.check_fee(state, params.get("payment_intent_data", {}).get("application_fee_amount"), subtotal - discount)
     if subtotal > discount:
         check_amount(subtotal - discount, currency)
     empty = (

@@ -3,13 +3,14 @@
 import pickle
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from devtools.stripe import account_state, balance, checkout_sessions, disputes, pages, prices, refunds
+from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, pages, prices, refunds
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.http_server import StripeHttpServer
 from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending
@@ -31,6 +32,7 @@ from devtools.stripe.wire_format import StripeObject, public_copy
 API_KEY = "sk_test_fairgate_local_fake"
 PUBLISHABLE_KEY = "pk_test_fairgate_local_fake"
 WEBHOOK_SECRET = "whsec_fairgate_local_fake"
+CONNECT_WEBHOOK_SECRET = "whsec_fairgate_local_connect_fake"
 
 Forgery = Literal["wrong_secret", "no_signature", "tampered", "stale", "garbled"]
 
@@ -69,7 +71,9 @@ class FakeStripe:
             raise
         self.url = self._handler.origin = self._server.origin
         self.port = self._server.server_port
-        checkout_sessions.update_page_urls(self._state, self.url)
+        for account in self._state.accounts():
+            with self._state.acting_for(account):
+                checkout_sessions.update_page_urls(self._state, self.url)
         self._webhook_worker = WebhookWorker(self._webhooks, self.apply_elapsed_time) if webhook_delivery == "automatic" else None
 
     def __enter__(self) -> Self:
@@ -92,14 +96,14 @@ class FakeStripe:
 
     def authenticate(self, intent_id: str, *, ok: bool) -> StripeObject:
         """Complete or fail 3D Secure. Returns the payment intent."""
-        with self._state.lock:
+        with self._acting_on("payment_intent", intent_id):
             complete_authentication(self._state, intent_id, ok=ok)
             return self._committed("payment_intent", intent_id)
 
     def pay_session(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> StripeObject:
         """Fill in the hosted page of a session. Raises StripeApiError with the message that the page would show."""
         form = {"number": number, "expiry": "12/34", "cvc": "123", "name": "A Buyer", "email": email}
-        with self._state.lock:
+        with self._acting_on("checkout.session", session_id):
             try:
                 self._pay(session_id, form)
             finally:
@@ -109,7 +113,7 @@ class FakeStripe:
     def pay_session_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> StripeObject:
         """Pay on the hosted page with a bank account; the outcome of the debit is pending."""
         form = {"method": "bank_fails" if fails else "bank_ok", "name": "A Buyer", "email": email}
-        with self._state.lock:
+        with self._acting_on("checkout.session", session_id):
             self._pay(session_id, form)
             return self._committed("checkout.session", session_id)
 
@@ -120,7 +124,7 @@ class FakeStripe:
             self._state.commit()
 
     def fail_refund(self, refund_id: str) -> StripeObject:
-        with self._state.lock:
+        with self._acting_on("refund", refund_id):
             refunds.complete(self._state, self._state.get("refund", refund_id), ok=False)
             return self._committed("refund", refund_id)
 
@@ -128,30 +132,51 @@ class FakeStripe:
         self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None, prevented: bool = False
     ) -> StripeObject:
         """Dispute a charge, or all of it without an amount. A `prevented` dispute is paid back at once."""
-        with self._state.lock:
+        with self._acting_on("charge", charge_id):
             dispute = disputes.create(self._state, self._state.get("charge", charge_id), reason, amount, prevented=prevented)
             return self._committed("dispute", dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> StripeObject:
-        with self._state.lock:
+        with self._acting_on("dispute", dispute_id):
             disputes.close(self._state, self._state.get("dispute", dispute_id), won=won)
             return self._committed("dispute", dispute_id)
 
     def appeal_dispute(self, dispute_id: str) -> StripeObject:
         """Appeal against the decision of a dispute, which `close_dispute` then decides again."""
-        with self._state.lock:
+        with self._acting_on("dispute", dispute_id):
             disputes.appeal(self._state, self._state.get("dispute", dispute_id))
             return self._committed("dispute", dispute_id)
 
-    def create_payout(self, currency: str = "usd") -> StripeObject:
-        """Pay out the balance of a currency, like Stripe's daily payout."""
-        with self._state.lock:
+    def create_payout(self, currency: str = "usd", *, account: str | None = None) -> StripeObject:
+        """Pay out the balance of a currency, like Stripe's daily payout, of a connected account or of the platform's own."""
+        with self._state.lock, self._state.acting_for(account):
             return self._committed("payout", balance.create(self._state, currency)["id"])
 
     def finish_payout(self, payout_id: str, *, arrives: bool = True) -> StripeObject:
-        with self._state.lock:
+        with self._acting_on("payout", payout_id):
             balance.finish(self._state, self._state.get("payout", payout_id), arrives=arrives)
             return self._committed("payout", payout_id)
+
+    # Connected accounts: what their owners and Stripe do. Each returns the account.
+
+    def complete_onboarding(self, account_id: str) -> StripeObject:
+        """Provide everything that Stripe asks for, so that the account may take payments. This also ends a restriction."""
+        with self._state.lock:
+            accounts.complete_onboarding(self._state, self._state.get("account", account_id))
+            return self._committed("account", account_id)
+
+    def restrict_account(
+        self, account_id: str, reason: str = "requirements.past_due", due: Sequence[str] = ("individual.verification.document",)
+    ) -> StripeObject:
+        with self._state.lock:
+            accounts.restrict(self._state, self._state.get("account", account_id), reason, due)
+            return self._committed("account", account_id)
+
+    def revoke_access(self, account_id: str) -> StripeObject:
+        """Disconnect the account from the platform, as its owner can in the dashboard."""
+        with self._state.lock:
+            accounts.revoke(self._state, self._state.get("account", account_id))
+            return self._committed("account", account_id)
 
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
         """Create or replace a price and its product, like the dashboard. `fields` as in `prices.create_price`."""
@@ -168,10 +193,20 @@ class FakeStripe:
     # Webhooks. `types` may have `*`: "payment_intent.*".
 
     def add_webhook_endpoint(
-        self, target: str | Receiver, *, secret: str = WEBHOOK_SECRET, types: Sequence[str] = ("*",), name: str = ""
+        self,
+        target: str | Receiver,
+        *,
+        secret: str | None = None,
+        types: Sequence[str] = ("*",),
+        name: str = "",
+        connect: bool = False,
     ) -> WebhookEndpoint:
-        """Send webhooks to a URL or a function. Pending deliveries in a journal find their endpoint by `name`, or else by its URL."""
-        return self._webhooks.add_endpoint(target, secret, tuple(types), name)
+        """Send webhooks to a URL or a function: those of connected accounts if `connect`, or those of the platform's own account.
+
+        Pending deliveries in a journal find their endpoint by `name`, or else by its URL.
+        """
+        secret = secret or (CONNECT_WEBHOOK_SECRET if connect else WEBHOOK_SECRET)
+        return self._webhooks.add_endpoint(target, secret, tuple(types), name, connect=connect)
 
     def stop_webhooks(self) -> None:
         """Stop sending webhooks automatically. Pending webhooks stay in the journal until the next start."""
@@ -210,26 +245,26 @@ class FakeStripe:
         self._webhooks.rules.clear()
 
     def resend_event(self, event_id: str, copies: int = 1) -> None:
-        with self._state.lock:
+        with self._acting_on("event", event_id):
             self._webhooks.resend(self._state.get("event", event_id), copies)
             self._state.commit()
 
-    def events(self, types: str = "*") -> list[StripeObject]:
-        """All events of these types, oldest first."""
-        with self._state.lock:
+    def events(self, types: str = "*", *, account: str | None = None) -> list[StripeObject]:
+        """All events of these types, oldest first, of a connected account or of the platform's own."""
+        with self._state.lock, self._state.acting_for(account):
             return [public_copy(event) for event in self._state.oldest_first("event") if fnmatchcase(event["type"], types)]
 
-    def objects(self, kind: str) -> list[StripeObject]:
-        """All objects of a kind ("charge", "dispute"), oldest first, as they are at this time."""
+    def objects(self, kind: str, *, account: str | None = None) -> list[StripeObject]:
+        """All objects of a kind ("charge", "dispute") of an account, oldest first, as they are at this time."""
         self.apply_elapsed_time()
-        with self._state.lock:
+        with self._state.lock, self._state.acting_for(account):
             return [public_copy(found) for found in self._state.oldest_first(kind)]
 
     def signed_delivery(
         self, event_id: str, endpoint: WebhookEndpoint | None = None, *, at: int | None = None
     ) -> tuple[bytes, dict[str, str]]:
         """Return the body and headers of a delivery, for tests that post it themselves; `at` is the time of the signature."""
-        with self._state.lock:
+        with self._acting_on("event", event_id):
             receiver = endpoint or WebhookEndpoint("we_unregistered", "", [self.webhook_secret])
             return self._webhooks.signed_request(receiver, self._state.get("event", event_id), at)
 
@@ -266,7 +301,7 @@ class FakeStripe:
 
     def overwrite_object(self, kind: str, object_id: str, **fields: object) -> StripeObject:
         """Set fields of an object ("charge", "payment_intent"), or restore a removed one. Returns the object before the change."""
-        with self._state.lock:
+        with self._acting_on(kind, object_id):
             found = self._state.find(kind, object_id) or {}
             before = dict(found)
             self._state.put(kind, found | {"id": object_id} | fields)
@@ -275,16 +310,17 @@ class FakeStripe:
 
     def remove_object(self, kind: str, object_id: str) -> StripeObject:
         """Remove an object, as if Stripe had never had it. Returns the object."""
-        with self._state.lock:
+        with self._acting_on(kind, object_id):
             removed = self._state.get(kind, object_id)
             self._state.remove(kind, object_id)
             self._state.commit()
             return removed
 
     def forget_events(self) -> None:
-        """Remove all events, like Stripe after 30 days."""
-        for event in self.events():
-            self.remove_object("event", event["id"])
+        """Remove all events of all accounts, like Stripe after 30 days."""
+        for account in self._state.accounts():
+            for event in self.events(account=account):
+                self.remove_object("event", event["id"])
 
     # Faults. `path` may have `*` in place of one segment: /v1/payment_intents/*/confirm.
 
@@ -308,6 +344,12 @@ class FakeStripe:
         held = HeldRequest()
         self._faults.add("hold", method, path, 1, held=held)
         return held
+
+    @contextmanager
+    def _acting_on(self, table: str, object_id: str) -> Iterator[None]:
+        """Hold the lock and act for the account that has this object."""
+        with self._state.lock, self._state.acting_for(self._state.owner(table, object_id)):
+            yield
 
     def _pay(self, session_id: str, form: dict[str, str]) -> None:
         session = self._state.get("checkout.session", session_id)

@@ -24,13 +24,17 @@ def complete_authentication(state: AccountState, intent_id: str, *, ok: bool) ->
 
 def apply_elapsed_time(state: AccountState) -> None:
     """Apply everything that is due by the clock."""
-    checkout_sessions.expire_overdue(state)
-    _apply_outcomes(state, state.now())
+    for account in state.accounts():
+        with state.acting_for(account):
+            checkout_sessions.expire_overdue(state)
+            _apply_outcomes(state, state.now())
 
 
 def complete_pending(state: AccountState) -> None:
     """Apply all pending outcomes of banks, whether they are due or not."""
-    _apply_outcomes(state, None)
+    for account in state.accounts():
+        with state.acting_for(account):
+            _apply_outcomes(state, None)
 
 
 def _apply_outcomes(state: AccountState, due_at: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The pages to which buyers are sent: the hosted page of a Checkout Session, and the bank's page for 3D Secure.
+"""The pages to which people are sent: the hosted page of a Checkout Session, the bank's page for 3D Secure, and a new account's setup.
 
 Plain HTML without scripts, readable on a phone and with a screen reader.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
-from devtools.stripe import checkout_sessions
+from devtools.stripe import accounts, checkout_sessions
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication
 from devtools.stripe.wire_format import StripeApiError, StripeObject, card_error
@@ -179,6 +179,22 @@ def respond_to_authentication(state: AccountState, intent: StripeObject, method:
     return Page(303, location=f"{intent['_return_url']}{separator}{urlencode(query)}")
 
 
+def respond_to_setup(state: AccountState, account_link: StripeObject, method: str, form: dict[str, str]) -> Page:
+    """Return the page on which the owner of a connected account provides what is missing. An old link leads to the `refresh_url`."""
+    if account_link["expires_at"] <= state.now():
+        return Page(303, location=account_link["_refresh_url"])
+    if method == "POST":
+        if form.get("outcome") == "complete":
+            accounts.complete_onboarding(state, state.get("account", account_link["account"]))
+        state.remove("account_link", account_link["id"])
+        return Page(303, location=account_link["_return_url"])
+    body = "<h1>Set up your account</h1><p>Stripe asks here for your address, your bank account and more. Nothing is needed now.</p>"
+    body += '<form method="post"><button name="outcome" value="complete">Provide everything</button>'
+    body += '<button class="second" name="outcome" value="later">Finish later</button></form>'
+    return Page(200, html_page("Set up your account", body))
+
+
+_SETUP_PATH = re.compile(r"/setup/(alink_\w+)")
 _CHECKOUT_PATH = re.compile(r"/c/pay/(cs_\w+)(/done)?")
 _AUTHENTICATION_PATH = re.compile(r"/3d_secure/((pi_\w+?)_secret_\w+)")
 
@@ -186,20 +202,25 @@ _AUTHENTICATION_PATH = re.compile(r"/3d_secure/((pi_\w+?)_secret_\w+)")
 def respond(state: AccountState, method: str, path: str, encoded_form: str, origin: str) -> Page | None:
     """Return the page at this path, or None."""
     form = dict(parse_qsl(encoded_form))
-    checkout, authentication = _CHECKOUT_PATH.fullmatch(path), _AUTHENTICATION_PATH.fullmatch(path)
+    checkout, authentication, setup = (pattern.fullmatch(path) for pattern in (_CHECKOUT_PATH, _AUTHENTICATION_PATH, _SETUP_PATH))
     with state.lock:
         apply_elapsed_time(state)
         try:
             if checkout:
-                session = state.find("checkout.session", checkout[1])
-                if session is None:
-                    return None
-                return respond_to_checkout(state, session, method, form, origin, after_authentication=bool(checkout[2]))
+                with state.acting_for(state.owner("checkout.session", checkout[1])):
+                    session = state.find("checkout.session", checkout[1])
+                    if session is None:
+                        return None
+                    return respond_to_checkout(state, session, method, form, origin, after_authentication=bool(checkout[2]))
             if authentication:
-                intent = state.find("payment_intent", authentication[2])
-                if intent is None or intent["client_secret"] != authentication[1]:
-                    return None
-                return respond_to_authentication(state, intent, method, form)
+                with state.acting_for(state.owner("payment_intent", authentication[2])):
+                    intent = state.find("payment_intent", authentication[2])
+                    if intent is None or intent["client_secret"] != authentication[1]:
+                        return None
+                    return respond_to_authentication(state, intent, method, form)
+            if setup:
+                account_link = state.find("account_link", setup[1])
+                return None if account_link is None else respond_to_setup(state, account_link, method, form)
         finally:
             state.commit()
     return _front_page() if path == "/" else None

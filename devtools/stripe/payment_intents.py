@@ -1,6 +1,6 @@
 """Payment Intents: creation, update, cancellation, and payment: confirmation, authentication, and the outcome of the charge."""
 
-from devtools.stripe import account_state, charges, disputes, payment_methods
+from devtools.stripe import account_state, accounts, charges, disputes, payment_methods
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.prices import check_amount
 from devtools.stripe.wire_format import (
@@ -19,13 +19,16 @@ CANCELABLE_STATUSES = ("requires_payment_method", "requires_capture", "requires_
 
 def create(state: AccountState, params: StripeObject) -> StripeObject:
     currency = check_amount(params["amount"], params["currency"])
+    accounts.check_charges_enabled(state)
+    accounts.check_fee(state, params.get("application_fee_amount"), params["amount"])
     method_id = payment_methods.resolve_payment_method(state, params)
     intent_id = state.new_id("pi_3")
     empty = (
-        "application application_fee_amount canceled_at cancellation_reason customer customer_account last_payment_error latest_charge "
+        "application canceled_at cancellation_reason customer customer_account last_payment_error latest_charge "
         "next_action on_behalf_of payment_method_configuration_details processing review setup_future_usage shipping source transfer_data"
     )
-    optional = ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group")
+    descriptors = ("statement_descriptor", "statement_descriptor_suffix")
+    optional = ("application_fee_amount", "description", "receipt_email", *descriptors, "transfer_group")
     intent: StripeObject = {
         "id": intent_id,
         "object": "payment_intent",
@@ -110,6 +113,7 @@ def _automatic_payment_methods(params: StripeObject) -> StripeObject | None:
 
 def confirm(state: AccountState, intent: StripeObject, params: StripeObject, *, from_browser: bool, origin: str) -> StripeObject:
     """Charge the payment method, or request authentication. Raises StripeApiError 402 for a decline, which is recorded first."""
+    accounts.check_charges_enabled(state)
     if intent["_session"] is not None and not params.get("_by_session"):
         raise unexpected_intent_state("You cannot confirm this PaymentIntent because it was created by a Checkout Session.", intent)
     if intent["status"] in ("succeeded", "canceled", "processing"):

@@ -1,6 +1,6 @@
 """Refunds: they succeed at once, are pending for a while, or fail after they had succeeded."""
 
-from devtools.stripe import account_state, charges, payment_methods
+from devtools.stripe import account_state, accounts, charges, payment_methods
 from devtools.stripe.account_state import AccountState, schedule_outcome
 from devtools.stripe.balance import create_balance_transaction
 from devtools.stripe.wire_format import StripeObject, invalid_request, unexpected_intent_state, updated_metadata
@@ -17,7 +17,8 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     if amount > refundable:
         message = f"Refund amount ({_formatted(amount)}) is greater than unrefunded amount on charge ({_formatted(refundable)})"
         raise invalid_request(message, param="amount")
-    refund = _new_refund(state, charge, amount, params)
+    returned_fee = accounts.return_fee(state, charge, charge["amount_refunded"] + amount) if params.get("refund_application_fee") else 0
+    refund = _new_refund(state, charge, amount, returned_fee, params)
     card = payment_methods.card_by_number(charge["_number"] or "")
     outcome = card.refunds if card is not None else "succeeds"
     if outcome == "pending":
@@ -91,14 +92,15 @@ def _refundable_charge(state: AccountState, params: StripeObject) -> StripeObjec
     return paid[0]
 
 
-def _new_refund(state: AccountState, charge: StripeObject, amount: int, params: StripeObject) -> StripeObject:
+def _new_refund(state: AccountState, charge: StripeObject, amount: int, returned_fee: int, params: StripeObject) -> StripeObject:
     refund_id = state.new_id("re_3")
+    moved = create_balance_transaction(state, "refund", refund_id, -amount, charge["currency"], application_fee=-returned_fee)
     card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
     return {
         "id": refund_id,
         "object": "refund",
         "amount": amount,
-        "balance_transaction": create_balance_transaction(state, "refund", refund_id, -amount, charge["currency"])["id"],
+        "balance_transaction": moved["id"],
         "charge": charge["id"],
         "created": state.now(),
         "currency": charge["currency"],

@@ -85,6 +85,8 @@ RETURNED_OBJECTS = {
     "/v1/refunds": "refund",
     "/v1/disputes": "dispute",
     "/v1/coupons": "coupon",
+    "/v1/accounts": "account",
+    "/v1/account_links": "account_link",
 }
 # The fields of a payment intent that a browser with a publishable key and the client secret may see.
 _BROWSER_FIELDS = (

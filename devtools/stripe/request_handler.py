@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from devtools.stripe import payment_methods, rendering
+from devtools.stripe import accounts, payment_methods, rendering
 from devtools.stripe.account_state import API_VERSION, AccountState
 from devtools.stripe.outcomes import apply_elapsed_time
 from devtools.stripe.routes import ROUTES, ApiCall, Route
@@ -35,7 +35,10 @@ _SECRET_PARAMETERS = frozenset({"number", "cvc", "account_number", "client_secre
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """`route` has `:id` in place of ids. `status` 0: no response was sent. `params` contain no card numbers and no secrets."""
+    """`route` has `:id` in place of ids. `status` 0: no response was sent. `params` contain no card numbers and no secrets.
+
+    `account` is the connected account for which the request acted.
+    """
 
     method: str
     path: str
@@ -47,6 +50,7 @@ class LoggedRequest:
     replayed: bool
     at: float
     request_id: str
+    account: str | None = None
 
 
 class RequestLog:
@@ -242,10 +246,11 @@ class StripeResponse:
 
 @dataclass
 class _RequestProgress:
-    """The state of a request while it is handled. `error`: the code of the error response."""
+    """The state of a request while it is handled. `account`: the connected account to act for. `error`: the code of the error response."""
 
     request: StripeRequest
     request_id: str
+    account: str | None = None
     route: Route | None = None
     object_id: str = ""
     from_browser: bool = False
@@ -290,6 +295,7 @@ class RequestHandler:
                 replayed=progress.is_replayed,
                 at=float(self._state.now()),
                 request_id=progress.request_id,
+                account=progress.account,
             )
         )
 
@@ -321,6 +327,9 @@ class RequestHandler:
         if key not in (self._secret_key, self._publishable_key):
             raise unauthorized(f"Invalid API Key provided: {key[:8]}{'*' * 12}{key[-4:]}")
         progress.from_browser = key == self._publishable_key
+        progress.account = request.headers.get("stripe-account")
+        if progress.account is not None:
+            accounts.check_access(self._state, progress.account, key)
         version = request.headers.get("stripe-version", API_VERSION)
         if version != API_VERSION:
             message = f"Invalid Stripe API version: {version}. The fake Stripe supports {API_VERSION} only."
@@ -339,6 +348,8 @@ class RequestHandler:
     def _execute_once(self, progress: _RequestProgress, fault: RequestFault | None) -> StripeResponse:
         """Execute the request, or return the response that is saved under its idempotency key."""
         key = progress.request.headers.get("idempotency-key") if progress.request.method == "POST" else None
+        if key is not None and progress.account is not None:
+            key = f"{progress.account}/{key}"  # each account has keys of its own
         path = progress.request.path
         fingerprint = json.dumps(sorted(parse_qsl(progress.request.encoded, keep_blank_values=True)))
         if key is not None:
@@ -349,8 +360,8 @@ class RequestHandler:
                 return StripeResponse(saved.status, saved.body, {"Idempotent-Replayed": "true", "Original-Request": saved.request_id})
         if fault is not None:
             self._faults.delay(fault)
-        with self._state.lock:
-            response, is_saved = self._execute(progress, key)
+        with self._state.lock, self._state.acting_for(progress.account):
+            response, is_saved = self._execute(progress, progress.request.headers.get("idempotency-key"))
             if key is not None:
                 to_save = SavedResponse(response.status, response.body, progress.request_id) if is_saved else None
                 self._idempotency_keys.finish(key, path, fingerprint, to_save)

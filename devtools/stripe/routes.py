@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from devtools.stripe import account_state, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
+from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.rendering import list_page
 from devtools.stripe.schema import (
@@ -66,6 +66,7 @@ INTENT_CREATE: Parameters = {
     "amount": required(integer(1)),
     "currency": required(_currency),
     "allowed_payment_method_types": _payment_method_types,
+    "application_fee_amount": integer(),
     "automatic_payment_methods": nested_object({"enabled": required(boolean()), "allow_redirects": choice("always", "never")}),
     "capture_method": choice("automatic", "automatic_async"),
     "confirm": boolean(),
@@ -112,7 +113,10 @@ _product = nested_object({"name": required(text()), "description": text(), "meta
 _price_data = nested_object({"currency": required(_currency), "unit_amount": integer(), "product_data": _product})
 _line_item = nested_object({"price": text(), "price_data": _price_data, "quantity": integer(1), "metadata": metadata()})
 _intent_data = nested_object(
-    {name: INTENT_CREATE[name] for name in ("description", "metadata", "receipt_email", "transfer_group", *_statement_descriptors)}
+    {
+        name: INTENT_CREATE[name]
+        for name in ("application_fee_amount", "description", "metadata", "receipt_email", "transfer_group", *_statement_descriptors)
+    }
 )
 SESSION_CREATE: Parameters = {
     "allowed_payment_method_types": _payment_method_types,
@@ -150,6 +154,7 @@ REFUND_CREATE: Parameters = {
     "payment_intent": text(),
     "metadata": metadata(),
     "reason": choice("duplicate", "fraudulent", "requested_by_customer"),
+    "refund_application_fee": boolean(),
     **_expand,
 }
 REFUND_UPDATE: Parameters = {"metadata": metadata(), **_expand}
@@ -157,6 +162,22 @@ DISPUTE_UPDATE: Parameters = {
     "evidence": nested_object({"uncategorized_text": text(20000), "product_description": text(20000), "customer_email_address": text()}),
     "metadata": metadata(),
     "submit": boolean(),
+    **_expand,
+}
+_capability = nested_object({"requested": boolean()})
+ACCOUNT_CREATE: Parameters = {
+    "capabilities": nested_object({"card_payments": _capability, "transfers": _capability}),
+    "country": text(2, "[A-Z]{2}"),
+    "email": text(512, r"[^@\s]+@[^@\s]+"),
+    "metadata": metadata(),
+    "type": choice("standard", "express"),
+    **_expand,
+}
+ACCOUNT_LINK_CREATE: Parameters = {
+    "account": required(text()),
+    "refresh_url": url(),
+    "return_url": url(),
+    "type": required(choice("account_onboarding", "account_update")),
     **_expand,
 }
 RETRIEVE: Parameters = _expand
@@ -177,6 +198,8 @@ PRICE_LIST: Parameters = {
     "type": choice("one_time", "recurring"),
     **_page,
 }
+ACCOUNT_LIST: Parameters = _page
+FEE_LIST: Parameters = {"charge": text(), **_page}
 LINE_ITEM_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}
 
 
@@ -325,10 +348,17 @@ ROUTES = (
     ),
     Route("GET", "/v1/events", EVENT_LIST, _list_events),
     Route("GET", "/v1/events/:id", RETRIEVE, _retrieve("event")),
+    Route("GET", "/v1/balance", RETRIEVE, lambda state, _: balance.current(state)),
     Route("GET", "/v1/balance_transactions", BALANCE_TRANSACTION_LIST, _list("balance_transaction", "/v1/balance_transactions")),
     Route("GET", "/v1/balance_transactions/:id", RETRIEVE, _retrieve("balance_transaction")),
     Route("GET", "/v1/payouts", PAYOUT_LIST, _list("payout", "/v1/payouts")),
     Route("GET", "/v1/payouts/:id", RETRIEVE, _retrieve("payout")),
+    Route("POST", "/v1/accounts", ACCOUNT_CREATE, lambda state, call: accounts.create(state, call.params)),
+    Route("GET", "/v1/accounts", ACCOUNT_LIST, _list("account", "/v1/accounts")),
+    Route("GET", "/v1/accounts/:id", RETRIEVE, lambda state, call: accounts.retrieve(state, call.object_id)),
+    Route("POST", "/v1/account_links", ACCOUNT_LINK_CREATE, lambda state, call: accounts.create_link(state, call.params, call.origin)),
+    Route("GET", "/v1/application_fees", FEE_LIST, _list("application_fee", "/v1/application_fees")),
+    Route("GET", "/v1/application_fees/:id", RETRIEVE, _retrieve("application_fee")),
     Route("POST", "/v1/coupons", COUPON_CREATE, lambda state, call: prices.create_coupon(state, call.params)),
     Route("GET", "/v1/coupons/:id", RETRIEVE, _retrieve("coupon")),
     Route("GET", "/v1/prices", PRICE_LIST, _list("price", "/v1/prices")),

@@ -67,12 +67,19 @@ DeliveryOrder = Literal["as_created", "reversed", "shuffled"]
 
 @dataclass
 class WebhookEndpoint:
-    """`target`: a URL, or a function of (body, headers) that returns a status. All `secrets` sign: two while one is rolled over."""
+    """`target`: a URL, or a function of (body, headers) that returns a status. All `secrets` sign: two while one is rolled over.
+
+    The endpoint gets the events of connected accounts if `connect`, and otherwise those of the platform's own account.
+    """
 
     id: str
     target: str | Receiver
     secrets: list[str]
     types: tuple[str, ...] = ("*",)
+    connect: bool = False
+
+    def takes(self, event: StripeObject) -> bool:
+        return self.connect == ("account" in event)
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,13 @@ class WebhookQueue:
     # killed meanwhile sends them again.
     _sending: set[str] = field(default_factory=set)
 
-    def add_endpoint(self, target: str | Receiver, secret: str, types: tuple[str, ...], name: str = "") -> WebhookEndpoint:
+    def add_endpoint(
+        self, target: str | Receiver, secret: str, types: tuple[str, ...], name: str = "", *, connect: bool = False
+    ) -> WebhookEndpoint:
         """The id depends on the name, or else on the URL, so that pending deliveries from a journal find their endpoint again."""
         name = name or (target if isinstance(target, str) else f"function {len(self.endpoints)}")
-        added = WebhookEndpoint(f"we_{sha256(name.encode()).hexdigest()[:24]}", target, [secret], types)
+        kind = "connect " if connect else ""
+        added = WebhookEndpoint(f"we_{sha256(f'{kind}{name}'.encode()).hexdigest()[:24]}", target, [secret], types, connect)
         with self.state.lock:
             self.endpoints = [endpoint for endpoint in self.endpoints if endpoint.id != added.id] + [added]
         return added
@@ -129,6 +139,8 @@ class WebhookQueue:
         """Plan the deliveries of a new event. Callers hold the lock."""
         rule = self._take_rule(event["type"])
         for endpoint in self.endpoints:
+            if not endpoint.takes(event):
+                continue
             if rule is not None and rule.drop:
                 event["_delivered"] = False
             elif any(fnmatchcase(event["type"], pattern) for pattern in endpoint.types):
@@ -137,7 +149,7 @@ class WebhookQueue:
 
     def resend(self, event: StripeObject, copies: int) -> None:
         """Plan further deliveries of an event to all endpoints, whatever happened to the earlier ones. Callers hold the lock."""
-        for endpoint in self.endpoints:
+        for endpoint in filter(lambda endpoint: endpoint.takes(event), self.endpoints):
             for _ in range(copies):
                 self._enqueue(event, endpoint.id, self.state.now())
 
@@ -167,7 +179,7 @@ class WebhookQueue:
         return body, webhook_headers(signature_header(body, endpoint.secrets, self.state.now() if at is None else at))
 
     def _send(self, delivery: StripeObject) -> DeliveryAttempt:
-        with self.state.lock:
+        with self.state.lock, self.state.acting_for(self.state.owner("event", delivery["event"])):
             event = self.state.find("event", delivery["event"])
             endpoint = next((endpoint for endpoint in self.endpoints if endpoint.id == delivery["endpoint"]), None)
             at = self.state.now()

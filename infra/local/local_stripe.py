@@ -29,7 +29,9 @@ def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
     """
     fake = _create_on_free_port(folder, port)
     webhook_secrets = _variable("STRIPE_WEBHOOK_SECRETS") or fake.webhook_secret
-    fake.add_webhook_endpoint(f"{origin}{WEBHOOK_PATH}", secret=webhook_secrets.split(",")[0].strip(), name="make run")
+    for connect in (False, True):
+        secret = webhook_secrets.split(",")[0].strip()
+        fake.add_webhook_endpoint(f"{origin}{WEBHOOK_PATH}", secret=secret, name="make run", connect=connect)
     variables = {
         "STRIPE_API_KEY": fake.api_key,
         "STRIPE_API_BASE": fake.url,

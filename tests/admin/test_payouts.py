@@ -77,7 +77,8 @@ class PayBook:
     def is_offered(self):
         return True
 
-    def list_payouts(self, limit, after):
+    def list_payouts(self, limit, after, account):
+        assert account is None
         times = {"created_at": clock.now(), "arrives_at": clock.now()}
         payouts = [
             ProviderPayout(id=payout_id, amount_cents=100, currency="EUR", status="paid", is_automatic=True, failure=None, **times)
@@ -103,7 +104,7 @@ def test_each_of_several_providers_has_its_own_list(shop, monkeypatch):
 def test_a_cancelled_payout_keeps_stripes_word_in_its_old_field(shop, monkeypatch):
     shop.buy("ada", 1)
     cancelled = stripe_mapping.convert_payout({**shop.fake.create_payout(), "status": "canceled"})
-    monkeypatch.setattr(stripe, "list_payouts", lambda limit, after: PayoutPage([cancelled], None))
+    monkeypatch.setattr(stripe, "list_payouts", lambda limit, after, account: PayoutPage([cancelled], None))
     [payout] = show(shop.api)["payouts"]
     assert (payout["state"], payout["status"]) == ("cancelled", "canceled")
 

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.audit.store import AuditRow
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.ledger.model import SIGNS
 from chalicelib.ledger.store import LedgerRow
 from tests import builders
@@ -98,6 +99,9 @@ def test_no_write_of_the_ledger_or_the_audit_replaces_an_entry(shop, api):
         assert builders.refund(api, refused).status == 201
         shop.time.advance(10)  # the bank takes that long to return it
         shop.fake.deliver()
+        with settings.override(application_fee_cents=100):
+            shop.connect_account()
+            assert builders.refund(api, shop.buy("dan", 1)).status == 201
         assert api.delete(f"/admin/events/{shop.event_id}/orders", token=builders.admin_token()).status == 200
     kinds = {arguments["Item"]["entry"]["S"].split("#")[1] for _, table, arguments in writes if table == LedgerRow.feature}
     assert kinds == SIGNS.keys()

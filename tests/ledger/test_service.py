@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
-from chalicelib.ledger.model import SIGNS, EntryKind, RevenueTotals
+from chalicelib.ledger.model import SIGNS, EntryKind, RevenueTotals, StatementTotals
 from chalicelib.payments.model import ProviderName
 from tests.ledger.entries import NOW, PURCHASE_ID, entry_fields, kinds_and_cents, write_entry
 from tests.simulation import faults
 
-KINDS_IN_ORDER = ("opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won")
+KINDS_IN_ORDER = ("opened", "declined", "captured", "fee", "refunded", "fee_returned", "refund_failed", "disputed", "dispute_won")
 
 _events = count(1)
 
@@ -51,6 +51,14 @@ def test_attempts_have_no_amount_and_their_cents_are_a_detail(store, kind):
     (found,) = ledger.list_purchase_entries("ev", PURCHASE_ID)
     assert (found.amount_cents, found.details) == (0, {"decline_code": "insufficient_funds", "asked_cents": 5000})
     assert details == {"decline_code": "insufficient_funds"}
+
+
+@pytest.mark.parametrize(("kind", "net"), [("fee", -450), ("fee_returned", 450)])
+def test_a_fee_is_part_of_the_net_amount_but_not_of_the_balance(store, kind, net):
+    write_entry(kind, 450, details={"account": "acct_1"})
+    (found,) = ledger.list_purchase_entries("ev", PURCHASE_ID)
+    assert (found.amount_cents, found.net_cents, found.account) == (0, net, "acct_1")
+    assert found.details == {"account": "acct_1", "fee_cents": 450}
 
 
 def test_every_kind_has_a_sign():
@@ -203,6 +211,40 @@ def test_a_report_tells_providers_and_currencies_apart(store):
         | {"disputes": 2, "disputes_won": 1},
         zeros | {"provider": "stripe", "currency": "USD", "captured_cents": 800, "balance_cents": 800, "payments": 1},
     ]
+
+
+def test_a_statement_adds_up_each_account(store):
+    on_account = {"details": {"account": "acct_1"}}
+    write_entry("opened", 5000, **on_account)
+    write_entry("captured", 5000, **on_account)
+    write_entry("fee", 450, **on_account)
+    write_entry("refunded", 2000, reference="re_1", **on_account)
+    write_entry("fee_returned", 180, reference="re_1", **on_account)
+    write_entry("disputed", 1000, reference="dp_1", **on_account)
+    write_entry("captured", 900, purchase_id="B")
+    stripe = {"provider": "stripe", "currency": "EUR"}
+    zeros = dict.fromkeys(StatementTotals.__struct_fields__[3:], 0)
+    assert [msgspec.to_builtins(totals) for totals in ledger.statement("ev")] == [
+        zeros | stripe | {"account": None, "captured_cents": 900, "net_cents": 900},
+        {"account": "acct_1", "captured_cents": 5000, "refunded_cents": 2000, "disputed_cents": 1000, "fee_cents": 270, "net_cents": 1730}
+        | stripe,
+    ]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_the_pages_of_a_statement_keep_the_entries_of_a_purchase_together(store, limit):
+    for purchase_id in ("A", "B", "B1", "C"):
+        write_entry("opened", purchase_id=purchase_id)
+        write_entry("captured", purchase_id=purchase_id)
+        write_entry("fee", 10, purchase_id=purchase_id)
+    pages, after = [], None
+    for _ in range(5):
+        entries, after = ledger.list_statement_entries("ev", after, limit)
+        pages.append([(entry.purchase_id, entry.kind) for entry in entries])
+        if after is None:
+            break
+    assert [entry for page in pages for entry in page] == [(each, kind) for each in ("A", "B", "B1", "C") for kind in ("captured", "fee")]
+    assert all(len(page) % 2 == 0 for page in pages)
 
 
 def test_a_report_takes_one_strongly_consistent_query_for_each_lane(store):

@@ -55,25 +55,26 @@ class PayBook:
     def call_rate(self):
         return 30
 
-    def fetch_payment_by_id(self, provider_id):
+    def fetch_payment_by_id(self, provider_id, account):
         assert provider_id == "pb_1"
         return self.payment
 
-    def find_payment_by_id(self, provider_id):
+    def find_payment_by_id(self, provider_id, account):
         return self.payment if provider_id == "pb_1" else None
 
-    def fetch_refund(self, provider_id):
+    def fetch_refund(self, provider_id, account):
         assert provider_id == "pbr_1"
         return self.refund
 
-    def list_refunds_of_payment(self, payment_intent_id):
+    def list_refunds_of_payment(self, payment_intent_id, account):
         return [self.refund] if payment_intent_id == "pb_1" else []
 
-    def create_refund(self, *refund):
+    def create_refund(self, *refund, returns_fee):
         self.refunded.append(refund)
         return self.refund
 
-    def list_payments(self, since, until):
+    def list_payments(self, since, until, account):
+        assert account is None, "no promoter can have an account here"
         yield from [self.payment] if since <= 1000 < until else []
 
     def verify_event(self, body, signature, now):
@@ -95,8 +96,8 @@ def test_each_provider_is_asked_about_its_own(shop, paybook):
     order = shop.load_purchase(shop.buy())
     assert payments.fetch_payment(order.payment).provider == "stripe"
     assert payments.fetch_payment(Payment("paybook", "open", 5000, "USD", "pb_1")) is paybook.payment
-    assert payments.external_provider("paybook").find_payment_by_id(order.payment.payment_intent_id) is None
-    assert payments.external_provider("paybook").fetch_refund("pbr_1") is paybook.refund
+    assert payments.external_provider("paybook").find_payment_by_id(order.payment.payment_intent_id, None) is None
+    assert payments.external_provider("paybook").fetch_refund("pbr_1", None) is paybook.refund
 
 
 def test_a_webhook_is_verified_by_the_provider_whose_address_it_came_to(shop, paybook):
@@ -120,10 +121,11 @@ def test_a_provider_without_our_own_page_takes_the_money_on_its_hosted_one(shop,
 
 
 def test_a_refund_is_made_where_the_money_is(shop, paybook):
-    arguments = ("paybook", "p1", "r2", 1, "pb_1", 5000)
-    assert payments.create_refund(*arguments, check_existing=True) is paybook.refund
-    assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000)]
-    assert payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, check_existing=True) == paybook.refund
+    arguments = ("paybook", "p1", "r2", 1, "pb_1", 5000, None)
+    assert payments.create_refund(*arguments, returns_fee=False, check_existing=True) is paybook.refund
+    assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000, None)]
+    known = payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, None, returns_fee=False, check_existing=True)
+    assert known == paybook.refund
     assert len(paybook.refunded) == 1
 
 
@@ -137,6 +139,11 @@ def test_the_rate_of_calls_is_the_lowest_of_those_that_are_set_up(shop, paybook)
 
 def test_lists_are_of_all_providers_that_are_set_up(shop, paybook):
     shop.buy()
-    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1)] == ["stripe", "paybook"]
+    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1, [])] == ["stripe", "paybook"]
     paybook.is_set_up = False
-    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1)] == ["stripe"]
+    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1, [])] == ["stripe"]
+
+
+def test_a_provider_without_accounts_takes_the_money_on_the_operators_account(shop, paybook):
+    assert payments.new_payment(5000, "USD", "paybook", account="acct_1", ticket_count=1).account is None
+    assert [payment.provider for payment in payments.list_payments(0, 2000, ["acct_1"])] == ["paybook"]

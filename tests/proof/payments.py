@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.store import scan_shards
@@ -157,6 +158,18 @@ class PaymentScene(StoredScene):
     def refund_part_in_dashboard(self):
         self.shop.refund_in_dashboard(self.id, 4000)
 
+    def request_account(self):
+        return self.shop.request_account_link()
+
+    def remove_account(self):
+        return self.shop.remove_account()
+
+    def restrict_account(self):
+        self.shop.fake.restrict_account(self.shop.account)
+
+    def complete_account(self):
+        self.shop.fake.complete_onboarding(self.shop.account)
+
     def allow_resale(self):
         """Reserve again, after the event allowed resale. The doors are open."""
         self.release()
@@ -219,7 +232,9 @@ class PaymentScene(StoredScene):
             "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
             "at Stripe": self.shop.list_refunds(),
             "cases": sorted(case.kind for case in money_cases.list_open_cases()),
-            "opened": [len(self.shop.fake.objects(kind)) for kind in ("checkout.session", "payment_intent")],
+            "opened": [len(self.shop.fake.objects(kind, account=self.shop.account)) for kind in ("checkout.session", "payment_intent")],
+            "accounts": [(account.state, len(account.all_ids)) for account in catalog.load_current().accounts.values()],
+            "fees": [(fee["amount"], fee["amount_refunded"]) for fee in self.shop.fake.objects("application_fee")],
             "audit": len(audit.list_entries(f"order#{self.id}")),
         }
 
@@ -235,6 +250,19 @@ def _outcome_of(order_id: str) -> Any:
 def _open(time: Any, event_capacity: int | None = None) -> Iterator[PaymentScene]:
     """A purchase in a shop beside another shop."""
     with open_app() as api, shops.isolated_shop(api), open_shop(api, time, event_capacity, checkout_origins="https://shop.test") as shop:
+        yield PaymentScene(shop)
+
+
+@contextmanager
+def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[PaymentScene]:
+    """A purchase of a promoter's tickets. If the promoter's account is connected, it takes the payment, and the operator gets a fee."""
+    fee = {"application_fee_cents": 100, "application_fee_basis_points": 250}
+    changes = {"checkout_origins": "https://shop.test", "connected_accounts": "standard", **fee}
+    with open_app() as api, shops.isolated_shop(api), open_shop(api, time, **changes) as shop:
+        if is_connected:
+            shop.connect_account()
+        else:
+            shop.give_to_promoter()
         yield PaymentScene(shop)
 
 
@@ -305,6 +333,17 @@ RESALE_STEPS: dict[str, tuple[list[str], str]] = {
 POOLED = ("webhook", "expire unpaid", "expire paid", "release", "late, with stock", "late, sold out", "another amount")
 POOLED_REFUNDS = ("refund", "refund of the rest", "refund that is due", "dispute won", "dispute lost", "refund in the dashboard")
 
+# The same on a promoter's own account.
+ON_ACCOUNT = ("checkout", "confirm", "webhook", "expire unpaid", "expire paid", "late, with stock", "late, sold out", "another amount")
+ON_ACCOUNT += ("hosted, checkout", "hosted, webhook", "refund", "refund of the rest", "refund fails at the bank", "refund that is due")
+ON_ACCOUNT += ("dispute won", "dispute lost", "cancel an event, in a sweep", "refund in the dashboard")
+ACCOUNT_STEPS: dict[str, tuple[list[str], str]] = {
+    "the account is restricted": (["start_checkout", "restrict_account"], "deliver"),
+    "the restriction is lifted": (["start_checkout", "restrict_account", "deliver", "complete_account"], "deliver"),
+    "refund on a removed account": (["buy", "remove_account"], "refund"),
+    "remove an account": (["buy"], "remove_account"),
+}
+
 _CANNOT_BE_SOLD = {"hosted, price differs at Stripe": {503}}  # until the prices agree
 
 FLOWS = {
@@ -315,3 +354,8 @@ FLOWS |= {
     f"Stripe: {name}, event capacity": Flow(partial(_open, event_capacity=3), *(STEPS | REFUND_STEPS)[name])
     for name in POOLED + POOLED_REFUNDS
 }
+FLOWS |= {
+    f"Stripe: {name}, on an account": Flow(partial(_open_promoted, is_connected=True), *(STEPS | REFUND_STEPS | ACCOUNT_STEPS)[name])
+    for name in (*ON_ACCOUNT, *ACCOUNT_STEPS)
+}
+FLOWS["Stripe: connect an account"] = Flow(_open_promoted, [], "request_account")

@@ -93,6 +93,8 @@ ELSEWHERE = (
         "POST /tickets/{ticket_id}/validate": "check in",
         "POST /webhooks/stripe": "Stripe: webhook",
         "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
+        "POST /promoters/{promoter_id}/payment-account": "Stripe: connect an account",
+        "DELETE /promoters/{promoter_id}/payment-account": "Stripe: remove an account, on an account",
     }
 )
 

@@ -1,4 +1,4 @@
-"""The receipt and the tickets of an order as PDFs, for the people who may download them."""
+"""The receipt and the tickets of an order, and the statement of an event, as PDFs, for the people who may download them."""
 
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.rate_limits import TRANSFER, RateLimited, limited_by_address
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import ApiError
+from chalicelib.ledger import service as ledger
 from chalicelib.promoters.service import find_seller
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
@@ -73,6 +74,26 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
     with limited_by_address(request, TRANSFER):
         content = _order_tickets(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"tickets-{order_id}.pdf")
+
+
+@route(
+    bp,
+    "GET",
+    "/events/{event_id}/statement.pdf",
+    access="manager",
+    headers=(ACCEPT_LANGUAGE,),
+    media_types=(MEDIA_TYPE,),
+    errors=(RateLimited,),
+)
+def show_statement_pages(request: RequestContext, event_id: str, query: DocumentQuery) -> Reply[bytes]:
+    """Return what an event's sales, refunds, disputes and fees add up to on each account, as a PDF."""
+    from chalicelib.addons.documents.receipt import render_statement  # few requests make documents
+
+    event = permissions.require_manager(request.require_user(), event_id)
+    with limited_by_address(request, TRANSFER):
+        totals = ledger.statement(event.id)
+        content = render_statement(totals, event, find_seller(event), _language(request, query), request.now)
+    return _pdf_reply(content, f"statement-{event_id}.pdf")
 
 
 def _order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:

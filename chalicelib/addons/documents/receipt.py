@@ -1,4 +1,4 @@
-"""The receipt of an order as a PDF: lines and prices, discount, total, refunds and reversals."""
+"""The receipt of an order as a PDF: lines and prices, discount, total, refunds and reversals. Also the statement of an event."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +8,7 @@ from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.edge.languages import Language
+from chalicelib.ledger.model import StatementTotals
 from chalicelib.promoters.service import Seller
 from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket, order_number
@@ -43,6 +44,30 @@ def render_receipt(
     for note in _notes(words, purchase, tickets):
         pages.write(Cell(note), gap=2)
     pages.write(Cell(words.issued_at.format(moment=words.time(now, timezone)), size=8))
+    return pages.finish()
+
+
+def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Seller, language: Language, now: int) -> bytes:
+    """Return the statement of an event: for each account, its sales, refunds, disputes and fees, and what remains."""
+    words = wording_in(language)
+    pages = Pages(f"{words.statement} {event.name}", language, now)
+    pages.write(Cell(words.statement, size=22, weight="bold"), gap=8)
+    facts = {words.event: f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{event.place}", words.seller: seller.name}
+    for label, text in facts.items():
+        pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
+    for found in totals:
+        pages.top += 14
+        name = found.provider.replace("_", " ").capitalize()
+        pages.write(Cell(f"{name} {found.account or words.shop_account}, {found.currency}", weight="bold"), gap=3)
+        pages.rule()
+        amounts = (found.captured_cents, -found.refunded_cents, -found.disputed_cents, -found.fee_cents)
+        for label, cents in zip(words.statement_lines, amounts, strict=True):
+            _write_row(pages, label, "", words.amount(cents, found.currency))
+        pages.rule()
+        _write_row(pages, words.net, "", words.amount(found.net_cents, found.currency), is_bold=True)
+    pages.top += 12
+    pages.write(Cell(words.statement_note if totals else words.no_money), gap=2)
+    pages.write(Cell(words.issued_at.format(moment=words.time(now, event.timezone)), size=8))
     return pages.finish()
 
 

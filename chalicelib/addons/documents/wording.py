@@ -15,7 +15,8 @@ from chalicelib.purchases.model import RefundStatus
 class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders.
 
-    `payments` has the texts for providers that need a text other than `paid`.
+    `payments` has the texts for providers that need a text other than `paid`. `statement_lines` name the sales, refunds, disputes and fees
+    of a statement.
     """
 
     language: Language
@@ -53,6 +54,12 @@ class Wording(Struct, frozen=True, kw_only=True):
     doors: str
     ends: str
     warning: str
+    statement: str
+    statement_lines: tuple[str, str, str, str]
+    shop_account: str
+    net: str
+    statement_note: str
+    no_money: str
 
     def amount(self, cents: int, currency: str) -> str:
         """Format an amount in minor units, such as `1,234.50 EUR`."""
@@ -126,6 +133,12 @@ ENGLISH = Wording(
     doors="Doors {time}",
     ends="Ends {time}",
     warning="Show this code at the door. It works only once, so do not share it.",
+    statement="Statement",
+    statement_lines=("Sales", "Refunds", "Disputes", "Shop's fee"),
+    shop_account="(the shop's account)",
+    net="Remaining",
+    statement_note="The remaining amount is before the payment provider's own fees.",
+    no_money="No money has come in for this event yet.",
 )
 
 SPANISH = Wording(
@@ -169,6 +182,12 @@ SPANISH = Wording(
     doors="Apertura de puertas: {time}",
     ends="Termina: {time}",
     warning="Muestra este código en la puerta. Vale una sola vez, así que no lo compartas.",
+    statement="Liquidación",
+    statement_lines=("Ventas", "Reembolsos", "Disputas", "Comisión de la tienda"),
+    shop_account="(cuenta de la tienda)",
+    net="Importe restante",
+    statement_note="Al importe restante hay que descontarle las comisiones del proveedor de pagos.",
+    no_money="Todavía no ha entrado dinero por este evento.",
 )
 
 _WORDINGS: dict[Language, Wording] = {"en": ENGLISH, "es": SPANISH}

@@ -27,7 +27,7 @@ from chalicelib.tickets.model import Ticket, order_number
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
-TO_SELLERS = ("webhook_disabled", "return_requested")  # emails to the people to whom buyers reply
+TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
 MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
 
 
@@ -180,6 +180,10 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _event_change(notification, event, address)
         case "place_drawn" | "turn_near":
             return _turn(notification, event)
+        case "payments_paused":
+            if not event.payments_off:
+                raise Moot
+            return {"url": settings.current().page_url("manage/profile")}, []
         case "webhook_disabled":
             facts = notification.facts
             return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": settings.current().page_url("manage/webhooks")}, []

@@ -5,9 +5,11 @@ from hashlib import sha256
 
 from chalicelib.addons.messages import event_notices
 from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import (
     Change,
     EventChanged,
+    EventPaused,
     OrderPaid,
     OrderRefunded,
     OrderResent,
@@ -58,6 +60,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield from _requested_return(change)
         case ReturnDeclined():
             yield _declined_return(change)
+        case EventPaused():
+            yield from _restricted_account(change)
         case WaitlistOffered():
             yield from _offer_notifications(change)
         case TicketTransferred():
@@ -132,6 +136,21 @@ def _declined_return(change: ReturnDeclined) -> Notification:
         language=purchase.language,
         facts={"order_id": purchase.id, "number": change.number},
     )
+
+
+def _restricted_account(change: EventPaused) -> Iterator[Notification]:
+    """Notify a promoter whose sales are paused because the payment account may take no payments. The email names the next event."""
+    if "#" not in change.event_id:  # a manager has paused one event
+        return
+    current, now = catalog.load_current(), clock.now()
+    events = [current.events[event_id] for event_id in catalog.find_flagged_events(current, change.event_id)]
+    paused = [event for event in events if event.payments_off and event.status == "active" and event.last_sale_at >= now]
+    if not paused:
+        return
+    event = min(paused, key=lambda event: (event.starts_at, event.id))
+    account = current.event_account(event.id)
+    if account is not None and not event.suspended:
+        yield outbox.new_notification("payments_paused", account.id, change.at, user_id=account.promoter_id, event_id=event.id, now=now)
 
 
 def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:

@@ -45,8 +45,11 @@ from chalicelib.addons.reports.sales import (
     SalesFiguresView,
     SalesQuery,
     SalesView,
+    StatementQuery,
+    StatementView,
     promo_code_sales,
     sales_reply,
+    statement_reply,
 )
 from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden
@@ -81,6 +84,12 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
     identity = request.require_user()
     permissions.require_manager(identity, event_id)
     return sales_reply(event_id, query, identity.user_id, request.now)
+
+
+@route(bp, "GET", "/events/{event_id}/statement", access="manager", media_types=CSV_MEDIA_TYPES)
+def show_statement(request: RequestContext, event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
+    """Show what an event's sales, refunds, disputes and fees add up to on each account; as CSV, list them by order."""
+    return statement_reply(permissions.require_manager(request.require_user(), event_id).id, query)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")

@@ -1,4 +1,4 @@
-"""Sales of an event by time, as JSON or CSV: sales by tier, sales by package, and totals of a promo code.
+"""Sales of an event by time, as JSON or CSV: sales by tier, sales by package, and totals of a promo code. Also the event's statement.
 
 The amounts agree with the payment ledger. Package sales combine the same sales with the figures of `analytics`, in major units.
 """
@@ -22,7 +22,8 @@ from chalicelib.foundation import clock, money, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
-from chalicelib.ledger.model import EntryKind
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind, LedgerEntry, StatementTotals
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import normalize
 from chalicelib.purchases import queries, views
@@ -214,6 +215,46 @@ def _csv_row(sale: SaleView) -> list[Cell]:
     buyer = sale.buyer or Buyer()
     in_words = {"items": items, "guests": guests, "buyer_name": buyer.name, "buyer_email": buyer.email}
     return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
+
+
+class StatementQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Whether to return the totals as JSON, or the entries as CSV. `limit`, `cursor` and `bom` are for the entries.
+
+    With `bom`, the file begins with the byte order mark that older spreadsheets need for UTF-8.
+    """
+
+    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Cursor | None = None
+    bom: bool = False
+
+
+class StatementView(Struct, frozen=True, kw_only=True):
+    """What the sales, refunds, disputes and fees of an event add up to in the payment ledger, on each account."""
+
+    event_id: str
+    totals: list[StatementTotals]
+
+
+STATEMENT_COLUMNS = ("at", "order_id", "kind", "amount_cents", "currency", "provider", "account", "reference")
+
+
+def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
+    """Return the totals of an event's statement as JSON, or a part of its entries as CSV. Raises InvalidInput for an invalid cursor.
+
+    The `Link` header points to the next part. The amounts of all parts add up to the totals.
+    """
+    if query.format == "json":
+        return Reply(StatementView(event_id=event_id, totals=ledger.statement(event_id)))
+    after = cursors.decode(query.cursor, r"[\w.-]{1,100}") if query.cursor else None
+    entries, last = ledger.list_statement_entries(event_id, after, query.limit)
+    rows = map(_statement_row, entries)
+    return csv_part(query, f"{event_id}-statement.csv", STATEMENT_COLUMNS, rows, cursors.encode(last) if last else None)
+
+
+def _statement_row(entry: LedgerEntry) -> list[Cell]:
+    moment = clock.iso(entry.at)
+    return [moment, entry.purchase_id, entry.kind, entry.net_cents, entry.currency, entry.provider, entry.account, entry.reference]
 
 
 class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):

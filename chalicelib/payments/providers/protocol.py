@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from chalicelib.payments.model import (
+    AccountLink,
     CheckoutPage,
     Payment,
     PaymentMetadata,
     PayoutPage,
+    ProviderAccount,
+    ProviderBalance,
     ProviderDescription,
     ProviderDispute,
     ProviderEvent,
@@ -26,6 +29,9 @@ class ExternalProvider(Protocol):
 
     Each function raises ProviderUnavailable if the company cannot be reached. Lists with `since` and `until` contain the objects that were
     created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
+
+    `account` is the id of the connected account to act for, None for the operator's own account. It has no default, so that no caller
+    forgets it. Functions that get a Payment act for the payment's account.
     """
 
     DESCRIPTION: ProviderDescription
@@ -52,35 +58,62 @@ class ExternalProvider(Protocol):
         payment's id, so that request cancels the payment itself. Raises ProviderUnavailable.
         """
 
-    def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
+    def fetch_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment:
         """Fetch a payment, or a hosted page, in its current state."""
 
-    def find_payment_by_id(self, provider_id: str) -> ProviderPayment | None:
+    def find_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment | None:
         """Like `fetch_payment_by_id`, but return None if the provider has no such payment."""
 
-    def fetch_refund(self, provider_id: str) -> ProviderRefund:
+    def fetch_refund(self, provider_id: str, account: str | None) -> ProviderRefund:
         """Fetch a refund in its current state."""
 
-    def fetch_dispute(self, provider_id: str) -> ProviderDispute:
+    def fetch_dispute(self, provider_id: str, account: str | None) -> ProviderDispute:
         """Fetch a dispute in its current state."""
 
-    def create_refund(self, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
-        """Refund an amount of a payment, once per attempt. If the provider refuses, the refund is `failed` and has no id."""
+    def create_refund(
+        self,
+        purchase_id: str,
+        refund_id: str,
+        attempt: int,
+        payment_intent_id: str,
+        amount: int,
+        account: str | None,
+        *,
+        returns_fee: bool,
+    ) -> ProviderRefund:
+        """Refund an amount of a payment, once per attempt. If the provider refuses, the refund is `failed` and has no id.
 
-    def list_refunds_of_payment(self, payment_intent_id: str) -> list[ProviderRefund]:
-        """Return all refunds of one payment, newest first."""
+        With `returns_fee`, the connected account gets the operator's fee for this amount back.
+        """
 
-    def list_payments(self, since: int, until: int) -> Iterator[ProviderPayment]: ...
+    def list_refunds_of_payment(self, payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
+        """Return all refunds of one payment, newest first. Returns none if the account was disconnected."""
 
-    def list_refunds(self, since: int, until: int) -> Iterator[ProviderRefund]: ...
+    def list_payments(self, since: int, until: int, account: str | None) -> Iterator[ProviderPayment]: ...
 
-    def list_disputes(self, since: int, until: int) -> Iterator[ProviderDispute]: ...
+    def list_refunds(self, since: int, until: int, account: str | None) -> Iterator[ProviderRefund]: ...
 
-    def list_events(self, since: int, until: int) -> Iterator[ProviderEvent]:
+    def list_disputes(self, since: int, until: int, account: str | None) -> Iterator[ProviderDispute]: ...
+
+    def list_events(self, since: int, until: int, account: str | None) -> Iterator[ProviderEvent]:
         """Yield the events that the provider sent, or tried to send, to our webhook."""
 
-    def list_payouts(self, limit: int, after: str | None) -> PayoutPage:
+    def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:
         """Return a page of the account's payouts after the payout `after`, newest first. Raises InvalidInput if `after` does not exist."""
+
+    # Only for providers whose DESCRIPTION `has_accounts`.
+
+    def create_account(self, promoter_id: str, number: int) -> str:
+        """Create the promoter's account with this number, from 1. A repeated call returns the same account. Returns its id."""
+
+    def create_account_link(self, account: str, return_url: str) -> AccountLink:
+        """Return a link to the page on which the account's owner provides what is missing."""
+
+    def fetch_account(self, account: str) -> ProviderAccount:
+        """Fetch a connected account in its current state. Raises AccountUnreachable."""
+
+    def fetch_balances(self, account: str) -> list[ProviderBalance]:
+        """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)

@@ -17,12 +17,16 @@ from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.log import logger
 from chalicelib.payments.model import (
+    AccountLink,
+    AccountUnreachable,
     CheckoutPage,
     OwnPage,
     Payment,
     PaymentMetadata,
     PayoutPage,
     PriceMismatch,
+    ProviderAccount,
+    ProviderBalance,
     ProviderDescription,
     ProviderDispute,
     ProviderEvent,
@@ -48,6 +52,7 @@ DESCRIPTION = ProviderDescription(
             "connect-src": "https://api.stripe.com",
         },
     ),
+    has_accounts=True,
 )
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # Stripe's maximum
@@ -76,16 +81,23 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
         return _create_payment_intent(metadata, payment)
     session = _create_checkout_session(metadata, payment, page)
     if (session.amount, session.currency) != (payment.amount_cents, payment.currency):
-        _cancel(session.id)
+        _cancel(session.id, payment.account)
         raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=session.amount)
     return session
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if it was paid or may still be paid."""
+    """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if it was paid or may still be paid.
+
+    Also returns None if the promoter has disconnected the payment's account, because our page then cannot take the payment either.
+    """
     if payment.provider_id is None:
         return None
-    provider_payment = _cancel(payment.provider_id)
+    try:
+        provider_payment = _cancel(payment.provider_id, payment.account)
+    except AccountUnreachable:
+        logger.warning("stripe.payment_unreachable", payment=payment.provider_id, account=payment.account)
+        return None
     return None if provider_payment.is_closed else provider_payment
 
 
@@ -95,10 +107,10 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         "currency": payment.currency.lower(),
         "automatic_payment_methods": {"enabled": True},
         "metadata": _stripe_metadata(metadata),
+        **_fee(payment),
     }
-    return mapping.convert_payment_intent(
-        _call_to_open(lambda api: api.v1.payment_intents.create(params, _opening_key("intent", metadata, payment, params)))
-    )
+    options = _opening_options("intent", metadata, payment, params)
+    return mapping.convert_payment_intent(_call_to_open(lambda api: api.v1.payment_intents.create(params, options)), payment.account)
 
 
 def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: CheckoutPage) -> ProviderPayment:
@@ -117,58 +129,69 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         "success_url": page.success_url,
         "client_reference_id": metadata.purchase_id,
         "metadata": _stripe_metadata(metadata),
-        "payment_intent_data": {"metadata": _stripe_metadata(metadata)},
+        "payment_intent_data": {"metadata": _stripe_metadata(metadata), **_fee(payment)},
         **({"cancel_url": page.cancel_url} if page.cancel_url else {}),
         **({"expires_at": page.expires_at} if page.expires_at else {}),
         **({"customer_email": page.email} if page.email else {}),
     }
 
     def create(api: "stripe.StripeClient") -> Any:
-        return api.v1.checkout.sessions.create(params, _opening_key("session", metadata, payment, params))
+        return api.v1.checkout.sessions.create(params, _opening_options("session", metadata, payment, params))
 
     try:
-        return mapping.convert_checkout_session(_call_to_open(create))
+        return mapping.convert_checkout_session(_call_to_open(create), payment.account)
     except PriceMismatch as refusal:
         if getattr(refusal.__cause__, "param", None) != "customer_email":
             raise
         del params["customer_email"]  # Stripe's rules for addresses are stricter than ours; the buyer types it again on Stripe's page
-        return mapping.convert_checkout_session(_call_to_open(create))
+        return mapping.convert_checkout_session(_call_to_open(create), payment.account)
 
 
-def fetch_payment_by_id(provider_id: str) -> ProviderPayment:
+def fetch_payment_by_id(provider_id: str, account: str | None) -> ProviderPayment:
     """Fetch a Payment Intent or a Checkout Session in its current state."""
+    on = _on(account)
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
-        return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
-    return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]})))
+        return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params, on)), account)
+    intent = call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]}, on))
+    return mapping.convert_payment_intent(intent, account)
 
 
-def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
-    """Like `fetch_payment_by_id`, but return None if Stripe has no such payment."""
+def find_payment_by_id(provider_id: str, account: str | None) -> ProviderPayment | None:
+    """Like `fetch_payment_by_id`, but return None if Stripe has no such payment, or its account was disconnected."""
     import stripe
 
     try:
-        return fetch_payment_by_id(provider_id)
+        return fetch_payment_by_id(provider_id, account)
+    except AccountUnreachable:
+        return None
     except stripe.InvalidRequestError as error:
         if error.code != "resource_missing":
             raise
         return None
 
 
-def _cancel(provider_id: str) -> ProviderPayment:
+def _cancel(provider_id: str, account: str | None) -> ProviderPayment:
     """Cancel a Payment Intent or expire a Checkout Session, if still possible. Returns the resulting state, which may be paid."""
     import stripe
 
     try:
         if _is_checkout_session(provider_id):
-            return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
-        return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
+            return mapping.convert_checkout_session(
+                call(lambda api: api.v1.checkout.sessions.expire(provider_id, {}, _on(account))), account
+            )
+        return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id, {}, _on(account))), account)
     except stripe.InvalidRequestError:
-        return fetch_payment_by_id(provider_id)  # too late: already paid or cancelled
+        return fetch_payment_by_id(provider_id, account)  # too late: already paid or cancelled
 
 
-def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
-    """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id."""
+def create_refund(
+    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int, account: str | None, *, returns_fee: bool
+) -> ProviderRefund:
+    """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id.
+
+    Stripe also refuses refunds on an account that its owner has disconnected.
+    """
     import stripe
 
     metadata = {
@@ -178,9 +201,12 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
         "namespace": settings.current().provider_namespace,
     }
     params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
+    if returns_fee:
+        params |= {"refund_application_fee": True, "expand": ["balance_transaction"]}  # the movement says how much of the fee came back
+    options: Any = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
     try:
-        return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params))))
-    except stripe.InvalidRequestError as error:
+        return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options)), account)
+    except (stripe.InvalidRequestError, AccountUnreachable) as error:
         logger.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
             provider="stripe",
@@ -192,45 +218,56 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
             refund_id=refund_id,
             attempt=attempt,
             failure=error.code or "refused",
+            account=account,
         )
 
 
-def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
-    """Return all refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
-    params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
-    return [mapping.convert_refund(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
+def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
+    """Return all refunds of one payment, newest first, or none if its account was disconnected.
+
+    One page of 100 is enough, because a purchase has at most 50 tickets.
+    """
+    params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_expand_refunds(account, "data.")}
+    try:
+        found = call(lambda api: api.v1.refunds.list(params, _on(account)))["data"]
+    except AccountUnreachable:
+        return []
+    return [mapping.convert_refund(refund, account) for refund in found]
 
 
-def fetch_refund(provider_id: str) -> ProviderRefund:
+def fetch_refund(provider_id: str, account: str | None) -> ProviderRefund:
+    params: Any = _expand_refunds(account)
+    return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params, _on(account))), account)
+
+
+def fetch_dispute(provider_id: str, account: str | None) -> ProviderDispute:
     params: Any = _EXPAND_PAYMENT
-    return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params)))
+    return mapping.convert_dispute(call(lambda api: api.v1.disputes.retrieve(provider_id, params, _on(account))), account)
 
 
-def fetch_dispute(provider_id: str) -> ProviderDispute:
-    params: Any = _EXPAND_PAYMENT
-    return mapping.convert_dispute(call(lambda api: api.v1.disputes.retrieve(provider_id, params)))
-
-
-def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
+def list_payments(since: int, until: int, account: str | None) -> Iterator[ProviderPayment]:
     """Yield the Payment Intents that were created in [since, until), in epoch seconds."""
-    return map(mapping.convert_payment_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
+    found = _list_created("payment_intents", since, until, account, expand=["data.latest_charge"])
+    return (mapping.convert_payment_intent(intent, account) for intent in found)
 
 
-def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    return map(mapping.convert_refund, _list_created("refunds", since, until, **_EXPAND_IN_LISTS))
+def list_refunds(since: int, until: int, account: str | None) -> Iterator[ProviderRefund]:
+    found = _list_created("refunds", since, until, account, **_expand_refunds(account, "data."))
+    return (mapping.convert_refund(refund, account) for refund in found)
 
 
-def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    return map(mapping.convert_dispute, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
+def list_disputes(since: int, until: int, account: str | None) -> Iterator[ProviderDispute]:
+    found = _list_created("disputes", since, until, account, **_EXPAND_IN_LISTS)
+    return (mapping.convert_dispute(dispute, account) for dispute in found)
 
 
-def list_payouts(limit: int, after: str | None) -> PayoutPage:
+def list_payouts(limit: int, after: str | None, account: str | None) -> PayoutPage:
     """Return a page of the account's payouts after the payout `after`, newest first. Raises InvalidInput if `after` does not exist."""
     import stripe
 
     params: dict[str, Any] = {"limit": limit} if after is None else {"limit": limit, "starting_after": after}
     try:
-        page = _fetch_page("payouts", params)
+        page = _fetch_page("payouts", params, account)
     except stripe.InvalidRequestError:
         raise InvalidInput(
             "This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor"
@@ -239,9 +276,38 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
     return PayoutPage(payouts, payouts[-1].id if page["has_more"] else None)
 
 
-def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
+def list_events(since: int, until: int, account: str | None) -> Iterator[ProviderEvent]:
     """Yield the events that Stripe sent, or tried to send, to our webhook. Stripe keeps events for 30 days."""
-    return map(mapping.convert_event, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
+    found = _list_created("events", since, until, account, types=list(mapping.EVENT_TYPES))
+    return (mapping.convert_event(event, account) for event in found)
+
+
+def create_account(promoter_id: str, number: int) -> str:
+    """Create a Stripe account for a promoter, of the kind that the settings say. Returns its id."""
+    current = settings.current()
+    kind = current.connected_accounts
+    params: Any = {"type": kind, "metadata": {"promoter_id": promoter_id, "namespace": current.provider_namespace}}
+    if kind == "express":
+        params["capabilities"] = {name: {"requested": True} for name in ("card_payments", "transfers")}
+    options = _idempotency_key("account", f"{promoter_id}-{number}", params)
+    return str(call(lambda api: api.v1.accounts.create(params, options))["id"])
+
+
+def create_account_link(account: str, return_url: str) -> AccountLink:
+    """Return a link to Stripe's page for the account's owner. It works once, for some minutes; then the page leads to the `return_url`."""
+    params: Any = {"account": account, "type": "account_onboarding", "refresh_url": return_url, "return_url": return_url}
+    link = call(lambda api: api.v1.account_links.create(params))
+    return AccountLink(link["url"], link["expires_at"])
+
+
+def fetch_account(account: str) -> ProviderAccount:
+    """Fetch a connected account in its current state. Raises AccountUnreachable if its owner has disconnected it."""
+    return mapping.convert_account(call(lambda api: api.v1.accounts.retrieve(account)))
+
+
+def fetch_balances(account: str) -> list[ProviderBalance]:
+    """Fetch the balance of a connected account in each currency. Raises AccountUnreachable if its owner has disconnected it."""
+    return mapping.convert_balance(call(lambda api: api.v1.balance.retrieve({}, _on(account))))
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
@@ -284,9 +350,28 @@ def _stripe_metadata(metadata: PaymentMetadata) -> dict[str, str]:
     return {**msgspec.to_builtins(metadata), "namespace": current.provider_namespace, "region": current.region}
 
 
-def _opening_key(purpose: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:
-    """Return an idempotency key that differs for each payment of a purchase, so that a new payment never gets a replaced payment's key."""
-    return _idempotency_key(purpose if payment.number == 1 else f"{purpose}{payment.number}", metadata.purchase_id, params)
+def _on(account: str | None) -> Any:
+    """Return the options of a call that acts for a connected account, or for the operator's own account."""
+    return {} if account is None else {"stripe_account": account}
+
+
+def _expand_refunds(account: str | None, prefix: str = "") -> dict[str, list[str]]:
+    """Return the parameter that expands the payment of a refund and, on a connected account, the movement with the returned fee."""
+    return {"expand": [f"{prefix}{field}" for field in ("payment_intent", *(["balance_transaction"] if account is not None else []))]}
+
+
+def _fee(payment: Payment) -> dict[str, int]:
+    """Return the parameter with the operator's fee, if there is one."""
+    return {"application_fee_amount": payment.connected.fee_cents} if payment.connected is not None and payment.connected.fee_cents else {}
+
+
+def _opening_options(purpose: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:
+    """Return the options of a call that opens a payment on its account.
+
+    The idempotency key differs for each payment of a purchase, so that a new payment never gets a replaced payment's key.
+    """
+    purpose = purpose if payment.number == 1 else f"{purpose}{payment.number}"
+    return {**_idempotency_key(purpose, metadata.purchase_id, params), **_on(payment.account)}
 
 
 def _idempotency_key(purpose: str, purchase_id: str, params: dict[str, Any]) -> Any:
@@ -294,19 +379,19 @@ def _idempotency_key(purpose: str, purchase_id: str, params: dict[str, Any]) -> 
     return {"idempotency_key": f"{purpose}-{purchase_id}-{digest}"}
 
 
-def _list_created(list_name: ListName, since: int, until: int, **extra_params: Any) -> Iterator[dict[str, Any]]:
+def _list_created(list_name: ListName, since: int, until: int, account: str | None, **extra_params: Any) -> Iterator[dict[str, Any]]:
     """Yield all objects of a list that were created in [since, until), newest first. Makes one call per page of 100."""
     params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **extra_params}
     while True:
-        page = _fetch_page(list_name, params)
+        page = _fetch_page(list_name, params, account)
         yield from page["data"]
         if not page["has_more"]:
             return
         params = {**params, "starting_after": page["data"][-1]["id"]}
 
 
-def _fetch_page(list_name: ListName, params: dict[str, Any]) -> dict[str, Any]:
-    return call(lambda api: getattr(api.v1, list_name).list(params))
+def _fetch_page(list_name: ListName, params: dict[str, Any], account: str | None) -> dict[str, Any]:
+    return call(lambda api: getattr(api.v1, list_name).list(params, _on(account)))
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
@@ -330,7 +415,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
     Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call. Does not catch stripe.InvalidRequestError.
+    call, and AccountUnreachable when Stripe does not let us act for a connected account. Does not catch stripe.InvalidRequestError.
     """
     import stripe
 
@@ -340,7 +425,11 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
         stripe_object = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
     except stripe.InvalidRequestError:
         raise
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # nobody can pay until the key is replaced
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        if error.error is not None and error.error.code == "account_invalid":
+            logger.warning("stripe.account_unreachable")
+            raise AccountUnreachable() from error
+        # Nobody can pay until the key is replaced.
         logger.exception("stripe.key_refused")
         raise ProviderUnavailable(setup_error=type(error).__name__) from error
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 from chalicelib.payments.model import (
     DisputeStatus,
     EventSubject,
+    ProviderAccount,
+    ProviderBalance,
     ProviderDispute,
     ProviderEvent,
     ProviderPayment,
@@ -50,17 +52,20 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "charge.dispute.closed": "dispute",
     "charge.dispute.funds_withdrawn": "dispute",
     "charge.dispute.funds_reinstated": "dispute",
+    "account.updated": "account",
+    "account.application.deauthorized": "account",
 }
 # Refunds made in the dashboard and disputes do not carry our metadata; only their payment does.
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
 
 
-def convert_payment_intent(intent: Json) -> ProviderPayment:
+def convert_payment_intent(intent: Json, account: str | None) -> ProviderPayment:
     """Convert a Payment Intent, with its latest charge if the charge was expanded."""
-    return ProviderPayment(provider="stripe", id=intent["id"], client_secret=intent.get("client_secret"), **_payment_fields(intent))
+    secret = intent.get("client_secret")
+    return ProviderPayment(provider="stripe", id=intent["id"], client_secret=secret, account=account, **_payment_fields(intent))
 
 
-def convert_checkout_session(session: Json) -> ProviderPayment:
+def convert_checkout_session(session: Json, account: str | None) -> ProviderPayment:
     """Convert a Checkout Session, with its Payment Intent if the buyer has begun to pay and the Payment Intent was expanded."""
     payment_intent = session.get("payment_intent")
     metadata = session.get("metadata") or {}
@@ -81,11 +86,11 @@ def convert_checkout_session(session: Json) -> ProviderPayment:
     if session["status"] != "open" and fields["status"] not in ("succeeded", "processing"):
         fields["status"] = "canceled"
     email = (session.get("customer_details") or {}).get("email")
-    return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), email=email, **fields)
+    return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), email=email, account=account, **fields)
 
 
-def convert_refund(refund: Json) -> ProviderRefund:
-    """Convert a refund, with its Payment Intent if the Payment Intent was expanded."""
+def convert_refund(refund: Json, account: str | None) -> ProviderRefund:
+    """Convert a refund, with its Payment Intent and its balance transaction if they were expanded."""
     metadata = refund.get("metadata") or {}
     owner = metadata if "purchase_id" in metadata else _payment_metadata(refund)
     attempt = str(metadata.get("attempt", "0"))
@@ -101,10 +106,12 @@ def convert_refund(refund: Json) -> ProviderRefund:
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
         failure=refund.get("failure_reason"),
+        account=account,
+        returned_fee_cents=_returned_fee(refund.get("balance_transaction")),
     )
 
 
-def convert_dispute(dispute: Json) -> ProviderDispute:
+def convert_dispute(dispute: Json, account: str | None) -> ProviderDispute:
     """Convert a dispute whose Payment Intent was expanded."""
     owner = _payment_metadata(dispute)
     return ProviderDispute(
@@ -118,7 +125,29 @@ def convert_dispute(dispute: Json) -> ProviderDispute:
         due_at=(dispute.get("evidence_details") or {}).get("due_by"),
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
+        account=account,
     )
+
+
+def convert_account(account: Json) -> ProviderAccount:
+    """Convert a connected account."""
+    requirements = account.get("requirements") or {}
+    return ProviderAccount(
+        id=account["id"],
+        takes_payments=bool(account.get("charges_enabled")),
+        gets_payouts=bool(account.get("payouts_enabled")),
+        missing=list(requirements.get("currently_due") or []),
+        disabled_reason=requirements.get("disabled_reason"),
+    )
+
+
+def convert_balance(balance: Json) -> list[ProviderBalance]:
+    """Convert the balance of an account, with one entry for each currency."""
+    available, pending = ({funds["currency"]: funds["amount"] for funds in balance[part]} for part in ("available", "pending"))
+    return [
+        ProviderBalance(currency=name.upper(), available_cents=available.get(name, 0), pending_cents=pending.get(name, 0))
+        for name in sorted({*available, *pending})
+    ]
 
 
 def convert_payout(payout: Json) -> ProviderPayout:
@@ -135,8 +164,11 @@ def convert_payout(payout: Json) -> ProviderPayout:
     )
 
 
-def convert_event(event: Json) -> ProviderEvent:
-    """Convert an event of any type, with its object as it was when the event was sent."""
+def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
+    """Convert an event of any type, with its object as it was when the event was sent.
+
+    `account` is the connected account in whose list the event is. The event of a webhook names its account itself.
+    """
     kind = str(event.get("type", ""))
     about: Json = (event.get("data") or {}).get("object") or {}
     metadata = about.get("metadata") or {}
@@ -151,7 +183,14 @@ def convert_event(event: Json) -> ProviderEvent:
         carries_metadata=about.get("object") in _CARRIES_METADATA,
         purchase_id=metadata.get("purchase_id"),
         payment_intent_id=_object_id(about.get("payment_intent")),
+        account=account or event.get("account"),
     )
+
+
+def _returned_fee(moved: Json | str | None) -> int:
+    """Return the application fee that a refund's balance transaction gave back. Returns 0 if the transaction was not expanded."""
+    details = (moved.get("fee_details") or []) if isinstance(moved, dict) else []
+    return -sum(int(detail["amount"]) for detail in details if detail["type"] == "application_fee")
 
 
 def _payment_fields(intent: Json) -> Json:
@@ -172,6 +211,7 @@ def _payment_fields(intent: Json) -> Json:
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
         "charge_id": _object_id(charge) or error.get("charge"),
+        "fee_cents": intent.get("application_fee_amount") or 0,
         "decline_code": error.get("decline_code") or error.get("code"),
     }
 

@@ -1,4 +1,4 @@
-"""The receipt and the tickets of an order as PDF: what they say, and who may have them."""
+"""The receipt and the tickets of an order, and the statement of an event, as PDF: what they say, and who may have them."""
 
 import pytest
 
@@ -267,3 +267,28 @@ def test_the_largest_order_fits_a_reply(api, time):
     content = ticket_pages(api, order_id, user="ada").body
     assert pdfs.count_pages(content) == 50
     assert len(content) < 1_000_000  # of Lambda's 6 MB
+
+
+def statement(api, event_id, **caller):
+    return api.get(f"/events/{event_id}/statement.pdf", **caller)
+
+
+def test_the_statement_adds_up_the_sales_and_refunds_of_an_event(api, time, shop):
+    builders.create_order(api, shop, 3)
+    returned = builders.create_order(api, shop, 1, "bob")
+    assert builders.refund(api, returned).status == 201
+    text = text_of(statement(api, shop[0], token=builders.admin_token()))
+    for part in ("Statement", "Noche de gala", "Simulated (the shop's account), EUR", "Sales 200.00 EUR", "Refunds -50.00 EUR"):
+        assert part in text, part
+    assert "Remaining 150.00 EUR" in text
+    spanish = text_of(statement(api, shop[0], token=builders.admin_token(), query={"language": "es"}))
+    assert "Importe restante 150,00 EUR" in spanish
+
+
+def test_an_event_without_money_has_an_empty_statement(api, shop):
+    assert "No money has come in" in text_of(statement(api, shop[0], token=builders.admin_token()))
+
+
+def test_only_managers_get_the_statement(api, shop):
+    assert statement(api, shop[0], user="ada").status == 403
+    assert statement(api, shop[0], token=builders.token("eve", "promoter")).status == 403

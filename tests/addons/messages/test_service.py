@@ -16,6 +16,9 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.catalog import event_states
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import PromoterAccount
 from chalicelib.changes import jobs as followers
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
@@ -447,6 +450,44 @@ def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, ap
     assert "for five days" in html_of(mail)
     assert "secret-path" not in mail.as_string()
     assert post.kinds == ["webhook_disabled"]
+
+
+@pytest.fixture
+def restricted(post, api, time):
+    """The sale of Nora's event is paused, because her payment account is restricted. The value is a function that changes the account."""
+    create_account("nora", time)
+    event_id, _ = builders.create_shop(api)
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": "nora"}, token=builders.admin_token()).status == 200
+    account = PromoterAccount("nora", "acct_1", "active")
+    event_states.change_account("nora", lambda _: account, "test", time.now)
+    post.follow()
+
+    def switch(*, takes_payments):
+        event_states.record_account(account, takes_payments=takes_payments, actor="test", now=time.now)
+
+    switch(takes_payments=False)
+    return switch
+
+
+def test_a_promoter_gets_one_mail_about_sales_that_pause_for_want_of_an_account(post, restricted):
+    [mail] = post.deliver()
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your sales are paused: Stripe needs something from you")
+    assert "https://shop.test/manage/profile" in html_of(mail)
+    assert post.kinds == ["payments_paused"]
+
+
+def test_no_mail_says_that_sales_are_paused_when_they_have_resumed(post, restricted):
+    post.follow()
+    restricted(takes_payments=True)
+    assert post.deliver() == []
+
+
+def test_a_pause_by_a_manager_sends_no_mail_about_the_account(post, api, restricted):
+    restricted(takes_payments=True)
+    post.follow()
+    event_id = next(iter(catalog.load_current().events))
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    assert post.deliver() == []
 
 
 def test_tickets_of_the_box_office_are_mailed_if_there_is_an_address(post, api, time):

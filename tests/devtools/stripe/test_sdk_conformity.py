@@ -30,9 +30,14 @@ PARAMETERS = {
     "GET /v1/disputes": "_dispute_list_params.DisputeListParams",
     "POST /v1/disputes/:id": "_dispute_update_params.DisputeUpdateParams",
     "GET /v1/events": "_event_list_params.EventListParams",
+    "GET /v1/balance": "_balance_retrieve_params.BalanceRetrieveParams",
     "GET /v1/balance_transactions": "_balance_transaction_list_params.BalanceTransactionListParams",
     "GET /v1/payouts": "_payout_list_params.PayoutListParams",
     "POST /v1/coupons": "_coupon_create_params.CouponCreateParams",
+    "POST /v1/accounts": "_account_create_params.AccountCreateParams",
+    "GET /v1/accounts": "_account_list_params.AccountListParams",
+    "POST /v1/account_links": "_account_link_create_params.AccountLinkCreateParams",
+    "GET /v1/application_fees": "_application_fee_list_params.ApplicationFeeListParams",
 }
 
 
@@ -81,7 +86,23 @@ def objects(shop, fake):
     dispute = shop.disputes.list().data[0]
     shop.pay()
     fake.finish_payout(fake.create_payout()["id"], arrives=False)
+    accounts = shop.client.v1.accounts
+    account_id = accounts.create({"type": "express", "capabilities": {"card_payments": {"requested": True}}}).id
+    urls = {"refresh_url": "https://shop.test", "return_url": "https://shop.test"}
+    link = shop.client.v1.account_links.create({"account": account_id, "type": "account_onboarding", **urls})
+    fake.complete_onboarding(account_id)
+    on_account = {"stripe_account": account_id}
+    paid = {"amount": 5000, "currency": "usd", "application_fee_amount": 500, "confirm": True, "payment_method": "pm_card_visa"}
+    paid |= {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
+    on_account_intent = shop.intents.create(paid, on_account)
+    shop.refunds.create({"payment_intent": on_account_intent.id, "amount": 100, "refund_application_fee": True}, on_account)
+    fake.restrict_account(account_id)
     return {
+        "account": accounts.retrieve(account_id),
+        "account link": link,
+        "account's event": shop.events.list({}, on_account).data[0],
+        "account's charge": shop.charges.retrieve(on_account_intent.latest_charge, {"expand": ["balance_transaction"]}, on_account),
+        "fee": shop.client.v1.application_fees.list().data[0],
         "session": session,
         "line item": session.line_items.data[0],
         "price": session.line_items.data[0].price,
@@ -94,6 +115,7 @@ def objects(shop, fake):
         "dispute": dispute,
         "payout": shop.client.v1.payouts.list().data[0],
         "moved": dispute.balance_transactions[0],
+        "balance": shop.client.v1.balance.retrieve(),
         "event": shop.events.list().data[0],
         "coupon": shop.client.v1.coupons.create({"percent_off": 10}),
     }
@@ -141,5 +163,5 @@ def test_every_event_type_is_declared(shop, fake, objects, clock):
     known = set(typing.get_args(inspect.get_annotations(stripe.Event, eval_str=True)["type"]))
     emitted = set(shop.event_types())
     assert emitted <= known
-    assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund", "payout"}
+    assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund", "payout", "application_fee"}
     assert len(emitted) >= 20, emitted

@@ -85,7 +85,7 @@ def test_a_dispute_fetched_before_its_decision_changes_nothing_after_it(shop, wo
     order_id = shop.buy()
     dispute_id = shop.fake.create_dispute(shop.fetch_charge(order_id).id)["id"]
     shop.fake.deliver()
-    stale = payments.external_provider("stripe").fetch_dispute(dispute_id)
+    stale = payments.external_provider("stripe").fetch_dispute(dispute_id, None)
     shop.fake.close_dispute(dispute_id, won=won)
     shop.fake.deliver()
     result = event_application.apply_dispute(stale, shop.time.now)

@@ -57,6 +57,14 @@ def dispute(won: bool | None = None) -> Cause:
     return cause
 
 
+def restricted_account(shop: StripeShop) -> None:
+    shop.fake.restrict_account(shop.connect_account())
+
+
+def revoked_account(shop: StripeShop) -> None:
+    shop.fake.revoke_access(shop.connect_account())
+
+
 # Type -> what causes it, and the result that the webhook reports.
 TYPES: dict[str, tuple[Cause, str]] = {
     "payment_intent.succeeded": (payment(VISA), "paid"),
@@ -77,6 +85,8 @@ TYPES: dict[str, tuple[Cause, str]] = {
     "charge.dispute.updated": (dispute(), "dispute_open"),
     "charge.dispute.closed": (dispute(won=False), "dispute_lost"),
     "charge.dispute.funds_reinstated": (dispute(won=True), "dispute_won"),
+    "account.updated": (restricted_account, "account_restricted"),
+    "account.application.deauthorized": (revoked_account, "account_restricted"),
 }
 
 

@@ -16,6 +16,8 @@ const WALLETS_FIRST = ["apple_pay", "google_pay", "link", "card"];
 interface Keys {
   client_secret?: string;
   publishable_key?: string;
+  /** The promoter's account at Stripe, if the payment belongs to it. */
+  account?: string;
 }
 
 /** Reload if the page's policy does not allow Stripe.js, because another page was loaded first. Returns whether it reloads. */
@@ -39,7 +41,7 @@ export function usePaymentElement(keys: Keys | null) {
   const [attempt, setAttempt] = useState(0);
   const locale = useRef(language);
   locale.current = language;
-  const { client_secret: clientSecret, publishable_key: publishableKey } = keys ?? {};
+  const { client_secret: clientSecret, publishable_key: publishableKey, account } = keys ?? {};
 
   useEffect(() => {
     if (!clientSecret || !publishableKey) return;
@@ -47,7 +49,7 @@ export function usePaymentElement(keys: Keys | null) {
     const show = (shown: typeof state) => isCurrent && setState(shown);
     const draw = async () => {
       const { loadStripe } = await import("@stripe/stripe-js/pure");
-      const stripe = await loadStripe(publishableKey, { locale: locale.current });
+      const stripe = await loadStripe(publishableKey, { locale: locale.current, ...(account ? { stripeAccount: account } : {}) });
       if (!isCurrent || !stripe || !box.current) return;
       const elements = stripe.elements({ clientSecret, locale: locale.current, appearance: appearance(box.current) });
       const element = elements.create("payment", { paymentMethodOrder: WALLETS_FIRST });
@@ -63,7 +65,7 @@ export function usePaymentElement(keys: Keys | null) {
       loaded.current?.elements.getElement("payment")?.destroy();
       loaded.current = null;
     };
-  }, [clientSecret, publishableKey, attempt]);
+  }, [clientSecret, publishableKey, account, attempt]);
   useEffect(() => {
     loaded.current?.elements.update({ locale: language }); // mounting it again would empty the form
   }, [language]);

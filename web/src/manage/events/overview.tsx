@@ -99,7 +99,7 @@ function Problems({ problems }: { problems: Problem[] }) {
         {problems.map(({ path, message }) => (
           <li key={path}>
             {own.problems[path] ?? message}{" "}
-            <a href={`/manage/events/${event.id}/${path === "$.tiers" ? "tickets" : "facts"}`} aria-label={`${own.fix}: ${own.problems[path] ?? message}`}>
+            <a href={path === "$.promoter_id" ? "/manage/profile" : `/manage/events/${event.id}/${path === "$.tiers" ? "tickets" : "facts"}`} aria-label={`${own.fix}: ${own.problems[path] ?? message}`}>
               {own.fix}
             </a>
           </li>

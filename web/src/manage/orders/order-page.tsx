@@ -182,6 +182,9 @@ interface Entry {
   failedRefund?: string;
 }
 
+/** The operator's fee in an entry of the ledger, negative if it was taken; null for other entries. */
+const feeOf = ({ kind, facts }: NonNullable<ManagedOrder["transactions"]>[number]) => (kind === "fee" || kind === "fee_returned" ? Number(facts.fee_cents) * (kind === "fee" ? -1 : 1) : null);
+
 /** Payments, refunds and disputes in chronological order. */
 function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
@@ -195,7 +198,7 @@ function History({ shown, replace }: OrderProps) {
       at: entry.at,
       key: `${entry.kind}/${entry.reference}`,
       text: own.entries[entry.kind],
-      cents: entry.amount_cents || null,
+      cents: entry.amount_cents || feeOf(entry),
       note: providerName(entry.provider),
     })),
     ...shown.refunds.map((refund) => ({

@@ -2,9 +2,11 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
+import { day, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
-import { useLoaded } from "../../parts/hooks";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { AreaField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
@@ -31,8 +33,86 @@ export function ProfilePage() {
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
+      {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
     </div>
+  );
+}
+
+/** The promoter's account at Stripe: its state, what is missing, and the way to Stripe's page. Nothing is shown if the shop offers no accounts. */
+function PaymentAccount({ promoterId }: { promoterId: string }) {
+  const own = useRoomTexts("paymentAccount");
+  const { language } = useTexts();
+  const shown = (hundredths: number) => (hundredths / 100).toLocaleString(language, { minimumFractionDigits: hundredths % 100 ? 2 : 0 });
+  const { value, failure, reload } = useLoaded(() => content(manager.GET("/promoters/{promoter_id}/payment-account", path(promoterId))), promoterId);
+  const { isWorking, failure: refusal, run } = useAction();
+  const connect = () =>
+    run(async () => {
+      location.href = (await content(manager.POST("/promoters/{promoter_id}/payment-account", path(promoterId)))).url;
+    });
+  if (!value) return failure && <Failure failure={failure} retry={reload} />;
+  if (value.state === "none" && !value.can_connect) return null;
+  const isDone = value.state === "active" && value.missing.length === 0;
+  return (
+    <section class="panel">
+      <h2>{own.title}</h2>
+      <p role="status">{own.states[value.state]}</p>
+      {value.state === "active" && !value.gets_payouts && <p class="notice">{own.noPayouts}</p>}
+      {value.missing.length > 0 && (
+        <>
+          <p>{own.missing}</p>
+          <ul>
+            {value.missing.map((field) => (
+              <li key={field}>
+                <code>{field}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {(value.fee_cents > 0 || value.fee_basis_points > 0) && <p>{own.fee(shown(value.fee_cents), shown(value.fee_basis_points))}</p>}
+      {value.account_id && value.state !== "pending" && <Money promoterId={promoterId} />}
+      {refusal && <Failure failure={refusal} />}
+      {value.can_connect && !isDone && (
+        <button type="button" class="button" disabled={isWorking} onClick={connect}>
+          {value.account_id ? own.resume : own.connect}
+        </button>
+      )}
+    </section>
+  );
+}
+
+/** The balance and the latest payouts of the promoter's account. */
+function Money({ promoterId }: { promoterId: string }) {
+  const own = useRoomTexts("paymentAccount");
+  const { states } = useRoomTexts("payouts");
+  const { locale } = useTexts();
+  const load = () => content(manager.GET("/promoters/{promoter_id}/payouts", { params: { path: { promoter_id: promoterId }, query: { limit: 10 } } }));
+  const { value, failure, reload } = useLoaded(load, promoterId);
+  if (!value) return failure && <Failure failure={failure} retry={reload} />;
+  return (
+    <>
+      {value.balances.map(({ currency, available_cents, pending_cents }) => (
+        <p key={currency}>{own.balance(money(available_cents, currency, locale), money(pending_cents, currency, locale))}</p>
+      ))}
+      {value.payouts.length > 0 && (
+        <>
+          <h3>{own.payouts}</h3>
+          <ul>
+            {value.payouts.map(({ id, amount_cents, currency, state, arrives_at, failure: reason }) => (
+              <li key={id}>
+                <span class="numbers">{money(amount_cents, currency, locale)}</span> · {day(arrives_at, undefined, locale)} · {states[state]}
+                {reason && (
+                  <>
+                    : <span lang="en">{reason}</span>
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
   );
 }
 

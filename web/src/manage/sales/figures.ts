@@ -16,6 +16,13 @@ export const getFigures = (event_id: string, since?: string) =>
 export const exportSales = (event_id: string) =>
   loadFile((query) => manager.GET("/admin/events/{event_id}/tickets/sales/export", { params: { ...eventPath(event_id), query }, parseAs: "text" }));
 
+/** Build one CSV file of the statement's entries. Their amounts add up to its totals. */
+export const exportStatement = (event_id: string) =>
+  loadFile((query) => manager.GET("/events/{event_id}/statement", { params: { ...eventPath(event_id), query: { ...query, format: "csv" } }, parseAs: "text" }));
+
+export const getStatementPages = (event_id: string, language: "en" | "es"): Promise<Blob> =>
+  content(manager.GET("/events/{event_id}/statement.pdf", { params: { ...eventPath(event_id), query: { language } }, parseAs: "blob" }));
+
 export type EventFigures = Schemas["EventFigures"];
 const MAX_IDS = 50; // in one request
 

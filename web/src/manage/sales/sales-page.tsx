@@ -1,4 +1,4 @@
-/** An event's sales and revenue: by provider, over time and by ticket type, the sales funnel, the check-ins, and the CSV file. */
+/** An event's sales and revenue: by provider, over time and by ticket type, the sales funnel, the check-ins, the statement, and the files. */
 
 import { useMemo, useState } from "preact/hooks";
 import { money } from "../../formats";
@@ -12,7 +12,7 @@ import { Funnel, share, Takings } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
-import { daysAgo, exportSales, getFigures, type Figures } from "./figures";
+import { daysAgo, exportSales, exportStatement, getFigures, getStatementPages, type Figures } from "./figures";
 import { checkInsOverTime, soldOverTime } from "./series";
 
 const SPANS = [7, 31, 90, 366] as const;
@@ -47,7 +47,35 @@ export function SalesPage() {
         </label>
       </div>
       {value ? <Shown figures={value} /> : failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}
+      <Statement />
     </div>
+  );
+}
+
+/** The files that say what the event's sales, refunds, disputes and fees add up to on each account. */
+function Statement() {
+  const own = useRoomTexts("sales");
+  const { event } = useManagedEvent();
+  const { language } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const csv = () => run(async () => save(await exportStatement(event.id), `${event.id}-statement.csv`));
+  const pdf = () => run(async () => save(await getStatementPages(event.id, language), `${event.id}-statement.pdf`));
+  return (
+    <section class="panel">
+      <h2>{own.statement}</h2>
+      <p>{own.statementNote}</p>
+      {failure && <Failure failure={failure} />}
+      <p class="row-actions">
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={csv}>
+          {own.statementCsv}
+        </button>
+        {ADDONS.documents && (
+          <button type="button" class="button button-quiet" disabled={isWorking} onClick={pdf}>
+            {own.statementPdf}
+          </button>
+        )}
+      </p>
+    </section>
   );
 }
 

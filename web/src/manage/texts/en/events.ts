@@ -8,6 +8,7 @@ const problems: Record<string, string> = {
   "$.starts_at": "Add a start time in the future.",
   "$.tiers": "Add at least one ticket type.",
   "$.capacity": "Setting the capacity was interrupted. Set it again.",
+  "$.promoter_id": "Connect your Stripe account and complete it at Stripe, so that buyers can pay you.",
   "$.waiting_room.entry": "Buyers confirm their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody join the line.",
 };
 

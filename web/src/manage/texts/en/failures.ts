@@ -59,6 +59,8 @@ export const failureTexts: Record<string, string> = {
   own_account: "This is your own account. Another admin has to do this.",
   user_changing: "Someone else is changing this account right now. Check the account, then try again.",
   promoter_changing: "Someone else is changing this profile right now. Try again.",
+  payment_accounts_not_offered: "This shop does not let promoters connect accounts. Buyers pay to the shop.",
+  payment_account_unreachable: "This account is no longer connected to the shop. Ask the shop to remove it, then connect one again.",
   waitlist_entry_not_found: "This person is no longer on the waitlist.",
   waitlist_entry_not_waiting: "This person is no longer waiting: they have an offer, or have left the waitlist.",
   // The rules of `invalid_input`.

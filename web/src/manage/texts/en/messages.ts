@@ -14,6 +14,7 @@ const kinds: Record<string, string> = {
   ticket_given: "Ticket transferred",
   ticket_voided: "Ticket no longer valid",
   webhook_disabled: "Webhook turned off",
+  payments_paused: "Sales paused: payment account restricted",
   waitlist_offer: "Waitlist offer",
   offer_expiring: "Offer ending soon",
   place_drawn: "Place after the draw",

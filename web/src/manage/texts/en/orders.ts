@@ -58,8 +58,10 @@ export const ordersTexts = {
   entries: {
     opened: "Payment started",
     captured: "Paid",
+    fee: "Shop's fee",
     declined: "Payment declined",
     refunded: "Refund sent",
+    fee_returned: "Shop's fee returned",
     refund_failed: "Refund returned",
     disputed: "Disputed by the bank",
     dispute_won: "Dispute won",

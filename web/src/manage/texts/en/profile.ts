@@ -17,3 +17,21 @@ export const profileTexts = {
   policies: "Refunds and terms (optional)",
   policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
 };
+
+export const paymentAccountTexts = {
+  title: "Your payments",
+  states: {
+    none: "Buyers of your events pay to the shop. Connect a Stripe account of your own to get the money directly.",
+    removed: "The shop has removed your Stripe account. Buyers of your events pay to the shop.",
+    pending: "Your Stripe account is not complete. Until it is, buyers of your events pay to the shop.",
+    active: "Buyers of your events pay to your Stripe account.",
+    restricted: "Stripe lets your account take no payments, so the sales of your events are paused. Tickets that are sold stay valid. Sales resume by themselves once Stripe has what it needs.",
+  },
+  noPayouts: "Stripe does not pay out your money at the moment.",
+  missing: "Stripe needs the following from you:",
+  fee: (perTicket: string, percent: string) => `The shop's fee for each order is ${percent}% of the total, plus ${perTicket} in the event's currency for each ticket that costs money.`,
+  balance: (available: string, pending: string) => `Balance: ${available} can be paid out to your bank, and ${pending} is on its way to you.`,
+  payouts: "Payouts to your bank",
+  connect: "Connect a Stripe account",
+  resume: "Continue at Stripe",
+};

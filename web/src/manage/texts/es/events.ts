@@ -10,6 +10,7 @@ const problems: Record<string, string> = {
   "$.starts_at": "Añade una fecha de inicio futura.",
   "$.tiers": "Añade al menos un tipo de entrada.",
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
+  "$.promoter_id": "Conecta tu cuenta de Stripe y complétala en Stripe para que los compradores puedan pagarte.",
   "$.waiting_room.entry": "Los compradores confirman su correo con un código, pero esta tienda no envía correos. Configura un proveedor de correo o deja entrar a todo el mundo en la cola.",
 };
 

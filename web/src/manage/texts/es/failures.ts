@@ -61,6 +61,8 @@ export const failureTexts: typeof english = {
   own_account: "Es tu propia cuenta. Tiene que hacerlo otro administrador.",
   user_changing: "Otra persona está cambiando esta cuenta ahora mismo. Revísala y vuelve a intentarlo.",
   promoter_changing: "Otra persona está cambiando este perfil ahora mismo. Vuelve a intentarlo.",
+  payment_accounts_not_offered: "Esta tienda no permite conectar cuentas propias. Los compradores pagan a la tienda.",
+  payment_account_unreachable: "Esta cuenta ya no está conectada a la tienda. Pide a la tienda que la retire y conecta otra.",
   waitlist_entry_not_found: "Esta persona ya no está en la lista de espera.",
   waitlist_entry_not_waiting: "Esta persona ya no está en espera: tiene una oferta o ha dejado la lista.",
   // The rules of `invalid_input`.

@@ -15,6 +15,7 @@ const kinds: Record<string, string> = {
   ticket_given: "Entrada transferida",
   ticket_voided: "Entrada anulada",
   webhook_disabled: "Webhook desactivado",
+  payments_paused: "Ventas en pausa: cuenta de cobro restringida",
   waitlist_offer: "Oferta de la lista de espera",
   offer_expiring: "Oferta a punto de terminar",
   place_drawn: "Puesto tras el sorteo",

@@ -60,8 +60,10 @@ export const ordersTexts: typeof english = {
   entries: {
     opened: "Pago iniciado",
     captured: "Pagado",
+    fee: "Comisión de la tienda",
     declined: "Pago rechazado",
     refunded: "Reembolso enviado",
+    fee_returned: "Comisión de la tienda devuelta",
     refund_failed: "Reembolso devuelto",
     disputed: "En disputa con el banco",
     dispute_won: "Disputa ganada",

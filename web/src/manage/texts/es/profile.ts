@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { profileTexts as english } from "../en/profile";
+import type { paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -18,4 +18,22 @@ export const profileTexts: typeof english = {
   description: "Sobre ti (opcional)",
   policies: "Devoluciones y condiciones (opcional)",
   policiesNote: "Por ejemplo, hasta cuándo devuelves el importe de las entradas. Los compradores pueden leerlo antes de pagar y en el correo con sus entradas.",
+};
+
+export const paymentAccountTexts: typeof englishAccount = {
+  title: "Tus cobros",
+  states: {
+    none: "Los compradores de tus eventos pagan a la tienda. Conecta tu propia cuenta de Stripe para cobrar directamente.",
+    removed: "La tienda ha retirado tu cuenta de Stripe. Los compradores de tus eventos pagan a la tienda.",
+    pending: "Tu cuenta de Stripe no está completa. Hasta que lo esté, los compradores de tus eventos pagan a la tienda.",
+    active: "Los compradores de tus eventos pagan a tu cuenta de Stripe.",
+    restricted: "Stripe no permite que tu cuenta cobre, así que la venta de tus eventos está en pausa. Las entradas vendidas siguen siendo válidas. La venta se reanuda sola cuando Stripe tenga lo que necesita.",
+  },
+  noPayouts: "Stripe no te está transfiriendo el dinero por ahora.",
+  missing: "Stripe necesita lo siguiente:",
+  fee: (perTicket: string, percent: string) => `La comisión de la tienda por pedido es el ${percent} % del total más ${perTicket}, en la moneda del evento, por cada entrada de pago.`,
+  balance: (available: string, pending: string) => `Saldo: ${available} disponibles para transferir a tu banco y ${pending} pendientes de liberarse.`,
+  payouts: "Transferencias a tu banco",
+  connect: "Conectar una cuenta de Stripe",
+  resume: "Seguir en Stripe",
 };
