@@ -91,6 +91,8 @@ class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return min(price_cents, self.fee_cents + price_cents * self.fee_percent // 100)
 
 
+Seating = Literal["wheelchair", "companion"]
+MAX_COMPANIONS = 3  # companion seats for each wheelchair space in a purchase
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
@@ -361,6 +363,14 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per_user_limit: int | None = None
     max_per_transaction: int | None = None
     admits: Annotated[int, Field("public", "How many people one ticket admits.", Annotated[int, Meta(ge=1, le=100)])] = 1
+    seating: Annotated[
+        Seating | None,
+        Field(
+            "public",
+            "`wheelchair` for wheelchair spaces, `companion` for companion seats, of which a purchase may have three for each wheelchair "
+            "space in it; null: other tickets.",
+        ),
+    ] = None
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0

@@ -348,6 +348,7 @@ def _first_stricter_tier_field(before: Tier, after: Tier) -> str | None:
         "currency": after.currency != before.currency,
         "admits": after.admits < before.admits,
         "requires_code": after.requires_code and not before.requires_code,
+        "seating": after.seating == "companion" and before.seating != "companion",
         "max_per_order": is_stricter and after.max_per_transaction != before.max_per_transaction,
         "per_user_limit": is_stricter,
     }

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import MAX_RESALE_TICKETS, Event, Tier
+from chalicelib.catalog.model import MAX_COMPANIONS, MAX_RESALE_TICKETS, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import Attempt
@@ -33,6 +33,7 @@ from chalicelib.promotions.model import (
 from chalicelib.purchases import checkout, hold_recovery, holds, queries, resale, settlement, store, transitions
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
+    CompanionsWithoutSpace,
     OwnTicketsForResale,
     PassUsed,
     PurchaseLimitExceeded,
@@ -303,9 +304,22 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
             path = "$.quantity" if len(tiers) == 1 else f"$.items[{number}].quantity"
             message = f"You can buy at most {max_quantity} tickets of this type at once."
             raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
+    _check_companions(request, tiers)
     requested = sum(item.quantity for item in request.items)
     if requested > limit:
         raise PurchaseLimitExceeded.for_buyer(limit, requested, store.load_buyer(request.user_id, request.event_id))
+
+
+def _check_companions(request: ReservationRequest, tiers: Sequence[Tier]) -> None:
+    """Raise CompanionsWithoutSpace if companion seats are bought without enough wheelchair spaces, unless they are for resale."""
+    seats = {"wheelchair": 0, "companion": 0}
+    for tier, item in zip(tiers, request.items, strict=True):
+        if tier.seating is not None:
+            seats[tier.seating] += item.quantity
+    limit = MAX_COMPANIONS * seats["wheelchair"]
+    if seats["companion"] > limit and not tiers[0].is_resale:
+        path = "$.tier_id" if len(tiers) == 1 else "$.items"
+        raise CompanionsWithoutSpace(path=path, limit=limit, requested=seats["companion"])
 
 
 def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:

@@ -13,6 +13,7 @@ TIER_CHANGES = [
     ("price_cents", {"price_cents": 5001}),
     ("admits", {"admits": 1}),
     ("requires_code", {"requires_code": True}),
+    ("seating", {"seating": "companion"}),
     ("per_user_limit", {"per_user_limit": 3}),
     ("max_per_order", {"max_per_order": 3}),
 ]
