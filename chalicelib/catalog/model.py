@@ -40,6 +40,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
     email or an account proves), `account` (one for each verified address of an account), or `access_code` (one for each use of a promo code
     that admits to the draw). Once somebody has joined, a waiting room keeps its rule.
+
+    Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, and by default three times as long as
+    other turns. With `groups`, up to six people whose addresses are verified may share one place.
     """
 
     enabled: bool = True
@@ -52,6 +55,8 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     shop_url: ShopUrl | None = None
     pass_algorithm: Literal["EdDSA", "HS256"] = "EdDSA"  # noqa: S105
     entry: EntryRule = "open"
+    longer_pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    groups: bool = False  # only with `verified_address` and `account`
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -206,8 +211,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url` "
-            "and `pass_algorithm`; null: the settings of the stage, and `open`.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
+            "`pass_algorithm`, `longer_pass_seconds` and `groups`; null: the settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -312,6 +317,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def entry_rule(self) -> EntryRule:
         """Who gets a place in the waiting room."""
         return "open" if self.waiting_room is None else self.waiting_room.entry
+
+    @property
+    def allows_groups(self) -> bool:
+        """Whether several people with verified addresses may share one place in the waiting room."""
+        return self.waiting_room is not None and self.waiting_room.groups and self.entry_rule in ("verified_address", "account")
 
     @property
     def has_waitlist(self) -> bool:
