@@ -12,7 +12,7 @@ import { visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
 import { Failure } from "./failure";
-import { useAction } from "./hooks";
+import { useAction, useLoaded } from "./hooks";
 
 export { LineEntry } from "./line-entry"; // one request less
 
@@ -74,6 +74,12 @@ export function LineTickets({ event, room, status }: Props) {
       {notes}
     </section>
   );
+}
+
+/** What people can choose for their place. Loaded after everything that they need to join. */
+export function LineOptions(props: { eventId: string; place: ShownPlace }) {
+  const { value: part } = useLoaded(() => import("./line-options").catch(() => null), "");
+  return part && <part.LineOptions {...props} />;
 }
 
 /** At their turn, buyers go to the shop that sells the tickets, with a pass. */
