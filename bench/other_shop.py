@@ -1,9 +1,9 @@
 """`python -m bench.other_shop`: a waiting room lets 100,000 people into another shop, 500 each minute, through the gate for Python.
 
 The people have joined; the room opens, and nobody but them can reach the shop, whatever they send. Everybody asks for a pass within
-DELAY_SECONDS of their turn, shows it at the gate, and looks at some pages; then the turn ends. At the same time, strangers send requests
-without a pass, with forged ones, and with those of others, and people come before their turn. The shop itself checks that each request
-belongs to somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a partition key. Takes ten minutes.
+DELAY_SECONDS of their turn, shows it at the gate, and looks at some pages; then the turn ends. Meanwhile, strangers try it without a pass,
+with forged passes and with other people's, and some people ask for theirs too early. The shop itself checks that each request belongs to
+somebody whose turn it is. Runs on a virtual clock, against DynamoDB's limits for a partition key. Takes ten minutes.
 """
 
 import random

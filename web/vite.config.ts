@@ -2,8 +2,7 @@ import { readFileSync } from "node:fs";
 import { defineConfig, minifySync, type Plugin } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
-// What only the parts for a stock ledger share, which load later, stays with them.
-const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door|stock-ledger|styles\/stock)|node_modules\/(preact|openapi))/ };
+const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
 // The rights, the API and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
 const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|events\/own-events)\.ts/ };
 // Parts shared by the pages for managers go into one file too.

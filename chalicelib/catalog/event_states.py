@@ -246,7 +246,7 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     elif event.pool_id is None and any(shard.is_pooled for shard in _read_tier_shards(tiers)):
         message = "Setting the capacity was interrupted. Set it again, and then to null if the event should have none."
         problems.append({"path": "$.capacity", "message": message})
-    if event.has_waiting_room and event.entry_rule in ("verified_address", "account"):
+    if event.has_waiting_room and event.needs_address:
         from chalicelib.notifications import providers  # few requests publish events
 
         if providers.find_provider() is None:

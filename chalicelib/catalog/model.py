@@ -319,9 +319,14 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "open" if self.waiting_room is None else self.waiting_room.entry
 
     @property
+    def needs_address(self) -> bool:
+        """Whether people need a verified address for a place in the waiting room."""
+        return self.entry_rule in ("verified_address", "account")
+
+    @property
     def allows_groups(self) -> bool:
         """Whether several people with verified addresses may share one place in the waiting room."""
-        return self.waiting_room is not None and self.waiting_room.groups and self.entry_rule in ("verified_address", "account")
+        return self.waiting_room is not None and self.waiting_room.groups and self.needs_address
 
     @property
     def has_waitlist(self) -> bool:

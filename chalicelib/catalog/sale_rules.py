@@ -504,7 +504,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "capacity": event.capacity,
         "purchase_limit": event.limit(settings.current().event_purchase_limit),
         "has_waiting_room": event.has_waiting_room,
-        "needs_address": event.entry_rule in ("verified_address", "account"),
+        "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",
     }

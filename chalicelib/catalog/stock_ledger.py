@@ -177,18 +177,10 @@ class StockLedgerRow(dynamo.Table):
 
 def find_last(event_id: str) -> StoredEntry | None:
     """Return the last entry of an event, read with strong consistency. Returns None if there is none."""
-    rows = StockLedgerRow.query(event_id, scan_index_forward=False, limit=1)
-    return next(map(_stored_entry, rows), None)
-
-
-def list_entries(event_id: str, first: int = 1, last: int = 10**12) -> list[StoredEntry]:
-    """Return the entries with these numbers, both included, read with strong consistency."""
-    return list(map(_stored_entry, StockLedgerRow.query(event_id, StockLedgerRow.number.between(first, last))))
-
-
-def _stored_entry(row: StockLedgerRow) -> StoredEntry:
-    body = zlib.decompress(row.body)
-    return StoredEntry(memory.decoder(StockEntry).decode(body), body)
+    for row in StockLedgerRow.query(event_id, scan_index_forward=False, limit=1):
+        body = zlib.decompress(row.body)
+        return StoredEntry(memory.decoder(StockEntry).decode(body), body)
+    return None
 
 
 def _put_item(event_id: str, new: StoredEntry) -> dynamo.TransactItem:
@@ -377,15 +369,17 @@ def load_page(event_id: str, page: int) -> StockLedgerView | None:
     pages = max(1, -(-count // PAGE_ENTRIES))
     if not 0 <= page < pages:
         return None
-    entries = list_entries(event_id, page * PAGE_ENTRIES + 1, min(count, (page + 1) * PAGE_ENTRIES)) if count else []
-    number, digest = (entries[-1].entry.number, entries[-1].hash) if entries else (0, first_hash(event_id))
+    number = min(count, (page + 1) * PAGE_ENTRIES)  # of the page's last entry
+    rows = StockLedgerRow.query(event_id, StockLedgerRow.number.between(page * PAGE_ENTRIES + 1, number)) if count else ()
+    bodies = [zlib.decompress(row.body) for row in rows]
+    digest = sha256(bodies[-1]).hexdigest() if bodies else first_hash(event_id)
     key = secret_settings.derived_signing_key("stock ledger")
     return StockLedgerView(
         event_id=event_id,
         algorithm=ALGORITHM,
         page=page,
         pages=pages,
-        entries=[cast("StockEntry", msgspec.Raw(stored.body)) for stored in entries],
+        entries=[cast("StockEntry", msgspec.Raw(body)) for body in bodies],
         hash=digest,
         signature=key.sign(f"{ALGORITHM}\n{event_id}\n{number}\n{digest}".encode()).hex(),
         public_key=key.public_key().public_bytes_raw().hex(),

@@ -67,8 +67,8 @@ def renew() -> None:
     forget_everything()
 
 
-# What msgspec knows about the types that it decodes. It is made when a type is first decoded, in several steps, and another thread that
-# decodes the type between them would end the process (msgspec 0.22.0). So one thread at a time makes it.
+# What msgspec knows about the types that it decodes, which never changes. It makes this in several steps when it first decodes a type, and
+# another thread that decodes the type between them ends the process (msgspec 0.22.0). So one thread at a time makes it.
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _decoders_lock = Lock()

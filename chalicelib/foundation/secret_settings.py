@@ -116,7 +116,7 @@ def derived_key(purpose: str) -> bytes:
 
 
 def derived_signing_key(purpose: str) -> "Ed25519PrivateKey":
-    """Return the Ed25519 key that belongs to one purpose. Its signatures can be checked by anybody who has its public key."""
+    """Return the Ed25519 key that belongs to one purpose. Anybody who has its public key can check its signatures."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # here, because few requests need it
 
     return Ed25519PrivateKey.from_private_bytes(derived_key(purpose))

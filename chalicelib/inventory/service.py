@@ -17,8 +17,8 @@ from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_even
 def release_holds(holds: list[Hold], *, is_unpaid: bool = False) -> int:
     """Make the tickets of these holds available again. Returns how many holds still existed.
 
-    `is_unpaid` means that their purchase has ended without a payment. The shards count these tickets, but not those of a request that was
-    refused or interrupted, because no buyer had them.
+    With `is_unpaid`, their purchase has ended without a payment, and the shards count the tickets. Tickets of a request that was refused or
+    interrupted do not count, because no buyer had them.
     """
     return sum(allocation.release(hold, is_unpaid=is_unpaid) for hold in holds)
 

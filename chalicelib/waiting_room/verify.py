@@ -663,7 +663,7 @@ def make_report(
 ) -> dict[str, Any]:
     """Return the report of a sale from its public documents, which were fetched at `now` (epoch seconds).
 
-    `ledger` are all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None if the event has none. A pair
+    `ledger` has all entries of the stock ledger. `proof` and `state` are those of the waiting room, or None without one. A pair
     of seconds says that something happened between the two, which count from the opening: the beginning of the room's plan, or, without a
     room, the event's `on_sale_at`, but not before its publication. Raises KeyError, TypeError or ValueError if a document is malformed.
     """

@@ -165,7 +165,7 @@ def test_returned_tickets_are_counted(api, time):
 
 @pytest.mark.parametrize("is_pooled", [False, True])
 def test_tickets_that_were_reserved_and_not_paid_for_are_counted(api, time, monkeypatch, is_pooled):
-    """Tickets that a buyer gives up or does not pay for, in time or after a crash; but not those of a request that is refused."""
+    """They count if the buyer gives them up or does not pay in time, also after a crash. Those of a refused request do not count."""
     event_id, tier_id = create_pooled(api)[:2] if is_pooled else create_published(api)
     given_up = builders.reserve(api, "ada", event_id, tier_id, 1).json["id"]
     assert api.delete(f"/reservations/{given_up}", user="ada").status == 200

@@ -35,7 +35,6 @@ export function DrawPage() {
   const { d } = useDrawTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   const { value: stock } = useLoaded(() => import("../parts/stock-ledger"), "");
-  const { value: report } = useLoaded(async () => (event?.publishes_report ? import("../parts/drop-report") : undefined), String(event?.publishes_report));
   useTitle(event ? `${d.title}: ${event.name}` : d.title);
   if (!event && failure?.status === 404) return <NoEvent />;
   return (
@@ -54,7 +53,6 @@ export function DrawPage() {
         </div>
       )}
       {event && (event.has_waiting_room && event.on_sale_at ? <Draw event={event} opensAt={event.on_sale_at} /> : <p>{d.noRoom}</p>)}
-      {event && report && <report.DropReport event={event} />}
       {event && stock && <stock.StockLedger event={event} />}
     </div>
   );

@@ -1,34 +1,32 @@
 /** The report of a sale on the page of the draw, if the organizer publishes it. */
 
-import { getDrawProof, getRoom, type EventWithTiers } from "../api";
+import { getDrawProof, getRoom, type EventWithTiers, type StockEntry } from "../api";
 import { save } from "../downloads";
 import { makeReport, type Report } from "../drop-report";
 import { clock } from "../formats";
 import { now } from "../server-time";
-import { loadLedger } from "../stock-ledger";
 import { useTexts, type Language } from "../texts";
 import { reportTexts as en } from "../texts/en-report";
 import { reportTexts as es } from "../texts/es-report";
 import { Failure, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
-import "../styles/stock.css";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
 
 /** The report; null before the opening, and `undefined` inside if the ledger is too long for a browser. */
-async function loadReport(event: EventWithTiers): Promise<{ report?: Report } | null> {
+async function loadReport(event: EventWithTiers, ledger: StockEntry[]): Promise<{ report?: Report } | null> {
   const [proof, state] = event.has_waiting_room ? await Promise.all([getDrawProof(event.id), getRoom(event.id)]) : [null, null];
   if (proof ? !proof.opened : Date.parse(event.on_sale_at ?? "") > 1000 * now()) return null;
-  const { entries } = await loadLedger(event.id);
-  if (entries[0]?.number !== 1) return entries[0] ? {} : null;
-  return { report: makeReport(event, proof, state, entries, Math.floor(now())) };
+  if (ledger[0]?.number !== 1) return ledger[0] ? {} : null;
+  return { report: makeReport(event, proof, state, ledger, Math.floor(now())) };
 }
 
-export function DropReport({ event }: { event: EventWithTiers }) {
+/** `ledger` are the entries of the stock ledger, which the page has loaded. */
+export function DropReport({ event, ledger }: { event: EventWithTiers; ledger: StockEntry[] }) {
   const { language } = useTexts();
   const s = TEXTS[language];
-  const { value, failure, reload } = useLoaded(() => loadReport(event).then((found) => ({ found })), event.id);
+  const { value, failure, reload } = useLoaded(() => loadReport(event, ledger).then((found) => ({ found })), event.id);
   if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   if (!value.found) return null;
   const { report } = value.found;

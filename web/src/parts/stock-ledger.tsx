@@ -1,4 +1,4 @@
-/** The stock ledger of an event as a picture: where all tickets went, what has changed, and whether the list is whole. */
+/** The stock ledger of an event as a picture: where all tickets went, what has changed, and whether the list is whole. Above it is the report. */
 
 import { stockLedgerUrl, type EventWithTiers, type StockEntry, type StockLine } from "../api";
 import { dayAndTime, shortDayAndTime } from "../formats";
@@ -20,6 +20,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
   const { language, locale } = useTexts();
   const s = TEXTS[language];
   const { value: ledger, failure, reload } = useLoaded(() => loadLedger(event.id), event.id);
+  const { value: report } = useLoaded(async () => (event.publishes_report ? import("./drop-report") : undefined), String(event.publishes_report));
   if (!ledger) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   const { entries, isChained, isSigned, publicKey } = ledger;
   const last = entries.at(-1);
@@ -27,6 +28,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
   const changes = entries.filter(({ kind }) => kind !== "totals");
   return (
     <>
+      {report && <report.DropReport event={event} ledger={entries} />}
       <h2>{s.title}</h2>
       <p>{s.intro}</p>
       {!last && <p>{s.none}</p>}
