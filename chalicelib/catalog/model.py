@@ -25,6 +25,7 @@ from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EntryRule = Literal["open", "verified_address", "account", "access_code"]
+ADDRESS_RULES: tuple[EntryRule, ...] = ("verified_address", "account")  # which give one place to each address
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -321,7 +322,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def needs_address(self) -> bool:
         """Whether people need a verified address for a place in the waiting room."""
-        return self.entry_rule in ("verified_address", "account")
+        return self.entry_rule in ADDRESS_RULES
 
     @property
     def allows_groups(self) -> bool:

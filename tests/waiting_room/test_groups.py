@@ -198,6 +198,10 @@ def test_groups_end_before_the_draw_closes(api, time, group_sale):
     assert [(reply.status, reply.json["error"]) for reply in refusals] == [(409, "groups_closed")] * 3
     assert show_group(api, event_id, "bob", placed["bob"]).json["members"] == 3
     assert try_join(api, event_id, "bob", invitation).json["token"] == placed["bob"]
+    time.advance(GROUP_CLOSING_SECONDS + settings.current().draw_closing_seconds)
+    assert "groups_until" not in get_state(api, event_id, time)
+    assert try_join(api, event_id, "late", invitation).json["error"] == "groups_closed"
+    assert try_join(api, event_id, "late").status == 200  # by themselves
 
 
 @pytest.mark.parametrize(

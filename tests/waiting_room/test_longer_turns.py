@@ -83,6 +83,21 @@ def test_a_reservation_with_a_longer_turn_holds_its_tickets_longer(api, time, sa
     assert longer_hold_seconds(held) > held
 
 
+def test_unpaid_tickets_of_a_longer_turn_come_back_and_cannot_be_held_twice(api, time, sale):
+    """Neither with both tokens at once, nor with one after the other. The pass ends, so nobody holds tickets forever."""
+    event_id, tier_id = sale
+    usual, longer = join(api, event_id, "ada"), ask(api, event_id, "ada")
+    time.advance(SECONDS_TO_OPENING)
+    assert reserve(api, event_id, tier_id, "ada", longer, 4).status == 201
+    for token in (usual, longer):
+        assert reserve(api, event_id, tier_id, "ada", token).json["error"] == "active_reservation_exists"
+    time.advance(longer_hold_seconds(settings.current().hold_seconds))
+    builders.run_sweep()
+    assert reserve(api, event_id, tier_id, "ada", longer).json["error"] == "pass_expired"
+    assert api.get(f"/events/{event_id}/waiting-room/state").json["tickets"][tier_id] == {"available": 50, "taken": 0}
+    invariants.check(time.now)
+
+
 def test_the_sweep_and_the_reconciliation_wait_for_longer_holds(api, sale):
     held = settings.current().hold_seconds
     assert catalog.longest_hold_seconds() == max_hold_seconds(catalog.snapshot().events[sale[0]]) == longer_hold_seconds(held)

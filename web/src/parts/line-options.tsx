@@ -29,11 +29,12 @@ interface Props {
 
 export function LineOptions(props: Props) {
   const { language } = useTexts();
-  const { room } = props.place;
+  const { room, status, isLonger } = props.place;
+  const isLongerTurn = isLonger && status?.pass_seconds_left != null; // without the rest of it, the place may be lost
   return (
     <FailureTexts.Provider value={{ ...ENTRY[language].failures, ...TEXTS[language].failures }}>
-      {passSecondsOf(room!, { isLonger: true }) > room!.pass_seconds && <LongerTurn {...props} />}
-      {room!.groups_until !== undefined && <Group {...props} />}
+      {passSecondsOf(room!, { isLonger: true }) > room!.pass_seconds && !isLongerTurn && <LongerTurn {...props} />}
+      <Group {...props} />
     </FailureTexts.Provider>
   );
 }
@@ -72,12 +73,16 @@ function Group({ eventId, place }: Props) {
   const box = useRef<HTMLElement>(null);
   const { room, token, isMember } = place;
   const refusal = place.failure && OF_INVITATIONS.includes(place.failure.code) ? place.failure : null;
-  const isOpen = now() < room!.groups_until!;
+  const isOpen = room!.groups_until !== undefined && now() < room!.groups_until;
+  const forget = () => {
+    history.replaceState(history.state, "", location.pathname); // so that the invitation does not come back
+    setInvitation(null);
+  };
   useEffect(() => {
-    if (refusal) setInvitation(null);
-    if (refusal || isMember || invitation === null) localStorage.removeItem(key); // so that the next join is without it
+    if (refusal) forget();
+    if (refusal || isMember || invitation === null || !isOpen) localStorage.removeItem(key); // so that the next join is without it
     else if (token === null) localStorage.setItem(key, invitation);
-  }, [refusal, isMember, invitation, token]);
+  }, [refusal, isMember, invitation, token, isOpen]);
   const params = { path: { event_id: eventId } };
   const show = () =>
     run(async () => {
@@ -89,15 +94,16 @@ function Group({ eventId, place }: Props) {
     run(async () => {
       await content(buyer.POST("/events/{event_id}/waiting-room/group/leave", { params, body: { token: token! } }));
       setGroup(null);
-      setInvitation(null);
+      forget();
       place.keep(null);
     });
   const accept = () => {
     localStorage.setItem(key, invitation!);
     place.enter();
   };
-  if (!isOpen && !isMember) return null;
+  if (!isOpen && !isMember && invitation === null) return null;
   const isInvited = invitation !== null && !isMember && !refusal;
+  const url = ({ invitation: secret }: Schemas["GroupView"]) => `${location.origin}/events/${eventId}/line#group=${secret}`;
   const act = (action: () => unknown) => {
     box.current?.focus(); // the button may disappear
     action();
@@ -111,7 +117,7 @@ function Group({ eventId, place }: Props) {
     <section class="panel" aria-labelledby="line-group" ref={box} tabIndex={-1}>
       <h2 id="line-group">{texts.friends}</h2>
       {(failure ?? (token !== null && refusal)) && <Failure failure={(failure ?? refusal)!} />}
-      <p>{isMember ? texts.member : !isInvited ? texts.friendsNote(6) : token === null ? texts.invitedFirst : texts.invited}</p>
+      <p>{isMember ? texts.member : !isInvited ? texts.friendsNote(6) : !isOpen ? texts.tooLate : token === null ? texts.invitedFirst : texts.invited}</p>
       {group && isMember && (
         <p role="status">
           {texts.members(group.members, group.max_members)} {isOpen && texts.invite}
@@ -119,11 +125,19 @@ function Group({ eventId, place }: Props) {
       )}
       {isOpen && (
         <>
+          {group && isMember && (
+            <>
+              <label class="field" for="line-invitation">
+                {texts.link}
+              </label>
+              <input id="line-invitation" type="text" readOnly value={url(group)} onFocus={({ currentTarget }) => currentTarget.select()} />
+            </>
+          )}
           <p class="row">
             {isInvited && token !== null && button(texts.accept, accept)}
-            {isInvited && button(texts.decline, () => setInvitation(null))}
+            {isInvited && button(texts.decline, forget)}
             {!isInvited && token !== null && !(group && isMember) && button(isMember ? texts.show : texts.form, show)}
-            {group && isMember && <ShareButton title={texts.friends} url={`${location.origin}/events/${eventId}/line#group=${group.invitation}`} />}
+            {group && isMember && <ShareButton title={texts.shared} url={url(group)} />}
             {isMember && button(texts.leave, leave)}
           </p>
           <p class="small">{texts.until(visitorsTime(room!.groups_until!, locale))}</p>

@@ -15,7 +15,10 @@ export const optionTexts = {
   invited: "You have been invited to a group. If you join it, you share its place in line and give up your own.",
   invitedFirst: "You have been invited to a group. When you join the line, you share its place.",
   accept: "Join the group",
-  decline: "Stay by myself",
+  decline: "No, thanks",
+  tooLate: "This invitation comes too late: groups can no longer change. You can take part by yourself.",
+  link: "Link for your friends",
+  shared: "Join my group for the ticket draw",
   failures: {
     not_in_group: "You are no longer in this group, or you have joined in another browser.",
   } as Record<string, string>,

@@ -17,7 +17,10 @@ export const optionTexts: typeof english = {
   invited: "Te han invitado a un grupo. Si entras en él, compartes su puesto en la cola y pierdes el tuyo.",
   invitedFirst: "Te han invitado a un grupo. Al entrar en la cola, compartirás su puesto.",
   accept: "Entrar en el grupo",
-  decline: "Seguir por mi cuenta",
+  decline: "No, gracias",
+  tooLate: "Esta invitación llega tarde: los grupos ya no se pueden cambiar. Puedes participar por tu cuenta.",
+  link: "Enlace para tus amigos",
+  shared: "Únete a mi grupo para el sorteo de entradas",
   failures: {
     not_in_group: "Ya no estás en este grupo, o has entrado con otro navegador.",
   },
