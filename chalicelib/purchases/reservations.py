@@ -321,7 +321,7 @@ def _check_companions(request: ReservationRequest, tiers: Sequence[Tier]) -> Non
     limit = MAX_COMPANIONS * seats["wheelchair"]
     if seats["companion"] > limit and not tiers[0].is_resale:
         path = "$.tier_id" if len(tiers) == 1 else "$.items"
-        raise CompanionsWithoutSpace(path=path, limit=limit, requested=seats["companion"])
+        raise CompanionsWithoutSpace(CompanionsWithoutSpace.default_message, path=path, limit=limit, requested=seats["companion"])
 
 
 def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:

@@ -593,7 +593,7 @@ def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
             except store.EntryConflict:
                 continue
             own = formed
-            log.count("waiting_room_groups")
+            logger.info("waiting_room.group_formed", event_id=event_id, room=own.room)
         else:
             found = store.find_group(cached.room, own.group)
             members = 0 if found is None else len(found[1])

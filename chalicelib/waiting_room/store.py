@@ -483,7 +483,8 @@ def join_group(arrival: Arrival, replacing: Arrival | None, ttl: int, holder_id:
     group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
     own = dynamo.put(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing)
     lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
-    given_up = [] if replacing is None else [dynamo.update(lane, [WaitingRoomRow.given_up.add(1)])]
+    changes = [WaitingRoomRow.given_up.add(1), *WaitingRoomRow.assign({"ttl": ttl})]
+    given_up = [] if replacing is None else [dynamo.update(lane, changes)]
     try:
         dynamo.transact([own, group, *given_up, *items])
     except dynamo.TransactionCanceled as cancelled:

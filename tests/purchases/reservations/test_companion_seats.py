@@ -55,12 +55,13 @@ def test_the_limit_of_the_event_is_the_same_for_everybody(api, seats):
 
 
 def test_accessible_seats_are_in_the_same_draw(api, time):
-    event_id, _ = sale.create_sale(api, time)
+    opens_in = 2 * 86_400  # so that the tiers can still change
+    event_id, _ = sale.create_sale(api, time, opens_in=opens_in)
     tiers = create_tiers(api, event_id)
     token = sale.join(api, event_id, "ada")
     early = reserve(api, "ada", event_id, tiers, token, wheelchair=1, companion=1)
     assert early.json["error"] == "not_admitted"
-    time.advance(sale.SECONDS_TO_OPENING)
+    time.advance(opens_in)
     assert reserve(api, "ada", event_id, tiers, token, wheelchair=1, companion=1).status == 201
 
 

@@ -5,20 +5,17 @@ import { buyer } from "../api";
 import { content, type Schemas } from "../client";
 import { now } from "../server-time";
 import { useTexts, type Language } from "../texts";
-import { entryTexts as entryEn } from "../texts/en-entry";
 import { optionTexts as en } from "../texts/en-options";
-import { entryTexts as entryEs } from "../texts/es-entry";
 import { optionTexts as es } from "../texts/es-options";
 import { exactDuration, visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import { passSecondsOf } from "../../waiting-room.js";
-import { Failure, FailureTexts } from "./failure";
+import { Failure } from "./failure";
 import { useAction } from "./hooks";
 import { ShareButton } from "./share-button";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
-const ENTRY: Record<Language, typeof entryEn> = { en: entryEn, es: entryEs };
 
 const OF_INVITATIONS = ["groups_closed", "group_full", "invitation_invalid", "in_another_group"];
 
@@ -28,14 +25,13 @@ interface Props {
 }
 
 export function LineOptions(props: Props) {
-  const { language } = useTexts();
   const { room, status, isLonger } = props.place;
   const isLongerTurn = isLonger && status?.pass_seconds_left != null; // without the rest of it, the place may be lost
   return (
-    <FailureTexts.Provider value={{ ...ENTRY[language].failures, ...TEXTS[language].failures }}>
+    <>
       {passSecondsOf(room!, { isLonger: true }) > room!.pass_seconds && !isLongerTurn && <LongerTurn {...props} />}
       <Group {...props} />
-    </FailureTexts.Provider>
+    </>
   );
 }
 

@@ -13,6 +13,7 @@ export const entryTexts = {
     group_full: "This group is full. You can join by yourself.",
     invitation_invalid: "This invitation is no longer valid. You can join by yourself.",
     in_another_group: "You are in another group. Leave it first, then open the link again.",
+    not_in_group: "You are no longer in this group, or you have joined in another browser.",
     code_invalid: "This is not the code in our last email. Check the six digits.",
     code_expired: "This code has expired, or was entered wrongly too often. Send another code.",
     place_in_use: "Your place is in use: somebody with your email address is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",

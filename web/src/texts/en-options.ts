@@ -19,7 +19,4 @@ export const optionTexts = {
   tooLate: "This invitation comes too late: groups can no longer change. You can take part by yourself.",
   link: "Link for your friends",
   shared: "Join my group for the ticket draw",
-  failures: {
-    not_in_group: "You are no longer in this group, or you have joined in another browser.",
-  } as Record<string, string>,
 };

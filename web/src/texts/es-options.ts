@@ -21,7 +21,4 @@ export const optionTexts: typeof english = {
   tooLate: "Esta invitación llega tarde: los grupos ya no se pueden cambiar. Puedes participar por tu cuenta.",
   link: "Enlace para tus amigos",
   shared: "Únete a mi grupo para el sorteo de entradas",
-  failures: {
-    not_in_group: "Ya no estás en este grupo, o has entrado con otro navegador.",
-  },
 };
