@@ -41,6 +41,8 @@ export function WaitingRoom() {
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
   const isKnown = place.stage !== "loading";
   const { value: tickets } = useLoaded(async () => (isKnown ? import("../parts/line-tickets").catch(() => null) : null), `${isKnown}`);
+  const [isInvited] = useState(() => location.hash.startsWith("#group=")); // to a group, which friends want to see first
+  const options = tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />;
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -63,10 +65,11 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
+      {isInvited && options}
       {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
       {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
-      {tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />}
+      {!isInvited && options}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
       {isWaiting(place) && !reservation && (
         <label class="check">

@@ -114,6 +114,7 @@ function Group({ eventId, place }: Props) {
       <h2 id="line-group">{texts.friends}</h2>
       {(failure ?? (token !== null && refusal)) && <Failure failure={(failure ?? refusal)!} />}
       <p>{isMember ? texts.member : !isInvited ? texts.friendsNote(6) : !isOpen ? texts.tooLate : token === null ? texts.invitedFirst : texts.invited}</p>
+      {isOpen && token === null && !isInvited && <p>{texts.first}</p>}
       {group && isMember && (
         <p role="status">
           {texts.members(group.members, group.max_members)} {isOpen && texts.invite}
@@ -122,12 +123,10 @@ function Group({ eventId, place }: Props) {
       {isOpen && (
         <>
           {group && isMember && (
-            <>
-              <label class="field" for="line-invitation">
-                {texts.link}
-              </label>
-              <input id="line-invitation" type="text" readOnly value={url(group)} onFocus={({ currentTarget }) => currentTarget.select()} />
-            </>
+            <label class="field">
+              <span>{texts.link}</span>
+              <input type="text" readOnly value={url(group)} onFocus={({ currentTarget }) => currentTarget.select()} />
+            </label>
           )}
           <p class="row">
             {isInvited && token !== null && button(texts.accept, accept)}
