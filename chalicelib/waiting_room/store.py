@@ -418,10 +418,15 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entr
     row = entry_row(arrival, ttl, entry)
     row.holder_id = holder_id
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    _, stored = dynamo.put_if_returning(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing)
+    _, stored = dynamo.put_if_returning(row, _is_place(replacing))
     # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
     if stored is None or stored.arrival != arrival:
         raise EntryConflict
+
+
+def _is_place(replacing: Arrival | None) -> Condition:
+    """Return the condition that a user still has this place, or none if `replacing` is None."""
+    return _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
 
 
 def find_holder_id(arrival: Arrival) -> str | None:
@@ -481,7 +486,7 @@ def join_group(arrival: Arrival, replacing: Arrival | None, ttl: int, holder_id:
     row.holder_id = holder_id
     may_join = members.contains(arrival.user) | (size(members) < MAX_MEMBERS)  # false without any members
     group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
-    own = dynamo.put(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing)
+    own = dynamo.put(row, _is_place(replacing))
     lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
     changes = [WaitingRoomRow.given_up.add(1), *WaitingRoomRow.assign({"ttl": ttl})]
     given_up = [] if replacing is None else [dynamo.update(lane, changes)]
