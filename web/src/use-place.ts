@@ -58,7 +58,7 @@ function surroundings(eventId: string, changed: () => void) {
 /** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
   const kept = (name: string) => localStorage.getItem(`fairgate.${name}.${eventId}`) ?? undefined; // which the parts of the line have written
-  const proof = { address_proof: kept("address"), access_code: kept("access"), invitation: kept("group"), longer_turn: kept("longer") !== undefined };
+  const proof = { address_proof: kept("address"), access_code: kept("access"), invitation: kept("group"), longer_turn: kept("longer") ? true : undefined };
   try {
     return await join(eventId, proof);
   } catch (error) {
