@@ -1,7 +1,7 @@
 /** The waiting room: join, wait for the draw, wait in line, choose tickets at your turn. */
 
 import { useRoute } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
@@ -39,7 +39,8 @@ export function WaitingRoom() {
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
-  const isKnown = place.stage !== "loading";
+  const known = useRef(false); // from then on, also while a new token is loading, so that the options keep the focus and what they show
+  const isKnown = (known.current ||= place.stage !== "loading");
   const { value: tickets } = useLoaded(async () => (isKnown ? import("../parts/line-tickets").catch(() => null) : null), `${isKnown}`);
   const [isInvited] = useState(() => location.hash.startsWith("#group=")); // to a group, which friends want to see first
   const options = tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />;
