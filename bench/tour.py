@@ -486,7 +486,8 @@ class _Tour(TourClient):
             "status": "scheduled",
         }
         opens_at = clock.now() + 600
-        event |= {"on_sale_at": clock.iso(opens_at), "waiting_room": {"entry": "verified_address", "shop_url": "https://tickets.example/"}}
+        line = {"entry": "verified_address", "groups": True, "shop_url": "https://tickets.example/"}
+        event |= {"on_sale_at": clock.iso(opens_at), "waiting_room": line}
         event_id = self.post("/admin/events", event, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
         commitment = self.get(f"{room}/state").json["commitment"]  # creates the room
@@ -505,6 +506,11 @@ class _Tour(TourClient):
         self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)
+        friend = f"friend-{self.name}"
+        friends_proof = tokens.sign_address(event_id, tokens.address_key(event_id, f"{friend}@example.com"), friend)
+        friends_token = self.post(f"{room}/join", {"address_proof": friends_proof}, user=friend).json["token"]
+        group = {"token": self.post(f"{room}/group", {"token": friends_token}, user=friend).json["token"]}
+        self.post(f"{room}/group/leave", group, user=friend)
         arrival = tokens.read_token(asked["token"])
         assert arrival is not None
         with clock.override(lambda: float(opens_at - 1)):

@@ -40,7 +40,8 @@ LAZY_PAGES = {
     "src/parts/stock-ledger.tsx": 3_600,
     "src/parts/drop-report.tsx": 4_000,
     "src/parts/turn-mails.tsx": 2_000,
-    "src/parts/line-tickets.tsx": 4_600,
+    "src/parts/line-tickets.tsx": 4_950,
+    "src/parts/line-options.tsx": 2_900,
     "src/parts/line-access.tsx": 2_250,
     "src/beacon-proof.ts": 22_800,
 }  # what the shop loads only when one of these pages is opened, in a waiting room, or when somebody checks a draw or opens a list

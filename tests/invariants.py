@@ -470,22 +470,28 @@ def _check_owners(rows: list[TicketRow], buyers: list[BuyerRecord], purchases_by
 
 
 def _check_waiting_rooms() -> list[str]:
-    """Check that each arrival has a unique number issued by its counter, and that an opened room's N is the sum of its counters."""
+    """Check that each number was issued by its counter and belongs to one user or group, which knows its members.
+
+    The N of an opened room is the sum of its counters.
+    """
     from chalicelib.waiting_room.store import WaitingRoomRow
 
     rows = {row.id: row for row in WaitingRoomRow.scan()}
     issued = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
-    violations, arrivals = [], Counter()
+    violations, entrants = [], defaultdict(set)
     for key, row in rows.items():
         kind, event_id, *rest = key.split("#")
         if kind == "entry":
             arrival = row.arrival
             counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
-            arrivals[(counter, arrival.number)] += 1
+            entrants[(counter, arrival.number)].add(arrival.entrant)
+            group = rows.get(f"group#{event_id}#{rest[0]}#{arrival.group}")
+            if arrival.group is not None and (group is None or arrival.user not in (group.members or ())):
+                violations.append(f"{key}: the group does not have this member")
             if not 1 <= arrival.number <= issued.get(counter, 0):
                 violations.append(f"{key}: number {arrival.number} was never issued")
         elif kind == "room" and row.n is not None:
             counters = [f"counter#{event_id}#{int(row.room)}#{number}" for number in range(int(row.counters))]
             if row.n != sum(issued.get(counter, 0) for counter in counters):
                 violations.append(f"{key}: N is {row.n}, the counters say {[issued.get(counter, 0) for counter in counters]}")
-    return violations + [f"{counter}: {times} arrivals have number {number}" for (counter, number), times in arrivals.items() if times > 1]
+    return violations + [f"{counter}: {found} have number {number}" for (counter, number), found in entrants.items() if len(found) > 1]

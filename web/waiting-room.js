@@ -14,13 +14,14 @@
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
- *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
+ *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, longer_pass_seconds?: number, grace_seconds?: number, groups_until?: number, stopped: string | null,
  *   may_return: number | null, entry?: "open" | "verified_address" | "account" | "access_code", beacon?: Beacon, tickets?: Record<string, {available: number | null, taken: number}> | null}} State
  *   The public state document; times are epoch seconds.
  * @typedef {{chain: string, round: number | null, round_at: number | null, randomness: string | null}} Beacon
  *   The round of the public beacon from which the order also follows. Missing if the order follows from the key alone.
- * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string}} Arrival
- *   The content of a token. `user` is a digest of the holder's id. `counter` is negative for arrivals after the draw has closed.
+ * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number, user: string, isMember: boolean, isLonger: boolean}} Arrival
+ *   The content of a token. `user` is the name in the list of entries: a digest of the holder's id, or the group of a member. `counter` is
+ *   negative for arrivals after the draw has closed. `isLonger`: the holder has asked for a longer turn.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
  *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
@@ -113,9 +114,9 @@ export function readToken(token) {
   try {
     const binary = atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/"));
     const json = new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
-    const { e: eventId, r: room, u: user, s: counter, c: number, t: joinedAt, x: until } = JSON.parse(json);
+    const { e: eventId, r: room, u, g: group, s: counter, c: number, t: joinedAt, x: until, l: isLonger = false } = JSON.parse(json);
     if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until].every(Number.isSafeInteger)) throw new TypeError();
-    return { eventId, room, counter, number, joinedAt, until, user };
+    return { eventId, room, counter, number, joinedAt, until, user: group ?? u, isMember: group !== undefined, isLonger };
   } catch {
     throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }
@@ -223,12 +224,22 @@ export function statusView(state, arrival, position, now) {
 }
 
 /**
+ * How long the pass of an arrival is valid: the turn and the grace period after it.
+ * @param {Pick<State, "pass_seconds" | "longer_pass_seconds">} state
+ * @param {Pick<Arrival, "isLonger">} arrival
+ */
+export function passSecondsOf({ pass_seconds: seconds, longer_pass_seconds: longer = 0 }, { isLonger }) {
+  return isLonger ? Math.max(seconds, longer) : seconds;
+}
+
+/**
  * @param {State} state
  * @param {Arrival} arrival
  * @param {number | null} position
  * @param {number} now
  */
-function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passSeconds, grace_seconds: grace = 0 }, arrival, position, now) {
+function computeQueueStatus(state, arrival, position, now) {
+  const { segments, on_sale_at: opensAt, grace_seconds: grace = 0 } = state;
   const paused = (activeSegment(segments, Math.max(now, opensAt)) ?? segments[0]).paused ?? false;
   const waiting = { position, paused, ahead: null, passSecondsLeft: null, turnSecondsLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
@@ -239,7 +250,7 @@ function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passS
     const ahead = Math.max(0, position - 1 - admittedCount(segments, now));
     return { ...waiting, ahead, etaSeconds: admittedAt === null ? null : admittedAt - now };
   }
-  const left = passSeconds - runningSeconds(segments, admittedAt, now);
+  const left = passSecondsOf(state, arrival) - runningSeconds(segments, admittedAt, now);
   const timeLeft = { passSecondsLeft: Math.max(0, left), turnSecondsLeft: Math.max(0, left - grace) };
   return { ...waiting, ...timeLeft, ahead: 0, canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
 }

@@ -25,6 +25,7 @@ from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EntryRule = Literal["open", "verified_address", "account", "access_code"]
+ADDRESS_RULES: tuple[EntryRule, ...] = ("verified_address", "account")  # which give one place to each address
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,6 +41,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
     email or an account proves), `account` (one for each verified address of an account), or `access_code` (one for each use of a promo code
     that admits to the draw). Once somebody has joined, a waiting room keeps its rule.
+
+    Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, and by default three times as long as
+    other turns. With `groups`, up to six people whose addresses are verified may share one place.
     """
 
     enabled: bool = True
@@ -52,6 +56,8 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     shop_url: ShopUrl | None = None
     pass_algorithm: Literal["EdDSA", "HS256"] = "EdDSA"  # noqa: S105
     entry: EntryRule = "open"
+    longer_pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    groups: bool = False  # only with `verified_address` and `account`
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,6 +97,8 @@ class ReturnPolicy(Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return min(price_cents, self.fee_cents + price_cents * self.fee_percent // 100)
 
 
+Seating = Literal["wheelchair", "companion"]
+MAX_COMPANIONS = 3  # companion seats for each wheelchair space in a purchase
 HoldbackReason = Literal["artist", "press", "house", "accessible", "presale", "box_office", "other"]
 ReleaseTo = Literal["waitlist", "draw", "public"]
 MAX_HOLDBACKS = 20  # per tier
@@ -204,8 +212,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         WaitingRoomConfig | None,
         Field(
             "managers",
-            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url` "
-            "and `pass_algorithm`; null: the settings of the stage, and `open`.",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
+            "`pass_algorithm`, `longer_pass_seconds` and `groups`; null: the settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -315,7 +323,12 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def needs_address(self) -> bool:
         """Whether people need a verified address for a place in the waiting room."""
-        return self.entry_rule in ("verified_address", "account")
+        return self.entry_rule in ADDRESS_RULES
+
+    @property
+    def allows_groups(self) -> bool:
+        """Whether several people with verified addresses may share one place in the waiting room."""
+        return self.waiting_room is not None and self.waiting_room.groups and self.needs_address
 
     @property
     def has_waitlist(self) -> bool:
@@ -367,6 +380,14 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     per_user_limit: int | None = None
     max_per_transaction: int | None = None
     admits: Annotated[int, Field("public", "How many people one ticket admits.", Annotated[int, Meta(ge=1, le=100)])] = 1
+    seating: Annotated[
+        Seating | None,
+        Field(
+            "public",
+            "`wheelchair` for wheelchair spaces, `companion` for companion seats, of which a purchase may have three for each wheelchair "
+            "space in it; null: other tickets.",
+        ),
+    ] = None
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0

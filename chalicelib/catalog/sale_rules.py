@@ -133,6 +133,8 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
 FROZEN_BEFORE_SECONDS = 86_400
 FROZEN_AFTER_SECONDS = 3 * 86_400
 SETUP_SECONDS = 600  # until a new tier limits the prices of further tiers: nobody plans with an event or a price that is minutes old
+LONGER_FACTOR = 3  # of the turn and the time to pay, for buyers who ask for more time
+MAX_TURN_SECONDS, MAX_HOLD_SECONDS = 86_400, 3_600  # what an event may set
 CLOCK_SECONDS = 60  # an opening that moves to the present may be so much in the past by the time the change arrives
 
 _UNPUBLISHED = ("draft", "test")
@@ -322,6 +324,8 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         # Without a waiting room, or after turns of a second, the freeze would end.
         "waiting_room": after.has_waiting_room != before.has_waiting_room
         or pass_seconds(after) < pass_seconds(before)
+        or longer_pass_seconds(after) < longer_pass_seconds(before)
+        or (before.allows_groups and not after.allows_groups and after.entry_rule == before.entry_rule)
         or after.entry_rule not in _NOT_STRICTER.get(before.entry_rule, (before.entry_rule, "open")),
     }
     return next((field for field, is_stricter in checks.items() if is_stricter), None)
@@ -329,8 +333,28 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
 
 def pass_seconds(event: Event) -> int:
     """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace period after it."""
-    turn = (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
-    return turn + grace_seconds(event)
+    return _turn_seconds(event) + grace_seconds(event)
+
+
+def longer_pass_seconds(event: Event) -> int:
+    """Return `pass_seconds` of buyers who have asked for a longer turn. No pass is valid for longer."""
+    turn, configured = _turn_seconds(event), event.waiting_room.longer_pass_seconds if event.waiting_room else None
+    return max(turn, configured or min(LONGER_FACTOR * turn, MAX_TURN_SECONDS)) + grace_seconds(event)
+
+
+def longer_hold_seconds(hold_seconds: int) -> int:
+    """Return how long a reservation with a longer turn holds its tickets, if other reservations hold them for `hold_seconds`."""
+    return max(hold_seconds, min(LONGER_FACTOR * hold_seconds, MAX_HOLD_SECONDS))
+
+
+def max_hold_seconds(event: Event) -> int:
+    """Return the longest time for which a reservation for the event may hold its tickets."""
+    usual = event.effective_hold_seconds(settings.current().hold_seconds)
+    return longer_hold_seconds(usual) if event.has_waiting_room else usual
+
+
+def _turn_seconds(event: Event) -> int:
+    return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
 
 
 def grace_seconds(event: Event) -> int:
@@ -348,6 +372,7 @@ def _first_stricter_tier_field(before: Tier, after: Tier) -> str | None:
         "currency": after.currency != before.currency,
         "admits": after.admits < before.admits,
         "requires_code": after.requires_code and not before.requires_code,
+        "seating": after.seating == "companion" and before.seating != "companion",
         "max_per_order": is_stricter and after.max_per_transaction != before.max_per_transaction,
         "per_user_limit": is_stricter,
     }

@@ -9,7 +9,7 @@ from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.publications import Publication, delete_leftovers, new_stock_id, open_publication
 from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
-from chalicelib.catalog.sale_rules import TierNotOnSale, sale_refusal
+from chalicelib.catalog.sale_rules import TierNotOnSale, max_hold_seconds, sale_refusal
 from chalicelib.catalog.snapshots import (
     expire,
     find_known_event,
@@ -150,8 +150,7 @@ def get_sellable_tiers(
 
 def longest_hold_seconds() -> int:
     """Return the longest hold time of all events, in seconds."""
-    default = settings.current().hold_seconds
-    return max((event.effective_hold_seconds(default) for event in snapshot().events.values()), default=default)
+    return max(map(max_hold_seconds, snapshot().events.values()), default=settings.current().hold_seconds)
 
 
 def stock_group(event_id: str) -> StockGroup:

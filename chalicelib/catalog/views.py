@@ -17,6 +17,7 @@ from chalicelib.catalog.model import (
     PublicEventStatus,
     PublicValue,
     ReleaseTo,
+    Seating,
     Tier,
     TierStatus,
 )
@@ -322,6 +323,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     availability: dict[str, Any]
     admits: int
+    seating: Seating | None
     requires_code: bool
     per_user_limit: int
     event_name: str
@@ -509,6 +511,7 @@ def ticket_type_view(
         metadata=tier.metadata,
         availability=tier.availability or {},
         admits=tier.admits,
+        seating=tier.seating,
         requires_code=tier.requires_code,
         per_user_limit=_tier_limit(tier),
         event_name=event.name,

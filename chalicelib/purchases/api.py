@@ -16,7 +16,7 @@ from chalicelib.edge.error_replies import BodyTooLarge
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
@@ -61,8 +61,13 @@ from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
     TOKEN_ERRORS,
     EntryRefused,
+    GroupFull,
+    GroupsClosed,
+    InAnotherGroup,
+    InvitationInvalid,
     JoiningStopped,
     NoOtherShop,
+    NotInGroup,
     NoWaitingRoom,
     PlaceInUse,
 )
@@ -81,12 +86,17 @@ class JoinBody(Struct, forbid_unknown_fields=True):
     For the work, send the challenge from the refused first request and the nonce that solves it. For the address, send the proof that
     `POST /events/{event_id}/waiting-room/address` returned. The verified address of an account needs no proof. Send the access code as the
     promoter gave it to you; joining again needs no code.
+
+    With `longer_turn`, your turn and the time to pay are longer. Everybody may ask for this, without a reason, and by joining again also
+    later in the line. With an `invitation`, you join the group and share its place, and give up your own.
     """
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
     address_proof: Annotated[str, Meta(max_length=128)] | None = None
     access_code: Annotated[str, Meta(max_length=64)] | None = None
+    longer_turn: bool = False
+    invitation: Annotated[str, Meta(max_length=128)] | None = None
 
 
 _NO_WORK = JoinBody()
@@ -124,6 +134,12 @@ class EntryProofBody(Struct, forbid_unknown_fields=True):
     def decode(self) -> EntryProof:
         """Return the proof with its hashes as bytes."""
         return EntryProof(self.index, self.page_size, [bytes.fromhex(beside) for beside in self.path])
+
+
+class LeaveBody(Struct, forbid_unknown_fields=True):
+    """The waiting room's token of a member of the group."""
+
+    token: WaitingRoomToken
 
 
 class PassBody(Struct, forbid_unknown_fields=True):
@@ -179,6 +195,10 @@ class ReleaseView(Struct, frozen=True):
         JoiningStopped,
         EntryRefused,
         PlaceInUse,
+        GroupsClosed,
+        GroupFull,
+        InvitationInvalid,
+        InAnotherGroup,
         ChallengeRequired,
         ChallengeInvalid,
         ChallengeExpired,
@@ -200,6 +220,9 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     def move_pass(pass_id: str, from_user_id: str) -> list[dynamo.TransactItem] | None:
         return queries.move_pass_items(event_id, pass_id, from_user_id, user_id)
 
+    def regain_pass(pass_id: str) -> list[dynamo.TransactItem]:
+        return queries.regain_pass_items(event_id, pass_id, user_id)
+
     def read_code() -> PromoCode | None:
         return None if body.access_code is None else checkout.read_code(user_id, event_id, body.access_code, request.now)
 
@@ -214,11 +237,33 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
                 address_proof=body.address_proof,
                 read_code=read_code,
                 move_pass=move_pass,
+                longer_turn=body.longer_turn,
+                invitation=body.invitation,
+                regain_pass=regain_pass,
             )
             view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
         except NoWaitingRoom:
             view = waiting_room.status_without_room(event_id)
     return Reply(JoinView(**asdict(view), user_id=user_id))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/group/leave",
+    access="user",
+    errors=(NoWaitingRoom, NotInGroup, GroupsClosed, RateLimited, *TOKEN_ERRORS),
+)
+def leave_group(request: RequestContext, event_id: str, body: LeaveBody) -> Reply[Done]:
+    """Leave your group in the waiting room. You then have no place, and can join again by yourself."""
+    user_id = request.require_user().user_id
+
+    def give_up_pass(pass_id: str) -> list[dynamo.TransactItem]:
+        return queries.give_up_pass_items(event_id, pass_id, user_id)
+
+    with rate_limits.limited(request, rate_limits.JOIN, user_id, f"{event_id} group"):
+        waiting_room.leave_group(event_id, user_id, body.token, give_up_pass, request.now)
+    return Reply(Done("You have left the group. Join the waiting room again to get a place of your own."))
 
 
 @route(

@@ -128,6 +128,16 @@ class TierLimitExceeded(InvalidInput):
     default_message: ClassVar[str] = "That is more tickets of one type than a purchase can have. Choose fewer tickets."
 
 
+class CompanionsWithoutSpace(InvalidInput):
+    """`limit` is the number of companion seats that can be bought with the wheelchair spaces of this purchase."""
+
+    code: ClassVar[str] = "companions_without_space"
+    default_message: ClassVar[str] = (
+        "Companion seats are sold together with wheelchair spaces: up to three for each space. Add a wheelchair space, or choose other "
+        "tickets."
+    )
+
+
 class RefundInvalid(InvalidInput):
     code: ClassVar[str] = "refund_invalid"
     default_message: ClassVar[str] = "The `tickets` of this refund are unknown, repeated, already refunded, or too many at once."
@@ -252,6 +262,7 @@ RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     PassUsed,
     PurchaseLimitExceeded,
     TierLimitExceeded,
+    CompanionsWithoutSpace,
     OwnTicketsForResale,
     ReservationEnded,
     ReservationConverted,

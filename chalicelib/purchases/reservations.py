@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import MAX_RESALE_TICKETS, Event, Tier
-from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.catalog.model import MAX_COMPANIONS, MAX_RESALE_TICKETS, Event, Tier
+from chalicelib.catalog.sale_rules import event_phase, longer_hold_seconds
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock, log, settings
@@ -33,6 +33,7 @@ from chalicelib.promotions.model import (
 from chalicelib.purchases import checkout, hold_recovery, holds, queries, resale, settlement, store, transitions
 from chalicelib.purchases.errors import (
     ActiveReservationExists,
+    CompanionsWithoutSpace,
     OwnTicketsForResale,
     PassUsed,
     PurchaseLimitExceeded,
@@ -44,7 +45,7 @@ from chalicelib.purchases.errors import (
 )
 from chalicelib.purchases.model import ANY_USES, MOVED_PREFIX, BuyerRecord, LineItem, Purchase, ReservationRequest
 from chalicelib.waiting_room import service as waiting_room
-from chalicelib.waiting_room.model import TOKEN_ERRORS, TokenOfAnotherUser
+from chalicelib.waiting_room.model import TOKEN_ERRORS, Arrival, TokenOfAnotherUser
 
 _HOLD_ATTEMPTS = 4
 _CREATE_ATTEMPTS = 4
@@ -154,11 +155,11 @@ class _AccessCode(Struct, frozen=True):
 
 
 class _Admission(Struct, frozen=True):
-    """The event and the requested tiers, which the user may buy now with the waiting room pass or the access code, if any."""
+    """The event and the requested tiers, which the user may buy now with the place in the waiting room or the access code, if any."""
 
     event: Event
     tiers: list[Tier]
-    pass_id: str | None
+    arrival: Arrival | None
     promo_code: PromoCode | None
 
 
@@ -186,6 +187,9 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
     event, tiers = admission.event, admission.tiers
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(request, tiers, limit)
+    hold_seconds = event.effective_hold_seconds(settings.current().hold_seconds)  # the event's own, or FAIRGATE_HOLD_SECONDS
+    if admission.arrival is not None and admission.arrival.is_longer:
+        hold_seconds = longer_hold_seconds(hold_seconds)
     if tiers[0].is_resale and resale.has_listed(request.user_id, event.id):  # nobody can buy their own ticket
         raise OwnTicketsForResale()
     purchase = Purchase(
@@ -197,9 +201,8 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         lines=[LineItem.for_tier(tier, item.quantity) for tier, item in zip(tiers, request.items, strict=True)],
         currency=tiers[0].currency,
         created_at=request.now,
-        # The event's own setting or, if it has none, FAIRGATE_HOLD_SECONDS.
-        expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
-        pass_id=admission.pass_id,
+        expires_at=request.now + hold_seconds,
+        pass_id=None if admission.arrival is None else admission.arrival.pass_id,
     ).with_terms(event)
     code = None
     if admission.promo_code is not None:
@@ -240,12 +243,12 @@ def _admit(request: ReservationRequest) -> _Admission:
         return _Admission(event, tiers, None, _require_opens(promo_code, tier_ids))
     promo_code = None
     try:
-        pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now, request.entry_proof)
+        arrival = waiting_room.require_pass(event, request.user_id, request.token, request.now, request.entry_proof)
     except TOKEN_ERRORS:
         promo_code = _find_access_code(request)
         if promo_code is None or not (promo_code.skips_waiting_room and promo_code.opens(tier_ids)):
             raise
-        pass_id = None
+        arrival = None
     locked_ids = [tier.id for tier in tiers if tier.requires_code]
     if promo_code is None and any(tier.active_holdbacks for tier in tiers):  # others cost no read
         promo_code = _find_access_code(request)
@@ -257,7 +260,7 @@ def _admit(request: ReservationRequest) -> _Admission:
         if request.promo_code is None:
             raise PromoCodeRequired(PromoCodeRequired.default_message, path=PATH, tier_id=locked_ids[0])
         promo_code = _require_opens(checkout.read_code(request.user_id, request.event_id, request.promo_code, request.now), locked_ids)
-    return _Admission(event, tiers, pass_id, promo_code)
+    return _Admission(event, tiers, arrival, promo_code)
 
 
 def _find_access_code(request: ReservationRequest) -> PromoCode | None:
@@ -303,9 +306,22 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
             path = "$.quantity" if len(tiers) == 1 else f"$.items[{number}].quantity"
             message = f"You can buy at most {max_quantity} tickets of this type at once."
             raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
+    _check_companions(request, tiers)
     requested = sum(item.quantity for item in request.items)
     if requested > limit:
         raise PurchaseLimitExceeded.for_buyer(limit, requested, store.load_buyer(request.user_id, request.event_id))
+
+
+def _check_companions(request: ReservationRequest, tiers: Sequence[Tier]) -> None:
+    """Raise CompanionsWithoutSpace if companion seats are bought without enough wheelchair spaces, unless they are for resale."""
+    seats = {"wheelchair": 0, "companion": 0}
+    for tier, item in zip(tiers, request.items, strict=True):
+        if tier.seating is not None:
+            seats[tier.seating] += item.quantity
+    limit = MAX_COMPANIONS * seats["wheelchair"]
+    if seats["companion"] > limit and not tiers[0].is_resale:
+        path = "$.tier_id" if len(tiers) == 1 else "$.items"
+        raise CompanionsWithoutSpace(CompanionsWithoutSpace.default_message, path=path, limit=limit, requested=seats["companion"])
 
 
 def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:

@@ -355,6 +355,14 @@ def move_pass_items(event_id: str, pass_id: str, from_user_id: str, to_user_id: 
     return items
 
 
+def pass_note_item(event_id: str, pass_id: str, user_id: str, *, is_noted: bool) -> dynamo.TransactItem:
+    """Return a transaction item that notes a pass as used for a user who has not bought with it, or removes this note."""
+    row, noted, moved = BuyerRow(user_id, event_id), {pass_id, MOVED_PREFIX + pass_id}, MOVED_PREFIX + pass_id
+    if is_noted:
+        return dynamo.update(row, [BuyerRow.passes.add(noted)], BuyerRow.passes.does_not_exist() | ~BuyerRow.passes.contains(pass_id))
+    return dynamo.update(row, [BuyerRow.passes.delete(noted)], BuyerRow.passes.contains(moved))
+
+
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     """Transaction items that write a new order and its buyer's record for the event; the transaction fails if either exists."""
     counted = [BuyerRow.bought.add(order.quantity), BuyerRow.orders.add({order.id})]

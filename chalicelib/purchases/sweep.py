@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from chalicelib.catalog import holdbacks
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, is_split_off
-from chalicelib.catalog.sale_rules import current_tier_status, event_phase
+from chalicelib.catalog.sale_rules import current_tier_status, event_phase, max_hold_seconds
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.foundation.log import logger
@@ -106,7 +106,7 @@ def _load_state(now: int) -> SweepState:
 def _may_have_holds(event: Event, now: int) -> bool:
     """Whether the event may have holds, judging by its dates and whether it is a draft. A cancelled event may still have earlier holds."""
     current = settings.current()
-    last_hold_until = event.last_sale_at + event.effective_hold_seconds(current.hold_seconds) + current.checkout_seconds
+    last_hold_until = event.last_sale_at + max_hold_seconds(event) + current.checkout_seconds
     return event.status != "draft" and (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 

@@ -22,6 +22,7 @@ from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.appeals import MAX_TEXT
 from chalicelib.waiting_room.entries import MAX_PAGE_BITS
 from chalicelib.waiting_room.model import (
+    TOKEN_ERRORS,
     AppealAnswered,
     AppealExists,
     AppealStatus,
@@ -29,8 +30,10 @@ from chalicelib.waiting_room.model import (
     CodeInvalid,
     CodeNotNeeded,
     EntryUnknown,
+    GroupsClosed,
     JoiningStopped,
     NoOtherShop,
+    NotInGroup,
     NoWaitingRoom,
     RefusalUnknown,
     RoomCleared,
@@ -48,6 +51,7 @@ from chalicelib.waiting_room.views import (
     AppealView,
     EntryPageView,
     EntryProofView,
+    GroupView,
     ProofView,
     QueueStatusView,
     VerifierView,
@@ -144,6 +148,12 @@ class AppealsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     cursor: Cursor | None = None
 
 
+class TokenBody(Struct, forbid_unknown_fields=True):
+    """The token that you got by joining the waiting room."""
+
+    token: Annotated[str, Meta(max_length=2048)]
+
+
 class PlanView(Struct, frozen=True):
     """The admission plan after a change. `total` is the number of users who have joined."""
 
@@ -235,6 +245,20 @@ def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Rep
     user_id = request.require_user().user_id
     with limited(request, JOIN, user_id, f"{event_id} address"):
         return Reply(AddressProofView(service.prove_address(event_id, user_id, body.email, body.code, request.now)))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/group",
+    access="user",
+    errors=(NoWaitingRoom, NotInGroup, GroupsClosed, RateLimited, *TOKEN_ERRORS),
+)
+def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[GroupView]:
+    """Show your group in the waiting room and its invitation. If you have no group, your place becomes that of a new group."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} group"):
+        return Reply(service.show_group(event_id, user_id, body.token, request.now))
 
 
 @route(

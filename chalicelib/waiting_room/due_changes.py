@@ -23,7 +23,7 @@ from chalicelib.payments import service as payments
 from chalicelib.waiting_room import admission_plan, draw, model, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain
-from chalicelib.waiting_room.model import TicketsLeft
+from chalicelib.waiting_room.model import MAX_MEMBERS, TicketsLeft
 from chalicelib.waiting_room.store import Room
 
 # Within this time, only one instance may close the counters or run the draw. If it crashes, the next instance that loads the room does it.
@@ -113,7 +113,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
         plan = (admission_plan.pause if event.is_paused else admission_plan.resume)(plan, now)
     if plan is room.segments:
         return replace(room, revision=revision)
-    plan = admission_plan.shorten(plan, now, sale_rules.pass_seconds(event))
+    plan = admission_plan.shorten(plan, now, sale_rules.longer_pass_seconds(event))
     has_space = not (event.is_paused or is_moved) or len(plan) <= admission_plan.MAX_SEGMENTS_AFTER_PAUSE
     return replace(room, revision=revision, segments=plan) if has_space else None
 
@@ -123,7 +123,7 @@ def _follow_figures(event: Event, room: Room, last_position: int, now: int) -> R
     if room.n is None:
         return None
     now = _time_in(room, now)
-    pass_seconds = sale_rules.pass_seconds(event)
+    pass_seconds = sale_rules.longer_pass_seconds(event)  # the plan keeps what the longest valid pass needs
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
     has_free_segment = admission_plan.has_free_segment(plan, now, pass_seconds)
     capped = admission_plan.cap_unused_admissions(plan, now, last_position)
@@ -298,16 +298,18 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int], now
 def _wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     """Return how many buyers the next wave may admit: each must be able to buy up to the limit, and to pay within the provider's rate.
 
-    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. The quotient is rounded up, so if nobody has
-    a valid pass and tickets are left, the wave admits at least one buyer.
+    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. A place may be a group's, each of whose
+    members may buy. A longer turn counts like others, because nobody knows how many people have asked for one. The quotient is rounded up,
+    so if nobody has a valid pass and tickets are left, the wave admits at least one buyer.
     """
     configured = model.first_segment(event, now)
-    limit = event.limit(settings.current().event_purchase_limit)
+    people = MAX_MEMBERS if event.allows_groups and room.has_list else 1
+    limit = people * event.limit(settings.current().event_purchase_limit)
     stock = _event_stock(event, now)
     buying_count = admission_plan.active_pass_count(room.segments, total, sale_rules.pass_seconds(event), now)
     more_buyers = -(-stock.available // limit) - buying_count
     payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
-    return max(0, min(configured.wave_size, more_buyers, payments_per_second * configured.interval))
+    return max(0, min(configured.wave_size, more_buyers, -(-payments_per_second * configured.interval // people)))
 
 
 def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:

@@ -45,7 +45,7 @@ class EntryProof(NamedTuple):
 
 
 def entrant_digest(commitment: str, user: str) -> bytes:
-    """Return the digest of an entrant. `user` is the user in the entrant's token, and the room's commitment (hex) is the salt."""
+    """Return the digest of an entrant: the `user` in a token, or its group if it has one. The room's commitment (hex) is the salt."""
     return sha256(bytes.fromhex(commitment) + user.encode()).digest()
 
 

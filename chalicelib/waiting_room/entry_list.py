@@ -2,7 +2,8 @@
 
 Instances that load the room build the list lane by lane, and one of them publishes the root. The index shows an entry a moment after it was
 written, and a join that took its number before the closing writes its entry after it. So the list is published when it has all numbers.
-Numbers whose joins crashed will never have an entry: without them, the list is published SETTLING_SECONDS after the closing.
+Numbers that people gave up for a group do not count. Numbers whose joins crashed will never have an entry: without them, the list is
+published SETTLING_SECONDS after the closing.
 """
 
 import random
@@ -30,31 +31,31 @@ _roots: TtlCache[list[bytes]] = TtlCache(lambda: 86_400, max_keys=_MAX_ROOMS)  #
 
 def entry_of(room: Room, arrival: Arrival) -> Entry:
     """Return the entry of an arrival of the draw."""
-    return Entry(entries.entrant_digest(room.commitment, tokens.name_in_tokens(arrival.user)), arrival.counter, arrival.number)
+    return Entry(entries.entrant_digest(room.commitment, tokens.name_in_tokens(arrival.entrant)), arrival.counter, arrival.number)
 
 
 def build(event: Event, room: Room, now: int) -> Room:
     """Build a part of the list if it is due, and publish the root once all lanes are built. Returns the room as it is afterwards."""
     if room.closed_counts is None or room.root is not None:
         return room
-    lanes = store.load_lanes(room)
+    lanes, given_up = store.load_lanes(room)
     n, settled_at = sum(room.closed_counts), room.closed_at + SETTLING_SECONDS
     budget = _ENTRIES_AT_ONCE
     for number in random.sample(range(LANES), LANES):
-        if _is_complete(lanes, n, settled_at):
+        if _is_complete(lanes, n - given_up, settled_at):
             break
         lane = lanes.get(number)
         is_due = lane is None or (lane.built_at < settled_at and now >= min(settled_at, lane.built_at + _REPEAT_SECONDS))
         if is_due and budget > 0 and (built := _build_lane(event, room, number, n, now)) is not None:
             lanes[number] = built
             budget -= built.count
-    return _publish(room, lanes, n) if _is_complete(lanes, n, settled_at) else room
+    return _publish(room, lanes, n) if _is_complete(lanes, n - given_up, settled_at) else room
 
 
-def _is_complete(lanes: dict[int, Lane], n: int, settled_at: int) -> bool:
+def _is_complete(lanes: dict[int, Lane], expected: int, settled_at: int) -> bool:
     if len(lanes) < LANES:
         return False
-    return sum(lane.count for lane in lanes.values()) == n or all(lane.built_at >= settled_at for lane in lanes.values())
+    return sum(lane.count for lane in lanes.values()) == expected or all(lane.built_at >= settled_at for lane in lanes.values())
 
 
 def _build_lane(event: Event, room: Room, number: int, n: int, now: int) -> Lane | None:

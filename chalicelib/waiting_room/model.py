@@ -12,6 +12,7 @@ from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the first counter of arrivals after the opening; the others are -2, -3, ...
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
+MAX_MEMBERS = 6  # of a group
 DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without identifying themselves; only their tokens have these ids
 
 
@@ -63,10 +64,12 @@ class RoomState(Struct, frozen=True, kw_only=True):
     opening, and have neither `closes_at` nor `root`. `offsets[i]` is the number of arrivals counted by the counters before counter i.
     `late_counters` is the number of counters of arrivals after the opening. `total`
     is the number of users who have joined. `stopped` is the reason why joining has stopped; it is null while users can join. A pass is
-    valid for `pass_seconds`, which end with the grace period of `grace_seconds` for users who missed their turn. `may_return` is the number
+    valid for `pass_seconds`, or `longer_pass_seconds` for users who asked for a longer turn. Both end with the grace period of
+    `grace_seconds` for users who missed their turn. `may_return` is the number
     of tickets on hold if no other tickets are left; otherwise it is null. `beacon` is missing if the order follows from the key alone.
     `tickets` has the figures of each visible tier while the sale is open, unless the event has too many tiers for a document that everybody
-    fetches. `entry` is the rule for who gets a place; it is missing if the rule is `open`.
+    fetches. `entry` is the rule for who gets a place; it is missing if the rule is `open`. Until `groups_until`, users can form, join and
+    leave groups; it is missing if the room has no groups.
     """
 
     event_id: str
@@ -88,6 +91,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     beacon: BeaconState | UnsetType = UNSET
     tickets: dict[str, TicketsLeft] | None = None
     entry: EntryRule | UnsetType = UNSET
+    longer_pass_seconds: int = 0
+    groups_until: int | UnsetType = UNSET
 
     @property
     def seed(self) -> bytes:
@@ -99,6 +104,10 @@ class RoomState(Struct, frozen=True, kw_only=True):
     def is_paused(self, now: int) -> bool:
         """Return whether admission is paused at `now`, or, before the opening, whether the room will open paused."""
         return admission_plan.is_paused(self.segments, max(now, self.on_sale_at))
+
+    def pass_seconds_of(self, arrival: "Arrival") -> int:
+        """Return how long the arrival's pass is valid."""
+        return max(self.pass_seconds, self.longer_pass_seconds) if arrival.is_longer else self.pass_seconds
 
 
 class Arrival(
@@ -114,6 +123,8 @@ class Arrival(
         "joined_at": "t",
         "expires_at": "x",
         "holder": "h",
+        "is_longer": "l",
+        "group": "g",
     },
 ):
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
@@ -121,6 +132,9 @@ class Arrival(
     `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody. If the room gives one place to
     each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place. If places need
     an access code, `holder` is the same as `user`.
+
+    `is_longer` says that the user has asked for a longer turn. Only tokens have it, so that the table does not show who asked. The members
+    of a `group` have the same number, which the list of entries has under the name of the group.
     """
 
     event_id: str
@@ -131,6 +145,13 @@ class Arrival(
     joined_at: int
     expires_at: int
     holder: str | None = None
+    is_longer: bool = False
+    group: str | None = None
+
+    @property
+    def entrant(self) -> str:
+        """The name under which the list of entries has the number: the group or, without a group, the user."""
+        return self.group or self.user
 
     @property
     def is_late(self) -> bool:
@@ -275,6 +296,37 @@ class PlaceInUse(ApiError):
     )
 
 
+class GroupsClosed(ApiError):
+    """Groups cannot change any more, or the waiting room has none. `until` is the last moment in which they could, or null."""
+
+    code: ClassVar[str] = "groups_closed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Groups of this waiting room can no longer be formed, joined or left, or it does not have groups."
+
+
+class GroupFull(ApiError):
+    code: ClassVar[str] = "group_full"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"This group has {MAX_MEMBERS} members, and a group cannot have more."
+
+
+class InvitationInvalid(NotFound):
+    code: ClassVar[str] = "invitation_invalid"
+    default_message: ClassVar[str] = "This invitation is not valid for this waiting room, or nobody is left in the group."
+
+
+class InAnotherGroup(ApiError):
+    code: ClassVar[str] = "in_another_group"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You are in another group of this waiting room. Leave it first, then accept this invitation."
+
+
+class NotInGroup(ApiError):
+    code: ClassVar[str] = "not_in_group"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You are not in a group of this waiting room, or another browser has your place."
+
+
 class RefusalUnknown(ApiError):
     code: ClassVar[str] = "refusal_unknown"
     status: ClassVar[int] = 403
@@ -374,7 +426,7 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
         ahead = max(0, position - 1 - admission_plan.admitted_count(state.segments, now))
         eta = None if admitted_at is None else admitted_at - now
         return QueueStatus(position, ahead, admitted_at, None, None, paused, False, False, eta)
-    seconds_left = state.pass_seconds - admission_plan.running_seconds(state.segments, admitted_at, now)
+    seconds_left = state.pass_seconds_of(arrival) - admission_plan.running_seconds(state.segments, admitted_at, now)
     is_pass_valid = seconds_left > 0
     pass_left, turn_left = max(0, seconds_left), max(0, seconds_left - state.grace_seconds)
     return QueueStatus(position, 0, admitted_at, pass_left, turn_left, paused, is_pass_valid and not paused, not is_pass_valid, 0)

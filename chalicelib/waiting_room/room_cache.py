@@ -13,7 +13,7 @@ from chalicelib.waiting_room import admission_plan, entry_list, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change, tickets_left, why_joining_stopped
 from chalicelib.waiting_room.model import BeaconState, EntryReason, NoWaitingRoom, RoomState
-from chalicelib.waiting_room.store import Arrivals, Room
+from chalicelib.waiting_room.store import Arrivals, Room, groups_end
 
 MAX_AGE_SECONDS = 1
 _MAX_CHANGES = 8
@@ -135,6 +135,8 @@ def _build_cached_room(loaded: LoadedRoom, before: CachedRoom | None, now: int) 
         beacon=_beacon_state(room),
         tickets=tickets_left(event, now),
         entry=UNSET if room.rule == "open" else room.rule,
+        longer_pass_seconds=sale_rules.longer_pass_seconds(event),
+        groups_until=groups_end(event, room) or UNSET,
     )
     _report_gauges(state, now)
     joins_per_second = max(0, state.total - before.state.total) / max(1, now - before.loaded_at) if before is not None else 0.0

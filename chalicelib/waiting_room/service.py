@@ -32,6 +32,7 @@ from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
     GUEST_PREFIX,
     LATE,
+    MAX_MEMBERS,
     Arrival,
     CodeExpired,
     CodeInvalid,
@@ -39,9 +40,13 @@ from chalicelib.waiting_room.model import (
     EntryReason,
     EntryRefused,
     EntryUnknown,
+    GroupsClosed,
+    InAnotherGroup,
+    InvitationInvalid,
     JoiningStopped,
     NoOtherShop,
     NotAdmitted,
+    NotInGroup,
     PassExpired,
     PlaceInUse,
     QueueStatus,
@@ -63,6 +68,7 @@ from chalicelib.waiting_room.views import (
     AppealView,
     EntryPageView,
     EntryProofView,
+    GroupView,
     ProofView,
     QueueStatusView,
     ShopPassView,
@@ -77,6 +83,8 @@ MAX_CODE_ATTEMPTS = 5  # for each mailed code; `edge.rate_limits.MAIL` limits th
 # `move_pass(pass_id, from_user_id)` returns the transaction items that let the user who joins use another user's pass, and keep the other
 # user from using it. It returns None if the other user has bought an order with the pass.
 MovePass = Callable[[str, str], list[dynamo.TransactItem] | None]
+# Transaction items for a pass, which let the user buy with it again or keep the user from it.
+PassItems = Callable[[str], list[dynamo.TransactItem]]
 # Returns the promo code that the user sent, or None if there is none. Raises PromoCodeInvalid if the event does not have it.
 ReadCode = Callable[[], PromoCode | None]
 
@@ -92,13 +100,14 @@ class Entrant(Struct, frozen=True):
     """Who gets a place: the user `key`, or, if the room gives one place to each address, the address `key` for the user `holder`.
 
     Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
-    code.
+    code. A user who `needs_time` has asked for a longer turn.
     """
 
     key: str
     holder: str | None
     user_id: str
     needs_code: bool = False
+    needs_time: bool = False
 
 
 def join(
@@ -111,6 +120,9 @@ def join(
     address_proof: str | None = None,
     read_code: ReadCode = lambda: None,
     move_pass: MovePass = lambda _pass_id, _from: [],
+    longer_turn: bool = False,
+    invitation: str | None = None,
+    regain_pass: PassItems = lambda _pass_id: [],
 ) -> JoinResult:
     """Give the user a place in the queue.
 
@@ -124,13 +136,23 @@ def join(
     If the room asks for access codes, a new place takes a use of the code that `read_code()` returns. A user who had a place in the room
     needs no code again.
 
+    With `longer_turn`, the user has more time to choose and to pay. This is only in the token, so that the shop keeps no list of people who
+    need more time, and somebody who has a place may ask for it, or leave it, by joining again.
+
+    With an `invitation`, the user becomes a member of the group and gives up their own place; `regain_pass(pass_id)` returns the items that
+    let a user who has left the group before buy with it again. Raises GroupsClosed, GroupFull, InvitationInvalid and InAnotherGroup.
+
     Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more. After a crash
     between the writes, the arrival number is taken but belongs to nobody, so one position in the line stays empty.
     """
 
     def attempt(opened_room: int) -> JoinResult:
         cached = room_cache.get_room(event_id, now)
-        entrant = _find_entrant(cached.room, user_id, address_proof)
+        entrant = replace(_find_entrant(cached.room, user_id, address_proof), needs_time=longer_turn)
+        if invitation is not None:
+            joined = _join_group(cached, entrant, invitation, check_work, regain_pass, now)
+            if joined is not None:
+                return joined
         return _join(cached, entrant, check_work, is_pass_used, move_pass, read_code, opened_room, now)
 
     return _retry_join(attempt, event_id, now)
@@ -177,8 +199,8 @@ def guest_user_id(token: str | None) -> str | None:
     return arrival.user if arrival is not None and arrival.user.startswith((DEMO_PREFIX, GUEST_PREFIX)) else None
 
 
-def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> str | None:
-    """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
+def require_pass(event: Event, user_id: str, token: str | None, now: int, proof: EntryProof | None = None) -> Arrival | None:
+    """Check that the user may reserve now. Returns the user's arrival, or None if the event has no waiting room.
 
     A number of the draw admits only the entrant who has this number in the list of entries. If no `proof` shows that, this function reads
     the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
@@ -188,7 +210,7 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
-    return _require_turn(event.id, user_id, token, now, proof)[0].pass_id
+    return _require_turn(event.id, user_id, token, now, proof)[0]
 
 
 def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: EntryProof | None) -> tuple[Arrival, QueueStatus]:
@@ -202,7 +224,8 @@ def _require_turn(event_id: str, user_id: str, token: str, now: int, proof: Entr
     is_unchecked = arrival.holder is None and cached.room.rule != "open"  # joined at the moment when the rule changed
     if is_unchecked or not _is_listed(cached.room, arrival, proof):
         # So that the user can join again.
-        store.delete_entry(arrival if arrival.holder is not None else replace(arrival, user=tokens.user_key(user_id)))
+        stored = replace(arrival, is_longer=False)
+        store.delete_entry(stored if arrival.holder is not None else replace(stored, user=tokens.user_key(user_id)))
         raise EntryUnknown()
     return arrival, status
 
@@ -214,6 +237,10 @@ def issue_pass(event_id: str, user_id: str, token: str, proof: EntryProof | None
     """
     event = _event_of_other_shop(event_id)
     arrival, status = _require_turn(event_id, user_id, token, now, proof)
+    if arrival.group is not None:  # our own shop notes the pass of somebody who leaves a group as used, but another shop does not see that
+        own = store.find_entry(room_cache.get_room(event_id, now).room, arrival.user)
+        if own is None or own.group != arrival.group:
+            raise TokenOfAnotherUser()
     if status.paused or event.is_paused:
         raise SalePaused()
     phase = sale_rules.event_phase(event, now)
@@ -434,9 +461,9 @@ def _join(
     elif existing.holder != entrant.holder:
         moved = _move_place(cached, existing, entrant, move_pass, now)
         if moved is not None:
-            return JoinResult(_join_view(cached, moved, now), is_new=False)
-    elif _can_still_buy(cached.state, existing, is_pass_used, now):
-        return JoinResult(_join_view(cached, _prolong(cached, existing, entrant), now), is_new=False)
+            return JoinResult(_join_view(cached, moved, entrant, now), is_new=False)
+    elif _can_still_buy(cached.state, _with_turn(existing, entrant), is_pass_used, now):
+        return JoinResult(_join_view(cached, _prolong(cached, existing, entrant), entrant, now), is_new=False)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
@@ -446,7 +473,7 @@ def _join(
     _put_entry(cached, arrival, existing, entrant)
     logger.info("waiting_room.joined", event_id=cached.event.id, room=arrival.room, late=arrival.is_late)
     log.count("waiting_room_joins")
-    return JoinResult(_join_view(cached, arrival, now), is_new=True)
+    return JoinResult(_join_view(cached, arrival, entrant, now), is_new=True)
 
 
 def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pass: MovePass, now: int) -> Arrival | None:
@@ -455,7 +482,7 @@ def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pa
     The other user's token stays signed, but the other user's record then has the pass as used. Raises store.EntryConflict if the place has
     changed, and PlaceInUse while the other user buys with it.
     """
-    if compute_queue_status(cached.state, existing, now).pass_expired:
+    if compute_queue_status(cached.state, _with_turn(existing, entrant), now).pass_expired:
         return None
     holder_id = store.find_holder_id(existing)
     if holder_id is None:
@@ -480,12 +507,15 @@ def _prolong(cached: CachedRoom, arrival: Arrival, entrant: Entrant) -> Arrival:
     if arrival.expires_at >= _sale_end(cached):
         return arrival
     prolonged = replace(arrival, expires_at=_sale_end(cached))
+    if arrival.group is not None:
+        store.keep_group(arrival, prolonged.expires_at + ENTRY_RETENTION_SECONDS)
     _put_entry(cached, prolonged, arrival, entrant)
     return prolonged
 
 
 def _put_entry(cached: CachedRoom, arrival: Arrival, replacing: Arrival | None, entrant: Entrant) -> None:
-    entry = entry_list.entry_of(cached.room, arrival) if cached.room.has_list and not arrival.is_late else None
+    is_listed = cached.room.has_list and not arrival.is_late and arrival.group is None  # a group is listed by its own row
+    entry = entry_list.entry_of(cached.room, arrival) if is_listed else None
     holder_id = None if arrival.holder is None else entrant.user_id
     store.put_entry(arrival, replacing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entry, holder_id=holder_id)
 
@@ -530,8 +560,114 @@ def _late_counter(cached: CachedRoom) -> int:
     return LATE - index
 
 
-def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> QueueStatusView:
+def _join_view(cached: CachedRoom, stored: Arrival, entrant: Entrant, now: int) -> QueueStatusView:
+    arrival = _with_turn(stored, entrant)
     return replace(views.status_view(cached.state, arrival, now), token=tokens.sign_arrival(arrival))
+
+
+def _with_turn(stored: Arrival, entrant: Entrant) -> Arrival:
+    """Return the stored arrival as the token has it: with the longer turn that the user has asked for."""
+    return replace(stored, is_longer=entrant.needs_time)
+
+
+# Groups: up to six people whose addresses are verified share one number of the draw. At their turn, each of them may buy, up to the limit
+# of one person. Until shortly before the closing, members can join and leave.
+
+
+def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
+    """Return the user's group with its invitation. If the user is in no group, the user's place becomes that of a new group.
+
+    Raises NotInGroup if another browser has the user's place, GroupsClosed, and what `get_place` raises.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        cached, shown = _find_place(event_id, user_id, token, now)
+        own = _find_own(cached, shown)
+        if own is None:
+            raise NotInGroup()
+        members = 1
+        if own.group is None:
+            _require_groups_open(cached, now)
+            formed = replace(own, group=secrets.token_hex(16))
+            try:
+                store.form_group(own, formed, entry_list.entry_of(cached.room, formed), formed.expires_at + ENTRY_RETENTION_SECONDS)
+            except store.EntryConflict:
+                continue
+            own = formed
+            logger.info("waiting_room.group_formed", event_id=event_id, room=own.room)
+        else:
+            found = store.find_group(cached.room, own.group)
+            members = 0 if found is None else len(found[1])
+        assert own.group is not None
+        return GroupView(
+            token=tokens.sign_arrival(replace(own, is_longer=shown.is_longer)),
+            invitation=tokens.sign_invitation(event_id, cached.room.number, own.group),
+            members=members,
+            max_members=MAX_MEMBERS,
+        )
+    raise dynamo.StoreUnavailable("the place kept changing while its group was formed")
+
+
+def leave_group(event_id: str, user_id: str, token: str, give_up_pass: PassItems, now: int) -> None:
+    """End the user's membership in a group. The user can then join the waiting room again, with a number of their own.
+
+    `give_up_pass(pass_id)` returns the items that keep the user from buying with the group's number, which the user's token still has. Safe
+    to repeat. Raises NotInGroup, GroupsClosed and what `get_place` raises.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        cached, shown = _find_place(event_id, user_id, token, now)
+        own = _find_own(cached, shown)
+        if own is None:
+            return None  # the user has left already
+        if own.group is None:
+            raise NotInGroup()
+        _require_groups_open(cached, now)
+        try:
+            return store.leave_group(own, give_up_pass(own.pass_id))
+        except store.EntryConflict:
+            continue
+    raise dynamo.StoreUnavailable("the place kept changing while its group was left")
+
+
+def _find_own(cached: CachedRoom, shown: Arrival) -> Arrival | None:
+    """Return the stored place of the user with this token, or None if the place is gone. Raises NotInGroup if it has another holder."""
+    own = store.find_entry(cached.room, shown.user)
+    if own is not None and (shown.holder is None or own.holder != shown.holder):
+        raise NotInGroup()
+    return own
+
+
+def _join_group(
+    cached: CachedRoom, entrant: Entrant, invitation: str, check_work: Callable[[], None], regain_pass: PassItems, now: int
+) -> JoinResult | None:
+    """Make one attempt to become a member of a group. Returns None for a member, who has a place like everybody else.
+
+    Raises what `join` raises, and store.EntryConflict if another request from the same user was faster.
+    """
+    group = tokens.read_invitation(invitation, cached.event.id, cached.room.number)
+    if group is None or entrant.holder is None:
+        raise InvitationInvalid()
+    existing = store.find_entry(cached.room, entrant.key)
+    if existing is not None and existing.group == group:
+        return None
+    _require_groups_open(cached, now)
+    if existing is not None and existing.group is not None:
+        raise InAnotherGroup()
+    found = store.find_group(cached.room, group)
+    if found is None:
+        raise InvitationInvalid()
+    if existing is None:
+        check_work()
+    arrival = replace(found[0], user=entrant.key, group=group, holder=entrant.holder, expires_at=_sale_end(cached))
+    store.join_group(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS, entrant.user_id, regain_pass(arrival.pass_id))
+    logger.info("waiting_room.group_joined", event_id=cached.event.id, room=arrival.room)
+    return JoinResult(_join_view(cached, arrival, entrant, now), is_new=existing is None)
+
+
+def _require_groups_open(cached: CachedRoom, now: int) -> None:
+    """Raise GroupsClosed unless people can form, join and leave groups."""
+    until = store.groups_end(cached.event, cached.room)
+    if until is None or now >= until or cached.state.stopped is not None:
+        raise GroupsClosed(until=None if until is None else clock.iso(until))
 
 
 def _read_own_token(token: str, event_id: str, user_id: str) -> Arrival:
@@ -676,7 +812,7 @@ def _change_plan(
         assert event.on_sale_at is not None  # it has a waiting room
         # The draw, not the clock, decides whether the change counts as before or after the opening: clocks differ, and a draw takes time.
         at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)
-        changed = admission_plan.shorten(change(plan, at), at, sale_rules.pass_seconds(event))
+        changed = admission_plan.shorten(change(plan, at), at, sale_rules.longer_pass_seconds(event))
         if len(changed) > max(len(plan), admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE):
             raise TooManyChanges(limit=admission_plan.MAX_SEGMENTS_AFTER_ADMIN_CHANGE)
         return store.replace_plan_item(room, changed), details, replace(before, room=replace(room, segments=changed))
@@ -706,8 +842,8 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
 def read_line(event: Event, now: int) -> sale_rules.Line:
     """Return whether the sale has opened and everybody who joined has had their turn, and the time of the draw. Changes nothing.
 
-    The turns count, because a manager can let everybody in at once. The time of a turn stops during a pause. A room that was cleared is
-    never empty, because the people who were in it may come back.
+    The turns count, because a manager can let everybody in at once. Any of them may be a longer one. The time of a turn stops during a
+    pause. A room that was cleared is never empty, because the people who were in it may come back.
     """
     room, arrivals = store.load_room_and_arrivals(event.id)
     if room is None:
@@ -715,7 +851,7 @@ def read_line(event: Event, now: int) -> sale_rules.Line:
     if room.n is None:
         return sale_rules.Line(is_empty=False, opened_at=None)
     last = arrivals.last_position
-    is_empty = room.number == 1 and (last == 0 or _has_had_turn(room.segments, last, sale_rules.pass_seconds(event), now))
+    is_empty = room.number == 1 and (last == 0 or _has_had_turn(room.segments, last, sale_rules.longer_pass_seconds(event), now))
     return sale_rules.Line(is_empty, opened_at=room.closed_at or room.segments[0].since)
 
 

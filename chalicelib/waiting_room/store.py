@@ -5,11 +5,12 @@
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
 | `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which closes before the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival, or that of an address |
+| `group#<event>#<room>#<group>` | a group's arrival and its members, each of whom has the same arrival under their own name |
 | `pass#<event>.<room>.<counter>.<number>` | the session of another shop in which a pass was used |
 | `code#<event>#<address>#<user>` | the code that was mailed to an address for a user |
 | `appeal#<event>#<appeal>`, `appeals#<event>` | an appeal, and the numbers of appeals (`appeals.py`) |
 | `excluded#<event>#<room>#<reason>` | the number of requests that a rule of entry gave no place of their own |
-| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`) |
+| `lane#<event>#<room>#<lane>` | the newest build of a part of the list of entries (`entries.py`), and a number of given-up numbers |
 | `page#<event>#<room>#<build>#<page>` | a page of the list of entries |
 | `roots#<event>#<room>#<build>` | the roots of the pages of a build |
 
@@ -22,20 +23,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
+from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib.catalog.model import EntryRule
+from chalicelib.catalog.model import ADDRESS_RULES, EntryRule, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
-from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, Appeal, Arrival, EntryReason
+from chalicelib.waiting_room.model import ENTRY_REASONS, LATE, MAX_MEMBERS, Appeal, Arrival, EntryReason, GroupFull, InvitationInvalid
 
 LANES = 1 << LANE_BITS
+# Before the closing of the draw: longer than a request may take, so that no group changes while the list of entries is built.
+GROUP_CLOSING_SECONDS = 60
 DAY_SECONDS = 86_400
 
 
@@ -108,10 +111,12 @@ class WaitingRoomRow(dynamo.Table):
     signature = UnicodeAttribute(null=True)
     build = UnicodeAttribute(null=True)
     built_at = NumberAttribute(null=True)
+    given_up = NumberAttribute(null=True)
     lease_ends_at = NumberAttribute(null=True)
     session = UnicodeAttribute(null=True)
     content = BinaryAttribute(legacy_encoding=False, null=True)
     rule = UnicodeAttribute(null=True)  # of entry; absent: `open`
+    members = UnicodeSetAttribute(null=True)  # of a group: the names of their rows
     holder_id = UnicodeAttribute(null=True)  # the id of the user whose digest is the arrival's `holder`
     code = UnicodeAttribute(null=True)  # a keyed digest
     attempts = NumberAttribute(null=True)
@@ -123,6 +128,7 @@ class WaitingRoomRow(dynamo.Table):
 
 
 _ABSENT, _IS_NOT_DRAWN = WaitingRoomRow.id.does_not_exist(), WaitingRoomRow.n.does_not_exist()
+_EXISTS = WaitingRoomRow.id.exists()
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -395,9 +401,12 @@ def find_entry(room: Room, user: str) -> Arrival | None:
 def entry_row(arrival: Arrival, ttl: int, entry: Entry | None = None) -> WaitingRoomRow:
     """Return the row of an arrival. `entry` is the arrival's entry in the list of the room."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=arrival, ttl=ttl)
-    if entry is not None:
-        row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
-        row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
+    return row if entry is None else _with_entry(row, arrival, entry)
+
+
+def _with_entry(row: WaitingRoomRow, arrival: Arrival, entry: Entry) -> WaitingRoomRow:
+    row.lane = _lane_key(arrival.event_id, arrival.room, entry.digest[0] >> 4)
+    row.entry = f"{entry.digest.hex()}#{entry.counter}#{entry.number}"
     return row
 
 
@@ -409,10 +418,15 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int, entry: Entr
     row = entry_row(arrival, ttl, entry)
     row.holder_id = holder_id
     # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
-    _, stored = dynamo.put_if_returning(row, _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing)
+    _, stored = dynamo.put_if_returning(row, _is_place(replacing))
     # If the stored arrival is the same, this write has succeeded, even if only its retry was refused because its response was lost.
     if stored is None or stored.arrival != arrival:
         raise EntryConflict
+
+
+def _is_place(replacing: Arrival | None) -> Condition:
+    """Return the condition that a user still has this place, or none if `replacing` is None."""
+    return _ABSENT if replacing is None else WaitingRoomRow.arrival == replacing
 
 
 def find_holder_id(arrival: Arrival) -> str | None:
@@ -426,6 +440,91 @@ def change_holder_item(before: Arrival, after: Arrival, holder_id: str) -> dynam
     row = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))
     changes = WaitingRoomRow.assign({"arrival": after, "holder_id": holder_id})
     return dynamo.update(row, changes, WaitingRoomRow.arrival == before)
+
+
+# Groups. The list of entries has a group's number once, in the row of the group. Each member's row has the number too, but is not in the
+# list, so everything else works as for people without a group.
+
+
+def groups_end(event: Event, room: Room) -> int | None:
+    """Return until when people can form, join and leave groups in the room. Returns None if the room has no groups, or has closed."""
+    has_groups = event.waiting_room is not None and event.waiting_room.groups and room.rule in ADDRESS_RULES
+    # Without a list, a member could still use the number that they had before.
+    if not (has_groups and room.has_list) or room.drawn_counts is not None or event.on_sale_at is None:
+        return None
+    return event.on_sale_at - room.closing_seconds - GROUP_CLOSING_SECONDS
+
+
+def form_group(before: Arrival, after: Arrival, entry: Entry, ttl: int) -> None:
+    """Turn a user's place into that of the new group `after.group`, whose first member is the user. Raises EntryConflict."""
+    assert after.group is not None
+    group = WaitingRoomRow(_group_id(after, after.group), arrival=_arrival_of_group(after, after.group), members={before.user}, ttl=ttl)
+    own = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))
+    changes = WaitingRoomRow.assign({"arrival": after, "lane": None, "entry": None})
+    is_unchanged = WaitingRoomRow.arrival == before
+    try:
+        dynamo.transact([dynamo.put(_with_entry(group, after, entry), _ABSENT), dynamo.update(own, changes, is_unchanged)])
+    except dynamo.TransactionCanceled as cancelled:
+        raise EntryConflict from cancelled
+
+
+def find_group(room: Room, group: str) -> tuple[Arrival, frozenset[str]] | None:
+    """Return the arrival of a group and the names of its members' rows. Returns None if there is no such group, or nobody left in it."""
+    row = WaitingRoomRow.find(f"group#{room.event_id}#{room.number}#{group}")
+    return None if row is None or not row.members else (row.arrival, frozenset(row.members))
+
+
+def join_group(arrival: Arrival, replacing: Arrival | None, ttl: int, holder_id: str, items: Sequence[dynamo.TransactItem]) -> None:
+    """Make the user a member of `arrival.group`, in place of their own arrival `replacing` if given, and write `items`.
+
+    The number of `replacing` is counted as given up, so that the list of entries does not wait for it.
+
+    Raises GroupFull, InvitationInvalid if nobody is left in the group, and EntryConflict if another request was faster.
+    """
+    assert arrival.group is not None
+    row, members = entry_row(arrival, ttl), WaitingRoomRow.members
+    row.holder_id = holder_id
+    may_join = members.contains(arrival.user) | (size(members) < MAX_MEMBERS)  # false without any members
+    group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [members.add({arrival.user})], may_join)
+    own = dynamo.put(row, _is_place(replacing))
+    lane = WaitingRoomRow(f"lane#{arrival.event_id}#{arrival.room}#{arrival.user[-1]}")  # any lane, but not the same for everybody
+    changes = [WaitingRoomRow.given_up.add(1), *WaitingRoomRow.assign({"ttl": ttl})]
+    given_up = [] if replacing is None else [dynamo.update(lane, changes)]
+    try:
+        dynamo.transact([own, group, *given_up, *items])
+    except dynamo.TransactionCanceled as cancelled:
+        if cancelled.failed(1):
+            stored = cancelled.row(1, WaitingRoomRow)
+            raise (GroupFull() if stored is not None and stored.members else InvitationInvalid()) from cancelled
+        raise EntryConflict from cancelled
+
+
+def leave_group(arrival: Arrival, items: Sequence[dynamo.TransactItem]) -> None:
+    """End the membership of a user, who then has no place, and write `items`. Raises EntryConflict if another request was faster.
+
+    The number of a group that nobody is left in stays in the list and admits nobody.
+    """
+    assert arrival.group is not None
+    own = dynamo.delete(WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user)), WaitingRoomRow.arrival == arrival)
+    group = dynamo.update(WaitingRoomRow(_group_id(arrival, arrival.group)), [WaitingRoomRow.members.delete({arrival.user})], _EXISTS)
+    try:
+        dynamo.transact([own, group, *items])
+    except dynamo.TransactionCanceled as cancelled:
+        raise EntryConflict from cancelled
+
+
+def keep_group(arrival: Arrival, ttl: int) -> None:
+    """Keep the row of a member's group until `ttl`, because the sale was postponed."""
+    assert arrival.group is not None
+    dynamo.update_if(WaitingRoomRow(_group_id(arrival, arrival.group)), WaitingRoomRow.assign({"ttl": ttl}), _EXISTS)
+
+
+def _arrival_of_group(arrival: Arrival, group: str) -> Arrival:
+    return msgspec.structs.replace(arrival, user=group, holder=None, group=None)
+
+
+def _group_id(arrival: Arrival, group: str) -> str:
+    return f"group#{arrival.event_id}#{arrival.room}#{group}"
 
 
 # Codes that are mailed to prove an address, and the requests that the rule of entry gave no place of their own.
@@ -452,11 +551,11 @@ def count_excluded(room: Room, reason: EntryReason) -> None:
 # The list of entries. A build of a lane never changes; the room names the builds that its root covers.
 
 
-def load_lanes(room: Room) -> dict[int, Lane]:
-    """Return the newest build of each lane that has been built, by the number of the lane."""
-    rows = WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False)
+def load_lanes(room: Room) -> tuple[dict[int, Lane], int]:
+    """Return the newest build of each lane that has been built, by its number, and how many numbers were given up for groups."""
+    rows = list(WaitingRoomRow.find_all((_lane_id(room, number) for number in range(LANES)), consistent_read=False))
     lanes = (Lane(int(row.id[-1], 16), row.build, int(row.arrivals), int(row.built_at)) for row in rows if row.build is not None)
-    return {lane.number: lane for lane in lanes}
+    return {lane.number: lane for lane in lanes}, sum(int(row.given_up or 0) for row in rows)
 
 
 def take_lane(room: Room, number: int, now: int, ends_at: int) -> bool:

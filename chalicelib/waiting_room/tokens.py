@@ -27,6 +27,7 @@ _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
 _ADDRESS_PURPOSE, _CODE_PURPOSE, _PROOF_PURPOSE = "waiting room address v1", "waiting room code v1", "waiting room address proof v1"
 _REFUSAL_PURPOSE, _APPEAL_PURPOSE, _GRANT_PURPOSE = "waiting room refusal v1", "waiting room appeal v1", "waiting room granted appeal v1"
+_INVITATION_PURPOSE = "waiting room invitation v1"
 _SHOP_PURPOSE = "waiting room pass v1"
 
 PassAlgorithm = Literal["EdDSA", "HS256"]
@@ -127,6 +128,18 @@ def read_grant(proof: str, event_id: str, user_id: str) -> str | None:
     return appeal_key(event_id, user_id) if is_signed else None
 
 
+def sign_invitation(event_id: str, room: int, group: str) -> str:
+    """Return the invitation to a group, which everybody who has it may use: `<group>.<HMAC-SHA256>`."""
+    return f"{group}.{_encode(_mac(_INVITATION_PURPOSE, event_id, str(room), group))}"
+
+
+def read_invitation(invitation: str, event_id: str, room: int) -> str | None:
+    """Return the group of an invitation, or None if this shop did not sign it for this room."""
+    group = invitation.partition(".")[0]
+    is_signed = invitation.isascii() and hmac.compare_digest(invitation, sign_invitation(event_id, room, group))
+    return group if is_signed else None
+
+
 def _mac(purpose: str, *parts: str) -> bytes:
     return hmac.digest(secret_settings.derived_key(purpose), msgspec.json.encode(parts), "sha256")
 
@@ -197,7 +210,8 @@ def sign_pass(event: Event, arrival: Arrival, now: int, expires_at: int) -> str:
         aud=audience(event),
         sub=name_in_tokens(arrival.user),
         event=event.id,
-        jti=f"{event.id}.{arrival.pass_id}",
+        # The members of a group have one number, but each of them may buy.
+        jti=f"{event.id}.{arrival.pass_id}" if arrival.group is None else f"{event.id}.{arrival.pass_id}.{arrival.user}",
         iat=now,
         exp=expires_at,
     )

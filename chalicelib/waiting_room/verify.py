@@ -104,13 +104,17 @@ class DrawProof:
 
 @dataclass(frozen=True)
 class TokenArrival:
-    """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening."""
+    """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening.
+
+    `entrant` is the name in the list of entries: the group of a member, and otherwise the user.
+    """
 
     event_id: str
     room: int
     counter: int
     number: int
-    user: str
+    entrant: str
+    is_member: bool
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,11 @@ def check(
         report.proven_count += 1
         if not _is_proven(proof, document):
             report.faults.append(f"{source}: the list of entries does not have this entry")
+    entrants: dict[int, str] = {}  # the members of a group have one position
     for claim in claims:
         try:
-            position = _position(proof, claim.token, report.listed)
+            arrival = _parse_token(claim.token)
+            position = _position(proof, arrival, report.listed)
         except InvalidClaim as error:
             report.faults.append(f"{claim.source}: {error}")
             continue
@@ -183,7 +189,8 @@ def check(
             if claim.position != position:
                 report.faults.append(f"{claim.source}: position {claim.position} was claimed, but the draw says {position}")
         first_source = report.positions.setdefault(position, claim.source)
-        if first_source != claim.source:
+        first_entrant = entrants.setdefault(position, arrival.entrant)
+        if first_source != claim.source and not (arrival.is_member and first_entrant == arrival.entrant):
             report.faults.append(f"{claim.source}: has the same position {position} as {first_source}")
     return report
 
@@ -322,9 +329,8 @@ def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]
         yield "the commitment is not the one that you noted before the opening"
 
 
-def _position(proof: DrawProof, token: str, listed: dict[Entry, str] | None) -> int:
+def _position(proof: DrawProof, arrival: TokenArrival, listed: dict[Entry, str] | None) -> int:
     """Return the position of a token. Raises InvalidClaim if the token cannot belong to this draw, or is not in the list of entries."""
-    arrival = _parse_token(token)
     if (arrival.event_id, arrival.room) != (proof.event_id, proof.room):
         raise InvalidClaim(f"the token belongs to event {arrival.event_id}, room {arrival.room}")
     counter, number = arrival.counter, arrival.number
@@ -333,7 +339,7 @@ def _position(proof: DrawProof, token: str, listed: dict[Entry, str] | None) -> 
     is_late = counter < 0
     if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the draw closed")
-    entry = Entry(entries.entrant_digest(proof.commitment, arrival.user), max(0, counter), number)
+    entry = Entry(entries.entrant_digest(proof.commitment, arrival.entrant), max(0, counter), number)
     if listed is not None and not is_late and entry not in listed:
         raise InvalidClaim("the list of entries does not have this token's entrant with this number")
     return draw.position(proof.seed, proof.n, proof.offsets, counter, number, proof.late_counters)
@@ -347,9 +353,10 @@ def _parse_token(token: str) -> TokenArrival:
         event_id, room, counter, number, user = (content[name] for name in ("e", "r", "s", "c", "u"))
     except (ValueError, TypeError, KeyError):
         raise InvalidClaim("this is not a waiting room token") from None
-    if not isinstance(event_id, str) or not isinstance(user, str) or not all(type(value) is int for value in (room, counter, number)):
+    entrant = content.get("g", user)  # a group has one entry for all of its members
+    if not all(isinstance(value, str) for value in (event_id, entrant)) or not all(type(value) is int for value in (room, counter, number)):
         raise InvalidClaim("this is not a waiting room token")
-    return TokenArrival(event_id, room, counter, number, user)
+    return TokenArrival(event_id, room, counter, number, entrant, is_member="g" in content)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:

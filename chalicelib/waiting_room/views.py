@@ -131,6 +131,17 @@ class BeaconView(Struct, frozen=True, kw_only=True):
     seed_is: str
 
 
+class GroupView(Struct, frozen=True, kw_only=True):
+    """A group that shares one place. `token` replaces yours. Everybody who has the `invitation` can join with it until the state's
+    `groups_until`, up to `max_members`.
+    """
+
+    token: str
+    invitation: str
+    members: int
+    max_members: int
+
+
 class AppealView(Struct, frozen=True, kw_only=True):
     """An appeal against a refusal, as its writer and the event's managers see it.
 
@@ -179,8 +190,9 @@ class EntryListView(Struct, frozen=True, kw_only=True):
 class EntryProofView(Struct, frozen=True, kw_only=True):
     """An entry, and the proof that the list with this `root` has it.
 
-    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token. `index` is the entry's place in
-    its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom. Hashes are hex.
+    `digest` is the SHA-256 of the room's commitment (32 bytes) and the user `u` in the entrant's token, or the group `g` if the token has
+    one. `index` is the entry's place in its page, from 0. `path` has the hashes beside the way from the entry to the root, from the bottom.
+    Hashes are hex.
     """
 
     event_id: str

@@ -29,6 +29,8 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         "POST /events/{event_id}/waiting-room/code": _ADA,
         "POST /events/{event_id}/waiting-room/address": {**_ADA, "code": "271828"},
         "POST /events/{event_id}/waiting-room/appeal": {"refusal": "x", "text": "x"},
+        "POST /events/{event_id}/waiting-room/group": {"token": ids["place"]},
+        "POST /events/{event_id}/waiting-room/group/leave": {"token": ids["place"]},
         "POST /webhooks/ses": {},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }

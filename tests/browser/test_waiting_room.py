@@ -16,14 +16,16 @@ from chalicelib.addons.messages.store import EventNoticeRow, TurnNoticeRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from chalicelib.waiting_room import draw
-from chalicelib.waiting_room.store import WaitingRoomRow
+from chalicelib.waiting_room.store import GROUP_CLOSING_SECONDS, WaitingRoomRow
 from devtools.beacon import sign
 from infra import web
 from tests import builders, invariants
 from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
 from tests.browser.async_checks import wait_until
 from tests.browser.buyers import Buyer
+from tests.browser.keyboard import Keyboard
 from tests.browser.managers import Manager
+from tests.browser.page_checks import check
 from tests.waiting_room.beacon import open_beacon
 from tests.waiting_room.sale import reserve
 
@@ -65,7 +67,7 @@ def listed_drop_id(api, time) -> str:
     return _create_drop(api, time, 240, wave_size=10)
 
 
-def _create_drop(api, time, opens_after: int, wave_size: int, **options: str) -> str:
+def _create_drop(api, time, opens_after: int, wave_size: int, **options: str | bool) -> str:
     room = {"enabled": True, "wave_size": wave_size, "wave_seconds": 30} | options
     event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + opens_after), waiting_room=room)
     builders.create_tier(api, event_id)
@@ -110,6 +112,67 @@ def test_a_code_by_email_gives_each_address_one_place_which_comes_back(new_buyer
     buyer.page.goto(f"/events/{drop_id}/draw")
     buyer.see("One place for each confirmed email address")
     buyer.see("Joined with an email address that had a place already, and got that place: 1")
+
+
+def test_a_longer_turn_with_a_checkbox_before_joining_and_in_the_line(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.see("Your turn lasts 3 minutes.")
+    more_time = buyer.page.get_by_label(re.compile("I need more time. My turn should last 9 minutes."))
+    Keyboard(buyer.page).go_to(more_time)
+    buyer.page.keyboard.press("Space")
+    buyer.see("Your turn lasts 9 minutes.")
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+    more_time.uncheck()
+    buyer.see("Your turn lasts 3 minutes.")
+    more_time.check()
+    buyer.see("Your turn lasts 9 minutes.")
+    _pass(buyer, time, OPENS_AFTER)
+    buyer.see("It is your turn")
+    expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"^(9:00|8:\d\d)$"))
+    expect(more_time).to_be_hidden()  # without the rest of a longer turn, the place could be lost
+
+
+def _join_with_code(buyer: Buyer, box: Mailbox, email: str) -> None:
+    buyer.page.get_by_label("Email").fill(email)
+    buyer.press("Email me a code")
+    buyer.see("Enter it within 15 minutes.")
+    buyer.page.get_by_label("Code of six digits").fill(_read_code(box))
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+
+
+def test_friends_share_a_place_with_a_link(new_buyer, api, time, mailbox: Mailbox):  # noqa: F811
+    drop_id = _create_drop(api, time, 400, wave_size=10, entry="verified_address", groups=True)
+    ada, bob, eve = new_buyer(), new_buyer(), new_buyer()
+    ada.page.goto(f"/events/{drop_id}/line")
+    _join_with_code(ada, mailbox, "ada@example.com")
+    with ada.page.expect_response("**/waiting-room/group") as formed:
+        Keyboard(ada.page).press("button", "Form a group")
+    link = f"/events/{drop_id}/line#group={formed.value.json()['invitation']}"
+    ada.see("Your group has 1 of 6 members.")
+    check(ada.page, "waiting_room_of_a_group")
+    bob.page.goto(link)
+    bob.see("you share the group's place in line")
+    _join_with_code(bob, mailbox, "bob@example.com")
+    bob.see("You share this place with your group.")
+    bob.see("1 person in the waiting room")
+    eve.page.goto(f"/events/{drop_id}/line")
+    _join_with_code(eve, mailbox, "eve@example.com")
+    eve.page.goto(link)
+    eve.page.reload()  # a new fragment alone loads nothing
+    Keyboard(eve.page).press("button", "Join the group")
+    eve.see("You share this place with your group.")
+    Keyboard(eve.page).press("button", "Leave the group")
+    eve.press("Join the waiting room")
+    eve.see("You are in.")
+    eve.see("Form a group")
+    time.advance(400 - settings.current().draw_closing_seconds - GROUP_CLOSING_SECONDS)
+    zoe = new_buyer()
+    zoe.page.goto(link)
+    zoe.see("This invitation comes too late")
+    _join_with_code(zoe, mailbox, "zoe@example.com")
 
 
 def test_a_place_for_an_access_code(new_buyer, api, time):

@@ -13,6 +13,7 @@ TIER_CHANGES = [
     ("price_cents", {"price_cents": 5001}),
     ("admits", {"admits": 1}),
     ("requires_code", {"requires_code": True}),
+    ("seating", {"seating": "companion"}),
     ("per_user_limit", {"per_user_limit": 3}),
     ("max_per_order", {"max_per_order": 3}),
 ]
@@ -21,6 +22,7 @@ EVENT_CHANGES = [
     ("waiting_room", {"waiting_room": {"enabled": False}}),
     ("waiting_room", {"waiting_room": {"pass_seconds": 1}}),
     ("waiting_room", {"waiting_room": {"grace_seconds": 0}}),
+    ("waiting_room", {"waiting_room": {"longer_pass_seconds": 200}}),
     ("waiting_room", {"waiting_room": {"pass_seconds": 600, "entry": "verified_address"}}),
 ]
 
@@ -325,10 +327,11 @@ def open_line(api, time, event_id, count):
 
 
 def test_the_promise_ends_after_the_last_turn(api, time):
-    event_id, tier_id = create_sale(api, time)  # waves of three every 30 seconds, turns of a minute
+    # Waves of three every 30 seconds, and turns of a minute, or of two minutes for everybody who asks.
+    event_id, tier_id = create_sale(api, time, longer_pass_seconds=120)
     open_line(api, time, event_id, 4)
-    time.advance(89)
-    assert raise_price(api, tier_id, 5001) == 409, "the turn of the fourth person"
+    time.advance(149)
+    assert raise_price(api, tier_id, 5001) == 409, "the turn of the fourth person, which may be longer"
     time.advance(1)
     assert raise_price(api, tier_id, 5001) == 200
 
@@ -352,7 +355,7 @@ def test_the_promise_ends_after_three_days(api, time):
 
 
 def test_letting_everybody_in_does_not_end_the_promise_at_once(api, time):
-    event_id, tier_id = create_sale(api, time)
+    event_id, tier_id = create_sale(api, time, longer_pass_seconds=60)
     open_line(api, time, event_id, 9)
     assert control(api, event_id, "waiting-room/let-in", {"count": 9}).status == 200
     time.advance(59)
@@ -363,7 +366,7 @@ def test_letting_everybody_in_does_not_end_the_promise_at_once(api, time):
 
 def test_turns_that_a_pause_stops_are_not_over(api, time):
     """Otherwise, a manager could let everybody in, pause, raise the price and resume."""
-    event_id, tier_id = create_sale(api, time)
+    event_id, tier_id = create_sale(api, time, longer_pass_seconds=60)
     open_line(api, time, event_id, 9)
     assert control(api, event_id, "waiting-room/let-in", {"count": 9}).status == 200
     time.advance(10)
@@ -375,6 +378,15 @@ def test_turns_that_a_pause_stops_are_not_over(api, time):
     assert raise_price(api, tier_id, 5001) == 409
     time.advance(1)
     assert raise_price(api, tier_id, 5001) == 200
+
+
+def test_groups_cannot_be_taken_away_around_an_opening(api, time):
+    room = {"entry": "verified_address", "groups": True}
+    event_id, _ = create_sale(api, time, **room)
+    opened = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60, "grace_seconds": 0} | room
+    refused = patch(api, f"/events/{event_id}", waiting_room=opened | {"groups": False})
+    assert (refused.status, refused.json["error"], refused.json["field"]) == (409, "sale_frozen", "waiting_room")
+    assert patch(api, f"/events/{event_id}", waiting_room=opened | {"wave_size": 4}).status == 200
 
 
 def test_clearing_the_waiting_room_does_not_end_the_promise(api, time):

@@ -115,6 +115,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "es.js",
         "index.html",
         "line-access.js",
+        "line-options.js",
         "line-tickets.js",
         "main.js",
         "manage-en.js",

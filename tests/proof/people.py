@@ -242,6 +242,29 @@ class PersonScene(StoredScene):
         path = f"/admin/events/{self.id}/waiting-room/appeals/{self.text}/answer"
         return self.api.post(path, json={"status": "granted"}, token=builders.admin_token())
 
+    def open_room_with_groups(self) -> None:
+        self.id, _ = create_sale(self.api, self.time, entry="verified_address", groups=True)
+        self.text = self._join_with_proof("ada").json["token"]
+
+    def form_group(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/group", json={"token": self.text}, user="ada")
+
+    def keep_group(self) -> None:
+        self.text = self.form_group().json["token"]
+
+    def join_group(self) -> ClientReply:
+        arrival = tokens.read_token(self.text)
+        assert arrival is not None
+        assert arrival.group is not None
+        return self._join_with_proof("bob", invitation=tokens.sign_invitation(self.id, arrival.room, arrival.group))
+
+    def leave_group(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/group/leave", json={"token": self.text}, user="ada")
+
+    def _join_with_proof(self, user: str, **fields: str) -> ClientReply:
+        proof = tokens.sign_address(self.id, tokens.address_key(self.id, f"{user}@example.com"), user)
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json={"address_proof": proof} | fields, user=user)
+
     def ask_for_turn(self) -> ClientReply:
         body = {"token": self.text, "email": EMAIL}
         return self.api.put(f"/events/{self.id}/waiting-room/notice", json=body, user="ada")
@@ -472,6 +495,9 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "join with an access code": (["open_presale"], "join_with_code"),
     "appeal": (["open_presale", "join_without_code"], "appeal"),
     "grant an appeal": (["open_presale", "join_without_code", "appeal", "read_appeal"], "grant_appeal"),
+    "form a group": (["open_room_with_groups"], "form_group"),
+    "join a group": (["open_room_with_groups", "keep_group"], "join_group"),
+    "leave a group": (["open_room_with_groups", "keep_group"], "leave_group"),
     "reconcile": (["buy"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
@@ -535,6 +561,8 @@ ROUTES = {
     "POST /events/{event_id}/waiting-room/address": "prove an address",
     "POST /events/{event_id}/waiting-room/appeal": "appeal",
     "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": "grant an appeal",
+    "POST /events/{event_id}/waiting-room/group": "form a group",
+    "POST /events/{event_id}/waiting-room/group/leave": "leave a group",
     "POST /admin/messages/{message_id}/resend": "send a mail again",
     "POST /webhooks/ses": "report a bounce",
     "POST /admin/catalog/versions/{version}/apply": "go back to an earlier version",

@@ -62,6 +62,7 @@ def random_room(rng: random.Random) -> RoomState:
         total=n + rng.choice([0, 3, 4_000]),
         pass_seconds=rng.choice([60, 180, 86_400]),
         grace_seconds=rng.choice([0, 20, 59]),
+        longer_pass_seconds=rng.choice([0, 300]),
         stopped=rng.choice([None, None, None, "sold_out"]),
         may_return=rng.choice([None, None, 17]),
         beacon=rng.choice([UNSET, BeaconState("ab" * 32, 1000, OPENS - 20, rng.randbytes(32).hex() if is_open else None)]),
@@ -75,7 +76,8 @@ def random_arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
     late = state.n is not None and (not counters or rng.random() < 0.2)
     counter = LATE - rng.randrange(state.late_counters) if late or not counters else rng.choice(counters)
     number = rng.randrange(1, 5_000) if counter < 0 else rng.randint(1, ends[counter] - state.offsets[counter])
-    return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), EXPIRES)
+    is_longer = rng.random() < 0.3
+    return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), EXPIRES, is_longer=is_longer)
 
 
 def random_time(rng: random.Random, state: RoomState) -> int:
@@ -87,7 +89,7 @@ def _moment(rng: random.Random, state: RoomState) -> int:
     return rng.choice([segment.since for segment in state.segments]) + rng.choice([-1000, -1, 0, 0, 1, 30, 3_000])
 
 
-def unsigned_token(counter: int, number: int, event_id: str = "drop", room: int = 1) -> str:
+def unsigned_token(counter: int, number: int, event_id: str = "drop", room: int = 1, group: str | None = None) -> str:
     """A token as the shop issues it, but without a valid signature, which only the shop can check."""
-    arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, EXPIRES)
+    arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, EXPIRES, group=group)
     return urlsafe_b64encode(msgspec.json.encode(arrival)).rstrip(b"=").decode() + ".signature"

@@ -362,4 +362,4 @@ def test_a_slow_instance_does_not_replace_the_build_of_another(api, time, sale):
     lane = store.Lane(0, "slow", 0, 1_020)
     assert not store.save_lane(room, lane, {}, bytes(32), 1_015, 2_000_000_000)
     assert store.save_lane(room, replace(lane, build="quick"), {}, bytes(32), 1_030, 2_000_000_000)
-    assert store.load_lanes(room)[0].build == "quick"
+    assert store.load_lanes(room)[0][0].build == "quick"

@@ -1,6 +1,7 @@
 """Many instances that load one room: each change is decided once, whatever the age of what each of them has read."""
 
 import random
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -16,6 +17,7 @@ from tests import builders, invariants
 from tests.simulation.faults import record_calls
 from tests.simulation.instance_memory import separate_memories
 from tests.simulation.interleavings import run_seeds
+from tests.waiting_room import test_groups as groups
 from tests.waiting_room.instances import Instance, start_instances
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many
 
@@ -129,7 +131,7 @@ def test_the_size_of_a_wave_is_decided_once(api, time):
 @pytest.mark.not_on_moto
 def test_the_waves_follow_the_stock_for_as_long_as_the_sale_lasts(api, time):
     """One wave a second, and other figures for each: the plan stays short, and the last figures still count."""
-    event_id, tier_id = create_sale(api, time, capacity=60, follow_stock=True, wave_seconds=1, wave_size=20)
+    event_id, tier_id = create_sale(api, time, capacity=60, follow_stock=True, wave_seconds=1, wave_size=20, longer_pass_seconds=60)
     join(api, event_id, "ada")
     time.advance(SECONDS_TO_OPENING)
     instance, sizes = Instance(api, event_id), set()
@@ -212,6 +214,95 @@ def test_a_join_during_a_crashed_opening_is_drawn_or_late(api, time):
 
     with settings.override(waiting_room_counters=3):
         run_seeds(30, scenario)
+
+
+def on_an_instance(api, event_id, send):
+    """Return a function that sends a request to an instance of its own."""
+
+    def run():
+        with Instance(api, event_id).active():
+            return send()
+
+    return run
+
+
+def check_groups(event_id):
+    """Each member has the number of the group, the group knows exactly its members, and the list has each number once."""
+    rows = [row for row in store.WaitingRoomRow.scan() if row.arrival is not None and row.arrival.event_id == event_id]
+    places = {row.arrival.user: row.arrival for row in rows if row.id.startswith("entry#")}
+    found = {row.arrival.user: row for row in rows if row.id.startswith("group#")}
+    for group, row in found.items():
+        members = {user: place for user, place in places.items() if place.group == group}
+        assert set(row.members or ()) == members.keys()
+        assert len(members) <= 6
+        assert {place.pass_id for place in members.values()} <= {row.arrival.pass_id}
+    assert {place.group for place in places.values()} - {None} <= found.keys()
+    listed = [row.arrival for row in rows if row.lane is not None]
+    assert len({arrival.pass_id for arrival in listed}) == len(listed)
+    assert {arrival.entrant for arrival in listed} == found.keys() | {user for user, place in places.items() if place.group is None}
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_groups_stay_whole_if_people_come_and_go_at_once_or_crash(api, time):
+    """Two people want the last place in a group while a member leaves. One of them also joins alone, and another group."""
+
+    def scenario(play):
+        event_id, _ = create_sale(api, time, f"Drop {play.seed}", entry="verified_address", groups=True)
+        tokens, invitation = groups.form_group(api, event_id, *(f"u{number}" for number in range(5)))
+        _, elsewhere = groups.form_group(api, event_id, "v0")
+        alone = groups.join(api, event_id, "eve")
+        requests = {
+            "bob": lambda: groups.try_join(api, event_id, "bob", invitation),
+            "bob-elsewhere": lambda: groups.try_join(api, event_id, "bob", elsewhere),
+            "bob-alone": lambda: groups.try_join(api, event_id, "bob"),
+            "eve": lambda: groups.try_join(api, event_id, "eve", invitation),
+            "eve-forms": lambda: groups.show_group(api, event_id, "eve", alone),
+            "u1": lambda: groups.leave(api, event_id, "u1", tokens["u1"]),
+        }
+
+        play({name: on_an_instance(api, event_id, send) for name, send in requests.items()}, crashes=play.seed % 3)
+        check_groups(event_id)
+        for send in requests.values():  # clients whose requests crashed repeat them
+            assert send().status in (200, 404, 409)
+        check_groups(event_id)
+        current = {user: groups.join(api, event_id, user) for user in ("bob", "eve", "u0", "v0")}
+        time.advance(SECONDS_TO_OPENING + entry_list.SETTLING_SECONDS)
+        for _ in range(2):
+            time.advance(entry_list.SETTLING_SECONDS)  # numbers of crashed joins have no entry
+            positions = {user: get_status(api, event_id, token)["position"] for user, token in current.items()}
+        assert None not in positions.values()
+        by_entrant = {read_token(token).entrant: positions[user] for user, token in current.items()}
+        assert len(set(by_entrant.values())) == len(by_entrant)
+        invariants.check(time.now)
+
+    run_seeds(30, scenario)
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_a_group_that_is_formed_while_the_draw_closes_is_in_the_list_or_unchanged(api, time):
+    """Groups end a minute before the closing. A request that began before has ended by then, so the list has each number once."""
+
+    def scenario(play):
+        event_id, _ = create_sale(api, time, f"Drop {play.seed}", entry="verified_address", groups=True)
+        own = {user: groups.join(api, event_id, user) for user in ("ada", "bob", "eve")}
+        instances = start_instances(api, time, event_id, 2, every=0)
+        time.advance(groups.seconds_to_the_end() - play.seed % 2)
+        requests = {user: partial(groups.show_group, api, event_id, user, token) for user, token in own.items()}
+        play({user: on_an_instance(api, event_id, send) for user, send in requests.items()}, crashes=play.seed % 3)
+        check_groups(event_id)
+        time.advance(store.GROUP_CLOSING_SECONDS + 1)
+        play({f"i{number}": instance.poll for number, instance in enumerate(instances)})
+        time.advance(entry_list.LEASE_SECONDS)
+        state = Instance(api, event_id).poll()
+        room = store.find_room(event_id)
+        for user in own:
+            token = groups.join(api, event_id, user)
+            digest = entries.entrant_digest(state["commitment"], read_token(token).entrant)
+            entry, proof = entry_list.find_proof(room, digest, time.now)
+            assert entries.is_proven(entry, proof, state["n"], state["offsets"], state["root"])
+        assert state["n"] == 3
+
+    run_seeds(12, scenario)
 
 
 @pytest.mark.slow

@@ -56,6 +56,14 @@ def lines(claims):
     return [f"{token} {position}" for token, position in claims]
 
 
+def test_members_of_one_group_share_a_position_and_others_do_not(run):
+    member, other, alone = (unsigned_token(0, 1, group=group) for group in ("a" * 32, "b" * 32, None))
+    assert run(proof(), [member, member])[0] == 0
+    for tokens in ([member, other], [member, alone], [alone, member], [alone, alone]):
+        code, text = run(proof(), tokens)
+        assert (code, "has the same position" in text) == (1, True)
+
+
 def test_an_honest_draw_is_accepted(run):
     code, text = run(proof(), lines(all_claims()), "--commitment", draw.commitment(KEY))
     assert code == 0, text

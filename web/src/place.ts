@@ -30,7 +30,7 @@ export interface Surroundings {
   changed: () => void;
 }
 
-export type Kept = "token" | "fingerprint" | "root" | "randomness" | "entry";
+export type Kept = "token" | "fingerprint" | "root" | "randomness" | "entry" | "longer";
 
 export interface PlaceView {
   /** `none`: not in line; `open`: the event has no line; `working`: joining. */
@@ -47,6 +47,10 @@ export interface PlaceView {
   failure: ApiFailure | null;
   /** The waiting room was reset, so the buyer has to join again. */
   wasCleared: boolean;
+  /** Whether the buyer has asked for a longer turn. */
+  isLonger: boolean;
+  /** Whether the place is that of a group. */
+  isMember: boolean;
 }
 
 /** The result of this browser's check of the draw, with or without a place in it. */
@@ -109,7 +113,8 @@ export class Place {
   view(): PlaceView {
     const status = this.#tracker?.statusAt(this.#world.now()) ?? null;
     const known = { room: this.#room, token: this.#token, draw: this.#draw(), entryProof: this.#entryProof ?? null };
-    return { stage: this.#stage(status), status, ...known, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
+    const { isLonger, isMember } = this.#tracker?.arrival ?? { isLonger: this.#world.memory.read("longer") !== null, isMember: false };
+    return { stage: this.#stage(status), status, ...known, isLonger, isMember, isOffline: this.#isOffline, failure: this.#refusal ?? this.#failure, wasCleared: this.#wasCleared };
   }
 
   /** Start refreshing the view. */
@@ -158,6 +163,12 @@ export class Place {
     }
     await this.#fetching; // the fetch may have started without the token
     await this.lookAgain();
+  }
+
+  /** Keep a token that replaces the present one, or none. */
+  keep(token: string | null): Promise<void> {
+    this.#world.memory.write("token", token);
+    return this.tokenChanged();
   }
 
   /** Another tab has joined or given up the place. */

@@ -7,7 +7,7 @@ import { solve } from "./proof-of-work";
 import { now } from "./server-time";
 import type { State } from "../waiting-room.js";
 
-export type ShownPlace = PlaceView & { enter: () => void; lookAgain: () => void };
+export type ShownPlace = PlaceView & { enter: () => void; lookAgain: () => void; keep: (token: string | null) => void };
 
 export function usePlace(eventId: string): ShownPlace {
   const [, redraw] = useState({});
@@ -26,7 +26,7 @@ export function usePlace(eventId: string): ShownPlace {
       removeEventListener("storage", onStorage);
     };
   }, [place]);
-  return { ...place.view(), enter: () => void place.enter(), lookAgain: () => void place.lookAgain() };
+  return { ...place.view(), enter: () => void place.enter(), lookAgain: () => void place.lookAgain(), keep: (token) => void place.keep(token) };
 }
 
 /** Whether this browser has a place in the event's waiting room, which may have been used or be over. */
@@ -58,7 +58,7 @@ function surroundings(eventId: string, changed: () => void) {
 /** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
   const kept = (name: string) => localStorage.getItem(`fairgate.${name}.${eventId}`) ?? undefined; // which the parts of the line have written
-  const proof = { address_proof: kept("address"), access_code: kept("access") };
+  const proof = { address_proof: kept("address"), access_code: kept("access"), invitation: kept("group"), longer_turn: kept("longer") ? true : undefined };
   try {
     return await join(eventId, proof);
   } catch (error) {

@@ -303,7 +303,7 @@ def _turn_values(turn: Turn, event: Event, now: int) -> dict[str, Any]:
         "turn_at": None if status.admitted_at is None else clock.local(status.admitted_at, event.timezone),
         "minutes": max(1, round((status.eta_seconds or 0) / 60)),
         "until": None if status.pass_seconds_left is None else clock.local(now + status.pass_seconds_left, event.timezone),
-        "turn_seconds": state.pass_seconds - state.grace_seconds,
+        "turn_seconds": turn.pass_seconds - state.grace_seconds,
         "grace_seconds": state.grace_seconds,
         "is_guest": turn.notice.email is not None,
         "url": settings.current().page_url(f"events/{event.id}/line"),

@@ -60,12 +60,17 @@ class Turn(Struct, frozen=True):
     state: RoomState
     status: QueueStatus
 
+    @property
+    def pass_seconds(self) -> int:
+        """How long the pass is valid: the turn and the grace period after it."""
+        return self.state.pass_seconds_of(self.notice.arrival)
+
     def seconds_left(self, now: int) -> int:
         """Return the seconds until the turn ends, or MAX_TURN_SECONDS if nobody can say yet when it begins."""
         if self.status.pass_seconds_left is not None:
             return self.status.pass_seconds_left
         begins_at = self.status.admitted_at
-        return MAX_TURN_SECONDS if begins_at is None else min(MAX_TURN_SECONDS, begins_at + self.state.pass_seconds - now)
+        return MAX_TURN_SECONDS if begins_at is None else min(MAX_TURN_SECONDS, begins_at + self.pass_seconds - now)
 
 
 def checked_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
@@ -110,7 +115,7 @@ def request_messages(
         _noted_rooms.entries[event_id] = arrival.room, ttl
     store.save_turn_notice(notice, ttl)  # before the place, because a place without a notice is deleted
     # People who join or ask after the draw see their place on the page, so they need no email about it.
-    key = _arrival_key(arrival) if status.position is None else _position_key(status.position)
+    key = _arrival_key(arrival) if status.position is None else _place_key(status.position, arrival)
     store.put_place(event_id, arrival.room, "before_draw" if status.position is None else "turn_mail_due", Place(key, user_id, ttl))
     return notice
 
@@ -137,7 +142,7 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
     except NotFound:
         state = None
     if state is not None and state.key is not None and state.room == arrival.room:
-        key = _position_key(line_position(state, arrival.counter, arrival.number))
+        key = _place_key(line_position(state, arrival.counter, arrival.number), arrival)
         places += [("place_mail_due", key), ("turn_mail_due", key)]
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
 
@@ -241,7 +246,7 @@ def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
     if before_draw:
         _move_to_positions(state)
         drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
-    until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS))
+    until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS)) + "~"  # after all members of a group
     turns: list[tuple[Lane, Place]] = [("place_mail_due", place) for place in drawn if place.key <= until]
     turns += [("turn_mail_due", place) for place in store.list_places(event_id, room, "turn_mail_due", MAX_PLACES, until)]
     turns.sort(key=lambda turn: turn[1].key)
@@ -252,8 +257,8 @@ def _move_to_positions(state: RoomState) -> None:
     """Move the places in the order of arrival to their positions in the draw. Continues in the next run if the time is too short."""
 
     def move(place: Place) -> None:
-        counter, number = place.key.split(".")
-        key = _position_key(line_position(state, int(counter), int(number)))
+        counter, number, *member = place.key.split(".")
+        key = ".".join([_position_key(line_position(state, int(counter), int(number))), *member])
         store.put_place(state.event_id, state.room, "place_mail_due", Place(key, place.user_id, place.ttl))
         store.delete_place(state.event_id, state.room, "before_draw", place.key)
 
@@ -291,7 +296,7 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
 
 
 def _is_at(state: RoomState, arrival: Arrival, place: Place) -> bool:
-    return arrival.room == state.room and _position_key(line_position(state, arrival.counter, arrival.number)) == place.key
+    return arrival.room == state.room and _place_key(line_position(state, arrival.counter, arrival.number), arrival) == place.key
 
 
 def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
@@ -300,7 +305,7 @@ def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
     return outbox.new_notification(
         kind,
         notice.event_id,
-        arrival.pass_id.replace(".", "_"),
+        arrival.pass_id.replace(".", "_") + _member_key(arrival).replace(".", "_"),
         user_id=notice.user_id,
         event_id=notice.event_id,
         now=now,
@@ -315,7 +320,16 @@ def _ttl(arrival: Arrival) -> int:
 
 
 def _arrival_key(arrival: Arrival) -> str:
-    return f"{arrival.counter}.{arrival.number:012}"
+    return f"{arrival.counter}.{arrival.number:012}{_member_key(arrival)}"
+
+
+def _place_key(position: int, arrival: Arrival) -> str:
+    return _position_key(position) + _member_key(arrival)
+
+
+def _member_key(arrival: Arrival) -> str:
+    """Return what tells the members of a group apart, who have one number."""
+    return "" if arrival.group is None else f".{arrival.user}"
 
 
 def _position_key(position: int) -> str:

@@ -1,7 +1,7 @@
 /** The waiting room: join, wait for the draw, wait in line, choose tickets at your turn. */
 
 import { useRoute } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
@@ -17,7 +17,7 @@ import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { usePlace, type ShownPlace } from "../use-place";
 import type { LineEntry as LineEntryPart } from "../parts/line-entry";
-import type { State, Status } from "../../waiting-room.js";
+import { passSecondsOf, type State, type Status } from "../../waiting-room.js";
 
 const AVAILABILITY_SECONDS = 2.5; // during the turn
 const ANNOUNCE_EVERY_MS = 30_000;
@@ -39,8 +39,11 @@ export function WaitingRoom() {
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
   const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
-  const isKnown = place.stage !== "loading";
+  const known = useRef(false); // from then on, also while a new token is loading, so that the options keep the focus and what they show
+  const isKnown = (known.current ||= place.stage !== "loading");
   const { value: tickets } = useLoaded(async () => (isKnown ? import("../parts/line-tickets").catch(() => null) : null), `${isKnown}`);
+  const [isInvited] = useState(() => location.hash.startsWith("#group=")); // to a group, which friends want to see first
+  const options = tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />;
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -63,9 +66,11 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
+      {isInvited && options}
       {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
       {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
+      {!isInvited && options}
       {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
       {isWaiting(place) && !reservation && (
         <label class="check">
@@ -99,7 +104,7 @@ function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place:
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLate={place.draw?.isLate ?? false} failure={place.failure} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} isLonger={place.isLonger} isLate={place.draw?.isLate ?? false} failure={place.failure} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   const button = (
     <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
@@ -117,7 +122,7 @@ function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place:
       )}
       <p>{t.line.intro}</p>
       {room?.closes_at && room.n === null && <p>{t.line.closes(visitorsTime(room.closes_at - (room.closes_at % 60), locale))}</p>}
-      {room && <TurnLength room={room} />}
+      {room && <TurnLength room={room} isLonger={place.isLonger} />}
       {room?.entry && LineEntry ? (
         <LineEntry {...place}>
           {button}
@@ -133,9 +138,9 @@ function Stage({ place, LineEntry, eventId, hasWaitlist }: EventProps & { place:
   );
 }
 
-type WaitingProps = EventProps & Pick<ShownPlace, "failure" | "enter"> & { room: State; status: Status; isLate: boolean };
+type WaitingProps = EventProps & Pick<ShownPlace, "failure" | "enter" | "isLonger"> & { room: State; status: Status; isLate: boolean };
 
-function Waiting({ room, status, isLate, failure, enter, eventId, hasWaitlist }: WaitingProps) {
+function Waiting({ room, status, isLonger, isLate, failure, enter, eventId, hasWaitlist }: WaitingProps) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
@@ -166,7 +171,7 @@ function Waiting({ room, status, isLate, failure, enter, eventId, hasWaitlist }:
           <p class="figure" role="timer">
             {clock((isMissed(status) ? status.pass_seconds_left : status.turn_seconds_left) ?? 0)}
           </p>
-          {!isMissed(status) && <TurnLength room={room} />}
+          {!isMissed(status) && <TurnLength room={room} isLonger={isLonger} />}
         </>
       ) : status.state === "waiting" || status.position === null ? (
         <>
@@ -178,23 +183,24 @@ function Waiting({ room, status, isLate, failure, enter, eventId, hasWaitlist }:
               <p>{isLate ? t.line.afterDrawNote : t.line.beforeNote}</p>
             </>
           )}
-          <TurnLength room={room} />
+          <TurnLength room={room} isLonger={isLonger} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
       ) : (
-        <InLine room={room} status={status} position={status.position} />
+        <InLine room={room} status={status} isLonger={isLonger} position={status.position} />
       )}
     </section>
   );
 }
 
 /** How long a turn lasts and what happens to a buyer who misses it, before that happens. */
-function TurnLength({ room: { pass_seconds, grace_seconds: grace = 0 } }: { room: State }) {
+function TurnLength({ room, isLonger }: { room: State; isLonger: boolean }) {
   const { t, locale } = useTexts();
-  return <p class="small">{t.line.lasts(exactDuration(pass_seconds - grace, locale), grace > 0 ? exactDuration(grace, locale) : null)}</p>;
+  const { grace_seconds: grace = 0 } = room;
+  return <p class="small">{t.line.lasts(exactDuration(passSecondsOf(room, { isLonger }) - grace, locale), grace > 0 ? exactDuration(grace, locale) : null)}</p>;
 }
 
-function InLine({ room, status, position }: { room: State; status: Status; position: number }) {
+function InLine({ room, status, isLonger, position }: { room: State; status: Status; isLonger: boolean; position: number }) {
   const { t, locale } = useTexts();
   const ahead = status.ahead ?? 0;
   const eta = status.eta_seconds;
@@ -211,7 +217,7 @@ function InLine({ room, status, position }: { room: State; status: Status; posit
       <p>
         {status.paused ? t.line.etaPaused : eta === null ? t.line.etaUnknown : eta < 60 ? t.line.etaSoon : t.line.eta(visitorsTime(now() + eta, locale), duration(eta, locale))}
       </p>
-      <TurnLength room={room} />
+      <TurnLength room={room} isLonger={isLonger} />
       <p class="hidden" aria-live="polite">
         {announced}
       </p>

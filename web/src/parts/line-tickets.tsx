@@ -6,18 +6,21 @@ import { Forecast, turnRange } from "../forecast";
 import { money } from "../formats";
 import { now } from "../server-time";
 import { useTexts, type Language } from "../texts";
+import { entryTexts as entryEn } from "../texts/en-entry";
 import { lineTexts as en } from "../texts/en-line";
+import { entryTexts as entryEs } from "../texts/es-entry";
 import { lineTexts as es } from "../texts/es-line";
 import { visitorsTime } from "../turn-times";
 import type { ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
-import { Failure } from "./failure";
-import { useAction } from "./hooks";
+import { Failure, FailureTexts } from "./failure";
+import { useAction, useLoaded } from "./hooks";
 
 export { LineEntry } from "./line-entry"; // one request less
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
+const ENTRY: Record<Language, typeof entryEn> = { en: entryEn, es: entryEs };
 
 const SURE = 0.05; // a smaller chance is not worth a number
 
@@ -74,6 +77,13 @@ export function LineTickets({ event, room, status }: Props) {
       {notes}
     </section>
   );
+}
+
+/** What people can choose for their place. Loaded after everything that they need to join. */
+export function LineOptions(props: { eventId: string; place: ShownPlace }) {
+  const { language } = useTexts();
+  const { value: part } = useLoaded(() => import("./line-options").catch(() => null), "");
+  return <FailureTexts.Provider value={ENTRY[language].failures}>{part && <part.LineOptions {...props} />}</FailureTexts.Provider>;
 }
 
 /** At their turn, buyers go to the shop that sells the tickets, with a pass. */

@@ -93,7 +93,7 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
               {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.isResale && <span class="chip">{t.event.resale}</span>} {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
+                {tier.isResale && <span class="chip">{t.event.resale}</span>} {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.seating && <span class="chip">{t.event.seating[tier.seating]}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>

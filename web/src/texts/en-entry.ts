@@ -9,6 +9,11 @@ export const entryTexts = {
   account: "To give everyone the same chance, each account gets one place. Sign in, or create an account.",
   unverified: "Your account cannot join yet, because its email address is not confirmed. Confirm the address, then come back.",
   failures: {
+    groups_closed: "Groups can no longer change. You can join by yourself.",
+    group_full: "This group is full. You can join by yourself.",
+    invitation_invalid: "This invitation is no longer valid. You can join by yourself.",
+    in_another_group: "You are in another group. Leave it first, then open the link again.",
+    not_in_group: "You are no longer in this group, or you have joined in another browser.",
     code_invalid: "This is not the code in our last email. Check the six digits.",
     code_expired: "This code has expired, or was entered wrongly too often. Send another code.",
     place_in_use: "Your place is in use: somebody with your email address is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",

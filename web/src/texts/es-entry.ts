@@ -11,6 +11,11 @@ export const entryTexts: typeof english = {
   account: "Para que todo el mundo tenga las mismas opciones, cada cuenta tiene un solo puesto. Entra en tu cuenta o crea una.",
   unverified: "Aún no puedes entrar en la cola, porque el correo de tu cuenta está sin confirmar. Confírmalo y vuelve.",
   failures: {
+    groups_closed: "Los grupos ya no se pueden cambiar. Puedes entrar por tu cuenta.",
+    group_full: "El grupo está completo. Puedes entrar por tu cuenta.",
+    invitation_invalid: "Esta invitación ya no vale. Puedes entrar por tu cuenta.",
+    in_another_group: "Ya estás en otro grupo. Sal de él y vuelve a abrir el enlace.",
+    not_in_group: "Ya no estás en este grupo, o has entrado con otro navegador.",
     code_invalid: "No es el código de nuestro último correo. Comprueba las seis cifras.",
     code_expired: "Este código ha caducado o se ha escrito mal demasiadas veces. Pide otro.",
     place_in_use: "Tu puesto está en uso: alguien con tu correo está comprando entradas ahora mismo. Termina esa compra en el otro navegador o espera a que caduque la reserva.",

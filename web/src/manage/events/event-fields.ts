@@ -199,6 +199,18 @@ export const LINE_FIELDS = {
     max: 86_400,
     label: { en: "Extra seconds after a missed turn", es: "Segundos extra si se pasa el turno" },
   },
+  longer_pass_seconds: {
+    kind: "number",
+    place: "line",
+    optional: true,
+    min: 1,
+    max: 86_400,
+    label: { en: "Seconds to choose for people who need more time", es: "Segundos para elegir para quien necesite más tiempo" },
+    note: {
+      en: "Everybody can ask for a longer turn, without a reason or proof, and you do not see who does. If empty, it is three times as long.",
+      es: "Cualquiera puede pedir un turno más largo, sin motivo ni justificante, y tú no ves quién lo pide. Si está vacío, dura el triple.",
+    },
+  },
   entry: {
     kind: "choice",
     place: "line",
@@ -206,6 +218,15 @@ export const LINE_FIELDS = {
     note: {
       en: "With one place for each email address, a crowd of made-up guests gains nothing. Buyers confirm their address with a code by email, and need no account. You create codes under Promo codes. Once somebody has joined, the waiting room keeps the rule.",
       es: "Con un puesto por correo, no sirve de nada entrar con muchas identidades inventadas. Cada persona confirma su correo con un código y no necesita cuenta. Los códigos se crean en Códigos promocionales. Cuando alguien ha entrado, la sala de espera ya no cambia de norma.",
+    },
+  },
+  groups: {
+    kind: "check",
+    place: "line",
+    label: { en: "Up to six people may share a place", es: "Hasta seis personas pueden compartir un puesto" },
+    note: {
+      en: "Friends form a group before the draw and have one chance together. At their turn, each of them can buy. Only with one place for each email address or account, and with waves that leave room for groups.",
+      es: "Un grupo se forma antes del sorteo y participa como una sola persona. En su turno, cada miembro puede comprar. Solo con un puesto por correo o por cuenta, y con tandas que dejen margen a los grupos.",
     },
   },
   randomness: {

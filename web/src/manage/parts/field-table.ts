@@ -21,7 +21,8 @@ export type Row = Common &
     | { kind: "text" | "area"; maxLength: number; rows?: number; nullable?: true }
     | { kind: "price"; maxLength: number }
     | { kind: "number"; min: number; max: number }
-    | { kind: "time" | "choice" | "check" }
+    | { kind: "choice"; nullable?: true }
+    | { kind: "time" | "check" }
   );
 
 export type Table = Record<string, Row>;

@@ -34,6 +34,7 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
   const changes: Record<string, RowChanges> = {
     name: { placeholder: isPackage ? own.packageExample : own.ticketExample },
     currency: { disabled: hasCurrency, options },
+    seating: { options: own.seating },
     ...(smallest > 0 && { capacity: { note: own.smallest(smallest) } }),
     ...(isPackage && { is_sponsorship: { place: "main" } }),
   };

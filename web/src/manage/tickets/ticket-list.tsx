@@ -168,6 +168,7 @@ function Facts({ tier, address }: { tier: Tier; address: string | null }) {
         {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>}
         {tier.is_sponsorship && <span class="chip">{own.sponsorship}</span>}
         {tier.options.length > 0 && <span class="chip">{own.questions(tier.options.length)}</span>}
+        {tier.seating && <span class="chip">{t.event.seating[tier.seating]}</span>}
         {tier.requires_code && <span class="chip">{own.requiresCode}</span>}
         {tier.hidden && <span class="chip">{own.hidden}</span>}
         {!tier.on_sale && <span class="chip chip-bad">{own.stopped}</span>}

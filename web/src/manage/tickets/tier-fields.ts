@@ -78,6 +78,16 @@ export const TIER_FIELDS = {
       es: "Se muestra como patrocinio a los compradores y se distingue en los informes de ventas.",
     },
   },
+  seating: {
+    kind: "choice",
+    place: "more",
+    nullable: true,
+    label: { en: "Accessible seats", es: "Plazas accesibles" },
+    note: {
+      en: "Everybody can buy wheelchair spaces, without proof. An order can have three companion seats for each wheelchair space in it.",
+      es: "Cualquiera puede comprar plazas para silla de ruedas, sin justificante. Cada pedido admite tres de acompañante por cada una de ellas.",
+    },
+  },
   hidden: {
     kind: "check",
     place: "more",

@@ -19,5 +19,5 @@ export function toValues(tier: Tier, timezone: string): TierValues {
 export function toFields(typed: TierValues, timezone: string): TierFields | null {
   const currency = typed.currency.trim().toUpperCase();
   const price_cents = toCents(typed.price_cents, currency);
-  return price_cents === null ? null : { ...fields(TIER_FIELDS, typed, timezone), currency, price_cents };
+  return price_cents === null ? null : { ...fields(TIER_FIELDS, typed, timezone), currency, price_cents, seating: (typed.seating || null) as TierFields["seating"] };
 }

@@ -20,6 +20,11 @@ export const ticketTexts = {
   sponsorship: "Sponsorship",
   hidden: "Hidden",
   requiresCode: "Only with a code",
+  seating: [
+    ["", "Other tickets"],
+    ["wheelchair", "Wheelchair spaces"],
+    ["companion", "Companion seats"],
+  ] as [string, string][],
   stopped: "Not on sale",
   questions: (count: number) => (count === 1 ? "1 question" : `${count} questions`),
   stop: "Take off sale",

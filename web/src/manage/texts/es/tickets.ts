@@ -22,6 +22,11 @@ export const ticketTexts: typeof english = {
   sponsorship: "Patrocinio",
   hidden: "Oculta",
   requiresCode: "Solo con código",
+  seating: [
+    ["", "Otras entradas"],
+    ["wheelchair", "Plazas para silla de ruedas"],
+    ["companion", "Plazas de acompañante"],
+  ],
   stopped: "Fuera de venta",
   questions: (count: number) => (count === 1 ? "1 pregunta" : `${count} preguntas`),
   stop: "Retirar de la venta",
