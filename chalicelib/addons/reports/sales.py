@@ -236,7 +236,7 @@ class StatementView(Struct, frozen=True, kw_only=True):
     totals: list[StatementTotals]
 
 
-STATEMENT_COLUMNS = ("at", "order_id", "kind", "amount_cents", "currency", "provider", "account", "reference")
+STATEMENT_COLUMNS = ("at", "order_id", "kind", "amount_cents", "tax_cents", "taxes", "currency", "provider", "account", "reference")
 
 
 def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
@@ -253,8 +253,10 @@ def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView
 
 
 def _statement_row(entry: LedgerEntry) -> list[Cell]:
-    moment = clock.iso(entry.at)
-    return [moment, entry.purchase_id, entry.kind, entry.net_cents, entry.currency, entry.provider, entry.account, entry.reference]
+    taxes = entry.taxes
+    in_words = "; ".join(f"{share.percent} % in {share.gross_cents}: {share.tax_cents}" for share in taxes)
+    moved = (entry.net_cents, sum(share.tax_cents for share in taxes), in_words, entry.currency)
+    return [clock.iso(entry.at), entry.purchase_id, entry.kind, *moved, entry.provider, entry.account, entry.reference]
 
 
 class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
