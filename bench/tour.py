@@ -209,6 +209,7 @@ class _Tour(TourClient):
             self.get(path, token=self.admin)
             self.get(f"/promoters/{self.name}/payouts", token=self.admin)
         self.delete(path, token=self.admin)
+        self.get(path, token=self.admin)  # reads the changed catalog, so that no other route seems to need this trip
 
     def manage_webhooks(self) -> None:
         promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}

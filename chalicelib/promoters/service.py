@@ -1,6 +1,6 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, structs
@@ -28,8 +28,10 @@ from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
-from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderAccount
+
+if TYPE_CHECKING:
+    from chalicelib.payments.providers.protocol import ExternalProvider
 
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
@@ -246,7 +248,13 @@ class PaymentAccount(Struct, frozen=True):
 
 def can_connect_accounts() -> bool:
     """Return whether promoters may connect payment accounts to this shop."""
-    return settings.current().connected_accounts != "off" and payments.account_provider() is not None
+    return settings.current().connected_accounts != "off" and _account_provider() is not None
+
+
+def _account_provider() -> "ExternalProvider | None":
+    from chalicelib.payments import service as payments  # functions that only look for sellers load no payment provider
+
+    return payments.account_provider()
 
 
 def load_payment_account(identity: Identity, promoter_id: str, now: int) -> PaymentAccount:
@@ -255,7 +263,7 @@ def load_payment_account(identity: Identity, promoter_id: str, now: int) -> Paym
     Raises Forbidden, ProviderUnavailable and CatalogChanging.
     """
     require_own(identity, promoter_id, "You can only see your own payment account.")
-    stored, provider = catalog.load_current().accounts.get(promoter_id), payments.account_provider()
+    stored, provider = catalog.load_current().accounts.get(promoter_id), _account_provider()
     if stored is None or stored.state == "removed" or provider is None:
         return PaymentAccount(stored)
     try:
@@ -273,7 +281,7 @@ def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLi
     Raises Forbidden, AccountsNotOffered, AccountUnreachable, ProviderUnavailable and CatalogChanging.
     """
     require_own(identity, promoter_id, "You can only connect your own payment account.")
-    provider, stored = payments.account_provider(), catalog.load_current().accounts.get(promoter_id)
+    provider, stored = _account_provider(), catalog.load_current().accounts.get(promoter_id)
     is_new = stored is None or stored.state == "removed"
     if provider is None or (is_new and not can_connect_accounts()):
         raise AccountsNotOffered()

@@ -43,7 +43,7 @@ export function ProfilePage() {
 function PaymentAccount({ promoterId }: { promoterId: string }) {
   const own = useRoomTexts("paymentAccount");
   const { language } = useTexts();
-  const shown = (hundredths: number) => (hundredths / 100).toLocaleString(language);
+  const shown = (hundredths: number) => (hundredths / 100).toLocaleString(language, { minimumFractionDigits: hundredths % 100 ? 2 : 0 });
   const { value, failure, reload } = useLoaded(() => content(manager.GET("/promoters/{promoter_id}/payment-account", path(promoterId))), promoterId);
   const { isWorking, failure: refusal, run } = useAction();
   const connect = () =>

@@ -65,10 +65,10 @@ function Statement() {
       <h2>{own.statement}</h2>
       <p>{own.statementNote}</p>
       {failure && <Failure failure={failure} />}
-      <p>
+      <p class="row-actions">
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={csv}>
           {own.statementCsv}
-        </button>{" "}
+        </button>
         {ADDONS.documents && (
           <button type="button" class="button button-quiet" disabled={isWorking} onClick={pdf}>
             {own.statementPdf}

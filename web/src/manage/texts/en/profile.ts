@@ -29,7 +29,7 @@ export const paymentAccountTexts = {
   },
   noPayouts: "Stripe does not pay out your money at the moment.",
   missing: "Stripe needs the following from you:",
-  fee: (perTicket: string, percent: string) => `The shop's fee is ${perTicket} for each ticket that costs money, plus ${percent}% of the total.`,
+  fee: (perTicket: string, percent: string) => `The shop's fee for each order is ${percent}% of the total, plus ${perTicket} in the event's currency for each ticket that costs money.`,
   balance: (available: string, pending: string) => `Balance: ${available} can be paid out to your bank, and ${pending} is on its way to you.`,
   payouts: "Payouts to your bank",
   connect: "Connect a Stripe account",

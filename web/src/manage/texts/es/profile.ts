@@ -31,7 +31,7 @@ export const paymentAccountTexts: typeof englishAccount = {
   },
   noPayouts: "Stripe no te está transfiriendo el dinero por ahora.",
   missing: "Stripe necesita lo siguiente:",
-  fee: (perTicket: string, percent: string) => `La comisión de la tienda es de ${perTicket} por cada entrada de pago, más el ${percent} % del total.`,
+  fee: (perTicket: string, percent: string) => `La comisión de la tienda por pedido es el ${percent} % del total más ${perTicket}, en la moneda del evento, por cada entrada de pago.`,
   balance: (available: string, pending: string) => `Saldo: ${available} disponibles para transferir a tu banco y ${pending} pendientes de liberarse.`,
   payouts: "Transferencias a tu banco",
   connect: "Conectar una cuenta de Stripe",
