@@ -21,7 +21,7 @@ from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, Ti
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
-from chalicelib.catalog.forms import check_holdbacks, check_returns
+from chalicelib.catalog.forms import check_holdbacks, check_returns, check_tax
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.foundation import allowed_values, memory, settings
 from chalicelib.foundation.errors import InvalidInput
@@ -396,6 +396,7 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
     yield from _option_faults(path, ticket)
     yield from _rule_faults(path, partial(check_holdbacks, _holdbacks(ticket)))
+    yield from _rule_faults(path, partial(check_tax, file_values(Tier, ticket)["tax"]))
     window = ticket.availability
     if window is None:
         return

@@ -13,7 +13,7 @@ from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, Transf
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
-from chalicelib.foundation.money import Cents, Currency
+from chalicelib.foundation.money import Cents, Currency, Tax
 
 MAX_METADATA_BYTES = 8 * 1024
 # JSON that is nested almost too deeply for Python can be read here, but not where more functions are running or more JSON surrounds it.
@@ -223,6 +223,7 @@ def check_returns(returns: ReturnPolicy | None, transfers: TransferPolicy) -> No
 def check_tier(tier: Tier) -> None:
     """Raise InvalidInput if the sale of a tier would end before it begins, or if its holdbacks contradict each other or its capacity."""
     check_holdbacks(tier.holdbacks)
+    check_tax(tier.tax)
     if tier.capacity is not None and tier.held_back > tier.capacity:
         message = f"{tier.held_back} tickets cannot be held back of {tier.capacity}. Choose smaller quantities."
         raise InvalidInput(message, path="$.holdbacks", rule="above_capacity", maximum=tier.capacity)
@@ -240,6 +241,16 @@ def check_holdbacks(holdbacks: Sequence[Holdback]) -> None:
             raise InvalidInput("Each holdback needs an id of its own.", path=f"$.holdbacks[{number}].id", rule="id_repeated")
         seen.add(holdback.id)
         epoch_seconds(f"holdbacks[{number}].release_at", holdback.release_at)
+
+
+def check_tax(tax: Tax | None) -> None:
+    """Raise InvalidInput if a tax has both a rate and an exemption."""
+    if tax is not None and tax.exempt_because is not None and tax.percent != "0":
+        raise InvalidInput(
+            "An exempt price includes no tax. Set `percent` to 0, or leave out `exempt_because`.",
+            path="$.tax.exempt_because",
+            rule="exempt_with_rate",
+        )
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:

@@ -20,7 +20,7 @@ from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, ShopUrl, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.foundation import clock
-from chalicelib.foundation.money import Cents
+from chalicelib.foundation.money import Cents, Tax
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
@@ -413,6 +413,13 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     requires_code: Annotated[
         bool, Field("public", "Buyers need a promo code that opens the tier. The waitlist does not offer its tickets.")
     ] = False
+    tax: Annotated[
+        Tax | None,
+        Field(
+            "public",
+            "The tax that the price includes: `percent`, and optionally `exempt_because`; null: documents do not mention tax.",
+        ),
+    ] = None
     is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded

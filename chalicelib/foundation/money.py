@@ -3,10 +3,12 @@
 Amounts in major units (dollars, pounds, yen) appear only in bodies and replies whose format is fixed.
 """
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib.foundation.errors import InvalidInput
 
@@ -18,6 +20,59 @@ Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", examples=["EUR"], description="The ISO 4217 code of a currency in capital letters, such as EUR.")
 ]
 MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major units of the currency, as a number or as text; 0 is free.")]
+
+
+class Tax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The tax that a price includes, in the bootstrap file and the API. `percent` is the rate on the price without tax.
+
+    If the rate is 0, `exempt_because` may name the exemption, which receipts show.
+    """
+
+    percent: Annotated[
+        str,
+        Meta(
+            pattern=r"^(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?\Z",
+            examples=["8.875"],
+            description="A number below 100 with at most three decimals, as text.",
+        ),
+    ]
+    exempt_because: Annotated[str, Meta(min_length=1, max_length=200, examples=["Exempt under section 4, no. 20 UStG"])] | None = None
+
+    def included_in(self, cents: int) -> int:
+        """Return the tax that an amount includes, in minor units and rounded half up."""
+        rate = int(Decimal(self.percent).scaleb(3))
+        return divide_half_up(cents * rate, 100_000 + rate)
+
+
+class TaxShare(Struct, frozen=True, omit_defaults=True):
+    """The part of an amount to which one tax applies, `gross_cents`, and the tax that this part includes, both in minor units."""
+
+    percent: str
+    gross_cents: int
+    tax_cents: int
+    exempt_because: str | None = None
+
+    @property
+    def tax(self) -> Tax:
+        return Tax(self.percent, self.exempt_because)
+
+    def times(self, sign: int) -> "TaxShare":
+        """Return the share with the sign of an amount."""
+        return replace(self, gross_cents=sign * self.gross_cents, tax_cents=sign * self.tax_cents)
+
+
+def add_taxes(shares: Iterable[TaxShare]) -> list[TaxShare]:
+    """Return one share for each tax, lowest rate first, with the sums of the given shares."""
+    sums: dict[Tax, TaxShare] = {}
+    for share in shares:
+        before = sums.get(share.tax, TaxShare(share.percent, 0, 0, share.exempt_because))
+        sums[share.tax] = replace(before, gross_cents=before.gross_cents + share.gross_cents, tax_cents=before.tax_cents + share.tax_cents)
+    return sorted(sums.values(), key=lambda share: (Decimal(share.percent), share.exempt_because or ""))
+
+
+def divide_half_up(dividend: int, divisor: int) -> int:
+    """Return the quotient of two numbers that are not negative, rounded to the nearest whole number, and halves up."""
+    return (2 * dividend + divisor) // (2 * divisor)
 
 
 def to_minor_units(amount: Decimal, currency: str, path: str) -> int:

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.foundation.money import Currency
+from chalicelib.foundation import memory
+from chalicelib.foundation.money import Currency, TaxShare
 
 EntryKind = Literal["opened", "declined", "captured", "fee", "refunded", "fee_returned", "refund_failed", "disputed", "dispute_won"]
 
@@ -44,6 +45,11 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
         """The id of the promoter's account on which the money moved, or None for the operator's account."""
         account: str | None = self.details.get("account")
         return account
+
+    @property
+    def taxes(self) -> list[TaxShare]:
+        """The taxes in the amount, with the sign of the amount."""
+        return [share.times(SIGNS[self.kind]) for share in memory.convert(self.details.get("taxes", []), list[TaxShare])]
 
     @property
     def net_cents(self) -> int:
@@ -86,7 +92,7 @@ class StatementTotals(Struct, frozen=True, kw_only=True):
 
     `account` is the promoter's account, or null for the operator's. `refunded_cents` excludes failed refunds, `disputed_cents` excludes
     disputes that were won, and `fee_cents` is the operator's fee, less what refunds returned of it. `net_cents` is what remains of
-    `captured_cents`, before the provider's own fees.
+    `captured_cents`, before the provider's own fees. `taxes` are the taxes in the sales less refunds and disputes.
     """
 
     provider: str
@@ -97,3 +103,4 @@ class StatementTotals(Struct, frozen=True, kw_only=True):
     disputed_cents: int
     fee_cents: int
     net_cents: int
+    taxes: list[TaxShare] = []

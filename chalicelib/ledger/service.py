@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 import msgspec
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation.money import Currency
+from chalicelib.foundation.money import Currency, TaxShare, add_taxes
 from chalicelib.ledger import store
 from chalicelib.ledger.model import FEE_SIGNS, KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals, StatementTotals
 
@@ -119,13 +119,16 @@ def revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], coun
 def statement(event_id: str) -> list[StatementTotals]:
     """Return what an event's entries add up to on each account. Reads all of its entries, like `revenue_report`."""
     cents: dict[tuple[str, str, str], Counter[EntryKind]] = {}
+    taxes: dict[tuple[str, str, str], list[TaxShare]] = {}
     for entry in list_event_entries(event_id):
+        key = (entry.provider, entry.account or "", entry.currency)
         if entry.net_cents:
-            cents.setdefault((entry.provider, entry.account or "", entry.currency), Counter())[entry.kind] += entry.net_cents
-    return [_statement_totals(*key, sums) for key, sums in sorted(cents.items())]
+            cents.setdefault(key, Counter())[entry.kind] += entry.net_cents
+            taxes.setdefault(key, []).extend(entry.taxes)
+    return [_statement_totals(*key, cents[key], add_taxes(taxes[key])) for key in sorted(cents)]
 
 
-def _statement_totals(provider: str, account: str, currency: Currency, cents: Counter[EntryKind]) -> StatementTotals:
+def _statement_totals(provider: str, account: str, currency: Currency, cents: Counter[EntryKind], taxes: list[TaxShare]) -> StatementTotals:
     return StatementTotals(
         provider=provider,
         account=account or None,
@@ -135,6 +138,7 @@ def _statement_totals(provider: str, account: str, currency: Currency, cents: Co
         disputed_cents=-cents["disputed"] - cents["dispute_won"],
         fee_cents=-cents["fee"] - cents["fee_returned"],
         net_cents=cents.total(),
+        taxes=taxes,
     )
 
 

@@ -177,7 +177,9 @@ def _paid_order(
     """Return an order of tickets of one tier, by default free, taken from one shard, that is paid with the `provider`."""
     # No shard ever had this hold, because the tickets were taken at once. The hold tells a refund which shard the seats return to.
     holds = [Hold(shard_id, f"{order_id}.{provider}", quantity)]
-    line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=price_cents, admits=tier.admits, holds=holds)
+    line = LineItem(
+        tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=price_cents, admits=tier.admits, holds=holds, tax=tier.tax
+    )
     return Purchase(
         id=order_id,
         user_id=user_id,

@@ -1,8 +1,12 @@
 """Ledger entries about a purchase. Most are transaction items, which are written together with the change that they record."""
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from msgspec import to_builtins
+
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.money import TaxShare
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund
@@ -40,7 +44,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
-        details=_on(payment.account),
+        details={**_on(payment.account), **_taxed(purchase.taxes if payment.status != "declined" else [])},
     )
     fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
@@ -75,10 +79,11 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
         currency=purchase.currency,
         provider=purchase.payment.provider,
         now=now,
+        details=_taxed(refund.taxes),
     )
 
 
-def external_refund_items(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> list[dynamo.TransactItem]:
+def external_refund_items(purchase: Purchase, refund: Refund, provider_refund: ProviderRefund, now: int) -> list[dynamo.TransactItem]:
     """Return the entries for a refund that was made in the provider's dashboard, and for the fee that it returned."""
     assert provider_refund.id is not None  # it was read from the provider
     item = ledger.entry_item(
@@ -89,7 +94,7 @@ def external_refund_items(purchase: Purchase, provider_refund: ProviderRefund, n
         currency=provider_refund.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"by_hand": True, **_on(provider_refund.account)},
+        details={"by_hand": True, **_on(provider_refund.account), **_taxed(refund.taxes)},
     )
     return [item, *_returned_fee_items(purchase, provider_refund, now)]
 
@@ -114,13 +119,17 @@ def refund_status_items(
         currency=before.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"refund_id": before.id, "reason": before.reason, **_on(provider_refund.account)},
+        details={"refund_id": before.id, "reason": before.reason, **_on(provider_refund.account), **_taxed(before.taxes)},
     )
     return [item, *(_returned_fee_items(purchase, provider_refund, now) if has_left else [])]
 
 
 def dispute_items(
-    purchase: Purchase, provider_dispute: ProviderDispute, known_status: DisputeStatus | None, now: int
+    purchase: Purchase,
+    provider_dispute: ProviderDispute,
+    known_status: DisputeStatus | None,
+    taxes: Sequence[TaxShare],
+    now: int,
 ) -> list[dynamo.TransactItem]:
     """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
@@ -146,6 +155,7 @@ def dispute_items(
                 "currency": provider_dispute.currency,
                 "reason": provider_dispute.reason,
                 **_on(provider_dispute.account),
+                **_taxed(taxes),
             },
         )
         for kind in kinds
@@ -208,6 +218,11 @@ def _fee_items(
 def _on(account: str | None) -> dict[str, Any]:
     """Return the detail of an entry that names the promoter's account, if the money moved on one."""
     return {} if account is None else {"account": account}
+
+
+def _taxed(taxes: Sequence[TaxShare]) -> dict[str, Any]:
+    """Return the detail of an entry that has the taxes in its amount, if there are any."""
+    return {"taxes": to_builtins(taxes)} if taxes else {}
 
 
 def _purchase_key(purchase: Purchase) -> _PurchaseKey:

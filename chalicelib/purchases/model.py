@@ -1,7 +1,8 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, Self
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, Self, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -11,7 +12,9 @@ from chalicelib.catalog.custom_options import AnswerValue, OptionType
 from chalicelib.catalog.fields import Label
 from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import money
 from chalicelib.foundation.ids import KeyUse
+from chalicelib.foundation.money import Tax, TaxShare
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
@@ -24,6 +27,8 @@ RefundStatus = Literal["due", "pending", "succeeded", "failed"]
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 ACTIVE_STATES: tuple[PurchaseState, ...] = ("held", "paying")
 ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
+
+T = TypeVar("T")
 
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
@@ -54,11 +59,14 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     discounts: list[int] = []
     is_resale: bool = False
     resale_holds: list[Hold] = []
+    tax: Tax | None = None
 
     @classmethod
     def for_tier(cls, tier: Tier, quantity: int) -> Self:
         """Return a line at the tier's current price, without holds."""
-        return cls(tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id, is_resale=tier.is_resale)
+        return cls(
+            tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id, is_resale=tier.is_resale, tax=tier.tax
+        )
 
     @property
     def ticket_prices(self) -> list[int]:
@@ -107,7 +115,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
     dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
     external provider. `method` is how the box office paid the money back. `resold_to` is the purchase that has the seats of the tickets,
-    if they were resold.
+    if they were resold. `taxes` are the taxes that the refund takes back, which the ledger records with the money.
     """
 
     id: str
@@ -129,6 +137,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     provider: ProviderName = FIRST_PROVIDER
     method: PaidBy | None = None
     resold_to: str | None = None
+    taxes: list[TaxShare] = []
 
 
 class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
@@ -162,7 +171,7 @@ class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. Times are epoch seconds.
 
     `due_at` is the provider's deadline for evidence; it is null if the provider gives none. `voided` has the numbers of the tickets that
-    became void when the dispute was lost.
+    became void when the dispute was lost. `taxes` are the taxes that leave and come back with the money.
     """
 
     id: str
@@ -174,6 +183,7 @@ class Dispute(Struct, frozen=True, kw_only=True):
     at: int
     due_at: int | None = None
     voided: list[int] = []
+    taxes: list[TaxShare] = []
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
@@ -332,6 +342,45 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
+    def taxes(self) -> list[TaxShare]:
+        """The taxes that the price of the purchase includes, one share for each tax, lowest rate first. Taxes are rounded for each line."""
+        lines = [(line.total_cents, line.tax) for line in self.lines if line.tax is not None and line.total_cents]
+        return money.add_taxes(TaxShare(tax.percent, cents, tax.included_in(cents), tax.exempt_because) for cents, tax in lines)
+
+    @property
+    def kept_taxes(self) -> list[TaxShare]:
+        """The taxes in what the buyer has paid and has not got back."""
+        back = [share for change in self._returns() for share in change.taxes]
+        return money.add_taxes([*self.taxes, *(share.times(-1) for share in back)])
+
+    def taxes_of_return(self, amount_cents: int, tickets: Sequence[int] = ()) -> list[TaxShare]:
+        """Return the taxes in an amount that leaves the order: in the price of the `tickets`, or in what is left of the order.
+
+        A share is the difference between the taxes that are left before and after, so that the shares of all returns add up exactly.
+        """
+        kept = self.kept_taxes
+        if not kept or not amount_cents:
+            return []
+        left: dict[Tax | None, int] = {share.tax: share.gross_cents for share in kept}
+        left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
+        prices: Counter[Tax | None] = Counter()
+        for number in tickets:
+            prices[self.ticket_line(number).tax] += self.ticket_price(number)
+        parts = _allocate(amount_cents, prices if tickets else left, left)
+        found = []
+        for before, share in zip(self.taxes, kept, strict=True):
+            if part := parts[share.tax]:
+                tax_after = money.divide_half_up(before.tax_cents * (share.gross_cents - part), before.gross_cents)
+                found.append(replace(share, gross_cents=part, tax_cents=share.tax_cents - tax_after))
+        return found
+
+    def _returns(self) -> "list[Refund | Dispute]":
+        """Return the refunds of the payment that bought the tickets, and the disputes about it, whose money is not ours now."""
+        own_id = self.payment.payment_intent_id if self.payment else None
+        refunds = [refund for refund in self.refunds if refund.payment_intent_id == own_id and refund.status != "failed"]
+        return [*refunds, *(dispute for dispute in self.disputes if dispute.payment_intent_id == own_id and dispute.status != "won")]
+
+    @property
     def payment_intent_ids(self) -> set[str | None]:
         """The ids of all payments that this purchase accounts for: its own, and any others, which are refunded."""
         own_id = self.payment.payment_intent_id if self.payment else None
@@ -386,6 +435,20 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     def find_dispute(self, dispute_id: str) -> Dispute | None:
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
+
+
+def _allocate(amount: int, weights: Mapping[T, int], limits: Mapping[T, int]) -> Counter[T]:
+    """Split an amount by weight, with at most `limits` of it for each key. What exceeds all limits is left out."""
+    parts: Counter[T] = Counter()
+    total, given, passed = sum(weights.values()), 0, 0
+    for key, weight in weights.items():
+        passed += weight
+        wanted = amount * passed // total - given if total else 0
+        given += wanted
+        parts[key] = min(wanted, limits[key])
+    for key, limit in limits.items():  # what the weights gave to a key whose limit is reached
+        parts[key] += min(amount - parts.total(), limit - parts[key])
+    return parts
 
 
 class OptionAnswer(Struct, frozen=True, kw_only=True):

@@ -200,7 +200,7 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
     if provider_refund.status == "failed":
         return purchase
     refund = _external_refund(purchase, provider_refund, now)
-    entries = ledger_entries.external_refund_items(purchase, provider_refund, now)
+    entries = ledger_entries.external_refund_items(purchase, refund, provider_refund, now)
     if refund.tickets:
         saved = _return_rest(_return_tickets(purchase, refund, now, entries), refund.id, now)
     else:
@@ -246,6 +246,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
         payment_intent_id=payment.payment_intent_id,
         note=request.note,
         method=None if purchase.box_office is None else request.method or purchase.box_office.method,
+        taxes=purchase.taxes_of_return(amount, numbers),
     )
 
 
@@ -329,14 +330,16 @@ def _money_items(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool
 
 def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:
     payment = purchase.payment
+    is_own = payment is not None and payment.payment_intent_id == provider_refund.payment_intent_id
     takes_everything = (
         payment is not None
-        and payment.payment_intent_id == provider_refund.payment_intent_id
+        and is_own
         and purchase.refunded_total(provider_refund.payment_intent_id, include_due=True) + provider_refund.amount_cents
         >= payment.amount_cents
         and not purchase.is_disputed
     )
     assert provider_refund.id is not None  # it was read from the provider
+    tickets_back = returnable_at_once(purchase, purchase.kept_tickets) if takes_everything else []
     return Refund(
         provider=provider_refund.provider,
         id=provider_refund.id,
@@ -346,10 +349,11 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
         reason="by_hand",
         by=provider_refund.provider,
         at=now,
-        tickets=returnable_at_once(purchase, purchase.kept_tickets) if takes_everything else [],
+        tickets=tickets_back,
         payment_intent_id=provider_refund.payment_intent_id,
         provider_id=provider_refund.id,
         is_external=True,
+        taxes=purchase.taxes_of_return(provider_refund.amount_cents) if is_own else [],
     )
 
 

@@ -10,6 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, ReturnPolicy, TransferPolicy, timezone_of
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.money import Tax, TaxShare
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
 from chalicelib.purchases.model import (
@@ -62,7 +63,8 @@ _RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
 class OrderItem(Struct, frozen=True, kw_only=True):
     """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount.
 
-    With `resale`, other buyers offered the tickets for resale at the price that they had paid.
+    `tax` is the tax that the price includes; null if the event's managers set none. With `resale`, other buyers offered the tickets for
+    resale at the price that they had paid.
     """
 
     tier_id: str
@@ -71,11 +73,14 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     price_cents: int
     discount_cents: int
     total_price_cents: int
+    tax: Tax | None
     resale: bool
 
 
 class ReservationView(Struct, frozen=True, kw_only=True):
     """A reservation. If it has several tiers, `items` lists them, and `tier_id`, `tier_name` and `price_cents` are null.
+
+    `taxes` are the taxes that the total includes, lowest rate first.
 
     `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets.
     """
@@ -92,6 +97,7 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     total_price_cents: int
     currency: str
     items: list[OrderItem]
+    taxes: list[TaxShare]
     created_at: Timestamp
     expires_at: Timestamp
     expires_in_seconds: int
@@ -147,6 +153,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
     `complimentary` tickets were issued for free from tickets that the event's managers held back.
 
+    `taxes` are the taxes that the total includes, lowest rate first.
+
     `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
     A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until the payment is
@@ -165,6 +173,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     total_price_cents: int
     currency: str
     items: list[OrderItem]
+    taxes: list[TaxShare]
     payment_id: str | None
     created_at: Timestamp
     expires_at: Timestamp | None
@@ -327,6 +336,7 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
         items=_items(purchase),
+        taxes=purchase.taxes,
         created_at=clock.iso(purchase.created_at),
         expires_at=clock.iso(purchase.expires_at),
         expires_in_seconds=max(0, purchase.expires_at - now),
@@ -402,6 +412,7 @@ def order_view(purchase: Purchase) -> OrderView:
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
         items=_items(purchase),
+        taxes=purchase.taxes,
         payment_id=(purchase.payment.payment_intent_id or purchase.payment.provider_id) if purchase.payment else None,
         created_at=clock.iso(purchase.ended_at or purchase.created_at),
         expires_at=clock.iso(purchase.expires_at) if purchase.state in ACTIVE_STATES else None,
@@ -533,6 +544,7 @@ def _items(purchase: Purchase) -> list[OrderItem]:
             price_cents=line.price_cents,
             discount_cents=line.discount_cents,
             total_price_cents=line.total_cents,
+            tax=line.tax,
             resale=line.is_resale,
         )
         for line in purchase.lines

@@ -11,6 +11,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from chalicelib.catalog.model import Catalog
+from chalicelib.foundation.money import add_taxes
 from chalicelib.inventory.model import Shard, Stock
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import FEE_SIGNS, LedgerEntry
@@ -118,6 +119,7 @@ def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     if balance != net:
         yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
     yield from _check_fees(purchase, entries)
+    yield from _check_taxes(purchase, entries)
     if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
         expected = _expected_balance(purchase)
         if balance.get(purchase.currency, 0) != expected:
@@ -135,6 +137,15 @@ def _check_fees(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[
             yield f"{purchase.id}: the fee in the ledger is {taken}, and {agreed} was agreed"
     if sum(entry.net_cents for entry in fees) > 0:
         yield f"{purchase.id}: refunds have returned more of the operator's fee than was taken"
+
+
+def _check_taxes(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
+    """Check that an order's ledger entries have the taxes of what the buyer has paid and has not got back."""
+    due = [share for refund in purchase.refunds if refund.status == "due" for share in refund.taxes]
+    expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
+    recorded = add_taxes(share for entry in entries for share in entry.taxes)
+    if [share for share in expected if share.gross_cents] != [share for share in recorded if share.gross_cents]:
+        yield f"{purchase.id}: the taxes in the ledger are {recorded}, those of the purchase {expected}"
 
 
 def _expected_balance(order: Purchase) -> int:

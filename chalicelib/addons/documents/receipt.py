@@ -8,6 +8,7 @@ from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.edge.languages import Language
+from chalicelib.foundation.money import TaxShare
 from chalicelib.ledger.model import StatementTotals
 from chalicelib.promoters.service import Seller
 from chalicelib.purchases.model import Purchase, Refund
@@ -65,6 +66,9 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
             _write_row(pages, label, "", words.amount(cents, found.currency))
         pages.rule()
         _write_row(pages, words.net, "", words.amount(found.net_cents, found.currency), is_bold=True)
+        for share in found.taxes:
+            label = words.tax_of_sales.format(tax=words.tax(share), gross=words.amount(share.gross_cents, found.currency))
+            _write_row(pages, label, "", words.amount(share.tax_cents, found.currency))
     pages.top += 12
     pages.write(Cell(words.statement_note if totals else words.no_money), gap=2)
     pages.write(Cell(words.issued_at.format(moment=words.time(now, event.timezone)), size=8))
@@ -98,6 +102,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
         off = words.amount(-purchase.discount_cents, purchase.currency)
         _write_row(pages, words.discount.format(code=purchase.promo_code or ""), "", off)
     _write_row(pages, words.total, "", words.amount(purchase.total_cents, purchase.currency), is_bold=True)
+    _write_taxes(pages, words, purchase.taxes, purchase.currency)
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
@@ -117,6 +122,12 @@ def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: s
         )
     if refunds or lost:
         _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
+        _write_taxes(pages, words, purchase.kept_taxes, purchase.currency)
+
+
+def _write_taxes(pages: Pages, words: Wording, taxes: Sequence[TaxShare], currency: str) -> None:
+    for share in taxes:
+        _write_row(pages, words.tax(share), "", words.amount(share.tax_cents, currency))
 
 
 def _refund_text(words: Wording, refund: Refund, timezone: str) -> str:

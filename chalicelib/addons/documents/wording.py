@@ -8,6 +8,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.edge import languages
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
+from chalicelib.foundation.money import TaxShare
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.model import RefundStatus
 
@@ -60,6 +61,9 @@ class Wording(Struct, frozen=True, kw_only=True):
     net: str
     statement_note: str
     no_money: str
+    includes_tax: str
+    exempt: str
+    tax_of_sales: str
 
     def amount(self, cents: int, currency: str) -> str:
         """Format an amount in minor units, such as `1,234.50 EUR`."""
@@ -69,6 +73,12 @@ class Wording(Struct, frozen=True, kw_only=True):
         if digits:
             text += f"{self.decimal_mark}{fraction:0{digits}}"
         return f"{'-' if cents < 0 else ''}{text} {currency}"
+
+    def tax(self, share: TaxShare) -> str:
+        """Return the label of the tax that an amount includes."""
+        if share.exempt_because is not None:
+            return self.exempt.format(reason=share.exempt_because)
+        return self.includes_tax.format(percent=share.percent.replace(".", self.decimal_mark))
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
         """Format the date of a time in a timezone. `timezone` is an IANA name."""
@@ -139,6 +149,9 @@ ENGLISH = Wording(
     net="Remaining",
     statement_note="The remaining amount is before the payment provider's own fees.",
     no_money="No money has come in for this event yet.",
+    includes_tax="Includes {percent} % tax",
+    exempt="No tax: {reason}",
+    tax_of_sales="{tax}, in sales of {gross}",
 )
 
 SPANISH = Wording(
@@ -188,6 +201,9 @@ SPANISH = Wording(
     net="Importe restante",
     statement_note="Al importe restante hay que descontarle las comisiones del proveedor de pagos.",
     no_money="Todavía no ha entrado dinero por este evento.",
+    includes_tax="Incluye impuestos ({percent} %)",
+    exempt="Sin impuestos: {reason}",
+    tax_of_sales="{tax}, en ventas por {gross}",
 )
 
 _WORDINGS: dict[Language, Wording] = {"en": ENGLISH, "es": SPANISH}

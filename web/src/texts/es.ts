@@ -92,6 +92,8 @@ export const es: Texts = {
     noneLeft: "Alguna de las entradas que elegiste acaba de agotarse. Elige otras o prueba dentro de unos minutos, porque hay quien no termina el pago.",
     reserve: "Reservar entradas",
     total: "Total",
+    tax: (percent, amount) => `Incluye ${amount} de impuestos (${percent} %)`,
+    exempt: (reason) => `Sin impuestos: ${reason}`,
     holdNote: "Te guardamos las entradas mientras pagas.",
     choose: "Elige al menos una entrada.",
     tooMany: (count, limit) => `Has elegido ${tickets(count)} y el máximo es ${limit.toLocaleString("es")}. Elige menos.`,

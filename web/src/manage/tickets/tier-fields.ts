@@ -107,3 +107,28 @@ export const TIER_FIELDS = {
     },
   },
 } satisfies { [name in keyof Schemas["TierFields"]]?: Row };
+
+/** The fields of `tax`. */
+export const TAX_FIELDS = {
+  "tax.percent": {
+    kind: "text",
+    place: "tax",
+    half: true,
+    optional: true,
+    maxLength: 6,
+    label: { en: "Tax in the price, in percent", es: "Impuestos incluidos, en %" },
+    note: {
+      en: "For example 8.875. If empty, receipts do not mention tax.",
+      es: "Por ejemplo, 21. Si está vacío, los recibos no mencionan impuestos.",
+    },
+  },
+  "tax.exempt_because": {
+    kind: "text",
+    place: "tax",
+    half: true,
+    optional: true,
+    maxLength: 200,
+    label: { en: "Why it is exempt", es: "Motivo de la exención" },
+    note: { en: "For a tax of 0 percent. Receipts show it.", es: "Para un 0 %. Aparece en los recibos." },
+  },
+} satisfies Record<string, Row>;

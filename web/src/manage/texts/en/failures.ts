@@ -74,6 +74,7 @@ export const failureTexts: Record<string, string> = {
   above_capacity: "This is more than the quantity of this ticket type.",
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",
+  exempt_with_rate: "Only a tax of 0 percent can have a reason for the exemption.",
   metadata_too_large: "The fields contain too much text in total.",
   other_currency: "Use the same currency as this event's other tickets.",
   choices_count: "Enter 2 to 10 choices, separated by commas.",

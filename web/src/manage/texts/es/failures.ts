@@ -76,6 +76,7 @@ export const failureTexts: typeof english = {
   above_capacity: "Son más que la cantidad de este tipo de entrada.",
   no_limit: "Pon antes una cantidad a este tipo de entrada, o un aforo al evento.",
   unknown_timezone: "No hay ninguna zona horaria con este nombre. Elige una de la lista.",
+  exempt_with_rate: "Solo un 0 % puede tener un motivo de exención.",
   metadata_too_large: "Los campos contienen demasiado texto en total.",
   other_currency: "Usa la misma moneda que las demás entradas de este evento.",
   choices_count: "Escribe de 2 a 10 opciones, separadas por comas.",
