@@ -161,11 +161,36 @@ def _another_plan(path, document):
         document["commitment"] = "00" * 32
 
 
-@pytest.mark.parametrize(("forge", "fault"), [(_sell_more, "the numbers add up to"), (_another_plan, "belongs to another draw")])
+def _another_event(path, document):
+    if path.startswith("/waiting-room/"):
+        document["event_id"] = "another"
+
+
+@pytest.mark.parametrize(
+    ("forge", "fault"),
+    [
+        (_sell_more, "the numbers add up to"),
+        (_another_plan, "belongs to another draw"),
+        (_another_event, "belongs to the event another"),
+    ],
+)
 def test_faults_of_the_documents_are_printed_apart_from_the_report(api, time, report, forge, fault):
     event_id, _ = _drop(api, time)
     code, _, faults = report(event_id, forge=forge)
     assert (code, fault in faults) == (1, True), faults
+
+
+def test_the_ledger_of_another_event_is_a_fault(api, time, report):
+    event_id, _ = _drop(api, time)
+    other_id = builders.create_event(api, "Other")
+    builders.create_tier(api, other_id)
+
+    def forge(path, document):
+        if path.startswith("/stock-ledger"):
+            document.update(api.get(f"/events/{other_id}{path}").json)
+
+    code, _, faults = report(event_id, forge=forge)
+    assert (code, f"belongs to the event {other_id}" in faults) == (1, True), faults
 
 
 def test_options_compare_the_report_with_what_somebody_noted(api, time, report):
