@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import get_args
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.waiting_room import admission_plan, verify
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.model import EntryReason
 from tests import builders, invariants, javascript
 from tests.catalog.test_holdbacks import holdback
 from tests.waiting_room import sale
@@ -239,3 +241,16 @@ def test_waits_agree_with_the_plan_and_old_ones_say_between_which_times():
     proof = {"entry": "open", "total": 0, "excluded": {}, "room": 1, "algorithm": "", "commitment": "", "key": "", "entries": None}
     arguments = [[event, proof | {"n": n}, {"segments": _encode(shown)}, [], now] for shown, n, now in cases]
     assert javascript.run_module(RUN, arguments) == [verify.make_report(*given) for given in arguments]
+
+
+NAMES = """
+for (const language of ["en", "es"])
+  for (const part of ["report", "draw"]) {
+    const texts = (await import(`$WEB/src/texts/${language}-${part}.ts`))[`${part}Texts`];
+    console.log(JSON.stringify(Object.keys(texts.excluded)));
+  }
+"""
+
+
+def test_the_pages_name_every_reason_for_which_people_got_no_place():
+    assert list(map(set, javascript.run_module(NAMES, []))) == 4 * [set(get_args(EntryReason))]
