@@ -189,6 +189,7 @@ RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
 PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
+APPEAL = RateLimit("appeal")  # counted by event in the same way
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
 TRANSFER = RateLimit("transfer")
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and
@@ -384,9 +385,10 @@ def _has_spare_guesses(limit: RateLimit, event_id: str, now: int) -> bool:
 
 
 def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
-    """Count a wrong guess for its event and for the caller's network. Raises RateLimited if a limit is exceeded, and the store's errors.
+    """Count a wrong guess, or an appeal, for its event and for the caller's network.
 
-    A network may make only a share of an event's guesses. Otherwise, one stranger could use up the limit for everybody.
+    A network may make only a share of an event's guesses. Otherwise, one stranger could use up the limit for everybody. Raises RateLimited
+    if a limit is exceeded, and the store's errors.
     """
     check_guesses(limit, event_id, now)
     for counter, by in _guess_counters(limit, event_id, now):

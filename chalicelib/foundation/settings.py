@@ -152,6 +152,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     join_difficulty: Annotated[
         int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
     ] = 0
+    limit_appeal: Annotated[
+        Rate,
+        _says(
+            "How many people may appeal at one event after its waiting room has refused them. The people of one network may write at most "
+            "a twentieth of this number."
+        ),
+    ] = "2000/86400"
     draw_closing_seconds: Annotated[
         int,
         Meta(ge=0, le=120),  # the pages ask people to come two minutes before the opening

@@ -17,6 +17,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import deadline, secret_settings
+from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock_items
@@ -207,25 +208,39 @@ def _row(promo_code: PromoCode) -> PromoCodeRow:
 
 _USES_PURPOSE = "promo code uses v1"
 _PARTS = 160
+_MAX_USED_UP = 20
+
+# (event id, code, number of uses) -> the names of all users of a code that is used up. They stay the same until it gets more uses. Without
+# this memory, everybody who tries a known code in vain would read all its parts, which are in one partition.
+_used_up: Memory[tuple[str, str, int], frozenset[str]] = Memory()
 
 
 def take_use(promo_code: PromoCode, user: str) -> bool:
     """Give the user a use of a code that admits to the draw, unless the user has one. Returns False if the code is used up.
 
     `user` is any name of the user that stays the same. Takes one read and one write, and one read more if the code has many uses and the
-    user's own part is full.
+    user's own part is full. Takes none if this instance knows that the code is used up.
     """
     assert promo_code.max_total_uses is not None  # because it admits to the draw
+    key = (promo_code.event_id, promo_code.code, promo_code.max_total_uses)
     mac = hmac.digest(secret_settings.derived_key(_USES_PURPOSE), f"{promo_code.event_id}#{promo_code.code}#{user}".encode(), "sha256")
     name, own = mac.hex()[:12], int.from_bytes(mac[-4:], "big") % _PARTS
+    if (admitted := _used_up.entries.get(key)) is not None:
+        return name in admitted
     limits = [promo_code.max_total_uses // _PARTS + (part < promo_code.max_total_uses % _PARTS) for part in range(_PARTS)]
-    known = {own: _users_of_part(promo_code, own)} if limits[0] > 1 else {}
-    if not known or (name not in known[own] and len(known[own]) >= limits[own]):
-        known = {part: set[str]() for part in range(_PARTS)}
-        known |= {part: users for _, part, users in _list_uses(promo_code.event_id, promo_code.code)}
+    if limits[0] > 1:  # of fewer uses, most users' own part has none
+        users = _users_of_part(promo_code, own)
+        if name in users or (len(users) < limits[own] and _take_use_of_part(promo_code, own, limits[own], name)):
+            return True
+    known = {part: set[str]() for part in range(_PARTS)}
+    known |= {part: users for _, part, users in _list_uses(promo_code.event_id, promo_code.code)}
     if any(name in users for users in known.values()):
         return True
     free = [part for part, users in known.items() if len(users) < limits[part]]
+    if not free:
+        if len(_used_up.entries) >= _MAX_USED_UP:
+            _used_up.forget()
+        _used_up.entries[key] = frozenset[str]().union(*known.values())
     return any(_take_use_of_part(promo_code, part, limits[part], name) for part in random.sample(free, len(free)))
 
 

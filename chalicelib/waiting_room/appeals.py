@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
+from chalicelib.edge import rate_limits
 from chalicelib.waiting_room import tokens
 from chalicelib.waiting_room.model import (
     Appeal,
@@ -31,12 +32,15 @@ _counts: TtlCache[AppealCounts] = TtlCache(lambda: COUNT_SECONDS, max_keys=1_000
 def write(event_id: str, user_id: str, refusal: str, text: str, expires_at: int, now: int) -> Appeal:
     """Store the user's appeal. Returns the stored appeal if the request is repeated.
 
-    Raises RefusalUnknown unless `refusal` shows that the waiting room has refused the user, AppealExists and TooManyAppeals.
+    Raises RefusalUnknown unless `refusal` shows that the waiting room has refused the user, AppealExists and TooManyAppeals. Also raises
+    RateLimited if many people of the caller's network have appealed: otherwise, one stranger could use up the appeals of everybody.
     """
     reason = tokens.read_refusal(refusal, event_id, user_id)
     if reason is None:
         raise RefusalUnknown()
     new = Appeal(id=tokens.appeal_key(event_id, user_id), reason=reason, text=text, created_at=now)
+    if find(event_id, new.id) is None:
+        rate_limits.count_guess(rate_limits.APPEAL, event_id, now)
     row = WaitingRoomRow(_row_id(event_id, new.id), appeal=new, holder_id=user_id, ttl=expires_at)
     row.lane, row.entry = _lane(event_id, "open"), _place_in_lane(new)
     counter, arrivals = WaitingRoomRow(_counter_id(event_id)), WaitingRoomRow.arrivals

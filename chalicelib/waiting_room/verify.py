@@ -517,7 +517,7 @@ def check_ledger(pages: Sequence[dict[str, Any]], noted_key: str | None = None) 
                 if entry["number"] in ledger.entries:
                     ledger.faults.append(f"entry {entry['number']}: appears twice")
                 ledger.entries[entry["number"]] = entry
-        if ledger.entries.get(1, {}).get("previous") not in (None, _ledger_hash(pages[0]["event_id"])):
+        if 1 in ledger.entries and ledger.entries[1]["previous"] != _ledger_hash(pages[0]["event_id"]):
             ledger.faults.append("entry 1: does not name the event as its beginning")
         entries = [*ledger.entries.values()]
         for entry in entries:
@@ -777,6 +777,9 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
         faults += drawn.faults
         if any(proof.get(name) != state.get(name) for name in ("room", "commitment", "key", "n")):
             faults.append("the state of the waiting room belongs to another draw than the proof; run this again")
+    for document in (*ledger.pages, *filter(None, (proof, state))):
+        if document.get("event_id") != event.get("id"):
+            faults.append(f"a document of the event {event.get('id')} belongs to the event {document.get('event_id')}")
     try:
         report = make_report(event, proof, state, list(ledger.entries.values()), int(time.time()))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

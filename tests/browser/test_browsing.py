@@ -558,3 +558,13 @@ def test_a_published_report_says_what_happened_in_a_sale_and_what_is_not_known(n
     with buyer.page.expect_download() as saved:
         report.get_by_role("button").click()
     assert json.loads(saved.value.path().read_text())["entrants"]["drawn"] == 7
+
+    def forge(route: Route) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, body=reply.text().replace('"unpaid":4', '"unpaid":3'))
+
+    buyer.page.route("**/stock-ledger*", forge)
+    buyer.page.reload()
+    buyer.see("This list is wrong")
+    buyer.page.wait_for_load_state("networkidle")
+    expect(report).to_have_count(0)

@@ -444,6 +444,11 @@ def _unsigned(page):
     page["signature"] = "00" * 64
 
 
+def _beginning_with_nothing(page):
+    page["entries"][0]["previous"] = None
+    chain(page)
+
+
 def _backwards(page):
     page["entries"][2]["at"] = "2020-01-01T00:00:00Z"
     chain(page)
@@ -458,6 +463,7 @@ def _backwards(page):
         (_begin_later, "page 0: begins with entry 2"),
         (_sell_more, "the numbers add up to 11, and the capacity is 10"),
         (_another_event, "entry 1: does not name the event as its beginning"),
+        (_beginning_with_nothing, "entry 1: does not name the event as its beginning"),
         (_unsigned, "page 0: its signature is not valid"),
         (_backwards, "entry 3: is earlier than the entry before"),
     ],

@@ -95,6 +95,28 @@ def test_a_code_admits_exactly_as_many_people_as_it_says(api, time, presale, use
     assert replies == {None: 3, "code_used": 7}
 
 
+@pytest.mark.not_on_moto
+def test_a_part_that_was_filled_a_moment_ago_refuses_nobody(api, presale, monkeypatch):
+    event_id, _ = presale
+    create_code(api, event_id, "CLUB", 340)
+    promo_code = promotions.find_typed_code(event_id, "CLUB")
+    monkeypatch.setattr(promotions, "_users_of_part", lambda *_: set())  # as it was before
+    assert all(promotions.take_use(promo_code, f"u{number}") for number in range(340))
+    assert not promotions.take_use(promo_code, "ada")
+
+
+def test_whoever_tries_a_code_that_is_used_up_reads_none_of_its_uses(api, presale):
+    event_id, _ = presale
+    create_code(api, event_id, "CLUB", 2)
+    replies = [try_join(api, event_id, user, "CLUB").json.get("reason") for user in ("ada", "bob", "cy")]
+    assert replies == [None, None, "code_used"]
+    with record_calls() as calls:
+        assert try_join(api, event_id, "dan", "CLUB").json["reason"] == "code_used"
+    assert Counter(entry.operation for entry in calls.entries)["Query"] == 0
+    assert change_code(api, event_id, "CLUB", max_total_uses=3).status == 200
+    assert [try_join(api, event_id, user, "CLUB").json.get("reason") for user in ("dan", "eve")] == [None, "code_used"]
+
+
 @pytest.mark.parametrize(
     ("fields", "then"),
     [

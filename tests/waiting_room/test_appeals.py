@@ -141,6 +141,21 @@ def test_a_flood_of_appeals_is_limited(api, presale, monkeypatch):
     assert replies == [None, None, "too_many_appeals"]
 
 
+def test_one_network_cannot_use_up_the_appeals_of_everybody(api, presale):
+    event_id, _ = presale
+    refusals = {user: refuse(api, event_id, user) for user in ("ada", "bob", "cy", "dan", "eve")}
+
+    def appeal(user, address):
+        body = {"refusal": refusals[user], "text": TEXT}
+        return api.post(f"/events/{event_id}/waiting-room/appeal", json=body, user=user, source_ip=address)
+
+    with settings.override(rate_limits="on", limit_appeal="40/86400"):
+        replies = [appeal(user, "198.51.100.1") for user in ("ada", "ada", "bob", "cy", "dan")]
+        assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
+        assert (replies[-1].json["limiter"], replies[-1].json["by"]) == ("appeal", "address")
+        assert appeal("eve", "198.51.100.2").status == 200
+
+
 def test_managers_page_through_the_appeals_oldest_first(api, time, presale):
     event_id, _ = presale
     ids = []

@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import get_args
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.waiting_room import admission_plan, verify
 from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.model import EntryReason
 from tests import builders, invariants, javascript
 from tests.catalog.test_holdbacks import holdback
 from tests.waiting_room import sale
@@ -161,11 +163,36 @@ def _another_plan(path, document):
         document["commitment"] = "00" * 32
 
 
-@pytest.mark.parametrize(("forge", "fault"), [(_sell_more, "the numbers add up to"), (_another_plan, "belongs to another draw")])
+def _another_event(path, document):
+    if path.startswith("/waiting-room/"):
+        document["event_id"] = "another"
+
+
+@pytest.mark.parametrize(
+    ("forge", "fault"),
+    [
+        (_sell_more, "the numbers add up to"),
+        (_another_plan, "belongs to another draw"),
+        (_another_event, "belongs to the event another"),
+    ],
+)
 def test_faults_of_the_documents_are_printed_apart_from_the_report(api, time, report, forge, fault):
     event_id, _ = _drop(api, time)
     code, _, faults = report(event_id, forge=forge)
     assert (code, fault in faults) == (1, True), faults
+
+
+def test_the_ledger_of_another_event_is_a_fault(api, time, report):
+    event_id, _ = _drop(api, time)
+    other_id = builders.create_event(api, "Other")
+    builders.create_tier(api, other_id)
+
+    def forge(path, document):
+        if path.startswith("/stock-ledger"):
+            document.update(api.get(f"/events/{other_id}{path}").json)
+
+    code, _, faults = report(event_id, forge=forge)
+    assert (code, f"belongs to the event {other_id}" in faults) == (1, True), faults
 
 
 def test_options_compare_the_report_with_what_somebody_noted(api, time, report):
@@ -214,3 +241,16 @@ def test_waits_agree_with_the_plan_and_old_ones_say_between_which_times():
     proof = {"entry": "open", "total": 0, "excluded": {}, "room": 1, "algorithm": "", "commitment": "", "key": "", "entries": None}
     arguments = [[event, proof | {"n": n}, {"segments": _encode(shown)}, [], now] for shown, n, now in cases]
     assert javascript.run_module(RUN, arguments) == [verify.make_report(*given) for given in arguments]
+
+
+NAMES = """
+for (const language of ["en", "es"])
+  for (const part of ["report", "draw"]) {
+    const texts = (await import(`$WEB/src/texts/${language}-${part}.ts`))[`${part}Texts`];
+    console.log(JSON.stringify(Object.keys(texts.excluded)));
+  }
+"""
+
+
+def test_the_pages_name_every_reason_for_which_people_got_no_place():
+    assert list(map(set, javascript.run_module(NAMES, []))) == 4 * [set(get_args(EntryReason))]

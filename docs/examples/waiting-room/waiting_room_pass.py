@@ -1,6 +1,9 @@
 """Let only people with a pass of the waiting room reach an application: `Gate(...).wsgi(application)` or `.asgi`. Needs PyJWT[crypto]."""
 
+import asyncio
 import re
+import threading
+import time
 from urllib.parse import parse_qsl, quote, urlencode
 
 import jwt
@@ -8,17 +11,29 @@ import jwt
 
 class Gate:
     def __init__(self, api, line, event, issuer, audience, path="/", first_session=None):
+        self.keys = jwt.PyJWKClient(f"{api}/.well-known/jwks.json", cache_jwk_set=False, timeout=5)
         # Known keys are kept, so buyers in the shop do not need the waiting room's server.
-        self.keys = jwt.PyJWKClient(f"{api}/.well-known/jwks.json", cache_keys=True, lifespan=3600, timeout=5)
+        self.known, self.next_at, self.lock = {}, 0.0, threading.Lock()
         self.line, self.event, self.issuer, self.audience, self.path = line, event, issuer, audience, path
         self.first_session = first_session or {}.setdefault  # (pass id, session) -> the first session of this pass
 
+    def key_of(self, kid):
+        # Anybody can send passes that name other keys. So only one thread looks for these, and seldom.
+        if kid not in self.known and self.lock.acquire(blocking=not self.known):
+            try:
+                if kid not in self.known and time.monotonic() >= self.next_at:
+                    self.next_at = time.monotonic() + 10
+                    self.known |= {key.key_id: key.key for key in self.keys.get_signing_keys()}
+            finally:
+                self.lock.release()
+        return self.known[kid]
+
     def read(self, token):
         try:
-            key = self.keys.get_signing_key_from_jwt(token).key
+            key = self.key_of(jwt.get_unverified_header(token).get("kid"))
             options = {"require": ["exp", "jti"], "verify_iat": False}  # this server's clock may be behind
             claims = jwt.decode(token, key, ["EdDSA"], options, audience=self.audience, issuer=self.issuer)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, KeyError):
             return None
         return claims if claims.get("event") == self.event else None
 
@@ -37,9 +52,8 @@ class Gate:
 
     def wsgi(self, application):
         def gated(environ, start_response):
-            path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-            names = "QUERY_STRING", "HTTP_COOKIE", "REMOTE_ADDR", "HTTP_USER_AGENT"
-            found = self.answer(path, *(environ.get(name, "") for name in names))
+            path, *rest = (environ.get(name, "") for name in ("PATH_INFO", "QUERY_STRING", "HTTP_COOKIE", "REMOTE_ADDR", "HTTP_USER_AGENT"))
+            found = self.answer(path.encode("latin-1").decode(errors="replace"), *rest)
             if found is None:
                 return application(environ, start_response)
             start_response("302 Found", found)
@@ -49,10 +63,10 @@ class Gate:
 
     def asgi(self, application):
         async def gated(scope, receive, send):
-            sent = {name.decode(): value.decode("latin-1") for name, value in scope.get("headers", ())}
-            query, client = scope.get("query_string", b"").decode("latin-1"), (scope.get("client") or "?")[0]
-            found = scope["type"] == "http" and self.answer(scope["path"], query, sent.get("cookie", ""), client, sent.get("user-agent"))
-            if not found:
+            sent = [[of.decode("latin-1") for key, of in scope.get("headers", ()) if key == name] for name in (b"cookie", b"user-agent")]
+            client, query = (scope.get("client") or "?")[0], scope.get("query_string", b"").decode("latin-1")
+            asked = scope.get("path"), query, "; ".join(sent[0]), client, *sent[1]  # HTTP/2 splits cookies
+            if scope["type"] != "http" or not (found := await asyncio.to_thread(self.answer, *asked)):
                 return await application(scope, receive, send)
             await send({"type": "http.response.start", "status": 302, "headers": [(n.encode(), v.encode()) for n, v in found]})
             return await send({"type": "http.response.body", "body": b""})

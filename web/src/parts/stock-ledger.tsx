@@ -26,9 +26,10 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
   const last = entries.at(-1);
   const totals = entries.findLast(({ kind }) => kind === "totals");
   const changes = entries.filter(({ kind }) => kind !== "totals");
+  const isRight = isChained && isSigned !== false;
   return (
     <>
-      {report && <report.DropReport event={event} ledger={entries} />}
+      {report && isRight && <report.DropReport event={event} ledger={entries} />}
       <h2>{s.title}</h2>
       <p>{s.intro}</p>
       {!last && <p>{s.none}</p>}
@@ -48,7 +49,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
       )}
       {entries[0] && entries[0].number > 1 && <p>{s.later(entries[0].number.toLocaleString(locale))}</p>}
       {last &&
-        (isChained && isSigned !== false ? (
+        (isRight ? (
           <p>{(isSigned ? s.right : s.unsigned)(entries.length)}</p>
         ) : (
           <Outcome tone="bad" title={s.wrong}>
