@@ -15,6 +15,8 @@ from tests.catalog.requests import get
 GIVEN = {"timezone": "Europe/Madrid", "waiting_room": {"wave_size": 7}, "waitlist": {"keeps_tickets": False}}
 GIVEN["returns"] = {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_percent": 10}
 GIVEN["transfers"] = "none"
+GIVEN["seating"] = "wheelchair"
+GIVEN["tax"] = {"percent": "0", "exempt_because": "A charity"}
 GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]
 
 

@@ -223,11 +223,12 @@ def test_a_statement_adds_up_each_account(store):
     write_entry("disputed", 1000, reference="dp_1", **on_account)
     write_entry("captured", 900, purchase_id="B")
     stripe = {"provider": "stripe", "currency": "EUR"}
-    zeros = dict.fromkeys(StatementTotals.__struct_fields__[3:], 0)
+    zeros = dict.fromkeys(StatementTotals.__struct_fields__[3:], 0) | {"taxes": []}
     assert [msgspec.to_builtins(totals) for totals in ledger.statement("ev")] == [
         zeros | stripe | {"account": None, "captured_cents": 900, "net_cents": 900},
         {"account": "acct_1", "captured_cents": 5000, "refunded_cents": 2000, "disputed_cents": 1000, "fee_cents": 270, "net_cents": 1730}
-        | stripe,
+        | stripe
+        | {"taxes": []},
     ]
 
 

@@ -68,6 +68,7 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
             "price_cents": 5000,
             "discount_cents": 0,
             "total_price_cents": 10_000,
+            "tax": None,
             "resale": False,
         },
         {
@@ -77,6 +78,7 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
             "price_cents": 3000,
             "discount_cents": 0,
             "total_price_cents": 3000,
+            "tax": None,
             "resale": False,
         },
     ]

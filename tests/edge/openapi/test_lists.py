@@ -48,6 +48,7 @@ BOUNDED = {
     "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/admin/orders/{order_id}": {
         "order.items": _OF_ORDER,
+        "order.taxes": _OF_ORDER,
         "order.refunds": _REFUNDS,
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
@@ -68,7 +69,7 @@ BOUNDED = {
         "resale": _RESALE,
     },
     "/auth/me": {"roles": "there are three roles"},
-    "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
+    "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "reservation.taxes": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
@@ -81,8 +82,11 @@ BOUNDED = {
     "/events/{event_id}/box-office-closing": {"tills": "200 at most are shown"},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
     "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
-    "/events/{event_id}/reservations": {"items": _OF_ORDER},
-    "/events/{event_id}/statement": {"totals": "one for each account, provider and currency"},
+    "/events/{event_id}/reservations": {"items": _OF_ORDER, "taxes": _OF_ORDER},
+    "/events/{event_id}/statement": {
+        "totals": "one for each account, provider and currency",
+        "totals.taxes": "an event has few rates of tax",
+    },
     "/events/{event_id}/stock-ledger": {"entries": "one page of the ledger, which has 50 of them"},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
@@ -115,6 +119,7 @@ BOUNDED = {
     },
     "/me/order": {
         "order.items": _OF_ORDER,
+        "order.taxes": _OF_ORDER,
         "order.refunds": _REFUNDS,
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
@@ -127,6 +132,7 @@ BOUNDED = {
     "/tickets/{ticket_id}/seats": {"seats": "a ticket admits 100 people at most", "options": _OPTIONS},
     "/orders/{order_id}": {
         "order.items": _OF_ORDER,
+        "order.taxes": _OF_ORDER,
         "order.refunds": _REFUNDS,
         "order.attendees": _OF_ORDER,
         "order.answers": _OPTIONS,
