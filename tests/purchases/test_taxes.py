@@ -142,8 +142,8 @@ def test_the_entries_of_the_statement_add_up_to_the_taxes(api, time, event_id):
     reply = api.get(f"/events/{event_id}/statement", query={"format": "csv"}, token=builders.admin_token())
     rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
     assert [(row["kind"], row["tax_cents"], row["taxes"]) for row in rows] == [
-        ("captured", "106", "19 % in 666: 106"),
-        ("refunded", "-53", "19 % in -333: -53"),
+        ("captured", "106", "19% in 666: 106"),
+        ("refunded", "-53", "19% in -333: -53"),
     ]
     assert totals(api, event_id)["taxes"] == [share("19", 333, 53)]
 

@@ -149,7 +149,7 @@ ENGLISH = Wording(
     net="Remaining",
     statement_note="The remaining amount is before the payment provider's own fees.",
     no_money="No money has come in for this event yet.",
-    includes_tax="Includes {percent} % tax",
+    includes_tax="Includes {percent}% tax",
     exempt="No tax: {reason}",
     tax_of_sales="{tax}, in sales of {gross}",
 )
