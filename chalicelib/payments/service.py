@@ -210,7 +210,7 @@ def _list_everywhere(list_for: Callable[[ExternalProvider, str | None], Iterator
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
-    """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it has been paid or may still be paid.
+    """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it has been paid or may still be paid. or is unreachable.
 
     Raises ProviderUnavailable.
     """

@@ -383,6 +383,24 @@ def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, acc
     assert list(payments.list_payments(0, shop.time.now, [account])) == []
 
 
+@pytest.mark.parametrize("ends_by", ["expiry", "release"])
+def test_a_payment_that_was_under_way_when_the_account_was_disconnected_is_left_to_a_person(shop, account, ends_by):
+    """The promoter has the money, and the buyer has no tickets."""
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.fake.revoke_access(account)
+    if ends_by == "expiry":
+        shop.time.advance(181)
+        builders.run_sweep()
+    else:
+        assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
+    assert shop.purchase_state(session) == ("expired" if ends_by == "expiry" else "cancelled")
+    [case] = shop.list_open_cases()
+    payment = shop.load_purchase(session["id"]).payment
+    assert (case["id"], case["account"], case["amount_cents"]) == (f"payment_unreachable-{payment.provider_id}", account, 10_000)
+    shop.account = None
+
+
 def test_a_refund_on_a_disconnected_account_becomes_an_open_case(shop, account):
     order_id = shop.buy()
     shop.fake.revoke_access(account)
