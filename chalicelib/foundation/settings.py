@@ -159,6 +159,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "a twentieth of this number."
         ),
     ] = "2000/86400"
+    limit_leave_group: Annotated[
+        Rate,
+        _says("How often somebody may leave a group in the waiting room of an event. Counted for the email address, whoever uses it."),
+    ] = "5/86400"
     draw_closing_seconds: Annotated[
         int,
         Meta(ge=0, le=120),  # the pages ask people to come two minutes before the opening

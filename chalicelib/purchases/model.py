@@ -365,7 +365,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
         left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
-            prices[self.ticket_line(number).tax] += self.ticket_price(number)
+            if price := self.ticket_price(number):  # free tickets have no share, even if no other ticket has their tax
+                prices[self.ticket_line(number).tax] += price
         parts = _allocate(amount_cents, prices if tickets else left, left)
         found = []
         for before, share in zip(self.taxes, kept, strict=True):
