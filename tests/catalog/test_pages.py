@@ -120,6 +120,15 @@ def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words
     assert f"/assets/{'es' if language == 'en' else 'en'}-1.js" not in page.links
 
 
+@pytest.mark.parametrize(("language", "fee"), [("en", "Includes $5 of fees"), ("es", "Incluye 5 US$ de gastos de gestión")])
+def test_a_price_has_its_fee_beside_it(api, time, language, fee):
+    event_id = builders.create_event(api)
+    body = {"name": "Seats", "price_cents": 5000, "capacity": 10, "included_fee": {"percent": "10"}}
+    assert api.post(f"/events/{event_id}/tiers", json=body, token=builders.admin_token()).status == 201
+    texts = [read(api, path, language).words.replace("\xa0", " ") for path in ("/", f"/events/{event_id}")]
+    assert [text.count(fee) for text in texts] == [1, 2]
+
+
 def test_the_start_page_lists_the_coming_events_by_date(api, time):
     day = 86_400
     for name, seconds in {"Later": 40 * day, "Over": 600, "Soon": 20 * day}.items():

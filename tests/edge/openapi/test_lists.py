@@ -89,6 +89,7 @@ BOUNDED = {
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
+    "/promoters/{promoter_id}": {"default_taxes": "a promoter has 50 at most"},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
     "/promoters/{promoter_id}/payouts": {
         "providers": "the one at which promoters have accounts",
