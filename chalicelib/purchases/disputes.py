@@ -13,7 +13,7 @@ from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.store import return_sold_items
 from chalicelib.ledger import money_cases
-from chalicelib.payments.model import DisputeStatus, ProviderDispute
+from chalicelib.payments.model import DisputeStatus, ProviderDispute, account_detail
 from chalicelib.purchases import ledger_entries, refunds, refunds_at_provider, store, transitions
 from chalicelib.purchases.model import Dispute, Purchase, Refund
 from chalicelib.tickets import service as tickets
@@ -170,7 +170,7 @@ def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) ->
         "amount_cents": dispute.amount_cents,
         "currency": dispute.currency,
         "reason": dispute.reason,
-        **({"account": purchase.account} if purchase.account is not None else {}),
+        **account_detail(purchase.account),
     }
     return money_cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
 

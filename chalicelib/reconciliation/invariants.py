@@ -145,12 +145,12 @@ def _check_taxes(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
     recorded = add_taxes(share for entry in entries for share in entry.taxes)
     if [share for share in expected if share.gross_cents] != [share for share in recorded if share.gross_cents]:
-        yield f"{purchase.id}: the taxes in the ledger are {recorded}, those of the purchase {expected}"
+        yield f"{purchase.id}: the ledger has the taxes {recorded}, and the purchase has {expected}"
     due_fee = sum(refund.included_fee_cents for refund in purchase.refunds if refund.status == "due")
     expected_fee = purchase.kept_included_fee_cents + due_fee if purchase.was_order else 0
     recorded_fee = sum(entry.included_fee_cents for entry in entries)
     if expected_fee != recorded_fee:
-        yield f"{purchase.id}: the fee in the prices is {recorded_fee} in the ledger, and {expected_fee} in the purchase"
+        yield f"{purchase.id}: the ledger has the fee {recorded_fee} in the prices, and the purchase has {expected_fee}"
 
 
 def _expected_balance(order: Purchase) -> int:

@@ -153,7 +153,7 @@ ENGLISH = Wording(
     no_money="No money has come in for this event yet.",
     includes_fee="Includes fees",
     fee_of_sales="Includes fees, in sales",
-    includes_tax="Includes {percent} % tax",
+    includes_tax="Includes {percent}% tax",
     exempt="No tax: {reason}",
     tax_of_sales="{tax}, in sales of {gross}",
 )

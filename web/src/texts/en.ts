@@ -92,7 +92,7 @@ export const en = {
     reserve: "Reserve tickets",
     total: "Total",
     fee: (amount: string) => `Includes ${amount} of fees`,
-    tax: (percent: string, amount: string) => `Includes ${amount} of tax (${percent} %)`,
+    tax: (percent: string, amount: string) => `Includes ${amount} of tax (${percent}%)`,
     exempt: (reason: string) => `No tax: ${reason}`,
     holdNote: "We hold the tickets for you while you pay.",
     choose: "Choose at least one ticket.",

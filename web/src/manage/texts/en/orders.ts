@@ -45,7 +45,7 @@ export const ordersTexts = {
   userId: "User ID:",
   promoCode: "Promo code",
   includedFee: "Fees included",
-  tax: (percent: string) => `Tax included (${percent} %)`,
+  tax: (percent: string) => `Tax included (${percent}%)`,
   refunded: "Refunded",
   balance: "Net, before the provider's fees",
   payment: "Payment",

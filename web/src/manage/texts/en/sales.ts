@@ -10,7 +10,7 @@ export const salesTexts = {
   noPayments: "No payments yet.",
   included: "Fees and taxes in the prices",
   includedFee: "Fees",
-  tax: (percent: string) => `Tax (${percent} %)`,
+  tax: (percent: string) => `Tax (${percent}%)`,
   what: "Fee or tax",
   inSales: "In sales of",
   amount: "Amount",
