@@ -44,11 +44,9 @@ def storefront_by_date(stage: Stage) -> None:
 def event(stage: Stage) -> None:
     doors = {"doors_minutes": 90}
     assert stage.api.patch(f"/events/{stage.event}", json=doors, token=builders.admin_token()).status == 200
-    dearest = stage.api.get(f"/events/{stage.event}").json["tiers"][-1]["id"]
-    assert stage.api.patch(f"/tiers/{dearest}", json={"included_fee": {"cents": 450}}, token=builders.admin_token()).status == 200
     stage.open(f"/events/{stage.event}")
     stage.buyer.see("Doors 10:30 AM")
-    stage.buyer.see("Includes $4.50 of fees")
+    stage.buyer.see("Includes $3.50 of fees")
     expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
 
 

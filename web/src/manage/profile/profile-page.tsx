@@ -69,17 +69,17 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
     setSaved(true);
   };
   return (
-    <section>
+    <section class="panel">
       <h2>{own.title}</h2>
       <p>{own.lead}</p>
-      <Form onSubmit={save} button={form.save} isQuiet>
+      <Form onSubmit={save} button={own.save} isQuiet class="fields">
         {(errorOf) => (
           <>
             {rows.map((row, index) => {
               const prefix = `default_taxes[${index}].`;
               const field = (name: keyof TaxRow) => ({
                 name: prefix + name,
-                draft: { values: { [prefix + name]: row[name] }, set: (typed: Record<string, string | boolean>) => change(rows.with(index, { ...row, [name]: String(typed[prefix + name]) })) },
+                draft: { values: { [prefix + name]: row[name] }, set: (typed: { [name: string]: string | undefined }) => change(rows.with(index, { ...row, [name]: typed[prefix + name]! })) },
                 errorOf,
               });
               return (

@@ -125,7 +125,7 @@ export const INCLUDED_FIELDS = {
     half: true,
     optional: true,
     maxLength: 6,
-    label: { en: "Plus this percentage of the price", es: "Más este porcentaje del precio" },
+    label: { en: "Plus % of the price", es: "Más un % del precio" },
   },
   "tax.none": {
     kind: "check",

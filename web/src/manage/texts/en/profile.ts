@@ -28,6 +28,7 @@ export const defaultTaxesTexts = {
   percent: "Tax in the price, in percent",
   exempt: "Why it is exempt (optional)",
   add: "Add a country or region",
+  save: "Save taxes",
   remove: (place: string) => `Remove the tax for ${place}`,
 };
 

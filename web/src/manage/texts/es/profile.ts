@@ -30,6 +30,7 @@ export const defaultTaxesTexts: typeof englishTaxes = {
   percent: "Impuestos incluidos, en %",
   exempt: "Motivo de la exención (opcional)",
   add: "Añadir un país o una región",
+  save: "Guardar impuestos",
   remove: (place: string) => `Quitar el impuesto de ${place}`,
 };
 
