@@ -106,6 +106,7 @@ def test_documents_name_the_fee(api, time, shop):
         for language, words in (("en", "Includes fees"), ("es", "Incluye gastos de gestión")):
             text = " ".join(page.text for page in pdfs.read(api.get(path, query={"language": language}, **caller).body))
             assert words in text, path
+            assert set(re.findall(r"\d+\.\d\d", text.replace(",", "."))) <= {"25.00", "50.00", "6.00", "0.00"}, path
             assert "6.00" in text.replace(",", ".")
 
 
@@ -119,7 +120,7 @@ def test_every_view_with_a_price_has_its_fee():
         names |= new
         found = [schemas[name] for name in new]
     fields = {name: schemas[name].get("properties", {}).keys() for name in names}
-    lacking = {name for name in names if fields[name] & set(PRICES) and "included_fee_cents" not in fields[name]}
+    lacking = {name for name in names if fields[name] & {*PRICES, "price", "total_price"} and "included_fee_cents" not in fields[name]}
     assert lacking == WITHOUT_FEE.keys()
 
 
