@@ -69,45 +69,43 @@ function DefaultTaxes({ profile }: { profile: Profile }) {
     setSaved(true);
   };
   return (
-    <section class="panel">
-      <h2>{own.title}</h2>
-      <p>{own.lead}</p>
-      <Form onSubmit={save} button={own.save} isQuiet class="fields">
-        {(errorOf) => (
-          <>
-            {rows.map((row, index) => {
-              const prefix = `default_taxes[${index}].`;
-              const field = (name: keyof TaxRow) => ({
-                name: prefix + name,
-                draft: { values: { [prefix + name]: row[name] }, set: (typed: { [name: string]: string | undefined }) => change(rows.with(index, { ...row, [name]: typed[prefix + name]! })) },
-                errorOf,
-              });
-              return (
-                <fieldset class="fields" key={index}>
-                  <div class="pair">
-                    <TextField {...field("country")} label={own.country} note={own.countryNote} required maxLength={2} />
-                    <TextField {...field("region")} label={own.region} note={own.regionNote} maxLength={3} />
-                  </div>
-                  <div class="pair">
-                    <TextField {...field("tax.percent")} label={own.percent} required maxLength={6} />
-                    <TextField {...field("tax.exempt_because")} label={own.exempt} maxLength={200} />
-                  </div>
-                  <button type="button" class="link" onClick={() => change(rows.toSpliced(index, 1))}>
-                    {own.remove([row.country, row.region].filter(Boolean).join("-") || String(index + 1))}
-                  </button>
-                </fieldset>
-              );
-            })}
-            <button type="button" class="button button-quiet" onClick={() => change([...rows, EMPTY_ROW])}>
-              {own.add}
-            </button>
-            <p role="status" class={isSaved ? "saved" : "hidden"}>
-              {isSaved && form.saved}
-            </p>
-          </>
-        )}
-      </Form>
-    </section>
+    <Form onSubmit={save} button={own.save} isQuiet>
+      {(errorOf) => (
+        <>
+          <h2>{own.title}</h2>
+          <p>{own.lead}</p>
+          {rows.map((row, index) => {
+            const prefix = `default_taxes[${index}].`;
+            const field = (name: keyof TaxRow) => ({
+              name: prefix + name,
+              draft: { values: { [prefix + name]: row[name] }, set: (typed: { [name: string]: string | undefined }) => change(rows.with(index, { ...row, [name]: typed[prefix + name]! })) },
+              errorOf,
+            });
+            return (
+              <fieldset class="fields" key={index}>
+                <div class="pair">
+                  <TextField {...field("country")} label={own.country} note={own.countryNote} required maxLength={2} />
+                  <TextField {...field("region")} label={own.region} note={own.regionNote} maxLength={3} />
+                </div>
+                <div class="pair">
+                  <TextField {...field("tax.percent")} label={own.percent} required maxLength={6} />
+                  <TextField {...field("tax.exempt_because")} label={own.exempt} maxLength={200} />
+                </div>
+                <button type="button" class="link" onClick={() => change(rows.toSpliced(index, 1))}>
+                  {own.remove([row.country, row.region].filter(Boolean).join("-") || String(index + 1))}
+                </button>
+              </fieldset>
+            );
+          })}
+          <button type="button" class="button button-quiet" onClick={() => change([...rows, EMPTY_ROW])}>
+            {own.add}
+          </button>
+          <p role="status" class={isSaved ? "saved" : "hidden"}>
+            {isSaved && form.saved}
+          </p>
+        </>
+      )}
+    </Form>
   );
 }
 
