@@ -119,7 +119,7 @@ def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     if balance != net:
         yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
     yield from _check_fees(purchase, entries)
-    yield from _check_taxes(purchase, entries)
+    yield from _check_included(purchase, entries)
     if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
         expected = _expected_balance(purchase)
         if balance.get(purchase.currency, 0) != expected:
@@ -139,7 +139,7 @@ def _check_fees(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[
         yield f"{purchase.id}: refunds have returned more of the operator's fee than was taken"
 
 
-def _check_taxes(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
+def _check_included(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
     """Check that an order's ledger entries have the taxes, and the fee, in what the buyer has paid and has not got back."""
     due = [share for refund in purchase.refunds if refund.status == "due" for share in refund.taxes]
     expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
