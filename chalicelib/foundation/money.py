@@ -5,7 +5,6 @@ Amounts in major units (dollars, pounds, yen) appear only in bodies and replies 
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact
-from functools import cache
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -89,7 +88,6 @@ def find_default_tax(defaults: Iterable[DefaultTax], country: str | None, region
     return next((default.tax for default in sorted(found, key=lambda default: default.region is None)), None)
 
 
-@cache
 def read_default_taxes(text: str) -> tuple[DefaultTax, ...]:
     """Return the default taxes in a setting, such as `ES=21, ES-CN=7`."""
     places = (entry.strip().partition("=") for entry in text.split(",") if text)
