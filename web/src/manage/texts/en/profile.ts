@@ -18,6 +18,20 @@ export const profileTexts = {
   policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
 };
 
+export const defaultTaxesTexts = {
+  title: "Default taxes",
+  lead: "The taxes in your prices, by the country and region of the event. They apply to ticket types that say nothing about tax, and to tickets that are reserved from now on. Orders keep the tax of their sale.",
+  country: "Country",
+  countryNote: "Its code, such as ES.",
+  region: "Region (optional)",
+  regionNote: "If empty, the whole country.",
+  percent: "Tax in the price, in percent",
+  exempt: "Why it is exempt (optional)",
+  add: "Add a country or region",
+  save: "Save taxes",
+  remove: (place: string) => `Remove the tax for ${place}`,
+};
+
 export const paymentAccountTexts = {
   title: "Your payments",
   states: {
