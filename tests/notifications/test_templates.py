@@ -30,6 +30,7 @@ VALUES = {
     "tickets": [TICKET, TICKET | {"attendee": None}],
     "order_number": "NL-7K3Q-9XF2",
     "total": "100.00",
+    "included_fee": "4.00",
     "amount": "50.00",
     "currency": "EUR",
     "count": 2,

@@ -241,9 +241,10 @@ class Month:
 
     def _compare_account(self, account: Account) -> None:
         manager = {"token": builders.token(account.promoter, "promoter")}
-        shown = [self.api.get(f"/events/{event_id}/statement", **manager).json["totals"] for event_id in account.event_ids]
+        statements = [self.api.get(f"/events/{event_id}/statement", **manager).json for event_id in account.event_ids]
+        shown = [totals for statement in statements for totals in statement["totals"]]
         found = Counter[str]()
-        for [totals] in shown:
+        for totals in shown:
             assert totals["account"] == account.id
             found.update({name: cents for name, cents in totals.items() if name.endswith("_cents")})
         assert found["net_cents"] == found["captured_cents"] - found["refunded_cents"] - found["disputed_cents"] - found["fee_cents"]
@@ -266,7 +267,7 @@ class Month:
         assert found["captured_cents"] == captured == sum(order.total_cents for order in orders)
         assert found["refunded_cents"] == sum(order.refunded_cents for order in orders)
         stated, kept = Counter[str](), Counter[str]()
-        for [totals] in shown:
+        for totals in shown:
             stated.update({share["percent"]: share["tax_cents"] for share in totals["taxes"]})
         for order in orders:
             left = Counter[str]()
