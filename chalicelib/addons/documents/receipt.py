@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.addons.documents.fonts import Weight
-from chalicelib.addons.documents.pages import LEFT, Cell, Pages
+from chalicelib.addons.documents.pages import LEFT, Cell, Pages, Weight
 from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event, timezone_of
