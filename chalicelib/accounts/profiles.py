@@ -74,7 +74,7 @@ class PromoterChange(Struct, frozen=True):
     email: str | None
     policies: str
     verified: bool | None
-    invoices: InvoiceSeller | None | UnsetType = UNSET
+    invoices: InvoiceSeller | UnsetType | None = UNSET
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:

@@ -87,7 +87,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     email: Email | None = None
     policies: Policies = ""
     verified: bool | None = None
-    invoices: InvoiceSeller | None | UnsetType = UNSET
+    invoices: InvoiceSeller | UnsetType | None = UNSET
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 

@@ -36,6 +36,8 @@ TABLES: dict[str, dict[str, str]] = {
         "guests/index/code": "Query",
         "idempotency": "DeleteItem PutItem UpdateItem",
         "inventory": "BatchGetItem BatchWriteItem DeleteItem PutItem UpdateItem",
+        "invoices": "Query",
+        "invoices/index/by_series": "Query",
         "job-runs": "BatchGetItem",
         "listings": "DeleteItem PutItem Query",
         "login-attempts": "DeleteItem PutItem UpdateItem",
@@ -73,10 +75,14 @@ TABLES: dict[str, dict[str, str]] = {
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
+        "checkout-details": "BatchGetItem",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
+        "invoices": "GetItem PutItem Query",
         "memberships": "Query",
+        "payment-transactions": "Query",
+        "promoters": "GetItem",
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
@@ -134,6 +140,7 @@ TABLES: dict[str, dict[str, str]] = {
         "email-notifications/index/due": "Query",
         "event-notices": "BatchGetItem DeleteItem GetItem PutItem Query",
         "inventory": "BatchGetItem",
+        "invoices": "Query",
         "job-runs": "UpdateItem",
         "memberships": "GetItem",
         "promoters": "GetItem",
@@ -204,8 +211,11 @@ TABLES: dict[str, dict[str, str]] = {
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
         "accounts/index/by_lane": {"messages"},
+        "checkout-details": {"documents"},
         "email-notifications": {"messages"},
         "memberships": {"messages"},
+        "payment-transactions": {"documents"},
+        "promoters": {"documents"},
     },
 }
 

@@ -4,7 +4,7 @@ The entries of the ledger say which documents are due. A document is stored unde
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, zip_longest
 from typing import Any, Literal
@@ -120,11 +120,7 @@ def issue_due(changes: Sequence[PurchaseChange], events: Mapping[str, Event | No
     """
     promoters = {event_id: _find_issuer(events[event_id]) for event_id in sorted({change.purchase.event_id for change in changes})}
     # A new order without an issuer has no documents. Later changes may belong to an invoice of a seller who no longer issues any.
-    ids = {
-        change.purchase.id
-        for change in changes
-        if promoters[change.purchase.event_id] is not None or not isinstance(change, OrderPaid)
-    }
+    ids = {change.purchase.id for change in changes if promoters[change.purchase.event_id] is not None or not isinstance(change, OrderPaid)}
     issued = _load_issued(sorted(ids))
     purchases = queries.load_many(ids)
     wanted = [found for found in purchases.values() if found is not None and (issued[found.id] or promoters[found.event_id] is not None)]
@@ -383,13 +379,6 @@ def list_seller_invoices(seller_id: str, year: int, limit: int, after: str | Non
     beyond = InvoiceRow.position > after if after is not None else None
     rows = list(InvoiceRow.series_index.query(_lane(seller_id, year), beyond, limit=limit + 1))
     return [row.document for row in rows[:limit]], rows[limit - 1].position if len(rows) > limit else None
-
-
-def last_numbers() -> Iterable[tuple[str, int]]:
-    """Yield each series and its last number. Reads the whole table, so it is only for checks, never for requests."""
-    for row in InvoiceRow.scan():
-        if row.pk.startswith(_SERIES):
-            yield f"{row.pk.removeprefix(_SERIES)}#{row.sk}", int(row.last)
 
 
 def _lane(seller_id: str, year: int) -> str:

@@ -208,7 +208,25 @@ def _confirmation(
         "currency": purchase.currency,
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
-    return values, [*images, *_documents(notification, purchase, kept, symbols, event), _calendar(event, notification.language)]
+    documents = [*_documents(notification, purchase, kept, symbols, event), *_invoices(purchase, event)]
+    return values, [*images, *documents, _calendar(event, notification.language)]
+
+
+def _invoices(purchase: Purchase, event: Event) -> list[Attachment]:
+    """Return the invoice of an order of a promoter's event as a PDF file, if it has been issued by now.
+
+    The follower that issues invoices runs before the follower that queues emails, so the invoice is nearly always there.
+    """
+    if event.promoter_id is None or not purchase.costs_money or not addons.is_on("documents"):
+        return []
+    from chalicelib.addons.documents.invoices import list_order_invoices
+
+    issued = list_order_invoices(purchase.id)
+    if not issued:
+        return []
+    from chalicelib.addons.documents.receipt import render_invoice
+
+    return [Attachment(f"{invoice.number}.pdf", "application/pdf", render_invoice(invoice)) for invoice in issued]
 
 
 def _documents(
