@@ -16,6 +16,15 @@ export const profileTexts = {
   description: "About you (optional)",
   policies: "Refunds and terms (optional)",
   policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
+  invoices: "Invoices",
+  invoicesNote: "If you enter your name, address and tax ID as invoices must name you, buyers of your events get an invoice for each order from then on, and a credit note for each refund. Only you, the admins and buyers with an invoice see this. The shop gives each invoice a number of a series of its own.",
+  "invoices.name": "Name on invoices",
+  "invoices.address": "Address on invoices",
+  "invoices.tax_id": "Tax ID",
+  "invoices.prefix": "Beginning of invoice numbers (optional)",
+  invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",
+  invoicesUnverified: "Buyers get invoices only for orders that are paid while you are verified.",
+  invoicesFile: (year: number) => `Invoices of ${year} as CSV`,
 };
 
 export const paymentAccountTexts = {

@@ -18,6 +18,15 @@ export const profileTexts: typeof english = {
   description: "Sobre ti (opcional)",
   policies: "Devoluciones y condiciones (opcional)",
   policiesNote: "Por ejemplo, hasta cuándo devuelves el importe de las entradas. Los compradores pueden leerlo antes de pagar y en el correo con sus entradas.",
+  invoices: "Facturas",
+  invoicesNote: "Si indicas tu nombre, dirección y NIF tal como deben figurar en las facturas, quienes compren a partir de ese momento reciben una factura por cada pedido y una factura rectificativa por cada reembolso. Solo lo veis tú, los administradores y los compradores con factura. La tienda numera las facturas en una serie propia.",
+  "invoices.name": "Nombre en las facturas",
+  "invoices.address": "Dirección en las facturas",
+  "invoices.tax_id": "NIF",
+  "invoices.prefix": "Comienzo de los números de factura (opcional)",
+  invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
+  invoicesUnverified: "Solo se emiten facturas de los pedidos que se pagan mientras tu perfil está verificado.",
+  invoicesFile: (year) => `Facturas de ${year} en CSV`,
 };
 
 export const paymentAccountTexts: typeof englishAccount = {
