@@ -5,7 +5,7 @@ import { useRoomTexts } from "../texts";
 import type { Draft } from "./use-draft";
 
 /** `labels`: the form's labels by field. */
-export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft<V>; labels: Record<string, unknown> }) {
+export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft<V>; labels: Record<string, string> }) {
   const own = useRoomTexts("forms");
   if (draft.theirs.length === 0) return null;
   const show = (value: string | boolean) => (typeof value === "boolean" ? (value ? own.yes : own.no) : value || own.nothing);
@@ -17,7 +17,7 @@ export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft
       <ul class="their-changes">
         {draft.theirs.map((change) => (
           <li key={change.field}>
-            <strong>{String(labels[change.field] ?? change.field)}</strong>: <del>{show(change.before)}</del> → <ins>{show(change.theirs)}</ins>
+            <strong>{labels[change.field] ?? change.field}</strong>: <del>{show(change.before)}</del> → <ins>{show(change.theirs)}</ins>
             {change.mine !== undefined && (
               <>
                 <br />

@@ -34,10 +34,10 @@ const toValues = ({ name, company, description, website, email, policies, invoic
   "invoices.tax_id": invoices?.tax_id ?? "",
   "invoices.prefix": invoices?.prefix ?? "",
 });
-type Draft = ReturnType<typeof toValues>;
+type Fields = ReturnType<typeof toValues>;
 
 /** The seller on invoices as the API takes it, or null if the promoter entered nothing. */
-function toSeller(values: Draft): Profile["invoices"] {
+function toSeller(values: Fields): Profile["invoices"] {
   const seller = {
     name: values["invoices.name"].trim(),
     address: values["invoices.address"].trim(),
@@ -218,7 +218,7 @@ function InvoiceFiles({ promoterId }: { promoterId: string }) {
       <p class="row-actions">
         {[thisYear, thisYear - 1].map((year) => (
           <button key={year} type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => saveFile(await load(year), `invoices-${year}.csv`))}>
-            {own.invoicesFile(year)}
+            {own.invoicesFile}, {year}
           </button>
         ))}
       </p>

@@ -24,7 +24,7 @@ export const profileTexts = {
   "invoices.prefix": "Beginning of invoice numbers (optional)",
   invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",
   invoicesUnverified: "Buyers get invoices only for orders that are paid while you are verified.",
-  invoicesFile: (year: number) => `Invoices of ${year} as CSV`,
+  invoicesFile: "Invoices as CSV",
 };
 
 export const paymentAccountTexts = {

@@ -26,7 +26,7 @@ export const profileTexts: typeof english = {
   "invoices.prefix": "Comienzo de los números de factura (opcional)",
   invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
   invoicesUnverified: "Solo se emiten facturas de los pedidos que se pagan mientras tu perfil está verificado.",
-  invoicesFile: (year) => `Facturas de ${year} en CSV`,
+  invoicesFile: "Facturas en CSV",
 };
 
 export const paymentAccountTexts: typeof englishAccount = {
