@@ -286,8 +286,9 @@ def _issue(drafts: Sequence[_Draft], now: int) -> bool:
     def series_of(draft: _Draft) -> tuple[str, Series]:
         return draft.document.seller_id, draft.document.series
 
+    in_order = sorted(drafts, key=lambda draft: (*series_of(draft), draft.document.paid_at, draft.document.order_id))
     were_first = True
-    for (seller_id, series), group in groupby(sorted(drafts, key=series_of), series_of):
+    for (seller_id, series), group in groupby(in_order, series_of):
         of_series = list(group)
         for first in range(0, len(of_series), MAX_AT_ONCE):
             were_first &= _issue_series(seller_id, series, of_series[first : first + MAX_AT_ONCE], now)
