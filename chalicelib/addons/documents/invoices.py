@@ -130,28 +130,30 @@ def issue_due(changes: Sequence[PurchaseChange], events: Mapping[str, Event | No
         lambda: parallel.call_each(lambda purchase: ledger.list_purchase_entries(purchase.event_id, purchase.id), wanted),
         lambda: queries.load_many_details(wanted),
     )
-    races = 0
+    pending, races = list(zip(wanted, entries, strict=True)), 0
     while True:
-        drafts = [
-            draft
-            for purchase, of_purchase in zip(wanted, entries, strict=True)
-            for draft in _due_documents(
-                purchase,
-                of_purchase,
-                issued[purchase.id],
-                promoters[purchase.event_id],
-                events[purchase.event_id],
-                details.get(purchase.id, CheckoutDetails()),
+        drafts = {
+            purchase.id: list(
+                _due_documents(
+                    purchase,
+                    of_purchase,
+                    issued[purchase.id],
+                    promoters[purchase.event_id],
+                    events[purchase.event_id],
+                    details.get(purchase.id, CheckoutDetails()),
+                )
             )
-        ]
-        if not drafts:
+            for purchase, of_purchase in pending
+        }
+        pending = [(purchase, of_purchase) for purchase, of_purchase in pending if drafts[purchase.id]]
+        if not pending:
             return
-        if not _issue(drafts, now):
+        if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], now):
             races += 1
             if races > LOST_RACES:
                 raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
             deadline.wait(random.uniform(0, 0.01 * 2**races))
-        issued = _load_issued([purchase.id for purchase in wanted])
+        issued = _load_issued([purchase.id for purchase, _ in pending])
 
 
 def _find_issuer(event: Event | None) -> Promoter | None:
