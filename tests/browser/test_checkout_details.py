@@ -197,7 +197,7 @@ def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buy
     profile = {"name": "Nova Nights", "verified": True}
     assert api.put(f"/promoters/{promoter_id}", json=profile, token=builders.admin_token()).status == 200
     assert api.patch(f"/events/{tier[0]}", json={"promoter_id": promoter_id}, token=builders.admin_token()).status == 200
-    manager.open("/manage/profile")
+    manager.open("/profile")
     manager.fill("Name on invoices", "Nova Nights Ltd")
     manager.fill("Address on invoices", "1 Harbor Street\nLisbon")
     manager.fill("Tax ID", "PT501234567")
@@ -220,7 +220,7 @@ def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buy
     with buyer.page.expect_download() as download:
         buyer.page.get_by_role("button", name="Invoice NN-I2026-000001").click()
     assert download.value.suggested_filename == "NN-I2026-000001.pdf"
-    manager.open("/manage/profile")
+    manager.open("/profile")
     with page.expect_download() as download:
         page.get_by_role("button", name="Invoices as CSV, 2026").click()
     assert "Ada & Sons" in download.value.path().read_text()
