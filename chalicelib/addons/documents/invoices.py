@@ -31,7 +31,7 @@ from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase
 from chalicelib.tickets.model import order_number
 
-KEPT_YEARS = 10  # after the end of a document's year; German law asks for eight years, and other laws for less
+KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly ask for up to ten
 LOST_RACES = 8  # how often other followers may be faster before the changes are delivered again
 MAX_AT_ONCE = dynamo.MAX_TRANSACT_ITEMS - 1  # documents in a transaction, which also has the row of their series
 
