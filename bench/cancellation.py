@@ -122,10 +122,20 @@ class _Provider:
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:  # noqa: ARG002
         return _payment(f"pi_{metadata.purchase_id}", payment.amount_cents, 0)
 
-    def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
+    def fetch_payment_by_id(self, provider_id: str, account: str | None) -> ProviderPayment:  # noqa: ARG002
         return _payment(provider_id, PRICE_CENTS, PRICE_CENTS)
 
-    def create_refund(self, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
+    def create_refund(
+        self,
+        purchase_id: str,
+        refund_id: str,
+        attempt: int,
+        payment_intent_id: str,
+        amount: int,
+        account: str | None,  # noqa: ARG002
+        *,
+        returns_fee: bool,  # noqa: ARG002
+    ) -> ProviderRefund:
         self._virtual.waited += PROVIDER_SECONDS
         self.refunded += 1
         return ProviderRefund(

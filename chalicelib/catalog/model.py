@@ -594,7 +594,7 @@ class VersionContent(Struct, frozen=True):
 class Catalog(Struct, frozen=True, eq=False):
     """All events and tiers at one revision, and the promoters' payment accounts by promoter id.
 
-    The events of `stopped_promoters` are suspended, and those of restricted accounts are paused.
+    The events of `stopped_promoters` are suspended. The events of promoters with a restricted account are paused.
 
     Catalogs are compared by identity, so that caches of computed values can quickly tell whether the catalog has changed.
     """
@@ -648,8 +648,8 @@ class Catalog(Struct, frozen=True, eq=False):
     def with_changes(self, entries: Sequence[CatalogEntry], head: CatalogHead | None = None) -> Self:
         """Return the catalog of `head`, in which these entries are added or replace entries with the same id, in this order.
 
-        A stopped promoter's events are suspended, and those of a restricted account are paused. Without `head`, the result is the catalog
-        of the next revision.
+        A stopped promoter's events are suspended. The events of a promoter with a restricted account are paused. Without `head`, the result
+        is the catalog of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
         stopped, accounts = self.stopped_promoters, self.accounts

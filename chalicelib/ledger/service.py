@@ -157,7 +157,7 @@ def list_statement_entries(event_id: str, after: str | None, limit: int) -> tupl
 
 
 def _chronological(entries: list[LedgerEntry]) -> list[LedgerEntry]:
-    """Sort entries by purchase, and those of a purchase in the order in which they happened."""
+    """Sort entries by purchase, and then in the order in which they happened."""
     return sorted(entries, key=lambda entry: (entry.purchase_id, entry.at, KIND_ORDER[entry.kind], entry.reference))
 
 

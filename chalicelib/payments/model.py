@@ -234,6 +234,11 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
     account: str | None = None
 
 
+def account_detail(account: str | None) -> dict[str, str]:
+    """Return the detail that names the promoter's account in ledger entries and cases. Empty for the operator's account."""
+    return {} if account is None else {"account": account}
+
+
 class ProviderAccount(Struct, frozen=True, kw_only=True):
     """A connected account as the provider reports it.
 

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
-from chalicelib.foundation import log, settings
+from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
@@ -64,12 +64,12 @@ def new_payment(
 def application_fee(amount_cents: int, ticket_count: int) -> int:
     """Return the operator's fee for a payment of this amount, in minor units. The percentage is rounded half up."""
     current = settings.current()
-    share = (amount_cents * current.application_fee_basis_points + 5_000) // 10_000
+    share = money.divide_half_up(amount_cents * current.application_fee_basis_points, 10_000)
     return min(amount_cents, ticket_count * current.application_fee_cents + share)
 
 
 def account_provider() -> ExternalProvider | None:
-    """Return the offered provider at which promoters can connect accounts, or None if there is none."""
+    """Return the offered provider at which promoters can connect accounts, or None if no provider allows it."""
     return next((provider for provider in _offered_providers() if provider.DESCRIPTION.has_accounts), None)
 
 

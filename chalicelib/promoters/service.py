@@ -278,7 +278,7 @@ def load_payment_account(identity: Identity, promoter_id: str, now: int) -> Paym
 
 
 def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLink:
-    """Return a link to the provider's page on which the promoter sets up a payment account. Creates the account if there is none.
+    """Return a link to the provider's page on which the promoter sets up a payment account. Creates the account if necessary.
 
     Raises Forbidden, AccountsNotOffered, AccountUnreachable, ProviderUnavailable and CatalogChanging.
     """

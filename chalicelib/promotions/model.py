@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from chalicelib.catalog.model import ManagedBy
 from chalicelib.foundation.errors import ApiError, InvalidInput
+from chalicelib.foundation.money import divide_half_up
 from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
 
 MAX_SHARDS = 64  # for the uses of one code: 5,120 checkouts can use it at once, and a change still fits into one transaction
@@ -25,7 +26,7 @@ class DiscountRule(Struct, frozen=True):
         """Return the discount on this total, which is never more than the total itself."""
         if self.discount_type == "fixed_amount":
             return min(self.value, total_cents)
-        return (total_cents * self.value + 50) // 100
+        return divide_half_up(total_cents * self.value, 100)
 
 
 class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -71,7 +71,7 @@ from chalicelib.waiting_room.model import (
     NoWaitingRoom,
     PlaceInUse,
 )
-from chalicelib.waiting_room.views import JoinView, ShopPassView
+from chalicelib.waiting_room.views import JoinView, ShopPassView, TokenBody, WaitingRoomToken
 
 # Reservations over HTTP: join the waiting room, reserve, show the active reservation, release.
 
@@ -114,7 +114,6 @@ class ItemBody(Struct, forbid_unknown_fields=True):
 
 
 ItemBodies = Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)]
-WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
 PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
@@ -134,12 +133,6 @@ class EntryProofBody(Struct, forbid_unknown_fields=True):
     def decode(self) -> EntryProof:
         """Return the proof with its hashes as bytes."""
         return EntryProof(self.index, self.page_size, [bytes.fromhex(beside) for beside in self.path])
-
-
-class LeaveBody(Struct, forbid_unknown_fields=True):
-    """The waiting room's token of a member of the group."""
-
-    token: WaitingRoomToken
 
 
 class PassBody(Struct, forbid_unknown_fields=True):
@@ -254,7 +247,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     access="user",
     errors=(NoWaitingRoom, NotInGroup, GroupsClosed, RateLimited, *TOKEN_ERRORS),
 )
-def leave_group(request: RequestContext, event_id: str, body: LeaveBody) -> Reply[Done]:
+def leave_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[Done]:
     """Leave your group in the waiting room. You then have no place, and can join again by yourself."""
     user_id = request.require_user().user_id
 

@@ -241,7 +241,7 @@ def _chosen_code(purchase: Purchase, text: str | None) -> str | None:
 
 
 def _account(purchase: Purchase) -> str | None:
-    """Return the promoter's account for a payment of the purchase: that of its earlier payment, or that of the event's promoter.
+    """Return the promoter's account for a payment of the purchase: its earlier payment's account, or else the account for the event.
 
     Returns None for the operator's account. All payments of a purchase are on one account, because refunds and events are.
     """

@@ -14,7 +14,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.foundation.money import TaxShare
 from chalicelib.inventory.store import return_sold_items
 from chalicelib.ledger import money_cases
-from chalicelib.payments.model import DisputeStatus, ProviderDispute
+from chalicelib.payments.model import DisputeStatus, ProviderDispute, account_detail
 from chalicelib.purchases import ledger_entries, refunds, refunds_at_provider, store, transitions
 from chalicelib.purchases.model import Dispute, Purchase, Refund
 from chalicelib.tickets import service as tickets
@@ -89,7 +89,7 @@ def _save_dispute(
 
 
 def _taxes(purchase: Purchase, provider_dispute: ProviderDispute) -> list[TaxShare]:
-    is_own = purchase.is_own_payment(provider_dispute.payment_intent_id or "")
+    is_own = purchase.is_own_payment(provider_dispute.payment_intent_id)
     return purchase.taxes_of_return(provider_dispute.amount_cents) if is_own else []
 
 
@@ -174,7 +174,7 @@ def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) ->
         "amount_cents": dispute.amount_cents,
         "currency": dispute.currency,
         "reason": dispute.reason,
-        **({"account": purchase.account} if purchase.account is not None else {}),
+        **account_detail(purchase.account),
     }
     return money_cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
 

@@ -9,7 +9,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.money import TaxShare
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
-from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, account_detail
 from chalicelib.purchases.model import Purchase, Refund
 
 
@@ -44,7 +44,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
-        details={**_on(payment.account), **_taxed(purchase.taxes if payment.status != "declined" else [])},
+        details={**account_detail(payment.account), **_taxed(purchase.taxes if payment.status != "declined" else [])},
     )
     fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
@@ -62,7 +62,7 @@ def refused_payment_items(purchase: Purchase, provider_payment: ProviderPayment,
         currency=provider_payment.currency,
         provider=provider_payment.provider,
         now=now,
-        details={"refused": reason, **_on(account)},
+        details={"refused": reason, **account_detail(account)},
     )
     fee_cents, currency, provider = provider_payment.fee_cents, provider_payment.currency, provider_payment.provider
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, currency, provider, account, now)]
@@ -94,7 +94,7 @@ def external_refund_items(purchase: Purchase, refund: Refund, provider_refund: P
         currency=provider_refund.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"by_hand": True, **_on(provider_refund.account), **_taxed(refund.taxes)},
+        details={"by_hand": True, **account_detail(provider_refund.account), **_taxed(refund.taxes)},
     )
     return [item, *_returned_fee_items(purchase, provider_refund, now)]
 
@@ -119,7 +119,7 @@ def refund_status_items(
         currency=before.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"refund_id": before.id, "reason": before.reason, **_on(provider_refund.account), **_taxed(before.taxes)},
+        details={"refund_id": before.id, "reason": before.reason, **account_detail(provider_refund.account), **_taxed(before.taxes)},
     )
     return [item, *(_returned_fee_items(purchase, provider_refund, now) if has_left else [])]
 
@@ -154,7 +154,7 @@ def dispute_items(
                 "amount_cents": provider_dispute.amount_cents,
                 "currency": provider_dispute.currency,
                 "reason": provider_dispute.reason,
-                **_on(provider_dispute.account),
+                **account_detail(provider_dispute.account),
                 **_taxed(taxes),
             },
         )
@@ -210,14 +210,9 @@ def _fee_items(
         currency=currency,
         provider=provider,
         now=now,
-        details=_on(account),
+        details=account_detail(account),
     )
     return [item]
-
-
-def _on(account: str | None) -> dict[str, Any]:
-    """Return the detail of an entry that names the promoter's account, if the money moved on one."""
-    return {} if account is None else {"account": account}
 
 
 def _taxed(taxes: Sequence[TaxShare]) -> dict[str, Any]:

@@ -337,7 +337,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """Whether a bank is still deciding a dispute about the payment that bought the tickets."""
         return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
-    def is_own_payment(self, payment_intent_id: str) -> bool:
+    def is_own_payment(self, payment_intent_id: str | None) -> bool:
         """Return whether this payment bought the tickets. Any other payment for the purchase is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 

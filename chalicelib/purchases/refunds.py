@@ -330,7 +330,7 @@ def _money_items(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool
 
 def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:
     payment = purchase.payment
-    is_own = payment is not None and payment.payment_intent_id == provider_refund.payment_intent_id
+    is_own = purchase.is_own_payment(provider_refund.payment_intent_id)
     takes_everything = (
         payment is not None
         and is_own

@@ -24,7 +24,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment, ProviderUnavailable
+from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment, ProviderUnavailable, account_detail
 from chalicelib.purchases import provider_events, queries
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
@@ -133,7 +133,7 @@ class ComparisonRun:
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
-        payment_details = {"provider": payment_at, "capture": about, **_on(account)} if payment_at is not None else {}
+        payment_details = {"provider": payment_at, "capture": about, **account_detail(account)} if payment_at is not None else {}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
 
 
@@ -210,11 +210,6 @@ def _account(case: Case) -> str | None:
     return account
 
 
-def _on(account: str | None) -> dict[str, str]:
-    """Return the detail of a case that names the promoter's account, if the payment is on one."""
-    return {} if account is None else {"account": account}
-
-
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str, account: str | None) -> None:
     provider_payment = payments.external_provider(provider).find_payment_by_id(payment_intent_id, account)
     purchase = queries.load(purchase_id)
@@ -281,7 +276,7 @@ def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, dif
         "capture": payment.payment_intent_id,
         "amount_cents": payment.net_received,
         "currency": payment.currency,
-        **_on(payment.account),
+        **account_detail(payment.account),
     }
     run.update_finding(str(payment.purchase_id), "unknown_purchase", payment.id, differs, details)
 
@@ -300,7 +295,7 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
         return  # an unfinished refund already has an open case
     expected, found = _expected_amounts(purchase, payment), _amounts(payment, payment.amount_received, payment.amount_refunded)
-    about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id, **_on(payment.account)}
+    about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id, **account_detail(payment.account)}
     details = {**about, "expected": expected, "found": found}
     run.update_finding(purchase.id, "amounts_differ", payment.id, expected != found, details)
 
@@ -391,7 +386,7 @@ def _compare_tickets(
         "capture": payment_intent_id,
         "amount_cents": purchase.total_cents,
         "currency": purchase.currency,
-        **_on(purchase.account),
+        **account_detail(purchase.account),
     }
     run.update_finding(purchase.id, "tickets_without_payment", payment_intent_id, differs, details)
 

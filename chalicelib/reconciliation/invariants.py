@@ -145,7 +145,7 @@ def _check_taxes(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
     recorded = add_taxes(share for entry in entries for share in entry.taxes)
     if [share for share in expected if share.gross_cents] != [share for share in recorded if share.gross_cents]:
-        yield f"{purchase.id}: the taxes in the ledger are {recorded}, those of the purchase {expected}"
+        yield f"{purchase.id}: the ledger has the taxes {recorded}, and the purchase has {expected}"
 
 
 def _expected_balance(order: Purchase) -> int:

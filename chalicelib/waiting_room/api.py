@@ -54,6 +54,7 @@ from chalicelib.waiting_room.views import (
     GroupView,
     ProofView,
     QueueStatusView,
+    TokenBody,
     VerifierView,
     appeal_view,
 )
@@ -146,12 +147,6 @@ class AppealsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     status: AppealStatus = "open"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Cursor | None = None
-
-
-class TokenBody(Struct, forbid_unknown_fields=True):
-    """The token that you got by joining the waiting room."""
-
-    token: Annotated[str, Meta(max_length=2048)]
 
 
 class PlanView(Struct, frozen=True):
@@ -255,7 +250,7 @@ def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Rep
     errors=(NoWaitingRoom, NotInGroup, GroupsClosed, RateLimited, *TOKEN_ERRORS),
 )
 def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply[GroupView]:
-    """Show your group in the waiting room and its invitation. If you have no group, your place becomes that of a new group."""
+    """Show your group in the waiting room and its invitation. If you have no group, your place becomes a new group's place."""
     user_id = request.require_user().user_id
     with limited(request, JOIN, user_id, f"{event_id} group"):
         return Reply(service.show_group(event_id, user_id, body.token, request.now))

@@ -137,10 +137,10 @@ def join(
     needs no code again.
 
     With `longer_turn`, the user has more time to choose and to pay. This is only in the token, so that the shop keeps no list of people who
-    need more time, and somebody who has a place may ask for it, or leave it, by joining again.
+    need more time. Somebody who has a place may ask for a longer turn, or give it up, by joining again.
 
     With an `invitation`, the user becomes a member of the group and gives up their own place; `regain_pass(pass_id)` returns the items that
-    let a user who has left the group before buy with it again. Raises GroupsClosed, GroupFull, InvitationInvalid and InAnotherGroup.
+    let a user who had left the group buy with the pass again. Raises GroupsClosed, GroupFull, InvitationInvalid and InAnotherGroup.
 
     Takes one read and two writes, and one more read if an account proves the address. An access code takes one write more. After a crash
     between the writes, the arrival number is taken but belongs to nobody, so one position in the line stays empty.
@@ -575,7 +575,7 @@ def _with_turn(stored: Arrival, entrant: Entrant) -> Arrival:
 
 
 def show_group(event_id: str, user_id: str, token: str, now: int) -> GroupView:
-    """Return the user's group with its invitation. If the user is in no group, the user's place becomes that of a new group.
+    """Return the user's group with its invitation. If the user is in no group, the user's place becomes a new group's place.
 
     Raises NotInGroup if another browser has the user's place, GroupsClosed, and what `get_place` raises.
     """
@@ -639,7 +639,7 @@ def _find_own(cached: CachedRoom, shown: Arrival) -> Arrival | None:
 def _join_group(
     cached: CachedRoom, entrant: Entrant, invitation: str, check_work: Callable[[], None], regain_pass: PassItems, now: int
 ) -> JoinResult | None:
-    """Make one attempt to become a member of a group. Returns None for a member, who has a place like everybody else.
+    """Make one attempt to become a member of a group. Returns None if the user is a member already.
 
     Raises what `join` raises, and store.EntryConflict if another request from the same user was faster.
     """

@@ -456,7 +456,7 @@ def groups_end(event: Event, room: Room) -> int | None:
 
 
 def form_group(before: Arrival, after: Arrival, entry: Entry, ttl: int) -> None:
-    """Turn a user's place into that of the new group `after.group`, whose first member is the user. Raises EntryConflict."""
+    """Turn a user's place into the place of the new group `after.group`, whose first member is the user. Raises EntryConflict."""
     assert after.group is not None
     group = WaitingRoomRow(_group_id(after, after.group), arrival=_arrival_of_group(after, after.group), members={before.user}, ttl=ttl)
     own = WaitingRoomRow(_entry_id(before.event_id, before.room, before.user))

@@ -38,7 +38,7 @@ REPORT_FORMAT = "fairgate drop report, 1"
 REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, in percent, whose waits are in a report
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
-MAX_FAULTS_SHOWN = 20
+MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
 _SHA256_HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -319,7 +319,7 @@ def _run(arguments: Namespace) -> int:
     proven = ((source, _load_document(source)) for source in arguments.entry)
     noted_chain = arguments.chain.strip().lower() if arguments.chain else None
     report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven, arguments.round, noted_chain)
-    return _print(_report_lines(report, noted_commitment), EXIT_FAULTS if report.faults else EXIT_OK)
+    return _print(_report_lines(report, noted_commitment, noted_root), EXIT_FAULTS if report.faults else EXIT_OK)
 
 
 def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]:
@@ -419,6 +419,7 @@ def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
 
 
 def _load_document(source: str) -> dict[str, Any]:
+    raw = b""
     try:
         if source.startswith(("http://", "https://")):
             with urlopen(source, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - only the two schemes above
@@ -426,8 +427,12 @@ def _load_document(source: str) -> dict[str, Any]:
         else:
             raw = Path(source).read_bytes()
         document = json.loads(raw)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UnusableProof(f"{source}: {error}") from None
+    except ValueError as error:
+        if raw.lstrip()[:1] == b"<":
+            raise UnusableProof(f"{source} is a web page, not data. The page of the draw shows the right address.") from None
+        raise UnusableProof(f"{source} is not complete JSON: {error}") from None
     if not isinstance(document, dict):
         raise UnusableProof(f"{source} is not a proof document")
     return document
@@ -456,34 +461,52 @@ def _parse_claim(source: str, text: str) -> PositionClaim:
     raise UnusableProof(f"{source} must be a token, or a token and a position")
 
 
-def _report_lines(report: VerificationReport, noted_commitment: str | None) -> Iterator[str]:
+def _report_lines(report: VerificationReport, noted_commitment: str | None, noted_root: str | None) -> Iterator[str]:
     proof, drawn = report.proof, report.drawn_count
     late = len(report.positions) - drawn
     yield f"event {proof.event_id}, room {proof.room}: {proof.n} arrivals were drawn"
     yield f"commitment {proof.commitment}"
-    hint = "compared with the one that you noted" if noted_commitment else "(compare it with what you noted before the opening)"
-    yield f"           {hint}"
     yield f"key        {proof.key.hex()}"
     if (beacon := proof.beacon) is not None:
         name = "drand's quicknet" if beacon.chain == QUICKNET else f"another chain with the public key {beacon.chain.public_key}"
         yield f"beacon     round {beacon.round} of {name}, {draw.beacon_randomness(beacon.signature).hex()}"
-        yield f"           (compare it with {beacon.chain.hash}/public/{beacon.round} at any mirror of drand)"
+        if beacon.chain == QUICKNET:
+            yield f"           (compare it with {beacon.chain.hash}/public/{beacon.round} at any mirror of drand)"
     yield f"tokens     {drawn} drawn and {late} late positions computed, {report.compared_count} compared with a claimed position"
     if drawn == proof.n and proof.n > 0:
         yield f"           every position from 1 to {proof.n} belongs to exactly one of these tokens"
-    yield "           (only the shop can check whether it signed the tokens)"
+    yield from (f"           {source}: position {position}" for position, source in sorted(report.positions.items())[:MAX_POSITIONS_SHOWN])
     if report.listed is not None:
         yield f"entries    {len(report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
     if report.proven_count:
         yield f"entries    {report.proven_count} proofs of single entries checked"
-    yield from _fault_lines(report.faults)
+    unchecked = list(_unchecked_lines(report, noted_commitment, noted_root))
+    yield from (f"NOT CHECKED  {what}" for what in unchecked)
+    yield from _fault_lines(report.faults, is_partial=bool(unchecked))
 
 
-def _fault_lines(faults: Sequence[str]) -> Iterator[str]:
+def _unchecked_lines(report: VerificationReport, noted_commitment: str | None, noted_root: str | None) -> Iterator[str]:
+    """Name what was not checked, and the option that checks it."""
+    proof = report.proof
+    if noted_commitment is None:
+        yield "whether the key was fixed before the opening: compare the commitment with one that was noted then (--commitment)"
+    if proof.root is not None and noted_root is None:
+        yield "whether the list was fixed before the key: compare its root with one that was noted then (--root)"
+    if proof.root is not None and report.listed is None:
+        yield "whether the list has so many numbers, each with one owner (--entries)"
+    yield (
+        "whether the shop issued these tokens, which only the shop knows"
+        if report.positions
+        else "places in line, because there were no tokens"
+    )
+
+
+def _fault_lines(faults: Sequence[str], *, is_partial: bool = False) -> Iterator[str]:
     yield from (f"FAULT  {fault}" for fault in faults[:MAX_FAULTS_SHOWN])
     if len(faults) > MAX_FAULTS_SHOWN:
         yield f"       and {len(faults) - MAX_FAULTS_SHOWN} more"
-    yield f"faults found: {len(faults)}" if faults else "all checks passed"
+    passed = "all checks passed, but some were not made" if is_partial else "all checks passed"
+    yield f"faults found: {len(faults)}. Do not rely on this." if faults else passed
 
 
 # The stock ledger: a chain of entries, and pages whose last entry is signed.

@@ -1,8 +1,8 @@
 """Waiting rooms as the API shows them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.catalog.model import EntryRule, Event
 from chalicelib.foundation import clock
@@ -129,6 +129,15 @@ class BeaconView(Struct, frozen=True, kw_only=True):
     signature: str | None
     randomness: str | None
     seed_is: str
+
+
+WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
+
+
+class TokenBody(Struct, forbid_unknown_fields=True):
+    """The token that you got by joining the waiting room."""
+
+    token: WaitingRoomToken
 
 
 class GroupView(Struct, frozen=True, kw_only=True):

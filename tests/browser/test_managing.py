@@ -457,3 +457,30 @@ def test_a_promoter_puts_the_waiting_room_in_front_of_another_shop(new_buyer, ap
     expect(manager.page.get_by_text(found["secret"], exact=True)).to_be_visible()
     expect(manager.page.get_by_text("https://tickets.example", exact=True)).to_be_visible()
     check(manager.page, "gate-panel")
+
+
+def test_a_promoter_says_which_tax_is_in_a_price_and_buyers_see_it(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    [tier] = api.get(f"/events/{event_id}/tiers", token=manager.token).json["tiers"]
+    manager.open(f"/events/{event_id}/tickets/{tier['id']}")
+    manager.page.get_by_text("Sale times, limits and tax").click()
+    manager.fill("Tax in the price, in percent (optional)", "100")
+    manager.press("Save")
+    expect(manager.page.get_by_label("Tax in the price, in percent (optional)")).to_have_attribute("aria-invalid", "true")
+    manager.fill("Tax in the price, in percent (optional)", "8,50 %")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(manager.page.get_by_text("Not saved yet")).to_have_count(0)
+    assert api.get(f"/tiers/{tier['id']}", token=manager.token).json["tax"] == {"percent": "8.5"}
+    manager.publish(event_id)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(tier["name"], 1)
+    buyer.see("of tax (8.5%)")
+    buyer.pay()
+    buyer.see_tickets(1)
+    buyer.page.goto("/orders")
+    buyer.page.get_by_role("main").get_by_role("link").first.click()
+    buyer.see("of tax (8.5%)")

@@ -612,8 +612,8 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
         buyer.see("It is your turn")
         buyer.see("Your place was drawn fairly")
         buyer.see("This is the number of that round.")
-        buyer.press("Check the signature of this number")
-        buyer.see("The signature is right, but it is not from drand's public network.")
+        buyer.press("Check the public random number now")
+        buyer.see("The random number does not come from drand's public network.")
         command = buyer.page.get_by_text("python verify.pyz").inner_text()
         options = [*command.split()[1:], "--chain", beacon.hash]
         checked = subprocess.run([sys.executable, *options], cwd=web.BUILT, capture_output=True, text=True, check=True)
@@ -621,9 +621,9 @@ def test_a_draw_with_the_public_random_number_waits_for_it_and_is_checked_by_buy
         buyer.choose("Floor", 1)
     visitor = new_buyer(locale="es-ES")
     visitor.page.goto(f"/events/{drop_id}/draw")
-    visitor.page.get_by_text("Detalles técnicos").click()
-    visitor.press("Comprobar la firma de este número")
-    visitor.see("La firma es correcta, pero no es de la red pública de drand.")
+    visitor.press("Comprobar ahora el número aleatorio público")
+    visitor.see("El número aleatorio no viene de la red pública de drand.")
+    expect(visitor.heading("El número aleatorio no es público")).to_be_visible()
     invariants.check(time.now)
 
 
@@ -649,9 +649,10 @@ def test_a_forged_signature_of_the_public_random_number_is_refused(new_buyer, ap
     visitor = new_buyer()
     visitor.page.route(re.compile("/waiting-room/(state|proof)$"), answer)
     visitor.page.goto(f"/events/{drop_id}/draw")
-    visitor.page.get_by_text("Technical details").click()
-    visitor.press("Check the signature of this number")
+    expect(visitor.page.get_by_role("listitem").filter(has_text="The public random number is genuine")).to_be_visible()
+    visitor.press("Check the public random number now")
     visitor.see("The signature is wrong, or this is not the round that should decide.")
+    expect(visitor.heading("Do not rely on this draw")).to_be_visible()
 
 
 def test_a_round_that_was_exchanged_after_the_list_is_announced(new_buyer, api, time):

@@ -40,6 +40,20 @@ def sell(api, event_id: str, tier_id: str, quantity: int) -> None:
         builders.buy(api, f"buyer{number}.{tier_id}", event_id, tier_id)
 
 
+def sell_while_shrinking(monkeypatch, api, event_id: str, shrunk: str, sold: str) -> None:
+    """Let another change enlarge the stock of the tier `shrunk` again as soon as it has shrunk, and sell 7 tickets of the tier `sold`."""
+    shrink, sales = capacities.shrink_stocks, []
+
+    def shrink_and_sell(*arguments):
+        shards = shrink(*arguments)
+        if not sales:
+            capacities.resize_stocks(catalog.load_current().tiers[shrunk], with_pool=True)
+            sales.append(sell(api, event_id, sold, 7))
+        return shards
+
+    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+
+
 def stock(stock_id: str, shards: int = 1):
     return read_stock({stock_id: shards})[stock_id]
 
@@ -151,16 +165,7 @@ def test_a_new_tier_cannot_hold_back_what_the_event_has_sold(api, time):
 def test_tickets_sold_while_they_are_held_back_are_not_held_back(api, time, monkeypatch):
     """Another change enlarges the stock between the shrinking of the stock and the write of the tier, and the tickets are sold."""
     event_id, floor, balcony = create_pooled(api)
-    shrink, sold = capacities.shrink_stocks, []
-
-    def shrink_and_sell(*arguments):
-        shards = shrink(*arguments)
-        if not sold:
-            capacities.resize_stocks(catalog.load_current().tiers[floor], with_pool=True)
-            sold.append(sell(api, event_id, balcony, 7))
-        return shards
-
-    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+    sell_while_shrinking(monkeypatch, api, event_id, floor, balcony)
     refused = hold_back(api, floor, holdback(1, "artist"), holdback(2, "house"), holdback(2))
     assert (refused.status, refused.json["error"], refused.json["maximum"]) == (409, "holdbacks_too_large", 3)
     shown = api.get(f"/tiers/{floor}", **promoter()).json
@@ -172,16 +177,7 @@ def test_tickets_sold_while_they_are_held_back_are_not_held_back(api, time, monk
 def test_tickets_of_the_type_itself_are_sold_while_they_are_held_back(api, time, monkeypatch):
     """As above, in an event without a capacity of its own."""
     event_id, floor = builders.create_shop(api, capacity=10)
-    shrink, sold = capacities.shrink_stocks, []
-
-    def shrink_and_sell(*arguments):
-        shards = shrink(*arguments)
-        if not sold:
-            capacities.resize_stocks(catalog.load_current().tiers[floor], with_pool=True)
-            sold.append(sell(api, event_id, floor, 7))
-        return shards
-
-    monkeypatch.setattr(capacities, "shrink_stocks", shrink_and_sell)
+    sell_while_shrinking(monkeypatch, api, event_id, floor, floor)
     refused = api.patch(f"/tiers/{floor}", json={"holdbacks": [holdback(1, "artist"), holdback(4)]}, token=builders.admin_token())
     assert (refused.status, refused.json["error"], refused.json["maximum"]) == (409, "holdbacks_too_large", 3)
     assert stock(floor).capacity == 7

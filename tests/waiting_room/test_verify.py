@@ -75,6 +75,31 @@ def test_an_honest_draw_is_accepted(run):
     assert run(proof(n=0, offsets=[0], total=0))[0] == 0
 
 
+def test_the_result_names_what_was_not_checked(run):
+    code, text = run(proof(), [])
+    assert (code, text.count("NOT CHECKED")) == (0, 2)
+    assert "compare the commitment with one that was noted then (--commitment)" in text
+    assert "places in line, because there were no tokens" in text
+    assert text.rstrip().endswith("all checks passed, but some were not made")
+    code, text = run(proof(), lines(all_claims()), "--commitment", draw.commitment(KEY))
+    assert (code, text.count("NOT CHECKED"), "whether the shop issued these tokens" in text) == (0, 1, True)
+
+
+def test_the_position_of_each_token_is_shown(run):
+    claims = all_claims()
+    _, text = run(proof(), [claims[4][0], claims[9][0]])
+    assert f"line 1: position {claims[4][1]}\n" in text
+    assert f"line 2: position {claims[9][1]}\n" in text
+
+
+@pytest.mark.parametrize(("content", "reason"), [("<!doctype html>", "is a web page, not data"), ('{"key": "', "is not complete JSON")])
+def test_a_document_of_another_kind_is_refused(tmp_path, capsys, content, reason):
+    path = tmp_path / "proof.json"
+    path.write_text(content)
+    assert verify.main([str(path)]) == verify.EXIT_NOT_CHECKED
+    assert reason in capsys.readouterr().err
+
+
 def test_two_swapped_positions_are_found(run):
     claims = all_claims()
     claims[7], claims[30] = (claims[7][0], claims[30][1]), (claims[30][0], claims[7][1])
@@ -82,7 +107,7 @@ def test_two_swapped_positions_are_found(run):
     assert code == 1
     assert "line 8: position" in text
     assert "line 31: position" in text
-    assert "faults found: 2" in text
+    assert "faults found: 2. Do not rely on this." in text
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,6 @@ from chalicelib.purchases.api import (
     EntryProofBody,
     PromoCodeInput,
     Quantity,
-    WaitingRoomToken,
     read_options,
     read_tickets,
 )
@@ -57,6 +56,7 @@ from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
 from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
+from chalicelib.waiting_room.views import WaitingRoomToken
 
 bp = Blueprint(__name__)
 

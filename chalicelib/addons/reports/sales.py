@@ -256,7 +256,7 @@ def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView
 
 def _statement_row(entry: LedgerEntry) -> list[Cell]:
     taxes = entry.taxes
-    in_words = "; ".join(f"{share.percent} % in {share.gross_cents}: {share.tax_cents}" for share in taxes)
+    in_words = "; ".join(f"{share.percent}% in {share.gross_cents}: {share.tax_cents}" for share in taxes)
     moved = (entry.net_cents, sum(share.tax_cents for share in taxes), in_words, entry.currency)
     return [clock.iso(entry.at), entry.purchase_id, entry.kind, *moved, entry.provider, entry.account, entry.reference]
 

@@ -94,6 +94,25 @@ def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
     assert "a fee of 5.00 EUR was deducted -45.00 EUR Balance 5.00 EUR" in text
 
 
+def test_documents_show_the_taxes_that_are_left(api, time, shop):
+    tax = {"tax": {"percent": "8.875"}}
+    assert api.patch(f"/tiers/{shop[1]}", json=tax, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(api, shop, 3)
+    assert "Total 150.00 EUR Includes 8.875% tax 12.23 EUR" in text_of(receipt(api, order_id, user="ada"))
+    builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    assert "Balance 100.00 EUR Includes 8.875% tax 8.15 EUR" in text_of(receipt(api, order_id, user="ada"))
+    text = text_of(statement(api, shop[0], token=builders.admin_token()))
+    assert "Remaining 100.00 EUR Includes 8.875% tax, in sales of 100.00 EUR 8.15 EUR" in text
+    in_spanish = text_of(receipt(api, order_id, user="ada", query={"language": "es"}))
+    assert "Incluye impuestos (8,875 %) 8,15 EUR" in in_spanish
+
+
+def test_a_receipt_says_why_there_is_no_tax(api, time, shop):
+    tax = {"tax": {"percent": "0", "exempt_because": "Exempt, section 4"}}
+    assert api.patch(f"/tiers/{shop[1]}", json=tax, token=builders.admin_token()).status == 200
+    assert "No tax: Exempt, section 4 0.00 EUR" in text_of(receipt(api, builders.create_order(api, shop), user="ada"))
+
+
 def test_the_seller_is_the_promoter_once_verified(api, time):
     builders.create_promoted_shop("nora")
     order_id = builders.create_order(api, ("fest", "fest-pass"), 1)

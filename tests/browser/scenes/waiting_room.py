@@ -170,7 +170,7 @@ def draw_with_a_replaced_key(stage: Stage) -> None:
 def draw_before_the_opening(stage: Stage) -> None:
     stage.open(f"/events/{stage.drop}/draw")
     stage.buyer.see("The draw has not taken place yet")
-    stage.buyer.see("Save or publish this fingerprint now.")
+    stage.buyer.see("Save or publish this fingerprint now, and those")
 
 
 def draw_before_the_opening_with_the_list(stage: Stage) -> None:
@@ -189,8 +189,8 @@ def draw_with_the_random_number(stage: Stage) -> None:
     _line_with_beacon(stage, is_late=False)
     stage.buyer.see("Your place was drawn fairly")
     _open_details(stage, "How the draw works, and how to check it", "Technical details")
-    stage.buyer.press("Check the signature of this number")
-    stage.buyer.see("The signature is right, but it is not from drand's public network.")
+    stage.buyer.press("Check the public random number now")
+    stage.buyer.see("The random number does not come from drand's public network.")
 
 
 def _line_with_beacon(stage: Stage, is_late: bool) -> None:

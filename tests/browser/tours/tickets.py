@@ -26,7 +26,7 @@ def tickets(manager: Manager) -> Iterator[str]:
     manager.fill("Quantity (optional)", "400")
     manager.press("Create")
     manager.see("Enter an amount such as 25 or 25.50")
-    manager.page.get_by_text("Sale times and limits").click()
+    manager.page.get_by_text("Sale times, limits and tax").click()
     yield "refused"
     manager.fill("Price", "89.50")
     manager.press("Create")

@@ -63,12 +63,22 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
   const { d, locale } = useDrawTexts();
   const place = usePlace(event.id);
   const { room, failure, stage } = place;
+  const [beaconVerdict, setBeaconVerdict] = useState<BeaconVerdict | null>(null);
   if (stage === "open") return <p>{d.noRoom}</p>; // the waiting room has been removed since the event was loaded
   if (!room) return failure ? <Failure failure={failure} retry={place.lookAgain} /> : <Skeleton lines={8} />;
   const isDrawn = room.key !== null;
+  const isWrong = beaconVerdict === "wrong" || beaconVerdict === "other";
   return (
     <>
-      <DrawVerdict place={place} />
+      {isWrong && !isBroken(place) ? (
+        <section class={`outcome outcome-${beaconVerdict === "wrong" ? "bad" : "calm"}`} role="alert">
+          <h2>{d.signature.titles[beaconVerdict]}</h2>
+          <p>{d.signature[beaconVerdict]}</p>
+        </section>
+      ) : (
+        <DrawVerdict place={place} />
+      )}
+      {(isDrawn || room.beacon?.randomness) && room.n !== 0 && <Checks place={place} room={room} beaconVerdict={beaconVerdict} onVerdict={setBeaconVerdict} />}
       <dl class="draw-facts">
         {!isOff(room) && (
           <>
@@ -119,7 +129,30 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
         </>
       )}
       <h2>{d.how}</h2>
-      <Explanation place={place} />
+      <Explanation place={place} isOnPage />
+    </>
+  );
+}
+
+/** What this browser has checked, and what it has not. */
+function Checks({ place: { draw }, room, beaconVerdict, onVerdict }: { place: PlaceView; room: State; beaconVerdict: BeaconVerdict | null; onVerdict: (verdict: BeaconVerdict) => void }) {
+  const { d } = useDrawTexts();
+  const made: [string, boolean][] = [[d.checks.fits, room.key !== null && draw?.isKept === true], [d.checks.noted, Boolean(draw?.noted)]];
+  if (room.root && draw?.arrival) made.push([d.checks.own, draw.isListed === true]);
+  const isRandomnessGood = beaconVerdict === null || beaconVerdict === "right";
+  if (room.beacon && isRandomnessGood) made.push([d.checks.beacon, beaconVerdict !== null]);
+  const lines = (isMade: boolean) => made.filter(([, wasMade]) => wasMade === isMade).map(([text]) => <li key={text}>{text}</li>);
+  return (
+    <>
+      <h2>{d.checks.made}</h2>
+      <ul class="draw-limits">{lines(true)}</ul>
+      <h2>{d.checks.open}</h2>
+      <ul class="draw-limits">
+        {lines(false)}
+        {room.root && <li>{d.checks.list}</li>}
+        <li>{d.checks.others}</li>
+      </ul>
+      {room.beacon?.randomness && isRandomnessGood && <BeaconCheck room={room} verdict={beaconVerdict} onVerdict={onVerdict} />}
     </>
   );
 }
@@ -146,7 +179,7 @@ function Exclusions({ eventId, room }: { eventId: string; room: State }) {
 }
 
 /** The draw as a story in three pictures, what the check does not prove, and the check step by step. */
-export function Explanation({ place }: { place: PlaceView }) {
+export function Explanation({ place, isOnPage = false }: { place: PlaceView; isOnPage?: boolean }) {
   const { d } = useDrawTexts();
   const room = place.room!;
   const pictures = [<Sealing />, <Joining />, <Opening />];
@@ -187,21 +220,23 @@ export function Explanation({ place }: { place: PlaceView }) {
       </ul>
       <details class="draw">
         <summary>{d.details}</summary>
-        <Steps place={place} room={room} />
+        <Steps place={place} room={room} isOnPage={isOnPage} />
       </details>
     </div>
   );
 }
 
-function Steps({ place: { draw, status }, room }: { place: PlaceView; room: State }) {
+function Steps({ place: { draw, status }, room, isOnPage }: { place: PlaceView; room: State; isOnPage: boolean }) {
   const { d } = useDrawTexts();
+  const [beaconVerdict, setBeaconVerdict] = useState<BeaconVerdict | null>(null);
   const { key, n, commitment, beacon } = room;
   const { isKept = true, noted = null, notedRoot = null, notedRandomness = null, arrival = null, isLate = false, isListed = null } = draw ?? {};
   const isReplaced = notedRandomness !== null && notedRandomness !== randomnessOf(room);
   const isKeyKept = isKept || isReplaced || (notedRoot !== null && notedRoot !== room.root);
   const round = notedRandomness?.split("/")[1] ?? beacon?.round;
   const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
-  const command = `python verify.pyz ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}`;
+  const list = room.root ? ` --root ${notedRoot ?? room.root} --entries ${location.origin}${proof.replace(/proof$/, "entries")}` : "";
+  const command = `python verify.pyz ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}${round ? ` --round ${round}` : ""}${list}`;
   return (
     <>
       <ol class="draw-steps">
@@ -244,7 +279,7 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
                 <p>
                   <a href={`${MIRROR}/${beacon.chain}/public/${beacon.round}`}>{d.roundSource}</a>
                 </p>
-                <BeaconCheck room={room} />
+                {!isOnPage && <BeaconCheck room={room} verdict={beaconVerdict} onVerdict={setBeaconVerdict} />}
               </>
             )}
           </li>
@@ -286,24 +321,23 @@ function Steps({ place: { draw, status }, room }: { place: PlaceView; room: Stat
 }
 
 /** Checks the signature of the public random number when the visitor asks for it. */
-function BeaconCheck({ room }: { room: State }) {
+function BeaconCheck({ room, verdict, onVerdict }: { room: State; verdict: BeaconVerdict | null; onVerdict: (verdict: BeaconVerdict) => void }) {
   const { d } = useDrawTexts();
   const { t } = useTexts();
-  const [verdict, setVerdict] = useState<BeaconVerdict | "checking" | "failed" | null>(null);
+  const [state, setState] = useState<"checking" | "failed" | null>(null);
   const check = () => {
-    setVerdict("checking");
+    setState("checking");
     Promise.all([import("../beacon-proof"), getDrawProof(room.event_id)])
       .then(([{ checkBeacon }, proof]) => checkBeacon(proof, room))
-      .then((found) => setVerdict(found ?? "failed"), () => setVerdict("failed"));
+      .then((found) => (found ? onVerdict(found) : setState("failed")), () => setState("failed"));
   };
-  if (verdict === "right" || verdict === "other") return <p class="kept" role="status">{d.signature[verdict]}</p>;
-  if (verdict === "wrong") return <p class="broken" role="alert">{d.signature.wrong}</p>;
+  if (verdict !== null) return <p class={verdict === "right" ? "kept" : "broken"} role="status">{d.signature[verdict]}</p>;
   return (
     <>
-      <button type="button" class="button button-quiet" onClick={check} disabled={verdict === "checking"}>
+      <button type="button" class="button button-quiet" onClick={check} disabled={state === "checking"}>
         {d.signature.check}
       </button>
-      {verdict === "failed" && <p role="alert">{t.loadFailed}</p>}
+      {state === "failed" && <p role="alert">{t.loadFailed}</p>}
     </>
   );
 }

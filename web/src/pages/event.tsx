@@ -150,7 +150,7 @@ function Facts({ event, status, paying, isPreview }: FactsProps) {
             {t.event.map}
           </a>
         )}
-        {event.has_waiting_room && !isPreview && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
+        {event.has_waiting_room && !isPreview && <a href={`/events/${event.id}/draw`}>{Date.parse(event.on_sale_at!) <= 1000 * now() ? t.draw.link : t.draw.check}</a>}
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
       </p>
       {event.changes?.length > 0 && <Changes event={event} />}

@@ -25,7 +25,7 @@ export const drawTexts = {
   fingerprint: "Fingerprint of the key",
   root: "Fingerprint of the list of numbers",
   round: "Round of the public random number",
-  keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has saved it too: open this page again in the same browser after the draw to see the result.",
+  keepFingerprint: "Save or publish this fingerprint now, and those that appear here when the draw closes. After the draw, anyone with a copy can tell whether we used the same key. Your browser saves them too: open this page again in the same browser after the draw to see the result.",
   how: "How the draw works",
   story: [
     {
@@ -38,7 +38,7 @@ export const drawTexts = {
     },
     {
       title: "When the sale opens, we open the envelope",
-      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses only the key and how many numbers there are. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
+      text: "Nobody can join the draw any more: people who come later get places after it. We publish the key. A calculation that anyone can read in advance then puts all the numbers in order. It uses nothing but what we publish. Each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
   beaconStory:
@@ -84,10 +84,21 @@ export const drawTexts = {
   roundReplaced: "The shop has changed what decides the order after your browser saw the list. Your browser had saved this chain and round of the public random number (or only \"key\"):",
   roundKnown: "This is the number of that round. You can compare it with the number that the network publishes:",
   roundSource: "The round at drand, for programs (JSON)",
+  checks: {
+    made: "Your browser has checked",
+    open: "Your browser has not checked",
+    fits: "The key fits its fingerprint.",
+    noted: "The fingerprint is the one from before the draw.",
+    own: "Your number is on the list.",
+    beacon: "The public random number is genuine and belongs to this draw.",
+    list: "The whole list is right. (The program below checks it.)",
+    others: "The places of other people are right.",
+  },
   signature: {
-    check: "Check the signature of this number",
+    check: "Check the public random number now",
+    titles: { wrong: "Do not rely on this draw", other: "The random number is not public" },
     right: "The signature is right: this number is drand's, and its round follows from the time of the closing.",
-    other: "The signature is right, but it is not from drand's public network. That is normal only on a test shop.",
+    other: "The random number does not come from drand's public network. That is normal on a test shop. On a real sale, do not rely on this draw.",
     wrong: "The signature is wrong, or this is not the round that should decide. You cannot rely on this draw.",
   },
   seed: "For this draw, the SHA-256 hash of a fixed text, the key and the public random number takes the place of the key.",
@@ -105,6 +116,6 @@ export const drawTexts = {
   proof: "Data of the draw, for programs (JSON)",
   verifier: "The program that checks the draw (verify.pyz)",
   verify: "It checks this data, and needs only Python, but no account and no packages:",
-  verifyBeacon: "It checks this data and the signature of the public random number. It needs Python and one package, but no account:",
+  verifyBeacon: "It checks this data and the signature of the public random number. It needs Python and the package py_arkworks_bls12381, but no account:",
   savedFingerprint: "saved fingerprint",
 };

@@ -27,7 +27,7 @@ export const drawTexts: typeof english = {
   fingerprint: "Huella de la clave",
   root: "Huella de la lista de números",
   round: "Ronda del número aleatorio público",
-  keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página en el mismo navegador después del sorteo para ver el resultado.",
+  keepFingerprint: "Guarda o publica ahora esta huella, y las que aparezcan aquí al cerrarse el sorteo. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también las guarda: vuelve a abrir esta página en el mismo navegador después del sorteo para ver el resultado.",
   how: "Cómo funciona el sorteo",
   story: [
     {
@@ -40,7 +40,7 @@ export const drawTexts: typeof english = {
     },
     {
       title: "Al abrir la venta, abrimos el sobre",
-      text: "Ya nadie puede entrar en el sorteo: quien llega más tarde va detrás. Publicamos la clave. Con ella y con la cantidad de números, un cálculo que cualquiera puede leer de antemano los ordena todos: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
+      text: "Ya nadie puede entrar en el sorteo: quien llega más tarde va detrás. Publicamos la clave. Un cálculo que cualquiera puede leer de antemano ordena todos los números, solo con lo que publicamos: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
     },
   ],
   beaconStory:
@@ -86,10 +86,21 @@ export const drawTexts: typeof english = {
   roundReplaced: "La tienda ha cambiado lo que decide el orden después de que tu navegador viera la lista. Tu navegador había guardado esta cadena y esta ronda del número aleatorio público (o solo «key»):",
   roundKnown: "Este es el número de esa ronda. Puedes compararlo con el que publica la red:",
   roundSource: "La ronda en drand, para programas (JSON)",
+  checks: {
+    made: "Tu navegador ha comprobado",
+    open: "Tu navegador no ha comprobado",
+    fits: "La clave corresponde a su huella.",
+    noted: "La huella es la misma que antes del sorteo.",
+    own: "Tu número está en la lista.",
+    beacon: "El número aleatorio público es auténtico y es el de este sorteo.",
+    list: "La lista entera es correcta. (Lo comprueba el programa de más abajo.)",
+    others: "Los puestos de otras personas son correctos.",
+  },
   signature: {
-    check: "Comprobar la firma de este número",
+    check: "Comprobar ahora el número aleatorio público",
+    titles: { wrong: "No te fíes de este sorteo", other: "El número aleatorio no es público" },
     right: "La firma es correcta: el número es de drand y su ronda corresponde a la hora de cierre.",
-    other: "La firma es correcta, pero no es de la red pública de drand. Eso solo es normal en una tienda de prueba.",
+    other: "El número aleatorio no viene de la red pública de drand. En una tienda de prueba es normal. En una venta real, no te fíes de este sorteo.",
     wrong: "La firma no es correcta, o no es la ronda que debía decidir. No puedes fiarte de este sorteo.",
   },
   seed: "En este sorteo, el hash SHA-256 de un texto fijo, la clave y el número aleatorio público ocupa el lugar de la clave.",
@@ -107,6 +118,6 @@ export const drawTexts: typeof english = {
   proof: "Datos del sorteo, para programas (JSON)",
   verifier: "El programa que comprueba el sorteo (verify.pyz)",
   verify: "Comprueba estos datos y solo necesita Python, sin cuenta ni paquetes:",
-  verifyBeacon: "Comprueba estos datos y la firma del número aleatorio público. Necesita Python y un paquete, pero ninguna cuenta:",
+  verifyBeacon: "Comprueba estos datos y la firma del número aleatorio público. Necesita Python y el paquete py_arkworks_bls12381, pero ninguna cuenta:",
   savedFingerprint: "huella guardada",
 };

@@ -2,7 +2,7 @@
 
 /** Fields for storage and bookkeeping, which no page sets and which mean nothing to people. */
 export const HIDDEN = [
-  "suspended",
+  "suspended", "payments_off",
   ...["id", "event_id", "stock_id", "shards", "pool_id", "pool_shards", "promoter_id", "slug", "removed", "version"],
   ...["created_at", "updated_at", "deleted_at", "stripe_price_id", "date", "end_date", "withdrawn_opening", "public_changes"],
 ];

@@ -32,6 +32,7 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
   });
   const [theirs, setTheirs] = useState<TheirChange[]>([]);
   const latest = useRef(state);
+  const sent = useRef<V | null>(null);
   const update = (next: Kept<V>) => {
     latest.current = next;
     setState(next);
@@ -41,8 +42,13 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
   const mergeSaved = (saved: { version: number; values: V }) => {
     const { base, values, version } = latest.current;
     if (saved.version === version) return;
-    setTheirs(theirChanges(base, values, saved.values));
-    update({ version: saved.version, base: saved.values, values: merge(base, values, saved.values) as V });
+    const own = sent.current;
+    sent.current = null;
+    // The shop may write what was sent in another way, such as 8.5 for 8,50.
+    const isSent = (field: string) => own !== null && own[field] !== base[field] && own[field] === values[field];
+    const typed = Object.fromEntries(Object.entries(values).map(([field, value]) => [field, isSent(field) ? saved.values[field] : value])) as V;
+    setTheirs(theirChanges(base, typed, saved.values));
+    update({ version: saved.version, base: saved.values, values: merge(base, typed, saved.values) as V });
   };
   useEffect(() => mergeSaved(loaded), [loaded.version]);
   return {
@@ -52,9 +58,11 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
     set: (changes) => update({ ...latest.current, values: { ...latest.current.values, ...changes } }),
     save: async (send) => {
       const { version, base, values } = latest.current;
+      sent.current = values;
       try {
         await send(values, base, version);
       } catch (error) {
+        sent.current = null;
         if (error instanceof ApiFailure && CONFLICTS.includes(error.code)) mergeSaved(await load());
         throw error;
       }

@@ -44,7 +44,7 @@ export const ordersTexts = {
   unknownBuyer: "No name or address",
   userId: "User ID:",
   promoCode: "Promo code",
-  tax: (percent: string) => `Tax included (${percent} %)`,
+  tax: (percent: string) => `Tax included (${percent}%)`,
   refunded: "Refunded",
   balance: "Net, before the provider's fees",
   payment: "Payment",

@@ -86,6 +86,7 @@ const ownFields: typeof englishFields = {
   holdbacks: "Entradas retenidas",
   releases: "Liberaciones",
   issuing: "Retenciones con ventas",
+  tax: "Impuestos incluidos",
   resale_prices: "Precios de la reventa",
   options: "Preguntas",
   availability: "Disponibilidad que se muestra",
