@@ -233,7 +233,7 @@ FILES: dict[str, dict[str, str]] = {
 
 SENDS_MAILS = ("api_handler", "send_messages")
 READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile", "send_messages")
-APPEND_ONLY = ("audit", "payment-transactions", "stock-ledger")
+_APPEND_ONLY = ("audit", "invoices", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
 
@@ -243,10 +243,10 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     statements = [
         *_use_tables(stage, tables_of(stage, function)),
         {
-            "Sid": "NeverChangeLedgerAndAudit",
+            "Sid": "NeverChangeRecords",
             "Effect": "Deny",
             "Action": [f"dynamodb:{action}" for action in _CHANGES],
-            "Resource": [_table(stage, feature) for feature in APPEND_ONLY],
+            "Resource": [_table(stage, feature) for feature in append_only(stage)],
         },
         *_use_files(FILES.get(function, {}) if "images" in addon_names(stage) else {}),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
@@ -270,6 +270,12 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def append_only(stage: str) -> list[str]:
+    """Return the tables whose items no function may update or delete, and that the archive keeps."""
+    present = tables.definitions(addon_names(stage))
+    return [feature for feature in _APPEND_ONLY if feature in present]
+
+
 def tables_of(stage: str, function: str) -> dict[str, str]:
     """Return the tables and actions of a function from TABLES, without those that only disabled add-ons need."""
     wanted = set(addon_names(stage))
@@ -284,7 +290,7 @@ def tables_of(stage: str, function: str) -> dict[str, str]:
 def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
     """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters.
 
-    `table/index/*` names all indexes of a table if the function may use them all, with the same actions.
+    The statements have no `Sid`, which would take some hundred of these. `table/index/*` names all indexes of a table if the function may use them all, with the same actions.
     """
     by_actions: dict[str, set[str]] = {}
     for table, actions in used.items():
@@ -296,12 +302,8 @@ def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
                 same_actions.difference_update(indexes)
                 same_actions.add(f"{table}/index/*")
     return [
-        _allow(
-            f"UseTables{number}",
-            [f"dynamodb:{action}" for action in actions.split()],
-            [_table(stage, table) for table in sorted(same_actions)],
-        )
-        for number, (actions, same_actions) in enumerate(by_actions.items(), start=1)
+        _allow(None, [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in sorted(same_actions)])
+        for actions, same_actions in by_actions.items()
     ]
 
 
@@ -316,8 +318,8 @@ def _use_files(prefixes: dict[str, str]) -> list[Statement]:
     ]
 
 
-def _allow(sid: str, actions: list[str], resources: list[Any]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+def _allow(sid: str | None, actions: list[str], resources: list[Any]) -> Statement:
+    return {**({"Sid": sid} if sid is not None else {}), "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
 def _table(stage: str, feature: str) -> Statement:

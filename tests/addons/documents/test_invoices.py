@@ -37,9 +37,12 @@ def give_event(api, event_id, name="nora"):
 def create_shop(api, name="nora"):
     """An event of a promoter who issues invoices, with tickets at 11.90, of which 1.90 is tax."""
     save_profile(api, name, invoices=SELLER)
-    event_id, tier_id = builders.create_shop(api, price_cents=1190, tax={"percent": "19"}, capacity=200)
+    event_id = builders.create_event(api)
+    fields = {"name": "Floor", "price_cents": 1190, "capacity": 200, "tax": {"percent": "19"}}
+    reply = api.post(f"/events/{event_id}/tiers", json=fields, token=builders.admin_token())
+    assert reply.status == 201, reply.json
     give_event(api, event_id, name)
-    return event_id, tier_id
+    return event_id, reply.json["id"]
 
 
 @pytest.fixture
@@ -48,7 +51,9 @@ def fest(api, time):
 
 
 @pytest.fixture(autouse=True)
-def check_invariants(api, time):
+def check_invariants(request, api, time):
+    if "threaded_store" in request.fixturenames:
+        request.getfixturevalue("threaded_store")  # so that it is still there
     yield
     of_core.check(time.now)
 
