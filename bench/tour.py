@@ -16,8 +16,8 @@ from chalicelib.accounts.profiles import InvoiceSeller, Promoter
 from chalicelib.addons.documents import invoices
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
-from chalicelib.changes.model import OrderPaid
 from chalicelib.foundation import clock, settings
+from chalicelib.ledger.model import LedgerEntry
 from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
@@ -448,8 +448,8 @@ class _Tour(TourClient):
         purchase, seller = queries.load(order_id), InvoiceSeller("Seller", "1 Harbor Street", "PT501234567")
         assert purchase is not None
         issuer = Promoter(id=self.name, name=self.name, invoices=seller, invoices_since=0, created_at=0, updated_at=0)
-        with mock.patch.object(invoices, "_find_issuer", return_value=issuer):
-            invoices.issue_due([OrderPaid(at=clock.now(), purchase=purchase)], {purchase.event_id: None}, clock.now())
+        with mock.patch.object(invoices, "_find_issuer", return_value=issuer), mock.patch.object(LedgerEntry, "seller_id", self.name):
+            invoices.issue_due([purchase])
 
     def manage_versions(self) -> None:
         """Read the versions of the file and the drift of the served one, and apply it again, which changes nothing."""

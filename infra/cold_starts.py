@@ -201,7 +201,7 @@ BUDGETS = {
     "offers: start": Budget(OFFER_TICKETS, start, 505),
     "offers: run": Budget(OFFER_TICKETS, run_schedule, 509),
     "follow: start": Budget(FOLLOW_CHANGES, start, 507),
-    "follow: pass on": Budget(FOLLOW_CHANGES, project, 582),
+    "follow: pass on": Budget(FOLLOW_CHANGES, project, 588),
     "messages: start": Budget(SEND_MESSAGES, start, 194),
     "messages: run": Budget(SEND_MESSAGES, run_schedule, 554),
     "send webhooks: start": Budget(SEND_WEBHOOKS, start, 194),

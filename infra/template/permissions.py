@@ -75,7 +75,7 @@ TABLES: dict[str, dict[str, str]] = {
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
-        "checkout-details": "BatchGetItem",
+        "checkout-details": "GetItem",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
@@ -120,9 +120,11 @@ TABLES: dict[str, dict[str, str]] = {
         "catalog": "BatchGetItem GetItem PutItem Query UpdateItem",
         "checkout-details": "GetItem UpdateItem",
         "inventory": "BatchGetItem Scan UpdateItem",
+        "invoices": "GetItem PutItem Query",
         "job-runs": "UpdateItem",
         "listings": "DeleteItem Query",
         "payment-transactions": "PutItem Query",
+        "promoters": "GetItem",
         "promotions": "GetItem",
         "provider-events": "BatchGetItem GetItem PutItem",
         "purchases": "BatchGetItem GetItem Scan UpdateItem",
@@ -217,6 +219,7 @@ ONLY_FOR: dict[str, dict[str, set[str]]] = {
         "payment-transactions": {"documents"},
         "promoters": {"documents"},
     },
+    "reconcile": {"promoters": {"documents"}},
 }
 
 # Function -> prefix in the bucket for images -> actions of S3. S3 reports a missing file only to callers that may list the bucket.
@@ -290,7 +293,8 @@ def tables_of(stage: str, function: str) -> dict[str, str]:
 def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
     """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters.
 
-    The statements have no `Sid`, which would take some hundred of these. `table/index/*` names all indexes of a table if the function may use them all, with the same actions.
+    The statements have no `Sid`, which would take some hundred of these. `table/index/*` names all indexes of a table if the function may
+    use them all, with the same actions.
     """
     by_actions: dict[str, set[str]] = {}
     for table, actions in used.items():

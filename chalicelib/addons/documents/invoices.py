@@ -4,7 +4,7 @@ The entries of the ledger say which documents are due. A document is stored unde
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, zip_longest
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from chalicelib.accounts.profiles import InvoiceSeller, Promoter
 from chalicelib.catalog.model import Event, timezone_of
 from chalicelib.catalog.permissions import find_event
-from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, PurchaseChange, RefundFailed, RefundSucceeded
+from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFailed, RefundSucceeded
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.edge.languages import Language
@@ -28,7 +28,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry
 from chalicelib.promoters.service import find_verified_promoter
 from chalicelib.purchases import queries
-from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase
+from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase, Refund
 from chalicelib.tickets.model import order_number
 
 KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly ask for up to ten
@@ -102,58 +102,53 @@ Issued = dict[str, Invoice]  # the documents of a purchase by source
 
 def follow(changes: Sequence[Change]) -> None:
     """Issue the documents that are due because of these changes. Copied items cause none."""
-    causes = [change for change in changes if isinstance(change, _CAUSES) and not change.is_copy and _has_money(change.purchase)]
-    events = {event_id: find_event(event_id) for event_id in {change.purchase.event_id for change in causes}}
-    promoted = [change for change in causes if (event := events[change.purchase.event_id]) is None or event.promoter_id is not None]
-    if promoted:
-        issue_due(promoted, events, clock.now())
+    issue_due([change.purchase for change in changes if isinstance(change, _CAUSES) and not change.is_copy])
 
 
-def _has_money(purchase: Purchase) -> bool:
-    return purchase.payment is not None and purchase.payment.provider not in _UNPAID
-
-
-def issue_due(changes: Sequence[PurchaseChange], events: Mapping[str, Event | None], now: int) -> None:
-    """Issue all documents that are due for the purchases of these changes. `events` has their events. Safe to repeat.
+def issue_due(orders: Sequence[Purchase]) -> None:
+    """Issue all documents that are due for these orders, whose present state is read. Safe to repeat.
 
     Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
     """
-    promoters = {event_id: _find_issuer(events[event_id]) for event_id in sorted({change.purchase.event_id for change in changes})}
-    # A new order without an issuer has no documents. Later changes may belong to an invoice of a seller who no longer issues any.
-    ids = {change.purchase.id for change in changes if promoters[change.purchase.event_id] is not None or not isinstance(change, OrderPaid)}
-    issued = _load_issued(sorted(ids))
-    purchases = queries.load_many(ids)
-    wanted = [found for found in purchases.values() if found is not None and (issued[found.id] or promoters[found.event_id] is not None)]
+    events = {event_id: find_event(event_id) for event_id in sorted({order.event_id for order in orders if _has_money(order)})}
+    issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
+
+    def may_have_documents(order: Purchase) -> bool:
+        """Whether the event's promoter issues invoices, or may have issued one that is to be corrected."""
+        event = events[order.event_id]
+        was_sold_by_shop = event is not None and event.promoter_id is None
+        return issuers[order.event_id] is not None or (bool(order.refunds or order.disputes) and not was_sold_by_shop)
+
+    ids = sorted({order.id for order in orders if _has_money(order) and may_have_documents(order)})
+    issued, purchases = parallel.both(lambda: _load_issued(ids), lambda: queries.load_many(ids))
+    wanted = [found for found in purchases.values() if found is not None and (issued[found.id] or issuers[found.event_id] is not None)]
     if not wanted:
         return
     entries, details = parallel.both(
         lambda: parallel.call_each(lambda purchase: ledger.list_purchase_entries(purchase.event_id, purchase.id), wanted),
-        lambda: queries.load_many_details(wanted),
+        lambda: parallel.call_each(queries.load_details, wanted),
     )
-    pending, races = list(zip(wanted, entries, strict=True)), 0
+    pending, races = list(zip(wanted, entries, details, strict=True)), 0
     while True:
         drafts = {
             purchase.id: list(
-                _due_documents(
-                    purchase,
-                    of_purchase,
-                    issued[purchase.id],
-                    promoters[purchase.event_id],
-                    events[purchase.event_id],
-                    details.get(purchase.id, CheckoutDetails()),
-                )
+                _due_documents(purchase, of_purchase, issued[purchase.id], issuers[purchase.event_id], events[purchase.event_id], detail)
             )
-            for purchase, of_purchase in pending
+            for purchase, of_purchase, detail in pending
         }
-        pending = [(purchase, of_purchase) for purchase, of_purchase in pending if drafts[purchase.id]]
+        pending = [due for due in pending if drafts[due[0].id]]
         if not pending:
             return
-        if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], now):
+        if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], clock.now()):
             races += 1
             if races > LOST_RACES:
                 raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
             deadline.wait(random.uniform(0, 0.01 * 2**races))
-        issued = _load_issued([purchase.id for purchase, _ in pending])
+        issued = _load_issued([purchase.id for purchase, _, _ in pending])
+
+
+def _has_money(purchase: Purchase) -> bool:
+    return purchase.payment is not None and purchase.payment.provider not in _UNPAID
 
 
 def _find_issuer(event: Event | None) -> Promoter | None:
@@ -186,7 +181,8 @@ def _due_documents(
         return
     invoice = issued.get(_source(paid))
     if invoice is None:
-        if issuer is not None and issuer.invoices is not None and paid.at >= (issuer.invoices_since or 0):
+        is_own = issuer is not None and paid.seller_id == issuer.id and paid.at >= (issuer.invoices_since or 0)
+        if issuer is not None and issuer.invoices is not None and is_own:
             yield _Draft(_source(paid), _invoice(purchase, paid, issuer.id, issuer.invoices, event, details.invoice))
         return
     for left, came_back, is_final in _movements(purchase, entries):
@@ -227,6 +223,11 @@ def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
     ids = (entry.details.get("refund_id"), entry.reference)
     refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
     return refund is not None and refund.payment_intent_id == purchase.payment.payment_intent_id
+
+
+def refund_sources(refund: Refund) -> set[str]:
+    """Return the keys that the credit note of a refund may have."""
+    return {f"refunded#{reference}" for reference in (refund.provider_id, refund.id) if reference is not None}
 
 
 def _is_about(entry: LedgerEntry, dispute_id: str) -> bool:
@@ -368,9 +369,9 @@ class InvoiceRow(dynamo.Table):
     series_index = SeriesIndex()
 
 
-def list_order_invoices(order_id: str) -> list[Invoice]:
-    """Return the documents of an order in the order in which they were issued, with a strongly consistent query."""
-    found = (row.document for row in InvoiceRow.query(order_id))
+def list_order_invoices(order_id: str, sources: Collection[str] | None = None) -> list[Invoice]:
+    """Return the documents of an order, or those of some sources, in the order in which they were issued. Takes one consistent query."""
+    found = (row.document for row in InvoiceRow.query(order_id) if sources is None or row.sk in sources)
     return sorted(found, key=lambda document: (document.issued_at, document.paid_at, document.is_credit_note, document.number))
 
 

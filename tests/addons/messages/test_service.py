@@ -88,16 +88,20 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     invariants.check(time.now)
 
 
-def test_the_invoice_comes_with_the_tickets(post, api, time):
+def test_the_invoice_comes_with_the_tickets_and_the_credit_note_with_the_refund(post, api, time):
     shop = builders.create_shop(api)
     seller = {"name": "Nora Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
     profile = {"name": "Nora", "verified": True, "invoices": seller}
     assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
     assert api.patch(f"/events/{shop[0]}", json={"promoter_id": "nora"}, token=builders.admin_token()).status == 200
-    buy(api, shop, 1)
-    [mail] = post.deliver()
-    pages = {part.get_filename() for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"}
-    assert pages == {"tickets.pdf", "S2026-000001.pdf"}
+    order_id = buy(api, shop, 1)
+    assert _pages(post.deliver()[-1]) == {"tickets.pdf", "S2026-000001.pdf"}
+    builders.refund(api, order_id)
+    assert _pages(post.deliver()[-1]) == {"C2026-000001.pdf"}
+
+
+def _pages(mail):
+    return {part.get_filename() for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"}
 
 
 def test_the_symbol_of_a_code_is_drawn_once_for_the_image_and_the_pdf(post, api):
