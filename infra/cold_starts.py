@@ -197,7 +197,7 @@ BUDGETS = {
     "sweep: start": Budget(SWEEP, start, 193),
     "sweep: run": Budget(SWEEP, run_schedule, 525),
     "reconcile: start": Budget(RECONCILE, start, 537),
-    "reconcile: run": Budget(RECONCILE, run_schedule, 541),
+    "reconcile: run": Budget(RECONCILE, run_schedule, 555),
     "offers: start": Budget(OFFER_TICKETS, start, 505),
     "offers: run": Budget(OFFER_TICKETS, run_schedule, 509),
     "follow: start": Budget(FOLLOW_CHANGES, start, 507),

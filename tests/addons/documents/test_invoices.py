@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from unittest.mock import patch
 
 import pytest
@@ -417,8 +418,9 @@ def test_a_crash_at_any_call_leaves_neither_a_gap_nor_two_numbers(api, time, fes
     assert invariants.check(followed=True) == []
 
 
-def test_a_slower_follower_takes_the_next_numbers(api, time, fest, waits):
-    """Another follower issues the documents of other orders, and one of the same, between the read of the series and the write."""
+@pytest.mark.parametrize("own", [1, 2], ids=["other orders", "a common order"])
+def test_a_slower_follower_takes_the_next_numbers(api, time, fest, waits, own):
+    """Another follower issues documents between the read of the series and the write."""
     orders = []
     for user in ("ada", "bob", "cem"):
         orders.append((buy(api, fest, user), user))
@@ -432,7 +434,7 @@ def test_a_slower_follower_takes_the_next_numbers(api, time, fest, waits):
         transact(items)
 
     with patch.object(dynamo, "transact", be_slow):
-        invoices.follow(changes[:2])
+        invoices.follow(changes[:own])
     assert [numbers(api, *order) for order in orders] == [["NN-S2026-000003"], ["NN-S2026-000001"], ["NN-S2026-000002"]]
     assert len(waits) == 1
 
@@ -499,7 +501,8 @@ def test_two_followers_and_the_daily_pass_at_once(threaded_store, api, time):
             "two": lambda: follow(second, third),
             "pass": lambda: invoices.issue_due([store.load(order_id) for order_id in orders]),
         }
-        play(actors, crashes=play.seed % 2)
+        with patch.object(invoices, "random", random.Random(play.seed)):
+            play(actors, crashes=play.seed % 2)
         assert invariants.check(followed=False) == []
         follow()
         assert [len(issued(api, *order)) for order in orders.items()] == [2, 1, 1]
