@@ -154,8 +154,7 @@ class _Run:
         """Let the add-ons catch up on these orders. If they fail, each order is passed on alone, so that it cannot hold up the others."""
         try:
             for catch_up in addons.hooks("catch_up"):
-                catch_up(orders)
-                self._report.reads += 3 * len(orders)
+                self._report.reads += catch_up(orders)
         except Exception as error:
             if _stops_run(error):
                 raise

@@ -1,4 +1,4 @@
-"""The tables of a stage, and daily copies of the ledger and the audit log that nobody can change.
+"""The tables of a stage, and daily copies of the append-only tables that nobody can change.
 
 Tables hold what people have paid for, so no change of the stack deletes a table. IAM lets a function put an entry into the ledger, but
 cannot forbid replacing an existing entry. The previous day's copy reveals such a replacement.

@@ -105,10 +105,10 @@ def follow(changes: Sequence[Change]) -> None:
     issue_due([change.purchase for change in changes if isinstance(change, _CAUSES) and not change.is_copy])
 
 
-def issue_due(orders: Sequence[Purchase]) -> None:
-    """Issue all documents that are due for these orders, whose present state is read. Safe to repeat.
+def issue_due(orders: Sequence[Purchase]) -> int:
+    """Issue all documents that are due for these orders, whose present state is read. Returns about how many items were read.
 
-    Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
+    Safe to repeat. Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
     """
     events = {event_id: find_event(event_id) for event_id in sorted({order.event_id for order in orders if _has_money(order)})}
     issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
@@ -122,8 +122,9 @@ def issue_due(orders: Sequence[Purchase]) -> None:
     ids = sorted({order.id for order in orders if _has_money(order) and may_have_documents(order)})
     issued, purchases = parallel.both(lambda: _load_issued(ids), lambda: queries.load_many(ids))
     wanted = [found for found in purchases.values() if found is not None and (issued[found.id] or issuers[found.event_id] is not None)]
+    reads = len(ids) + 2 * len(wanted)
     if not wanted:
-        return
+        return reads
     entries, details = parallel.both(
         lambda: parallel.call_each(lambda purchase: ledger.list_purchase_entries(purchase.event_id, purchase.id), wanted),
         lambda: parallel.call_each(queries.load_details, wanted),
@@ -138,7 +139,7 @@ def issue_due(orders: Sequence[Purchase]) -> None:
         }
         pending = [due for due in pending if drafts[due[0].id]]
         if not pending:
-            return
+            return reads
         if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], clock.now()):
             races += 1
             if races > LOST_RACES:
