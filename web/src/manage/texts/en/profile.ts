@@ -23,7 +23,7 @@ export const profileTexts = {
   "invoices.tax_id": "Tax ID",
   "invoices.prefix": "Beginning of invoice numbers (optional)",
   invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",
-  invoicesUnverified: "Buyers get invoices only for orders that are paid while you are verified.",
+  invoicesUnverified: "Buyers get their invoices once an admin has verified you.",
   invoicesFile: "Invoices as CSV",
 };
 

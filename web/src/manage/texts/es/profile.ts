@@ -25,7 +25,7 @@ export const profileTexts: typeof english = {
   "invoices.tax_id": "NIF",
   "invoices.prefix": "Comienzo de los números de factura (opcional)",
   invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
-  invoicesUnverified: "Solo se emiten facturas de los pedidos que se pagan mientras tu perfil está verificado.",
+  invoicesUnverified: "Los compradores reciben sus facturas cuando un administrador haya verificado tu perfil.",
   invoicesFile: "Facturas en CSV",
 };
 
