@@ -182,7 +182,7 @@ function Editor({ loaded }: { loaded: Profile }) {
             <AreaField name="description" label={own.description} maxLength={10000} rows={6} draft={draft} errorOf={errorOf} />
             <AreaField name="policies" label={own.policies} note={own.policiesNote} maxLength={2000} rows={6} draft={draft} errorOf={errorOf} />
             {ADDONS.documents && (
-              <fieldset>
+              <fieldset class="fields">
                 <legend>{own.invoices}</legend>
                 <p class="small">{own.invoicesNote}</p>
                 {!profile.verified && <p class="small">{own.invoicesUnverified}</p>}
