@@ -3,6 +3,7 @@
 import copy
 import itertools
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -18,7 +19,8 @@ from moto.core import responses as moto_responses
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb import models as moto_models
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
-from moto.dynamodb.models.table import StreamRecord, Table
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 
 from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
@@ -42,7 +44,8 @@ def speed_up_moto() -> None:
     """Leave out work of moto that has no effect here and took a fifth of the time of tests on moto.
 
     Moto lists the methods of a class for each call, and looks for each member of an attribute value that is already in its JSON form. A
-    transaction copies its table for each of its items, with all records of the stream, which never change.
+    transaction copies its table for each of its items, with all items and all records of the stream, to restore it when it fails. The
+    ten checks of an update expression ask for the kind of each of its nodes again.
     """
     moto_responses.method_names_from_class = cache(moto_responses.method_names_from_class)
     serialize = BaseJSONSerializer._serialize_type_structure
@@ -54,22 +57,50 @@ def speed_up_moto() -> None:
             serialize(self, serialized, value, shape, key)
 
     BaseJSONSerializer._serialize_type_structure = serialize_unless_done  # type: ignore[method-assign]
-    StreamRecord.__deepcopy__ = lambda record, memo: record  # type: ignore[attr-defined]
-    write, copies = DynamoDBBackend.transact_write_items, dict[int, Table]()
+    write, copies, changing = DynamoDBBackend.transact_write_items, dict[str, Table](), set[tuple[str, str]]()
 
-    def copy_once(value: Any) -> Any:
+    def copy_what_changes(value: Any) -> Any:
         if not isinstance(value, Table):
             return copy.deepcopy(value)
-        if id(value) not in copies:
-            copies[id(value)] = copy.deepcopy(value)
-        return copies[id(value)]
+        if value.name not in copies:
+            copies[value.name] = table = copy.copy(value)
+            items = {key: copy.deepcopy(item) if (value.name, key.value) in changing else item for key, item in value.items.items()}
+            table.items = defaultdict(dict, items)
+            if (shard := copy.copy(value.stream_shard)) is not None:
+                shard.table, shard.items, table.stream_shard = table, shard.items.copy(), shard
+        return copies[value.name]
 
     def write_with_fewer_copies(self: Any, transact_items: Any) -> None:
         copies.clear()
+        changing.clear()
+        for operation in (operation for item in transact_items for operation in item.values()):
+            if (table := self.tables.get(operation.get("TableName"))) is not None:
+                key = (operation.get("Key") or operation.get("Item") or {}).get(table.hash_key_attr)
+                changing.update((table.name, value) for value in (key or {}).values())
         write(self, transact_items)
 
     DynamoDBBackend.transact_write_items = write_with_fewer_copies  # type: ignore[method-assign]
-    moto_models.copy = SimpleNamespace(deepcopy=copy_once)  # type: ignore[assignment]
+    is_node, is_processed = cache(lambda kind: issubclass(kind, Node)), dict[tuple[type, type], bool]()
+
+    def traverse(self: Any, node: Any, child_id: int = -1) -> Any:
+        if not is_node(type(node)):
+            return node
+        parent = node.parent
+        for index, child in enumerate(node.children or ()):
+            self.pre_processing_of_child(node, index)
+            traverse(self, child, index)
+        kinds = type(self), type(node)
+        if kinds not in is_processed:
+            is_processed[kinds] = issubclass(type(node), self.nodes_to_be_processed())
+        if is_processed[kinds]:
+            node = self.process(node)
+            node.parent = parent
+            if parent:
+                parent.children[child_id] = node
+        return node
+
+    DepthFirstTraverser.traverse_node_recursively = traverse  # type: ignore[method-assign]
+    moto_models.copy = SimpleNamespace(deepcopy=copy_what_changes)  # type: ignore[assignment]
 
 
 @contextmanager

@@ -3,8 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
@@ -201,9 +204,20 @@ def _check_stock_ledgers(shards: list[Shard], current: Catalog) -> list[str]:
             pages.append(msgspec.json.decode(msgspec.json.encode(page)))
             page = stock_ledger.load_page(event_id, len(pages))
         # A crash may leave tickets between two writes of a change, until the next change.
-        faults = [fault for fault in verify.check_ledger(pages).faults if "neither in the stock nor held back" not in fault]
+        with patch.object(verify, "_is_signed", _is_signed):
+            checked = verify.check_ledger(pages)
+        faults = [fault for fault in checked.faults if "neither in the stock nor held back" not in fault]
         violations += [f"{event_id}: {fault}" for fault in faults]
     return violations
+
+
+def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Check a signature with `cryptography`, twenty times as fast as the verifier, which may only use Python's own library."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def _ledger_lines(event_id: str, shards: list[Shard], current: Catalog) -> list[stock_ledger.StockLine]:
