@@ -215,13 +215,11 @@ function InvoiceFiles({ promoterId }: { promoterId: string }) {
     <section class="panel">
       <h2>{own.invoices}</h2>
       {failure && <Failure failure={failure} />}
-      <p class="row-actions">
-        {[thisYear, thisYear - 1].map((year) => (
-          <button key={year} type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => saveFile(await load(year), `invoices-${year}.csv`))}>
-            {own.invoicesFile}, {year}
-          </button>
-        ))}
-      </p>
+      {[thisYear, thisYear - 1].map((year) => (
+        <button key={year} type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => saveFile(await load(year), `invoices-${year}.csv`))}>
+          {own.invoicesFile}, {year}
+        </button>
+      ))}
     </section>
   );
 }
