@@ -69,6 +69,8 @@ export interface DrawResult {
   isLate: boolean;
   /** Whether the list of entries, which was published before the key, has this buyer's number; null if that is not known. */
   isListed: boolean | null;
+  /** Whether the key does not match the fingerprint, or the list does not have the buyer's number, which buyers should know before they buy. */
+  isBroken: boolean;
 }
 
 // How many seconds the document stays fresh on average, for visible and hidden pages.
@@ -252,7 +254,7 @@ export class Place {
     const arrival = isDrawn ? room.offsets[counter]! + number : null;
     const isListed = this.#entryProof === undefined ? null : this.#entryProof !== null;
     const [noted, notedRoot, notedRandomness] = [this.#noted("fingerprint", room), this.#noted("root", room), this.#noted("randomness", room)];
-    return { isKept: this.#isKept, noted, notedRoot, notedRandomness, arrival, isLate: counter !== null && counter < 0, isListed };
+    return { isKept: this.#isKept, noted, notedRoot, notedRandomness, arrival, isLate: counter !== null && counter < 0, isListed, isBroken: !this.#isKept || isListed === false };
   }
 
   #stage(status: Status | null): PlaceView["stage"] {

@@ -4,7 +4,7 @@ import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getDrawProof, getEvent, type EventWithTiers } from "../api";
 import type { BeaconVerdict } from "../beacon-proof";
-import { DrawVerdict, isBroken, isOff } from "../parts/draw-verdict";
+import { DrawVerdict, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
@@ -70,7 +70,7 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
   const isWrong = beaconVerdict === "wrong" || beaconVerdict === "other";
   return (
     <>
-      {isWrong && !isBroken(place) ? (
+      {isWrong && !place.draw?.isBroken ? (
         <section class={`outcome outcome-${beaconVerdict === "wrong" ? "bad" : "calm"}`} role="alert">
           <h2>{d.signature.titles[beaconVerdict]}</h2>
           <p>{d.signature[beaconVerdict]}</p>
@@ -199,7 +199,7 @@ export function Explanation({ place, isOnPage = false }: { place: PlaceView; isO
         ))}
       </ol>
       {room.beacon && <p>{d.beaconStory}</p>}
-      {!isBroken(place) && (
+      {!place.draw?.isBroken && (
         <p>
           <strong>{d.why}</strong>
         </p>

@@ -1,14 +1,14 @@
 /** The waiting room: join, wait for the draw, wait in line, choose tickets at your turn. */
 
-import { useRoute } from "preact-iso";
+import { ErrorBoundary, lazy, useRoute } from "preact-iso";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
-import { DrawCheck, DrawVerdict, isBroken } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
+import { LoadFailed } from "../parts/load-failed";
 import { ReserveForm } from "../parts/reserve-form";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
@@ -23,6 +23,10 @@ const AVAILABILITY_SECONDS = 2.5; // during the turn
 const ANNOUNCE_EVERY_MS = 30_000;
 const MAIL_SECONDS = 120; // before a turn that comes sooner, an email would arrive too late
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared", "entry_unknown"];
+
+// The page shows the check after the parts that buyers need, so that its file is not requested before theirs.
+const DrawCheck = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawCheck, () => LoadFailed));
+const DrawVerdict = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawVerdict, () => LoadFailed));
 
 interface EventProps {
   eventId: string;
@@ -56,7 +60,7 @@ export function WaitingRoom() {
       </p>
       <h1>{t.line.title}</h1>
       <p class="lead">{event?.name ?? "\u00a0"}</p>
-      {isBroken(place) && <DrawVerdict place={place} />}
+      <ErrorBoundary>{place.draw?.isBroken && <DrawVerdict place={place} />}</ErrorBoundary>
       {failure && !event && <Failure failure={failure} retry={reload} />}
       {place.isOffline && place.room && place.token && (
         <div class="notice">
@@ -81,7 +85,7 @@ export function WaitingRoom() {
       {mails && isWaiting(place) && place.token && place.status && !reservation && (
         <mails.TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
       )}
-      {place.room && (event || failure) && <DrawCheck place={place} eventId={eventId} />}
+      <ErrorBoundary>{tickets && place.room && (event || failure) && <DrawCheck place={place} eventId={eventId} />}</ErrorBoundary>
     </div>
   );
 }

@@ -1,9 +1,11 @@
-/** What this browser can say about a draw. The explanation below the verdict is loaded when somebody opens it. */
+/** What this browser can say about a draw. Loaded after the first page, and the explanation below it when somebody opens it. */
 
 import { ErrorBoundary, lazy } from "preact-iso";
 import { useState } from "preact/hooks";
-import { useTexts } from "../texts";
 import type { PlaceView } from "../place";
+import { useTexts, type Language } from "../texts";
+import { verdictTexts as en } from "../texts/en-verdict";
+import { verdictTexts as es } from "../texts/es-verdict";
 import { LoadFailed } from "./load-failed";
 import type { State } from "../../waiting-room.js";
 
@@ -16,17 +18,17 @@ export type Verdict = "broken" | "unlisted" | "before" | "off" | "empty" | "late
 const TONES: Partial<Record<Verdict, string>> = { broken: "bad", unlisted: "bad", fair: "good", noted: "good" };
 const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Explanation, () => LoadFailed));
 
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+
 /** Whether nobody can be drawn any more. */
 export const isOff = ({ key, stopped }: State) => key === null && (stopped === "closed" || stopped === "cancelled");
-
-/** Whether the key does not match the fingerprint, or the list does not have the buyer's number, which buyers should know before they buy. */
-export const isBroken = ({ draw }: PlaceView) => draw?.isKept === false || draw?.isListed === false;
 
 /** Null until the check has been made. */
 function verdictOf(place: PlaceView): Verdict | null {
   const { room, draw, status } = place;
   if (!room || !draw) return null;
-  if (isBroken(place)) return draw.isKept ? "unlisted" : "broken";
+  if (draw.isBroken) return draw.isKept ? "unlisted" : "broken";
   if (room.key === null) return isOff(room) ? "off" : "before";
   if (room.n === 0) return "empty";
   if (draw.isLate) return "late";
@@ -35,15 +37,15 @@ function verdictOf(place: PlaceView): Verdict | null {
 }
 
 export function DrawVerdict({ place }: { place: PlaceView }) {
-  const { t } = useTexts();
+  const { verdicts, listed } = TEXTS[useTexts().language];
   const verdict = verdictOf(place);
   if (verdict === null) return null;
-  const { title, text } = t.draw.verdicts[verdict];
+  const { title, text } = verdicts[verdict];
   return (
     <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`} role={TONES[verdict] === "bad" ? "alert" : undefined}>
       <h2>{title}</h2>
       <p>{text}</p>
-      {verdict === "fair" && place.draw?.isListed && place.draw.notedRoot && <p>{t.draw.listed}</p>}
+      {verdict === "fair" && place.draw?.isListed && place.draw.notedRoot && <p>{listed}</p>}
     </section>
   );
 }
@@ -53,18 +55,18 @@ export function DrawVerdict({ place }: { place: PlaceView }) {
  * tab, so that nobody misses their turn.
  */
 export function DrawCheck({ place, eventId }: { place: PlaceView; eventId: string }) {
-  const { t } = useTexts();
+  const { t, language } = useTexts();
   const [wasOpened, setOpened] = useState(false);
   return (
     <>
-      {!isBroken(place) && <DrawVerdict place={place} />}
+      {!place.draw?.isBroken && <DrawVerdict place={place} />}
       <details class="draw" onToggle={() => setOpened(true)}>
         <summary>{t.draw.check}</summary>
         <ErrorBoundary>{wasOpened && <Explanation place={place} />}</ErrorBoundary>
       </details>
       <p>
         <a href={`/events/${eventId}/draw`} target="_blank">
-          {t.draw.page}
+          {TEXTS[language].page}
         </a>
       </p>
     </>
