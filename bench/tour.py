@@ -195,6 +195,7 @@ class _Tour(TourClient):
     def manage_people(self, event_id: str) -> None:
         promoter = f"/promoters/{self.name}"
         self.put(promoter, {"name": self.name, "verified": True}, token=self.admin)
+        self.put(f"{promoter}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}, token=self.admin)
         for path in ("/promoters", promoter, f"{promoter}/events"):
             self.get(path)
         people = f"/events/{event_id}/members"

@@ -5,10 +5,16 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from infra.web import find_node
 
 WEB = Path(__file__).parents[1] / "web"
+# The sources import each other without an extension, which bundlers add. Node needs a hook for that.
+_HOOK = r"""
+export const resolve = (name, context, next) => next(/^\.\.?\/[^.]+$/.test(name) ? `${name}.ts` : name, context);
+"""
+_REGISTER_HOOK = f'import {{ register }} from "node:module"; register("data:text/javascript,{quote(_HOOK)}");'
 TYPESCRIPT = ("--experimental-strip-types", "--disable-warning=ExperimentalWarning")  # Node 22 needs these options, Node 24 does not
 
 
@@ -18,7 +24,15 @@ def run_module(script: str, cases: Iterable[Any]) -> list[Any]:
     The module can import JavaScript and TypeScript files from $WEB.
     """
     finished = subprocess.run(
-        [str(find_node().binary), *TYPESCRIPT, "--input-type=module", "--eval", script.replace("$WEB", WEB.as_uri())],
+        [
+            str(find_node().binary),
+            *TYPESCRIPT,
+            "--import",
+            f"data:text/javascript,{quote(_REGISTER_HOOK)}",
+            "--input-type=module",
+            "--eval",
+            script.replace("$WEB", WEB.as_uri()),
+        ],
         input="\n".join(json.dumps(case) for case in cases),
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.money import TaxShare
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import finite
 from chalicelib.waiting_room import service as waiting_room
@@ -85,7 +86,10 @@ _MAX_EVENTS = 1000
 
 
 class RevenueFigures(Struct, frozen=True, kw_only=True):
-    """Money received and paid out through one provider in one currency, in minor units, according to the payment ledger."""
+    """Money received and paid out through one provider in one currency, in minor units, according to the payment ledger.
+
+    `taxes` are the taxes in the sales less refunds and disputes, one share for each rate. `included_fee_cents` is the fee in their prices.
+    """
 
     provider: str
     currency: str
@@ -93,6 +97,8 @@ class RevenueFigures(Struct, frozen=True, kw_only=True):
     refunded_cents: int
     disputed_cents: int
     balance_cents: int
+    taxes: list[TaxShare]
+    included_fee_cents: int
 
 
 class PurchaseFigures(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, Ti
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.fields import file_values
-from chalicelib.catalog.forms import check_holdbacks, check_returns, check_tax
+from chalicelib.catalog.forms import check_holdbacks, check_included_fee, check_place, check_returns, check_tax
 from chalicelib.catalog.model import DisplayState, Event, Holdback, Tier, TierStatus
 from chalicelib.foundation import allowed_values, memory, settings
 from chalicelib.foundation.errors import InvalidInput
@@ -352,6 +352,7 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
         yield DocumentFault(f"{path}.on_sale_at", message)
     values = file_values(Event, event)
     yield from _rule_faults(path, partial(check_returns, values["returns"], values["transfers"]))
+    yield from _rule_faults(path, partial(check_place, values["country"], values["region"]))
 
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
@@ -396,7 +397,10 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
     yield from _option_faults(path, ticket)
     yield from _rule_faults(path, partial(check_holdbacks, _holdbacks(ticket)))
-    yield from _rule_faults(path, partial(check_tax, file_values(Tier, ticket)["tax"]))
+    values = file_values(Tier, ticket)
+    if values["tax"] != "none":
+        yield from _rule_faults(path, partial(check_tax, values["tax"]))
+    yield from _rule_faults(path, partial(check_included_fee, values["included_fee"], ticket.price_cents))
     window = ticket.availability
     if window is None:
         return

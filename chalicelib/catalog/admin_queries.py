@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service, views
 from chalicelib.catalog.event_states import EventState
-from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.tier_management import ChangedTier
 from chalicelib.catalog.views import (
     AdminEventView,
@@ -132,10 +132,13 @@ def created_event_view(event: Event, now: int) -> AdminEventWithTiersView:
     return views.managed_event_view(Catalog.build([event], []), event, {}, now)
 
 
-def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> AdminTierView:
-    """Return a tier as it was created, with all tickets available. `states` are the display states of the catalog. Reads nothing."""
+def created_tier_view(tier: Tier, known: Catalog, now: int) -> AdminTierView:
+    """Return a tier as it was created, with all tickets available. `known` is a recent catalog. Reads nothing."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
-    return views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
+    event = service.find_known_event(tier.event_id)  # the catalog with the tier is in this instance's memory
+    events = [] if event is None else [replace(event, pool_id=None)]  # the pool's stock would have to be read
+    catalog = Catalog.build(events, [tier], known.states, default_taxes=known.default_taxes)
+    return views.admin_tier_view(catalog, tier, {tier.stock_id: stock}, now)
 
 
 def _sorted_events(catalog: Catalog) -> list[Event]:

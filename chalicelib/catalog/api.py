@@ -395,9 +395,9 @@ def _create_tier(request: RequestContext, event_id: str, fields: TierFields, act
         values = fields.values()
         held_back = sum(holdback.quantity for holdback in values.get("holdbacks", ()))
         limit_writes(request, CATALOG, capacities.count_new_shards(event_id, values["capacity"], held_back))
-        states = service.snapshot().states  # read before the tier is written, so that the reply needs no read afterwards
+        known = service.snapshot()  # read before the tier is written, so that the reply needs no read afterwards
         tier = tier_management.create_tier(tier_id, event_id, fields, actor, request.now)
-        return versioned_reply(admin_queries.created_tier_view(tier, states, request.now), 201)
+        return versioned_reply(admin_queries.created_tier_view(tier, known, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import sale_rules, snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus, PaymentAccountState, PromoterAccount, PromoterStop, Tier
+from chalicelib.catalog.model import Catalog, Event, EventStatus, PaymentAccountState, PromoterAccount, PromoterStop, PromoterTaxes, Tier
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
     CatalogChange,
@@ -202,19 +202,39 @@ def change_account(
         state_before = before.state if before is not None else None
         subject, changes = f"promoter#{promoter_id}", {"state": (state_before, after.state)}
         entry = audit.entry_item(subject, "promoter.account_changed", actor, now, {"account": after.id}, changes=changes)
-        changed = catalog.with_changes([after])
-        try:
-            dynamo.transact(
-                [*store.next_revision_items(catalog.head, changed.head, [after]), store.put_account_item(after, actor, now), entry]
-            )
-        except dynamo.TransactionCanceled:
+        if not _is_written(catalog, after, store.put_account_item(after, actor, now), entry):
             continue
-        finally:
-            snapshots.expire()
         if "restricted" in (state_before, after.state):
             follow_promoter(promoter_id, now)
         return after
     raise AssertionError("attempts ends with an exception")
+
+
+def change_default_taxes(taxes: PromoterTaxes, actor: str, now: int) -> None:
+    """Replace a promoter's default taxes, with an audit entry. Raises CatalogChanging."""
+    for _ in attempts(is_urgent=False):
+        catalog = snapshots.load_current()
+        before = catalog.default_taxes.get(taxes.promoter_id, [])
+        if before == taxes.taxes:
+            return
+        changes = {"default_taxes": (before, taxes.taxes)}
+        entry = audit.entry_item(f"promoter#{taxes.promoter_id}", "promoter.taxes_changed", actor, now, {}, changes=changes)
+        if _is_written(catalog, taxes, store.put_taxes_item(taxes, actor, now), entry):
+            return
+
+
+def _is_written(
+    catalog: Catalog, after: PromoterAccount | PromoterTaxes, item: dynamo.TransactItem, audit_entry: dynamo.TransactItem
+) -> bool:
+    """Write a changed row of a promoter as the next revision. Returns False if the catalog has changed in the meantime."""
+    changed = catalog.with_changes([after])
+    try:
+        dynamo.transact([*store.next_revision_items(catalog.head, changed.head, [after]), item, audit_entry])
+    except dynamo.TransactionCanceled:
+        return False
+    finally:
+        snapshots.expire()
+    return True
 
 
 def record_account(account: PromoterAccount, *, takes_payments: bool, actor: str, now: int) -> PromoterAccount | None:

@@ -8,12 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib.catalog.fields import Capacity, Line, Name, Text, extended, form_fields
+from chalicelib.catalog.fields import COUNTRIES, Capacity, Line, Name, Text, extended, form_fields
 from chalicelib.catalog.model import Event, Holdback, ReturnPolicy, Tier, TransferPolicy, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
-from chalicelib.foundation.money import Cents, Currency, Tax
+from chalicelib.foundation.money import Cents, Currency, DefaultTax, IncludedFee, Tax
 
 MAX_METADATA_BYTES = 8 * 1024
 # JSON that is nested almost too deeply for Python can be read here, but not where more functions are running or more JSON surrounds it.
@@ -195,6 +195,7 @@ def check_event(event: Event) -> None:
     if event.ends_at is not None and event.ends_at <= event.starts_at:
         raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
     check_returns(event.returns, event.transfers)
+    check_place(event.country, event.region)
     if event.refundable_until is not None and event.refundable_until > event.starts_at:
         raise InvalidInput(
             "Returns must end before the event starts. Choose an earlier `refundable_until`.",
@@ -223,7 +224,8 @@ def check_returns(returns: ReturnPolicy | None, transfers: TransferPolicy) -> No
 def check_tier(tier: Tier) -> None:
     """Raise InvalidInput if the sale of a tier would end before it begins, or if its holdbacks contradict each other or its capacity."""
     check_holdbacks(tier.holdbacks)
-    check_tax(tier.tax)
+    check_tax(tier.own_tax)
+    check_included_fee(tier.included_fee, tier.price_cents)
     if tier.capacity is not None and tier.held_back > tier.capacity:
         message = f"{tier.held_back} tickets cannot be held back of {tier.capacity}. Choose smaller quantities."
         raise InvalidInput(message, path="$.holdbacks", rule="above_capacity", maximum=tier.capacity)
@@ -243,14 +245,47 @@ def check_holdbacks(holdbacks: Sequence[Holdback]) -> None:
         epoch_seconds(f"holdbacks[{number}].release_at", holdback.release_at)
 
 
-def check_tax(tax: Tax | None) -> None:
+def check_tax(tax: Tax | None, path: str = "$.tax") -> None:
     """Raise InvalidInput if a tax has both a rate and an exemption."""
     if tax is not None and tax.exempt_because is not None and tax.percent != "0":
         raise InvalidInput(
             "An exempt price includes no tax. Set `percent` to 0, or leave out `exempt_because`.",
-            path="$.tax.exempt_because",
+            path=f"{path}.exempt_because",
             rule="exempt_with_rate",
         )
+
+
+def check_included_fee(fee: IncludedFee | None, price_cents: int) -> None:
+    """Raise InvalidInput if the fee that a price includes is higher than the price."""
+    if fee is not None and fee.total(price_cents) > price_cents:
+        raise InvalidInput(
+            "The price includes the fee, so the fee cannot be higher. Choose a smaller `included_fee`, or a higher price.",
+            path="$.included_fee.cents",
+            rule="fee_above_price",
+        )
+
+
+def check_place(country: str | None, region: str | None, path: str = "$") -> None:
+    """Raise InvalidInput if there is no such country, or if a region has no country."""
+    if country is not None and country not in COUNTRIES:
+        raise InvalidInput(
+            f"There is no country with the code `{country}`. Use an ISO 3166-1 code, such as GB for the United Kingdom.",
+            path=f"{path}.country",
+            rule="unknown_country",
+        )
+    if region is not None and country is None:
+        raise InvalidInput("A region needs its country. Set `country` too.", path=f"{path}.country", rule="region_without_country")
+
+
+def check_default_taxes(taxes: Sequence[DefaultTax]) -> None:
+    """Raise InvalidInput if two default taxes are for the same place, or if one has an unknown country, or a rate and an exemption."""
+    places = [(default.country, default.region) for default in taxes]
+    for number, default in enumerate(taxes):
+        check_place(default.country, default.region, f"$.default_taxes[{number}]")
+        check_tax(default.tax, f"$.default_taxes[{number}].tax")
+        if places[number] in places[:number]:
+            message = "There can be one default tax for each country, and one for each region. Leave out the others."
+            raise InvalidInput(message, path=f"$.default_taxes[{number}].country", rule="place_repeated")
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:

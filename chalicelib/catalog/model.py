@@ -20,7 +20,7 @@ from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Reason, ShopUrl, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.foundation import clock
-from chalicelib.foundation.money import Cents, Tax
+from chalicelib.foundation.money import Cents, Country, DefaultTax, IncludedFee, Region, Tax
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
@@ -238,6 +238,14 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = "free"
     address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
     city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
+    country: Annotated[
+        str | None,
+        Field("public", "The country of the venue, which decides the default taxes: an ISO 3166-1 code, such as `ES`.", Country | None),
+    ] = None
+    region: Annotated[
+        str | None,
+        Field("public", "The region of the country: the second part of an ISO 3166-2 code, such as `CN` for ES-CN.", Region | None),
+    ] = None
     category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None
     slug: str | None = None  # a readable id for URLs; events of the bootstrap file need none, because their ids are readable
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
@@ -413,11 +421,16 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     requires_code: Annotated[
         bool, Field("public", "Buyers need a promo code that opens the tier. The waitlist does not offer its tickets.")
     ] = False
+    included_fee: Annotated[
+        IncludedFee | None,
+        Field("public", "The fee in the price: `cents` for each ticket, `percent` of its price, or both; null: pages name no fee."),
+    ] = None
     tax: Annotated[
-        Tax | None,
+        Tax | Literal["none"] | None,
         Field(
             "public",
-            "The tax that the price includes: `percent`, and optionally `exempt_because`; null: documents do not mention tax.",
+            "The tax that the price includes: `percent`, and optionally `exempt_because`; `none`: documents do not mention tax; null: the "
+            "default for the event's country and region, if there is one.",
         ),
     ] = None
     is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
@@ -446,6 +459,16 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         A released holdback still holds back the complimentary tickets that were issued from it.
         """
         return sum(holdback.quantity for holdback in self.active_holdbacks) + sum(release.issued for release in self.releases)
+
+    @property
+    def own_tax(self) -> Tax | None:
+        """The tax that the price includes, without the default for the event's place."""
+        return None if self.tax == "none" else self.tax
+
+    @property
+    def included_fee_cents(self) -> int:
+        """The fee that the price includes, in minor units."""
+        return 0 if self.included_fee is None else self.included_fee.included_in(self.price_cents)
 
     @property
     def holdback_shard_counts(self) -> dict[str, int]:
@@ -580,7 +603,14 @@ class PromoterAccount(Struct, frozen=True, omit_defaults=True):
         return [self.id, *self.former_ids]
 
 
-CatalogEntry = Event | Tier | PromoterStop | PromoterAccount
+class PromoterTaxes(Struct, frozen=True):
+    """A promoter's default taxes, for ticket types without a tax of their own."""
+
+    promoter_id: str
+    taxes: list[DefaultTax]
+
+
+CatalogEntry = Event | Tier | PromoterStop | PromoterAccount | PromoterTaxes
 
 
 class VersionContent(Struct, frozen=True):
@@ -592,7 +622,7 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision, and the promoters' payment accounts by promoter id.
+    """All events and tiers at one revision, and the promoters' payment accounts and default taxes by promoter id.
 
     The events of `stopped_promoters` are suspended. The events of promoters with a restricted account are paused.
 
@@ -607,6 +637,7 @@ class Catalog(Struct, frozen=True, eq=False):
     slugs: dict[str, str]
     stopped_promoters: frozenset[str] = frozenset()
     accounts: dict[str, PromoterAccount] = {}
+    default_taxes: dict[str, list[DefaultTax]] = {}
 
     @classmethod
     def build(
@@ -618,6 +649,7 @@ class Catalog(Struct, frozen=True, eq=False):
         head: CatalogHead = NO_HEAD,
         stopped_promoters: frozenset[str] = frozenset(),
         accounts: Mapping[str, PromoterAccount] | None = None,
+        default_taxes: Mapping[str, list[DefaultTax]] | None = None,
     ) -> Self:
         """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
@@ -635,6 +667,7 @@ class Catalog(Struct, frozen=True, eq=False):
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
             stopped_promoters=stopped_promoters,
             accounts=by_promoter,
+            default_taxes=dict(default_taxes or {}),
         )
 
     @property
@@ -652,8 +685,11 @@ class Catalog(Struct, frozen=True, eq=False):
         is the catalog of the next revision.
         """
         events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
-        stopped, accounts = self.stopped_promoters, self.accounts
+        stopped, accounts, default_taxes = self.stopped_promoters, self.accounts, self.default_taxes
         for entry in entries:
+            if isinstance(entry, PromoterTaxes):
+                default_taxes = {**default_taxes, entry.promoter_id: entry.taxes}
+                continue
             if isinstance(entry, PromoterStop | PromoterAccount):
                 if isinstance(entry, PromoterAccount):
                     accounts = {**accounts, entry.promoter_id: entry}
@@ -675,7 +711,7 @@ class Catalog(Struct, frozen=True, eq=False):
         if head is None:
             head = self.head.next(changes_only_drafts=all(_is_of_drafts(entry, self.events, events) for entry in entries))
         changed = {"events": events, "tiers": tiers, "tiers_by_event": tiers_by_event, "slugs": slugs}
-        return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, **changed)
+        return replace(self, head=head, stopped_promoters=stopped, accounts=accounts, default_taxes=default_taxes, **changed)
 
     def event_account(self, event_id: str) -> PromoterAccount | None:
         """Return the payment account of the event's promoter, in any state. Returns None if there is no promoter or no account."""
@@ -768,8 +804,8 @@ class Catalog(Struct, frozen=True, eq=False):
 
 def _is_of_drafts(entry: CatalogEntry, *states: Mapping[str, Event]) -> bool:
     """Return whether an entry belongs to an event that is a draft in each of `states`: the events by id before and after a change."""
-    if isinstance(entry, PromoterStop | PromoterAccount):
-        return False  # it also concerns the promoter's rights and webhooks, or where buyers pay
+    if isinstance(entry, PromoterStop | PromoterAccount | PromoterTaxes):
+        return False  # it also concerns the promoter's rights and webhooks, where buyers pay, or the taxes in what they pay
     event_id = entry.id if isinstance(entry, Event) else entry.event_id
     return all(events[event_id].status == "draft" for events in states if event_id in events)
 

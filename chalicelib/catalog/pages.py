@@ -239,7 +239,7 @@ def _card(view: EventView, event: Event, t: Texts, language: Language, now: int)
         f'<p class="card-date"><time datetime="{view.starts_at}">{when}</time>'
         f"{_status(view, t)}</p>"
         f'<h3><a href="/events/{event.id}">{escape(event.name)}</a></h3>{small}'
-        f"{_element('p', 'card-price', cost)}</div></li>"
+        f"{_element('p', 'card-price', cost and cost + _fee(view.included_fee_cents, view.currency, t, language))}</div></li>"
     )
 
 
@@ -256,6 +256,11 @@ def _from_price(view: EventView | EventWithTiersView, t: Texts, language: Langua
     if view.price_from_cents is None or view.currency is None:
         return ""
     return str(t["store.from"].format(_price(view.price_from_cents, view.currency, language)) if view.price_from_cents else t["free"])
+
+
+def _fee(cents: int | None, currency: str | None, t: Texts, language: Language) -> str:
+    """Return the fee that a price includes."""
+    return f'<span class="block small">{t["event.fee"].format(_price(cents, currency, language))}</span>' if cents and currency else ""
 
 
 def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str:
@@ -318,7 +323,8 @@ def _is_address(text: str) -> bool:
 def _buy_bar(view: EventWithTiersView, t: Texts, language: Language) -> str:
     cost = _from_price(view, t, language) if view.status in ("on_sale", "scheduled") else ""
     link = f'<a class="button" href="#tickets">{t["event.tickets"]}</a>'
-    return f'<p class="buy-bar"><strong>{cost}</strong>{link}</p>' if cost else ""
+    fee = _fee(view.included_fee_cents, view.currency, t, language)
+    return f'<p class="buy-bar"><span><strong>{cost}</strong>{fee}</span>{link}</p>' if cost else ""
 
 
 def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int) -> str:
@@ -364,7 +370,7 @@ def _tickets(view: EventWithTiersView, t: Texts, language: Language) -> str:
         price = _price(tier.price_cents, tier.currency, language) if tier.price_cents else t["free"]
         rows.append(
             f'<li class="tier">{picture}<div class="tier-text"><h3>{escape(tier.name)}</h3>{description}</div>'
-            f'<p class="tier-price">{price}</p></li>'
+            f'<p class="tier-price">{price}{_fee(tier.included_fee_cents, tier.currency, t, language)}</p></li>'
         )
     return f'<section class="picker"><h2>{t["event.tickets"]}</h2><ul class="tiers">{"".join(rows)}</ul></section>'
 

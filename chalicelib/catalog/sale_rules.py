@@ -21,6 +21,7 @@ from chalicelib.catalog.model import (
 )
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.money import Tax, find_default_tax, read_default_taxes
 from chalicelib.inventory.model import Stock, finite
 
 
@@ -105,6 +106,19 @@ def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str,
             if status in statuses:
                 return tier
     return None
+
+
+def effective_tax(catalog: Catalog, tier: Tier) -> Tax | None:
+    """Return the tax that a tier's price includes: the tier's own, or else the default for the event's country and region.
+
+    The defaults are those of the event's promoter or, for an event without a promoter, of the shop.
+    """
+    event = catalog.events.get(tier.event_id)
+    if tier.tax is not None or event is None or event.country is None:
+        return tier.own_tax
+    if event.promoter_id is not None:
+        return find_default_tax(catalog.default_taxes.get(event.promoter_id, ()), event.country, event.region)
+    return find_default_tax(read_default_taxes(settings.current().default_taxes), event.country, event.region)
 
 
 def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool, *, is_presale: bool = False) -> ApiError | None:

@@ -5,6 +5,7 @@ Changes through the API are in `event_management`, `event_states` and `tier_mana
 
 from collections.abc import Sequence
 
+from chalicelib.catalog import sale_rules
 from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.publications import Publication, delete_leftovers, new_stock_id, open_publication
@@ -38,6 +39,7 @@ from chalicelib.catalog.store import (
 )
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.money import Tax
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import SalePaused
 
@@ -51,6 +53,7 @@ __all__ = [
     "changed_by_file",
     "delete_leftovers",
     "delete_passing",
+    "effective_tax",
     "expire",
     "find_flagged_events",
     "find_known_event",
@@ -146,6 +149,12 @@ def get_sellable_tiers(
         if refusal is not None:
             raise refusal
     return event, tiers
+
+
+def effective_tax(event: Event, tier: Tier) -> Tax | None:
+    """Return the tax that the price of the event's tier includes now."""
+    has_default = tier.tax is None and event.country is not None
+    return sale_rules.effective_tax(snapshot(), tier) if has_default else tier.own_tax
 
 
 def longest_hold_seconds() -> int:

@@ -12,6 +12,7 @@
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
 | `live` | `payments#<user id>` | promoters' accounts at the payment provider |
+| `live` | `promoter-taxes#<user id>` | promoters' default taxes |
 | `live` | `release#<tier id>` | a bootstrap tier's releases, and its holdbacks with a stock; a tier of the API has its own |
 | `change#<number>` | `change` | what a revision changed; the number is the revision modulo CHANGE_ROWS |
 | `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is the snapshot's modulo SNAPSHOT_ROWS |
@@ -44,16 +45,18 @@ from chalicelib.catalog.model import (
     HoldbackRelease,
     PromoterAccount,
     PromoterStop,
+    PromoterTaxes,
     Tier,
     VersionContent,
 )
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
+from chalicelib.foundation.money import DefaultTax
 
 PART_BYTES = 300_000  # an item may take 400 KB
 _RELEASE = "release#"
-_ACCOUNT = "payments#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
+_ACCOUNT, _TAXES = "payments#", "promoter-taxes#"  # between _PROMOTER's flags and _RELEASE, so that one query reads all of them
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
@@ -106,6 +109,7 @@ class LoggedChange(Struct, frozen=True, omit_defaults=True):
     tiers: list[Tier] = []
     stops: list[PromoterStop] = []
     accounts: list[PromoterAccount] = []
+    taxes: list[PromoterTaxes] = []
     released_tiers: list[Tier] = []
 
 
@@ -131,7 +135,7 @@ class Flags(Struct, frozen=True):
     """The ids of paused events, and of stopped promoters after the prefix _PROMOTER.
 
     Also the releases of bootstrap tiers, their holdbacks with a stock of their own, and their prices of resale, by tier id, and promoters'
-    payment accounts by promoter id.
+    payment accounts and default taxes by promoter id.
     """
 
     paused: set[str]
@@ -139,6 +143,7 @@ class Flags(Struct, frozen=True):
     issuing: dict[str, list[str]]
     resale_prices: dict[str, list[int]]
     accounts: dict[str, PromoterAccount]
+    default_taxes: dict[str, list[DefaultTax]]
 
 
 class PublicationPosition(Struct, frozen=True):
@@ -183,7 +188,7 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
     """Return the events, the tiers and the flags, or only the flags, with strong consistency."""
     events: list[Event] = []
     tiers: list[Tier] = []
-    flags = Flags(set(), {}, {}, {}, {})
+    flags = Flags(set(), {}, {}, {}, {}, {})
     for row in CatalogRow.query("live", CatalogRow.sk.between("pause#", "release$") if only_flags else None):
         if row.sk.startswith(_RELEASE):
             tier_id, text = row.sk.removeprefix(_RELEASE), row.text or {}
@@ -192,6 +197,9 @@ def _query_live(*, only_flags: bool = False) -> tuple[list[Event], list[Tier], F
             flags.resale_prices[tier_id] = list(text.get("resale_prices", []))
         elif row.sk.startswith(_ACCOUNT):
             flags.accounts[row.sk.removeprefix(_ACCOUNT)] = memory.convert(row.text, PromoterAccount)
+            continue
+        elif row.sk.startswith(_TAXES):
+            flags.default_taxes[row.sk.removeprefix(_TAXES)] = memory.convert(row.text, PromoterTaxes).taxes
             continue
         match _item(row):
             case PauseFlag(id=flag_id):
@@ -219,7 +227,15 @@ def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], 
             else tier
             for tier in served
         ]
-    return Catalog.build(all_events, (*served, *tiers), content.states, head=head, stopped_promoters=stopped, accounts=flags.accounts)
+    return Catalog.build(
+        all_events,
+        (*served, *tiers),
+        content.states,
+        head=head,
+        stopped_promoters=stopped,
+        accounts=flags.accounts,
+        default_taxes=flags.default_taxes,
+    )
 
 
 def _load_changes(since: int, head: CatalogHead) -> list[CatalogEntry] | None:
@@ -233,7 +249,7 @@ def _load_changes(since: int, head: CatalogHead) -> list[CatalogEntry] | None:
     changes = [memory.decoder(LoggedChange).decode(zlib.decompress(body)) for body in bodies]
     entries: list[CatalogEntry] = []
     for change in changes:
-        entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops, *change.accounts]
+        entries += [*change.events, *change.tiers, *change.released_tiers, *change.stops, *change.accounts, *change.taxes]
     return entries
 
 
@@ -492,9 +508,10 @@ def _log_items(
     tiers = [entry for entry in entries if isinstance(entry, Tier)]
     stops = [entry for entry in entries if isinstance(entry, PromoterStop)]
     accounts = [entry for entry in entries if isinstance(entry, PromoterAccount)]
+    taxes = [entry for entry in entries if isinstance(entry, PromoterTaxes)]
     # Bootstrap tiers are kept apart, because earlier versions of Fairgate would let them replace the tiers of a later catalog version.
     released = [tier for tier in tiers if tier.managed_by == "bootstrap"]
-    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, released))
+    body = _pack(LoggedChange(_stored(events), [tier for tier in tiers if tier.managed_by == "api"], stops, accounts, taxes, released))
     change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=body)
     return [
         dynamo.update(CatalogRow("head", "head"), CatalogRow.assign(values | logged), _revision_is(expected.revision)),
@@ -548,6 +565,11 @@ def set_promoter_stopped_item(stop: PromoterStop, by: str, now: int) -> dynamo.T
 def put_account_item(account: PromoterAccount, by: str, now: int) -> dynamo.TransactItem:
     """Return the transaction item that stores a promoter's payment account. Its transaction must check the head's revision."""
     return dynamo.put(CatalogRow("live", f"{_ACCOUNT}{account.promoter_id}", text=account, by=by, at=now))
+
+
+def put_taxes_item(taxes: PromoterTaxes, by: str, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that stores a promoter's default taxes. Its transaction must check the head's revision."""
+    return dynamo.put(CatalogRow("live", f"{_TAXES}{taxes.promoter_id}", text=taxes, by=by, at=now))
 
 
 def find_flagged_events(catalog: Catalog, flag_id: str) -> list[str]:

@@ -21,9 +21,10 @@ from chalicelib.catalog.model import (
     Tier,
     TierStatus,
 )
-from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
+from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, effective_tax, public_event_status, sale_refusal
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.money import Tax
 from chalicelib.inventory.model import NO_STOCK, Stock, finite
 
 MAX_LISTED_CHANGES = 50  # of an event with its tiers
@@ -38,7 +39,8 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
 
     `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
-    are null. While the sale is `paused`, nobody can reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
+    are null. `included_fee_cents` is the fee that this price includes; nothing is added to a price. While the sale is `paused`, nobody can
+    reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
     the line at any time, and the line starts to move at `on_sale_at`. With a `shop_url`, those who have waited buy there. An uploaded
     `image` has several sizes; its `image_url` is an address in the shop.
     """
@@ -58,6 +60,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     purchase_limit: int
     slug: str
     price_from_cents: int | None
+    included_fee_cents: int | None
     currency: str | None
     has_waiting_room: bool
     shop_url: str | None
@@ -98,9 +101,13 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
 
 
 class ResaleOfferView(Struct, frozen=True):
-    """Tickets of a tier that buyers offer for resale at the price that they paid: how many are available or reserved, or were sold."""
+    """Tickets of a tier that buyers offer for resale at the price that they paid: how many are available or reserved, or were sold.
+
+    `included_fee_cents` is the fee that the price includes.
+    """
 
     price_cents: int
+    included_fee_cents: int
     available: int
     reserved: int
     sold: int
@@ -108,12 +115,18 @@ class ResaleOfferView(Struct, frozen=True):
 
 @extended(view_fields(Tier, "public"))
 class TierFieldsView(Struct, frozen=True, kw_only=True):
-    """The fields that all views of a tier have. `resale` has an entry for each price at which tickets were ever for resale."""
+    """The fields that all views of a tier have. `resale` has an entry for each price at which tickets were ever for resale.
+
+    Buyers pay `price_cents` for a ticket and nothing on top. It includes `included_fee_cents` and the `effective_tax`: the tier's own
+    `tax`, or else the default for the event's country and region. `effective_tax` is null if documents do not mention tax.
+    """
 
     id: str
     event_id: str
     name: str
     price_cents: int
+    included_fee_cents: int
+    effective_tax: Tax | None
     currency: str
     capacity: int | None
     available: int | None
@@ -271,7 +284,8 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`.
 
     `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers. `remaining` is
-    the same as `available`, under the name that early clients read. `resale` has an entry for each price of tickets for resale.
+    the same as `available`, under the name that early clients read. `price_cents` includes `included_fee_cents`. `resale` has an entry for
+    each price of tickets for resale.
     """
 
     tier_id: str
@@ -283,6 +297,7 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
     reserved_for_waitlist: int
     sold: int
     price_cents: int
+    included_fee_cents: int
     per_user_limit: int
     resale: list[ResaleOfferView]
 
@@ -304,7 +319,7 @@ class AvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class TicketTypeView(Struct, frozen=True, kw_only=True):
-    """A tier in the shape of the bootstrap file, with its event and stock.
+    """A tier in the shape of the bootstrap file, with its event and stock. `price_cents` includes `included_fee_cents`.
 
     `status` is the status in the file; `message` depends on the time.
     """
@@ -315,6 +330,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     name: str
     description: str
     price_cents: int
+    included_fee_cents: int
     currency: str
     status: TierStatus
     max_quantity: int | None
@@ -363,6 +379,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         purchase_limit=_event_limit(event),
         slug=event.slug or event.id,
         price_from_cents=cheapest.price_cents if cheapest else None,
+        included_fee_cents=cheapest.included_fee_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
         shop_url=event.shop_url,
@@ -416,6 +433,8 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         event_id=tier.event_id,
         name=tier.name,
         price_cents=tier.price_cents,
+        included_fee_cents=tier.included_fee_cents,
+        effective_tax=effective_tax(catalog, tier),
         currency=tier.currency,
         capacity=finite(tier.stock_capacity),
         available=finite(stock.available),
@@ -439,8 +458,10 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
 
 
 def _resale_offers(tier: Tier, stocks: Stocks) -> list[ResaleOfferView]:
-    found = [(resale.price_cents, stocks.get(resale.stock_id, NO_STOCK)) for resale in tier.resale_tiers] if tier.resale_prices else []
-    return [ResaleOfferView(price_cents, stock.available, stock.held, stock.sold) for price_cents, stock in found]
+    found = [(resale, stocks.get(resale.stock_id, NO_STOCK)) for resale in tier.resale_tiers] if tier.resale_prices else []
+    return [
+        ResaleOfferView(resale.price_cents, resale.included_fee_cents, stock.available, stock.held, stock.sold) for resale, stock in found
+    ]
 
 
 def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierAvailabilityView:
@@ -480,6 +501,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
                 reserved_for_waitlist=stock.for_waitlist,
                 sold=stock.sold,
                 price_cents=tier.price_cents,
+                included_fee_cents=tier.included_fee_cents,
                 per_user_limit=_tier_limit(tier),
                 resale=_resale_offers(tier, stocks),
             )
@@ -503,6 +525,7 @@ def ticket_type_view(
         name=tier.name,
         description=tier.description,
         price_cents=tier.price_cents,
+        included_fee_cents=tier.included_fee_cents,
         currency=tier.currency,
         status=tier.status,
         max_quantity=finite(tier.stock_capacity),

@@ -190,6 +190,7 @@ PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverifi
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way
+LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email address
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
 TRANSFER = RateLimit("transfer")
 # Counted for the email address, not for the caller. Each kind of email that lets people into their account has its own `scope` and

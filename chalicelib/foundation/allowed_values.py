@@ -18,7 +18,7 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
         case inspect.UnionType():
             return " or ".join(_words(member) for member in kind.types)
         case inspect.LiteralType():
-            return "one of " + ", ".join(str(value) for value in kind.values)
+            return ("one of " if len(kind.values) > 1 else "") + ", ".join(str(value) for value in kind.values)
         case inspect.IntType():
             return "a whole number" + _range(kind.ge, kind.le)
         case inspect.DecimalType():

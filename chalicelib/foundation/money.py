@@ -19,6 +19,25 @@ Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], descripti
 Currency = Annotated[
     str, Meta(pattern="^[A-Z]{3}$", examples=["EUR"], description="The ISO 4217 code of a currency in capital letters, such as EUR.")
 ]
+Percent = Annotated[
+    str,
+    Meta(
+        pattern=r"^(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?\Z",
+        examples=["8.875"],
+        description="A number below 100 with at most three decimals, as text.",
+    ),
+]
+Country = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2}\Z", examples=["ES"], description="The ISO 3166-1 code of a country in two capital letters.")
+]
+Region = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Z0-9]{1,3}\Z",
+        examples=["CN"],
+        description="The second part of a region's ISO 3166-2 code, such as CN for ES-CN (the Canary Islands).",
+    ),
+]
 MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major units of the currency, as a number or as text; 0 is free.")]
 
 
@@ -28,20 +47,51 @@ class Tax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     If the rate is 0, `exempt_because` may name the exemption, which receipts show.
     """
 
-    percent: Annotated[
-        str,
-        Meta(
-            pattern=r"^(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?\Z",
-            examples=["8.875"],
-            description="A number below 100 with at most three decimals, as text.",
-        ),
-    ]
+    percent: Percent
     exempt_because: Annotated[str, Meta(min_length=1, max_length=200, examples=["Exempt under section 4, no. 20 UStG"])] | None = None
 
     def included_in(self, cents: int) -> int:
         """Return the tax that an amount includes, in minor units and rounded half up."""
-        rate = int(Decimal(self.percent).scaleb(3))
+        rate = _thousandths(self.percent)
         return divide_half_up(cents * rate, 100_000 + rate)
+
+
+class IncludedFee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The fee in the price of a ticket, in the bootstrap file and the API: `cents` for each ticket plus `percent` of its price.
+
+    Buyers never pay a fee on top of a price. Pages, emails and documents name the fee beside the price that includes it.
+    """
+
+    cents: Cents = 0
+    percent: Percent = "0"
+
+    def total(self, price_cents: int) -> int:
+        """Return the fee at a ticket's price, in minor units and rounded half up, even if it is higher than the price."""
+        return self.cents + divide_half_up(price_cents * _thousandths(self.percent), 100_000)
+
+    def included_in(self, price_cents: int) -> int:
+        """Return the fee that a ticket's price includes. A discount can lower the price below the fee; then all of the price is the fee."""
+        return min(price_cents, self.total(price_cents))
+
+
+class DefaultTax(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The tax in the prices of tickets for events in a country, or only in a region of it, if the ticket types say nothing else."""
+
+    country: Country
+    tax: Tax
+    region: Region | None = None
+
+
+def find_default_tax(defaults: Iterable[DefaultTax], country: str | None, region: str | None) -> Tax | None:
+    """Return the default tax for events in a place: that of the region, or else that of the whole country."""
+    found = [default for default in defaults if default.country == country and default.region in (None, region)]
+    return next((default.tax for default in sorted(found, key=lambda default: default.region is None)), None)
+
+
+def read_default_taxes(text: str) -> tuple[DefaultTax, ...]:
+    """Return the default taxes in a setting, such as `ES=21, ES-CN=7`."""
+    places = (entry.strip().partition("=") for entry in text.split(",") if text)
+    return tuple(DefaultTax(place[:2], Tax(percent), place[3:] or None) for place, _, percent in places)
 
 
 class TaxShare(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +118,16 @@ def add_taxes(shares: Iterable[TaxShare]) -> list[TaxShare]:
         before = sums.get(share.tax, TaxShare(share.percent, 0, 0, share.exempt_because))
         sums[share.tax] = replace(before, gross_cents=before.gross_cents + share.gross_cents, tax_cents=before.tax_cents + share.tax_cents)
     return sorted(sums.values(), key=lambda share: (Decimal(share.percent), share.exempt_because or ""))
+
+
+def by_rate(shares: Iterable[TaxShare]) -> list[TaxShare]:
+    """Return one share for each rate that applies to any money, lowest first. Exemptions for different reasons are one share."""
+    added = add_taxes(replace(share, exempt_because=None) for share in shares)
+    return [share for share in added if share.gross_cents or share.tax_cents]
+
+
+def _thousandths(percent: str) -> int:
+    return int(Decimal(percent).scaleb(3))
 
 
 def divide_half_up(dividend: int, divisor: int) -> int:

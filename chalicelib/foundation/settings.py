@@ -21,6 +21,7 @@ REGION_VARIABLES = (f"{PREFIX}REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
+_DEFAULT_TAX = r"[A-Z]{2}(-[A-Z0-9]{1,3})?=(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?"
 
 # The external payment providers, whose books are compared with ours. Each provider has a module in `chalicelib/payments/providers/`.
 ExternalProviderName = Literal["stripe"]
@@ -110,6 +111,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shop_policies: Annotated[str, _says("What buyers should know before they buy from the shop itself, such as when they get refunds.")] = (
         ""
     )
+    default_taxes: Annotated[
+        str,
+        Meta(
+            pattern=rf"^({_DEFAULT_TAX}(, ?{_DEFAULT_TAX})*)?$",
+            title="countries or regions with percentages, such as ES=21, ES-CN=7",
+        ),
+        _says(
+            "The taxes in prices at events without a promoter, by the event's country and region, for ticket types without a tax of their "
+            "own: `ES=21, ES-CN=7`. Empty: none."
+        ),
+    ] = ""
     legal_url: Annotated[
         str,
         Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
@@ -159,6 +171,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "a twentieth of this number."
         ),
     ] = "2000/86400"
+    limit_leave_group: Annotated[
+        Rate,
+        _says("How often somebody may leave a group in the waiting room of an event. Counted for the email address, whoever uses it."),
+    ] = "5/86400"
     draw_closing_seconds: Annotated[
         int,
         Meta(ge=0, le=120),  # the pages ask people to come two minutes before the opening

@@ -58,6 +58,11 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
         return [share.times(SIGNS[self.kind]) for share in memory.convert(self.details.get("taxes", []), list[TaxShare])]
 
     @property
+    def included_fee_cents(self) -> int:
+        """The fee in the price that is part of the amount, with the sign of the amount."""
+        return SIGNS[self.kind] * int(self.details.get("included_fee_cents", 0))
+
+    @property
     def net_cents(self) -> int:
         """What the entry adds to the balance of its account, before the provider's own fees."""
         fee_sign = FEE_SIGNS.get(self.kind)
@@ -68,7 +73,8 @@ class RevenueTotals(Struct, frozen=True, kw_only=True):
     """An event's revenue through one provider in one currency: sums in minor units, and the number of entries of each kind.
 
     `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is the money
-    that we keep.
+    that we keep. `taxes` are the taxes in the sales less refunds and disputes, one share for each rate, and `included_fee_cents` is the fee
+    in their prices.
     """
 
     provider: str
@@ -84,6 +90,8 @@ class RevenueTotals(Struct, frozen=True, kw_only=True):
     failed_refunds: int
     disputes: int
     disputes_won: int
+    taxes: list[TaxShare] = []
+    included_fee_cents: int = 0
 
 
 class RevenueReport(Struct, frozen=True):
@@ -98,7 +106,8 @@ class StatementTotals(Struct, frozen=True, kw_only=True):
 
     `account` is the promoter's account, or null for the operator's. `refunded_cents` excludes failed refunds, `disputed_cents` excludes
     disputes that were won, and `fee_cents` is the operator's fee, less what refunds returned of it. `net_cents` is what remains of
-    `captured_cents`, before the provider's own fees. `taxes` are the taxes in the sales less refunds and disputes.
+    `captured_cents`, before the provider's own fees. `taxes` are the taxes in the sales less refunds and disputes, and
+    `included_fee_cents` is the fee in their prices.
     """
 
     provider: str
@@ -110,3 +119,4 @@ class StatementTotals(Struct, frozen=True, kw_only=True):
     fee_cents: int
     net_cents: int
     taxes: list[TaxShare] = []
+    included_fee_cents: int = 0

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 import msgspec
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation.money import Currency, TaxShare, add_taxes
+from chalicelib.foundation.money import Currency, TaxShare, add_taxes, by_rate
 from chalicelib.ledger import store
 from chalicelib.ledger.model import FEE_SIGNS, KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals, StatementTotals
 
@@ -90,15 +90,29 @@ def revenue_report(event_id: str) -> RevenueReport:
     """Return the revenue of an event up to now. Reads all of its entries, so it is too slow for requests about large events."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
+    taxes: dict[tuple[str, str], list[TaxShare]] = {}
+    fees: Counter[tuple[str, str]] = Counter()
     for entry in list_event_entries(event_id):
         key = (entry.provider, entry.currency)
         cents.setdefault(key, Counter())[entry.kind] += entry.amount_cents
         counts.setdefault(key, Counter())[entry.kind] += 1
-    return RevenueReport(event_id, [revenue_totals(*key, cents[key], counts[key]) for key in sorted(cents)])
+        taxes.setdefault(key, []).extend(entry.taxes)
+        fees[key] += entry.included_fee_cents
+    return RevenueReport(event_id, [revenue_totals(*key, cents[key], counts[key], taxes[key], fees[key]) for key in sorted(cents)])
 
 
-def revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], counts: Counter[EntryKind]) -> RevenueTotals:
-    """Return the totals of entries through one provider in one currency, from their sums and their numbers by kind."""
+def revenue_totals(
+    provider: str,
+    currency: str,
+    cents: Counter[EntryKind],
+    counts: Counter[EntryKind],
+    taxes: Iterable[TaxShare],
+    included_fee_cents: int,
+) -> RevenueTotals:
+    """Return the totals of entries through one provider in one currency.
+
+    They follow from the entries' sums and numbers by kind, their taxes, and the fee in their prices.
+    """
     return RevenueTotals(
         provider=provider,
         currency=currency,
@@ -113,6 +127,8 @@ def revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], coun
         failed_refunds=counts["refund_failed"],
         disputes=counts["disputed"],
         disputes_won=counts["dispute_won"],
+        taxes=by_rate(taxes),
+        included_fee_cents=included_fee_cents,
     )
 
 
@@ -120,15 +136,19 @@ def statement(event_id: str) -> list[StatementTotals]:
     """Return what an event's entries add up to on each account. Reads all of its entries, like `revenue_report`."""
     cents: dict[tuple[str, str, str], Counter[EntryKind]] = {}
     taxes: dict[tuple[str, str, str], list[TaxShare]] = {}
+    fees: Counter[tuple[str, str, str]] = Counter()
     for entry in list_event_entries(event_id):
         key = (entry.provider, entry.account or "", entry.currency)
         if entry.net_cents:
             cents.setdefault(key, Counter())[entry.kind] += entry.net_cents
             taxes.setdefault(key, []).extend(entry.taxes)
-    return [_statement_totals(*key, cents[key], add_taxes(taxes[key])) for key in sorted(cents)]
+            fees[key] += entry.included_fee_cents
+    return [_statement_totals(*key, cents[key], add_taxes(taxes[key]), fees[key]) for key in sorted(cents)]
 
 
-def _statement_totals(provider: str, account: str, currency: Currency, cents: Counter[EntryKind], taxes: list[TaxShare]) -> StatementTotals:
+def _statement_totals(
+    provider: str, account: str, currency: Currency, cents: Counter[EntryKind], taxes: list[TaxShare], included_fee_cents: int
+) -> StatementTotals:
     return StatementTotals(
         provider=provider,
         account=account or None,
@@ -139,6 +159,7 @@ def _statement_totals(provider: str, account: str, currency: Currency, cents: Co
         fee_cents=-cents["fee"] - cents["fee_returned"],
         net_cents=cents.total(),
         taxes=taxes,
+        included_fee_cents=included_fee_cents,
     )
 
 

@@ -116,6 +116,9 @@ class PaymentMetadata(Struct, frozen=True):
     user_id: str
 
 
+UNREACHABLE = "unreachable"
+
+
 class ProviderPayment(Struct, frozen=True, kw_only=True):
     """A payment as the provider reports it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
 
@@ -156,6 +159,10 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     @property
     def is_paid(self) -> bool:
         return self.status == "succeeded" and self.net_received > 0
+
+    @property
+    def is_unreachable(self) -> bool:
+        return self.status == UNREACHABLE
 
     @property
     def is_closed(self) -> bool:

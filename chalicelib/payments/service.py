@@ -212,7 +212,7 @@ def _list_everywhere(list_for: Callable[[ExternalProvider, str | None], Iterator
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
     """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it has been paid or may still be paid.
 
-    Raises ProviderUnavailable.
+    Also returns the payment if it `is_unreachable`. Raises ProviderUnavailable.
     """
     if payment is None or not is_external(payment.provider):
         return None

@@ -12,6 +12,7 @@ from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import Company, Email, email_key
 from chalicelib.accounts.profiles import InvoiceSeller, PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
+from chalicelib.catalog.forms import check_default_taxes
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
@@ -22,12 +23,14 @@ from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
+from chalicelib.foundation.money import DefaultTax
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
 from chalicelib.promoters.service import AccountsNotOffered, Seller
 from chalicelib.promoters.views import (
     AccountLinkView,
     ChangedAccountView,
+    DefaultTaxesView,
     MembersView,
     MemberView,
     PaymentAccountView,
@@ -55,6 +58,7 @@ Website = Annotated[
 
 Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
+MAX_DEFAULT_TAXES = 50  # of a promoter, because every instance keeps them in its memory
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 
@@ -89,6 +93,15 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     verified: bool | None = None
     invoices: InvoiceSeller | UnsetType | None = UNSET
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
+class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """A promoter's default taxes. They replace the earlier ones, and apply to tickets that are reserved from now on.
+
+    The default of a region takes precedence over the default of its country, which has no `region`. Events without a `country` have none.
+    """
+
+    default_taxes: Annotated[list[DefaultTax], Meta(max_length=MAX_DEFAULT_TAXES)]
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -152,6 +165,14 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
     change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, verified, invoices)
     saved = service.save_promoter(request.require_user(), promoter_id, change, expected_version(request, body), request.now)
     return versioned_reply(promoter_view(saved, is_own=True))
+
+
+@route(bp, "PUT", "/promoters/{promoter_id}/default-taxes", access="manager", errors=(CatalogChanging, RateLimited))
+@limited_for_caller(CATALOG)
+def replace_default_taxes(request: RequestContext, promoter_id: str, body: DefaultTaxesBody) -> Reply[DefaultTaxesView]:
+    """Change the taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
+    check_default_taxes(body.default_taxes)
+    return Reply(DefaultTaxesView(service.save_default_taxes(request.require_user(), promoter_id, body.default_taxes, request.now)))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/payment-account", access="manager", errors=(CatalogChanging, RateLimited, *PROVIDER_ERRORS))

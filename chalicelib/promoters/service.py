@@ -13,7 +13,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, PromoterAccount, PromoterStop
+from chalicelib.catalog.model import Catalog, Event, PromoterAccount, PromoterStop, PromoterTaxes
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
@@ -24,6 +24,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import addons, parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.money import DefaultTax
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
@@ -93,6 +94,14 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
         if change.verified != (current is not None and current.state == "verified"):
             raise Forbidden("Only admins may verify a promoter.")
     return profiles.save_promoter(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
+
+
+def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[DefaultTax], now: int) -> list[DefaultTax]:
+    """Replace a promoter's default taxes. Returns the new ones. Raises Forbidden, NotFound and CatalogChanging."""
+    require_own(identity, promoter_id, "You can only change your own default taxes.")
+    get_promoter(identity, promoter_id)
+    event_states.change_default_taxes(PromoterTaxes(promoter_id, taxes), identity.user_id, now)
+    return taxes
 
 
 class ChangedRights(Struct, frozen=True):

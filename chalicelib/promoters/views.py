@@ -9,6 +9,7 @@ from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import InvoiceSeller, Promoter
 from chalicelib.accounts.views import AccountView, account_view
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, PaymentAccountState, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
@@ -16,12 +17,14 @@ from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.edge.auth import EventRole
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.money import DefaultTax
 from chalicelib.promoters.service import PaymentAccount
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
+    `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
     `invoices` is the seller on the promoter's invoices. It is null if sales get no invoices, and for everybody but the promoter and admins.
     """
 
@@ -32,11 +35,18 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     website: str | None
     email: str | None
     policies: str
+    default_taxes: list[DefaultTax]
     verified: bool
     invoices: InvoiceSeller | None
     created_at: Timestamp
     updated_at: Timestamp
     version: int
+
+
+class DefaultTaxesView(Struct, frozen=True):
+    """The taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
+
+    default_taxes: list[DefaultTax]
 
 
 class PromotersView(Struct, frozen=True):
@@ -143,6 +153,7 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         website=promoter.website,
         email=promoter.email,
         policies=promoter.policies,
+        default_taxes=catalog.snapshot().default_taxes.get(promoter.id, []),
         verified=promoter.state == "verified",
         invoices=promoter.invoices if is_own else None,
         created_at=clock.iso(promoter.created_at),
@@ -151,7 +162,7 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
     )
 
 
-def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> PromoterEventView:
+def promoter_event_view(snapshot: Catalog, event: Event, stocks: Stocks, now: int) -> PromoterEventView:
     """Return an event as its promoter sees it, including the status `draft` or `test`."""
     return PromoterEventView(
         id=event.id,
@@ -160,7 +171,7 @@ def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int
         starts_at=iso_or_none(event.starts_at or None),
         ends_at=iso_or_none(event.ends_at),
         on_sale_at=iso_or_none(event.on_sale_at),
-        status=event.status if event.status in ("draft", "test") else public_event_status(catalog, event, now, stocks),
+        status=event.status if event.status in ("draft", "test") else public_event_status(snapshot, event, now, stocks),
         paused=event.is_paused,
         timezone=event.timezone,
         image_url=event.image_url,

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import holdbacks, stock_ledger
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.checkin.service import door_times
@@ -178,7 +179,14 @@ def _paid_order(
     # No shard ever had this hold, because the tickets were taken at once. The hold tells a refund which shard the seats return to.
     holds = [Hold(shard_id, f"{order_id}.{provider}", quantity)]
     line = LineItem(
-        tier_id=tier.id, tier_name=tier.name, quantity=quantity, price_cents=price_cents, admits=tier.admits, holds=holds, tax=tier.tax
+        tier_id=tier.id,
+        tier_name=tier.name,
+        quantity=quantity,
+        price_cents=price_cents,
+        admits=tier.admits,
+        holds=holds,
+        tax=catalog.effective_tax(event, tier),
+        included_fee=tier.included_fee,
     )
     return Purchase(
         id=order_id,

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.log import logger
-from chalicelib.foundation.money import TaxShare
 from chalicelib.inventory.store import return_sold_items
 from chalicelib.ledger import money_cases
 from chalicelib.payments.model import DisputeStatus, ProviderDispute, account_detail
@@ -48,6 +47,7 @@ def _save_dispute(
 ) -> Purchase:
     """Save the dispute and all its consequences in one transaction. Raises Conflict if the purchase, a ticket or a seat has changed."""
     assert provider_dispute.payment_intent_id is not None
+    in_price = provider_dispute.amount_cents if purchase.is_own_payment(provider_dispute.payment_intent_id) else 0
     dispute = Dispute(
         id=provider_dispute.id,
         status=status,
@@ -58,11 +58,12 @@ def _save_dispute(
         at=known_dispute.at if known_dispute else now,
         due_at=provider_dispute.due_at,
         voided=known_dispute.voided if known_dispute else [],
-        taxes=known_dispute.taxes if known_dispute else _taxes(purchase, provider_dispute),
+        taxes=known_dispute.taxes if known_dispute else purchase.taxes_of_return(in_price),
+        included_fee_cents=known_dispute.included_fee_cents if known_dispute else purchase.included_fee_of_return(in_price),
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
     items = [
-        *ledger_entries.dispute_items(purchase, provider_dispute, known_dispute.status if known_dispute else None, dispute.taxes, now),
+        *ledger_entries.dispute_items(purchase, provider_dispute, known_dispute.status if known_dispute else None, dispute, now),
         _case_item(purchase, dispute, provider_dispute.provider, now),
     ]
     after = purchase
@@ -86,11 +87,6 @@ def _save_dispute(
         items.append(_won_on_appeal_item(purchase, dispute, now))
     others = [other for other in purchase.disputes if other.id != dispute.id]
     return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
-
-
-def _taxes(purchase: Purchase, provider_dispute: ProviderDispute) -> list[TaxShare]:
-    is_own = purchase.is_own_payment(provider_dispute.payment_intent_id)
-    return purchase.taxes_of_return(provider_dispute.amount_cents) if is_own else []
 
 
 def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:

@@ -1,17 +1,15 @@
 """Ledger entries about a purchase. Most are transaction items, which are written together with the change that they record."""
 
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from msgspec import to_builtins
 
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation.money import TaxShare
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, account_detail
-from chalicelib.purchases.model import Purchase, Refund
+from chalicelib.purchases.model import Dispute, Purchase, Refund
 
 
 class _PurchaseKey(TypedDict):
@@ -45,7 +43,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
-        details={**account_detail(payment.account), **_sold_by(purchase), **_taxed(purchase.taxes if payment.status != "declined" else [])},
+        details={**account_detail(payment.account), **_sold_by(purchase), **(_included(purchase) if payment.status != "declined" else {})},
     )
     fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
@@ -80,7 +78,7 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
         currency=purchase.currency,
         provider=purchase.payment.provider,
         now=now,
-        details=_taxed(refund.taxes),
+        details=_included(refund),
     )
 
 
@@ -95,7 +93,7 @@ def external_refund_items(purchase: Purchase, refund: Refund, provider_refund: P
         currency=provider_refund.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"by_hand": True, **account_detail(provider_refund.account), **_taxed(refund.taxes)},
+        details={"by_hand": True, **account_detail(provider_refund.account), **_included(refund)},
     )
     return [item, *_returned_fee_items(purchase, provider_refund, now)]
 
@@ -120,7 +118,7 @@ def refund_status_items(
         currency=before.currency,
         provider=provider_refund.provider,
         now=now,
-        details={"refund_id": before.id, "reason": before.reason, **account_detail(provider_refund.account), **_taxed(before.taxes)},
+        details={"refund_id": before.id, "reason": before.reason, **account_detail(provider_refund.account), **_included(before)},
     )
     return [item, *(_returned_fee_items(purchase, provider_refund, now) if has_left else [])]
 
@@ -129,7 +127,7 @@ def dispute_items(
     purchase: Purchase,
     provider_dispute: ProviderDispute,
     known_status: DisputeStatus | None,
-    taxes: Sequence[TaxShare],
+    dispute: Dispute,
     now: int,
 ) -> list[dynamo.TransactItem]:
     """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
@@ -156,7 +154,7 @@ def dispute_items(
                 "currency": provider_dispute.currency,
                 "reason": provider_dispute.reason,
                 **account_detail(provider_dispute.account),
-                **_taxed(taxes),
+                **_included(dispute),
             },
         )
         for kind in kinds
@@ -222,9 +220,10 @@ def _sold_by(purchase: Purchase) -> dict[str, Any]:
     return {"seller": event.promoter_id} if event is not None and event.promoter_id is not None else {}
 
 
-def _taxed(taxes: Sequence[TaxShare]) -> dict[str, Any]:
-    """Return the detail of an entry that has the taxes in its amount, if there are any."""
-    return {"taxes": to_builtins(taxes)} if taxes else {}
+def _included(change: Purchase | Refund | Dispute) -> dict[str, Any]:
+    """Return the details of an entry that have the taxes and the fee in its amount, if there are any."""
+    taxes = {"taxes": to_builtins(change.taxes)} if change.taxes else {}
+    return {**taxes, "included_fee_cents": change.included_fee_cents} if change.included_fee_cents else taxes
 
 
 def _purchase_key(purchase: Purchase) -> _PurchaseKey:

@@ -14,7 +14,7 @@ from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import money
 from chalicelib.foundation.ids import KeyUse
-from chalicelib.foundation.money import Tax, TaxShare
+from chalicelib.foundation.money import IncludedFee, Tax, TaxShare
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
@@ -60,12 +60,22 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     is_resale: bool = False
     resale_holds: list[Hold] = []
     tax: Tax | None = None
+    included_fee: IncludedFee | None = None
 
     @classmethod
-    def for_tier(cls, tier: Tier, quantity: int) -> Self:
-        """Return a line at the tier's current price, without holds."""
+    def for_tier(cls, tier: Tier, quantity: int, tax: Tax | None) -> Self:
+        """Return a line at the tier's current price, which includes the `tax`, without holds."""
         return cls(
-            tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id, is_resale=tier.is_resale, tax=tier.tax
+            tier_id=tier.id,
+            tier_name=tier.name,
+            quantity=quantity,
+            price_cents=tier.price_cents,
+            admits=tier.admits,
+            holds=[],
+            stripe_price_id=tier.stripe_price_id,
+            is_resale=tier.is_resale,
+            tax=tax,
+            included_fee=tier.included_fee,
         )
 
     @property
@@ -81,6 +91,11 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     def total_cents(self) -> int:
         """The price of all tickets in cents, after the discount."""
         return self.quantity * self.price_cents - self.discount_cents
+
+    @property
+    def included_fee_cents(self) -> int:
+        """The fee that the price of all tickets includes, after the discount. The fee is rounded for each ticket."""
+        return 0 if self.included_fee is None else sum(map(self.included_fee.included_in, self.ticket_prices))
 
 
 class RequestedItem(Struct, frozen=True):
@@ -115,7 +130,8 @@ class Refund(Struct, frozen=True, kw_only=True):
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
     dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
     external provider. `method` is how the box office paid the money back. `resold_to` is the purchase that has the seats of the tickets,
-    if they were resold. `taxes` are the taxes that the refund takes back, which the ledger records with the money.
+    if they were resold. `taxes` are the taxes that the refund takes back, and `included_fee_cents` is the fee in the price that it takes
+    back. The ledger records both with the money.
     """
 
     id: str
@@ -138,6 +154,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     method: PaidBy | None = None
     resold_to: str | None = None
     taxes: list[TaxShare] = []
+    included_fee_cents: int = 0
 
 
 class BoxOfficeSale(Struct, frozen=True, omit_defaults=True):
@@ -171,7 +188,8 @@ class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. Times are epoch seconds.
 
     `due_at` is the provider's deadline for evidence; it is null if the provider gives none. `voided` has the numbers of the tickets that
-    became void when the dispute was lost. `taxes` are the taxes that leave and come back with the money.
+    became void when the dispute was lost. `taxes` and `included_fee_cents` are the taxes and the fee in the price that leave and come back
+    with the money.
     """
 
     id: str
@@ -184,6 +202,7 @@ class Dispute(Struct, frozen=True, kw_only=True):
     due_at: int | None = None
     voided: list[int] = []
     taxes: list[TaxShare] = []
+    included_fee_cents: int = 0
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
@@ -365,7 +384,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
         left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
-            prices[self.ticket_line(number).tax] += self.ticket_price(number)
+            if price := self.ticket_price(number):  # free tickets have no share, even if no other ticket has their tax
+                prices[self.ticket_line(number).tax] += price
         parts = _allocate(amount_cents, prices if tickets else left, left)
         found = []
         for before, share in zip(self.taxes, kept, strict=True):
@@ -373,6 +393,35 @@ class Purchase(Struct, frozen=True, kw_only=True):
                 tax_after = money.divide_half_up(before.tax_cents * (share.gross_cents - part), before.gross_cents)
                 found.append(replace(share, gross_cents=part, tax_cents=share.tax_cents - tax_after))
         return found
+
+    @property
+    def included_fee_cents(self) -> int:
+        """The fee that the price of the purchase includes, after the discount."""
+        return sum(line.included_fee_cents for line in self.lines)
+
+    @property
+    def kept_included_fee_cents(self) -> int:
+        """The fee in what the buyer has paid and has not got back."""
+        return self.included_fee_cents - sum(change.included_fee_cents for change in self._returns())
+
+    def included_fee_of_return(self, amount_cents: int, tickets: Sequence[int] = ()) -> int:
+        """Return the fee in an amount that leaves the order: in the price of the `tickets`, or in what is left of the order.
+
+        The last return takes back what is left of the fee, and none takes back more, so all returns add up exactly.
+        """
+        kept = self.kept_included_fee_cents
+        if not kept or not amount_cents:
+            return 0
+        left = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()))
+        fee, price = kept, left
+        if tickets:
+            fee, price = sum(map(self._ticket_fee, tickets)), sum(map(self.ticket_price, tickets))
+        part = money.divide_half_up(fee * amount_cents, price) if price else kept
+        return min(kept, max(part, kept - max(0, left - amount_cents)))
+
+    def _ticket_fee(self, number: int) -> int:
+        included = self.ticket_line(number).included_fee
+        return 0 if included is None else included.included_in(self.ticket_price(number))
 
     def _returns(self) -> "list[Refund | Dispute]":
         """Return the refunds of the payment that bought the tickets, and the disputes about it, whose money is not ours now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
@@ -68,7 +69,7 @@ def create_offer(
         event_id=event.id,
         state="held",
         version=1,
-        lines=[LineItem.for_tier(tier, quantity)],
+        lines=[LineItem.for_tier(tier, quantity, catalog.effective_tax(event, tier))],
         currency=tier.currency,
         created_at=now,
         expires_at=expires_at,

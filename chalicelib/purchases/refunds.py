@@ -247,6 +247,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
         note=request.note,
         method=None if purchase.box_office is None else request.method or purchase.box_office.method,
         taxes=purchase.taxes_of_return(amount, numbers),
+        included_fee_cents=purchase.included_fee_of_return(amount, numbers),
     )
 
 
@@ -354,6 +355,7 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
         provider_id=provider_refund.id,
         is_external=True,
         taxes=purchase.taxes_of_return(provider_refund.amount_cents) if is_own else [],
+        included_fee_cents=purchase.included_fee_of_return(provider_refund.amount_cents) if is_own else 0,
     )
 
 

@@ -198,7 +198,10 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         event_id=event.id,
         state="held",
         version=1,
-        lines=[LineItem.for_tier(tier, item.quantity) for tier, item in zip(tiers, request.items, strict=True)],
+        lines=[
+            LineItem.for_tier(tier, item.quantity, catalog.effective_tax(event, tier))
+            for tier, item in zip(tiers, request.items, strict=True)
+        ],
         currency=tiers[0].currency,
         created_at=request.now,
         expires_at=request.now + hold_seconds,

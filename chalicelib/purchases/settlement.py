@@ -17,8 +17,9 @@ from chalicelib.foundation.log import logger
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
+from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
+from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable, account_detail
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
 from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, resale, store, transitions
@@ -289,13 +290,30 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Pay
 def finish_cancellation(
     purchase: Purchase, provider_payment: ProviderPayment | None, state: EndState, now: int, declined: Payment | None = None
 ) -> CancellationResult:
-    """Finish `cancel_purchase`, given the `provider_payment` that `payments.cancel_payment` returned."""
+    """Finish `cancel_purchase`, given the `provider_payment` that `payments.cancel_payment` returned.
+
+    If that payment is unreachable, the purchase ends with a finding: nobody here can learn whether the promoter gets its money.
+    """
     if provider_payment is not None and provider_payment.is_paid:
         return CancellationResult("paid", settle_payment(purchase, provider_payment, now).purchase)
-    if provider_payment is not None:
+    if provider_payment is not None and not provider_payment.is_unreachable:
         return CancellationResult("processing", purchase)
     ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
-    saved = store.save(purchase, ended, ledger_entries.payment_items(purchase, declined, now) if declined else [])
+    items = ledger_entries.payment_items(purchase, declined, now) if declined else []
+    if provider_payment is not None:
+        items.append(_unreachable_item(purchase, provider_payment, now))
+    saved = store.save(purchase, ended, items)
     released = holds.release_holds(purchase, is_unpaid=True)
     logger.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", saved, released)
+
+
+def _unreachable_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
+    details = {
+        "event_id": purchase.event_id,
+        "provider": provider_payment.provider,
+        "amount_cents": provider_payment.amount,
+        "currency": provider_payment.currency,
+        **account_detail(provider_payment.account),
+    }
+    return money_cases.open_case_item(purchase.id, "finding", f"payment_unreachable-{provider_payment.id}", now, details)

@@ -64,8 +64,8 @@ _RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
 class OrderItem(Struct, frozen=True, kw_only=True):
     """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount.
 
-    `tax` is the tax that the price includes; null if the event's managers set none. With `resale`, other buyers offered the tickets for
-    resale at the price that they had paid.
+    `tax` is the tax that the price includes; null if documents do not mention tax. `included_fee_cents` is the fee that the total includes.
+    With `resale`, other buyers offered the tickets for resale at the price that they had paid.
     """
 
     tier_id: str
@@ -74,6 +74,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     price_cents: int
     discount_cents: int
     total_price_cents: int
+    included_fee_cents: int
     tax: Tax | None
     resale: bool
 
@@ -81,7 +82,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
 class ReservationView(Struct, frozen=True, kw_only=True):
     """A reservation. If it has several tiers, `items` lists them, and `tier_id`, `tier_name` and `price_cents` are null.
 
-    `taxes` are the taxes that the total includes, lowest rate first.
+    The total is what the buyer pays. It includes `included_fee_cents` and the `taxes`, lowest rate first.
 
     `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets.
     """
@@ -98,6 +99,7 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     total_price_cents: int
     currency: str
     items: list[OrderItem]
+    included_fee_cents: int
     taxes: list[TaxShare]
     created_at: Timestamp
     expires_at: Timestamp
@@ -154,7 +156,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
     `complimentary` tickets were issued for free from tickets that the event's managers held back.
 
-    `taxes` are the taxes that the total includes, lowest rate first.
+    The total is what the buyer pays. It includes `included_fee_cents` and the `taxes`, lowest rate first.
 
     `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
@@ -174,6 +176,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     total_price_cents: int
     currency: str
     items: list[OrderItem]
+    included_fee_cents: int
     taxes: list[TaxShare]
     payment_id: str | None
     created_at: Timestamp
@@ -338,6 +341,7 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
         items=_items(purchase),
+        included_fee_cents=purchase.included_fee_cents,
         taxes=purchase.taxes,
         created_at=clock.iso(purchase.created_at),
         expires_at=clock.iso(purchase.expires_at),
@@ -414,6 +418,7 @@ def order_view(purchase: Purchase) -> OrderView:
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
         items=_items(purchase),
+        included_fee_cents=purchase.included_fee_cents,
         taxes=purchase.taxes,
         payment_id=(purchase.payment.payment_intent_id or purchase.payment.provider_id) if purchase.payment else None,
         created_at=clock.iso(purchase.ended_at or purchase.created_at),
@@ -547,6 +552,7 @@ def _items(purchase: Purchase) -> list[OrderItem]:
             price_cents=line.price_cents,
             discount_cents=line.discount_cents,
             total_price_cents=line.total_cents,
+            included_fee_cents=line.included_fee_cents,
             tax=line.tax,
             resale=line.is_resale,
         )

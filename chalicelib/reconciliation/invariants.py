@@ -119,7 +119,7 @@ def check_ledger(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator
     if balance != net:
         yield f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}"
     yield from _check_fees(purchase, entries)
-    yield from _check_taxes(purchase, entries)
+    yield from _check_included(purchase, entries)
     if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
         expected = _expected_balance(purchase)
         if balance.get(purchase.currency, 0) != expected:
@@ -139,13 +139,18 @@ def _check_fees(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[
         yield f"{purchase.id}: refunds have returned more of the operator's fee than was taken"
 
 
-def _check_taxes(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
-    """Check that an order's ledger entries have the taxes of what the buyer has paid and has not got back."""
+def _check_included(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[str]:
+    """Check that an order's ledger entries have the taxes, and the fee, in what the buyer has paid and has not got back."""
     due = [share for refund in purchase.refunds if refund.status == "due" for share in refund.taxes]
     expected = add_taxes([*purchase.kept_taxes, *due]) if purchase.was_order else []
     recorded = add_taxes(share for entry in entries for share in entry.taxes)
     if [share for share in expected if share.gross_cents] != [share for share in recorded if share.gross_cents]:
         yield f"{purchase.id}: the ledger has the taxes {recorded}, and the purchase has {expected}"
+    due_fee = sum(refund.included_fee_cents for refund in purchase.refunds if refund.status == "due")
+    expected_fee = purchase.kept_included_fee_cents + due_fee if purchase.was_order else 0
+    recorded_fee = sum(entry.included_fee_cents for entry in entries)
+    if expected_fee != recorded_fee:
+        yield f"{purchase.id}: the ledger has the fee {recorded_fee} in the prices, and the purchase has {expected_fee}"
 
 
 def _expected_balance(order: Purchase) -> int:

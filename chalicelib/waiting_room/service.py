@@ -16,6 +16,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.sale_rules import EventNotOnSale, RoundPublic
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, effects, log
 from chalicelib.foundation.errors import NotFound
@@ -611,9 +612,11 @@ def leave_group(event_id: str, user_id: str, token: str, give_up_pass: PassItems
     """End the user's membership in a group. The user can then join the waiting room again, with a number of their own.
 
     `give_up_pass(pass_id)` returns the items that keep the user from buying with the group's number, which the user's token still has. Safe
-    to repeat. Raises NotInGroup, GroupsClosed and what `get_place` raises.
+    to repeat. Raises NotInGroup, GroupsClosed, RateLimited and what `get_place` raises.
+
+    Who has left can join with another number, so each time leaves a place in line that nobody has. That is why there is a limit.
     """
-    for _ in range(_MAX_ATTEMPTS):
+    for attempt in range(_MAX_ATTEMPTS):
         cached, shown = _find_place(event_id, user_id, token, now)
         own = _find_own(cached, shown)
         if own is None:
@@ -621,6 +624,8 @@ def leave_group(event_id: str, user_id: str, token: str, give_up_pass: PassItems
         if own.group is None:
             raise NotInGroup()
         _require_groups_open(cached, now)
+        if attempt == 0:
+            rate_limits.require_effect(rate_limits.LEAVE_GROUP, f"{event_id} {own.user}", now)
         try:
             return store.leave_group(own, give_up_pass(own.pass_id))
         except store.EntryConflict:

@@ -657,7 +657,9 @@ def _load_ledger(source: str) -> list[dict[str, Any]]:
     for number in count():
         path = f"{source}?page={number}" if source.startswith("http") else f"{source}/{number}"
         pages.append(_load_document(path))
-        if pages[-1].get("page") != number or number + 1 >= int(pages[-1].get("pages", 0)):
+        if pages[-1].get("page") != number:  # a later page would pass all checks, and hide the pages before it
+            raise UnusableProof(f"{path}: this is not page {number} of a stock ledger")
+        if number + 1 >= int(pages[-1].get("pages", 0)):
             break
     return pages
 
@@ -790,7 +792,9 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
     source = arguments.report.rstrip("/")
     event = _load_document(source)
     ledger = check_ledger(_load_ledger(f"{source}/stock-ledger"), arguments.key and arguments.key.strip().lower())
-    faults, proof, state = list(ledger.faults), None, None
+    faults, unchecked, proof, state = list(ledger.faults), list[str](), None, None
+    if ledger.entries and 1 not in ledger.entries:
+        faults.append(f"the stock ledger begins with entry {min(ledger.entries)}")
     if event.get("has_waiting_room"):
         proof, state = _load_document(f"{source}/waiting-room/proof"), _load_document(f"{source}/waiting-room/state")
         if proof.get("opened") is False:
@@ -798,6 +802,7 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
         noted_chain = arguments.chain.strip().lower() if arguments.chain else None
         drawn = check(_parse_proof(proof), (), noted_commitment, noted_root, noted_round=arguments.round, noted_chain=noted_chain)
         faults += drawn.faults
+        unchecked += _unchecked_lines(drawn, noted_commitment, noted_root)
         if any(proof.get(name) != state.get(name) for name in ("room", "commitment", "key", "n")):
             faults.append("the state of the waiting room belongs to another draw than the proof; run this again")
     for document in (*ledger.pages, *filter(None, (proof, state))):
@@ -807,7 +812,10 @@ def _run_report(arguments: Namespace, noted_commitment: str | None, noted_root: 
         report = make_report(event, proof, state, list(ledger.entries.values()), int(time.time()))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"a document of the event is incomplete or malformed: {error!r}") from None
-    sys.stderr.write("\n".join(_fault_lines(faults)) + "\n")
+    if arguments.key is None:
+        unchecked.append("whether everybody sees this stock ledger: compare its public key with one that was noted before (--key)")
+    lines = [*(f"NOT CHECKED  {what}" for what in unchecked), *_fault_lines(faults, is_partial=bool(unchecked))]
+    sys.stderr.write("\n".join(lines) + "\n")
     return _print([json.dumps(report, indent=2, ensure_ascii=False)], EXIT_FAULTS if faults else EXIT_OK)
 
 

@@ -74,6 +74,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "DELETE /auth/me": {"password": PASSWORD},
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
     "PUT /promoters/{promoter_id}": {"name": "New"},
+    "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},
     "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
     "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
     "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},

@@ -15,6 +15,7 @@ KINDS = [
     "tickets_without_payment",
     "unknown_purchase",
     "payment_unknown",
+    "payment_unreachable",
     "not_dealt_with",
     "kept_of_dispute",
     "won_on_appeal",

@@ -133,6 +133,8 @@ def test_the_revenue_of_an_event_is_the_balance_of_its_orders(shop):
         "failed_refunds": 1,
         "disputes": 1,
         "disputes_won": 0,
+        "taxes": [],
+        "included_fee_cents": 0,
     }
     balances = [fetch_order(shop.api, order_id).json["balance_cents"] for order_id in order_ids]
     assert balances == [500, 0, 5000, 5000]

@@ -74,7 +74,8 @@ def _use_event_capacity(**fields):
 EVENT, PASS = ("events", "fest"), ("ticket_types", "fest-pass")
 WINDOW = (*PASS, "availability")
 
-OPTIONS = "$.ticket_types.fest-pass.options"
+TICKET = "$.ticket_types.fest-pass"
+OPTIONS = f"{TICKET}.options"
 ASKED = {"id": "dinner", "label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"]}
 FAULTS = [
     ("no events", _drop("events"), "$.events", "missing"),
@@ -176,6 +177,11 @@ FAULTS = [
         "$.ticket_types.b.stripe_price_id",
         "dup",
     ),
+    ("a fee above the price", _set((*PASS, "included_fee"), {"cents": 10**8}), f"{TICKET}.included_fee.cents", "cannot be higher"),
+    ("a fee of 100 percent", _set((*PASS, "included_fee"), {"percent": "100"}), f"{TICKET}.included_fee.percent", "below 100"),
+    ("an exempt rate", _set((*PASS, "tax"), {"percent": "7", "exempt_because": "x"}), f"{TICKET}.tax.exempt_because", "no tax"),
+    ("no such country", _set((*EVENT, "country"), "UK"), "$.events.fest.country", "no country with the code `UK`"),
+    ("a region without a country", _set((*EVENT, "region"), "CN"), "$.events.fest.country", "needs its country"),
     ("same name", _set(("ticket_types", "b"), ticket("b", name=" FEST-pass ")), "$.ticket_types.b.name", "duplicate"),
     ("two currencies", _set(("ticket_types", "b"), ticket("b", currency="EUR")), "$.ticket_types.b.currency", "USD"),
     ("an odd key", _set(("events", "a b"), event("a b")), "$.events['a b'].id", "a b"),

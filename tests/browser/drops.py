@@ -21,7 +21,14 @@ class Drop:
             "waiting_room": {"enabled": True, "wave_size": wave_size, "wave_seconds": 10, "pass_seconds": 300},
         }
         self.event_id = self._create(manager, "/events", event)
-        tier = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "currency": "USD"}
+        tier = {
+            "name": "Front rows",
+            "price_cents": 8950,
+            "capacity": 400,
+            "currency": "USD",
+            "included_fee": {"cents": 450},
+            "tax": {"percent": "8.875"},
+        }
         self.tier_id = self._create(manager, f"/events/{self.event_id}/tiers", tier)
         manager.publish(self.event_id)
         self.tokens: dict[str, str] = {}

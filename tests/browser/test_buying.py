@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from chalicelib.foundation import clock
 from tests import builders, invariants
+from tests.browser.buyers import Buyer
 from tests.browser.keyboard import Keyboard
 
 TIER = "Floor"
@@ -28,6 +29,55 @@ def drop_id(api, time) -> str:
     event_id = builders.create_event(api, "The Drop", on_sale_at=opens_at, waiting_room=room)
     builders.create_tier(api, event_id, TIER)
     return event_id
+
+
+def see_amounts(buyer: Buyer, *amounts: str) -> None:
+    """See that the page shows these amounts and no others, in both languages."""
+    for language, pattern in (("es", r"([\d,]+)\sUS\$"), ("en", r"\$([\d.]+)")):
+        buyer.page.locator("footer select").select_option(language)
+        buyer.page.locator(f"html[lang={language}]").wait_for(state="attached")
+        shown = {found.replace(",", ".") for found in re.findall(pattern, buyer.page.locator("body").inner_text())}
+        assert shown == set(amounts), f"{buyer.page.url} in {language}"
+
+
+def test_every_page_shows_the_final_price_and_names_its_fee(new_buyer, api, time):
+    opens_at = clock.iso(time.now + 60)
+    event_id = builders.create_event(api, "The Drop", on_sale_at=opens_at, waiting_room={"enabled": True})
+    body = {
+        "name": TIER,
+        "price_cents": 4321,
+        "currency": "USD",
+        "capacity": 10,
+        "included_fee": {"percent": "10"},
+        "tax": {"percent": "20"},
+    }
+    assert api.post(f"/events/{event_id}/tiers", json=body, token=builders.admin_token()).status == 201
+    buyer = new_buyer()
+    for path in ("/", f"/events/{event_id}"):
+        buyer.page.goto(path)
+        buyer.see("Includes $4.32 of fees")
+        see_amounts(buyer, "43.21", "4.32")
+    buyer.join(event_id)
+    buyer.see("Includes $4.32 of fees")
+    see_amounts(buyer, "43.21", "4.32")
+    time.advance(61)
+    buyer.look_again()
+    buyer.see("It is your turn")
+    buyer.page.get_by_label(f"Number of tickets: {TIER}").select_option("2")
+    see_amounts(buyer, "43.21", "4.32", "86.42")
+    buyer.choose(TIER, 2)
+    see_amounts(buyer, "86.42", "8.64", "14.40")
+    buyer.press("Continue to payment")
+    buyer.see("no money moves")
+    see_amounts(buyer, "86.42", "8.64", "14.40")
+    buyer.page.get_by_role("button", name="Pay $86.42").click()
+    buyer.see_tickets(2)
+    buyer.page.goto("/orders")
+    buyer.see("2 tickets")
+    see_amounts(buyer, "86.42")
+    buyer.page.get_by_role("main").get_by_role("link").click()
+    buyer.see("Includes $8.64 of fees")
+    see_amounts(buyer, "43.21", "86.42", "8.64", "14.40")
 
 
 @pytest.mark.journey

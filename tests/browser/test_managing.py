@@ -465,7 +465,7 @@ def test_a_promoter_says_which_tax_is_in_a_price_and_buyers_see_it(new_buyer, ap
     event_id = manager.create_event()
     [tier] = api.get(f"/events/{event_id}/tiers", token=manager.token).json["tiers"]
     manager.open(f"/events/{event_id}/tickets/{tier['id']}")
-    manager.page.get_by_text("Sale times, limits and tax").click()
+    manager.page.get_by_text("Sale times, limits, fees and tax").click()
     manager.fill("Tax in the price, in percent (optional)", "100")
     manager.press("Save")
     expect(manager.page.get_by_label("Tax in the price, in percent (optional)")).to_have_attribute("aria-invalid", "true")

@@ -17,6 +17,8 @@ GIVEN["returns"] = {"policy": "refund", "until": "2026-06-20T10:00:00Z", "fee_pe
 GIVEN["transfers"] = "none"
 GIVEN["seating"] = "wheelchair"
 GIVEN["tax"] = {"percent": "0", "exempt_because": "A charity"}
+GIVEN["included_fee"] = {"percent": "5"}
+GIVEN["country"], GIVEN["region"] = "ES", "CN"
 GIVEN["holdbacks"] = [{"id": "press", "reason": "press", "quantity": 2, "label": "Radio", "release_at": "2026-06-20T10:00:00Z"}]
 
 

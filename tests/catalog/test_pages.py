@@ -120,6 +120,23 @@ def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words
     assert f"/assets/{'es' if language == 'en' else 'en'}-1.js" not in page.links
 
 
+@pytest.mark.parametrize(
+    ("language", "fee", "amounts"),
+    [("en", "Includes $5 of fees", {"$50", "$5"}), ("es", "Incluye 5 US$ de gastos de gestión", {"50 US$", "5 US$"})],
+)
+def test_a_price_is_final_and_has_its_fee_beside_it(api, time, language, fee, amounts):
+    """Nor do the descriptions for search engines and the calendar file have another price."""
+    event_id = builders.create_event(api)
+    body = {"name": "Seats", "price_cents": 5000, "capacity": 10, "included_fee": {"percent": "10"}}
+    assert api.post(f"/events/{event_id}/tiers", json=body, token=builders.admin_token()).status == 201
+    found = [read(api, path, language) for path in ("/", f"/events/{event_id}")]
+    texts = [page.words.replace("\xa0", " ") for page in found]
+    assert [text.count(fee) for text in texts] == [1, 2]
+    calendar = api.get(f"/events/{event_id}/calendar.ics", headers={"Accept-Language": language}).body.decode()
+    assert [set(re.findall(r"\$\d+|\d+ US\$", text)) for text in texts] == [amounts, amounts]
+    assert "$" not in calendar + "".join(text for page in found for text in page.says.values())
+
+
 def test_the_start_page_lists_the_coming_events_by_date(api, time):
     day = 86_400
     for name, seconds in {"Later": 40 * day, "Over": 600, "Soon": 20 * day}.items():

@@ -202,7 +202,7 @@ def test_a_report_tells_providers_and_currencies_apart(store):
     write_entry("captured", 77777, event_id="other")
     report = ledger.revenue_report("ev")
     assert report.event_id == "ev"
-    zeros = dict.fromkeys(RevenueTotals.__struct_fields__[2:], 0)
+    zeros = dict.fromkeys(RevenueTotals.__struct_fields__[2:], 0) | {"taxes": []}
     assert [msgspec.to_builtins(totals) for totals in report.totals] == [
         zeros | {"provider": "simulated", "currency": "EUR", "captured_cents": 999, "balance_cents": 999} | {"attempts": 1, "payments": 1},
         zeros
@@ -228,7 +228,7 @@ def test_a_statement_adds_up_each_account(store):
         zeros | stripe | {"account": None, "captured_cents": 900, "net_cents": 900},
         {"account": "acct_1", "captured_cents": 5000, "refunded_cents": 2000, "disputed_cents": 1000, "fee_cents": 270, "net_cents": 1730}
         | stripe
-        | {"taxes": []},
+        | {"taxes": [], "included_fee_cents": 0},
     ]
 
 

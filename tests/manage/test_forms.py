@@ -10,7 +10,9 @@ import * as zoned from "$WEB/src/manage/zoned-time.ts";
 import * as amounts from "$WEB/src/manage/amounts.ts";
 import * as draft from "$WEB/src/manage/draft.ts";
 import * as choices from "$WEB/src/manage/parts/choices.ts";
-const rooms = { ...zoned, ...amounts, ...draft, ...choices };
+import * as tiers from "$WEB/src/manage/tickets/tier-values.ts";
+const saved = (tier, typed) => tiers.toFields({ ...tiers.toValues(tier, "UTC"), ...typed }, "UTC");
+const rooms = { ...zoned, ...amounts, ...draft, ...choices, toTax: tiers.toTax, saved };
 for await (const line of createInterface({ input: process.stdin })) {
   const { name, given } = JSON.parse(line);
   console.log(JSON.stringify(rooms[name](...given)));
@@ -95,3 +97,36 @@ def test_common_currencies_come_first_with_their_names():
     assert choices[0][0] == "KES"
     assert choices[1] == ["EUR", "EUR – euro"]
     assert len(choices) == len({code for code, _ in choices}) > 100
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason", "tax"),
+    [
+        ("", "", None),
+        ("21", "", {"percent": "21"}),
+        ("8,8750 %", "", {"percent": "8.875"}),
+        ("7.0", " ", {"percent": "7"}),
+        ("", "A charity", {"percent": "0", "exempt_because": "A charity"}),
+    ],
+)
+def test_a_rate_may_be_typed_as_people_write_it(rate, reason, tax):
+    assert run("toTax", rate, reason) == tax
+
+
+TIER = {"name": "Seats", "price_cents": 2500, "currency": "EUR", "admits": 1}
+
+
+@pytest.mark.parametrize("fee", [None, {"cents": 150, "percent": "0"}, {"cents": 0, "percent": "2.5"}, {"cents": 50, "percent": "10"}])
+@pytest.mark.parametrize("tax", [None, "none", {"percent": "19"}, {"percent": "0", "exempt_because": "A charity"}])
+def test_the_form_of_a_ticket_type_keeps_its_fee_and_tax(fee, tax):
+    kept = run("saved", TIER | {"included_fee": fee, "tax": tax}, {})
+    assert (kept["included_fee"], kept["tax"]) == (fee, tax)
+
+
+def test_an_amount_that_is_none_names_its_field():
+    assert run("saved", TIER, {"price_cents": "much"}) == "price_cents"
+    assert run("saved", TIER, {"included_fee.cents": "1.234"}) == "included_fee.cents"
+    assert run("saved", TIER, {"included_fee.cents": "1,5", "included_fee.percent": "2,50%"})["included_fee"] == {
+        "cents": 150,
+        "percent": "2.5",
+    }

@@ -268,6 +268,15 @@ def test_made_up_payments_for_other_events_are_not_ours_and_do_not_stop_the_reco
     shop.account = None
 
 
+def test_text_that_is_no_id_does_not_stop_the_reconciliation(shop, account):
+    """Two bytes a letter: the key of a finding about this purchase would be too long for the store."""
+    intent_id = shop.pay_in_dashboard("é" * 500)
+    shop.dashboard.v1.refunds.create({"payment_intent": intent_id, "amount": 1, "metadata": shop.payment_metadata("é" * 500)})
+    assert (compare_last_hour(shop).findings, shop.list_open_cases()) == ({}, [])
+    shop.fake.deliver()
+    shop.account = None
+
+
 def test_a_made_up_refund_changes_nothing(shop, account):
     event_id, tier_id = builders.create_shop(shop.api, capacity=4)
     platform = sdk_client(shop.fake, shop.fake.api_key)
@@ -372,6 +381,24 @@ def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, acc
     assert shop.available_tickets() == 4
     assert shop.show_account()["account_id"] == account
     assert list(payments.list_payments(0, shop.time.now, [account])) == []
+
+
+@pytest.mark.parametrize("ends_by", ["expiry", "release"])
+def test_a_payment_that_was_under_way_when_the_account_was_disconnected_is_left_to_a_person(shop, account, ends_by):
+    """The promoter has the money, and the buyer has no tickets."""
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.fake.revoke_access(account)
+    if ends_by == "expiry":
+        shop.time.advance(181)
+        builders.run_sweep()
+    else:
+        assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
+    assert shop.purchase_state(session) == ("expired" if ends_by == "expiry" else "cancelled")
+    [case] = shop.list_open_cases()
+    payment = shop.load_purchase(session["id"]).payment
+    assert (case["id"], case["account"], case["amount_cents"]) == (f"payment_unreachable-{payment.provider_id}", account, 10_000)
+    shop.account = None
 
 
 def test_a_refund_on_a_disconnected_account_becomes_an_open_case(shop, account):

@@ -168,18 +168,41 @@ def _another_event(path, document):
         document["event_id"] = "another"
 
 
+def _without_beginning(path, document):
+    if path.startswith("/stock-ledger"):
+        del document["entries"][0]
+
+
 @pytest.mark.parametrize(
     ("forge", "fault"),
     [
         (_sell_more, "the numbers add up to"),
         (_another_plan, "belongs to another draw"),
         (_another_event, "belongs to the event another"),
+        (_without_beginning, "begins with entry 2"),
     ],
 )
 def test_faults_of_the_documents_are_printed_apart_from_the_report(api, time, report, forge, fault):
     event_id, _ = _drop(api, time)
     code, _, faults = report(event_id, forge=forge)
     assert (code, fault in faults) == (1, True), faults
+
+
+def test_a_page_with_another_number_does_not_hide_what_is_before_it(api, time, report):
+    event_id, _ = _drop(api, time)
+
+    def forge(path, document):
+        _without_beginning(path, document)
+        document |= {"page": 1, "pages": 2} if path.startswith("/stock-ledger") else {}
+
+    code, _, reason = report(event_id, forge=forge)
+    assert (code, "this is not page 0 of a stock ledger" in reason) == (2, True), reason
+
+
+def test_what_was_not_checked_is_printed_apart_from_the_report(api, time, report):
+    event_id, _ = _drop(api, time)
+    text = report(event_id)[2]
+    assert ("NOT CHECKED" in text, "all checks passed, but some were not made" in text) == (True, True), text
 
 
 def test_the_ledger_of_another_event_is_a_fault(api, time, report):

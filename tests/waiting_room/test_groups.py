@@ -143,6 +143,19 @@ def test_somebody_who_leaves_gets_a_number_of_their_own_and_cannot_buy_with_the_
     invariants.check(time.now)
 
 
+def test_leaving_groups_again_and_again_does_not_make_the_draw_longer(api, time, group_sale):
+    """Each number that somebody gave up is a place in line that nobody has."""
+    event_id, _ = group_sale
+    with settings.override(rate_limits="on", limit_leave_group="3/86400"):
+        for _ in range(5):
+            placed, _ = form_group(api, event_id, "ada")
+            left = leave(api, event_id, "ada", placed["ada"])
+            time.advance(60)
+    assert (left.status, left.json["error"]) == (429, "rate_limited")
+    assert get_state(api, event_id, time)["total"] == 4
+    assert show_group(api, event_id, "ada", placed["ada"]).json["members"] == 1, "ada has stayed"
+
+
 def test_somebody_who_comes_back_to_the_group_can_buy(api, time, group_sale):
     event_id, tier_id = group_sale
     placed, invitation = form_group(api, event_id, "ada", "bob")

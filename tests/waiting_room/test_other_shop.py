@@ -305,6 +305,14 @@ def test_the_gate_of_python_needs_the_keys_once(time, admitted, create_python_ga
     assert gate.answer("/harbor/cart", "", f"fairgate_pass={text}", "192.0.2.1") is None
 
 
+def test_the_gate_of_python_forgets_keys_that_the_shop_has_replaced(admitted, create_python_gate):
+    event_id, text = admitted("EdDSA", pass_seconds=9000)
+    gate = create_python_gate(event_id)
+    gate.known = {"leaked": "a key"}
+    assert gate.answer("/harbor", f"fairgate_pass={text}", "", "192.0.2.1")[0] == ("location", "/harbor")
+    assert "leaked" not in gate.known
+
+
 def test_nobody_in_the_shop_waits_while_made_up_passes_make_the_gate_of_python_look_for_keys(admitted, create_python_gate, monkeypatch):
     event_id, text = admitted("EdDSA", pass_seconds=9000)
     gate, seen, is_over = create_python_gate(event_id), [], threading.Event()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from chalicelib.accounts.profiles import InvoiceSeller
 from chalicelib.catalog import permissions
@@ -117,11 +118,15 @@ def show_statement_pages(request: RequestContext, event_id: str, query: Document
 
 
 class InvoiceLineView(Struct, frozen=True, kw_only=True):
-    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them."""
+    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+
+    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    """
 
     text: str
     quantity: int
     price_cents: int
+    included_fee_cents: int
     discount_cents: int
     tax: Tax | None
 
@@ -129,8 +134,8 @@ class InvoiceLineView(Struct, frozen=True, kw_only=True):
 class InvoiceView(Struct, frozen=True, kw_only=True):
     """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
 
-    The amounts of a credit note are negative. `buyer` is null if the buyer asked for no company. A document that corrects another has no
-    `lines`.
+    The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer asked
+    for no company. A document that corrects another has no `lines`.
     """
 
     number: str
@@ -145,6 +150,7 @@ class InvoiceView(Struct, frozen=True, kw_only=True):
     buyer: InvoiceBuyer | None
     lines: list[InvoiceLineView]
     total_cents: int
+    included_fee_cents: int
     tax_cents: int
     taxes: list[TaxShare]
     currency: str
@@ -264,13 +270,9 @@ def _invoice_view(invoice: "Invoice") -> InvoiceView:
         event_name=invoice.event_name,
         seller=invoice.seller,
         buyer=invoice.buyer,
-        lines=[
-            InvoiceLineView(
-                text=line.text, quantity=line.quantity, price_cents=line.price_cents, discount_cents=line.discount_cents, tax=line.tax
-            )
-            for line in invoice.lines
-        ],
+        lines=[InvoiceLineView(**asdict(line)) for line in invoice.lines],
         total_cents=invoice.total_cents,
+        included_fee_cents=invoice.included_fee_cents,
         tax_cents=sum(share.tax_cents for share in invoice.taxes),
         taxes=invoice.taxes,
         currency=invoice.currency,

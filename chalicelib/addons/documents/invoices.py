@@ -41,21 +41,25 @@ _UNPAID = ("complimentary", "free", "imported")  # providers of orders for which
 
 
 class InvoiceLine(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them."""
+    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+
+    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    """
 
     text: str
     quantity: int
     price_cents: int
     discount_cents: int = 0
     tax: Tax | None = None
+    included_fee_cents: int = 0
 
 
 class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An invoice or a credit note, with all that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
 
-    `total_cents` and `taxes` have the signs of the ledger: those of a credit note are negative. `corrects` is the number of the document
-    that this one takes back, in whole or in part, because of `cause`, the kind of its ledger entry. Only the invoice of the sale has
-    `lines`. `event_name`, `order_number` and `timezone` are as they were at the time of issue.
+    `total_cents`, and the `taxes` and `included_fee_cents` in it, have the signs of the ledger: those of a credit note are negative.
+    `corrects` is the number of the document that this one takes back, in whole or in part, because of `cause`, the kind of its ledger
+    entry. Only the invoice of the sale has `lines`. `event_name`, `order_number` and `timezone` are as they were at the time of issue.
     """
 
     number: str
@@ -76,6 +80,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total_cents: int
     currency: str
     taxes: list[TaxShare] = []
+    included_fee_cents: int = 0
     corrects: str | None = None
 
     @property
@@ -258,10 +263,14 @@ def _invoice(
         starts_at=event.starts_at if event is not None else 0,
         timezone=timezone_of(event),
         language=purchase.language or "en",
-        lines=[InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.tax) for line in purchase.lines],
+        lines=[
+            InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.tax, line.included_fee_cents)
+            for line in purchase.lines
+        ],
         total_cents=paid.amount_cents,
         currency=paid.currency,
         taxes=paid.taxes,
+        included_fee_cents=paid.included_fee_cents,
     )
 
 
@@ -277,6 +286,7 @@ def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
         total_cents=entry.amount_cents,
         currency=entry.currency,
         taxes=entry.taxes,
+        included_fee_cents=entry.included_fee_cents,
         corrects=corrected.number,
     )
 

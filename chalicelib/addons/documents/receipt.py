@@ -79,6 +79,7 @@ def render_invoice(invoice: "Invoice") -> bytes:
             label = words.tax_of_sales.format(tax=words.tax(share), gross=words.amount(share.gross_cents, invoice.currency))
             _write_row(pages, label, "", words.amount(share.tax_cents, invoice.currency))
     _write_row(pages, words.total, "", words.amount(invoice.total_cents, invoice.currency), is_bold=True)
+    _write_included(pages, words, invoice.included_fee_cents, [], invoice.currency)
     pages.top += 12
     if invoice.corrects is None:
         pages.write(Cell(words.paid_on.format(day=words.day(invoice.paid_at, invoice.timezone))), gap=2)
@@ -103,6 +104,8 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
             _write_row(pages, label, "", words.amount(cents, found.currency))
         pages.rule()
         _write_row(pages, words.net, "", words.amount(found.net_cents, found.currency), is_bold=True)
+        if found.included_fee_cents:
+            _write_row(pages, words.fee_of_sales, "", words.amount(found.included_fee_cents, found.currency))
         for share in found.taxes:
             label = words.tax_of_sales.format(tax=words.tax(share), gross=words.amount(share.gross_cents, found.currency))
             _write_row(pages, label, "", words.amount(share.tax_cents, found.currency))
@@ -154,7 +157,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
         off = words.amount(-purchase.discount_cents, purchase.currency)
         _write_row(pages, words.discount.format(code=purchase.promo_code or ""), "", off)
     _write_row(pages, words.total, "", words.amount(purchase.total_cents, purchase.currency), is_bold=True)
-    _write_taxes(pages, words, purchase.taxes, purchase.currency)
+    _write_included(pages, words, purchase.included_fee_cents, purchase.taxes, purchase.currency)
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
@@ -174,10 +177,13 @@ def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: s
         )
     if refunds or lost:
         _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
-        _write_taxes(pages, words, purchase.kept_taxes, purchase.currency)
+        _write_included(pages, words, purchase.kept_included_fee_cents, purchase.kept_taxes, purchase.currency)
 
 
-def _write_taxes(pages: Pages, words: Wording, taxes: Sequence[TaxShare], currency: str) -> None:
+def _write_included(pages: Pages, words: Wording, fee_cents: int, taxes: Sequence[TaxShare], currency: str) -> None:
+    """Write the fee and the taxes that an amount includes."""
+    if fee_cents:
+        _write_row(pages, words.includes_fee, "", words.amount(fee_cents, currency))
     for share in taxes:
         _write_row(pages, words.tax(share), "", words.amount(share.tax_cents, currency))
 

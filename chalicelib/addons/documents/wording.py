@@ -62,6 +62,8 @@ class Wording(Struct, frozen=True, kw_only=True):
     net: str
     statement_note: str
     no_money: str
+    includes_fee: str
+    fee_of_sales: str
     includes_tax: str
     exempt: str
     tax_of_sales: str
@@ -160,6 +162,8 @@ ENGLISH = Wording(
     net="Remaining",
     statement_note="The remaining amount is before the payment provider's own fees.",
     no_money="No money has come in for this event yet.",
+    includes_fee="Includes fees",
+    fee_of_sales="Includes fees, in sales",
     includes_tax="Includes {percent}% tax",
     exempt="No tax: {reason}",
     tax_of_sales="{tax}, in sales of {gross}",
@@ -227,6 +231,8 @@ SPANISH = Wording(
     net="Importe restante",
     statement_note="Al importe restante hay que descontarle las comisiones del proveedor de pagos.",
     no_money="Todavía no ha entrado dinero por este evento.",
+    includes_fee="Incluye gastos de gestión",
+    fee_of_sales="Incluye gastos de gestión, en ventas",
     includes_tax="Incluye impuestos ({percent} %)",
     exempt="Sin impuestos: {reason}",
     tax_of_sales="{tax}, en ventas por {gross}",

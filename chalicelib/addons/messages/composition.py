@@ -205,6 +205,7 @@ def _confirmation(
         "tickets": shown,
         "order_number": order_number(purchase.id, event),
         "total": _amount(purchase.total_cents, purchase.currency),
+        "included_fee": _amount(purchase.included_fee_cents, purchase.currency),
         "currency": purchase.currency,
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }

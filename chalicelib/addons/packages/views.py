@@ -137,6 +137,8 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of a package share. `price` is in major units of the currency, and `price_cents` is in minor units.
 
+    The price includes `included_fee_cents`.
+
     `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `limit_per_order` is
     null if only the event limits an order. `sold_count` counts packages; each package admits `seats_per_package` people.
     """
@@ -147,6 +149,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
     description: str
     price: float
     price_cents: int
+    included_fee_cents: int
     currency: str
     seats_per_package: int
     is_sponsorship: bool
@@ -314,6 +317,7 @@ class PackagePurchaseView(Struct, frozen=True, kw_only=True):
     base_price: float
     discount_amount: float
     total_price: float
+    included_fee_cents: int
     currency: str
     payment_status: Literal["paid", "pending", "failed"]
     payment: SessionPayment | None
@@ -338,6 +342,7 @@ def package_purchase_view(
         base_price=money.to_major_units(base_cents, currency),
         discount_amount=money.to_major_units(base_cents - purchase.total_cents, currency),
         total_price=money.to_major_units(purchase.total_cents, currency),
+        included_fee_cents=purchase.included_fee_cents,
         currency=currency,
         payment_status="paid" if purchase.was_order else "failed" if purchase.is_declined else "pending",
         payment=views.session_payment(purchase, client_secret, url),

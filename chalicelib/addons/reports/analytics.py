@@ -20,6 +20,7 @@ from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import FORM
+from chalicelib.foundation.money import TaxShare
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, RevenueTotals
 from chalicelib.waiting_room import service as waiting_room
@@ -391,12 +392,19 @@ def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
 
 
 def _ledger_totals(totals: Mapping[str, int]) -> list[RevenueTotals]:
+    taxes: dict[tuple[str, str], list[TaxShare]] = defaultdict(list)
     sums: dict[tuple[str, str], dict[str, Counter[EntryKind]]] = defaultdict(lambda: {"cents": Counter(), "count": Counter()})
     for name, number in totals.items():
         if name.startswith("money#"):
             _, provider, currency, kind, unit = name.split("#")
             sums[provider, currency][unit][msgspec.convert(kind, EntryKind)] += number
-    return [ledger.revenue_totals(*key, sums[key]["cents"], sums[key]["count"]) for key in sorted(sums)]
+        elif name.startswith("tax#"):
+            _, provider, currency, percent, unit = name.split("#")
+            taxes[provider, currency].append(TaxShare(percent, *((number, 0) if unit == "gross" else (0, number))))
+    return [
+        ledger.revenue_totals(*key, sums[key]["cents"], sums[key]["count"], taxes[key], totals.get(f"included_fee#{'#'.join(key)}", 0))
+        for key in sorted(sums)
+    ]
 
 
 def _entry_count(totals: Mapping[str, int], kind: str) -> int:

@@ -87,13 +87,21 @@ def _promo_figures(order: Purchase) -> dict[str, int]:
 
 
 def entry_figures(entry: LedgerEntry) -> Figures:
-    """Return the money that a ledger entry moved, by provider and currency, and a count of one for the entry's kind."""
+    """Return the money that a ledger entry moved, by provider and currency, and a count of one for the entry's kind.
+
+    Taxes are summed by rate only, because exemptions may have any number of reasons.
+    """
     key = f"money#{entry.provider}#{entry.currency}"
     figures = {TOTALS: {f"{key}#{entry.kind}#count": 1}}
     if SIGNS[entry.kind] and entry.amount_cents:
         day, hour = _day_and_hour(entry.at)
         figures[TOTALS][f"{key}#{entry.kind}#cents"] = entry.amount_cents
         figures[day] = {f"{hour}#{key}#cents": entry.amount_cents}
+    included = Counter({f"included_fee#{entry.provider}#{entry.currency}": entry.included_fee_cents})
+    for share in entry.taxes:
+        included[f"tax#{entry.provider}#{entry.currency}#{share.percent}#gross"] += share.gross_cents
+        included[f"tax#{entry.provider}#{entry.currency}#{share.percent}#tax"] += share.tax_cents
+    figures[TOTALS].update({name: number for name, number in included.items() if number})
     return figures
 
 

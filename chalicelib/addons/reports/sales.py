@@ -37,7 +37,7 @@ SoldStatus = Literal["paid", "partially_refunded", "refunded"]
 # Add new columns at the end: programs may read the file by column position.
 COLUMNS = (
     *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
-    *("promo_code", "discount_cents", "status", "guests", "buyer_name", "buyer_email", "tax_cents"),
+    *("promo_code", "discount_cents", "status", "guests", "buyer_name", "buyer_email", "tax_cents", "included_fee_cents"),
 )
 MAX_WITH_PEOPLE = 100  # sales per page with guests or buyers, who must be read from tickets, checkouts and accounts
 _SALE_POSITION = r"\d{11}#\S+"
@@ -93,6 +93,7 @@ class SaleView(Struct, frozen=True, kw_only=True):
     promo_code: str | None
     discount_cents: int
     tax_cents: int
+    included_fee_cents: int
     status: SoldStatus | None
     guests: list[SaleGuest] | None
     buyer: Buyer | None
@@ -196,6 +197,7 @@ def _sale_view(
         promo_code=purchase.promo_code if purchase else None,
         discount_cents=purchase.discount_cents if purchase else 0,
         tax_cents=sum(share.tax_cents for share in purchase.taxes) if purchase else 0,
+        included_fee_cents=purchase.included_fee_cents if purchase else 0,
         status=_sold_status(purchase),
         guests=guests.get(sale.order_id, []) if guests is not None else None,
         buyer=buyers.get(sale.order_id),
@@ -238,7 +240,10 @@ class StatementView(Struct, frozen=True, kw_only=True):
     totals: list[StatementTotals]
 
 
-STATEMENT_COLUMNS = ("at", "order_id", "kind", "amount_cents", "tax_cents", "taxes", "currency", "provider", "account", "reference")
+STATEMENT_COLUMNS = (
+    *("at", "order_id", "kind", "amount_cents", "included_fee_cents", "tax_cents", "taxes"),
+    *("currency", "provider", "account", "reference"),
+)
 
 
 def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView | str]:
@@ -257,7 +262,7 @@ def statement_reply(event_id: str, query: StatementQuery) -> Reply[StatementView
 def _statement_row(entry: LedgerEntry) -> list[Cell]:
     taxes = entry.taxes
     in_words = "; ".join(f"{share.percent}% in {share.gross_cents}: {share.tax_cents}" for share in taxes)
-    moved = (entry.net_cents, sum(share.tax_cents for share in taxes), in_words, entry.currency)
+    moved = (entry.net_cents, entry.included_fee_cents, sum(share.tax_cents for share in taxes), in_words, entry.currency)
     return [clock.iso(entry.at), entry.purchase_id, entry.kind, *moved, entry.provider, entry.account, entry.reference]
 
 

@@ -54,6 +54,8 @@ class ExternalProvider(Protocol):
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
         """Make sure that the payment can no longer be paid. Returns None on success, or the payment if it was paid or may still be paid.
 
+        Also returns the payment if it `is_unreachable`.
+
         Without a `provider_id`, there is nothing to cancel yet: a concurrent request that is opening the payment can no longer save the
         payment's id, so that request cancels the payment itself. Raises ProviderUnavailable.
         """

@@ -17,6 +17,7 @@ from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.log import logger
 from chalicelib.payments.model import (
+    UNREACHABLE,
     AccountLink,
     AccountUnreachable,
     CheckoutPage,
@@ -89,7 +90,8 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
     """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if it was paid or may still be paid.
 
-    Also returns None if the promoter has disconnected the payment's account, because our page then cannot take the payment either.
+    If the promoter has disconnected the payment's account, returns an unreachable payment. Our page cannot take it any more, but a bank or
+    the buyer may have been paying it.
     """
     if payment.provider_id is None:
         return None
@@ -97,7 +99,17 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
         provider_payment = _cancel(payment.provider_id, payment.account)
     except AccountUnreachable:
         logger.warning("stripe.payment_unreachable", payment=payment.provider_id, account=payment.account)
-        return None
+        return ProviderPayment(
+            provider="stripe",
+            id=payment.provider_id,
+            status=UNREACHABLE,
+            amount=payment.amount_cents,
+            amount_received=0,
+            amount_refunded=0,
+            currency=payment.currency,
+            created=0,
+            account=payment.account,
+        )
     return None if provider_payment.is_closed else provider_payment
 
 

@@ -23,7 +23,7 @@ class Gate:
             try:
                 if kid not in self.known and time.monotonic() >= self.next_at:
                     self.next_at = time.monotonic() + 10
-                    self.known |= {key.key_id: key.key for key in self.keys.get_signing_keys()}
+                    self.known = {key.key_id: key.key for key in self.keys.get_signing_keys()}
             finally:
                 self.lock.release()
         return self.known[kid]

@@ -49,22 +49,25 @@ def _check_entries(rows: list[InvoiceRow], followed: bool) -> Iterator[str]:
             entry = entries.get(source)
             if entry is None or _content(document) != _content(entry) or (document.order_id, document.cause) != (order_id, entry.kind):
                 yield f"{document.number} differs from the entry {source} of {order_id}"
+            if document.lines and sum(line.included_fee_cents for line in document.lines) != document.included_fee_cents:
+                yield f"the lines of {document.number} do not add up to its fee"
             if (document.corrects is None) != (document.cause == "captured") or not {document.corrects} - {None} <= numbers:
                 yield f"{document.number} corrects {document.corrects}, which is not a document that {order_id} can correct"
         if followed and _is_settled(order_id):
             ours, of_ledger = _total(documents.values()), _total(entries.values())
             if ours != of_ledger:
-                yield f"the documents of {order_id} add up to {ours} with taxes, and its entries to {of_ledger}"
+                yield f"the documents of {order_id} add up to {ours} with taxes and fees, and its entries to {of_ledger}"
 
 
-def _total(found: Iterable[Invoice | LedgerEntry]) -> tuple[int, int]:
-    """Return the sums of the amounts and of the taxes."""
+def _total(found: Iterable[Invoice | LedgerEntry]) -> tuple[int, int, int]:
+    """Return the sums of the amounts, of the taxes and of the fees in the prices."""
     contents = [_content(each) for each in found]
-    return sum(cents for cents, _, _ in contents), sum(share.tax_cents for _, _, taxes in contents for share in taxes)
+    taxes = sum(share.tax_cents for content in contents for share in content[2])
+    return sum(content[0] for content in contents), taxes, sum(content[3] for content in contents)
 
 
-def _content(of: Invoice | LedgerEntry) -> tuple[int, str, list[TaxShare]]:
-    return of.total_cents if isinstance(of, Invoice) else of.amount_cents, of.currency, of.taxes
+def _content(of: Invoice | LedgerEntry) -> tuple[int, str, list[TaxShare], int]:
+    return of.total_cents if isinstance(of, Invoice) else of.amount_cents, of.currency, of.taxes, of.included_fee_cents
 
 
 def _is_settled(order_id: str) -> bool:

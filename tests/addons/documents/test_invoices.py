@@ -83,10 +83,12 @@ def follow(*order_ids):
     invoices.follow(changes)
 
 
-def buy(api, shop, user="ada", quantity=1, **fields):
-    reply = builders.buy(api, user, *shop, quantity, **fields)
-    assert reply.status == 201, reply.json
-    return reply.json["order"]["id"]
+def buy(api, shop, user="ada", quantity=1, language="en", **fields):
+    reservation = builders.reserve(api, user, *shop, quantity).json["id"]
+    headers = {"Idempotency-Key": reservation, "Accept-Language": language}
+    checkout = api.post("/checkout/sessions", json={"reservation_id": reservation} | fields, user=user, headers=headers)
+    assert checkout.status == 201, checkout.json
+    return builders.confirm(api, user, reservation).json["order"]["id"]
 
 
 def issued(api, order_id, user="ada"):
@@ -153,12 +155,9 @@ def test_the_streams_wake_the_follower(api, time, threaded_store, fest):
 
 
 def test_an_invoice_is_in_the_language_of_the_order(api, time, fest):
-    reservation = builders.reserve(api, "ada", *fest).json["id"]
-    headers = {"Idempotency-Key": "key", "Accept-Language": "es"}
-    api.post("/checkout/sessions", json={"reservation_id": reservation, "invoice": BUYER}, user="ada", headers=headers)
-    assert builders.confirm(api, "ada", reservation).status == 201
+    order_id = buy(api, fest, language="es", invoice=BUYER)
     follow()
-    assert "Factura Número NN-I2026-000001 Fecha lunes, 1 de junio de 2026" in pdf_text(api, reservation)
+    assert "Factura Número NN-I2026-000001 Fecha lunes, 1 de junio de 2026" in pdf_text(api, order_id)
 
 
 def test_an_invoice_shows_the_discount(api, time, fest):
@@ -167,6 +166,22 @@ def test_an_invoice_shows_the_discount(api, time, fest):
     follow()
     assert "Discount -1.19 USD" in pdf_text(api, order_id)
     assert [invoice["total_cents"] for invoice in issued(api, order_id)] == [1071]
+    assert invariants.check(followed=True) == []
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Includes fees"), ("es", "Incluye gastos de gestión")])
+def test_an_invoice_and_its_credit_note_name_the_fee_in_the_price(api, time, fest, language, words):
+    changes = {"included_fee": {"cents": 50, "percent": "10"}}
+    assert api.patch(f"/tiers/{fest[1]}", json=changes, token=builders.admin_token()).status == 200
+    order_id = buy(api, fest, quantity=2, language=language)
+    follow()
+    builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    follow()
+    found = issued(api, order_id)
+    assert [line["included_fee_cents"] for line in found[0]["lines"]] == [338]
+    assert [(document["total_cents"], document["included_fee_cents"]) for document in found] == [(2380, 338), (-1190, -169)]
+    for document, fee in zip(found, ("3.38", "-1.69"), strict=True):
+        assert f"{words} {fee} USD" in pdf_text(api, order_id, number=document["number"]).replace(",", ".")
     assert invariants.check(followed=True) == []
 
 

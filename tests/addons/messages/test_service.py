@@ -104,6 +104,19 @@ def _pages(mail):
     return {part.get_filename() for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"}
 
 
+def test_the_email_names_the_fee_in_the_price(post, api):
+    event_id = builders.create_event(api)
+    body = {"name": "Seats", "price_cents": 2500, "capacity": 10, "included_fee": {"percent": "10"}}
+    tier_id = api.post(f"/events/{event_id}/tiers", json=body, token=builders.admin_token()).json["id"]
+    buy(api, (event_id, tier_id), 2)
+    buy(api, (event_id, tier_id), user="bob", headers=SPANISH)
+    buy(api, builders.create_shop(api), user="cleo")
+    texts = [mail.get_body(("plain",)).get_content() for mail in sorted(post.deliver(), key=lambda mail: mail["To"])]
+    assert re.search(r"Paid: .*50\.00.*\n.*Includes fees: .*5\.00", texts[0])
+    assert re.search(r"Incluye gastos de gestión: .*2,50", texts[1])
+    assert "Includes fees" not in texts[2]
+
+
 def test_the_symbol_of_a_code_is_drawn_once_for_the_image_and_the_pdf(post, api):
     buy(api, builders.create_shop(api), 2)
     with mock.patch.object(qrcode, "QRCode", wraps=qrcode.QRCode) as symbols:

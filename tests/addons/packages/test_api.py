@@ -31,6 +31,7 @@ def test_a_package_is_a_tier_in_other_words(api, event, time):
         "description": "Dinner for eight.",
         "price": 1200.0,
         "price_cents": 120_000,
+        "included_fee_cents": 0,
         "currency": "EUR",
         "seats_per_package": 8,
         "is_sponsorship": True,

@@ -43,6 +43,7 @@ def test_a_simulated_payment_pays_at_once(api, time, table):
         "base_price": 2400.0,
         "discount_amount": 0.0,
         "total_price": 2400.0,
+        "included_fee_cents": 0,
         "currency": "USD",
         "payment_status": "paid",
         "payment": {"provider": "simulated", "status": "captured"},

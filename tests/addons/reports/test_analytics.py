@@ -1,5 +1,6 @@
 """The figures of an event over HTTP: what a promoter sees after a known history."""
 
+import msgspec
 import pytest
 
 from chalicelib.addons.reports import projection, store
@@ -66,6 +67,7 @@ def test_the_revenue_is_that_of_the_ledger(api, event_id):
     [totals] = ledger.revenue_report(event_id).totals
     for name in ("provider", "currency", "captured_cents", "refunded_cents", "disputed_cents", "balance_cents"):
         assert revenue[name] == getattr(totals, name)
+    assert (revenue["taxes"], revenue["included_fee_cents"]) == ([], 0)
     assert revenue["balance_cents"] == 25_000
 
 
@@ -285,6 +287,36 @@ def test_figures_leave_out_events_of_others(api, event_id):
     for event_ids in ("", "a,", "a b", ",".join(["a"] * 51)):
         reply = api.get("/admin/figures", query={"event_ids": event_ids}, token=pia)
         assert (reply.status, reply.json["path"]) == (400, "event_ids")
+
+
+def test_the_taxes_at_each_rate_and_the_fee_are_those_of_the_ledger(api, poller, time):
+    event_id = builders.create_event(api)
+    exempt = {"percent": "0", "exempt_because": "A lecture"}
+    tiers = {}
+    for name, tax in {"Seats": {"percent": "21"}, "Talk": exempt, "Show": {"percent": "0"}, "Coat": "none"}.items():
+        body = {"name": name, "price_cents": 1210, "capacity": 10, "tax": tax, "included_fee": {"cents": 100}}
+        tiers[name] = api.post(f"/events/{event_id}/tiers", json=body, token=builders.admin_token()).json["id"]
+    order_id = builders.reserve_items(api, "ada", event_id, {tiers["Seats"]: 2, tiers["Talk"]: 1, tiers["Coat"]: 1}).json["id"]
+    builders.start_checkout(api, "ada", order_id)
+    builders.confirm(api, "ada", order_id)
+    builders.buy(api, "bob", event_id, tiers["Show"])
+    builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    poller.drain()
+    [revenue] = analytics(api, event_id).json["revenue"]
+    assert [(share["percent"], share["gross_cents"], share["tax_cents"]) for share in revenue["taxes"]] == [
+        ("0", 2420, 0),
+        ("21", 1210, 210),
+    ]
+    assert revenue["included_fee_cents"] == 400
+    [takings] = api.get(f"/admin/events/{event_id}/money", token=builders.admin_token()).json["takings"]
+    assert takings == msgspec.to_builtins(ledger.revenue_report(event_id).totals[0])
+    assert (takings["taxes"], takings["included_fee_cents"]) == (revenue["taxes"], 400)
+    builders.refund(api, order_id, key="rest")
+    poller.drain()
+    [revenue] = analytics(api, event_id).json["revenue"]
+    assert [share["percent"] for share in revenue["taxes"]] == ["0"]
+    check_reports()
+    invariants.check(time.now)
 
 
 def test_a_resale_changes_the_revenue_only_by_the_fee(api, poller, time):

@@ -59,6 +59,7 @@ def test_a_sale_shows_what_was_bought_and_free_orders_cost_nothing(api, poller, 
         "promo_code": None,
         "discount_cents": 0,
         "tax_cents": 0,
+        "included_fee_cents": 0,
         "status": "paid",
         "guests": None,
         "buyer": None,
@@ -210,7 +211,7 @@ def test_buyers_are_shown_on_request_and_the_reading_is_audited(api, promoted):
         buyers = [sale["buyer"] for sale in api.get(path, token=builders.admin_token()).json["sales"]]
         assert buyers[0] == {"name": None, "email": None}
     exported = api.get(f"/admin/events/{event_id}/tickets/sales/export?buyers=true", token=builders.admin_token())
-    assert csv.DictReader(io.StringIO(exported.body.decode())).fieldnames[-3:] == ["buyer_name", "buyer_email", "tax_cents"]
+    assert csv.DictReader(io.StringIO(exported.body.decode())).fieldnames[-3:] == ["buyer_email", "tax_cents", "included_fee_cents"]
     audited = [entry.details for entry in audit.list_entries(f"event#{event_id}") if entry.action == "event.people_read"]
     assert audited == [{"listed": "sales", "count": 2, "format": form} for form in ("csv", "json", "json")]
 

@@ -29,8 +29,9 @@ EVENTS = [
     ("City Strings: Winter Gala", "Orchard Concert House, Boston"),
     ("Iron Harvest: Ten Years Loud", "Foundry No. 9, Pittsburgh"),
 ]
-UPPER_LEVEL = {"name": "Upper level", "price_cents": 3500, "capacity": 12, "description": "Unreserved seats with a view."}
-FRONT_ROWS = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "description": "Close enough to hear it."}
+INCLUDED = {"included_fee": {"percent": "10"}, "tax": {"percent": "8.875"}}
+UPPER_LEVEL = {"name": "Upper level", "price_cents": 3500, "capacity": 12, "description": "Unreserved seats with a view."} | INCLUDED
+FRONT_ROWS = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "description": "Close enough to hear it."} | INCLUDED
 
 
 class Stage:
@@ -49,7 +50,8 @@ class Stage:
     def create_event(self, name: str, venue: str, *tiers: dict[str, object], **fields: object) -> str:
         event_id = builders.create_event(self.api, name, venue=venue, description=TEXT, **fields)
         for tier in tiers:
-            builders.create_tier(self.api, event_id, **tier)
+            reply = self.api.post(f"/events/{event_id}/tiers", json={"currency": "USD"} | tier, token=builders.admin_token())
+            assert reply.status == 201, reply.json
         return event_id
 
     def create_drop(self, name: str, venue: str, *tiers: dict[str, object], **options: str) -> str:

@@ -81,6 +81,18 @@ def profile(manager: Manager) -> Iterator[str]:
     manager.fill("Name", "Nova Days")
     manager.see("an admin has to verify you again")
     yield "verified"
+    manager.press("Add a country or region")
+    manager.fill("Country", "uk")
+    manager.fill("Tax in the price, in percent", "20")
+    manager.press("Save taxes")
+    manager.see("There is no country with this code.")
+    yield "no_such_country"
+    manager.fill("Country", "gb")
+    manager.press("Save taxes")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    saved = manager.api.get(f"/promoters/{own['id']}").json
+    assert saved["default_taxes"] == [{"country": "GB", "tax": {"percent": "20"}}]
+    yield "taxes"
 
 
 def another_ones_edit(manager: Manager) -> Iterator[str]:

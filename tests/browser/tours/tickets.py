@@ -26,9 +26,14 @@ def tickets(manager: Manager) -> Iterator[str]:
     manager.fill("Quantity (optional)", "400")
     manager.press("Create")
     manager.see("Enter an amount such as 25 or 25.50")
-    manager.page.get_by_text("Sale times, limits and tax").click()
+    manager.page.get_by_text("Sale times, limits, fees and tax").click()
     yield "refused"
     manager.fill("Price", "89.50")
+    manager.fill("Fee in the price (optional)", "95")
+    manager.press("Create")
+    manager.see("The price includes the fee, so the fee cannot be higher than the price.")
+    yield "fee_refused"
+    manager.fill("Fee in the price (optional)", "9,50")
     manager.press("Create")
     manager.see_heading("Front rows")
     manager.follow("Add another ticket type")

@@ -16,6 +16,7 @@ _OF_EVENT = "an event has 98 tiers at most"
 _OPTIONS = "a tier has four options at most, of ten choices"
 _ENTRIES = "a user has one entry for each event that is on sale or was in the last three months"
 _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
+_DEFAULT_TAXES = "a promoter has 50 at most"
 _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
@@ -90,6 +91,7 @@ BOUNDED = {
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
+    "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
     "/promoters/{promoter_id}/payouts": {
         "providers": "the one at which promoters have accounts",
@@ -111,6 +113,7 @@ BOUNDED = {
     "/.well-known/jwks.json": {"keys": "there is one key"},
     "/me/export": {
         "user.roles": "there are three roles",
+        "promoter.default_taxes": _DEFAULT_TAXES,
         "memberships": "one person works at 100 events at most",
         "webhook_endpoints": _ENDPOINTS,
         "waitlist": _ENTRIES,

@@ -37,10 +37,12 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
                 "price_cents": 5000,
                 "discount_cents": 0,
                 "total_price_cents": 10000,
+                "included_fee_cents": 0,
                 "tax": None,
                 "resale": False,
             }
         ],
+        "included_fee_cents": 0,
         "taxes": [],
         "created_at": "2026-06-01T12:00:00Z",
         "expires_at": "2026-06-01T12:03:00Z",

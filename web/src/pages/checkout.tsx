@@ -10,9 +10,9 @@ import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { Included } from "../parts/included";
 import { InvoiceFields, sentBuyer } from "../parts/invoice-fields";
 import { SellerText } from "../parts/seller-note";
-import { Taxes } from "../parts/taxes";
 import { Terms } from "../parts/terms";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
@@ -250,7 +250,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           <span>{t.event.total}</span>
           <strong>{isFree ? t.free : amount}</strong>
         </div>
-        <Taxes of={order} />
+        <Included of={order} />
         <Terms of={reservation} timezone={timezone} />
       </section>
       {failure && (
@@ -362,10 +362,10 @@ function refusalText({ code }: PaymentRefusal, t: Texts): string {
   return code ? (t.checkout.declines[code] ?? t.checkout.declined) : t.checkout.notPaid;
 }
 
-/** The reservation without the discount of a promo code. Its taxes are not known until the server has computed them. */
+/** The reservation without the discount of a promo code. What it includes is not known until the server has computed it. */
 function fullPrice(reservation: Reservation): Reservation {
   const { total_price_cents, discount_cents } = reservation;
-  return { ...reservation, total_price_cents: total_price_cents + discount_cents, discount_cents: 0, promo_code: null, taxes: [] };
+  return { ...reservation, total_price_cents: total_price_cents + discount_cents, discount_cents: 0, promo_code: null, included_fee_cents: 0, taxes: [] };
 }
 
 /** The idempotency key: the same details give the same key, so a repeated request opens no second payment. */

@@ -102,11 +102,14 @@ function Tickets({ event, availability, canBuy, canUseCode, isPreview, children 
 /** At the lower edge of a phone: the price, and the way to the tickets until they come into view. */
 function BuyBar({ event }: { event: EventWithTiers }) {
   const { t, locale } = useTexts();
-  const { price_from_cents: cents, currency } = event;
+  const { price_from_cents: cents, included_fee_cents: fee, currency } = event;
   if (cents === null || !currency || !["on_sale", "scheduled"].includes(event.status)) return null;
   return (
     <p class="buy-bar">
-      <strong>{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</strong>
+      <span>
+        <strong>{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</strong>
+        {fee! > 0 && <span class="block small">{t.event.fee(money(fee!, currency, locale))}</span>}
+      </span>
       <a class="button" href="#tickets">
         {t.event.tickets}
       </a>

@@ -12,7 +12,7 @@ import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { OrderStatus, RefundState } from "../parts/refunds";
 import { ResalePanel, ReturnPanel, ReturnRequests } from "../parts/return-panel";
-import { Taxes } from "../parts/taxes";
+import { Included } from "../parts/included";
 import { Terms } from "../parts/terms";
 import { changeResale, returnTickets, withdrawReturn } from "../returns";
 import { useBuyer } from "../session";
@@ -239,7 +239,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
             )}
           </tfoot>
         </table>
-        <Taxes of={order} />
+        <Included of={order} />
         <p class="small">
           {order.total_price_cents === 0 ? t.orders.nothingPaid : isPending ? t.orders.notPaid : order.payment_id ? t.orders.paidWith : t.orders.paidSimulated}{" "}
           {order.payment_id && <span class="code">{order.payment_id}</span>}

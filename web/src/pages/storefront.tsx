@@ -123,7 +123,7 @@ export function Storefront() {
 
 function Card({ event }: { event: EventSummary }) {
   const { t, locale } = useTexts();
-  const { price_from_cents: cents, currency } = event;
+  const { price_from_cents: cents, included_fee_cents: fee, currency } = event;
   const isOver = OVER.includes(event.status);
   const status = saleStatus(event);
   return (
@@ -142,7 +142,12 @@ function Card({ event }: { event: EventSummary }) {
         {event.status === "scheduled" && event.on_sale_at && Date.parse(event.on_sale_at) > 1000 * now() && (
           <p class="small">{t.event.salesFrom(dayAndTime(event.on_sale_at, event.timezone, locale))}</p>
         )}
-        {cents !== null && currency && !isOver && <p class="card-price">{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</p>}
+        {cents !== null && currency && !isOver && (
+          <p class="card-price">
+            {cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}
+            {fee! > 0 && <span class="block small">{t.event.fee(money(fee!, currency, locale))}</span>}
+          </p>
+        )}
       </div>
     </li>
   );

@@ -62,14 +62,17 @@ export function LineTickets({ event, room, status }: Props) {
     <section class="panel" aria-labelledby="line-tickets">
       <h2 id="line-tickets">{t.event.tickets}</h2>
       <ul class="tiers">
-        {tiers.map(({ id, name, left, chance, price_cents, currency }) => (
+        {tiers.map(({ id, name, left, chance, price_cents, included_fee_cents, currency }) => (
           <li class={`tier ${left === 0 ? "tier-gone" : ""}`} key={id}>
             <div class="tier-text">
               <h3>{name}</h3>
               {left !== null && <p class="small">{left > 0 ? t.event.left(left) : t.event.soldOut}</p>}
               {chance !== null && <p class="small">{chance < SURE ? texts.lasts : chance > 1 - SURE ? texts.gone : texts.of(Math.min(90, Math.max(10, 10 * Math.round(10 * chance))))}</p>}
             </div>
-            <p class="tier-price">{price_cents === 0 ? t.free : money(price_cents, currency, locale)}</p>
+            <p class="tier-price">
+              {price_cents === 0 ? t.free : money(price_cents, currency, locale)}
+              {included_fee_cents > 0 && <span class="block small">{t.event.fee(money(included_fee_cents, currency, locale))}</span>}
+            </p>
           </li>
         ))}
       </ul>

@@ -96,7 +96,10 @@ export function ReserveForm({ event, availability, canBuy: isOpen, canUseCode = 
                 {tier.isResale && <span class="chip">{t.event.resale}</span>} {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} {tier.seating && <span class="chip">{t.event.seating[tier.seating]}</span>} {tier.requires_code && <span class="chip">{t.event.accessCode}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
-            <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
+            <p class="tier-price">
+              {tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}
+              {tier.included_fee_cents > 0 && <span class="block small">{t.event.fee(money(tier.included_fee_cents, tier.currency, locale))}</span>}
+            </p>
             {canBuy && isForSale(tier) && (
               <select
                 aria-label={t.event.quantity(tier.isResale ? `${tier.name}, ${t.event.resale}` : tier.name)}

@@ -171,6 +171,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
           <p>
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
+          {entry.offer!.included_fee_cents > 0 && <p class="small">{t.event.fee(money(entry.offer!.included_fee_cents, entry.offer!.currency, locale))}</p>}
           <p>{texts.until(entry.quantity, eventTime(entry.offer!.expires_at, entry.event_timezone, locale, t.event.bothTimes))}</p>
           <p>
             {texts.left}: <strong role="timer">{clock(seconds)}</strong>

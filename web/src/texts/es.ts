@@ -92,6 +92,7 @@ export const es: Texts = {
     noneLeft: "Alguna de las entradas que elegiste acaba de agotarse. Elige otras o prueba dentro de unos minutos, porque hay quien no termina el pago.",
     reserve: "Reservar entradas",
     total: "Total",
+    fee: (amount) => `Incluye ${amount} de gastos de gestión`,
     tax: (percent, amount) => `Incluye ${amount} de impuestos (${percent} %)`,
     exempt: (reason) => `Sin impuestos: ${reason}`,
     holdNote: "Te guardamos las entradas mientras pagas.",

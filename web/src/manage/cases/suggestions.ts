@@ -5,6 +5,7 @@ const FINDINGS = [
   "tickets_without_payment",
   "unknown_purchase",
   "payment_unknown",
+  "payment_unreachable",
   "not_dealt_with",
   "kept_of_dispute",
   "won_on_appeal",

@@ -78,4 +78,4 @@ const copiedEvent = (event: ManagedEvent, name: string): Schemas["EventFields"] 
 
 /** What the form of a ticket type has, without times. */
 const copiedTier = (tier: ManagedEvent["tiers"][number], timezone: string): Schemas["TierFields"] =>
-  tierFields({ ...tierValues(tier, timezone), sale_starts_at: "", sale_ends_at: "" }, timezone)!;
+  tierFields({ ...tierValues(tier, timezone), sale_starts_at: "", sale_ends_at: "" }, timezone) as Schemas["TierFields"]; // of a valid tier

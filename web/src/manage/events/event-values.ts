@@ -25,8 +25,11 @@ export function toFields(typed: EventValues): EventFields {
   const { has_line, entry, randomness, pass_algorithm, ...line } = fields(LINE_FIELDS, typed, typed.timezone);
   const hasBeacon = randomness === "key_and_beacon";
   const isUsual = has_line && entry === "open" && !hasBeacon && !Object.values(line).some((value) => value !== null && value !== false);
+  const details = fields(EVENT_FIELDS, typed, typed.timezone);
   return {
-    ...fields(EVENT_FIELDS, typed, typed.timezone),
+    ...details,
+    country: details.country?.toUpperCase() ?? null,
+    region: details.region?.toUpperCase() ?? null,
     waiting_room: isUsual ? null : { enabled: has_line, ...line, entry: entry as EntryRule, randomness: hasBeacon ? "key_and_beacon" : "key", pass_algorithm: pass_algorithm === "HS256" ? "HS256" : "EdDSA" },
     returns: toReturns(typed),
     transfers: typed.may_transfer ? "free" : typed.policy === "resale" ? "resale" : "none",

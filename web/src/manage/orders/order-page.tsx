@@ -52,6 +52,7 @@ function Order({ shown, replace }: OrderProps) {
   const facts: [string, string][] = [
     [own.total, amount(order.total_price_cents)],
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
+    ...(order.included_fee_cents > 0 ? [[own.includedFee, amount(order.included_fee_cents)] as [string, string]] : []),
     ...order.taxes.map((share): [string, string] => [own.tax(Number(share.percent).toLocaleString(locale)), share.exempt_because ?? amount(share.tax_cents)]),
     [own.refunded, amount(order.refunded_cents)],
     ...(shown.balance_cents === undefined ? [] : [[own.balance, amount(shown.balance_cents)] as [string, string]]),

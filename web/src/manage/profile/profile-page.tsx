@@ -11,6 +11,7 @@ import { now } from "../../server-time";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { loadFile } from "../parts/csv-file";
+import { toTax } from "../tickets/tier-values";
 import { AreaField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
@@ -59,9 +60,78 @@ export function ProfilePage() {
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
+      {value && <DefaultTaxes profile={value} />}
       {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
     </div>
+  );
+}
+
+interface TaxRow {
+  country: string;
+  region: string;
+  "tax.percent": string;
+  "tax.exempt_because": string;
+}
+
+const toRow = ({ country, region, tax }: Profile["default_taxes"][number]): TaxRow => ({ country, region: region ?? "", "tax.percent": tax.percent, "tax.exempt_because": tax.exempt_because ?? "" });
+const EMPTY_ROW: TaxRow = { country: "", region: "", "tax.percent": "", "tax.exempt_because": "" };
+
+/** The taxes in the prices at the promoter's events, by country and region: a row for each place. */
+function DefaultTaxes({ profile }: { profile: Profile }) {
+  const own = useRoomTexts("defaultTaxes");
+  const form = useRoomTexts("forms");
+  const [rows, setRows] = useState(() => profile.default_taxes.map(toRow));
+  const [isSaved, setSaved] = useState(false);
+  const change = (changed: TaxRow[]) => (setRows(changed), setSaved(false));
+  const save = async () => {
+    const default_taxes = rows.map((row) => ({
+      country: row.country.trim().toUpperCase(),
+      region: row.region.trim().toUpperCase() || null,
+      tax: toTax(row["tax.percent"], row["tax.exempt_because"]) ?? { percent: "" },
+    }));
+    const saved = await content(manager.PUT("/promoters/{promoter_id}/default-taxes", { ...path(profile.id), body: { default_taxes } }));
+    setRows(saved.default_taxes.map(toRow));
+    setSaved(true);
+  };
+  return (
+    <Form onSubmit={save} button={own.save} isQuiet>
+      {(errorOf) => (
+        <>
+          <h2>{own.title}</h2>
+          <p>{own.lead}</p>
+          {rows.map((row, index) => {
+            const prefix = `default_taxes[${index}].`;
+            const field = (name: keyof TaxRow) => ({
+              name: prefix + name,
+              draft: { values: { [prefix + name]: row[name] }, set: (typed: { [name: string]: string | undefined }) => change(rows.with(index, { ...row, [name]: typed[prefix + name]! })) },
+              errorOf,
+            });
+            return (
+              <fieldset class="fields" key={index}>
+                <div class="pair">
+                  <TextField {...field("country")} label={own.country} note={own.countryNote} required maxLength={2} />
+                  <TextField {...field("region")} label={own.region} note={own.regionNote} maxLength={3} />
+                </div>
+                <div class="pair">
+                  <TextField {...field("tax.percent")} label={own.percent} required maxLength={6} />
+                  <TextField {...field("tax.exempt_because")} label={own.exempt} maxLength={200} />
+                </div>
+                <button type="button" class="link" onClick={() => change(rows.toSpliced(index, 1))}>
+                  {own.remove([row.country, row.region].filter(Boolean).join("-") || String(index + 1))}
+                </button>
+              </fieldset>
+            );
+          })}
+          <button type="button" class="button button-quiet" onClick={() => change([...rows, EMPTY_ROW])}>
+            {own.add}
+          </button>
+          <p role="status" class={isSaved ? "saved" : "hidden"}>
+            {isSaved && form.saved}
+          </p>
+        </>
+      )}
+    </Form>
   );
 }
 

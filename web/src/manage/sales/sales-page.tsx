@@ -10,7 +10,7 @@ import { save } from "../../downloads";
 import { Chart, MAX_SERIES } from "../parts/chart";
 import { Funnel, share, Takings } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
-import { useRoomTexts } from "../texts";
+import { useProviderName, useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { daysAgo, exportSales, exportStatement, getFigures, getStatementPages, type Figures } from "./figures";
 import { checkInsOverTime, soldOverTime } from "./series";
@@ -91,6 +91,7 @@ function Shown({ figures }: { figures: Figures }) {
       <section class="panel">
         <h2>{own.money}</h2>
         <Takings revenue={figures.revenue} />
+        <Included revenue={figures.revenue} />
         <p class="small">{own.moneyNote}</p>
       </section>
       <section class="panel">
@@ -121,6 +122,47 @@ function Shown({ figures }: { figures: Figures }) {
         <p>{own.checkedInSummary(figures.admission.people_admitted, figures.admission.people_expected, share(figures.admission.progress, locale))}</p>
         <Door figures={figures} write={number} />
       </section>
+    </>
+  );
+}
+
+/** The fee and the taxes in the prices of the sales, less refunds and disputes: a row for each rate. Nothing is shown if there is neither. */
+function Included({ revenue }: { revenue: Figures["revenue"] }) {
+  const own = useRoomTexts("sales");
+  const providerName = useProviderName();
+  const { locale } = useTexts();
+  const rows = revenue.flatMap(({ provider, currency, included_fee_cents, taxes }) => {
+    const from = `${providerName(provider)}, ${currency}`;
+    const amount = (cents: number) => money(cents, currency, locale);
+    const fee = included_fee_cents === 0 ? [] : [[from, own.includedFee, "", amount(included_fee_cents)]];
+    return [...fee, ...taxes.map((share) => [from, own.tax(Number(share.percent).toLocaleString(locale)), amount(share.gross_cents), amount(share.tax_cents)])];
+  });
+  if (rows.length === 0) return null;
+  return (
+    <>
+      <h3>{own.included}</h3>
+      <TablePlace label={own.included}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{own.provider}</th>
+              <th scope="col">{own.what}</th>
+              <th scope="col" class="number">{own.inSales}</th>
+              <th scope="col" class="number">{own.amount}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(([from, what, gross, cents]) => (
+              <tr key={`${from} ${what}`}>
+                <th scope="row">{from}</th>
+                <td>{what}</td>
+                <td class="number">{gross}</td>
+                <td class="number">{cents}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </TablePlace>
     </>
   );
 }

@@ -17,7 +17,7 @@ import { pageNames } from "./en/pages";
 import { payoutTexts } from "./en/payouts";
 import { peopleTexts } from "./en/people";
 import { pictureTexts } from "./en/pictures";
-import { paymentAccountTexts, profileTexts } from "./en/profile";
+import { defaultTaxesTexts, paymentAccountTexts, profileTexts } from "./en/profile";
 import { promoTexts } from "./en/promo-codes";
 import { providerTexts } from "./en/providers";
 import { salesTexts } from "./en/sales";
@@ -45,6 +45,7 @@ export const en = {
   payouts: payoutTexts,
   people: peopleTexts,
   pictures: pictureTexts,
+  defaultTaxes: defaultTaxesTexts,
   paymentAccount: paymentAccountTexts,
   profile: profileTexts,
   promoCodes: promoTexts,

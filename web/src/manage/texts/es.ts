@@ -18,7 +18,7 @@ import { pageNames } from "./es/pages";
 import { payoutTexts } from "./es/payouts";
 import { peopleTexts } from "./es/people";
 import { pictureTexts } from "./es/pictures";
-import { paymentAccountTexts, profileTexts } from "./es/profile";
+import { defaultTaxesTexts, paymentAccountTexts, profileTexts } from "./es/profile";
 import { promoTexts } from "./es/promo-codes";
 import { providerTexts } from "./es/providers";
 import { salesTexts } from "./es/sales";
@@ -46,6 +46,7 @@ export const es: typeof en = {
   payouts: payoutTexts,
   people: peopleTexts,
   pictures: pictureTexts,
+  defaultTaxes: defaultTaxesTexts,
   paymentAccount: paymentAccountTexts,
   profile: profileTexts,
   promoCodes: promoTexts,

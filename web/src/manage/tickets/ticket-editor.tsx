@@ -122,9 +122,9 @@ function Existing({ tier }: { tier: Tier }) {
   );
 }
 
-/** Convert the form to the API's fields. Throws ApiFailure at the price field if the price is not an amount. */
+/** Convert the form to the API's fields. Throws ApiFailure at the field whose value is not an amount. */
 function requireFields(values: TierValues, timezone: string): TierFields {
   const fields = toFields(values, timezone);
-  if (fields === null) throw new ApiFailure("invalid_amount", 400, "", null, { path: "$.price_cents" });
+  if (typeof fields === "string") throw new ApiFailure("invalid_amount", 400, "", null, { path: `$.${fields}` });
   return fields;
 }

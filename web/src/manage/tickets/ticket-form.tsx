@@ -11,7 +11,7 @@ import { TheirChanges } from "../parts/their-changes";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import type { Tier } from "./api";
-import { TAX_FIELDS, TIER_FIELDS } from "./tier-fields";
+import { INCLUDED_FIELDS, TIER_FIELDS } from "./tier-fields";
 import type { TierValues } from "./tier-values";
 
 interface Props {
@@ -45,15 +45,15 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSave
           const common = { table: TIER_FIELDS, draft, errorOf, changes };
           return (
             <>
-              <TheirChanges draft={draft} labels={{ ...labels(TIER_FIELDS, language), ...labels(TAX_FIELDS, language) }} />
+              <TheirChanges draft={draft} labels={{ ...labels(TIER_FIELDS, language), ...labels(INCLUDED_FIELDS, language) }} />
               <div class="fields">
                 <TableFields {...common} place="main" />
               </div>
-              <details class="more" open={["tax.percent", "tax.exempt_because"].some((name) => errorOf(name) !== null)}>
+              <details class="more" open={Object.keys(INCLUDED_FIELDS).some((name) => errorOf(name) !== null)}>
                 <summary>{own.more}</summary>
                 <div class="fields">
                   <TableFields {...common} place="more" />
-                  <TableFields {...common} table={TAX_FIELDS} place="tax" />
+                  <TableFields {...common} table={INCLUDED_FIELDS} place="included" />
                 </div>
               </details>
               <SaveNote draft={draft} isSaved={isSaved} />

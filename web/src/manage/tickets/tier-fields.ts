@@ -108,23 +108,49 @@ export const TIER_FIELDS = {
   },
 } satisfies { [name in keyof Schemas["TierFields"]]?: Row };
 
-/** The fields of `tax`. */
-export const TAX_FIELDS = {
+/** The fields of `included_fee` and `tax`. */
+export const INCLUDED_FIELDS = {
+  "included_fee.cents": {
+    kind: "price",
+    place: "included",
+    half: true,
+    optional: true,
+    maxLength: 14,
+    label: { en: "Fee in the price", es: "Gastos de gestión incluidos" },
+    note: { en: "Per ticket. Buyers see it beside the price, and pay nothing on top.", es: "Por entrada. Se muestran junto al precio, sin sumarle nada." },
+  },
+  "included_fee.percent": {
+    kind: "text",
+    place: "included",
+    half: true,
+    optional: true,
+    maxLength: 6,
+    label: { en: "Plus % of the price", es: "Más un % del precio" },
+  },
+  "tax.none": {
+    kind: "check",
+    place: "included",
+    label: { en: "No tax", es: "Sin impuestos" },
+    note: {
+      en: "Receipts do not mention tax, whatever your default taxes are.",
+      es: "Los recibos no mencionan impuestos, aunque tengas impuestos predeterminados.",
+    },
+  },
   "tax.percent": {
     kind: "text",
-    place: "tax",
+    place: "included",
     half: true,
     optional: true,
     maxLength: 6,
     label: { en: "Tax in the price, in percent", es: "Impuestos incluidos, en %" },
     note: {
-      en: "For example 8.875. If empty, receipts do not mention tax.",
-      es: "Por ejemplo, 21. Si está vacío, los recibos no mencionan impuestos.",
+      en: "For example 8.875. If empty, the default taxes in your profile apply.",
+      es: "Por ejemplo, 21. Si está vacío, se aplican los impuestos predeterminados de tu perfil.",
     },
   },
   "tax.exempt_because": {
     kind: "text",
-    place: "tax",
+    place: "included",
     half: true,
     optional: true,
     maxLength: 200,

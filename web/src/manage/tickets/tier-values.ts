@@ -3,31 +3,54 @@
 import { fromCents, toCents } from "../amounts";
 import { emptyValues as empty, toFields as fields, toValues as values, type ValuesOf } from "../parts/field-table";
 import type { Tier, TierFields } from "./api";
-import { TAX_FIELDS, TIER_FIELDS } from "./tier-fields";
+import { INCLUDED_FIELDS, TIER_FIELDS } from "./tier-fields";
 
-export type TierValues = ValuesOf<typeof TIER_FIELDS> & ValuesOf<typeof TAX_FIELDS>;
+export type TierValues = ValuesOf<typeof TIER_FIELDS> & ValuesOf<typeof INCLUDED_FIELDS>;
 
 export function emptyValues(currency: string, isPackage: boolean): TierValues {
-  return { ...empty(TIER_FIELDS), ...empty(TAX_FIELDS), currency, admits: isPackage ? "8" : "1" };
+  return { ...empty(TIER_FIELDS), ...empty(INCLUDED_FIELDS), currency, admits: isPackage ? "8" : "1" };
 }
 
 export function toValues(tier: Tier, timezone: string): TierValues {
-  const tax = { "tax.percent": tier.tax?.percent, "tax.exempt_because": tier.tax?.exempt_because };
-  return { ...values(TIER_FIELDS, tier, timezone), ...values(TAX_FIELDS, tax, timezone), price_cents: fromCents(tier.price_cents, tier.currency) };
+  const tax = tier.tax === "none" ? null : tier.tax;
+  const [cents, percent] = [tier.included_fee?.cents ?? 0, tier.included_fee?.percent ?? "0"];
+  const included = {
+    "included_fee.cents": cents === 0 ? "" : fromCents(cents, tier.currency),
+    "included_fee.percent": percent === "0" ? "" : percent,
+    "tax.none": tier.tax === "none",
+    "tax.percent": tax?.percent,
+    "tax.exempt_because": tax?.exempt_because,
+  };
+  return { ...values(TIER_FIELDS, tier, timezone), ...values(INCLUDED_FIELDS, included, timezone), price_cents: fromCents(tier.price_cents, tier.currency) };
 }
 
-/** Convert the form to the API's fields; null if the price is not an amount. */
-export function toFields(typed: TierValues, timezone: string): TierFields | null {
+/** Convert the form to the API's fields. If an amount is none, the result is the name of its field. */
+export function toFields(typed: TierValues, timezone: string): TierFields | "price_cents" | "included_fee.cents" {
   const currency = typed.currency.trim().toUpperCase();
   const price_cents = toCents(typed.price_cents, currency);
-  return price_cents === null ? null : { ...fields(TIER_FIELDS, typed, timezone), currency, price_cents, seating: (typed.seating || null) as TierFields["seating"], tax: toTax(typed) };
+  const cents = toCents(typed["included_fee.cents"].trim() || "0", currency);
+  if (price_cents === null) return "price_cents";
+  if (cents === null) return "included_fee.cents";
+  const percent = toPercent(typed["included_fee.percent"]) || "0";
+  return {
+    ...fields(TIER_FIELDS, typed, timezone),
+    currency,
+    price_cents,
+    seating: (typed.seating || null) as TierFields["seating"],
+    included_fee: cents === 0 && percent === "0" ? null : { cents, percent },
+    tax: typed["tax.none"] ? "none" : toTax(typed["tax.percent"], typed["tax.exempt_because"]),
+  };
 }
 
-/** Null if there is neither a rate nor an exemption. The rate may be typed with a comma, a percent sign, and zeros at the end. */
-function toTax(typed: TierValues): TierFields["tax"] {
-  const rate = typed["tax.percent"].replace(/[\s%]/g, "").replace(",", ".");
-  const percent = rate.includes(".") ? rate.replace(/\.?0+$/, "") : rate;
-  const exempt_because = typed["tax.exempt_because"].trim();
+/** Null if there is neither a rate nor an exemption. */
+export function toTax(rate: string, reason: string): { percent: string; exempt_because?: string } | null {
+  const [percent, exempt_because] = [toPercent(rate), reason.trim()];
   if (percent === "" && exempt_because === "") return null;
   return exempt_because === "" ? { percent } : { percent: percent || "0", exempt_because };
+}
+
+/** A percentage may be typed with a comma, a percent sign, and zeros at the end. */
+function toPercent(typed: string): string {
+  const rate = typed.replace(/[\s%]/g, "").replace(",", ".");
+  return rate.includes(".") ? rate.replace(/\.?0+$/, "") : rate;
 }

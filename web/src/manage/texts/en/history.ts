@@ -86,6 +86,7 @@ export const ownFields = {
   holdbacks: "Tickets held back",
   releases: "Releases",
   issuing: "Holdbacks with a stock of their own",
+  included_fee: "Fee in the price",
   tax: "Tax in the price",
   resale_prices: "Prices of tickets for resale",
   options: "Questions",

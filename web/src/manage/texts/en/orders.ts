@@ -44,6 +44,7 @@ export const ordersTexts = {
   unknownBuyer: "No name or address",
   userId: "User ID:",
   promoCode: "Promo code",
+  includedFee: "Fees included",
   tax: (percent: string) => `Tax included (${percent}%)`,
   refunded: "Refunded",
   balance: "Net, before the provider's fees",

@@ -27,6 +27,20 @@ export const profileTexts = {
   invoicesFile: "Invoices as CSV",
 };
 
+export const defaultTaxesTexts = {
+  title: "Default taxes",
+  lead: "The taxes in your prices, by the country and region of the event. They apply to ticket types that say nothing about tax, and to tickets that are reserved from now on. Orders keep the tax of their sale.",
+  country: "Country",
+  countryNote: "Its code, such as ES.",
+  region: "Region (optional)",
+  regionNote: "If empty, the whole country.",
+  percent: "Tax in the price, in percent",
+  exempt: "Why it is exempt (optional)",
+  add: "Add a country or region",
+  save: "Save taxes",
+  remove: (place: string) => `Remove the tax for ${place}`,
+};
+
 export const paymentAccountTexts = {
   title: "Your payments",
   states: {

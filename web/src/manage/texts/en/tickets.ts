@@ -43,7 +43,7 @@ export const ticketTexts = {
   ticketExample: "Front rows",
   packageExample: "Table for eight",
   smallest: (count: number) => `At least ${many(count)}, the number already sold, on hold or held back.`,
-  more: "Sale times, limits and tax",
+  more: "Sale times, limits, fees and tax",
   holdbacksTitle: "Held back",
   holdbacksNote: "Tickets that you keep from buyers, for example for the artists or the press. Buyers do not see them, and you can release them at any time.",
   holdBack: "Hold tickets back",

@@ -86,6 +86,7 @@ const ownFields: typeof englishFields = {
   holdbacks: "Entradas retenidas",
   releases: "Liberaciones",
   issuing: "Retenciones con ventas",
+  included_fee: "Gastos de gestión incluidos",
   tax: "Impuestos incluidos",
   resale_prices: "Precios de la reventa",
   options: "Preguntas",

@@ -46,6 +46,7 @@ export const ordersTexts: typeof english = {
   unknownBuyer: "Sin nombre ni correo",
   userId: "ID de usuario:",
   promoCode: "Código promocional",
+  includedFee: "Gastos de gestión incluidos",
   tax: (percent: string) => `Impuestos incluidos (${percent} %)`,
   refunded: "Reembolsado",
   balance: "Neto, antes de las comisiones del proveedor",

@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
+import type { defaultTaxesTexts as englishTaxes, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -27,6 +27,20 @@ export const profileTexts: typeof english = {
   invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
   invoicesUnverified: "Los compradores reciben sus facturas cuando un administrador haya verificado tu perfil.",
   invoicesFile: "Facturas en CSV",
+};
+
+export const defaultTaxesTexts: typeof englishTaxes = {
+  title: "Impuestos predeterminados",
+  lead: "Los impuestos incluidos en tus precios, según el país y la región del evento. Se aplican a los tipos de entrada que no indican ninguno y a las entradas que se reserven a partir de ahora. Los pedidos conservan el impuesto de su venta.",
+  country: "País",
+  countryNote: "Su código, como ES.",
+  region: "Región (opcional)",
+  regionNote: "Si está vacía, todo el país.",
+  percent: "Impuestos incluidos, en %",
+  exempt: "Motivo de la exención (opcional)",
+  add: "Añadir un país o una región",
+  save: "Guardar impuestos",
+  remove: (place: string) => `Quitar el impuesto de ${place}`,
 };
 
 export const paymentAccountTexts: typeof englishAccount = {

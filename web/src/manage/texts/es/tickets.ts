@@ -45,7 +45,7 @@ export const ticketTexts: typeof english = {
   ticketExample: "Primeras filas",
   packageExample: "Mesa para ocho",
   smallest: (count: number) => `Como mínimo ${many(count)}: las que ya están vendidas, reservadas o retenidas.`,
-  more: "Fechas de venta, límites e impuestos",
+  more: "Fechas de venta, límites, gastos e impuestos",
   holdbacksTitle: "Entradas retenidas",
   holdbacksNote: "Entradas que no pones a la venta, por ejemplo las de los artistas o la prensa. Los compradores no las ven, y puedes liberarlas cuando quieras.",
   holdBack: "Retener entradas",
