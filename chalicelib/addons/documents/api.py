@@ -134,8 +134,8 @@ class InvoiceLineView(Struct, frozen=True, kw_only=True):
 class InvoiceView(Struct, frozen=True, kw_only=True):
     """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
 
-    The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer asked
-    for no company. A document that corrects another has no `lines`.
+    The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
+    no company. A document that corrects another has no `lines`.
     """
 
     number: str

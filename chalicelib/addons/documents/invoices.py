@@ -115,19 +115,15 @@ def issue_due(orders: Sequence[Purchase]) -> int:
 
     Safe to repeat. Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
     """
-    events = {event_id: find_event(event_id) for event_id in sorted({order.event_id for order in orders if _has_money(order)})}
+    paid = {order.id: order.event_id for order in orders if _has_money(order)}
+    events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
     issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
-
-    def may_have_documents(order: Purchase) -> bool:
-        """Whether the event's promoter issues invoices, or may have issued one that is to be corrected."""
-        event = events[order.event_id]
-        was_sold_by_shop = event is not None and event.promoter_id is None
-        return issuers[order.event_id] is not None or (bool(order.refunds or order.disputes) and not was_sold_by_shop)
-
-    ids = sorted({order.id for order in orders if _has_money(order) and may_have_documents(order)})
-    issued, purchases = parallel.both(lambda: _load_issued(ids), lambda: queries.load_many(ids))
-    wanted = [found for found in purchases.values() if found is not None and (issued[found.id] or issuers[found.event_id] is not None)]
-    reads = len(ids) + 2 * len(wanted)
+    returned = {order.id for order in orders if order.refunds or order.disputes}
+    # An invoice is corrected although the event has another seller now, or none.
+    issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
+    due = [order_id for order_id, documents in issued.items() if documents or issuers[paid[order_id]] is not None]
+    reads = len(issued) + 3 * len(due)
+    wanted = [found for found in queries.load_many(due).values() if found is not None]
     if not wanted:
         return reads
     entries, details = parallel.both(
@@ -142,7 +138,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
             )
             for purchase, of_purchase, detail in pending
         }
-        pending = [due for due in pending if drafts[due[0].id]]
+        pending = [order for order in pending if drafts[order[0].id]]
         if not pending:
             return reads
         if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], clock.now()):

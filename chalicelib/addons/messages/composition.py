@@ -217,9 +217,10 @@ def _invoices(purchase: Purchase, event: Event, refund: Refund | None = None) ->
     """Return the invoice of an order of a promoter's event, or the credit note of a refund, as a PDF file, if it has been issued by now.
 
     The follower that issues documents runs before the follower that queues emails, so the invoice is nearly always there. A credit note
-    is there unless the provider has not made the refund yet.
+    is there unless the provider has not made the refund yet, also if the event no longer has a promoter.
     """
-    if event.promoter_id is None or not purchase.costs_money or not addons.is_on("documents"):
+    is_of_shop = event.promoter_id is None and refund is None
+    if is_of_shop or not purchase.costs_money or not addons.is_on("documents"):
         return []
     from chalicelib.addons.documents.invoices import list_order_invoices, refund_sources
 

@@ -8,6 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from chalicelib.addons.documents import invoices
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import DisputeDecided, OrderPaid, RefundSucceeded
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
@@ -16,6 +18,7 @@ from chalicelib.reconciliation import records
 from tests import builders, pdfs, store_calls
 from tests import invariants as of_core
 from tests.addons.documents import invariants
+from tests.bootstrap.conftest import event, ticket
 from tests.simulation import faults
 from tests.simulation.interleavings import run_seeds
 from tests.simulation.moments import Moment
@@ -323,6 +326,22 @@ def test_a_refund_of_a_former_seller_gets_a_credit_note(api, time, fest):
     builders.refund(api, order_id)
     follow()
     assert numbers(api, order_id) == ["NN-S2026-000001", "NN-C2026-000001"]
+
+
+def test_a_refund_gets_a_credit_note_although_a_file_took_the_event_from_its_seller(api, time):
+    def apply_file(**metadata):
+        tree = {"version": "1", "events": {"fest": event("fest", metadata=metadata)}, "ticket_types": {"gold": ticket("gold")}}
+        rollout.apply(validate_tree(tree), "ada", time.now)
+
+    save_profile(api, invoices=SELLER)
+    apply_file(promoter_id="nora")
+    invoiced, later = buy(api, ("fest", "gold")), buy(api, ("fest", "gold"), "bob")
+    follow(invoiced)
+    apply_file()
+    for order_id in (invoiced, later):
+        builders.refund(api, order_id, key=order_id)
+    follow()
+    assert (numbers(api, invoiced), issued(api, later, "bob")) == (["NN-S2026-000001", "NN-C2026-000001"], [])
 
 
 def test_a_credit_note_of_an_erased_buyer_names_the_company(api, time, fest):
