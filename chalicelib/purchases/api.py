@@ -418,7 +418,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
     option id. An answer is true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
 
-    `invoice` is the company that the invoice shall name, if the event's seller has `invoices`. No other document shows it.
+    `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
     """
 
     promo_code: PromoCodeInput | None = None

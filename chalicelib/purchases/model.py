@@ -526,8 +526,8 @@ class InvoiceBuyer(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class CheckoutDetails(Struct, frozen=True, omit_defaults=True):
     """What the buyer sends with a checkout: free-form texts by name, attendees, the address for emails about the order, and answers.
 
-    `payment_email` is the address that a buyer without a `customer_email` typed on the provider's page. `invoice` is null unless the
-    invoice shall name a company.
+    `payment_email` is the address that a buyer without a `customer_email` typed on the provider's page. `invoice` is the
+    company to name on the invoice, if any.
     """
 
     responses: dict[str, str] = {}

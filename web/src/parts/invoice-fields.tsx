@@ -1,4 +1,4 @@
-/** The company that the invoice of an order shall name. */
+/** The company to name on the invoice of an order. */
 
 import type { InvoiceBuyer } from "../api";
 import { useTexts } from "../texts";
