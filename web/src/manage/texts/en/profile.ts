@@ -17,7 +17,7 @@ export const profileTexts = {
   policies: "Refunds and terms (optional)",
   policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
   invoices: "Invoices",
-  invoicesNote: "Enter your name, address and tax ID as invoices must show them. From then on, buyers of your events get an invoice for each order and a credit note for each refund. Only you, the admins and buyers with an invoice see these details. Your invoices have number series of their own.",
+  invoicesNote: "Enter your name, address and tax ID as invoices must show them. From then on, buyers of your events get an invoice for each order and a credit note for each refund. Only you, the admins and buyers with an invoice see these details.",
   "invoices.name": "Name on invoices",
   "invoices.address": "Address on invoices",
   "invoices.tax_id": "Tax ID",

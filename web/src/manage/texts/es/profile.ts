@@ -19,7 +19,7 @@ export const profileTexts: typeof english = {
   policies: "Devoluciones y condiciones (opcional)",
   policiesNote: "Por ejemplo, hasta cuándo devuelves el importe de las entradas. Los compradores pueden leerlo antes de pagar y en el correo con sus entradas.",
   invoices: "Facturas",
-  invoicesNote: "Indica tu nombre, dirección y NIF tal como deben figurar en las facturas. A partir de entonces, tus compradores recibirán una factura por cada pedido y una factura rectificativa por cada reembolso. Solo verán estos datos tú, los administradores y los compradores con factura. Tus facturas tienen series de numeración propias.",
+  invoicesNote: "Indica tu nombre, dirección y NIF tal como deben figurar en las facturas. A partir de entonces, tus compradores recibirán una factura por cada pedido y una factura rectificativa por cada reembolso. Solo verán estos datos tú, los administradores y los compradores con factura.",
   "invoices.name": "Nombre en las facturas",
   "invoices.address": "Dirección en las facturas",
   "invoices.tax_id": "NIF",
