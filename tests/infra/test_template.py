@@ -87,6 +87,7 @@ def test_copies_of_the_ledgers_and_the_audit_log_cannot_be_changed():
     ]
     assert {request["TableArn"] for request in requests} == {
         "${TableAudit.Arn}",
+        "${TableInvoices.Arn}",
         "${TablePaymentTransactions.Arn}",
         "${TableStockLedger.Arn}",
     }
