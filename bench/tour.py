@@ -12,15 +12,18 @@ from zlib import crc32
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.addons.documents import invoices
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import clock, settings
+from chalicelib.ledger.model import LedgerEntry
 from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountLink, PayoutPage, ProviderAccount, ProviderBalance, ProviderDescription
-from chalicelib.purchases import guest_orders
+from chalicelib.purchases import guest_orders, queries
 from chalicelib.waiting_room import entries, tokens
 from tests import builders, pictures
 from tests.client import Client, ClientReply
@@ -436,8 +439,18 @@ class _Tour(TourClient):
         ticket = f"/tickets/{order_id}-1"
         for path in (f"/me/order?event_id={event_id}", f"/orders/{order_id}", "/me/tickets", "/orders", "/tickets", ticket, f"{ticket}/qr"):
             self.get(path, user=self.name)
-        for name in ("receipt", "tickets"):
-            self.get(f"/orders/{order_id}/{name}.pdf", user=self.name)
+        self.issue_invoice(order_id)
+        for name in ("receipt.pdf", "tickets.pdf", "invoices", "invoices.pdf"):
+            self.get(f"/orders/{order_id}/{name}", user=self.name)
+        self.get(f"/promoters/{self.name}/invoices", token=self.admin)
+
+    def issue_invoice(self, order_id: str) -> None:
+        """Issue the invoice of an order, as if a promoter had sold it who issues invoices."""
+        purchase, seller = queries.load(order_id), InvoiceSeller("Seller", "1 Harbor Street", "PT501234567")
+        assert purchase is not None
+        issuer = Promoter(id=self.name, name=self.name, invoices=seller, invoices_since=0, created_at=0, updated_at=0)
+        with mock.patch.object(invoices, "_find_issuer", return_value=issuer), mock.patch.object(LedgerEntry, "seller_id", self.name):
+            invoices.issue_due([purchase])
 
     def manage_versions(self) -> None:
         """Read the versions of the file and the drift of the served one, and apply it again, which changes nothing."""

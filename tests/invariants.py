@@ -63,6 +63,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_owners(rows, buyers, purchases_by_id),
         *_check_waiting_rooms(),
         *_check_waitlist(current, shards, purchases_by_id, now),
+        *_check_invoices(recovered),
         *(find_unpublished() if recovered else []),
     ]
     assert not violations, "\n".join(violations)
@@ -82,6 +83,14 @@ def _check_waitlist(current: Catalog, shards: list[Shard], purchases_by_id: dict
     from tests.addons.waitlist import invariants as waitlist
 
     return [*waitlist.check_entries(current, purchases_by_id, now), *waitlist.check_kept_stocks(shards, current)]
+
+
+def _check_invoices(recovered: bool) -> list[str]:
+    if not addons.is_on("documents"):
+        return []
+    from tests.addons.documents import invariants as documents
+
+    return documents.check(followed=recovered)
 
 
 def _gather(

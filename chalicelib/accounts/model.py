@@ -37,6 +37,24 @@ _Line = Annotated[
 ]
 PersonName = Annotated[_Line, Meta(max_length=100)]
 Company = Annotated[_Line, Meta(max_length=200, examples=["Harbor Concerts"])]
+PostalAddress = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=500,
+        pattern=r"\A(?=\s*\S)([^\x00-\x1f\x7f]*\n){0,5}[^\x00-\x1f\x7f]*\Z",
+        examples=["1 Harbor Street\nLisbon 1100-001\nPortugal"],
+        description="A postal address in one to six lines.",
+    ),
+]
+TaxId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9 ./-]{2,28}[A-Za-z0-9]\Z",
+        examples=["PT501234567"],
+        description="A tax or VAT number: 4 to 30 letters, digits, spaces or . / -, beginning and ending with a letter or digit.",
+    ),
+]
 Phone = Annotated[
     str,
     Meta(

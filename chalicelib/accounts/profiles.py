@@ -1,17 +1,18 @@
 """The profiles of promoters. A promoter's account is created with a profile; only admins can verify the profile."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, Company, PostalAddress, TaxId
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation.errors import ApiError, NotFound
 
 MAX_ATTEMPTS = 5
@@ -21,11 +22,20 @@ _VERIFIED_FIELDS = ("name", "company", "website")
 State = Literal["verified", "unverified"]
 
 
+class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and tells them from invoices made elsewhere."""
+
+    name: Company
+    address: PostalAddress
+    tax_id: TaxId
+    prefix: Annotated[str, Meta(pattern=r"\A[A-Z0-9]{0,10}\Z", examples=["FG"], description="Up to 10 capital letters and digits.")] = ""
+
+
 class Promoter(Struct, frozen=True, kw_only=True):
     """A promoter, who puts events on sale. `id` is the user id of the account. `version` counts the changes.
 
     `email` is public, and may differ from the account's address. `policies` says what buyers must know before they buy, such as when they
-    get refunds.
+    get refunds. With `invoices`, the sales since `invoices_since` (epoch seconds) get invoices.
     """
 
     id: str
@@ -36,6 +46,8 @@ class Promoter(Struct, frozen=True, kw_only=True):
     email: str | None = None
     policies: str = ""
     state: State = "unverified"
+    invoices: InvoiceSeller | None = None
+    invoices_since: int | None = None
     created_at: int
     updated_at: int
     version: int = 1
@@ -53,7 +65,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. If `verified` is None, the verification stays as it is."""
+    """The new content of a profile. If `verified` is None, the verification stays as it is. `invoices` that are UNSET stay too."""
 
     name: str
     company: str | None
@@ -62,6 +74,7 @@ class PromoterChange(Struct, frozen=True):
     email: str | None
     policies: str
     verified: bool | None
+    invoices: InvoiceSeller | UnsetType | None = UNSET
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
@@ -141,11 +154,13 @@ def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.Transa
 
 
 def _apply_change(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
-    fields = {name: value for name, value in asdict(change).items() if name != "verified"}
+    fields = {name: value for name, value in asdict(change).items() if name != "verified" and value is not UNSET}
     if before is None:
         after = Promoter(id=promoter_id, **fields, created_at=now, updated_at=now)
     else:
         after = replace(before, **fields, updated_at=now, version=before.version + 1)
+    if (after.invoices is None) != (after.invoices_since is None):  # invoices were turned on or off
+        after = replace(after, invoices_since=now if after.invoices is not None else None)
     if by_admin and change.verified is not None:
         return replace(after, state="verified" if change.verified else "unverified")
     if not by_admin and before is not None and any(getattr(before, name) != getattr(after, name) for name in _VERIFIED_FIELDS):
@@ -154,7 +169,7 @@ def _apply_change(promoter_id: str, before: Promoter | None, change: PromoterCha
 
 
 def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
-    names = ("name", "company", "description", "website", "email", "policies", "state")
+    names = ("name", "company", "description", "website", "email", "policies", "state", "invoices")
     return [name for name in names if getattr(before, name, None) != getattr(after, name)]
 
 
@@ -193,6 +208,8 @@ class PromoterRow(dynamo.Table):
     email = UnicodeAttribute(null=True)
     policies = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
+    invoices = JsonAttribute(InvoiceSeller, null=True)
+    invoices_since = NumberAttribute(null=True)
     created_at = NumberAttribute()
     updated_at = NumberAttribute()
     version = NumberAttribute()
@@ -220,6 +237,8 @@ def _promoter(row: PromoterRow) -> Promoter:
         email=row.email,
         policies=row.policies or "",
         state=msgspec.convert(row.state, State),
+        invoices=row.invoices,
+        invoices_since=int(row.invoices_since) if row.invoices_since is not None else None,
         created_at=int(row.created_at),
         updated_at=int(row.updated_at),
         version=int(row.version),

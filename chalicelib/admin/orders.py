@@ -24,7 +24,7 @@ from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import Payment, ProviderName
 from chalicelib.purchases import queries, refunds, views
 from chalicelib.purchases.errors import OrderNotFound
-from chalicelib.purchases.model import Buyer, Dispute, OptionAnswer, Purchase, Refund
+from chalicelib.purchases.model import Buyer, Dispute, InvoiceBuyer, OptionAnswer, Purchase, Refund
 from chalicelib.purchases.refunds import RefundRequest
 from chalicelib.purchases.views import (
     DisputeView,
@@ -53,6 +53,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     answers: list[OptionAnswer] | UnsetType = UNSET
     attendees: list[Attendee] | UnsetType = UNSET
     customer_email: str | UnsetType | None = UNSET
+    invoice: InvoiceBuyer | UnsetType | None = UNSET
     event_name: str | UnsetType | None = UNSET
     event_venue: str | UnsetType | None = UNSET
     event_starts_at: Timestamp | UnsetType | None = UNSET

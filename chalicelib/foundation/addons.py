@@ -26,11 +26,12 @@ class Addon(Struct, frozen=True, kw_only=True):
     the add-ons that a stage's FAIRGATE_ADDONS does not name.
 
     The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
-    concern the add-on, and may be called again with the same batch. `personal_items` is a `PersonalItems` that describes the data that the
-    add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's purchases and money.
-    `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few seconds old. `prepare_release`
-    takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released holdback's tickets are added to the
-    stock, and lets them go to the people whom the `ReleaseTo` names.
+    concern the add-on, and may be called again with the same batch. `catch_up` takes orders that the daily pass of the reconciliation has
+    read, does what lost changes of these orders would have caused, and returns about how many items it has read. `personal_items` is a
+    `PersonalItems` that describes the data that the add-on keeps about people. `sale_figures` takes an event's id and returns figures about
+    the event's purchases and money. `revenue_totals` takes an event's id and returns its `RevenueTotals` by provider and currency, a few
+    seconds old. `prepare_release` takes the catalog, an event, a tier and a `ReleaseTo`; it is called before and after a released
+    holdback's tickets are added to the stock, and lets them go to the people whom the `ReleaseTo` names.
     """
 
     routes: str = ""
@@ -38,6 +39,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     jobs: str = ""
     functions: tuple[str, ...] = ()
     follow_changes: str = ""
+    catch_up: str = ""
     personal_items: str = ""
     sale_figures: str = ""
     revenue_totals: str = ""

@@ -48,6 +48,7 @@ COUNTERS = {
     "webhooks": "Accepted webhooks of payment providers.",
     "webhooks_refused": "Webhooks refused because their signature is not the payment provider's.",
     "tickets_issued": "Tickets issued.",
+    "invoices_issued": "Invoices and credit notes issued.",
     "tickets_checked_in": "People who came in with a ticket.",
     "duplicate_check_ins": "Scans made without a network for more people than the ticket still admitted.",
     "tickets_transferred": "Tickets that a new owner has accepted.",

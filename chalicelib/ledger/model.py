@@ -47,6 +47,12 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
         return account
 
     @property
+    def seller_id(self) -> str | None:
+        """The id of the promoter who sold the tickets of a captured payment, or None for the shop."""
+        seller: str | None = self.details.get("seller")
+        return seller
+
+    @property
     def taxes(self) -> list[TaxShare]:
         """The taxes in the amount, with the sign of the amount."""
         return [share.times(SIGNS[self.kind]) for share in memory.convert(self.details.get("taxes", []), list[TaxShare])]

@@ -42,7 +42,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
     return ExportView(
         exported_at=clock.iso(now),
         user=user_view(identity, account),
-        promoter=promoter_view(promoter) if promoter else None,
+        promoter=promoter_view(promoter, is_own=True) if promoter else None,
         memberships=[member_view(membership) for membership in _list_memberships(account)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],

@@ -10,7 +10,7 @@ from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import Company, Email, email_key
-from chalicelib.accounts.profiles import PromoterChange, PromoterChanging
+from chalicelib.accounts.profiles import InvoiceSeller, PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
 from chalicelib.catalog.forms import check_default_taxes
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
@@ -79,6 +79,8 @@ class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only
 class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """A promoter's profile. Omitted fields are cleared. Only admins may set `verified`; null leaves it unchanged.
 
+    With `invoices`, later sales get invoices. Null turns them off, and without the field nothing changes.
+
     If `version` is given, the change is refused when somebody else has changed the profile since that version.
     """
 
@@ -89,6 +91,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     email: Email | None = None
     policies: Policies = ""
     verified: bool | None = None
+    invoices: InvoiceSeller | UnsetType | None = UNSET
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 
@@ -143,7 +146,8 @@ def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[Prom
 @route(bp, "GET", "/promoters/{promoter_id}", access="public")
 def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterView]:
     """Show a promoter."""
-    return Reply(promoter_view(service.get_promoter(request.identity, promoter_id)))
+    is_own = service.may_act_for(request.identity, promoter_id)
+    return Reply(promoter_view(service.get_promoter(request.identity, promoter_id), is_own=is_own))
 
 
 @route(
@@ -157,9 +161,10 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
 @limited_for_caller(CATALOG)
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify a profile."""
-    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, body.verified)
-    expected = expected_version(request, body)
-    return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
+    verified, invoices = body.verified, body.invoices
+    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, verified, invoices)
+    saved = service.save_promoter(request.require_user(), promoter_id, change, expected_version(request, body), request.now)
+    return versioned_reply(promoter_view(saved, is_own=True))
 
 
 @route(bp, "PUT", "/promoters/{promoter_id}/default-taxes", access="manager", errors=(CatalogChanging, RateLimited))

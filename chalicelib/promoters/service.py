@@ -22,7 +22,7 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import CacheableReply
-from chalicelib.foundation import parallel, settings
+from chalicelib.foundation import addons, parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.inventory.availability import cached_stock
@@ -52,6 +52,7 @@ class Seller(Struct, frozen=True, kw_only=True):
     email: str | None
     policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
     promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
+    invoices: Annotated[bool, Meta(description="Whether buyers get invoices, which name a company if the checkout has one.")] = False
 
 
 class AccountsNotOffered(ApiError):
@@ -212,6 +213,7 @@ def seller_of(promoter: Promoter | None) -> Seller:
             email=promoter.email,
             policies=promoter.policies,
             promoter_id=promoter.id,
+            invoices=promoter.invoices is not None and addons.is_on("documents"),
         )
     chosen = settings.current()
     contact = " · ".join(filter(None, (urlsplit(chosen.shop_url).hostname, chosen.contact_email)))

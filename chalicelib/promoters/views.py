@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account
-from chalicelib.accounts.profiles import Promoter
+from chalicelib.accounts.profiles import InvoiceSeller, Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
@@ -25,6 +25,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
     `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
+    `invoices` is the seller on the promoter's invoices. It is null if sales get no invoices, and for everybody but the promoter and admins.
     """
 
     id: str
@@ -36,6 +37,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     policies: str
     default_taxes: list[DefaultTax]
     verified: bool
+    invoices: InvoiceSeller | None
     created_at: Timestamp
     updated_at: Timestamp
     version: int
@@ -141,7 +143,8 @@ def changed_account_view(account: Account, suspended_count: int, resumed_count: 
     return ChangedAccountView(**asdict(account_view(account)), suspended_events=suspended_count, resumed_events=resumed_count)
 
 
-def promoter_view(promoter: Promoter) -> PromoterView:
+def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
+    """Return the view of a promoter: for the promoter and admins if `is_own`, and otherwise for everybody."""
     return PromoterView(
         id=promoter.id,
         name=promoter.name,
@@ -152,6 +155,7 @@ def promoter_view(promoter: Promoter) -> PromoterView:
         policies=promoter.policies,
         default_taxes=catalog.snapshot().default_taxes.get(promoter.id, []),
         verified=promoter.state == "verified",
+        invoices=promoter.invoices if is_own else None,
         created_at=clock.iso(promoter.created_at),
         updated_at=clock.iso(promoter.updated_at),
         version=promoter.version,

@@ -43,7 +43,7 @@ from chalicelib.purchases.errors import (
     ReservationEnded,
     ReservationNotFound,
 )
-from chalicelib.purchases.model import MAX_LINE_ITEMS, MAX_QUANTITY, CheckoutDetails, RequestedItem, ReservationRequest
+from chalicelib.purchases.model import MAX_LINE_ITEMS, MAX_QUANTITY, CheckoutDetails, InvoiceBuyer, RequestedItem, ReservationRequest
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.purchases.provider_events import SignatureRefused
 from chalicelib.purchases.views import (
@@ -417,12 +417,15 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
     `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
     option id. An answer is true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
+
+    `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
     """
 
     promo_code: PromoCodeInput | None = None
     responses: SentAnswers | None = None
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: Email | None = None
+    invoice: InvoiceBuyer | None = None
     provider: Literal["simulated", ExternalProviderName] | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
@@ -511,7 +514,9 @@ def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptio
         promo_code=body.promo_code or None,
         language=request.language,
         details=CheckoutDetails(
-            attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
+            attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees],
+            customer_email=body.customer_email,
+            invoice=body.invoice,
         ),
         sent=SentDetails(body.responses or {}, [attendee.responses for attendee in attendees]),
     )

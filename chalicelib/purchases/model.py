@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts.model import Email
+from chalicelib.accounts.model import Company, Email, PostalAddress, TaxId
 from chalicelib.catalog.custom_options import AnswerValue, OptionType
 from chalicelib.catalog.fields import Label
 from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
@@ -515,10 +515,19 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
     ticket: int | None
 
 
-class CheckoutDetails(Struct, frozen=True):
+class InvoiceBuyer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one."""
+
+    company: Company
+    address: PostalAddress
+    vat_id: TaxId | None = None
+
+
+class CheckoutDetails(Struct, frozen=True, omit_defaults=True):
     """What the buyer sends with a checkout: free-form texts by name, attendees, the address for emails about the order, and answers.
 
-    `payment_email` is the address that a buyer without a `customer_email` typed on the provider's page.
+    `payment_email` is the address that a buyer without a `customer_email` typed on the provider's page. `invoice` is the
+    company to name on the invoice, if any.
     """
 
     responses: dict[str, str] = {}
@@ -526,6 +535,7 @@ class CheckoutDetails(Struct, frozen=True):
     customer_email: str | None = None
     answers: list[OptionAnswer] = []
     payment_email: str | None = None
+    invoice: InvoiceBuyer | None = None
 
     @property
     def email(self) -> str | None:
@@ -534,7 +544,7 @@ class CheckoutDetails(Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        return not (self.responses or self.attendees or self.email or self.answers)
+        return not (self.responses or self.attendees or self.email or self.answers or self.invoice)
 
 
 class ComplimentaryRow(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from chalicelib.purchases.model import (
     ACTIVE_STATES,
     CheckoutDetails,
     Dispute,
+    InvoiceBuyer,
     OptionAnswer,
     Purchase,
     PurchaseState,
@@ -201,6 +202,7 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     answers: list[OptionAnswer]
     attendees: list[Attendee]
     customer_email: str | None
+    invoice: InvoiceBuyer | None
     event_name: str | None
     event_venue: str | None
     event_starts_at: Timestamp | None
@@ -495,6 +497,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         answers=details.answers,
         attendees=details.attendees,
         customer_email=details.email,
+        invoice=details.invoice,
         event_name=event.name if event else None,
         event_venue=event.venue if event else None,
         event_starts_at=clock.iso(event.starts_at) if event else None,

@@ -2,7 +2,7 @@
 
 Once a day, a pass reads the records of the whole stage. Each run of the job reads a part of them, within a budget, and the next run
 continues there. A pass repairs nothing, because a repair without a known cause may do more harm. Each difference is an open case until it
-is gone.
+is gone. Only add-ons may catch up on changes of orders that they have missed.
 """
 
 import math
@@ -18,7 +18,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import is_resale_stock, is_split_off
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
-from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation import addons, clock, deadline, log, parallel
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, stocks_of
 from chalicelib.inventory.store import read_shards
@@ -136,6 +136,7 @@ class _Run:
                 purchases, after = queries.scan_slice(progress.after, SLICE)
                 self._report.purchases += len(purchases)
                 self._check_purchases([purchase.id for purchase in purchases if _is_checked(purchase)])
+                self._catch_up([purchase for purchase in purchases if purchase.was_order])
                 return replace(progress, after=after, part="purchase" if after is not None else "shard")
             case "shard":
                 shards, after = scan_shards(progress.after, SLICE)
@@ -148,6 +149,21 @@ class _Run:
         for purchase_id, differences in zip(ids, parallel.call_each(_find_differences, ids), strict=True):
             self._update("purchase", purchase_id, differences)
         self._report.reads += 10 * len(ids)
+
+    def _catch_up(self, orders: Sequence[Purchase]) -> None:
+        """Let the add-ons catch up on these orders. If they fail, each order is passed on alone, so that it cannot hold up the others."""
+        try:
+            for catch_up in addons.hooks("catch_up"):
+                self._report.reads += catch_up(orders)
+        except Exception as error:
+            if _stops_run(error):
+                raise
+            if len(orders) > 1:
+                for order in orders:
+                    self._catch_up([order])
+            else:
+                logger.exception("reconciliation.not_dealt_with", purchase_id=orders[0].id)
+                self._report.differences += 1
 
     def _check_shards(self, shards: Sequence[Shard]) -> None:
         for shard in shards:

@@ -36,6 +36,8 @@ TABLES: dict[str, dict[str, str]] = {
         "guests/index/code": "Query",
         "idempotency": "DeleteItem PutItem UpdateItem",
         "inventory": "BatchGetItem BatchWriteItem DeleteItem PutItem UpdateItem",
+        "invoices": "Query",
+        "invoices/index/by_series": "Query",
         "job-runs": "BatchGetItem",
         "listings": "DeleteItem PutItem Query",
         "login-attempts": "DeleteItem PutItem UpdateItem",
@@ -73,10 +75,14 @@ TABLES: dict[str, dict[str, str]] = {
         "audit": "PutItem",
         "buyers": "BatchGetItem GetItem Query UpdateItem",
         "catalog": "BatchGetItem DeleteItem GetItem Query UpdateItem",
+        "checkout-details": "GetItem",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
+        "invoices": "GetItem PutItem Query",
         "memberships": "Query",
+        "payment-transactions": "Query",
+        "promoters": "GetItem",
         "purchases": "BatchGetItem PutItem UpdateItem",
         "sessions": "UpdateItem",
         "sessions/index/user": "Query",
@@ -114,9 +120,11 @@ TABLES: dict[str, dict[str, str]] = {
         "catalog": "BatchGetItem GetItem PutItem Query UpdateItem",
         "checkout-details": "GetItem UpdateItem",
         "inventory": "BatchGetItem Scan UpdateItem",
+        "invoices": "GetItem PutItem Query",
         "job-runs": "UpdateItem",
         "listings": "DeleteItem Query",
         "payment-transactions": "PutItem Query",
+        "promoters": "GetItem",
         "promotions": "GetItem",
         "provider-events": "BatchGetItem GetItem PutItem",
         "purchases": "BatchGetItem GetItem Scan UpdateItem",
@@ -134,6 +142,7 @@ TABLES: dict[str, dict[str, str]] = {
         "email-notifications/index/due": "Query",
         "event-notices": "BatchGetItem DeleteItem GetItem PutItem Query",
         "inventory": "BatchGetItem",
+        "invoices": "Query",
         "job-runs": "UpdateItem",
         "memberships": "GetItem",
         "promoters": "GetItem",
@@ -204,9 +213,13 @@ TABLES: dict[str, dict[str, str]] = {
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
         "accounts/index/by_lane": {"messages"},
+        "checkout-details": {"documents"},
         "email-notifications": {"messages"},
         "memberships": {"messages"},
+        "payment-transactions": {"documents"},
+        "promoters": {"documents"},
     },
+    "reconcile": {"promoters": {"documents"}},
 }
 
 # Function -> prefix in the bucket for images -> actions of S3. S3 reports a missing file only to callers that may list the bucket.
@@ -223,7 +236,7 @@ FILES: dict[str, dict[str, str]] = {
 
 SENDS_MAILS = ("api_handler", "send_messages")
 READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile", "send_messages")
-APPEND_ONLY = ("audit", "payment-transactions", "stock-ledger")
+_APPEND_ONLY = ("audit", "invoices", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
 
@@ -233,10 +246,10 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     statements = [
         *_use_tables(stage, tables_of(stage, function)),
         {
-            "Sid": "NeverChangeLedgerAndAudit",
+            "Sid": "NeverChangeRecords",
             "Effect": "Deny",
             "Action": [f"dynamodb:{action}" for action in _CHANGES],
-            "Resource": [_table(stage, feature) for feature in APPEND_ONLY],
+            "Resource": [_table(stage, feature) for feature in append_only(stage)],
         },
         *_use_files(FILES.get(function, {}) if "images" in addon_names(stage) else {}),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
@@ -260,6 +273,12 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def append_only(stage: str) -> list[str]:
+    """Return the tables whose items no function may update or delete, and that the archive keeps."""
+    present = tables.definitions(addon_names(stage))
+    return [feature for feature in _APPEND_ONLY if feature in present]
+
+
 def tables_of(stage: str, function: str) -> dict[str, str]:
     """Return the tables and actions of a function from TABLES, without those that only disabled add-ons need."""
     wanted = set(addon_names(stage))
@@ -274,7 +293,8 @@ def tables_of(stage: str, function: str) -> dict[str, str]:
 def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
     """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters.
 
-    `table/index/*` names all indexes of a table if the function may use them all, with the same actions.
+    The statements have no `Sid`, which would take some hundred of these. `table/index/*` names all indexes of a table if the function may
+    use them all, with the same actions.
     """
     by_actions: dict[str, set[str]] = {}
     for table, actions in used.items():
@@ -286,12 +306,8 @@ def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
                 same_actions.difference_update(indexes)
                 same_actions.add(f"{table}/index/*")
     return [
-        _allow(
-            f"UseTables{number}",
-            [f"dynamodb:{action}" for action in actions.split()],
-            [_table(stage, table) for table in sorted(same_actions)],
-        )
-        for number, (actions, same_actions) in enumerate(by_actions.items(), start=1)
+        _allow(None, [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in sorted(same_actions)])
+        for actions, same_actions in by_actions.items()
     ]
 
 
@@ -306,8 +322,8 @@ def _use_files(prefixes: dict[str, str]) -> list[Statement]:
     ]
 
 
-def _allow(sid: str, actions: list[str], resources: list[Any]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+def _allow(sid: str | None, actions: list[str], resources: list[Any]) -> Statement:
+    return {**({"Sid": sid} if sid is not None else {}), "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
 def _table(stage: str, feature: str) -> Statement:

@@ -1,4 +1,4 @@
-"""The tables of a stage, and daily copies of the ledger and the audit log that nobody can change.
+"""The tables of a stage, and daily copies of the append-only tables that nobody can change.
 
 Tables hold what people have paid for, so no change of the stack deletes a table. IAM lets a function put an entry into the ledger, but
 cannot forbid replacing an existing entry. The previous day's copy reveals such a replacement.
@@ -7,7 +7,7 @@ cannot forbid replacing an existing entry. The previous day's copy reveals such 
 import json
 
 from infra import tables
-from infra.template.permissions import APPEND_ONLY
+from infra.template.permissions import append_only
 from infra.template.stages import Template, Throughput, addon_names, stack_settings
 
 
@@ -56,8 +56,8 @@ def archive_resources(stage: str) -> Template:
     return {
         "Archive": _bucket(days),
         "ArchivePolicy": _bucket_policy(),
-        "ArchiveRole": _role(),
-        **{f"Archive{tables.logical_id(feature).removeprefix('Table')}": _schedule(stage, feature) for feature in APPEND_ONLY},
+        "ArchiveRole": _role(stage),
+        **{f"Archive{tables.logical_id(feature).removeprefix('Table')}": _schedule(stage, feature) for feature in append_only(stage)},
     }
 
 
@@ -99,9 +99,9 @@ def _bucket_policy() -> Template:
     return {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Archive"}, "PolicyDocument": document}}
 
 
-def _role() -> Template:
+def _role(stage: str) -> Template:
     """Return the schedule's role, which may export whole tables to the bucket. No function has this role."""
-    exported = [{"Fn::GetAtt": [tables.logical_id(feature), "Arn"]} for feature in APPEND_ONLY]
+    exported = [{"Fn::GetAtt": [tables.logical_id(feature), "Arn"]} for feature in append_only(stage)]
     statements = [
         {"Effect": "Allow", "Action": "dynamodb:ExportTableToPointInTime", "Resource": exported},
         {"Effect": "Allow", "Action": ["s3:AbortMultipartUpload", "s3:PutObject"], "Resource": {"Fn::Sub": "${Archive.Arn}/*"}},

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import builders, invariants
+from tests.browser.managers import Manager
 from tests.browser.page_checks import check
 
 CODE = "Promo code (optional)"
@@ -185,4 +186,42 @@ def test_an_access_code_sells_held_back_tickets_when_the_others_have_sold_out(ne
     buyer.press("Continue to payment")
     buyer.page.get_by_role("button", name="Pay $100").click()
     buyer.see_tickets(2)
+    invariants.check(time.now)
+
+
+def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buyer, api, time, tier):
+    page = new_buyer().page
+    manager = Manager(page, api, time)
+    manager.sign_up()
+    promoter_id = api.get("/auth/me", token=manager.token).json["id"]
+    profile = {"name": "Nova Nights", "verified": True}
+    assert api.put(f"/promoters/{promoter_id}", json=profile, token=builders.admin_token()).status == 200
+    assert api.patch(f"/events/{tier[0]}", json={"promoter_id": promoter_id}, token=builders.admin_token()).status == 200
+    manager.open("/profile")
+    manager.fill("Name on invoices", "Nova Nights Ltd")
+    manager.fill("Address on invoices", "1 Harbor Street\nLisbon")
+    manager.fill("Tax ID", "PT501234567")
+    manager.fill("Beginning of invoice numbers (optional)", "nn")
+    manager.press("Save")
+    manager.see("Saved")
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 1)
+    buyer.page.get_by_label("I need an invoice for a company").check()
+    buyer.page.get_by_label("Company", exact=True).fill("Ada & Sons")
+    buyer.page.get_by_label("Address for the invoice").fill("2 Mill Lane\nPorto")
+    buyer.page.get_by_label("VAT ID (optional)").fill("PT509999999")
+    buyer.press("Continue to payment")
+    buyer.page.get_by_role("button", name="Pay $50").click()
+    buyer.see_tickets(1)
+    builders.project_changes()
+    buyer.page.goto("/orders")
+    buyer.page.get_by_role("link", name="Winter Gala").click()
+    with buyer.page.expect_download() as download:
+        buyer.page.get_by_role("button", name="Invoice NN-I2026-000001").click()
+    assert download.value.suggested_filename == "NN-I2026-000001.pdf"
+    manager.open("/profile")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Invoices as CSV, 2026").click()
+    assert "Ada & Sons" in download.value.path().read_text()
     invariants.check(time.now)

@@ -26,6 +26,9 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
     with settings.override(webhook_targets="local"):
         created = api.post(f"/promoters/{PROMOTER}/webhook-endpoints", json={"url": RECEIVER}, token=promoter_token())
     assert created.status == 201, created.json
+    seller = {"name": "Pia Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
+    profile = {"name": "Pia", "verified": True, "invoices": seller}
+    assert api.put(f"/promoters/{PROMOTER}", json=profile, token=builders.admin_token()).status == 200
     gala = _sell_packages(api, time)
     line = _let_people_wait(api, time)
     counter = _sell_at_the_counter(api)
@@ -44,6 +47,7 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
         ("/waitlist", "waits"),
         ("/waitlist", "offered"),
         (f"/promoters/{PROMOTER}/webhook-endpoints", "admin"),
+        (f"/promoters/{PROMOTER}/invoices", "admin"),
         (f"/promoters/{PROMOTER}/webhook-endpoints/{created.json['id']}/deliveries", "admin"),
         (f"/events/{gala}/sales?guests=true", "admin"),
         (f"/events/{counter}/box-office", "admin"),

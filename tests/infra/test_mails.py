@@ -44,8 +44,7 @@ def template(configure, tmp_path):
 
 
 def send_rights(stage, function):
-    statements = {statement["Sid"]: statement for statement in functions.policy(stage, function)["Statement"]}
-    return statements.get("SendMails")
+    return next((statement for statement in functions.policy(stage, function)["Statement"] if statement.get("Sid") == "SendMails"), None)
 
 
 @pytest.mark.parametrize("stage", stages.deployed_stages())

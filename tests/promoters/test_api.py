@@ -142,6 +142,7 @@ def test_the_shop_sells_until_the_promoter_is_verified(api, time):
             "email": "ask@shop.test",
             "policies": "14 days.",
             "promoter_id": None,
+            "invoices": False,
         }
         assert api.get("/events/fest/seller").json == shop
         assert api.put("/promoters/nora", json=fields | {"verified": True}, token=builders.admin_token()).status == 200
@@ -154,6 +155,7 @@ def test_the_shop_sells_until_the_promoter_is_verified(api, time):
             "email": "hi@nora.test",
             "policies": "No refunds.",
             "promoter_id": "nora",
+            "invoices": False,
         }
         assert reply.headers["cache-control"] == "public, max-age=60"
 

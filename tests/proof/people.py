@@ -335,8 +335,11 @@ class PersonScene(StoredScene):
     # Webhooks of a promoter, and pictures.
 
     def buy_from_promoter(self) -> None:
-        """Buy a ticket of a promoter with an endpoint."""
+        """Buy a ticket of a promoter with an endpoint, who issues invoices."""
         event_id, tier_id = builders.create_promoted_shop("nora")
+        seller = {"name": "Nora Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
+        profile = {"name": "Nora", "verified": True, "invoices": seller}
+        assert self.api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
         endpoints.create_endpoint("nora", ENDPOINT, HOOKS, "", [], "nora", self.time.now)
         self.id = builders.create_order(self.api, (event_id, tier_id), 1, "ada")
 
@@ -499,6 +502,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "join a group": (["open_room_with_groups", "keep_group"], "join_group"),
     "leave a group": (["open_room_with_groups", "keep_group"], "leave_group"),
     "reconcile": (["buy"], "reconcile"),
+    "catch up on invoices": (["buy_from_promoter", "refund"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
     "import tickets": (["apply_first_file"], "import_tickets"),
@@ -510,6 +514,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "clean images": (["remove_image"], "clean_images"),
     "follow a purchase": (["buy"], "follow_core"),
     "queue webhooks of a purchase": (["buy_from_promoter"], "follow_core"),
+    "issue invoices": (["buy_from_promoter", "refund"], "follow_core"),
     "follow a refund, with a waitlist": (["sell_out", "refund"], "follow_core"),
     "follow a bootstrap file": (["apply_files"], "follow_core"),
     "project reports of a purchase": (["buy_from_promoter"], "project_reports"),

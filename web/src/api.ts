@@ -97,7 +97,8 @@ export const listWaitlistEntries = async () => (await content(buyer.GET("/waitli
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
 /** The buyer's input for a payment: a guest's address, attendees, answers, and a promo code. */
-export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "replace">;
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "invoice" | "replace">;
+export type InvoiceBuyer = Schemas["InvoiceBuyer"];
 
 /** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */
 export const openCheckout = (reservation_id: string, details: CheckoutDetails, back: string, key: string) =>
@@ -161,6 +162,12 @@ export type DocumentKind = "receipt" | "tickets";
 export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
 export const getDocument = (order_id: string, kind: DocumentKind, language: DocumentLanguage): Promise<Blob> =>
   content(buyer.GET(`/orders/{order_id}/${kind}.pdf`, { params: { path: { order_id }, query: { language } }, parseAs: "blob" }));
+
+export type Invoice = Schemas["InvoiceView"];
+export const listInvoices = async (order_id: string): Promise<Invoice[]> =>
+  (await content(buyer.GET("/orders/{order_id}/invoices", { params: { path: { order_id } } }))).invoices;
+export const getInvoice = (order_id: string, number: string): Promise<Blob> =>
+  content(buyer.GET("/orders/{order_id}/invoices.pdf", { params: { path: { order_id }, query: { number } }, parseAs: "blob" }));
 
 export const getMe = () => content(buyer.GET("/auth/me"));
 export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));

@@ -1,5 +1,5 @@
-"""Receipts and tickets as PDF."""
+"""Receipts, tickets and invoices as PDF, and the follower that issues the invoices."""
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api")
+ADDON = Addon(routes="api", follow_changes="invoices.follow", catch_up="invoices.issue_due")

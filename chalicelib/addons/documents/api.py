@@ -1,23 +1,36 @@
-"""The receipt and the tickets of an order, and the statement of an event, as PDFs, for the people who may download them."""
+"""Receipts, tickets, invoices and statements as PDFs, and lists of invoices, for the people who may have them."""
 
-from typing import ClassVar
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from chalice.app import Blueprint
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
+from chalicelib.accounts.profiles import InvoiceSeller
 from chalicelib.catalog import permissions
 from chalicelib.catalog.permissions import find_event
-from chalicelib.edge import languages
+from chalicelib.edge import cursors, languages
 from chalicelib.edge.auth import Identity
+from chalicelib.edge.csv_replies import CSV_MEDIA_TYPES, Cell, csv_part
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.rate_limits import TRANSFER, RateLimited, limited_by_address
 from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation import clock, money
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.money import Tax, TaxShare
 from chalicelib.ledger import service as ledger
-from chalicelib.promoters.service import find_seller
+from chalicelib.promoters.service import find_seller, require_own
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
+from chalicelib.purchases.model import InvoiceBuyer, Purchase
 from chalicelib.tickets import qr
+
+if TYPE_CHECKING:
+    from chalicelib.addons.documents.invoices import Invoice
 
 MEDIA_TYPE = "application/pdf"
 
@@ -35,6 +48,14 @@ class NoValidTickets(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
         "You have no valid tickets in this order: they were all refunded or transferred, or the payment is disputed."
+    )
+
+
+class NoInvoice(ApiError):
+    code: ClassVar[str] = "invoice_not_issued"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This order has no such invoice. If the seller issues invoices, they appear within a minute of the payment."
     )
 
 
@@ -96,13 +117,217 @@ def show_statement_pages(request: RequestContext, event_id: str, query: Document
     return _pdf_reply(content, f"statement-{event_id}.pdf")
 
 
+class InvoiceLineView(Struct, frozen=True, kw_only=True):
+    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+
+    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    """
+
+    text: str
+    quantity: int
+    price_cents: int
+    included_fee_cents: int
+    discount_cents: int
+    tax: Tax | None
+
+
+class InvoiceView(Struct, frozen=True, kw_only=True):
+    """An invoice or a credit note. It never changes; `corrects` is the number of the document that it takes back, in whole or in part.
+
+    The total includes `included_fee_cents` and the `taxes`. The amounts of a credit note are negative. `buyer` is null if the buyer named
+    no company. A document that corrects another has no `lines`.
+    """
+
+    number: str
+    kind: Literal["invoice", "credit_note"]
+    issued_at: Timestamp
+    paid_at: Timestamp
+    order_id: str
+    order_number: str
+    event_id: str
+    event_name: str
+    seller: InvoiceSeller
+    buyer: InvoiceBuyer | None
+    lines: list[InvoiceLineView]
+    total_cents: int
+    included_fee_cents: int
+    tax_cents: int
+    taxes: list[TaxShare]
+    currency: str
+    corrects: str | None
+
+
+class OrderInvoicesView(Struct, frozen=True):
+    """The invoices and credit notes of an order, in the order in which they were issued."""
+
+    invoices: list[InvoiceView]
+
+
+class PromoterInvoicesView(Struct, frozen=True):
+    """A page of a promoter's invoices of a year: credit notes, then invoices with a buyer, then invoices without, each by number."""
+
+    invoices: list[InvoiceView]
+    next_cursor: str | None
+
+
+class InvoiceQuery(Struct, forbid_unknown_fields=True):
+    """The `number` of the document. Without it, you get the invoice of the sale."""
+
+    number: Annotated[str, Meta(max_length=40)] | None = None
+
+
+class PromoterInvoicesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The year in UTC, which is the present year by default, and the form of the list.
+
+    With `bom`, the CSV file begins with the byte order mark that older spreadsheets need for UTF-8.
+    """
+
+    year: Annotated[int, Meta(ge=2000, le=9998)] | None = None
+    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Meta(ge=1, le=200)] = 200
+    cursor: Cursor | None = None
+    bom: bool = False
+
+
+INVOICE_COLUMNS = (
+    "date",
+    "number",
+    "kind",
+    "corrects",
+    "amount",
+    "debit_credit",
+    "currency",
+    "tax_percent",
+    "tax",
+    "net",
+    "buyer",
+    "vat_id",
+    "order_number",
+    "event",
+    "order_id",
+    "event_id",
+)
+
+
+@route(bp, "GET", "/orders/{order_id}/invoices", access="user", errors=(OrderNotFound,))
+def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderInvoicesView]:
+    """List the invoices and credit notes of an order, for its buyer and the event's managers."""
+    from chalicelib.addons.documents import invoices  # few requests are about invoices
+
+    purchase = _readable_order(request.require_user(), order_id)
+    return Reply(OrderInvoicesView(list(map(_invoice_view, invoices.list_order_invoices(purchase.id)))))
+
+
+@route(
+    bp,
+    "GET",
+    "/orders/{order_id}/invoices.pdf",
+    access="user",
+    media_types=(MEDIA_TYPE,),
+    errors=(OrderNotFound, NoInvoice, RateLimited),
+)
+def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) -> Reply[bytes]:
+    """Return an invoice or a credit note of an order as a PDF, in the language of the order."""
+    from chalicelib.addons.documents import invoices
+    from chalicelib.addons.documents.receipt import render_invoice
+
+    with limited_by_address(request, TRANSFER):
+        issued = invoices.list_order_invoices(_readable_order(request.require_user(), order_id).id)
+        invoice = next((found for found in issued if query.number in (None, found.number)), None)
+        if invoice is None:
+            raise NoInvoice()
+        return _pdf_reply(render_invoice(invoice), f"{invoice.number}.pdf")
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/invoices", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_promoter_invoices(request: RequestContext, promoter_id: str, query: PromoterInvoicesQuery) -> Reply[PromoterInvoicesView | str]:
+    """List a promoter's invoices and credit notes of a year; as CSV, with a line for each tax rate, for bookkeeping.
+
+    As CSV, the list comes in parts; the `Link` header points to the next part.
+    """
+    from chalicelib.addons.documents import invoices
+
+    require_own(request.require_user(), promoter_id, "You can only see your own invoices.")
+    year = query.year or datetime.fromtimestamp(request.now, UTC).year
+    after = cursors.decode(query.cursor, r"[CIS]\d{9}") if query.cursor else None
+    found, last = invoices.list_seller_invoices(promoter_id, year, query.limit, after)
+    next_cursor = cursors.encode(last) if last else None
+    if query.format == "csv":
+        rows = (row for invoice in found for row in _bookkeeping_rows(invoice))
+        return csv_part(query, f"invoices-{year}.csv", INVOICE_COLUMNS, rows, next_cursor)
+    return Reply(PromoterInvoicesView(list(map(_invoice_view, found)), next_cursor))
+
+
+def _invoice_view(invoice: "Invoice") -> InvoiceView:
+    return InvoiceView(
+        number=invoice.number,
+        kind="credit_note" if invoice.is_credit_note else "invoice",
+        issued_at=clock.iso(invoice.issued_at),
+        paid_at=clock.iso(invoice.paid_at),
+        order_id=invoice.order_id,
+        order_number=invoice.order_number,
+        event_id=invoice.event_id,
+        event_name=invoice.event_name,
+        seller=invoice.seller,
+        buyer=invoice.buyer,
+        lines=[InvoiceLineView(**asdict(line)) for line in invoice.lines],
+        total_cents=invoice.total_cents,
+        included_fee_cents=invoice.included_fee_cents,
+        tax_cents=sum(share.tax_cents for share in invoice.taxes),
+        taxes=invoice.taxes,
+        currency=invoice.currency,
+        corrects=invoice.corrects,
+    )
+
+
+def _bookkeeping_rows(invoice: "Invoice") -> Iterator[list[Cell]]:
+    """Yield the lines of a document for bookkeeping: one for each tax, and one for the rest.
+
+    As bookkeepers write it, amounts have no sign: an invoice debits (S) the customer, and a credit note credits (H).
+    """
+    parts = [(share.gross_cents, share.percent, share.tax_cents) for share in invoice.taxes]
+    rest = invoice.total_cents - sum(share.gross_cents for share in invoice.taxes)
+    if rest or not parts:
+        parts.append((rest, "", 0))
+    buyer = invoice.buyer
+
+    def amount(cents: int) -> str:
+        return money.amount_text(abs(cents), invoice.currency)
+
+    for gross_cents, percent, tax_cents in parts:
+        yield [
+            clock.iso(invoice.issued_at)[:10],
+            invoice.number,
+            "credit_note" if invoice.is_credit_note else "invoice",
+            invoice.corrects,
+            amount(gross_cents),
+            "H" if gross_cents < 0 else "S",
+            invoice.currency,
+            percent,
+            amount(tax_cents),
+            amount(gross_cents - tax_cents),
+            buyer.company if buyer is not None else None,
+            buyer.vat_id if buyer is not None else None,
+            invoice.order_number,
+            invoice.event_name,
+            invoice.order_id,
+            invoice.event_id,
+        ]
+
+
+def _readable_order(identity: Identity, order_id: str) -> Purchase:
+    """Return an order to its buyer or a manager of its event. Raises OrderNotFound for anybody else."""
+    purchase = queries.load(order_id)
+    if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
+        raise OrderNotFound()
+    return purchase
+
+
 def _order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
     """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
     from chalicelib.addons.documents.receipt import render_receipt  # few requests make documents
 
-    purchase = queries.load(order_id)
-    if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
-        raise OrderNotFound()
+    purchase = _readable_order(identity, order_id)
     if not purchase.was_order:
         raise NotPaid()
     event = find_event(purchase.event_id)

@@ -1,9 +1,9 @@
-"""The receipt of an order as a PDF: lines and prices, discount, total, refunds and reversals. Also the statement of an event."""
+"""The receipt of an order as a PDF: lines and prices, discount, total, refunds and reversals. Also invoices, and statements of events."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from chalicelib.addons.documents.fonts import Weight
-from chalicelib.addons.documents.pages import LEFT, Cell, Pages
+from chalicelib.addons.documents.pages import LEFT, Cell, Pages, Weight
 from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event, timezone_of
@@ -13,6 +13,9 @@ from chalicelib.ledger.model import StatementTotals
 from chalicelib.promoters.service import Seller
 from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket, order_number
+
+if TYPE_CHECKING:
+    from chalicelib.addons.documents.invoices import Invoice
 
 _UNIT_RIGHT = 440.0  # right edge of the price column
 _LABEL_RIGHT = 130.0
@@ -48,6 +51,41 @@ def render_receipt(
     return pages.finish()
 
 
+def render_invoice(invoice: "Invoice") -> bytes:
+    """Return an invoice or a credit note, in its own language. The same document always gives the same file."""
+    words = wording_in(invoice.language)
+    title = words.credit_note if invoice.is_credit_note else words.invoice
+    pages = Pages(f"{title} {invoice.number}", invoice.language, invoice.issued_at)
+    pages.write(Cell(title, size=22, weight="bold"), gap=8)
+    for label, text in _invoice_facts(words, invoice):
+        pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
+    pages.top += 14
+    _write_row(pages, words.item, words.price if invoice.lines else "", words.total, is_bold=True)
+    pages.rule()
+    for line in invoice.lines:
+        price = words.amount(line.price_cents, invoice.currency)
+        total = words.amount(line.quantity * line.price_cents, invoice.currency)
+        _write_row(pages, f"{line.quantity} × {line.text}", price, total)
+    if discount := sum(line.discount_cents for line in invoice.lines):
+        _write_row(pages, words.invoice_discount, "", words.amount(-discount, invoice.currency))
+    if invoice.corrects is not None:
+        cause = words.corrections[invoice.cause].format(day=words.day(invoice.paid_at, invoice.timezone))
+        _write_row(pages, cause, "", words.amount(invoice.total_cents, invoice.currency))
+    pages.rule()
+    if invoice.taxes:
+        net = invoice.total_cents - sum(share.tax_cents for share in invoice.taxes)
+        _write_row(pages, words.without_tax, "", words.amount(net, invoice.currency))
+        for share in invoice.taxes:
+            label = words.tax_of_sales.format(tax=words.tax(share), gross=words.amount(share.gross_cents, invoice.currency))
+            _write_row(pages, label, "", words.amount(share.tax_cents, invoice.currency))
+    _write_row(pages, words.total, "", words.amount(invoice.total_cents, invoice.currency), is_bold=True)
+    _write_included(pages, words, invoice.included_fee_cents, [], invoice.currency)
+    pages.top += 12
+    if invoice.corrects is None:
+        pages.write(Cell(words.paid_on.format(day=words.day(invoice.paid_at, invoice.timezone))), gap=2)
+    return pages.finish()
+
+
 def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Seller, language: Language, now: int) -> bytes:
     """Return the statement of an event: for each account, its sales, refunds, disputes and fees, and what remains."""
     words = wording_in(language)
@@ -75,6 +113,21 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
     pages.write(Cell(words.statement_note if totals else words.no_money), gap=2)
     pages.write(Cell(words.issued_at.format(moment=words.time(now, event.timezone)), size=8))
     return pages.finish()
+
+
+def _invoice_facts(words: Wording, invoice: "Invoice") -> Iterator[tuple[str, str]]:
+    seller, buyer = invoice.seller, invoice.buyer
+    yield words.number, invoice.number
+    yield words.paid_at, words.day(invoice.issued_at, "UTC")  # as in the number, whose year is that of the date
+    if invoice.corrects is not None:
+        yield words.corrects, invoice.corrects
+    yield words.seller, f"{seller.name}\n{seller.address}\n{words.tax_id.format(number=seller.tax_id)}"
+    if buyer is not None:
+        vat_id = f"\n{words.vat_id.format(number=buyer.vat_id)}" if buyer.vat_id is not None else ""
+        yield words.buyer, f"{buyer.company}\n{buyer.address}{vat_id}"
+    begin = f"\n{words.day(invoice.starts_at, invoice.timezone)}" if invoice.starts_at else ""
+    yield words.event, f"{invoice.event_name}{begin}"
+    yield words.order_label, invoice.order_number
 
 
 def _facts(

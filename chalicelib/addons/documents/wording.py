@@ -9,6 +9,7 @@ from chalicelib.edge import languages
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.money import TaxShare
+from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.model import RefundStatus
 
@@ -17,7 +18,7 @@ class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders.
 
     `payments` has the texts for providers that need a text other than `paid`. `statement_lines` name the sales, refunds, disputes and fees
-    of a statement.
+    of a statement. `corrections` say why a document takes back another, by the kind of its ledger entry.
     """
 
     language: Language
@@ -66,6 +67,16 @@ class Wording(Struct, frozen=True, kw_only=True):
     includes_tax: str
     exempt: str
     tax_of_sales: str
+    invoice: str
+    credit_note: str
+    corrects: str
+    corrections: dict[EntryKind, str]
+    tax_id: str
+    vat_id: str
+    order_label: str
+    invoice_discount: str
+    without_tax: str
+    paid_on: str
 
     def amount(self, cents: int, currency: str) -> str:
         """Format an amount in minor units, such as `1,234.50 EUR`."""
@@ -156,6 +167,21 @@ ENGLISH = Wording(
     includes_tax="Includes {percent}% tax",
     exempt="No tax: {reason}",
     tax_of_sales="{tax}, in sales of {gross}",
+    invoice="Invoice",
+    credit_note="Credit note",
+    corrects="Corrects",
+    corrections={
+        "refunded": "Refund on {day}",
+        "refund_failed": "Refund that could not be paid out on {day}",
+        "disputed": "Reversed by the buyer's bank on {day}",
+        "dispute_won": "Reversal taken back by the buyer's bank on {day}",
+    },
+    tax_id="Tax ID: {number}",
+    vat_id="VAT ID: {number}",
+    order_label="Order",
+    invoice_discount="Discount",
+    without_tax="Total without tax",
+    paid_on="Paid on {day}.",
 )
 
 SPANISH = Wording(
@@ -210,6 +236,21 @@ SPANISH = Wording(
     includes_tax="Incluye impuestos ({percent} %)",
     exempt="Sin impuestos: {reason}",
     tax_of_sales="{tax}, en ventas por {gross}",
+    invoice="Factura",
+    credit_note="Factura rectificativa",
+    corrects="Rectifica",
+    corrections={
+        "refunded": "Reembolso del {day}",
+        "refund_failed": "Reembolso que no se pudo abonar el {day}",
+        "disputed": "Cargo devuelto por el banco del comprador el {day}",
+        "dispute_won": "Devolución anulada por el banco del comprador el {day}",
+    },
+    tax_id="NIF: {number}",
+    vat_id="NIF-IVA: {number}",
+    order_label="Pedido",
+    invoice_discount="Descuento",
+    without_tax="Total sin impuestos",
+    paid_on="Pagado el {day}.",
 )
 
 _WORDINGS: dict[Language, Wording] = {"en": ENGLISH, "es": SPANISH}

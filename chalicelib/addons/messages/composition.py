@@ -20,7 +20,7 @@ from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
 from chalicelib.promoters.service import find_verified_promoter, is_known, is_manager, seller_of
 from chalicelib.purchases import guest_orders, queries
-from chalicelib.purchases.model import CheckoutDetails, Purchase
+from chalicelib.purchases.model import CheckoutDetails, Purchase, Refund
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, order_number
@@ -164,7 +164,7 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
         case "order_confirmed":
             return _confirmation(notification, event, address, has_names=has_names)
         case "order_refunded" | "event_cancelled" | "payment_returned":
-            return _refund(notification, event)
+            return _refund(notification, event, has_names=has_names)
         case "return_requested":
             return _requested_return(notification, event)
         case "return_declined":
@@ -209,7 +209,27 @@ def _confirmation(
         "currency": purchase.currency,
         "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
-    return values, [*images, *_documents(notification, purchase, kept, symbols, event), _calendar(event, notification.language)]
+    documents = [*_documents(notification, purchase, kept, symbols, event), *_invoices(purchase, event)]
+    return values, [*images, *documents, _calendar(event, notification.language)]
+
+
+def _invoices(purchase: Purchase, event: Event, refund: Refund | None = None) -> list[Attachment]:
+    """Return the invoice of an order of a promoter's event, or the credit note of a refund, as a PDF file, if it has been issued by now.
+
+    The follower that issues documents runs before the follower that queues emails, so the invoice is nearly always there. A credit note
+    is there unless the provider has not made the refund yet, also if the event no longer has a promoter.
+    """
+    is_of_shop = event.promoter_id is None and refund is None
+    if is_of_shop or not purchase.costs_money or not addons.is_on("documents"):
+        return []
+    from chalicelib.addons.documents.invoices import list_order_invoices, refund_sources
+
+    issued = list_order_invoices(purchase.id, refund_sources(refund) if refund is not None else None)
+    if not issued:
+        return []
+    from chalicelib.addons.documents.receipt import render_invoice
+
+    return [Attachment(f"{invoice.number}.pdf", "application/pdf", render_invoice(invoice)) for invoice in issued]
 
 
 def _documents(
@@ -311,7 +331,7 @@ def _turn_values(turn: Turn, event: Event, now: int) -> dict[str, Any]:
     }
 
 
-def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _refund(notification: Notification, event: Event, *, has_names: bool) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     refund = purchase.find_refund(str(notification.facts["refund_id"]))
     if refund is None:
@@ -326,7 +346,7 @@ def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], S
         "is_resold": refund.resold_to is not None,
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
-    return values, []
+    return values, _invoices(purchase, event, refund) if has_names else []
 
 
 def _requested_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

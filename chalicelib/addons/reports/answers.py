@@ -12,11 +12,11 @@ from msgspec import Meta, Struct
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.audit_views import record_reading
-from chalicelib.addons.reports.csv_replies import Cell, csv_part
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import AnswerValue, AskedPer, OptionType
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
+from chalicelib.edge.csv_replies import Cell, csv_part
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock, ids, parallel

@@ -26,7 +26,6 @@ from chalicelib.addons.reports.audit_views import (
     event_audit_reply,
     record_reading,
 )
-from chalicelib.addons.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.addons.reports.orders import (
     DisputesQuery,
     DisputesView,
@@ -53,6 +52,7 @@ from chalicelib.addons.reports.sales import (
 )
 from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import NotFound
 

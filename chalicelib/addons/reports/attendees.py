@@ -14,9 +14,9 @@ from chalicelib.accounts.model import email_key
 from chalicelib.addons.reports import order_search, store
 from chalicelib.addons.reports.answers import GivenAnswer, buyer_answers, guest_answers
 from chalicelib.addons.reports.audit_views import record_reading
-from chalicelib.addons.reports.csv_replies import Cell, csv_part
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
+from chalicelib.edge.csv_replies import Cell, csv_part
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock, ids, parallel

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib.accounts.members import Person, PersonRole, find_people
-from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
 from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
+from chalicelib.edge.csv_replies import Cell, Time, csv_reply, epoch_seconds
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
 from chalicelib.foundation import effects

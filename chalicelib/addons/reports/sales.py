@@ -11,11 +11,11 @@ from msgspec import Meta, Struct, field
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
 from chalicelib.addons.reports.audit_views import record_reading
-from chalicelib.addons.reports.csv_replies import Cell, Time, csv_part, csv_reply, epoch_seconds
 from chalicelib.addons.reports.figures import promo_part
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
+from chalicelib.edge.csv_replies import Cell, Time, csv_part, csv_reply, epoch_seconds
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock, money, parallel

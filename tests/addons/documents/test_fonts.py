@@ -2,8 +2,7 @@
 
 import pytest
 
-from chalicelib.addons.documents.fonts import drawable, runs, width
-from chalicelib.addons.documents.pages import LEFT, RIGHT, Cell, Pages
+from chalicelib.addons.documents.pages import LEFT, RIGHT, Cell, Pages, drawable, runs, width
 from tests import pdfs
 
 EAST_ASIAN = {

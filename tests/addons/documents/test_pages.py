@@ -5,8 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.addons.documents import fonts
-from chalicelib.addons.documents.pages import LEFT, Cell, Pages, _lines, _width
+from chalicelib.addons.documents.pages import LEFT, Cell, Pages, _lines, _width, width
 
 LETTERS = "".join(map(chr, range(0xC0, 0x17F)))
 
@@ -28,8 +27,7 @@ def test_documents_written_in_parallel_equal_those_in_sequence():
 def test_a_long_word_takes_no_more_work_than_other_texts_of_its_length(monkeypatch, word):
     """A buyer's name may be one word of 500 characters, and each buyer may ask for such tickets again and again."""
     measured: list[int] = []
-    width = fonts.width
-    monkeypatch.setattr(fonts, "width", lambda text, *font: measured.append(len(text)) or width(text, *font))
+    monkeypatch.setattr("chalicelib.addons.documents.pages.width", lambda text, *font: measured.append(len(text)) or width(text, *font))
     text = (word * 500)[:500]
     pages = Pages("Long", "en", 1_780_315_200)
     pages.write(Cell(text, left=300, max_lines=2))

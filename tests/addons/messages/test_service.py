@@ -16,6 +16,8 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import PromoterAccount
@@ -26,6 +28,7 @@ from chalicelib.notifications.store import list_event_notifications
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.addons.waitlist import lines
+from tests.bootstrap.conftest import event, ticket
 
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 
@@ -86,6 +89,31 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     [event] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
     assert str(event["SUMMARY"]) == "Night <of> Jazz"
     invariants.check(time.now)
+
+
+def test_the_invoice_comes_with_the_tickets_and_the_credit_note_with_the_refund(post, api, time):
+    """Also after a file took the event from its promoter."""
+
+    def apply_file(**metadata):
+        tree = {"version": "1", "events": {"fest": event("fest", metadata=metadata)}, "ticket_types": {"gold": ticket("gold")}}
+        rollout.apply(validate_tree(tree), "ada", time.now)
+
+    seller = {"name": "Nora Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567"}
+    profile = {"name": "Nora", "verified": True, "invoices": seller}
+    assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+    apply_file(promoter_id="nora")
+    order_id = buy(api, ("fest", "gold"), 2)
+    assert _pages(post.deliver()[-1]) == {"tickets.pdf", "S2026-000001.pdf"}
+    first, second = builders.ticket_ids(order_id, 1, 2)
+    builders.refund(api, order_id, tickets=[first])
+    assert _pages(post.deliver()[-1]) == {"C2026-000001.pdf"}
+    apply_file()
+    builders.refund(api, order_id, tickets=[second], key="second")
+    assert _pages(post.deliver()[-1]) == {"C2026-000002.pdf"}
+
+
+def _pages(mail):
+    return {part.get_filename() for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"}
 
 
 def test_the_email_names_the_fee_in_the_price(post, api):

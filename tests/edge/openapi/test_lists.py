@@ -90,6 +90,7 @@ BOUNDED = {
     "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
     "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
+    "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
     "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
     "/promoters/{promoter_id}/payouts": {

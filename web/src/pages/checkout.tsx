@@ -3,15 +3,16 @@
 import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
+import { ApiFailure, confirm, getEvent, getReservation, getSeller, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
 import { money } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
-import { SellerNote } from "../parts/seller-note";
 import { Included } from "../parts/included";
+import { InvoiceFields, sentBuyer } from "../parts/invoice-fields";
+import { SellerText } from "../parts/seller-note";
 import { Terms } from "../parts/terms";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
@@ -100,7 +101,9 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
   const [eventName] = useState(() => reservedEventName(eventId));
   const hasAccount = useBuyer().buyer?.kind === "account";
   const [toConfirm] = useKept("fairgate.to-confirm", ""); // the address of an account that was made on the way here
+  const { value: seller } = useLoaded(() => getSeller(eventId), eventId);
   const [email, setEmail] = useKept("fairgate.email", "");
+  const [invoice, setInvoice] = useKept<InvoiceBuyer | null>(`fairgate.invoice.${eventId}`, null);
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
   const [answers, setAnswers] = useKept<Answers>(`fairgate.answers.${eventId}`, {});
   const [ticketAnswers, setTicketAnswers] = useKept<Answers[]>(`fairgate.ticket-answers.${eventId}`, []);
@@ -155,6 +158,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       attendees: isNamed ? attendees : attendees.filter(({ name }) => name).map(({ name }) => ({ name })),
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
+      ...(invoice && { invoice: sentBuyer(invoice) }),
     };
     const sent = isChange ? { ...details, replace: true } : details;
     const opened = await openCheckout(reservation.id, sent, back, await openingKey(reservation.id, sent));
@@ -292,6 +296,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           {fullPrice(known).total_price_cents > 0 && (
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
+          {ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>
@@ -341,7 +346,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           </button>
         </form>
       )}
-      <SellerNote eventId={eventId} />
+      {seller && <SellerText seller={seller} />}
       <details class="two-steps">
         <summary>{t.checkout.cancel}</summary>
         <p>{t.checkout.cancelText(tickets.length)}</p>

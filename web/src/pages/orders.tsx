@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
 import { day, money, period } from "../formats";
 import { DocumentButton } from "../parts/document-button";
+import { InvoiceList } from "../parts/invoice-list";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
@@ -261,6 +262,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
           </>
         )}
       </p>
+      {ADDONS.documents && tickets.length > 0 && order.promoter_id && order.total_price_cents > 0 && <InvoiceList orderId={order.id} />}
       {isValid && !returnable && seller && (
         <p class="small no-print">
           {t.orders.ask(order.number)} {seller.email ? <a href={`mailto:${seller.email}?subject=${encodeURIComponent(order.number)}`}>{seller.email}</a> : seller.contact}

@@ -1,14 +1,17 @@
 /** Who sells the tickets of an event, how to contact the seller, and what buyers should know before they buy. */
 
-import { getPromoter, getSeller } from "../api";
+import { getPromoter, getSeller, type Seller } from "../api";
 import { useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
 
 export function SellerNote({ eventId }: { eventId: string }) {
-  const { t } = useTexts();
   const { value: seller } = useLoaded(() => getSeller(eventId), eventId);
-  if (!seller) return null;
+  return seller && <SellerText seller={seller} />;
+}
+
+export function SellerText({ seller }: { seller: Seller }) {
+  const { t } = useTexts();
   return (
     <section class="seller">
       <p>

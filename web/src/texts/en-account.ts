@@ -181,6 +181,8 @@ export const accountTexts = {
     print: "Print the receipt",
     ask: (number: string) => `Do you have questions or need a refund? Contact the seller and give the order number ${number}:`,
     files: { receipt: "Receipt as PDF", tickets: "Tickets as PDF" },
+    invoices: "Invoices",
+    invoiceKinds: { invoice: "Invoice", credit_note: "Credit note" },
     valid: "Valid",
     transferred: "Transferred",
     toTickets: "Show the QR codes",

@@ -212,6 +212,13 @@ export const en = {
     names: "Who is coming?",
     namesNote: "Optional. We save the names with your order.",
     namesNeeded: "We need a name for each ticket, so that we know who gave which answer.",
+    invoice: {
+      wanted: "I need an invoice for a company",
+      company: "Company",
+      address: "Address for the invoice",
+      vatId: "VAT ID (optional)",
+      vatIdForm: "4 to 30 letters and digits, such as PT501234567",
+    },
     optional: (label: string) => `${label} (optional)`,
     yes: "Yes",
     no: "No",

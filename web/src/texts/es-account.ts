@@ -183,6 +183,8 @@ export const accountTexts: typeof english = {
     ask: (number) => `¿Tienes preguntas o necesitas un reembolso? Escribe al vendedor e indica el número de pedido ${number}:`,
     print: "Imprimir el recibo",
     files: { receipt: "Recibo en PDF", tickets: "Entradas en PDF" },
+    invoices: "Facturas",
+    invoiceKinds: { invoice: "Factura", credit_note: "Factura rectificativa" },
     valid: "Válida",
     transferred: "Transferida",
     toTickets: "Mostrar los códigos QR",

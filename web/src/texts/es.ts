@@ -214,6 +214,13 @@ export const es: Texts = {
     names: "¿Quién viene?",
     namesNote: "Opcional. Guardamos los nombres con tu pedido.",
     namesNeeded: "Necesitamos un nombre por entrada para saber de quién es cada respuesta.",
+    invoice: {
+      wanted: "Necesito factura a nombre de una empresa",
+      company: "Empresa",
+      address: "Dirección de facturación",
+      vatId: "NIF o NIF-IVA (opcional)",
+      vatIdForm: "De 4 a 30 letras y cifras, como ESB12345678",
+    },
     optional: (label) => `${label} (opcional)`,
     yes: "Sí",
     no: "No",

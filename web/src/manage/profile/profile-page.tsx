@@ -2,12 +2,15 @@
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
+import { save as saveFile } from "../../downloads";
 import { day, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
+import { now } from "../../server-time";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
+import { loadFile } from "../parts/csv-file";
 import { toTax } from "../tickets/tier-values";
 import { AreaField, TextField } from "../parts/fields";
 import { SaveNote, useSaved } from "../parts/save-note";
@@ -20,7 +23,30 @@ type Profile = Schemas["PromoterView"];
 
 const path = (promoter_id: string) => ({ params: { path: { promoter_id } } });
 const getProfile = (promoter_id: string) => content(manager.GET("/promoters/{promoter_id}", path(promoter_id)));
-const toValues = ({ name, company, description, website, email, policies }: Profile) => ({ name, company: company ?? "", description, website: website ?? "", email: email ?? "", policies });
+const toValues = ({ name, company, description, website, email, policies, invoices }: Profile) => ({
+  name,
+  company: company ?? "",
+  description,
+  website: website ?? "",
+  email: email ?? "",
+  policies,
+  "invoices.name": invoices?.name ?? "",
+  "invoices.address": invoices?.address ?? "",
+  "invoices.tax_id": invoices?.tax_id ?? "",
+  "invoices.prefix": invoices?.prefix ?? "",
+});
+type Fields = ReturnType<typeof toValues>;
+
+/** The seller on invoices as the API takes it, or null if the promoter entered nothing. */
+function toSeller(values: Fields): Profile["invoices"] {
+  const seller = {
+    name: values["invoices.name"].trim(),
+    address: values["invoices.address"].trim(),
+    tax_id: values["invoices.tax_id"].trim(),
+    prefix: values["invoices.prefix"].trim().toUpperCase(),
+  };
+  return Object.values(seller).some(Boolean) ? seller : null;
+}
 
 /** Add https:// to an address without a scheme, as browsers do. */
 const withScheme = (address: string) => (address && !/^https?:\/\//i.test(address) ? `https://${address}` : address);
@@ -202,8 +228,10 @@ function Editor({ loaded }: { loaded: Profile }) {
   const save = () => {
     const { name, company, website, email } = draft.values;
     draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // show the values as they are saved
-    return draft.save(async ({ name, company, description, website, email, policies }, _, version) => {
-      const body = { name, company: company || null, description, website: website || null, email: email || null, policies, version };
+    return draft.save(async (values, _, version) => {
+      const { name, company, description, website, email, policies } = values;
+      const invoices = ADDONS.documents ? toSeller(values) : undefined; // undefined changes nothing
+      const body = { name, company: company || null, description, website: website || null, email: email || null, policies, invoices, version };
       setProfile(await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body })));
       setSaved();
     });
@@ -223,11 +251,45 @@ function Editor({ loaded }: { loaded: Profile }) {
             <TextField name="email" label={own.email} note={own.emailNote} type="email" maxLength={254} draft={draft} errorOf={errorOf} />
             <AreaField name="description" label={own.description} maxLength={10000} rows={6} draft={draft} errorOf={errorOf} />
             <AreaField name="policies" label={own.policies} note={own.policiesNote} maxLength={2000} rows={6} draft={draft} errorOf={errorOf} />
+            {ADDONS.documents && (
+              <fieldset class="fields">
+                <legend>{own.invoices}</legend>
+                <p class="small">{own.invoicesNote}</p>
+                {!profile.verified && <p class="small">{own.invoicesUnverified}</p>}
+                <TextField name="invoices.name" label={own["invoices.name"]} maxLength={200} draft={draft} errorOf={errorOf} />
+                <AreaField name="invoices.address" label={own["invoices.address"]} maxLength={500} rows={4} draft={draft} errorOf={errorOf} />
+                <TextField name="invoices.tax_id" label={own["invoices.tax_id"]} maxLength={30} draft={draft} errorOf={errorOf} />
+                <TextField name="invoices.prefix" label={own["invoices.prefix"]} note={own.invoicesPrefixNote} maxLength={10} draft={draft} errorOf={errorOf} />
+              </fieldset>
+            )}
             {losesVerification && <p class="notice">{own.losesVerification}</p>}
             <SaveNote draft={draft} isSaved={isSaved} />
           </>
         )}
       </Form>
+      {ADDONS.documents && profile.invoices && <InvoiceFiles promoterId={profile.id} />}
     </>
+  );
+}
+
+/** The invoices of this year and of the last one, for bookkeeping. */
+function InvoiceFiles({ promoterId }: { promoterId: string }) {
+  const own = useRoomTexts("profile");
+  const { isWorking, failure, run } = useAction();
+  const thisYear = new Date(1000 * now()).getUTCFullYear();
+  const load = (year: number) =>
+    loadFile((query) =>
+      manager.GET("/promoters/{promoter_id}/invoices", { params: { path: { promoter_id: promoterId }, query: { ...query, year, format: "csv" } }, parseAs: "text" }),
+    );
+  return (
+    <section class="panel">
+      <h2>{own.invoices}</h2>
+      {failure && <Failure failure={failure} />}
+      {[thisYear, thisYear - 1].map((year) => (
+        <button key={year} type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => saveFile(await load(year), `invoices-${year}.csv`))}>
+          {own.invoicesFile}, {year}
+        </button>
+      ))}
+    </section>
   );
 }

@@ -16,6 +16,15 @@ export const profileTexts = {
   description: "About you (optional)",
   policies: "Refunds and terms (optional)",
   policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
+  invoices: "Invoices",
+  invoicesNote: "Enter your name, address and tax ID as invoices must show them. From then on, buyers of your events get an invoice for each order and a credit note for each refund. Only you, the admins and buyers with an invoice see these details.",
+  "invoices.name": "Name on invoices",
+  "invoices.address": "Address on invoices",
+  "invoices.tax_id": "Tax ID",
+  "invoices.prefix": "Beginning of invoice numbers (optional)",
+  invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",
+  invoicesUnverified: "Buyers get their invoices once an admin has verified you.",
+  invoicesFile: "Invoices as CSV",
 };
 
 export const defaultTaxesTexts = {

@@ -18,6 +18,15 @@ export const profileTexts: typeof english = {
   description: "Sobre ti (opcional)",
   policies: "Devoluciones y condiciones (opcional)",
   policiesNote: "Por ejemplo, hasta cuándo devuelves el importe de las entradas. Los compradores pueden leerlo antes de pagar y en el correo con sus entradas.",
+  invoices: "Facturas",
+  invoicesNote: "Indica tu nombre, dirección y NIF tal como deben figurar en las facturas. A partir de entonces, tus compradores recibirán una factura por cada pedido y una factura rectificativa por cada reembolso. Solo verán estos datos tú, los administradores y los compradores con factura.",
+  "invoices.name": "Nombre en las facturas",
+  "invoices.address": "Dirección en las facturas",
+  "invoices.tax_id": "NIF",
+  "invoices.prefix": "Comienzo de los números de factura (opcional)",
+  invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",
+  invoicesUnverified: "Los compradores recibirán sus facturas cuando un administrador haya verificado tu perfil.",
+  invoicesFile: "Facturas en CSV",
 };
 
 export const defaultTaxesTexts: typeof englishTaxes = {

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from chalicelib.addons.reports.csv_replies import csv_text
+from chalicelib.edge.csv_replies import csv_text
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])

@@ -1,0 +1,396 @@
+"""Invoices and credit notes: what they say, where they are stored, and the follower that numbers and issues them (decision 200).
+
+The entries of the ledger say which documents are due. A document is stored under the key of its entry, and never changes.
+"""
+
+import random
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby, zip_longest
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+
+from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.catalog.model import Event, timezone_of
+from chalicelib.catalog.permissions import find_event
+from chalicelib.changes.model import Change, DisputeDecided, OrderPaid, RefundFailed, RefundSucceeded
+from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.json_attribute import JsonAttribute
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation.log import logger
+from chalicelib.foundation.money import Tax, TaxShare
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind, LedgerEntry
+from chalicelib.promoters.service import find_verified_promoter
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import CheckoutDetails, InvoiceBuyer, Purchase, Refund
+from chalicelib.tickets.model import order_number
+
+KEPT_YEARS = 10  # after the end of a document's year; tax laws commonly ask for up to ten
+LOST_RACES = 8  # how often other followers may be faster before the changes are delivered again
+MAX_AT_ONCE = dynamo.MAX_TRANSACT_ITEMS - 1  # documents in a transaction, which also has the row of their series
+
+Series = Literal["C", "I", "S"]  # credit notes, invoices with the buyer's details, and simplified invoices without
+_CAUSES = (OrderPaid, RefundSucceeded, RefundFailed, DisputeDecided)
+_UNPAID = ("complimentary", "free", "imported")  # providers of orders for which no money came in here
+
+
+class InvoiceLine(Struct, frozen=True, omit_defaults=True):
+    """Tickets of one type on an invoice. `discount_cents` is what a promo code took off all of them.
+
+    `included_fee_cents` is the fee that the price of all of them includes, after the discount.
+    """
+
+    text: str
+    quantity: int
+    price_cents: int
+    discount_cents: int = 0
+    tax: Tax | None = None
+    included_fee_cents: int = 0
+
+
+class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An invoice or a credit note, with all that its PDF shows. Times are epoch seconds, and `paid_at` is when the money moved.
+
+    `total_cents`, and the `taxes` and `included_fee_cents` in it, have the signs of the ledger: those of a credit note are negative.
+    `corrects` is the number of the document that this one takes back, in whole or in part, because of `cause`, the kind of its ledger
+    entry. Only the invoice of the sale has `lines`. `event_name`, `order_number` and `timezone` are as they were at the time of issue.
+    """
+
+    number: str
+    cause: EntryKind
+    issued_at: int
+    paid_at: int
+    seller_id: str
+    seller: InvoiceSeller
+    buyer: InvoiceBuyer | None = None
+    order_id: str
+    order_number: str
+    event_id: str
+    event_name: str
+    starts_at: int = 0
+    timezone: str
+    language: Language = "en"
+    lines: list[InvoiceLine] = []
+    total_cents: int
+    currency: str
+    taxes: list[TaxShare] = []
+    included_fee_cents: int = 0
+    corrects: str | None = None
+
+    @property
+    def is_credit_note(self) -> bool:
+        return self.total_cents < 0
+
+    @property
+    def series(self) -> Series:
+        return "C" if self.is_credit_note else "I" if self.buyer is not None else "S"
+
+
+class _Draft(Struct, frozen=True):
+    """A document that has no number yet, and the key under which it will be stored."""
+
+    source: str
+    document: Invoice
+
+
+Issued = dict[str, Invoice]  # the documents of a purchase by source
+
+
+# The follower.
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Issue the documents that are due because of these changes. Copied items cause none."""
+    issue_due([change.purchase for change in changes if isinstance(change, _CAUSES) and not change.is_copy])
+
+
+def issue_due(orders: Sequence[Purchase]) -> int:
+    """Issue all documents that are due for these orders, whose present state is read. Returns about how many items were read.
+
+    Safe to repeat. Raises StoreUnavailable if other followers keep being faster; calling it again then continues.
+    """
+    paid = {order.id: order.event_id for order in orders if _has_money(order)}
+    events = {event_id: find_event(event_id) for event_id in sorted(set(paid.values()))}
+    issuers = {event_id: _find_issuer(event) for event_id, event in events.items()}
+    returned = {order.id for order in orders if order.refunds or order.disputes}
+    # An invoice is corrected although the event has another seller now, or none.
+    issued = _load_issued(sorted(order_id for order_id, event_id in paid.items() if order_id in returned or issuers[event_id] is not None))
+    due = [order_id for order_id, documents in issued.items() if documents or issuers[paid[order_id]] is not None]
+    reads = len(issued) + 3 * len(due)
+    wanted = [found for found in queries.load_many(due).values() if found is not None]
+    if not wanted:
+        return reads
+    entries, details = parallel.both(
+        lambda: parallel.call_each(lambda purchase: ledger.list_purchase_entries(purchase.event_id, purchase.id), wanted),
+        lambda: parallel.call_each(queries.load_details, wanted),
+    )
+    pending, races = list(zip(wanted, entries, details, strict=True)), 0
+    while True:
+        drafts = {
+            purchase.id: list(
+                _due_documents(purchase, of_purchase, issued[purchase.id], issuers[purchase.event_id], events[purchase.event_id], detail)
+            )
+            for purchase, of_purchase, detail in pending
+        }
+        pending = [order for order in pending if drafts[order[0].id]]
+        if not pending:
+            return reads
+        if not _issue([draft for of_purchase in drafts.values() for draft in of_purchase], clock.now()):
+            races += 1
+            if races > LOST_RACES:
+                raise dynamo.StoreUnavailable("other followers kept issuing documents of the same series")
+            deadline.wait(random.uniform(0, 0.01 * 2**races))
+        issued = _load_issued([purchase.id for purchase, _, _ in pending])
+
+
+def _has_money(purchase: Purchase) -> bool:
+    return purchase.payment is not None and purchase.payment.provider not in _UNPAID
+
+
+def _find_issuer(event: Event | None) -> Promoter | None:
+    """Return the event's promoter if the promoter's sales get invoices."""
+    if event is None or event.status == "test":
+        return None
+    promoter = find_verified_promoter(event)
+    return promoter if promoter is not None and promoter.invoices is not None else None
+
+
+def _load_issued(order_ids: Sequence[str]) -> dict[str, Issued]:
+    found = parallel.call_each(lambda order_id: {row.sk: row.document for row in InvoiceRow.query(order_id)}, order_ids)
+    return dict(zip(order_ids, found, strict=True))
+
+
+# What is due.
+
+
+def _due_documents(
+    purchase: Purchase,
+    entries: Sequence[LedgerEntry],
+    issued: Issued,
+    issuer: Promoter | None,
+    event: Event | None,
+    details: CheckoutDetails,
+) -> Iterator[_Draft]:
+    """Yield the documents of a purchase that are due and can be issued now. A credit note follows once its invoice has a number."""
+    paid = next((entry for entry in entries if entry.kind == "captured" and "refused" not in entry.details), None)
+    if paid is None or not purchase.was_order:
+        return
+    invoice = issued.get(_source(paid))
+    if invoice is None:
+        is_own = issuer is not None and paid.seller_id == issuer.id and paid.at >= (issuer.invoices_since or 0)
+        if issuer is not None and issuer.invoices is not None and is_own:
+            yield _Draft(_source(paid), _invoice(purchase, paid, issuer.id, issuer.invoices, event, details.invoice))
+        return
+    for left, came_back, is_final in _movements(purchase, entries):
+        credit_note = issued.get(_source(left))
+        if credit_note is None:
+            if came_back is None and is_final:
+                yield _Draft(_source(left), _correction(invoice, left))
+        elif came_back is not None and _source(came_back) not in issued:
+            yield _Draft(_source(came_back), _correction(credit_note, came_back))
+
+
+def _movements(purchase: Purchase, entries: Sequence[LedgerEntry]) -> Iterator[tuple[LedgerEntry, LedgerEntry | None, bool]]:
+    """Yield how money of the purchase's own payment left: the entry, the entry with which it came back, and whether this is decided.
+
+    The money of a dispute is away while the bank decides. An appeal moves it again, with entries of its own.
+    """
+    by_kind: dict[EntryKind, list[LedgerEntry]] = {}
+    for entry in entries:
+        by_kind.setdefault(entry.kind, []).append(entry)
+    failed = {entry.reference: entry for entry in by_kind.get("refund_failed", ())}
+    for entry in by_kind.get("refunded", ()):
+        if _is_own_refund(purchase, entry):
+            yield entry, failed.get(entry.reference), True
+    for dispute in purchase.disputes:
+        if purchase.is_own_payment(dispute.payment_intent_id):
+            left, won = ([entry for entry in by_kind.get(kind, ()) if _is_about(entry, dispute.id)] for kind in _OF_DISPUTES)
+            for entry, came_back in zip_longest(left, won):
+                if entry is not None:
+                    yield entry, came_back, dispute.status == "lost"
+
+
+_OF_DISPUTES: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
+
+
+def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
+    """Return whether an entry is about a refund of the payment that bought the tickets."""
+    assert purchase.payment is not None  # an order was paid
+    ids = (entry.details.get("refund_id"), entry.reference)
+    refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
+    return refund is not None and refund.payment_intent_id == purchase.payment.payment_intent_id
+
+
+def refund_sources(refund: Refund) -> set[str]:
+    """Return the keys that the credit note of a refund may have."""
+    return {f"refunded#{reference}" for reference in (refund.provider_id, refund.id) if reference is not None}
+
+
+def _is_about(entry: LedgerEntry, dispute_id: str) -> bool:
+    return entry.reference == dispute_id or entry.reference.startswith(f"{dispute_id}-")
+
+
+def _source(entry: LedgerEntry) -> str:
+    return f"{entry.kind}#{entry.reference}"
+
+
+def _invoice(
+    purchase: Purchase, paid: LedgerEntry, seller_id: str, seller: InvoiceSeller, event: Event | None, buyer: InvoiceBuyer | None
+) -> Invoice:
+    """Return the invoice of a sale, without a number."""
+    return Invoice(
+        number="",
+        cause=paid.kind,
+        issued_at=0,
+        paid_at=paid.at,
+        seller_id=seller_id,
+        seller=seller,
+        buyer=buyer,
+        order_id=purchase.id,
+        order_number=order_number(purchase.id, event),
+        event_id=purchase.event_id,
+        event_name=event.name if event is not None else purchase.event_id,
+        starts_at=event.starts_at if event is not None else 0,
+        timezone=timezone_of(event),
+        language=purchase.language or "en",
+        lines=[
+            InvoiceLine(line.tier_name, line.quantity, line.price_cents, line.discount_cents, line.tax, line.included_fee_cents)
+            for line in purchase.lines
+        ],
+        total_cents=paid.amount_cents,
+        currency=paid.currency,
+        taxes=paid.taxes,
+        included_fee_cents=paid.included_fee_cents,
+    )
+
+
+def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
+    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number."""
+    return replace(
+        corrected,
+        number="",
+        cause=entry.kind,
+        issued_at=0,
+        paid_at=entry.at,
+        lines=[],
+        total_cents=entry.amount_cents,
+        currency=entry.currency,
+        taxes=entry.taxes,
+        included_fee_cents=entry.included_fee_cents,
+        corrects=corrected.number,
+    )
+
+
+# Numbers.
+
+
+def _issue(drafts: Sequence[_Draft], now: int) -> bool:
+    """Number documents and store them, series by series. Returns False if another follower was faster with some of them."""
+
+    def series_of(draft: _Draft) -> tuple[str, Series]:
+        return draft.document.seller_id, draft.document.series
+
+    in_order = sorted(drafts, key=lambda draft: (*series_of(draft), draft.document.paid_at, draft.document.order_id))
+    were_first = True
+    for (seller_id, series), group in groupby(in_order, series_of):
+        of_series = list(group)
+        for first in range(0, len(of_series), MAX_AT_ONCE):
+            were_first &= _issue_series(seller_id, series, of_series[first : first + MAX_AT_ONCE], now)
+    return were_first
+
+
+def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now: int) -> bool:
+    """Store documents with the next numbers of their series, all or none. Returns False if another follower was faster."""
+    year = _year(now)
+    key = f"{_SERIES}{seller_id}", f"{series}{year}"
+    row = InvoiceRow.find(*key)
+    last, at = (int(row.last), max(now, int(row.at))) if row is not None else (0, now)
+    is_unchanged = InvoiceRow.pk.does_not_exist() if row is None else InvoiceRow.last == last
+    raised = dynamo.put(InvoiceRow(*key, last=last + len(drafts), at=at), is_unchanged)
+    rows = [_row(draft, year, number, at) for number, draft in enumerate(drafts, start=last + 1)]
+    try:
+        dynamo.transact([raised, *(dynamo.put(document, InvoiceRow.pk.does_not_exist()) for document in rows)])
+    except dynamo.TransactionCanceled:
+        return False
+    log.count("invoices_issued", len(drafts))
+    logger.info("invoices.issued", seller_id=seller_id, series=key[1], last=last + len(drafts), documents=len(drafts))
+    return True
+
+
+def _row(draft: _Draft, year: int, number: int, at: int) -> "InvoiceRow":
+    series, seller = draft.document.series, draft.document.seller
+    text = "-".join(filter(None, (seller.prefix, f"{series}{year}", f"{number:06}")))
+    document = replace(draft.document, number=text, issued_at=at)
+    ends_at = int(datetime(year + KEPT_YEARS + 1, 1, 1, tzinfo=UTC).timestamp())
+    lane, position = _lane(document.seller_id, year), f"{series}{number:09}"
+    return InvoiceRow(document.order_id, draft.source, document=document, lane=lane, position=position, ttl=ends_at)
+
+
+def _year(now: int) -> int:
+    return datetime.fromtimestamp(now, UTC).year
+
+
+# The table `invoices`.
+
+
+_SERIES = "series#"  # no id of an order has a `#`
+
+
+class SeriesIndex(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_series"
+        projection = AllProjection()
+
+    lane = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class InvoiceRow(dynamo.Table):
+    """A document, or the last number of a series.
+
+    In the row of a document, `pk` is the order's id, `sk` is the key of the ledger entry, `lane` is the seller and the year, and
+    `position` is the letter of the series and the number. In the row of a series, `pk` is `series#<seller>`, `sk` is the letter and the
+    year, `last` is the last number, and `at` is when it was given.
+    """
+
+    feature = "invoices"
+    contents = "Invoices and credit notes, and the last number of each series."
+    personal_data = dynamo.PersonalData(
+        "companies and their addresses, of buyers who asked for it, and promoters", export="in their orders", erasure="after ten years"
+    )
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    document = JsonAttribute(Invoice, null=True)
+    lane = UnicodeAttribute(null=True)
+    position = UnicodeAttribute(null=True)
+    last = NumberAttribute(null=True)
+    at = NumberAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+    series_index = SeriesIndex()
+
+
+def list_order_invoices(order_id: str, sources: Collection[str] | None = None) -> list[Invoice]:
+    """Return the documents of an order, or those of some sources, in the order in which they were issued. Takes one consistent query."""
+    found = (row.document for row in InvoiceRow.query(order_id) if sources is None or row.sk in sources)
+    return sorted(found, key=lambda document: (document.issued_at, document.paid_at, document.is_credit_note, document.number))
+
+
+def list_seller_invoices(seller_id: str, year: int, limit: int, after: str | None) -> tuple[list[Invoice], str | None]:
+    """Return a page of a seller's documents of a year by series and number, and the position to continue with.
+
+    The position is None on the last page. May miss documents from the last second.
+    """
+    beyond = InvoiceRow.position > after if after is not None else None
+    rows = list(InvoiceRow.series_index.query(_lane(seller_id, year), beyond, limit=limit + 1))
+    return [row.document for row in rows[:limit]], rows[limit - 1].position if len(rows) > limit else None
+
+
+def _lane(seller_id: str, year: int) -> str:
+    return f"{seller_id}#{year}"
