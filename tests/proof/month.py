@@ -1,8 +1,8 @@
 """A month of three promoters: their sales, refunds, disputes and payouts at the fake Stripe, and books that agree at its end.
 
 The promoters have accounts of their own, and the operator takes a fee. Their buyers pay at once, late or not at all, return tickets, get
-refunds and dispute payments. At the end, five books must say the same to the cent, for each account and in all: the orders, the payment
-ledger, the statements that promoters download, Stripe's balance transactions, and the payouts to the banks.
+refunds and dispute payments. At the end, six books must say the same to the cent, for each account and in all: the orders, the payment
+ledger, the statements that promoters download, their invoices, Stripe's balance transactions, and the payouts to the banks.
 """
 
 import csv
@@ -91,7 +91,8 @@ class Month:
     # What promoters do.
 
     def _open_promoter(self, promoter: str) -> Account:
-        manager, profile = builders.token(promoter, "promoter"), {"name": promoter.title(), "verified": True}
+        seller = {"name": f"{promoter.title()} Ltd", "address": "1 Harbor Street", "tax_id": "PT501234567", "prefix": promoter[:2].upper()}
+        manager, profile = builders.token(promoter, "promoter"), {"name": promoter.title(), "verified": True, "invoices": seller}
         assert self.api.put(f"/promoters/{promoter}", json=profile, token=builders.admin_token()).status == 200
         assert self.api.post(f"/promoters/{promoter}/payment-account", token=manager).status == 200
         account = Account(promoter, catalog.load_current().accounts[promoter].id)
@@ -250,6 +251,8 @@ class Month:
         assert found["net_cents"] == found["captured_cents"] - found["refunded_cents"] - found["disputed_cents"] - found["fee_cents"]
         downloaded = [row for event_id in account.event_ids for row in self._download_statement(event_id, manager)]
         assert sum(int(row["amount_cents"]) for row in downloaded) == found["net_cents"]
+        invoices = self._list_invoices(account, manager)
+        assert sum(invoice["total_cents"] for invoice in invoices) == found["net_cents"] + found["fee_cents"]
         movements = self._movements(account.id)
         stripes = sum(detail["amount"] for moved in movements for detail in moved["fee_details"] if detail["type"] == "stripe_fee")
         assert sum(moved["net"] for moved in movements) + stripes == found["net_cents"]
@@ -281,6 +284,14 @@ class Month:
 
     def _movements(self, account: str | None) -> list[Any]:
         return [moved for moved in self.fake.objects("balance_transaction", account=account) if moved["type"] != "payout"]
+
+    def _list_invoices(self, account: Account, manager: dict[str, str]) -> list[Any]:
+        found, query = [], {"limit": 100}
+        while query:
+            page = self.api.get(f"/promoters/{account.promoter}/invoices", query=query, **manager).json
+            found += page["invoices"]
+            query = {"limit": 100, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
+        return found
 
     def _download_statement(self, event_id: str, manager: dict[str, str]) -> list[dict[str, str]]:
         parts, query = [], {"format": "csv"}
