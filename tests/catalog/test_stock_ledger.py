@@ -1,6 +1,7 @@
 """The public chain of an event's capacities, holdbacks and totals, and the program that checks it."""
 
 import json
+from itertools import product
 
 import msgspec
 import pytest
@@ -478,6 +479,33 @@ def test_the_program_finds_what_a_dishonest_shop_could_do(api, time, check, forg
     forge(page)
     code, text = check([page])
     assert (code, fault in text) == (1, True), text
+
+
+# The encodings of the eight points whose order divides 8. With such a key, anybody can make signatures that fit.
+SMALL_KEYS = [
+    *("01" + "00" * 31, "ec" + "ff" * 30 + "7f", "00" * 32, "00" * 31 + "80"),
+    *("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc" + last for last in ("05", "85")),
+    *("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03" + last for last in ("7a", "fa")),
+]
+
+
+def test_the_program_refuses_keys_with_which_anybody_can_sign(api, time, check):
+    event_id, _ = create_published(api)
+    [page] = pages(event_id)
+    for key, commitment in product(SMALL_KEYS, repeat=2):
+        code, text = check([page | {"public_key": key, "signature": commitment + "00" * 32}])
+        assert (code, "page 0: its signature is not valid" in text) == (1, True), (key, commitment, text)
+
+
+def test_the_program_ends_although_a_ledger_has_no_last_page(api, time, check):
+    event_id, _ = create_published(api)
+    [page] = pages(event_id)
+    endless = [page | {"page": number, "pages": verify.MAX_LEDGER_PAGES + 1} for number in range(2)]
+    code, text = check(endless)
+    assert (code, "announces 10001 pages, and this program reads at most 10000" in text) == (2, True), text
+    for count in ("many", None):
+        code, text = check([page | {"pages": count}])
+        assert (code, "this is not page 0 of a stock ledger" in text) == (2, True), text
 
 
 def test_two_downloads_prove_that_the_shop_showed_two_ledgers(api, time, check):
