@@ -16,6 +16,7 @@ import json
 import re
 import sys
 import time
+import zlib
 from argparse import ArgumentParser, Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,14 +26,14 @@ from hashlib import sha256, sha512
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from chalicelib.waiting_room import draw, entries
 from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, Chain
 from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
-MAX_DOCUMENT_BYTES = 8 << 20
+MAX_DOCUMENT_BYTES = 32 << 20
 # A dishonest shop could announce more and more pages. These numbers are those of 16 million numbers, and of 58 days with totals every ten
 # seconds.
 MAX_LIST_PAGES, MAX_LEDGER_PAGES = 65_536, 10_000
@@ -428,12 +429,15 @@ def _load_document(source: str) -> dict[str, Any]:
     raw = b""
     try:
         if source.startswith(("http://", "https://")):
-            with urlopen(source, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - only the two schemes above
+            request = Request(source, headers={"Accept-Encoding": "gzip"})  # noqa: S310 - only the two schemes above
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
                 raw = response.read(MAX_DOCUMENT_BYTES)
+                if response.headers.get("Content-Encoding") == "gzip":
+                    raw = zlib.decompressobj(wbits=31).decompress(raw, MAX_DOCUMENT_BYTES)
         else:
             raw = Path(source).read_bytes()
         document = json.loads(raw)
-    except OSError as error:
+    except (OSError, zlib.error) as error:
         raise UnusableProof(f"{source}: {error}") from None
     except ValueError as error:
         if raw.lstrip()[:1] == b"<":
