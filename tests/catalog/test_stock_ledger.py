@@ -188,14 +188,21 @@ def test_tickets_that_were_reserved_and_not_paid_for_are_counted(api, time, monk
 
 def test_complimentary_tickets_are_entries_and_count_as_issued(api, time):
     event_id, tier_id = create_published(api)
-    [order, _] = builders.issue_complimentary(api, (event_id, tier_id), 2, 1)
+    [order, single] = builders.issue_complimentary(api, (event_id, tier_id), 2, 1)
     issue = ledger(api, event_id)[-1]
     assert (issue["kind"], issue["issued"]) == ("issue", {"tier_id": tier_id, "reason": "press", "quantity": 3})
     time.advance(10)
     builders.run_sweep()
     catalog.follow_sales([event_id], time.now)
     assert totals(api, event_id)[0]["issued"] == {"press": 3}
+    kept_off_sale = builders.refund(api, single, key="kept", return_seats=False)
+    assert kept_off_sale.status in (200, 201, 202), kept_off_sale.json
+    assert ledger(api, event_id)[-1]["kind"] == "totals"  # the seat has not come back
+    time.advance(10)
     assert builders.refund(api, order).status in (200, 201, 202)
+    revocation = ledger(api, event_id)[-1]
+    assert (revocation["kind"], revocation["revoked"]) == ("revoke", {"tier_id": tier_id, "reason": "press", "quantity": 2})
+    assert verify.check_ledger(pages(event_id)).faults == []
     time.advance(10)
     catalog.follow_sales([event_id], time.now)
     assert totals(api, event_id)[0]["issued"] == {"press": 1}
@@ -354,6 +361,19 @@ def test_full_pages_are_cached_for_long(api, time):
     assert [page.headers["Cache-Control"] for page in (first, second)] == ["public, max-age=3600", "public, max-age=5"]
     assert api.get(f"/events/{event_id}/stock-ledger?page=2").status == 404
     assert api.get("/events/none/stock-ledger").status == 404
+
+
+@pytest.mark.not_on_moto
+def test_a_page_with_very_many_ticket_types_fits_into_a_reply(api, time):
+    apply(**{f"type-{number:04}": {} for number in range(1_000)})
+    [last] = stock_ledger.record_totals(["fest"])
+    while last.entry.number < stock_ledger.PAGE_ENTRIES:
+        last = stock_ledger._next("fest", last, "totals", last.entry.lines)
+        assert stock_ledger._put("fest", last)
+    page = api.get("/events/fest/stock-ledger")
+    assert (page.status, page.headers["content-encoding"], len(page.json["entries"])) == (200, "gzip", stock_ledger.PAGE_ENTRIES)
+    assert len(json.dumps(page.body.decode())) > 6_000_000  # as Lambda counts a reply that is not zipped
+    assert verify.check_ledger([page.json]).faults == []
 
 
 @pytest.fixture
