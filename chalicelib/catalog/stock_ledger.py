@@ -277,12 +277,13 @@ def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dyn
     There are none once the event is cancelled, because then all of them come back.
     """
     catalog = snapshots.load_current()
-    event, tier, last = catalog.events.get(event_id), catalog.tiers.get(tier_id), find_last(event_id)
-    if event is None or event.status == "cancelled" or tier is None or last is None:
+    event, tier = catalog.events.get(event_id), catalog.tiers.get(tier_id)
+    if event is None or event.status == "cancelled" or tier is None:
         return []
     holdbacks = {shard_ids(tier.holdback_stock_id(holdback_id), 1)[0]: holdback_id for holdback_id in tier.issuing}
     found = [hold for hold in holds if hold.shard_id in holdbacks]
-    if not found:
+    last = find_last(event_id)
+    if not found or last is None:
         return []
     revoked = IssuedTickets(_public_id(tier), _reason(tier, holdbacks[found[0].shard_id]), sum(hold.quantity for hold in found))
     return [_put_item(event_id, _next(event_id, last, "revoke", last.entry.definition, revoked=revoked))]
