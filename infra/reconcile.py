@@ -38,11 +38,13 @@ REPAIRED = {
     "payment_over": "payments could no longer succeed: their tickets are back in stock",
     "refunds_differ": "refunds or their outcomes were missing: recorded",
     "disputes_differ": "disputes or their outcomes were missing: recorded",
+    "accounts_differ": "promoters' accounts had changed unnoticed: their events are paused, or on sale again",
 }
 FINDINGS = {
     "amounts_differ": "the payment provider's amount or currency differs from Fairgate's",
     "tickets_without_payment": "tickets whose payment the payment provider does not know",
     "unknown_purchase": "a payment for a purchase that this store does not know",
+    "account_refused": "a promoter's account was not compared, because the payment provider refuses calls for it",
     "not_dealt_with": "failed with an error; see the log",
 }
 

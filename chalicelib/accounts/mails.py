@@ -49,6 +49,7 @@ AccountMail = Literal[
     "change_requested",
     "email_changed",
     "password_changed",
+    "payment_account_link",
     "find_tickets",
 ]
 

@@ -25,12 +25,13 @@ from chalicelib.foundation import clock, memory, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.display import read_shards_by_stock
-from chalicelib.inventory.model import Shard, Stock
+from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids
 
 ALGORITHM = "fairgate stock ledger, 1"
 TOTALS_SECONDS = 10  # between two entries with totals while people buy
 PAGE_ENTRIES, MAX_PAGES = 50, 1_000_000
 
+EntryKind = Literal["change", "issue", "revoke", "totals"]
 Cause = Literal["manager", "time", "sold_out", "file"]
 
 
@@ -61,7 +62,7 @@ class StockLine(Struct, frozen=True, omit_defaults=True):
 
 
 class IssuedTickets(Struct, frozen=True):
-    """Complimentary tickets of a kind that were issued from what is held back for this reason."""
+    """Complimentary tickets of a kind that were issued from what is held back for this reason, or came back to it."""
 
     tier_id: str
     reason: HoldbackReason
@@ -72,17 +73,18 @@ class StockEntry(Struct, frozen=True, omit_defaults=True):
     """An entry of a stock ledger. Fields without a value are left out.
 
     `previous` is the SHA-256 (hex) of the entry before. A `change` has a `cause`: a manager, the time or the sell-out at which tickets were
-    released, or the bootstrap file. An `issue` names the tickets that were `issued`. `totals` were counted between `counted_from` and `at`:
-    if they are `exact`, nothing changed in between.
+    released, or the bootstrap file. An `issue` names the tickets that were `issued`, and a `revoke` those that were `revoked` and came back
+    to what is held back. `totals` were counted between `counted_from` and `at`: if they are `exact`, nothing changed in between.
     """
 
     number: int
     at: str
     previous: str
-    kind: Literal["change", "issue", "totals"]
+    kind: EntryKind
     lines: list[StockLine]
     cause: Cause | None = None
     issued: IssuedTickets | None = None
+    revoked: IssuedTickets | None = None
     counted_from: str | None = None
     exact: bool | None = None
 
@@ -196,9 +198,7 @@ def _row(event_id: str, new: StoredEntry) -> StockLedgerRow:
     return StockLedgerRow(event_id, new.entry.number, body=zlib.compress(new.body))
 
 
-def _next(
-    event_id: str, last: StoredEntry | None, kind: Literal["change", "issue", "totals"], lines: list[StockLine], **fields: Any
-) -> StoredEntry:
+def _next(event_id: str, last: StoredEntry | None, kind: EntryKind, lines: list[StockLine], **fields: Any) -> StoredEntry:
     """Return the entry after the last one. Its time is never earlier, even if the clocks of two instances differ."""
     now = clock.iso(clock.now())
     if last is None:
@@ -269,6 +269,24 @@ def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.Tran
         return []
     issued = IssuedTickets(_public_id(tier), _reason(tier, holdback_id), quantity)
     return [_put_item(tier.event_id, _next(tier.event_id, last, "issue", last.entry.definition, issued=issued))]
+
+
+def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
+    """Return the transaction items that add that complimentary tickets with these holds come back to their holdback.
+
+    There are none once the event is cancelled, because then all of them come back.
+    """
+    catalog = snapshots.load_current()
+    event, tier = catalog.events.get(event_id), catalog.tiers.get(tier_id)
+    if event is None or event.status == "cancelled" or tier is None:
+        return []
+    holdbacks = {shard_ids(tier.holdback_stock_id(holdback_id), 1)[0]: holdback_id for holdback_id in tier.issuing}
+    found = [hold for hold in holds if hold.shard_id in holdbacks]
+    last = find_last(event_id)
+    if not found or last is None:
+        return []
+    revoked = IssuedTickets(_public_id(tier), _reason(tier, holdbacks[found[0].shard_id]), sum(hold.quantity for hold in found))
+    return [_put_item(event_id, _next(event_id, last, "revoke", last.entry.definition, revoked=revoked))]
 
 
 # Totals: read from the shards by the functions that follow purchases and sweep. No request of a buyer does this.

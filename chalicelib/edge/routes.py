@@ -43,6 +43,8 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
 
 MIN_GZIP_BYTES = 1024
+# Lambda returns at most 6 MB, in which each quotation mark has a backslash. A longer reply is sent zipped to everybody.
+MAX_PLAIN_CHARACTERS = 4_000_000
 MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -330,7 +332,8 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
 
 
 def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:
-    send_zipped = reply.zipped is not None and accepts_gzip(chalice_request.headers.get("accept-encoding"))
+    is_zippable = accepts_gzip(chalice_request.headers.get("accept-encoding")) or len(reply.text) > MAX_PLAIN_CHARACTERS
+    send_zipped = reply.zipped is not None and is_zippable
     etag = reply.zipped_etag if send_zipped and reply.zipped_etag else reply.etag
     headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
     if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):

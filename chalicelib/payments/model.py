@@ -342,6 +342,10 @@ class ProviderUnavailable(ApiError):
         self.setup_error = setup_error
 
 
+class AccountRefused(ProviderUnavailable):
+    """The provider refuses calls for one connected account, for example because it was rejected. Others are not affected."""
+
+
 class PaymentNotCompleted(ApiError):
     code: ClassVar[str] = "payment_not_completed"
     status: ClassVar[int] = 409

@@ -13,6 +13,7 @@ from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
+    AccountRefused,
     AccountUnreachable,
     CheckoutPage,
     ConnectedAccount,
@@ -176,30 +177,32 @@ def external_provider(name: str) -> ExternalProvider:
 
 
 # The lists are of all offered providers, for the operator's account and these connected accounts. They skip accounts that the provider
-# does not let us act for any more. Each raises ProviderUnavailable.
+# does not let us act for any more. Accounts whose list the provider refuses are added to `refused`. Each raises ProviderUnavailable.
 
 
-def list_payments(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderPayment]:
+def list_payments(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderPayment]:
     """Yield the payments created in [since, until), epoch seconds, paid or not."""
-    return _list_everywhere(lambda provider, account: provider.list_payments(since, until, account), accounts)
+    return _list_everywhere(lambda provider, account: provider.list_payments(since, until, account), accounts, refused)
 
 
-def list_refunds(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderRefund]:
+def list_refunds(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderRefund]:
     """Yield the refunds created in [since, until), epoch seconds."""
-    return _list_everywhere(lambda provider, account: provider.list_refunds(since, until, account), accounts)
+    return _list_everywhere(lambda provider, account: provider.list_refunds(since, until, account), accounts, refused)
 
 
-def list_disputes(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderDispute]:
+def list_disputes(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderDispute]:
     """Yield the disputes created in [since, until), epoch seconds."""
-    return _list_everywhere(lambda provider, account: provider.list_disputes(since, until, account), accounts)
+    return _list_everywhere(lambda provider, account: provider.list_disputes(since, until, account), accounts, refused)
 
 
-def list_events(since: int, until: int, accounts: Iterable[str]) -> Iterator[ProviderEvent]:
+def list_events(since: int, until: int, accounts: Iterable[str], refused: set[str]) -> Iterator[ProviderEvent]:
     """Yield the events created in [since, until) that providers sent, or tried to send, to us."""
-    return _list_everywhere(lambda provider, account: provider.list_events(since, until, account), accounts)
+    return _list_everywhere(lambda provider, account: provider.list_events(since, until, account), accounts, refused)
 
 
-def _list_everywhere(list_for: Callable[[ExternalProvider, str | None], Iterator[T]], accounts: Iterable[str]) -> Iterator[T]:
+def _list_everywhere(
+    list_for: Callable[[ExternalProvider, str | None], Iterator[T]], accounts: Iterable[str], refused: set[str]
+) -> Iterator[T]:
     connected = sorted(accounts)
     for provider in _offered_providers():
         for account in [None, *(connected if provider.DESCRIPTION.has_accounts else [])]:
@@ -207,6 +210,8 @@ def _list_everywhere(list_for: Callable[[ExternalProvider, str | None], Iterator
                 yield from list_for(provider, account)
             except AccountUnreachable:
                 logger.warning("payment.account_skipped", account=account)
+            except AccountRefused:
+                refused.add(str(account))
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:

@@ -188,12 +188,16 @@ def show_payment_account(request: RequestContext, promoter_id: str) -> Reply[Pay
     "POST",
     "/promoters/{promoter_id}/payment-account",
     access="manager",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(AccountsNotOffered, CatalogChanging, RateLimited, *PROVIDER_ERRORS),
 )
 @limited_for_caller(CATALOG)
 def connect_payment_account(request: RequestContext, promoter_id: str) -> Reply[AccountLinkView]:
-    """Connect a promoter's account at the payment provider, or continue its setup. The reply leads to the provider's page."""
-    link = service.connect_account(request.require_user(), promoter_id, request.now)
+    """Connect a promoter's account at the payment provider, or continue its setup. The reply leads to the provider's page.
+
+    The promoter gets an email about this, at the address of the account and at that of the profile.
+    """
+    link = service.connect_account(request.require_user(), promoter_id, request.language, request.now)
     return Reply(AccountLinkView(url=link.url, expires_at=clock.iso(link.expires_at)))
 
 

@@ -9,7 +9,7 @@ from chalicelib.accounts import directory, mails, members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import Membership
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
@@ -21,6 +21,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
+from chalicelib.edge.rate_limits import may_notify
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import addons, parallel, settings
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -286,9 +287,10 @@ def load_payment_account(identity: Identity, promoter_id: str, now: int) -> Paym
     return PaymentAccount(current, reported)
 
 
-def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLink:
+def connect_account(identity: Identity, promoter_id: str, language: Language, now: int) -> AccountLink:
     """Return a link to the provider's page on which the promoter sets up a payment account. Creates the account if necessary.
 
+    The promoter gets an email about each link, because somebody with a stolen session could use it to get the promoter's money.
     Raises Forbidden, AccountsNotOffered, AccountUnreachable, ProviderUnavailable and CatalogChanging.
     """
     require_own(identity, promoter_id, "You can only connect your own payment account.")
@@ -306,7 +308,13 @@ def connect_account(identity: Identity, promoter_id: str, now: int) -> AccountLi
             promoter_id, lambda before: created if before is None or before.state == "removed" else before, identity.user_id, now
         )
         assert stored is not None  # `change` always returns an account
-    return provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
+    link = provider.create_account_link(stored.id, settings.current().page_url("manage/profile"))
+    account, promoter = parallel.both(lambda: accounts.find_account(promoter_id), lambda: profiles.find_promoter(promoter_id))
+    addresses = (account.email if account is not None else None, promoter.email if promoter is not None else None)
+    for key, address in {email_key(address): address for address in reversed(addresses) if address is not None}.items():
+        if may_notify("payment_account_link", key, now):
+            notifications.send(mails.draft("payment_account_link", address, language, settings.current().page_url("forgot-password")))
+    return link
 
 
 def remove_account(promoter_id: str, actor: str, now: int) -> PaymentAccount:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import stock_ledger
 from chalicelib.catalog.model import ReturnPolicy, timezone_of
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, log, parallel, settings
@@ -302,6 +303,8 @@ def _return_tickets(
     if purchase.box_office is not None:
         event = catalog.snapshot().events.get(purchase.event_id)
         items.append(box_office.refund_item(purchase, refund, timezone_of(event)))
+    if purchase.is_complimentary and refund.seats_returned:
+        items += stock_ledger.revoke_items(purchase.event_id, purchase.lines[0].tier_id, returned)
     try:
         return store.save(purchase, after, items)
     finally:

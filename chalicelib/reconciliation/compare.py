@@ -24,7 +24,7 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment, ProviderUnavailable, account_detail
+from chalicelib.payments.model import FIRST_PROVIDER, AccountRefused, EventSubject, ProviderPayment, ProviderUnavailable, account_detail
 from chalicelib.purchases import provider_events, queries
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
@@ -81,19 +81,21 @@ class StoreIsBehind(Exception):
 class ComparisonRun:
     """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases.
 
-    `open_findings` holds the (purchase id, finding id) of every finding among them.
+    `open_findings` holds the (purchase id, finding id) of every finding among them. `refused` are the promoters' accounts for which the
+    provider has refused a list, so they are not compared.
     """
 
     def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None, open_cases: Iterable[Case]) -> None:
         self.report, self.now = report, now
         self.unknown_left = max_unknown
+        self.refused: set[str] = set()
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
         self.open_findings = {(case.purchase_id, case.id) for case in open_cases if case.kind == "finding"}
 
     @property
     def accounts(self) -> list[str]:
         """The promoters' accounts, which are compared besides the operator's."""
-        return catalog.snapshot().account_ids()
+        return [account for account in catalog.snapshot().account_ids() if account not in self.refused]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
         """Record that this run compares a refund or dispute, so that its events are skipped. Returns whether the object is ours."""
@@ -120,16 +122,16 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None, account: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself. If `about` is a payment,
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison, unless the store refused the data itself, or the provider refuses
+        only calls for one account. If `about` is a payment,
         pass the name of its provider as `payment_at`, and its `account`, so that later runs compare the payment again.
         """
         error_name = None
         try:
             yield
-        except ProviderUnavailable:
-            raise
         except Exception as error:
-            if isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error):
+            is_provider_away = isinstance(error, ProviderUnavailable) and not isinstance(error, AccountRefused)
+            if is_provider_away or (isinstance(error, FATAL_ERRORS) and not dynamo.is_refused(error)):
                 raise
             logger.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
@@ -158,6 +160,8 @@ def compare_span(
     _compare_disputes(run)
     _process_missed_events(run)
     _find_tickets_without_payment(run, paid, _list_on_sale(since) if event_ids is None else sorted(event_ids))
+    for account in sorted(run.refused):  # the first finding stays, and so the time from which the account is not compared
+        run.update_finding(account, "account_refused", account, True, {"account": account, "compared_until": clock.iso(since)})
     report = run.report
     log.count("reconciliation_repaired", sum(report.repaired.values()))
     log.count("reconciliation_findings", sum(report.findings.values()))
@@ -249,7 +253,7 @@ def _our_payments(run: ComparisonRun, paid: set[str]) -> Iterator[ProviderPaymen
     """
     current, report = settings.current(), run.report
     until = report.until + catalog.longest_hold_seconds() + current.checkout_seconds
-    for payment in payments.list_payments(report.since, until, run.accounts):
+    for payment in payments.list_payments(report.since, until, run.accounts, run.refused):
         if payment.namespace != current.provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:
@@ -335,7 +339,7 @@ def _event_repair(subject: EventSubject | None, result: EventResult) -> str:
 
 
 def _compare_refunds(run: ComparisonRun) -> None:
-    for refund in payments.list_refunds(run.report.since, run.report.until, run.accounts):
+    for refund in payments.list_refunds(run.report.since, run.report.until, run.accounts, run.refused):
         if run.mark_compared(str(refund.id), refund.namespace):
             run.report.refunds += 1
             with run.isolate_errors(str(refund.purchase_id), str(refund.id)):
@@ -343,7 +347,7 @@ def _compare_refunds(run: ComparisonRun) -> None:
 
 
 def _compare_disputes(run: ComparisonRun) -> None:
-    for dispute in payments.list_disputes(run.report.since, run.report.until, run.accounts):
+    for dispute in payments.list_disputes(run.report.since, run.report.until, run.accounts, run.refused):
         if run.mark_compared(dispute.id, dispute.namespace):
             run.report.disputes += 1
             with run.isolate_errors(str(dispute.purchase_id), dispute.id):
@@ -352,7 +356,7 @@ def _compare_disputes(run: ComparisonRun) -> None:
 
 def _process_missed_events(run: ComparisonRun) -> None:
     """Process the events of this span that no webhook delivered, such as the decision of a dispute. Their payments may be of any age."""
-    events = payments.list_events(run.report.since, run.report.until, run.accounts)
+    events = payments.list_events(run.report.since, run.report.until, run.accounts, run.refused)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
         for event in provider_events.select_unprocessed(batch):
             if event.object_id in run.compared:
@@ -371,7 +375,7 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str], event_ids:
             continue
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
             purchase = queries.load(entry.purchase_id)
-            if purchase is not None:
+            if purchase is not None and purchase.account not in run.refused:
                 found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference, purchase.account)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 

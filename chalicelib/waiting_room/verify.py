@@ -16,6 +16,7 @@ import json
 import re
 import sys
 import time
+import zlib
 from argparse import ArgumentParser, Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,14 +26,17 @@ from hashlib import sha256, sha512
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from chalicelib.waiting_room import draw, entries
 from chalicelib.waiting_room.draw import ALGORITHM, BEACON_ALGORITHM, BEACON_SCHEME, MAX_N, QUICKNET, Chain
 from chalicelib.waiting_room.entries import Entry, EntryProof
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
-MAX_DOCUMENT_BYTES = 8 << 20
+MAX_DOCUMENT_BYTES = 32 << 20
+# A dishonest shop could announce more and more pages. These numbers are those of 16 million numbers, and of 58 days with totals every ten
+# seconds.
+MAX_LIST_PAGES, MAX_LEDGER_PAGES = 65_536, 10_000
 LEDGER_ALGORITHM = "fairgate stock ledger, 1"
 REPORT_FORMAT = "fairgate drop report, 1"
 REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, in percent, whose waits are in a report
@@ -409,6 +413,9 @@ def _parse_time(text: str) -> int:
 def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
     """Yield all pages of the list of entries, from an address or from the files `0`, `1`, ... of a folder."""
     is_address = source.startswith(("http://", "https://"))
+    most = min(1 << entries.page_bits(proof.n), MAX_LIST_PAGES)
+    if proof.pages > most:
+        raise UnusableProof(f"the proof announces {proof.pages} pages of entries, and this program reads at most {most} for n = {proof.n}")
     for number in range(proof.pages):
         page = _load_document(f"{source}?page={number}" if is_address else f"{source}/{number}")
         if page.get("page") != number or not isinstance(page.get("entries"), list):
@@ -422,12 +429,15 @@ def _load_document(source: str) -> dict[str, Any]:
     raw = b""
     try:
         if source.startswith(("http://", "https://")):
-            with urlopen(source, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - only the two schemes above
+            request = Request(source, headers={"Accept-Encoding": "gzip"})  # noqa: S310 - only the two schemes above
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
                 raw = response.read(MAX_DOCUMENT_BYTES)
+                if response.headers.get("Content-Encoding") == "gzip":
+                    raw = zlib.decompressobj(wbits=31).decompress(raw, MAX_DOCUMENT_BYTES)
         else:
             raw = Path(source).read_bytes()
         document = json.loads(raw)
-    except OSError as error:
+    except (OSError, zlib.error) as error:
         raise UnusableProof(f"{source}: {error}") from None
     except ValueError as error:
         if raw.lstrip()[:1] == b"<":
@@ -656,10 +666,14 @@ def _load_ledger(source: str) -> list[dict[str, Any]]:
     pages: list[dict[str, Any]] = []
     for number in count():
         path = f"{source}?page={number}" if source.startswith("http") else f"{source}/{number}"
-        pages.append(_load_document(path))
-        if pages[-1].get("page") != number:  # a later page would pass all checks, and hide the pages before it
+        page = _load_document(path)
+        announced = page.get("pages")
+        if page.get("page") != number or type(announced) is not int:  # a later page would pass all checks, and hide the pages before it
             raise UnusableProof(f"{path}: this is not page {number} of a stock ledger")
-        if number + 1 >= int(pages[-1].get("pages", 0)):
+        if announced > MAX_LEDGER_PAGES:
+            raise UnusableProof(f"{path} announces {announced} pages, and this program reads at most {MAX_LEDGER_PAGES}")
+        pages.append(page)
+        if number + 1 >= announced:
             break
     return pages
 
@@ -832,6 +846,9 @@ def _is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
     key, commitment, scalar = _decode_point(public_key), _decode_point(signature[:32]), int.from_bytes(signature[32:], "little")
     base = _decode_point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little"))
     if key is None or commitment is None or base is None or scalar >= _L:
+        return False
+    x, y, z, _ = _times(8, key)
+    if x == 0 and y == z:  # the order of the key divides 8, so anybody can make signatures that fit
         return False
     challenge = int.from_bytes(sha512(signature[:32] + public_key + message).digest(), "little") % _L
     (x1, y1, z1, _), (x2, y2, z2, _) = _times(scalar, base), _add(commitment, _times(challenge, key))

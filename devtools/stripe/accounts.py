@@ -38,6 +38,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         "requirements": _requirements(NEEDED, (), "requirements.past_due"),
         "type": kind,
         "_is_revoked": False,
+        "_refused_with": None,
     }
     return state.put("account", account)
 
@@ -92,6 +93,9 @@ def retrieve(state: AccountState, account_id: str) -> StripeObject:
 def check_access(state: AccountState, account_id: str, key: str = "sk_test_fake") -> None:
     """Raise StripeApiError if the platform may not act for this account."""
     account = state.find("account", account_id)
+    if account is not None and account["_refused_with"] is not None:
+        message = f"The account {account_id} was rejected, so this call is not permitted (refused by the fake Stripe)."
+        raise StripeApiError(account["_refused_with"], "invalid_request_error", message, is_saved=False)
     if account is not None and not account["_is_revoked"]:
         return
     message = f"The provided key '{key[:8]}{'*' * 12}{key[-4:]}' does not have access to account '{account_id}' (or that account does not "

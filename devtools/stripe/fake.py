@@ -178,6 +178,13 @@ class FakeStripe:
             accounts.revoke(self._state, self._state.get("account", account_id))
             return self._committed("account", account_id)
 
+    def refuse_calls(self, account_id: str, status: int | None = 403) -> StripeObject:
+        """Refuse all calls for the account with this HTTP status, or, with None, answer them again."""
+        with self._state.lock:
+            account = self._state.get("account", account_id)
+            self._state.put("account", {**account, "_refused_with": status})
+            return self._committed("account", account_id)
+
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
         """Create or replace a price and its product, like the dashboard. `fields` as in `prices.create_price`."""
         with self._state.lock:

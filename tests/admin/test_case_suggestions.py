@@ -16,6 +16,7 @@ KINDS = [
     "unknown_purchase",
     "payment_unknown",
     "payment_unreachable",
+    "account_refused",
     "not_dealt_with",
     "kept_of_dispute",
     "won_on_appeal",

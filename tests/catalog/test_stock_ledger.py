@@ -1,6 +1,7 @@
 """The public chain of an event's capacities, holdbacks and totals, and the program that checks it."""
 
 import json
+from itertools import product
 
 import msgspec
 import pytest
@@ -187,14 +188,21 @@ def test_tickets_that_were_reserved_and_not_paid_for_are_counted(api, time, monk
 
 def test_complimentary_tickets_are_entries_and_count_as_issued(api, time):
     event_id, tier_id = create_published(api)
-    [order, _] = builders.issue_complimentary(api, (event_id, tier_id), 2, 1)
+    [order, single] = builders.issue_complimentary(api, (event_id, tier_id), 2, 1)
     issue = ledger(api, event_id)[-1]
     assert (issue["kind"], issue["issued"]) == ("issue", {"tier_id": tier_id, "reason": "press", "quantity": 3})
     time.advance(10)
     builders.run_sweep()
     catalog.follow_sales([event_id], time.now)
     assert totals(api, event_id)[0]["issued"] == {"press": 3}
+    kept_off_sale = builders.refund(api, single, key="kept", return_seats=False)
+    assert kept_off_sale.status in (200, 201, 202), kept_off_sale.json
+    assert ledger(api, event_id)[-1]["kind"] == "totals"  # the seat has not come back
+    time.advance(10)
     assert builders.refund(api, order).status in (200, 201, 202)
+    revocation = ledger(api, event_id)[-1]
+    assert (revocation["kind"], revocation["revoked"]) == ("revoke", {"tier_id": tier_id, "reason": "press", "quantity": 2})
+    assert verify.check_ledger(pages(event_id)).faults == []
     time.advance(10)
     catalog.follow_sales([event_id], time.now)
     assert totals(api, event_id)[0]["issued"] == {"press": 1}
@@ -355,6 +363,19 @@ def test_full_pages_are_cached_for_long(api, time):
     assert api.get("/events/none/stock-ledger").status == 404
 
 
+@pytest.mark.not_on_moto
+def test_a_page_with_very_many_ticket_types_fits_into_a_reply(api, time):
+    apply(**{f"type-{number:04}": {} for number in range(1_000)})
+    [last] = stock_ledger.record_totals(["fest"])
+    while last.entry.number < stock_ledger.PAGE_ENTRIES:
+        last = stock_ledger._next("fest", last, "totals", last.entry.lines)
+        assert stock_ledger._put("fest", last)
+    page = api.get("/events/fest/stock-ledger")
+    assert (page.status, page.headers["content-encoding"], len(page.json["entries"])) == (200, "gzip", stock_ledger.PAGE_ENTRIES)
+    assert len(json.dumps(page.body.decode())) > 6_000_000  # as Lambda counts a reply that is not zipped
+    assert verify.check_ledger([page.json]).faults == []
+
+
 @pytest.fixture
 def check(tmp_path, capsys):
     """A function that runs the program on pages and, perhaps, on the pages of an earlier download. Returns its exit code and its text."""
@@ -478,6 +499,33 @@ def test_the_program_finds_what_a_dishonest_shop_could_do(api, time, check, forg
     forge(page)
     code, text = check([page])
     assert (code, fault in text) == (1, True), text
+
+
+# The encodings of the eight points whose order divides 8. With such a key, anybody can make signatures that fit.
+SMALL_KEYS = [
+    *("01" + "00" * 31, "ec" + "ff" * 30 + "7f", "00" * 32, "00" * 31 + "80"),
+    *("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc" + last for last in ("05", "85")),
+    *("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03" + last for last in ("7a", "fa")),
+]
+
+
+def test_the_program_refuses_keys_with_which_anybody_can_sign(api, time, check):
+    event_id, _ = create_published(api)
+    [page] = pages(event_id)
+    for key, commitment in product(SMALL_KEYS, repeat=2):
+        code, text = check([page | {"public_key": key, "signature": commitment + "00" * 32}])
+        assert (code, "page 0: its signature is not valid" in text) == (1, True), (key, commitment, text)
+
+
+def test_the_program_ends_although_a_ledger_has_no_last_page(api, time, check):
+    event_id, _ = create_published(api)
+    [page] = pages(event_id)
+    endless = [page | {"page": number, "pages": verify.MAX_LEDGER_PAGES + 1} for number in range(2)]
+    code, text = check(endless)
+    assert (code, "announces 10001 pages, and this program reads at most 10000" in text) == (2, True), text
+    for count in ("many", None):
+        code, text = check([page | {"pages": count}])
+        assert (code, "this is not page 0 of a stock ledger" in text) == (2, True), text
 
 
 def test_two_downloads_prove_that_the_shop_showed_two_ledgers(api, time, check):

@@ -57,6 +57,20 @@ def test_a_lost_webhook_is_repaired_and_the_schedule_keeps_its_place(shop, comma
     assert command()[0] == 0
 
 
+def test_what_it_says_about_promoters_accounts(shop, command):
+    account = shop.connect_account()
+    shop.lose_webhooks()
+    shop.fake.restrict_account(account)
+    shop.time.advance(60)
+    status, out, _ = command()
+    assert (status, "1 promoters' accounts had changed unnoticed" in out) == (0, True), out
+    shop.fake.refuse_calls(account)
+    status, out, _ = command()
+    assert (status, "account_refused: a promoter's account was not compared" in out) == (1, True), out
+    shop.fake.refuse_calls(account, None)
+    shop.account = None
+
+
 def test_findings_are_printed_and_exit_with_1(shop, command):
     session = buy_without_webhooks(shop)
     intent_id = shop.fetch_payment_intent(session).id

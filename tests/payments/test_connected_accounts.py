@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import AccountUnreachable, Payment
@@ -14,7 +14,7 @@ from chalicelib.purchases import provider_events
 from tests import builders
 from tests.catalog.requests import open_flags
 from tests.payment_pages import DECLINED, REFUNDS_FAIL, VISA, on_either_page
-from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings
+from tests.reconciliation.comparing import assert_no_differences, compare_last_hour, list_findings, recheck
 from tests.simulation.call_log import record_calls
 from tests.stripe_shop import sdk_client
 
@@ -315,6 +315,10 @@ def test_a_fee_that_the_promoter_has_lowered_is_found(shop, account):
     assert compare_last_hour(shop).findings == {"amounts_differ": 1}
     [case] = shop.list_open_cases()
     assert (case["expected"]["fee_cents"], case["found"]["fee_cents"], case["account"]) == (450, 1, account)
+    for status, open_cases in ((403, ["amounts_differ", "not_dealt_with"]), (None, ["amounts_differ"])):
+        shop.fake.refuse_calls(account, status)
+        recheck(shop)
+        assert sorted(case["id"].partition("-")[0] for case in shop.list_open_cases()) == open_cases
 
 
 # Restriction: the sale pauses, and nothing is lost.
@@ -368,6 +372,34 @@ def test_a_lost_webhook_about_the_account_is_found_by_the_reconciliation(shop, a
     assert catalog.load_current().accounts["pat"].state == "restricted"
 
 
+@pytest.mark.parametrize("status", [403, 400])
+def test_an_account_that_stripe_refuses_does_not_stop_the_comparison_of_the_others(shop, account, status):
+    """The finding says since when the account has not been compared. The command closes the gap once Stripe answers again."""
+    shop.fake.drop_webhooks("payment_intent.*", 10_000)
+    shop.buy("dan", quantity=1)
+    sessions = {account: shop.open_checkout("ada", quantity=1)}
+    shop.pay(sessions[account])
+    assert shop.remove_account().status == 200
+    other = shop.connect_account()
+    shop.buy("cem", quantity=1)
+    sessions[other] = shop.open_checkout("bob", quantity=1)
+    shop.pay(sessions[other])
+    [refused, compared] = sorted(sessions)
+    shop.fake.refuse_calls(refused, status)
+    since = shop.time.now + 1 - 3600
+    report = compare_last_hour(shop)
+    assert [shop.purchase_state(sessions[name]) for name in (refused, compared)] == ["paying", "paid"]
+    assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {"account_refused": 1})
+    assert compare_last_hour(shop).findings == {"account_refused": 1}
+    [case] = shop.list_open_cases()
+    assert (case["id"], case["account"], case["compared_until"]) == (f"account_refused-{refused}", refused, clock.iso(since))
+    shop.fake.refuse_calls(refused, None)
+    report = compare_last_hour(shop)
+    assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {})
+    assert shop.close_case(case["order_id"], case["id"]).status == 200
+    shop.account = None
+
+
 def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, account):
     session = shop.open_checkout()
     shop.fake.revoke_access(account)
@@ -380,7 +412,7 @@ def test_a_disconnected_account_pauses_the_sale_and_ends_its_checkouts(shop, acc
     assert shop.purchase_state(session) == "expired"
     assert shop.available_tickets() == 4
     assert shop.show_account()["account_id"] == account
-    assert list(payments.list_payments(0, shop.time.now, [account])) == []
+    assert list(payments.list_payments(0, shop.time.now, [account], set())) == []
 
 
 @pytest.mark.parametrize("ends_by", ["expiry", "release"])

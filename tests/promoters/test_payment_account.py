@@ -2,10 +2,14 @@
 
 import pytest
 
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
+from chalicelib.notifications import service as notifications
 from tests import builders
+from tests.accounts.conftest import Mailbox
 from tests.devtools.stripe.browser import visit
 
 PATH = "/promoters/pat/payment-account"
@@ -100,6 +104,24 @@ def test_only_admins_remove_an_account(shop, pat):
     shop.api.post(PATH, **pat)
     assert (stored().state, stored().former_ids) == ("pending", [first])
     assert shop.api.delete("/promoters/eve/payment-account", token=builders.admin_token()).json["state"] == "none"
+
+
+def test_the_promoter_gets_an_email_at_every_address_about_each_link_to_the_account(shop, pat, monkeypatch):
+    """Otherwise, somebody with a stolen session could connect an account, or finish one, and the money would go there unseen."""
+    mailbox, admin = Mailbox(), {"token": builders.admin_token()}
+    monkeypatch.setattr(notifications, "send", lambda draft: bool(mailbox.mails.append(draft.compose())) or True)
+    accounts.create_account(Account(user_id="pat", email="pat@example.com", roles=("user",), created_at=shop.time.now), "seven grey owls")
+    assert shop.api.put("/promoters/pat", json={"name": "Pat", "email": "Office@example.com"}, **admin).status == 200
+    for _ in range(2):
+        assert shop.api.post(PATH, **pat, headers={"Accept-Language": "es"}).status == 200
+    assert [(mail.kind, mail.to) for mail in mailbox.mails] == [
+        ("payment_account_link", "Office@example.com"),
+        ("payment_account_link", "pat@example.com"),
+    ] * 2
+    assert mailbox.mails[-1].subject == "Cuenta de pagos de tus eventos"
+    assert shop.api.put("/promoters/pat", json={"name": "Pat", "email": "PAT@example.com"}, **admin).status == 200
+    assert shop.api.post(PATH, **admin).status == 200
+    assert [mail.to for mail in mailbox.mails[4:]] == ["pat@example.com"]
 
 
 def test_until_it_is_complete_buyers_pay_to_the_operator(shop):

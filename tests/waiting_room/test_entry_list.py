@@ -215,6 +215,12 @@ def test_the_command_accepts_an_honest_list_and_finds_a_changed_one(api, opened,
     assert (code, "not the published root" in text) == (1, True), text
 
 
+def test_the_command_ends_although_a_list_has_no_last_page(api, opened, tmp_path, capsys):
+    (tmp_path / "proof").write_text(json.dumps(get_proof(api, opened[0]) | {"entries": {"root": "0" * 64, "pages": 10**12}}))
+    assert verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path)]) == 2
+    assert "announces 1000000000000 pages of entries, and this program reads at most 16 for n = 8" in capsys.readouterr().err
+
+
 def test_a_page_that_a_cache_kept_from_a_cleared_room_is_no_fault(api, opened, tmp_path, capsys):
     """A cache may keep pages for an hour. The key and the root of the new room say nothing about them."""
     code, text = check_with_verify(api, opened[0], tmp_path, capsys, room=2)

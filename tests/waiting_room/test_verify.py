@@ -1,5 +1,6 @@
 """The command that checks a draw from outside accepts an honest draw and finds the faults of any other."""
 
+import gzip
 import http.server
 import json
 import subprocess
@@ -203,8 +204,10 @@ def test_it_runs_without_packages_on_a_proof_from_a_url(tmp_path):
     class ProofHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
+            assert self.headers["Accept-Encoding"] == "gzip"
+            self.send_header("Content-Encoding", "gzip")
             self.end_headers()
-            self.wfile.write(json.dumps(proof()).encode())
+            self.wfile.write(gzip.compress(json.dumps(proof()).encode()))
 
         def log_message(self, *args):
             pass

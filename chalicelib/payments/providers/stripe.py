@@ -19,6 +19,7 @@ from chalicelib.foundation.log import logger
 from chalicelib.payments.model import (
     UNREACHABLE,
     AccountLink,
+    AccountRefused,
     AccountUnreachable,
     CheckoutPage,
     OwnPage,
@@ -122,7 +123,9 @@ def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> Provi
         **_fee(payment),
     }
     options = _opening_options("intent", metadata, payment, params)
-    return mapping.convert_payment_intent(_call_to_open(lambda api: api.v1.payment_intents.create(params, options)), payment.account)
+    return mapping.convert_payment_intent(
+        _call_to_open(lambda api: api.v1.payment_intents.create(params, options), payment.account), payment.account
+    )
 
 
 def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: CheckoutPage) -> ProviderPayment:
@@ -151,12 +154,12 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         return api.v1.checkout.sessions.create(params, _opening_options("session", metadata, payment, params))
 
     try:
-        return mapping.convert_checkout_session(_call_to_open(create), payment.account)
+        return mapping.convert_checkout_session(_call_to_open(create, payment.account), payment.account)
     except PriceMismatch as refusal:
         if getattr(refusal.__cause__, "param", None) != "customer_email":
             raise
         del params["customer_email"]  # Stripe's rules for addresses are stricter than ours; the buyer types it again on Stripe's page
-        return mapping.convert_checkout_session(_call_to_open(create), payment.account)
+        return mapping.convert_checkout_session(_call_to_open(create, payment.account), payment.account)
 
 
 def fetch_payment_by_id(provider_id: str, account: str | None) -> ProviderPayment:
@@ -164,8 +167,10 @@ def fetch_payment_by_id(provider_id: str, account: str | None) -> ProviderPaymen
     on = _on(account)
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
-        return mapping.convert_checkout_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params, on)), account)
-    intent = call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]}, on))
+        return mapping.convert_checkout_session(
+            call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params, on), account), account
+        )
+    intent = call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]}, on), account)
     return mapping.convert_payment_intent(intent, account)
 
 
@@ -190,9 +195,11 @@ def _cancel(provider_id: str, account: str | None) -> ProviderPayment:
     try:
         if _is_checkout_session(provider_id):
             return mapping.convert_checkout_session(
-                call(lambda api: api.v1.checkout.sessions.expire(provider_id, {}, _on(account))), account
+                call(lambda api: api.v1.checkout.sessions.expire(provider_id, {}, _on(account)), account), account
             )
-        return mapping.convert_payment_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id, {}, _on(account))), account)
+        return mapping.convert_payment_intent(
+            call(lambda api: api.v1.payment_intents.cancel(provider_id, {}, _on(account)), account), account
+        )
     except stripe.InvalidRequestError:
         return fetch_payment_by_id(provider_id, account)  # too late: already paid or cancelled
 
@@ -217,7 +224,7 @@ def create_refund(
         params |= {"refund_application_fee": True, "expand": ["balance_transaction"]}  # the movement says how much of the fee came back
     options: Any = {**_idempotency_key("refund", purchase_id, params), **_on(account)}
     try:
-        return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options)), account)
+        return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options), account), account)
     except (stripe.InvalidRequestError, AccountUnreachable) as error:
         logger.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
@@ -241,7 +248,7 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
     """
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_expand_refunds(account, "data.")}
     try:
-        found = call(lambda api: api.v1.refunds.list(params, _on(account)))["data"]
+        found = call(lambda api: api.v1.refunds.list(params, _on(account)), account)["data"]
     except AccountUnreachable:
         return []
     return [mapping.convert_refund(refund, account) for refund in found]
@@ -249,12 +256,12 @@ def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list
 
 def fetch_refund(provider_id: str, account: str | None) -> ProviderRefund:
     params: Any = _expand_refunds(account)
-    return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params, _on(account))), account)
+    return mapping.convert_refund(call(lambda api: api.v1.refunds.retrieve(provider_id, params, _on(account)), account), account)
 
 
 def fetch_dispute(provider_id: str, account: str | None) -> ProviderDispute:
     params: Any = _EXPAND_PAYMENT
-    return mapping.convert_dispute(call(lambda api: api.v1.disputes.retrieve(provider_id, params, _on(account))), account)
+    return mapping.convert_dispute(call(lambda api: api.v1.disputes.retrieve(provider_id, params, _on(account)), account), account)
 
 
 def list_payments(since: int, until: int, account: str | None) -> Iterator[ProviderPayment]:
@@ -308,18 +315,18 @@ def create_account(promoter_id: str, number: int) -> str:
 def create_account_link(account: str, return_url: str) -> AccountLink:
     """Return a link to Stripe's page for the account's owner. It works once, for some minutes; then the page leads to the `return_url`."""
     params: Any = {"account": account, "type": "account_onboarding", "refresh_url": return_url, "return_url": return_url}
-    link = call(lambda api: api.v1.account_links.create(params))
+    link = call(lambda api: api.v1.account_links.create(params), account)
     return AccountLink(link["url"], link["expires_at"])
 
 
 def fetch_account(account: str) -> ProviderAccount:
     """Fetch a connected account in its current state. Raises AccountUnreachable if its owner has disconnected it."""
-    return mapping.convert_account(call(lambda api: api.v1.accounts.retrieve(account)))
+    return mapping.convert_account(call(lambda api: api.v1.accounts.retrieve(account), account))
 
 
 def fetch_balances(account: str) -> list[ProviderBalance]:
     """Fetch the balance of a connected account in each currency. Raises AccountUnreachable if its owner has disconnected it."""
-    return mapping.convert_balance(call(lambda api: api.v1.balance.retrieve({}, _on(account))))
+    return mapping.convert_balance(call(lambda api: api.v1.balance.retrieve({}, _on(account)), account))
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
@@ -392,10 +399,21 @@ def _idempotency_key(purpose: str, purchase_id: str, params: dict[str, Any]) -> 
 
 
 def _list_created(list_name: ListName, since: int, until: int, account: str | None, **extra_params: Any) -> Iterator[dict[str, Any]]:
-    """Yield all objects of a list that were created in [since, until), newest first. Makes one call per page of 100."""
+    """Yield all objects of a list that were created in [since, until), newest first. Makes one call per page of 100.
+
+    Raises AccountRefused if Stripe refuses the list of a connected account for any reason, such as its state.
+    """
+    import stripe
+
     params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **extra_params}
     while True:
-        page = _fetch_page(list_name, params, account)
+        try:
+            page = _fetch_page(list_name, params, account)
+        except stripe.InvalidRequestError as error:
+            if account is None:
+                raise
+            logger.warning("stripe.account_refused", account=account, error=str(error))
+            raise AccountRefused() from error
         yield from page["data"]
         if not page["has_more"]:
             return
@@ -403,15 +421,15 @@ def _list_created(list_name: ListName, since: int, until: int, account: str | No
 
 
 def _fetch_page(list_name: ListName, params: dict[str, Any], account: str | None) -> dict[str, Any]:
-    return call(lambda api: getattr(api.v1, list_name).list(params, _on(account)))
+    return call(lambda api: getattr(api.v1, list_name).list(params, _on(account)), account)
 
 
-def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
+def _call_to_open(operation: Callable[["stripe.StripeClient"], Any], account: str | None) -> dict[str, Any]:
     """Call Stripe to open a payment. Raises PriceMismatch if Stripe refuses, for example because of an unknown price."""
     import stripe
 
     try:
-        return call(operation)
+        return call(operation, account)
     except stripe.InvalidRequestError as error:
         logger.exception("stripe.opening_refused", code=error.code, param=error.param)
         raise PriceMismatch() from error
@@ -423,11 +441,12 @@ API_VERSION = "2026-10-28.endive"
 RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key, while there is time
 
 
-def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
+def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None = None) -> dict[str, Any]:
     """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
     Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call, and AccountUnreachable when Stripe does not let us act for a connected account. Does not catch stripe.InvalidRequestError.
+    call. If the call is for a connected `account`, also raises AccountUnreachable if we may not act for it any more, and AccountRefused if
+    Stripe does not permit the call. Does not catch stripe.InvalidRequestError.
     """
     import stripe
 
@@ -441,6 +460,9 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
         if error.error is not None and error.error.code == "account_invalid":
             logger.warning("stripe.account_unreachable")
             raise AccountUnreachable() from error
+        if account is not None and isinstance(error, stripe.PermissionError):
+            logger.warning("stripe.account_refused", account=account, error=str(error))
+            raise AccountRefused() from error
         # Nobody can pay until the key is replaced.
         logger.exception("stripe.key_refused")
         raise ProviderUnavailable(setup_error=type(error).__name__) from error

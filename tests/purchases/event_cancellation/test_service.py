@@ -568,6 +568,7 @@ def test_imported_orders_keep_their_tickets_if_an_event_with_complimentary_ones_
     cancel(api, shop[0])
     assert refund_all(shop[0], time).orders == 0
     assert [purchases.load(order_id).state for order_id in (given, sold.order_id)] == ["refunded", "paid"]
+    assert "revoke" not in {entry["kind"] for entry in api.get(f"/events/{shop[0]}/stock-ledger").json["entries"]}
 
 
 def test_complimentary_tickets_that_another_instance_issues_meanwhile_become_void(api, time, monkeypatch):

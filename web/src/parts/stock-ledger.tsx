@@ -103,6 +103,7 @@ function Change({ entry, before, event }: { entry: StockEntry; before?: StockEnt
   const s = TEXTS[language];
   const number = (count: number) => count.toLocaleString(locale);
   if (entry.issued) return <>{`${nameOf(entry.issued, event, s)}: ${s.given(number(entry.issued.quantity), s.reasons[entry.issued.reason])}`}</>;
+  if (entry.revoked) return <>{`${nameOf(entry.revoked, event, s)}: ${s.revoked(number(entry.revoked.quantity), s.reasons[entry.revoked.reason])}`}</>;
   const known = new Map(before?.lines.map((line) => [line.tier_id, definition(line)]));
   const changed = entry.lines.filter((line) => known.get(line.tier_id) !== definition(line));
   const lines = changed.map((line) => {

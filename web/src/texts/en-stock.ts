@@ -20,6 +20,7 @@ export const stockTexts = {
   published: "Published",
   causes: { manager: "changed by a manager", time: "released at its time", sold_out: "released because tickets had sold out", file: "changed by a file" },
   given: (count: string, reason: string) => `${count} given out (${reason})`,
+  revoked: (count: string, reason: string) => `${count} taken back (${reason})`,
   right: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written, and the shop has signed the list.`,
   unsigned: (count: number) => `Your browser has checked ${entries(count)}: none was changed or left out since it was written. It cannot check the signature.`,
   later: (first: string) => `The list is long, so this page begins with entry ${first}. Earlier changes are in the document.`,

@@ -22,6 +22,7 @@ export const stockTexts: typeof english = {
   published: "Publicación",
   causes: { manager: "cambio de un gestor", time: "liberadas a su hora", sold_out: "liberadas porque se habían agotado", file: "cambio de un archivo" },
   given: (count, reason) => `${count} entregadas (${reason})`,
+  revoked: (count, reason) => `${count} anuladas (${reason})`,
   right: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta, y la tienda ha firmado la lista.`,
   unsigned: (count) => `Tu navegador ha comprobado ${entries(count)}: ninguna se ha cambiado ni falta. No puede comprobar la firma.`,
   later: (first) => `La lista es larga, así que esta página empieza por la entrada ${first}. Los cambios anteriores están en el documento.`,

@@ -6,6 +6,7 @@ const FINDINGS = [
   "unknown_purchase",
   "payment_unknown",
   "payment_unreachable",
+  "account_refused",
   "not_dealt_with",
   "kept_of_dispute",
   "won_on_appeal",
