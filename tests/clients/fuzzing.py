@@ -130,7 +130,8 @@ def run_schemathesis(run: LocalRun, caller: str, folder: Path, *options: str, co
     program = str(Path(sys.executable).with_name("schemathesis"))
     command = [program, "run", f"{run.demo['base_url']}/openapi.json", "--no-color", "--warnings=off", f"--checks={CHECKS}", *options]
     command += ["--generation-database=none", "--no-shrink", "--continue-on-failure"]
-    command += ["--suppress-health-check=filter_too_much"]  # most texts made from the pattern of addresses are not addresses
+    # Most texts made from the pattern of addresses are not addresses, and no run may fail because the machine is busy.
+    command += ["--suppress-health-check=filter_too_much,too_slow"]
     command += [f"--header=Authorization: Bearer {token}"] if token else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT), VALUES_FILE: str(folder / "values.json")}
     return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
