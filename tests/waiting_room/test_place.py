@@ -227,7 +227,8 @@ def test_the_draw_is_also_checked_for_visitors_without_a_place():
 
 def _draw_result(**changes):
     noted = {"noted": None, "notedRoot": None, "notedRandomness": None}
-    return {"isKept": True, **noted, "arrival": None, "isLate": False, "isListed": None, **changes}
+    result = {"isKept": True, **noted, "arrival": None, "isLate": False, "isListed": None, **changes}
+    return {**result, "isBroken": not result["isKept"] or result["isListed"] is False}
 
 
 def test_the_page_says_how_long_a_turn_lasts_and_when_it_comes_by_the_visitors_clock():
