@@ -426,8 +426,8 @@ def run_day(plan: Plan) -> Report:
             mock.patch.object(
                 stripe,
                 "call",
-                lambda operation: day.faults.call_provider(
-                    "stripe", ProviderUnavailable(), lambda: call(operation), delays.uniform(0.1, 0.8)
+                lambda *arguments: day.faults.call_provider(
+                    "stripe", ProviderUnavailable(), lambda: call(*arguments), delays.uniform(0.1, 0.8)
                 ),
             )
         )

@@ -54,9 +54,9 @@ def test_the_sweep_continues_if_the_webhook_of_a_refund_was_faster(shop, pending
     shop.fake.complete_pending()
     ask = stripe.call
 
-    def ask_before_the_webhook_comes(operation):
+    def ask_before_the_webhook_comes(*arguments):
         monkeypatch.setattr(stripe, "call", ask)
-        fetched = ask(operation)
+        fetched = ask(*arguments)
         shop.fake.deliver()
         return fetched
 

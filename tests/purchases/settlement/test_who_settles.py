@@ -85,10 +85,10 @@ def test_the_sweep_continues_if_a_webhook_was_faster(shop, monkeypatch):
     shop.time.advance(181)
     ask = stripe.call
 
-    def ask_while_the_webhook_comes(operation):
+    def ask_while_the_webhook_comes(*arguments):
         monkeypatch.setattr(stripe, "call", ask)
         shop.fake.deliver()
-        return ask(operation)
+        return ask(*arguments)
 
     monkeypatch.setattr(stripe, "call", ask_while_the_webhook_comes)
     builders.run_sweep()

@@ -30,10 +30,10 @@ def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
     shop.lose_webhooks()
     original, lock = stripe.call, threading.Lock()
 
-    def call(operation: Callable[..., Any]) -> Any:
+    def call(operation: Callable[..., Any], *arguments: Any) -> Any:
         with lock:
             time.now += CALL_SECONDS
-        return original(operation)
+        return original(operation, *arguments)
 
     with mock.patch.object(stripe, "call", call), settings.override(stripe_call_rate=1):
         yield
