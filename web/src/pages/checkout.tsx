@@ -1,6 +1,6 @@
 /** The checkout of a reservation: names, payment, and every possible outcome. */
 
-import { useLocation, useRoute } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, confirm, getEvent, getReservation, getSeller, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
@@ -11,7 +11,7 @@ import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { Included } from "../parts/included";
-import { InvoiceFields, sentBuyer } from "../parts/invoice-fields";
+import { LoadFailed } from "../parts/load-failed";
 import { SellerText } from "../parts/seller-note";
 import { Terms } from "../parts/terms";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
@@ -22,6 +22,8 @@ import { forgetReservation, reservedEventName } from "../reserved";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
+
+const InvoiceFields = lazy(() => import("../parts/invoice-fields").then((part) => part.InvoiceFields, () => LoadFailed));
 
 export function Checkout() {
   const eventId = useRoute().params.eventId!;
@@ -296,7 +298,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           {fullPrice(known).total_price_cents > 0 && (
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
-          {ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}
+          <ErrorBoundary>{ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}</ErrorBoundary>
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>
@@ -373,4 +375,10 @@ async function openingKey(reservationId: string, details: CheckoutDetails): Prom
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(details)));
   const hex = Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return `${reservationId}-${hex}`;
+}
+
+/** The company as the API takes it, or null if the buyer needs no invoice for one. */
+function sentBuyer(value: InvoiceBuyer | null): InvoiceBuyer | null {
+  if (!value) return null;
+  return { company: value.company.trim(), address: value.address.trim(), vat_id: value.vat_id?.trim() || null };
 }

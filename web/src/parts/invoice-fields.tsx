@@ -71,9 +71,3 @@ export function InvoiceFields({ value, onValue }: Props) {
     </fieldset>
   );
 }
-
-/** The company as the API takes it, or null if the buyer needs no invoice for one. */
-export function sentBuyer(value: InvoiceBuyer | null): InvoiceBuyer | null {
-  if (!value) return null;
-  return { company: value.company.trim(), address: value.address.trim(), vat_id: value.vat_id?.trim() || null };
-}

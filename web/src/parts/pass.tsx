@@ -1,14 +1,17 @@
 /** One ticket: its event, its QR code, and the actions of its owner. */
 
+import { ErrorBoundary, lazy } from "preact-iso";
 import { calendarFile, type Ticket } from "../api";
 import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 import { isOver, isUsable } from "../use-wallet";
 import { DocumentButton } from "./document-button";
+import { LoadFailed } from "./load-failed";
 import { Moment } from "./moment";
 import { NameForm } from "./name-form";
-import { SeatsPanel } from "./seats-panel";
 import { TransferPanel } from "./transfer-panel";
+
+const SeatsPanel = lazy(() => import("./seats-panel").then((part) => part.SeatsPanel, () => LoadFailed));
 
 interface Props {
   ticket: Ticket;
@@ -66,7 +69,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
       {canUse && onChanged && (
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
-          {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
+          <ErrorBoundary>{ticket.admits > 1 && <SeatsPanel ticket={ticket} />}</ErrorBoundary>
           {!ticket.used && ticket.transferable && <TransferPanel ticket={ticket} onChanged={onChanged} />}
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
