@@ -380,7 +380,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         kept = self.kept_taxes
         if not kept or not amount_cents:
             return []
-        left: dict[Tax | None, int] = {share.tax: share.gross_cents for share in kept}
+        left: dict[Tax | None, int] = {share.tax: max(0, share.gross_cents) for share in kept}  # a due refund may count besides its dispute
         left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
@@ -410,14 +410,14 @@ class Purchase(Struct, frozen=True, kw_only=True):
         The last return takes back what is left of the fee, and none takes back more, so all returns add up exactly.
         """
         kept = self.kept_included_fee_cents
-        if not kept or not amount_cents:
+        if kept <= 0 or not amount_cents:
             return 0
         left = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()))
         fee, price = kept, left
         if tickets:
             fee, price = sum(map(self._ticket_fee, tickets)), sum(map(self.ticket_price, tickets))
         part = money.divide_half_up(fee * amount_cents, price) if price else kept
-        return min(kept, max(part, kept - max(0, left - amount_cents)))
+        return min(kept, amount_cents, max(part, kept - max(0, left - amount_cents)))
 
     def _ticket_fee(self, number: int) -> int:
         included = self.ticket_line(number).included_fee

@@ -145,6 +145,26 @@ def test_refunds_by_hand_and_disputes_take_back_shares_of_the_tax(shop):
     shop.assert_books_balance()
 
 
+@pytest.mark.parametrize("tickets", [[1], [1, 2]])
+def test_a_dispute_takes_back_the_tax_although_a_refund_waits_that_cannot_be_made_any_more(shop, tickets):
+    """Stripe refuses refunds of a disputed payment, so only the dispute takes the money."""
+    fields = {"included_fee": {"cents": 90}, "tax": STANDARD}
+    shop.tier_id = create_tier(shop.api, shop.event_id, "Seats", 1190, STANDARD)
+    assert shop.api.patch(f"/tiers/{shop.tier_id}", json=fields, token=builders.admin_token()).status == 200
+    order_id = shop.buy("ada", 2)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, *tickets)).status == 201
+    dispute_id = shop.create_dispute(order_id)
+    for seconds in (60, 3600, 86_400):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert shop.load_purchase(order_id).refunds[0].status == "failed"
+    shop.close_dispute(dispute_id, won=False)
+    found = totals(shop.api, shop.event_id)
+    assert (found["net_cents"], found["taxes"], found["included_fee_cents"]) == (0, [share("19", 0, 0)], 0)
+    shop.assert_books_balance()
+
+
 def test_the_entries_of_the_statement_add_up_to_the_taxes(api, time, event_id):
     tier_id = create_tier(api, event_id, "Seats", 333, STANDARD)
     order_id = buy(api, event_id, {tier_id: 2})
