@@ -150,7 +150,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
 
 
 def _has_money(purchase: Purchase) -> bool:
-    return purchase.payment is not None and purchase.payment.provider not in _UNPAID
+    return purchase.payment is not None and purchase.payment.provider not in _UNPAID and purchase.total_cents > 0
 
 
 def _find_issuer(event: Event | None) -> Promoter | None:

@@ -257,8 +257,10 @@ def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
     builders.start_checkout(api, "bob", reserved)
     assert builders.confirm(api, "bob", reserved, None).status == 201
     orders = [(reserved, "bob"), (buy(api, of_shop, invoice=BUYER), "ada")]
+    at_counter = builders.sell_at_counter(api, free, price_cents=0)
     follow()
     assert [issued(api, *order) for order in orders] == [[], []]
+    assert api.get(f"/orders/{at_counter}/invoices", **promoter()).json["invoices"] == []
 
 
 def test_the_box_office_gets_simplified_invoices(api, time, fest):
