@@ -251,11 +251,14 @@ def list_promoter_invoices(request: RequestContext, promoter_id: str, query: Pro
     year = query.year or datetime.fromtimestamp(request.now, UTC).year
     after = cursors.decode(query.cursor, r"[CIS]\d{9}") if query.cursor else None
     found, last = invoices.list_seller_invoices(promoter_id, year, query.limit, after)
+    fitting = cursors.fit(map(_invoice_view, found))
+    if len(fitting) < len(found):  # documents with long texts
+        found, last = invoices.list_seller_invoices(promoter_id, year, len(fitting), after)
     next_cursor = cursors.encode(last) if last else None
     if query.format == "csv":
         rows = (row for invoice in found for row in _bookkeeping_rows(invoice))
         return csv_part(query, f"invoices-{year}.csv", INVOICE_COLUMNS, rows, next_cursor)
-    return Reply(PromoterInvoicesView(list(map(_invoice_view, found)), next_cursor))
+    return Reply(PromoterInvoicesView(fitting, next_cursor))
 
 
 def _invoice_view(invoice: "Invoice") -> InvoiceView:

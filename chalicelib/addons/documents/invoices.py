@@ -93,7 +93,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Draft(Struct, frozen=True):
-    """A document that has no number yet, and the key under which it will be stored."""
+    """A document that has no number yet, and the key under which it will be stored. It is issued at its `issued_at` at the earliest."""
 
     source: str
     document: Invoice
@@ -271,12 +271,14 @@ def _invoice(
 
 
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
-    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number."""
+    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number.
+
+    It has the time of the other one until it is issued, and is never older.
+    """
     return replace(
         corrected,
         number="",
         cause=entry.kind,
-        issued_at=0,
         paid_at=entry.at,
         lines=[],
         total_cents=entry.amount_cents,
@@ -307,6 +309,7 @@ def _issue(drafts: Sequence[_Draft], now: int) -> bool:
 
 def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now: int) -> bool:
     """Store documents with the next numbers of their series, all or none. Returns False if another follower was faster."""
+    now = max(now, *(draft.document.issued_at for draft in drafts))
     year = _year(now)
     key = f"{_SERIES}{seller_id}", f"{series}{year}"
     row = InvoiceRow.find(*key)

@@ -12,6 +12,7 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import DisputeDecided, OrderPaid, RefundSucceeded
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.purchases import queries, store
 from chalicelib.reconciliation import records
@@ -494,6 +495,17 @@ def test_a_clock_that_is_late_gives_no_earlier_time(api, time, fest):
     assert [issued(api, *order)[0]["issued_at"] for order in ((first, "ada"), (second, "bob"))] == ["2026-06-01T12:01:00Z"] * 2
 
 
+def test_a_clock_that_is_late_lists_no_correction_before_its_invoice(api, time, fest):
+    order_id = buy(api, fest)
+    time.advance(60)
+    follow()
+    time.advance(-30)
+    builders.refund(api, order_id)
+    follow()
+    assert numbers(api, order_id) == ["NN-S2026-000001", "NN-C2026-000001"]
+    assert "Number NN-S2026-000001" in pdf_text(api, order_id)
+
+
 def test_the_daily_pass_makes_up_for_lost_changes(api, time, fest):
     refunded, other = buy(api, fest, invoice=BUYER), buy(api, fest, "bob")
     follow(refunded)
@@ -561,6 +573,18 @@ def test_the_promoter_lists_a_years_documents(api, time, fest):
         query = {"limit": 2, "cursor": page["next_cursor"]} if page["next_cursor"] else None
     assert found == ["NN-C2026-000001", "NN-I2026-000001", "NN-S2026-000001"]
     assert listed(api, year=2025).json["invoices"] == []
+
+
+def test_a_page_of_long_documents_is_shorter(api, time, fest, monkeypatch):
+    for user in ("ada", "bob"):
+        buy(api, fest, user, invoice=BUYER)
+    follow()
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 1000)
+    cursor = listed(api).json["next_cursor"]
+    for query, expected in (({}, [True, False]), ({"cursor": cursor}, [False, True])):
+        for form in ("json", "csv"):
+            body = listed(api, format=form, **query).body.decode()
+            assert [f"NN-I2026-00000{number}" in body for number in (1, 2)] == expected, (form, query)
 
 
 def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):
