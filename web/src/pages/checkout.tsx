@@ -160,7 +160,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       attendees: isNamed ? attendees : attendees.filter(({ name }) => name).map(({ name }) => ({ name })),
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
-      ...(invoice && { invoice: sentBuyer(invoice) }),
+      ...(invoice && !isFree && seller?.invoices !== false && { invoice: sentBuyer(invoice) }), // hidden fields may be incomplete
     };
     const sent = isChange ? { ...details, replace: true } : details;
     const opened = await openCheckout(reservation.id, sent, back, await openingKey(reservation.id, sent));
