@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chalicelib.foundation.money import Tax, add_taxes
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import LineItem, Purchase, Refund
-from tests import builders, invariants
+from tests import builders, invariants, pdfs
 
 STANDARD, REDUCED = {"percent": "19"}, {"percent": "7"}
 EXEMPT = {"percent": "0", "exempt_because": "Exempt, § 4 no. 20 UStG"}
@@ -155,6 +155,9 @@ def test_a_dispute_takes_back_the_tax_although_a_refund_waits_that_cannot_be_mad
     shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
     assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, *tickets)).status == 201
     dispute_id = shop.create_dispute(order_id)
+    receipt = pdfs.read(shop.api.get(f"/orders/{order_id}/receipt.pdf", user="ada").body)[0].text
+    assert "Includes fees -" not in receipt
+    assert "tax -" not in receipt
     for seconds in (60, 3600, 86_400):
         shop.time.advance(seconds)
         builders.run_sweep()

@@ -177,7 +177,8 @@ def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: s
         )
     if refunds or lost:
         _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
-        _write_included(pages, words, purchase.kept_included_fee_cents, purchase.kept_taxes, purchase.currency)
+        taxes = [share for share in purchase.kept_taxes if share.gross_cents >= 0]  # a due refund may count besides a dispute
+        _write_included(pages, words, max(0, purchase.kept_included_fee_cents), taxes, purchase.currency)
 
 
 def _write_included(pages: Pages, words: Wording, fee_cents: int, taxes: Sequence[TaxShare], currency: str) -> None:
