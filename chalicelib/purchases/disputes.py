@@ -48,8 +48,7 @@ def _save_dispute(
     """Save the dispute and all its consequences in one transaction. Raises Conflict if the purchase, a ticket or a seat has changed."""
     assert provider_dispute.payment_intent_id is not None
     in_price = provider_dispute.amount_cents if purchase.is_own_payment(provider_dispute.payment_intent_id) else 0
-    # The provider refuses the refunds that are still due, so the dispute takes their shares of the taxes and the fee too.
-    before_due = replace(purchase, refunds=[refund for refund in purchase.refunds if refund.status != "due"])
+    before_due = purchase.without_due_refunds()  # the dispute takes their shares of the taxes and the fee too
     dispute = Dispute(
         id=provider_dispute.id,
         status=status,

@@ -441,6 +441,10 @@ class Purchase(Struct, frozen=True, kw_only=True):
         own_id = self.payment.payment_intent_id if self.payment else None
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
 
+    def without_due_refunds(self) -> "Purchase":
+        """Return the purchase without the refunds that the provider has not accepted, for a change after which it refuses them."""
+        return replace(self, refunds=[refund for refund in self.refunds if refund.status != "due"])
+
     def with_refunds(self, *refunds: Refund) -> "Purchase":
         """Return the purchase with these refunds added. A refund with a known id replaces the earlier refund."""
         return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))

@@ -168,6 +168,23 @@ def test_a_dispute_takes_back_the_tax_although_a_refund_waits_that_cannot_be_mad
     shop.assert_books_balance()
 
 
+def test_a_refund_by_hand_takes_back_the_tax_although_another_waits_that_cannot_be_made_any_more(shop):
+    shop.tier_id = create_tier(shop.api, shop.event_id, "Seats", 1190, STANDARD)
+    assert shop.api.patch(f"/tiers/{shop.tier_id}", json={"included_fee": {"cents": 90}}, token=builders.admin_token()).status == 200
+    order_id = shop.buy("ada", 2)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
+    shop.refund_in_dashboard(order_id, 2380)
+    shop.fake.deliver()
+    for seconds in (60, 3600, 86_400):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert [refund.status for refund in shop.load_purchase(order_id).refunds] == ["failed", "succeeded"]
+    found = totals(shop.api, shop.event_id)
+    assert (found["net_cents"], found["taxes"], found["included_fee_cents"]) == (0, [share("19", 0, 0)], 0)
+    shop.assert_books_balance()
+
+
 def test_the_entries_of_the_statement_add_up_to_the_taxes(api, time, event_id):
     tier_id = create_tier(api, event_id, "Seats", 333, STANDARD)
     order_id = buy(api, event_id, {tier_id: 2})
