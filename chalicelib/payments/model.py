@@ -38,7 +38,8 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
     payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
     hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
-    `connected` is null if the money goes to the operator's account.
+    `connected` is null if the money goes to the operator's account. `seller_id` is the promoter of the event when the payment was opened,
+    who issues the invoice. It is null for events of the shop.
     """
 
     provider: ProviderName
@@ -51,6 +52,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     cancel_url: str | None = None
     number: int = 1
     connected: ConnectedAccount | None = None
+    seller_id: str | None = None
 
     @property
     def account(self) -> str | None:

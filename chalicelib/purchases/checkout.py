@@ -202,11 +202,17 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         account=_account(purchase),
         ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
     )
+    event = catalog.snapshot().events.get(purchase.event_id)
+    payment = replace(
+        checkout_page.choose_page(priced, payment, options),
+        number=earlier.number + 1 if earlier is not None else 1,
+        seller_id=event.promoter_id if event is not None else None,
+    )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
     paying = replace(
         priced,
         state="paying",
-        payment=replace(checkout_page.choose_page(priced, payment, options), number=earlier.number + 1 if earlier is not None else 1),
+        payment=payment,
         checkout_at=now,
         checkout_key=request.key,
         expires_at=expires_at,

@@ -4,7 +4,6 @@ from typing import Any, TypedDict
 
 from msgspec import to_builtins
 
-from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
@@ -35,6 +34,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
     if payment.provider == "free":
         return []
     reference = payment.payment_intent_id or payment.provider
+    sold_by = {"seller": payment.seller_id} if payment.seller_id is not None else {}
     item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="declined" if payment.status == "declined" else "captured",
@@ -43,7 +43,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
-        details={**account_detail(payment.account), **_sold_by(purchase), **(_included(purchase) if payment.status != "declined" else {})},
+        details={**account_detail(payment.account), **sold_by, **(_included(purchase) if payment.status != "declined" else {})},
     )
     fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
@@ -212,12 +212,6 @@ def _fee_items(
         details=account_detail(account),
     )
     return [item]
-
-
-def _sold_by(purchase: Purchase) -> dict[str, Any]:
-    """Return the detail of an entry that names the event's promoter, who issues the invoice even if the event goes to another promoter."""
-    event = catalog.snapshot().events.get(purchase.event_id)
-    return {"seller": event.promoter_id} if event is not None and event.promoter_id is not None else {}
 
 
 def _included(change: Purchase | Refund | Dispute) -> dict[str, Any]:
