@@ -18,7 +18,7 @@ FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: th
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
-EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account"]
+EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account", "fee"]
 
 
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
@@ -197,6 +197,22 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     failure: str | None = None
     account: str | None = None
     returned_fee_cents: int = 0
+
+
+class ReturnedFee(Struct, frozen=True, kw_only=True):
+    """A part of the operator's fee that the operator gave back by hand, and not with a refund of the payment.
+
+    `namespace` and `purchase_id` come from the payment's metadata. `account` is the connected account that got the money.
+    """
+
+    provider: ProviderName
+    id: str
+    amount_cents: int
+    currency: str
+    payment_intent_id: str
+    namespace: str | None
+    purchase_id: str | None
+    account: str
 
 
 class ProviderPayout(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec import to_builtins
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
-from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, account_detail
+from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, ReturnedFee, account_detail
 from chalicelib.purchases.model import Dispute, Purchase, Refund
 
 
@@ -187,6 +187,20 @@ def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> 
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
+    )
+
+
+def record_returned_fee(purchase: Purchase, fee: ReturnedFee, now: int) -> bool:
+    """Record a part of the fee that the operator gave back by hand, once. Returns whether the entry is new."""
+    return ledger.record_entry(
+        **_purchase_key(purchase),
+        kind="fee_returned",
+        reference=fee.id,
+        amount=fee.amount_cents,
+        currency=fee.currency,
+        provider=fee.provider,
+        now=now,
+        details={"by_hand": True, **account_detail(fee.account)},
     )
 
 
