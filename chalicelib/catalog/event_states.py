@@ -24,7 +24,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import parallel, settings
+from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -328,11 +328,8 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
         if providers.find_provider() is None:
             message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
             problems.append({"path": "$.waiting_room.entry", "message": message})
-    if settings.current().connected_account_required == "on" and event.promoter_id is not None and any(tier.price_cents for tier in tiers):
-        account = catalog.accounts.get(event.promoter_id)
-        if account is None or account.state != "active":
-            message = "Connect your payment account and complete it at the payment provider, so that buyers can pay you."
-            problems.append({"path": "$.promoter_id", "message": message})
+    if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
+        problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
     return problems
 
 

@@ -265,7 +265,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     connected_account_required: Annotated[
         Switch,
-        _says("Whether a promoter's event with tickets that cost money can be published only once the promoter's account is active."),
+        _says("Whether tickets of promoters that cost money can be published and sold only while the promoter's account is active."),
     ] = "off"
     application_fee_cents: Annotated[
         int,

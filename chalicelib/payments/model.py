@@ -18,7 +18,7 @@ FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: th
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
-EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account"]
+EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account", "fee"]
 
 
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
@@ -38,7 +38,8 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
     payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
     hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
-    `connected` is null if the money goes to the operator's account.
+    `connected` is null if the money goes to the operator's account. `seller_id` is the promoter of the event when the payment was opened,
+    who issues the invoice. It is null for events of the shop.
     """
 
     provider: ProviderName
@@ -51,6 +52,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     cancel_url: str | None = None
     number: int = 1
     connected: ConnectedAccount | None = None
+    seller_id: str | None = None
 
     @property
     def account(self) -> str | None:
@@ -195,6 +197,22 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     failure: str | None = None
     account: str | None = None
     returned_fee_cents: int = 0
+
+
+class ReturnedFee(Struct, frozen=True, kw_only=True):
+    """A part of the operator's fee that the operator gave back by hand, and not with a refund of the payment.
+
+    `namespace` and `purchase_id` come from the payment's metadata. `account` is the connected account that got the money.
+    """
+
+    provider: ProviderName
+    id: str
+    amount_cents: int
+    currency: str
+    payment_intent_id: str
+    namespace: str | None
+    purchase_id: str | None
+    account: str
 
 
 class ProviderPayout(Struct, frozen=True, kw_only=True):

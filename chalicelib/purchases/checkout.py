@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.sale_rules import EventNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale, lacks_account
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import INVALID_CODE
 from chalicelib.foundation import log, settings
@@ -202,11 +202,17 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         account=_account(purchase),
         ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
     )
+    event = catalog.snapshot().events.get(purchase.event_id)
+    payment = replace(
+        checkout_page.choose_page(priced, payment, options),
+        number=earlier.number + 1 if earlier is not None else 1,
+        seller_id=event.promoter_id if event is not None else None,
+    )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
     paying = replace(
         priced,
         state="paying",
-        payment=replace(checkout_page.choose_page(priced, payment, options), number=earlier.number + 1 if earlier is not None else 1),
+        payment=payment,
         checkout_at=now,
         checkout_key=request.key,
         expires_at=expires_at,
@@ -256,10 +262,13 @@ def _check_event(purchase: Purchase) -> None:
 
     A pause by a manager keeps reservations.
     """
-    event = catalog.snapshot().events.get(purchase.event_id)
+    current = catalog.snapshot()
+    event = current.events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
-    if event is not None and (event.suspended or (event.payments_off and purchase.total_cents > 0)):
+    if event is not None and event.suspended:
+        raise SalePaused()
+    if event is not None and purchase.total_cents > 0 and (event.payments_off or lacks_account(current, event)):
         raise SalePaused()
 
 

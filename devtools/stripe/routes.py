@@ -200,6 +200,7 @@ PRICE_LIST: Parameters = {
 }
 ACCOUNT_LIST: Parameters = _page
 FEE_LIST: Parameters = {"charge": text(), **_page}
+FEE_REFUND_CREATE: Parameters = {"amount": integer(1), "metadata": metadata(), **_expand}
 LINE_ITEM_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}
 
 
@@ -284,6 +285,11 @@ def _line_items(state: AccountState, call: ApiCall) -> StripeObject:
     return list_page(session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items", call.params)
 
 
+def _fee_refunds(state: AccountState, call: ApiCall) -> StripeObject:
+    refunds = state.get("application_fee", call.object_id)["refunds"]
+    return list_page(refunds["data"], refunds["url"], call.params)
+
+
 def _create_payment_method(state: AccountState, call: ApiCall) -> StripeObject:
     return payment_methods.create(state, call.params)
 
@@ -359,6 +365,13 @@ ROUTES = (
     Route("POST", "/v1/account_links", ACCOUNT_LINK_CREATE, lambda state, call: accounts.create_link(state, call.params, call.origin)),
     Route("GET", "/v1/application_fees", FEE_LIST, _list("application_fee", "/v1/application_fees")),
     Route("GET", "/v1/application_fees/:id", RETRIEVE, _retrieve("application_fee")),
+    Route("GET", "/v1/application_fees/:id/refunds", LINE_ITEM_LIST, _fee_refunds),
+    Route(
+        "POST",
+        "/v1/application_fees/:id/refunds",
+        FEE_REFUND_CREATE,
+        lambda state, call: accounts.return_fee_by_hand(state, state.get("application_fee", call.object_id), call.params),
+    ),
     Route("POST", "/v1/coupons", COUPON_CREATE, lambda state, call: prices.create_coupon(state, call.params)),
     Route("GET", "/v1/coupons/:id", RETRIEVE, _retrieve("coupon")),
     Route("GET", "/v1/prices", PRICE_LIST, _list("price", "/v1/prices")),

@@ -220,11 +220,10 @@ _OF_DISPUTES: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
 
 
 def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
-    """Return whether an entry is about a refund of the payment that bought the tickets."""
-    assert purchase.payment is not None  # an order was paid
+    """Whether an entry is about a refund of the payment that bought the tickets."""
     ids = (entry.details.get("refund_id"), entry.reference)
     refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
-    return refund is not None and refund.payment_intent_id == purchase.payment.payment_intent_id
+    return refund is not None and purchase.is_own_payment(refund.payment_intent_id)
 
 
 def refund_sources(refund: Refund) -> set[str]:

@@ -20,6 +20,7 @@ from chalicelib.payments.model import (
     ProviderName,
     ProviderPayment,
     ProviderRefund,
+    ReturnedFee,
 )
 from chalicelib.payments.providers import stripe
 
@@ -116,6 +117,9 @@ class ExternalProvider(Protocol):
 
     def fetch_balances(self, account: str) -> list[ProviderBalance]:
         """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
+
+    def list_returned_fees(self, fee_id: str) -> list[ReturnedFee]:
+        """Return what the operator gave back of a payment's fee by hand. Returns none if the account was disconnected."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)

@@ -13,6 +13,7 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderPayout,
     ProviderRefund,
+    ReturnedFee,
 )
 
 Json = dict[str, Any]
@@ -47,7 +48,6 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "refund.created": "refund",
     "refund.updated": "refund",
     "refund.failed": "refund",
-    "charge.refund.updated": "refund",
     "charge.dispute.created": "dispute",
     "charge.dispute.updated": "dispute",
     "charge.dispute.closed": "dispute",
@@ -55,6 +55,7 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "charge.dispute.funds_reinstated": "dispute",
     "account.updated": "account",
     "account.application.deauthorized": "account",
+    "application_fee.refunded": "fee",
 }
 # Refunds made in the dashboard and disputes do not carry our metadata; only their payment does.
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
@@ -165,6 +166,33 @@ def convert_payout(payout: Json) -> ProviderPayout:
     )
 
 
+def convert_returned_fees(returned: list[Json], refunds: list[Json], charge: Json, account: str) -> list[ReturnedFee]:
+    """Convert the refunds of a charge's application fee, except those that came with refunds of the charge.
+
+    Stripe does not say which refund of a fee came with which refund of the charge, so this looks for the same amount, nearest in time.
+    Needs the balance transactions of the `refunds` and the Payment Intent of the charge.
+    """
+    by_hand = list(returned)
+    for refund in refunds:
+        same = [part for part in by_hand if part["amount"] == _returned_fee(refund["balance_transaction"])]
+        if same:
+            by_hand.remove(min(same, key=lambda part: abs(part["created"] - refund["created"])))
+    metadata = _payment_metadata(charge)
+    return [
+        ReturnedFee(
+            provider="stripe",
+            id=part["id"],
+            amount_cents=part["amount"],
+            currency=part["currency"].upper(),
+            payment_intent_id=str(_object_id(charge["payment_intent"])),
+            namespace=metadata.get("namespace"),
+            purchase_id=_id_in(metadata, "purchase_id"),
+            account=account,
+        )
+        for part in by_hand
+    ]
+
+
 def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
     """Convert an event of any type, with its object as it was when the event was sent.
 
@@ -227,8 +255,9 @@ def _dispute_status(dispute: Json) -> DisputeStatus | None:
     return _DISPUTE_STATUS.get(dispute["status"])
 
 
-def _payment_metadata(refund_or_dispute: Json) -> Json:
-    intent = refund_or_dispute.get("payment_intent")
+def _payment_metadata(about: Json) -> Json:
+    """Return the metadata of the Payment Intent of a refund, dispute or charge. Returns none if it was not expanded."""
+    intent = about.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
 

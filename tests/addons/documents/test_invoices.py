@@ -241,6 +241,17 @@ def test_a_promoter_does_not_invoice_what_another_one_sold(api, time, fest):
     assert (numbers(api, invoiced), issued(api, not_invoiced, "bob")) == (["NN-S2026-000001", "NN-C2026-000001"], [])
 
 
+def test_the_seller_is_the_promoter_at_the_checkout_and_not_at_the_payment(api, time, fest):
+    reserved = builders.reserve(api, "ada", *fest).json["id"]
+    builders.start_checkout(api, "ada", reserved)
+    save_profile(api, "olaf", invoices=SELLER | {"prefix": "OO"})
+    give_event(api, fest[0], "olaf")
+    time.advance(60)
+    assert builders.confirm(api, "ada", reserved).status == 201
+    follow(reserved)
+    assert issued(api, reserved) == []
+
+
 def test_changes_of_the_seller_do_not_turn_invoices_on_again(api, time, fest):
     order_id = buy(api, fest)
     time.advance(60)

@@ -38,6 +38,8 @@ PARAMETERS = {
     "GET /v1/accounts": "_account_list_params.AccountListParams",
     "POST /v1/account_links": "_account_link_create_params.AccountLinkCreateParams",
     "GET /v1/application_fees": "_application_fee_list_params.ApplicationFeeListParams",
+    "GET /v1/application_fees/:id/refunds": "_application_fee_refund_list_params.ApplicationFeeRefundListParams",
+    "POST /v1/application_fees/:id/refunds": "_application_fee_refund_create_params.ApplicationFeeRefundCreateParams",
 }
 
 
@@ -102,7 +104,8 @@ def objects(shop, fake):
         "account link": link,
         "account's event": shop.events.list({}, on_account).data[0],
         "account's charge": shop.charges.retrieve(on_account_intent.latest_charge, {"expand": ["balance_transaction"]}, on_account),
-        "fee": shop.client.v1.application_fees.list().data[0],
+        "fee": (fee := shop.client.v1.application_fees.list().data[0]),
+        "fee's refund": shop.client.v1.application_fees.refunds.list(fee.id).data[0],
         "session": session,
         "line item": session.line_items.data[0],
         "price": session.line_items.data[0].price,

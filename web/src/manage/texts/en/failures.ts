@@ -81,6 +81,7 @@ export const failureTexts: Record<string, string> = {
   exempt_with_rate: "Only a tax of 0 percent can have a reason for the exemption.",
   metadata_too_large: "The fields contain too much text in total.",
   other_currency: "Use the same currency as this event's other tickets.",
+  account_needed: "Connect your payment account first, so that buyers can pay you.",
   choices_count: "Enter 2 to 10 choices, separated by commas.",
   choices_repeated: "Each choice must be different.",
   expires_before_start: "“Valid until” must be later than “Valid from”.",

@@ -83,6 +83,7 @@ export const failureTexts: typeof english = {
   exempt_with_rate: "Solo un 0 % puede tener un motivo de exención.",
   metadata_too_large: "Los campos contienen demasiado texto en total.",
   other_currency: "Usa la misma moneda que las demás entradas de este evento.",
+  account_needed: "Conecta primero tu cuenta de cobro para que el público pueda pagarte.",
   choices_count: "Escribe de 2 a 10 opciones, separadas por comas.",
   choices_repeated: "Cada opción debe ser distinta.",
   expires_before_start: "«Válido hasta» debe ser posterior a «Válido desde».",
