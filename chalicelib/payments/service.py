@@ -242,13 +242,28 @@ def create_refund(
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
     day. If the provider already has the refund, returns the existing refund, even if an earlier attempt that seemed to fail created it.
+    If the provider refuses calls for the account, the refund is `failed`, as any refund that the provider refuses.
     """
     external = external_provider(provider)
-    for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
-        is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
-        if is_same and (refund.attempt == attempt or refund.status != "failed"):
-            return replace(refund, attempt=attempt)
-    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
+    try:
+        for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
+            is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
+            if is_same and (refund.attempt == attempt or refund.status != "failed"):
+                return replace(refund, attempt=attempt)
+        return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
+    except AccountRefused:
+        return ProviderRefund(
+            provider=external.DESCRIPTION.name,
+            id=None,
+            status="failed",
+            amount_cents=amount_cents,
+            currency="",
+            payment_intent_id=payment_intent_id,
+            refund_id=refund_id,
+            attempt=attempt,
+            failure="account_refused",
+            account=account,
+        )
 
 
 def _default_provider() -> ProviderName:

@@ -195,6 +195,21 @@ def test_a_refund_that_fails_is_tried_again_on_the_account(shop, account):
     assert used_accounts(shop, "POST /v1/refunds") == {account}
 
 
+def test_a_refund_on_an_account_for_which_stripe_refuses_calls_is_left_to_a_person(shop, account):
+    order_id = shop.buy()
+    shop.fake.refuse_calls(account)
+    builders.refund(shop.api, order_id)
+    for seconds in (3601, 86_401):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    [refund] = shop.load_purchase(order_id).refunds
+    assert (refund.status, refund.failure) == ("failed", "account_refused")
+    assert shop.open_case_kinds() == ["refund"]
+    shop.fake.refuse_calls(account, None)
+    assert shop.retry_refund(order_id, refund.id).status == 200
+    assert shop.list_refunds() == [(10_000, "succeeded")]
+
+
 def test_a_refund_in_the_promoters_dashboard_is_recorded(shop, account):
     order_id = shop.buy()
     shop.refund_in_dashboard(order_id, 10_000)

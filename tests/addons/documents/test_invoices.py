@@ -158,6 +158,15 @@ def test_the_streams_wake_the_follower(api, time, threaded_store, fest):
     assert invariants.check(followed=True) == []
 
 
+def test_a_package_that_is_bought_in_one_request_may_name_a_company(api, time, fest):
+    body = {"package_id": fest[1], "quantity": 1, "invoice": BUYER, "simulate": "success"}
+    order = api.post(f"/events/{fest[0]}/tickets/purchase", json=body, user="ada")
+    assert order.status == 201, order.json
+    follow(order.json["id"])
+    [invoice] = issued(api, order.json["id"])
+    assert (invoice["number"], invoice["buyer"]) == ("NN-I2026-000001", BUYER)
+
+
 def test_an_invoice_is_in_the_language_of_the_order(api, time, fest):
     order_id = buy(api, fest, language="es", invoice=BUYER)
     follow()
