@@ -108,7 +108,7 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
 )
 def show_statement_pages(request: RequestContext, event_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return what an event's sales, refunds, disputes and fees add up to on each account, as a PDF."""
-    from chalicelib.addons.documents.receipt import render_statement  # few requests make documents
+    from chalicelib.addons.documents.order_pages import render_statement  # few requests make documents
 
     event = permissions.require_manager(request.require_user(), event_id)
     with limited_by_address(request, TRANSFER):
@@ -229,7 +229,7 @@ def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderIn
 def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) -> Reply[bytes]:
     """Return an invoice or a credit note of an order as a PDF, in the language of the order."""
     from chalicelib.addons.documents import invoices
-    from chalicelib.addons.documents.receipt import render_invoice
+    from chalicelib.addons.documents.order_pages import render_invoice
 
     with limited_by_address(request, TRANSFER):
         issued = invoices.list_order_invoices(_readable_order(request.require_user(), order_id).id)
@@ -325,7 +325,7 @@ def _readable_order(identity: Identity, order_id: str) -> Purchase:
 
 def _order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
     """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
-    from chalicelib.addons.documents.receipt import render_receipt  # few requests make documents
+    from chalicelib.addons.documents.order_pages import render_receipt  # few requests make documents
 
     purchase = _readable_order(identity, order_id)
     if not purchase.was_order:
@@ -340,7 +340,7 @@ def _order_tickets(identity: Identity, order_id: str, language: Language, now: i
 
     Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
     """
-    from chalicelib.addons.documents.ticket_pages import render_tickets
+    from chalicelib.addons.documents.order_pages import render_tickets
 
     purchase = queries.load(order_id)
     if purchase is None:
