@@ -59,6 +59,16 @@ class NoInvoice(ApiError):
     )
 
 
+class NotElectronic(ApiError):
+    """`missing` lists what an electronic invoice needs in addition."""
+
+    code: ClassVar[str] = "invoice_not_electronic"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This document cannot be an electronic invoice, because it lacks what `missing` lists. Ask for it without `electronic`."
+    )
+
+
 class DocumentQuery(Struct, forbid_unknown_fields=True):
     """The `language` of the document. Without a `language`, the `Accept-Language` header decides."""
 
@@ -171,9 +181,13 @@ class PromoterInvoicesView(Struct, frozen=True):
 
 
 class InvoiceQuery(Struct, forbid_unknown_fields=True):
-    """The `number` of the document. Without it, you get the invoice of the sale."""
+    """The `number` of the document. Without it, you get the invoice of the sale.
+
+    With `electronic`, you get either an electronic invoice or an error that says what the document lacks.
+    """
 
     number: Annotated[str, Meta(max_length=40)] | None = None
+    electronic: bool = False
 
 
 class PromoterInvoicesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -224,11 +238,14 @@ def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderIn
     "/orders/{order_id}/invoices.pdf",
     access="user",
     media_types=(MEDIA_TYPE,),
-    errors=(OrderNotFound, NoInvoice, RateLimited),
+    errors=(OrderNotFound, NoInvoice, NotElectronic, RateLimited),
 )
 def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) -> Reply[bytes]:
-    """Return an invoice or a credit note of an order as a PDF, in the language of the order."""
-    from chalicelib.addons.documents import invoices
+    """Return an invoice or a credit note of an order as a PDF, in the language of the order.
+
+    The PDF is an electronic invoice (EN 16931, Factur-X) if seller and buyer have a country, and the whole total has a tax.
+    """
+    from chalicelib.addons.documents import electronic, invoices
     from chalicelib.addons.documents.order_pages import render_invoice
 
     with limited_by_address(request, TRANSFER):
@@ -236,6 +253,8 @@ def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) ->
         invoice = next((found for found in issued if query.number in (None, found.number)), None)
         if invoice is None:
             raise NoInvoice()
+        if query.electronic and (missing := electronic.missing_terms(invoice)):
+            raise NotElectronic(missing=missing)
         return _pdf_reply(render_invoice(invoice), f"{invoice.number}.pdf")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from chalicelib.addons.documents import electronic
 from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages, Weight
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event, timezone_of
@@ -58,7 +59,10 @@ def render_receipt(
 
 
 def render_invoice(invoice: "Invoice") -> bytes:
-    """Return an invoice or a credit note, in its own language. The same document always gives the same file."""
+    """Return an invoice or a credit note, in its own language; as an electronic invoice if it lacks nothing for it.
+
+    The same document always gives the same pages and terms. An electronic invoice also has the time at which the file was made.
+    """
     words = wording_in(invoice.language)
     title = words.credit_note if invoice.is_credit_note else words.invoice
     pages = Pages(f"{title} {invoice.number}", invoice.language, invoice.issued_at)
@@ -89,7 +93,8 @@ def render_invoice(invoice: "Invoice") -> bytes:
     pages.top += 12
     if invoice.corrects is None:
         pages.write(Cell(words.paid_on.format(day=words.day(invoice.paid_at, invoice.timezone))), gap=2)
-    return pages.finish()
+    content = pages.finish()
+    return content if electronic.missing_terms(invoice) else electronic.attach_terms(invoice, content)
 
 
 def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Seller, language: Language, now: int) -> bytes:
