@@ -197,6 +197,31 @@ def test_an_electronic_credit_note_has_positive_amounts_and_names_its_invoice(ap
     assert set(texts(xml, f"{LINE}//ram:Name")) == {"Refund on Monday, 1 June 2026"}
 
 
+def test_a_refund_that_failed_is_reversed_by_an_electronic_invoice(shop):
+    save_profile(shop.api, "pat", invoices=GERMAN)
+    give_event(shop.api, shop.event_id, "pat")
+    changes = {"tax": {"percent": "19"}}
+    assert shop.api.patch(f"/tiers/{shop.tier_id}", json=changes, token=builders.admin_token()).status == 200
+    session = shop.open_checkout(invoice=COMPANY)
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    follow()
+    shop.time.advance(60)
+    refund = shop.refund_in_dashboard(session["id"], 5000)
+    shop.fake.deliver()
+    follow()
+    shop.time.advance(60)
+    shop.fake.fail_refund(refund.id)
+    shop.fake.deliver()
+    follow()
+    invoice, note, reversal = issued(shop.api, session["id"])
+    assert (note["corrects"], reversal["corrects"]) == (invoice["number"], note["number"])
+    xml = terms(document(shop.api, session["id"], number=reversal["number"]))
+    assert texts(xml, "//rsm:ExchangedDocument/ram:TypeCode") == ["380"]
+    assert texts(xml, f"{SETTLEMENT}/ram:InvoiceReferencedDocument/ram:IssuerAssignedID") == [note["number"]]
+    assert sums(xml)[3] == "50.00"
+
+
 def test_an_electronic_invoice_names_the_fee_in_the_price(api, time):
     event_id, [tier_id] = sell(api)
     changes = {"included_fee": {"cents": 50, "percent": "10"}}
