@@ -260,7 +260,7 @@ function Editor({ loaded }: { loaded: Profile }) {
                 {!profile.verified && <p class="small">{own.invoicesUnverified}</p>}
                 <TextField name="invoices.name" label={own["invoices.name"]} maxLength={200} draft={draft} errorOf={errorOf} />
                 <AreaField name="invoices.address" label={own["invoices.address"]} maxLength={500} rows={4} draft={draft} errorOf={errorOf} />
-                <TextField name="invoices.country" label={own["invoices.country"]} note={own.invoicesCountryNote} maxLength={2} draft={draft} errorOf={errorOf} />
+                <TextField name="invoices.country" label={own["invoices.country"]} maxLength={2} draft={draft} errorOf={errorOf} />
                 <TextField name="invoices.tax_id" label={own["invoices.tax_id"]} maxLength={30} draft={draft} errorOf={errorOf} />
                 <TextField name="invoices.prefix" label={own["invoices.prefix"]} note={own.invoicesPrefixNote} maxLength={10} draft={draft} errorOf={errorOf} />
               </fieldset>
