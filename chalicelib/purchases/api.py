@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.accounts.model import Email
+from chalicelib.catalog.forms import check_place
 from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import idempotency, proof_of_work, rate_limits
@@ -506,6 +507,8 @@ def _session_reply(result: CheckoutResult, now: int, *, is_change: bool) -> Repl
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
     """Return the options of a checkout request: how the buyer wants to pay, and the details that the buyer sent."""
     attendees = body.attendees or []
+    if body.invoice is not None:
+        check_place(body.invoice.country, None, "$.invoice")
     return CheckoutOptions(
         provider=body.provider,
         page=body.page,

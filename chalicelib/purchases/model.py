@@ -14,7 +14,7 @@ from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import money
 from chalicelib.foundation.ids import KeyUse
-from chalicelib.foundation.money import IncludedFee, Tax, TaxShare
+from chalicelib.foundation.money import Country, IncludedFee, Tax, TaxShare
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
@@ -520,11 +520,15 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class InvoiceBuyer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one."""
+    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one.
+
+    An electronic invoice needs the company's `country`.
+    """
 
     company: Company
     address: PostalAddress
     vat_id: TaxId | None = None
+    country: Country | None = None
 
 
 class CheckoutDetails(Struct, frozen=True, omit_defaults=True):

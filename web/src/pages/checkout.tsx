@@ -380,5 +380,6 @@ async function openingKey(reservationId: string, details: CheckoutDetails): Prom
 /** The company as the API takes it, or null if the buyer needs no invoice for one. */
 function sentBuyer(value: InvoiceBuyer | null): InvoiceBuyer | null {
   if (!value) return null;
-  return { company: value.company.trim(), address: value.address.trim(), vat_id: value.vat_id?.trim() || null };
+  const country = value.country?.trim().toUpperCase() || null;
+  return { company: value.company.trim(), address: value.address.trim(), country, vat_id: value.vat_id?.trim() || null };
 }

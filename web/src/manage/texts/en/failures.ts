@@ -75,7 +75,6 @@ export const failureTexts: Record<string, string> = {
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",
   fee_above_price: "The price includes the fee, so the fee cannot be higher than the price.",
-  unknown_country: "There is no country with this code. Use two letters, such as ES, or GB for the United Kingdom.",
   region_without_country: "Enter the country of this region, too.",
   place_repeated: "There is already a tax for this place. Remove one of the two.",
   exempt_with_rate: "Only a tax of 0 percent can have a reason for the exemption.",
