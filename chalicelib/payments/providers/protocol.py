@@ -8,6 +8,7 @@ from typing import Protocol
 
 from chalicelib.payments.model import (
     AccountLink,
+    CardCheck,
     CheckoutPage,
     Payment,
     PaymentMetadata,
@@ -116,6 +117,17 @@ class ExternalProvider(Protocol):
 
     def fetch_balances(self, account: str) -> list[ProviderBalance]:
         """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
+
+    # Only for providers whose DESCRIPTION `checks_cards`.
+
+    def check_card(self, card: str, owner: str, account: str | None) -> CardCheck:
+        """Let the bank of a card confirm it, without a charge. `card` is what the provider's form on our page returned.
+
+        A repeated call returns the same check. A card that the provider does not know, or that is not a card, is `declined`.
+        """
+
+    def find_card_check(self, check_id: str, account: str | None) -> CardCheck | None:
+        """Fetch a check in its current state. Returns None if the provider has no such check."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)
