@@ -177,10 +177,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "3/3600"
     limit_declined_card: Annotated[
         Rate,
-        _says(
-            "How many cards banks may decline at the waiting room of one event. The people of one network may have at most a twentieth of "
-            "this number declined, and then have no more cards checked."
-        ),
+        _says("How many cards banks may decline at the waiting room of one event. Above a twentieth, a network has no more cards checked."),
     ] = "60/3600"
     limit_leave_group: Annotated[
         Rate,

@@ -290,31 +290,18 @@ class CodeNotNeeded(ApiError):
     default_message: ClassVar[str] = "This waiting room does not ask for a code. Join it directly."
 
 
-class CardNotNeeded(ApiError):
-    """Nobody needs a card to join this waiting room. `entry` is its rule for who gets a place."""
-
-    code: ClassVar[str] = "card_not_needed"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This waiting room does not ask for a payment card. Join it directly."
-
-
 class CardRefused(ApiError):
-    """This card gives no place. The `reason` is the bank (`declined`), a `wallet` instead of the card itself, or a check of another user
-    or event (`unknown`). Nobody learns why a bank declines a card, because strangers try out stolen cards.
+    """This card gives no place, because it is in a wallet (`reason`: `wallet`) or because no bank has confirmed it for you (`declined`).
+
+    Nobody learns why a bank declines a card, because strangers try out stolen cards.
     """
 
     code: ClassVar[str] = "card_refused"
     status: ClassVar[int] = 403
 
-    def __init__(self, reason: Literal["declined", "wallet", "unknown"]) -> None:
-        super().__init__(_CARD_REFUSALS[reason], reason=reason)
-
-
-_CARD_REFUSALS = {
-    "declined": "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one.",
-    "wallet": "Enter the number of the card itself. Wallets such as Apple Pay and Google Pay use another number.",
-    "unknown": "This check of a card does not belong to you and this waiting room. Enter the card again.",
-}
+    default_message: ClassVar[str] = (
+        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one, but not one in a wallet."
+    )
 
 
 class PlaceInUse(ApiError):

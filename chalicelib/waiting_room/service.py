@@ -37,7 +37,6 @@ from chalicelib.waiting_room.model import (
     LATE,
     MAX_MEMBERS,
     Arrival,
-    CardNotNeeded,
     CardRefused,
     CodeExpired,
     CodeInvalid,
@@ -714,17 +713,23 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
 
     Raises NotFound, NoWaitingRoom, JoiningStopped, and CodeNotNeeded if the rule of entry does not ask for codes.
     """
-    cached = room_cache.get_room(event_id, now)
+    cached = _get_joinable_room(event_id, now)
     if cached.room.rule != "verified_address":
         raise CodeNotNeeded(entry=cached.room.rule)
-    if cached.state.stopped is not None:
-        raise JoiningStopped(reason=cached.state.stopped)
     code = f"{secrets.randbelow(1_000_000):06}"
     address = tokens.address_key(event_id, email)
     digest = tokens.code_digest(event_id, address, user_id, code)
     store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
     values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
     notifications.send_requested(MailDraft("entry_code", email, language, values), now)
+
+
+def _get_joinable_room(event_id: str, now: int) -> CachedRoom:
+    """Return the room. Raises NotFound, NoWaitingRoom and JoiningStopped."""
+    cached = room_cache.get_room(event_id, now)
+    if cached.state.stopped is not None:
+        raise JoiningStopped(reason=cached.state.stopped)
+    return cached
 
 
 def _name_for_strangers(event: Event) -> str:
@@ -773,26 +778,21 @@ def finish_card_check(event_id: str, user_id: str, check_id: str, now: int) -> C
 def _card_account(event_id: str, now: int) -> str | None:
     """Return the account that takes the event's payments, None for the operator's account.
 
-    Raises NotFound, NoWaitingRoom, JoiningStopped, and CardNotNeeded if the rule of entry does not ask for cards.
+    Raises NoWaitingRoom, JoiningStopped, and NotFound if the rule of entry does not ask for cards.
     """
-    cached = room_cache.get_room(event_id, now)
-    if cached.room.rule != "payment_card":
-        raise CardNotNeeded(entry=cached.room.rule)
-    if cached.state.stopped is not None:
-        raise JoiningStopped(reason=cached.state.stopped)
+    if _get_joinable_room(event_id, now).room.rule != "payment_card":
+        raise NotFound("This waiting room does not ask for a payment card. Join it directly.", event_id=event_id)
     return catalog.snapshot().charged_account_id(event_id)
 
 
 def _prove_card(event_id: str, user_id: str, check: CardCheck | None, now: int) -> CardProofView:
-    if check is None or check.owner != tokens.card_owner(event_id, user_id):
-        raise CardRefused("unknown")
+    if check is None or check.status == "declined" or check.owner != tokens.card_owner(event_id, user_id):
+        rate_limits.count_guess(rate_limits.DECLINED_CARD, event_id, now)
+        raise CardRefused(reason="declined")
     if check.status == "requires_action":
         return CardProofView(None, check.id, check.client_secret)
-    if check.status == "declined":
-        rate_limits.count_guess(rate_limits.DECLINED_CARD, event_id, now)
-        raise CardRefused("declined")
     if check.is_wallet or check.fingerprint is None:
-        raise CardRefused("wallet")
+        raise CardRefused(reason="wallet")
     return CardProofView(tokens.sign_card(event_id, tokens.card_key(event_id, check.fingerprint), user_id))
 
 
@@ -801,9 +801,7 @@ def _prove_card(event_id: str, user_id: str, check: CardCheck | None, now: int) 
 
 def appeal(event_id: str, user_id: str, refusal: str, text: str, now: int) -> AppealView:
     """Write to the promoter about a refusal. Raises JoiningStopped and what `appeals.write` raises."""
-    cached = room_cache.get_room(event_id, now)
-    if cached.state.stopped is not None:
-        raise JoiningStopped(reason=cached.state.stopped)
+    cached = _get_joinable_room(event_id, now)
     return views.appeal_view(appeals.write(event_id, user_id, refusal, text, _sale_end(cached) + ENTRY_RETENTION_SECONDS, now))
 
 
