@@ -36,6 +36,7 @@ SHOP = "index.html"
 LAZY_PAGES = {
     "src/pages/account-pages.ts": 10_650,
     "src/pages/draw.tsx": 12_250,
+    "src/pages/card.tsx": 2_300,
     "src/parts/public-changes.tsx": 1_300,
     "src/parts/stock-ledger.tsx": 3_600,
     "src/parts/draw-verdict.tsx": 2_350,

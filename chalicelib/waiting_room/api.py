@@ -28,6 +28,7 @@ from chalicelib.waiting_room.model import (
     AppealAnswered,
     AppealExists,
     AppealStatus,
+    CardNotNeeded,
     CardRefused,
     CodeExpired,
     CodeInvalid,
@@ -264,7 +265,7 @@ def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Rep
     "GET",
     "/events/{event_id}/waiting-room/card",
     access="public",
-    errors=(NoWaitingRoom, JoiningStopped, PaymentsUnavailable),
+    errors=(NoWaitingRoom, CardNotNeeded, JoiningStopped, PaymentsUnavailable),
 )
 def show_card_form(request: RequestContext, event_id: str) -> Reply[CardFormView]:
     """Show what a page needs to take the payment card of somebody who wants to join the waiting room of an event."""
@@ -276,7 +277,7 @@ def show_card_form(request: RequestContext, event_id: str) -> Reply[CardFormView
     "POST",
     "/events/{event_id}/waiting-room/card",
     access="user",
-    errors=(NoWaitingRoom, CardRefused, JoiningStopped, RateLimited, *WORK_ERRORS, *PROVIDER_ERRORS),
+    errors=(NoWaitingRoom, CardNotNeeded, CardRefused, JoiningStopped, RateLimited, *WORK_ERRORS, *PROVIDER_ERRORS),
 )
 def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[CardProofView]:
     """Have your payment card confirmed by its bank, for the waiting room of an event. Nothing is charged."""

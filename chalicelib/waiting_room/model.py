@@ -290,6 +290,13 @@ class CodeNotNeeded(ApiError):
     default_message: ClassVar[str] = "This waiting room does not ask for a code. Join it directly."
 
 
+class CardNotNeeded(CodeNotNeeded):
+    """Nobody needs a payment card to join this waiting room. `entry` is its rule for who gets a place."""
+
+    code: ClassVar[str] = "card_not_needed"
+    default_message: ClassVar[str] = "This waiting room does not ask for a payment card. Join it directly."
+
+
 class CardRefused(ApiError):
     """This card gives no place, because it is in a wallet (`reason`: `wallet`) or because no bank has confirmed it for you (`declined`).
 

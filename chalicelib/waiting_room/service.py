@@ -37,6 +37,7 @@ from chalicelib.waiting_room.model import (
     LATE,
     MAX_MEMBERS,
     Arrival,
+    CardNotNeeded,
     CardRefused,
     CodeExpired,
     CodeInvalid,
@@ -778,10 +779,11 @@ def finish_card_check(event_id: str, user_id: str, check_id: str, now: int) -> C
 def _card_account(event_id: str, now: int) -> str | None:
     """Return the account that takes the event's payments, None for the operator's account.
 
-    Raises NoWaitingRoom, JoiningStopped, and NotFound if the rule of entry does not ask for cards.
+    Raises NotFound, NoWaitingRoom, JoiningStopped, and CardNotNeeded if the rule of entry does not ask for cards.
     """
-    if _get_joinable_room(event_id, now).room.rule != "payment_card":
-        raise NotFound("This waiting room does not ask for a payment card. Join it directly.", event_id=event_id)
+    cached = _get_joinable_room(event_id, now)
+    if cached.room.rule != "payment_card":
+        raise CardNotNeeded(entry=cached.room.rule)
     return catalog.snapshot().charged_account_id(event_id)
 
 

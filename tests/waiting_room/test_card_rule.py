@@ -259,9 +259,9 @@ def test_a_repeated_check_makes_no_second_try_at_the_bank(shop, stripe_sale):
 
 def test_rooms_with_another_rule_take_no_cards(api, time, sale, card_sale):
     verified, _ = create_sale(api, time, "Verified", entry="verified_address")
-    for event_id in (sale[0], verified):
+    for event_id, rule in ((sale[0], "open"), (verified, "verified_address")):
         for reply in (check(api, event_id, "u0", "card-1"), api.get(f"/events/{event_id}/waiting-room/card")):
-            assert (reply.status, reply.json["error"]) == (404, "not_found")
+            assert (reply.status, reply.json["error"], reply.json["entry"]) == (409, "card_not_needed", rule)
     assert check(api, card_sale[0], "u0", None).status == 400
     for malformed in ("", "pm_1/../x", "x" * 256):
         assert check(api, card_sale[0], "u0", malformed).status == 400
