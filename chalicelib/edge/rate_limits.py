@@ -191,7 +191,7 @@ PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous calle
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way
 DECLINED_CARD = RateLimit("declined_card")  # counted by event in the same way
-CARD_CHECK = RateLimit("card_check", counts_first=True)  # strangers try out stolen cards where somebody checks them for free
+CARD_CHECK = RateLimit("card_check")  # strangers try out stolen cards where somebody checks them for free
 LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email address
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
 TRANSFER = RateLimit("transfer")

@@ -15,7 +15,7 @@ from chalicelib.edge import cursors, proof_of_work
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.proof_of_work import WORK_ERRORS
-from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, limited
+from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, limited, limited_by_address, require_effect
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentsUnavailable
@@ -288,7 +288,8 @@ def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[
         if body.card is None:
             raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
         proof_of_work.verify_solution(body.challenge, body.nonce, event_id, user_id, request.now)
-        with limited(request, CARD_CHECK, user_id):
+        require_effect(CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
+        with limited_by_address(request, CARD_CHECK):
             return Reply(service.check_card(event_id, user_id, body.card, request.now))
 
 

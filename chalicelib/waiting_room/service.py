@@ -762,7 +762,7 @@ def show_card_form(event_id: str, now: int) -> CardFormView:
 
 
 def check_card(event_id: str, user_id: str, card: str, now: int) -> CardProofView:
-    """Let the card's bank confirm it for this user and event. Each call is a try, which the caller limits.
+    """Let the card's bank confirm it for this user and event. Each call is a try, which the caller counts first.
 
     Raises what `_card_account` and `payments.check_card` raise, CardRefused, and RateLimited if banks have declined too many cards.
     """

@@ -11,6 +11,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import proof_of_work
+from chalicelib.edge import store as edge_store
 from chalicelib.foundation import settings
 from chalicelib.waiting_room import room_cache, tokens
 from chalicelib.waiting_room.store import WaitingRoomRow
@@ -223,6 +224,19 @@ def test_the_tries_of_a_user_and_of_a_network_are_limited(api, time, card_sale):
         assert others[-1].json["by"] == "address"
         time.advance(3600)
         assert check(api, event_id, "u0", "card").status == 200
+
+
+def test_no_card_is_checked_that_cannot_be_counted(shop, stripe_sale, monkeypatch):
+    event_id, _ = stripe_sale
+    assert shop.api.get(f"/events/{event_id}/waiting-room/card").status == 200  # the room is in memory
+
+    def fail(*_):
+        raise dynamo.StoreUnavailable("down")
+
+    monkeypatch.setattr(edge_store, "advance_counter", fail)
+    with limits():
+        assert check(shop.api, event_id, "u0", VISA).status == 503
+    assert shop.fake.objects("setup_intent") == []
 
 
 def test_declined_cards_stop_the_checks_of_their_network(shop, time, stripe_sale):
