@@ -42,7 +42,7 @@ LAZY_PAGES = {
     "src/parts/draw-verdict.tsx": 2_350,
     "src/parts/drop-report.tsx": 4_000,
     "src/parts/turn-mails.tsx": 2_000,
-    "src/parts/line-tickets.tsx": 4_950,
+    "src/parts/line-tickets.tsx": 5_100,
     "src/parts/line-options.tsx": 2_900,
     "src/parts/line-access.tsx": 2_250,
     "src/parts/invoice-fields.tsx": 600,

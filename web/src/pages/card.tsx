@@ -15,6 +15,11 @@ import { cardTexts as es } from "../texts/es-card";
 
 /** Both languages are in this file, because one is smaller than a second request. */
 const TEXTS: Record<Language, typeof en> = { en, es };
+/** A card that nobody charges, and no wallets, which use another number than the card. */
+const SETUP = {
+  group: { mode: "setup" as const, allowedPaymentMethodTypes: ["card"], paymentMethodCreation: "manual" as const },
+  element: { wallets: { applePay: "never" as const, googlePay: "never" as const, link: "never" as const } },
+};
 const SIMULATED = ["card-1", "card-2", "declined"] as const;
 
 export function CardPage() {
@@ -27,17 +32,23 @@ export function CardPage() {
     const shown = await content(publicApi.GET("/events/{event_id}/waiting-room/card", { params }));
     return shown.publishable_key && reloadForPayment() ? null : shown;
   }, eventId);
-  const element = usePaymentElement(keys, true);
+  const element = usePaymentElement(keys, SETUP);
   const [isIncomplete, setIncomplete] = useState(false);
   useTitle(texts.title);
   const check = (body: Schemas["CardBody"]) => withWork((work) => content(buyer.POST("/events/{event_id}/waiting-room/card", { params, body: { ...body, ...work } })));
+  /** Return Stripe's id of the card in the form, or null if the form is not complete. */
+  const readCard = async () => {
+    const { stripe, elements } = element.loaded.current ?? {};
+    if (!stripe || !elements || (await elements.submit()).error) return null;
+    return (await stripe.createPaymentMethod({ elements })).paymentMethod?.id ?? null;
+  };
   const save = async ({ simulated }: Record<string, string>) => {
-    const card = simulated ?? (await element.readCard());
+    const card = simulated ?? (await readCard());
     setIncomplete(card === null);
     if (card === null) return;
     let checked = await check({ card });
     if (checked.client_secret) {
-      await element.authenticate(checked.client_secret);
+      await element.loaded.current?.stripe.handleNextAction({ clientSecret: checked.client_secret }); // the bank asks the owner
       checked = await check({ check_id: checked.check_id });
     }
     if (!checked.card_proof) return; // the owner has not answered the bank

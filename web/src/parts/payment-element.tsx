@@ -3,7 +3,7 @@
  * loaded from js.stripe.com only when a buyer pays on this page, or saves a card for a waiting room.
  */
 
-import type { Stripe, StripeElements } from "@stripe/stripe-js";
+import type { Stripe, StripeElements, StripeElementsOptionsMode, StripePaymentElementOptions } from "@stripe/stripe-js";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTexts } from "../texts";
 import { Skeleton } from "./failure";
@@ -35,9 +35,9 @@ export interface PaymentRefusal {
 
 /**
  * The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success.
- * With `isCheck`, the element takes a card that nobody charges, and no wallets, which use another number than the card.
+ * With `setup`, the element takes a card for something else than a payment, and `loaded` has what else Stripe.js can do with the card.
  */
-export function usePaymentElement(keys: Keys | null, isCheck = false) {
+export function usePaymentElement(keys: Keys | null, setup?: { group: StripeElementsOptionsMode; element: StripePaymentElementOptions }) {
   const { language } = useTexts();
   const box = useRef<HTMLDivElement>(null);
   const loaded = useRef<{ stripe: Stripe; elements: StripeElements } | null>(null);
@@ -48,16 +48,15 @@ export function usePaymentElement(keys: Keys | null, isCheck = false) {
   const { client_secret: clientSecret, publishable_key: publishableKey, account } = keys ?? {};
 
   useEffect(() => {
-    if (!publishableKey || !(clientSecret || isCheck)) return;
+    if (!publishableKey || !(clientSecret || setup)) return;
     let isCurrent = true;
     const show = (shown: typeof state) => isCurrent && setState(shown);
     const draw = async () => {
       const { loadStripe } = await import("@stripe/stripe-js/pure");
       const stripe = await loadStripe(publishableKey, { locale: locale.current, ...(account ? { stripeAccount: account } : {}) });
       if (!isCurrent || !stripe || !box.current) return;
-      const look = { locale: locale.current, appearance: appearance(box.current) };
-      const elements = clientSecret ? stripe.elements({ ...look, clientSecret }) : stripe.elements({ ...look, mode: "setup", allowedPaymentMethodTypes: ["card"], paymentMethodCreation: "manual" });
-      const element = elements.create("payment", clientSecret ? { paymentMethodOrder: WALLETS_FIRST } : { wallets: { applePay: "never", googlePay: "never", link: "never" } });
+      const elements = stripe.elements({ locale: locale.current, appearance: appearance(box.current), ...(setup?.group ?? { clientSecret }) } as StripeElementsOptionsMode);
+      const element = elements.create("payment", setup?.element ?? { paymentMethodOrder: WALLETS_FIRST });
       element.on("ready", () => show("ready"));
       element.on("loaderror", () => show("failed"));
       element.mount(box.current);
@@ -85,14 +84,7 @@ export function usePaymentElement(keys: Keys | null, isCheck = false) {
     if (error.type === "validation_error") return { code: error.type };
     return error.type === "card_error" ? { code: error.decline_code ?? error.code ?? "card_declined" } : {};
   };
-  /** Return Stripe's id of the card in the form. Returns null if the form is not complete. */
-  const readCard = async (): Promise<string | null> => {
-    if (!loaded.current || (await loaded.current.elements.submit()).error) return null;
-    return (await loaded.current.stripe.createPaymentMethod({ elements: loaded.current.elements })).paymentMethod?.id ?? null;
-  };
-  /** Let the bank ask the card's owner, whatever the answer is. */
-  const authenticate = async (secret: string) => void (await loaded.current?.stripe.handleNextAction({ clientSecret: secret }));
-  return { box, state, retry: () => setAttempt((count) => count + 1), pay, readCard, authenticate };
+  return { box, loaded, state, retry: () => setAttempt((count) => count + 1), pay };
 }
 
 /** Where the element appears. */

@@ -8,7 +8,7 @@ export const entryTexts = {
   again: "No email? Send another code, or use a different address",
   account: "To give everyone the same chance, each account gets one place. Sign in, or create an account.",
   unverified: "Your account cannot join yet, because its email address is not confirmed. Confirm the address, then come back.",
-  card: "To give everyone the same chance, each payment card gets one place. Save your card before you join: your bank confirms it, and nothing is charged.",
+  card: "To give everyone the same chance, each payment card gets one place. Nothing is charged.",
   saveCard: "Save a card",
   failures: {
     groups_closed: "Groups can no longer change. You can join by yourself.",

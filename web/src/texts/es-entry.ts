@@ -10,7 +10,7 @@ export const entryTexts: typeof english = {
   again: "¿No te llega? Pide otro código o usa otro correo",
   account: "Para que todo el mundo tenga las mismas opciones, cada cuenta tiene un solo puesto. Entra en tu cuenta o crea una.",
   unverified: "Aún no puedes entrar en la cola, porque el correo de tu cuenta está sin confirmar. Confírmalo y vuelve.",
-  card: "Para que todo el mundo tenga las mismas opciones, cada tarjeta tiene un solo puesto. Guarda la tuya antes de entrar: tu banco la confirma y no se te cobra nada.",
+  card: "Para que todo el mundo tenga las mismas opciones, cada tarjeta tiene un solo puesto. No se cobra nada.",
   saveCard: "Guardar una tarjeta",
   failures: {
     groups_closed: "Los grupos ya no se pueden cambiar. Puedes entrar por tu cuenta.",
