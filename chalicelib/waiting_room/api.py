@@ -122,7 +122,9 @@ class CodeBody(Struct, forbid_unknown_fields=True):
     code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
 
 
-ProviderId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z")]
+ProviderId = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z", examples=["pm_1Nv0FGQ9RKHgCVdK"], description="Letters, digits, _ and -.")
+]
 
 
 class CardBody(Struct, forbid_unknown_fields=True):
