@@ -520,7 +520,8 @@ class _Tour(TourClient):
         by_card = event | {"name": f"Cards of {self.name}", "waiting_room": {"entry": "payment_card"}}
         card_room = f"/events/{self.post('/admin/events', by_card, token=self.admin).json['id']}/waiting-room"
         self.get(f"{card_room}/card")
-        self.post(f"{card_room}/join", self.post(f"{card_room}/card", {"card": "card-1"}, user=self.name).json, user=self.name)
+        card_proof = self.post(f"{card_room}/card", {"card": "card-1"}, user=self.name).json["card_proof"]
+        self.post(f"{card_room}/join", {"card_proof": card_proof}, user=self.name)
         self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)
