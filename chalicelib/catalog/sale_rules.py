@@ -531,6 +531,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",
+        "needs_card": event.entry_rule == "payment_card",
     }
 
 

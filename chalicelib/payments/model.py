@@ -77,7 +77,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
     provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page. With `has_accounts`, promoters
-    can connect accounts of their own.
+    can connect accounts of their own. With `checks_cards`, our own page can have a card confirmed without a charge.
     """
 
     name: ExternalProviderName
@@ -86,6 +86,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     event_types: tuple[str, ...]
     own_page: OwnPage | None = None
     has_accounts: bool = False
+    checks_cards: bool = False
 
 
 class CheckoutPageItem(Struct, frozen=True):
@@ -284,6 +285,22 @@ class ProviderBalance(Struct, frozen=True, kw_only=True):
     currency: str
     available_cents: int
     pending_cents: int
+
+
+class CardCheck(Struct, frozen=True, kw_only=True):
+    """What a card's bank says about the card, which nobody has charged. `fingerprint` is the same for each use of the card on one account.
+
+    `requires_action` means that the bank asks the card's owner on the page, which needs the `client_secret` for that. `owner` is the name
+    for which the check was made; null if we did not make it. A card that `is_wallet`, such as Apple Pay, has another number than the card
+    that the bank issued, and so another fingerprint.
+    """
+
+    id: str
+    status: Literal["confirmed", "requires_action", "declined"]
+    owner: str | None
+    fingerprint: str | None = None
+    is_wallet: bool = False
+    client_secret: str | None = None
 
 
 class AccountLink(Struct, frozen=True):

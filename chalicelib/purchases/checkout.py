@@ -253,8 +253,7 @@ def _account(purchase: Purchase) -> str | None:
     """
     if purchase.payment is not None and payments.is_external(purchase.payment.provider):
         return purchase.account
-    account = catalog.snapshot().event_account(purchase.event_id)
-    return account.id if account is not None and account.state in ("active", "restricted") else None
+    return catalog.snapshot().charged_account_id(purchase.event_id)
 
 
 def _check_event(purchase: Purchase) -> None:

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
+from devtools.stripe import (
+    account_state,
+    accounts,
+    balance,
+    checkout_sessions,
+    disputes,
+    payment_intents,
+    payment_methods,
+    prices,
+    refunds,
+    setup_intents,
+)
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.rendering import list_page
 from devtools.stripe.schema import (
@@ -102,6 +113,17 @@ INTENT_CONFIRM: Parameters = {
     "return_url": url(),
     "use_stripe_sdk": boolean(),
     **_payment_method,
+    **_expand,
+}
+SETUP_CREATE: Parameters = {
+    "allowed_payment_method_types": _payment_method_types,
+    "confirm": boolean(),
+    "description": text(1000),
+    "metadata": metadata(),
+    "payment_method": text(),
+    "return_url": url(),
+    "usage": choice("off_session", "on_session"),
+    "use_stripe_sdk": boolean(),
     **_expand,
 }
 # Stripe.js also sends these two; calls with a secret key do not need them.
@@ -296,6 +318,7 @@ def _create_payment_method(state: AccountState, call: ApiCall) -> StripeObject:
 
 _PAYMENT_METHOD: dict[str, Parameter] = {**PAYMENT_METHOD, **RETRIEVE}
 _INTENTS, _SESSIONS, _REFUNDS, _DISPUTES = "/v1/payment_intents", "/v1/checkout/sessions", "/v1/refunds", "/v1/disputes"
+_SETUPS = "/v1/setup_intents"
 _CONFIRM = {**INTENT_CONFIRM, **BROWSER}
 
 ROUTES = (
@@ -317,6 +340,8 @@ ROUTES = (
     ),
     Route("POST", "/v1/payment_methods", _PAYMENT_METHOD, _create_payment_method, {**_PAYMENT_METHOD, "key": BROWSER["key"]}),
     Route("GET", "/v1/payment_methods/:id", RETRIEVE, _retrieve("payment_method")),
+    Route("POST", _SETUPS, SETUP_CREATE, lambda state, call: setup_intents.create(state, call.params, call.origin)),
+    Route("GET", f"{_SETUPS}/:id", RETRIEVE, _retrieve("setup_intent", "intent")),
     Route("POST", _SESSIONS, SESSION_CREATE, lambda state, call: checkout_sessions.create(state, call.params, call.origin)),
     Route("GET", _SESSIONS, SESSION_LIST, _list("checkout.session", _SESSIONS)),
     Route("GET", f"{_SESSIONS}/:id", RETRIEVE, _retrieve("checkout.session", "session")),

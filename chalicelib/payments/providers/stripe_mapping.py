@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from chalicelib.foundation import ids
 from chalicelib.payments.model import (
+    CardCheck,
     DisputeStatus,
     EventSubject,
     ProviderAccount,
@@ -140,6 +141,20 @@ def convert_account(account: Json) -> ProviderAccount:
         gets_payouts=bool(account.get("payouts_enabled")),
         missing=list(requirements.get("currently_due") or []),
         disabled_reason=requirements.get("disabled_reason"),
+    )
+
+
+def convert_setup_intent(intent: Json) -> CardCheck:
+    """Convert a Setup Intent whose payment method was expanded. After a decline, it has no payment method."""
+    method, status = intent.get("payment_method"), intent["status"]
+    card = (method.get("card") or {}) if isinstance(method, dict) else {}
+    return CardCheck(
+        id=intent["id"],
+        status="confirmed" if status == "succeeded" else "requires_action" if status == "requires_action" else "declined",
+        owner=(intent.get("metadata") or {}).get("owner"),
+        fingerprint=card.get("fingerprint"),
+        is_wallet=card.get("wallet") is not None,
+        client_secret=intent.get("client_secret"),
     )
 
 

@@ -14,7 +14,7 @@ import { Included } from "../parts/included";
 import { LoadFailed } from "../parts/load-failed";
 import { SellerText } from "../parts/seller-note";
 import { Terms } from "../parts/terms";
-import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
+import { PaymentForm, reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
 import { PromoCode } from "../parts/promo-code";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
@@ -320,20 +320,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
             </fieldset>
           )}
           {session.payment?.url && <p>{t.checkout.elsewhere}</p>}
-          {session.payment?.client_secret && (
-            <>
-              {element.state === "loading" && <Skeleton lines={4} />}
-              <div ref={element.box} class="payment-element" hidden={element.state === "failed"} />
-              {element.state === "failed" && (
-                <div class="notice notice-bad" role="alert">
-                  <p>{t.checkout.formMissing}</p>
-                  <button type="button" class="button button-quiet" onClick={element.retry}>
-                    {t.retry}
-                  </button>
-                </div>
-              )}
-            </>
-          )}
+          {session.payment?.client_secret && <PaymentForm element={element} />}
           {refusal && (
             <div class="notice notice-bad" role="alert">
               <p>{refusalText(refusal, t)}</p>
