@@ -32,8 +32,10 @@ LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool = False) -> dynamo.TransactItem:
     """Transaction item that opens the case of a new refund or attempt. With `by_sweep`, the sweep creates the refund as soon as it can.
 
-    The case stays open until the refund succeeds or a person closes the case.
+    The case stays open until the refund succeeds or a person closes the case. The sweep leaves refunds alone that are paid by hand.
     """
+    if payments.is_paid_back_by_hand(refund.provider):
+        return _case_item(purchase, refund, None)
     if refund.status == "pending":
         return _case_item(purchase, refund, now + PENDING_CHECK_SECONDS)
     return _case_item(purchase, refund, now if by_sweep else now + FIRST_RETRY_SECONDS)
@@ -52,7 +54,7 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
     `check_existing` if an earlier call may have created the refund and died before it recorded the refund.
     """
     refund = purchase.find_refund(refund_id)
-    if refund is None or refund.status != "due":
+    if refund is None or refund.status != "due" or payments.is_paid_back_by_hand(refund.provider):
         return purchase
     try:
         return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
