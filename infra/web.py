@@ -45,6 +45,7 @@ LAZY_PAGES = {
     "src/parts/line-options.tsx": 2_900,
     "src/parts/line-access.tsx": 2_250,
     "src/parts/invoice-fields.tsx": 600,
+    "src/parts/bank-transfer.tsx": 700,
     "src/parts/seats-panel.tsx": 1_150,
     "src/beacon-proof.ts": 22_800,
 }  # what the shop loads only when such a page or list is opened, in a waiting room, to check a draw, or with some tickets
