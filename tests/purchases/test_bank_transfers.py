@@ -6,10 +6,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
 from tests import builders, invariants
-from tests.purchases.reservations.test_access_codes import create_code, uses
+from tests.purchases.bank_transfers import ACCOUNT, create_shop, manager, order, record, reference, reserve, save_promoter, shown
+from tests.purchases.reservations.test_access_codes import uses
 
 DAY = 86_400
-ACCOUNT = {"holder": "Nora's Nights Ltd", "iban": "PT50000201231234567890154", "bic": "BCOMPTPL"}
 SELLER = {"name": "Nora's Nights Ltd", "address": "1 Harbor Street\nLisbon", "tax_id": "PT501234567"}
 
 
@@ -19,58 +19,13 @@ def _check(api, time):
     invariants.check(time.now)
 
 
-def save_promoter(api, **fields):
-    body = {"name": "Nora", "verified": True} | fields
-    reply = api.put("/promoters/nora", json=body, token=builders.admin_token())
-    assert reply.status == 200, reply.json
-    return reply.json
-
-
 @pytest.fixture
 def shop(api):
-    """An event of a promoter with a tier of 10 tickets at 50.00; 4 are held back for companies, who have 7 days and the code FIRMS."""
-    save_promoter(api, bank_account=ACCOUNT)
-    shop = builders.create_shop(api)
-    assert api.patch(f"/events/{shop[0]}", json={"promoter_id": "nora"}, token=builders.admin_token()).status == 200
-    held_back = [{"id": "firms", "reason": "other", "label": "Companies", "quantity": 4}]
-    assert api.patch(f"/tiers/{shop[1]}", json={"holdbacks": held_back}, token=builders.admin_token()).status == 200
-    create_code(api, *shop, code="FIRMS", holdback_id="firms", bank_transfer_days=7)
-    return shop
-
-
-def reserve(api, shop, user="ada", quantity=2):
-    wanted = {"tier_id": shop[1], "quantity": quantity, "promo_code": "FIRMS"}
-    reply = api.post(f"/events/{shop[0]}/reservations", json=wanted, user=user)
-    assert reply.status == 201, reply.json
-    return reply.json
-
-
-def order(api, shop, user="ada", quantity=2, **fields):
-    """Order tickets by bank transfer. Returns the checkout session."""
-    reserved = reserve(api, shop, user, quantity)
-    reply = builders.start_checkout(api, user, reserved["id"], key=reserved["id"], provider="bank_transfer", **fields)
-    assert reply.status == 201, reply.json
-    return reply.json
-
-
-def reference(session):
-    return session["payment"]["bank_transfer"]["reference"]
-
-
-def record(api, shop, *rows):
-    """Record rows of the bank statement, given as (text, cents) or (text, cents, day). Returns (result, status, received, to return)."""
-    body = [{"reference": row[0], "amount_cents": row[1], "date": row[2] if len(row) > 2 else "2026-09-01"} for row in rows]
-    reply = api.post(f"/events/{shop[0]}/bank-transfers", json={"rows": body}, token=builders.token("nora", "promoter"))
-    assert reply.status == 200, reply.json
-    return [(row["result"], *shown(row["order"])) if row["order"] else (row["result"],) for row in reply.json["rows"]]
-
-
-def shown(order):
-    return order["status"], order["received_cents"], order["to_return_cents"]
+    return create_shop(api)
 
 
 def listed(api, shop):
-    reply = api.get(f"/events/{shop[0]}/bank-transfers", token=builders.token("nora", "promoter"))
+    reply = api.get(f"/events/{shop[0]}/bank-transfers", **manager())
     assert reply.status == 200, reply.json
     return [shown(order) for order in reply.json["orders"]]
 
@@ -214,7 +169,7 @@ def test_without_the_code_or_a_verified_promoter_nobody_pays_by_transfer(api, ti
     refused = builders.start_checkout(api, "ada", plain.json["id"], provider="bank_transfer")
     assert (refused.status, refused.json["error"]) == (400, "payment_provider_not_offered")
     profile = {"name": "Nora", "bank_account": ACCOUNT | {"iban": "ES9121000418450200051332"}}
-    changed = api.put("/promoters/nora", json=profile, token=builders.token("nora", "promoter"))
+    changed = api.put("/promoters/nora", json=profile, **manager())
     assert (changed.status, changed.json["verified"]) == (200, False)  # a thief of the session gets no money
     refused = builders.start_checkout(api, "bob", reserve(api, shop, "bob")["id"], provider="bank_transfer")
     assert refused.json["error"] == "payment_provider_not_offered"
@@ -250,10 +205,10 @@ def test_a_cancelled_event_owes_all_that_has_arrived(api, time, shop):
 def test_the_list_has_pages(api, time, shop):
     for user in ("ada", "bob", "cleo"):
         order(api, shop, user, 1)
-    headers, numbers, cursor = {"token": builders.token("nora", "promoter")}, [], None
+    numbers, cursor = [], None
     while cursor is not None or not numbers:
         query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = api.get(f"/events/{shop[0]}/bank-transfers", query=query, **headers).json
+        page = api.get(f"/events/{shop[0]}/bank-transfers", query=query, **manager()).json
         numbers += [shown["number"] for shown in page["orders"]]
         cursor = page["next_cursor"]
     assert len(numbers) == len(set(numbers)) == 3
