@@ -168,6 +168,7 @@ CodeText = Annotated[
     ),
 ]
 TotalUses = Annotated[int, Meta(ge=1, le=10_000)]
+TransferDays = Annotated[int, Meta(ge=1, le=60)]
 UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]
 PackageIds = Annotated[list[Id], Meta(max_length=100)]
 
@@ -198,7 +199,7 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     opens_package_ids: PackageIds | UnsetType | None = UNSET
     skips_waiting_room: bool | UnsetType = UNSET
     holdback_id: Id | UnsetType | None = UNSET
-    bank_transfer_days: Annotated[int, Meta(ge=1, le=60)] | UnsetType | None = UNSET
+    bank_transfer_days: TransferDays | UnsetType | None = UNSET
     admits_to_draw: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
