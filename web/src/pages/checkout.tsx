@@ -24,6 +24,7 @@ import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 
 const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
+const TransferChoice = lazy(() => import("../parts/bank-transfer").then((part) => part.TransferChoice, () => LoadFailed));
 const InvoiceFields = lazy(() => import("../parts/invoice-fields").then((part) => part.InvoiceFields, () => LoadFailed));
 
 export function Checkout() {
@@ -302,12 +303,9 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
           <ErrorBoundary>{ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}</ErrorBoundary>
-          {reservation.bank_transfer_days && !isFree && !isChange && (
-            <label class="check choice">
-              <input type="checkbox" name="by-transfer" checked={byTransfer} onChange={() => setByTransfer(!byTransfer)} />
-              {t.checkout.transfer.choose(reservation.bank_transfer_days)}
-            </label>
-          )}
+          <ErrorBoundary>
+            {reservation.bank_transfer_days && !isFree && !isChange && <TransferChoice days={reservation.bank_transfer_days} value={byTransfer} onValue={setByTransfer} />}
+          </ErrorBoundary>
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>

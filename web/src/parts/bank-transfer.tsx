@@ -2,12 +2,27 @@
 
 import type { Schemas } from "../client";
 import { money } from "../formats";
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
+import { transferTexts as en } from "../texts/en-transfer";
+import { transferTexts as es } from "../texts/es-transfer";
 import { Moment } from "./moment";
 
+const TEXTS: Record<Language, typeof en> = { en, es };
+
+/** The choice to pay by bank transfer within so many days. */
+export function TransferChoice({ days, value, onValue }: { days: number; value: boolean; onValue: (chosen: boolean) => void }) {
+  const { language } = useTexts();
+  return (
+    <label class="check choice">
+      <input type="checkbox" name="by-transfer" checked={value} onChange={({ currentTarget }) => onValue(currentTarget.checked)} />
+      {TEXTS[language].choose(days)}
+    </label>
+  );
+}
+
 export function BankTransfer({ of: transfer, timezone }: { of: Schemas["BankTransferView"]; timezone: string | null }) {
-  const { t, locale } = useTexts();
-  const own = t.checkout.transfer;
+  const { language, locale } = useTexts();
+  const own = TEXTS[language];
   const missing = money(transfer.amount_cents - transfer.received_cents, transfer.currency, locale);
   const facts = [
     [own.holder, transfer.holder],
