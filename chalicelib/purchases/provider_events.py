@@ -416,9 +416,9 @@ def _apply_transfer(
     if not has_arrived and refund is None:
         return "no_refund", purchase
     details = {"transfer": transfer.id, "amount_cents": transfer.amount_cents}
-    dynamo.transact([audit.entry_item(f"order#{purchase.id}", "bank_transfer.recorded", by, now, details, event_id=purchase.event_id)])
+    entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.recorded", by, now, details, event_id=purchase.event_id)
     if refund is None:
-        return "recorded", store.retry_on_conflict(purchase, lambda current: settlement.record_transfer(current, transfer, now))
+        return "recorded", store.retry_on_conflict(purchase, lambda current: settlement.record_transfer(current, transfer, entry, now))
     paid_back = ProviderRefund(
         provider=refund.provider,
         id=transfer.id,
@@ -429,5 +429,5 @@ def _apply_transfer(
         refund_id=refund.id,
         attempt=refund.attempt,
     )
-    after = refunds_at_provider.record_status(purchase, refund.id, paid_back, now)
+    after = refunds_at_provider.record_status(purchase, refund.id, paid_back, now, [entry])
     return "recorded" if after.knows_transfer(transfer.id) else "no_refund", after

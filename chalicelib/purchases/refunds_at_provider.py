@@ -66,9 +66,14 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
         return purchase
 
 
-def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
-    """Record a refund's status at the provider. The status of an earlier attempt, or a status already recorded, changes nothing."""
-    return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
+def record_status(
+    purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int, items: Sequence[dynamo.TransactItem] = ()
+) -> Purchase:
+    """Record a refund's status at the provider, and write `items` with it.
+
+    The status of an earlier attempt, or a status already recorded, changes nothing.
+    """
+    return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now, items))
 
 
 def ask_provider(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
@@ -99,7 +104,9 @@ def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) 
     )
 
 
-def _record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
+def _record_status(
+    purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int, items: Sequence[dynamo.TransactItem]
+) -> Purchase:
     refund = purchase.find_refund(refund_id)
     if refund is None or (not refund.is_external and provider_refund.attempt != refund.attempt):
         return purchase
@@ -107,7 +114,7 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
     if after == refund:
         return purchase
     entries = ledger_entries.refund_status_items(purchase, refund, after, provider_refund, now)
-    saved = store.save(purchase, purchase.with_refunds(after), [*entries, _case_item_after(purchase, after, now)])
+    saved = store.save(purchase, purchase.with_refunds(after), [*items, *entries, _case_item_after(purchase, after, now)])
     if after.status == "failed":
         log.count("refunds_failed")
     logger.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
