@@ -585,6 +585,9 @@ class _Tour(TourClient):
         tills = self.get(f"/events/{event_id}/box-office-closing", token=self.admin).json
         counted = {"date": tills["date"], "currency": tills["tills"][0]["currency"], "counted_cents": 0}
         self.post(f"/events/{event_id}/box-office-closing", counted, token=self.admin)
+        rows = [{"reference": "A transfer for another event", "amount_cents": 5000, "date": tills["date"]}]
+        self.post(f"/events/{event_id}/bank-transfers", {"rows": rows}, token=self.admin)
+        self.get(f"/events/{event_id}/bank-transfers", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
         for path in (

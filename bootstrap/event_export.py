@@ -139,6 +139,7 @@ def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
             opens_package_ids=[tier_id for tier_id in promo_code.opens_package_ids if tier_id in tier_ids],
             skips_waiting_room=promo_code.skips_waiting_room or None,
             holdback_id=promo_code.holdback_id,
+            bank_transfer_days=promo_code.bank_transfer_days,
             admits_to_draw=promo_code.admits_to_draw or None,
             minimum_total=view.minimum_total,
         ),

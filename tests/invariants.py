@@ -426,12 +426,17 @@ def _taken(purchase: Purchase) -> int:
 def _check_details(purchases_by_id: dict[str, Purchase], ticket_ids: set[str]) -> list[str]:
     """Check that checkout details are stored exactly for the purchases that have them, with the TTL of the purchase.
 
-    Besides, tickets may have the address of an owner who accepted them, for good.
+    Besides, tickets may have the address of an owner who accepted them, and purchases paid by bank transfer are listed, for good.
     """
     rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan()}
     rows = {row_id: ttl for row_id, ttl in rows.items() if not (row_id in ticket_ids and ttl is None)}
     expected = {purchase.id: purchases._ttl(purchase) for purchase in purchases_by_id.values() if purchase.has_details}
+    expected |= {f"{purchase.id}{purchases.BANK_TRANSFER}": None for purchase in purchases_by_id.values() if _pays_by_transfer(purchase)}
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
+
+
+def _pays_by_transfer(purchase: Purchase) -> bool:
+    return purchase.payment is not None and purchase.payment.provider == "bank_transfer"
 
 
 def _check_tickets(rows: list[TicketRow], tickets: list[Ticket], purchases_by_id: dict[str, Purchase]) -> list[str]:

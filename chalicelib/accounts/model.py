@@ -55,6 +55,29 @@ TaxId = Annotated[
         description="A tax or VAT number: 4 to 30 letters, digits, spaces or . / -, beginning and ending with a letter or digit.",
     ),
 ]
+
+
+class BankAccount(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A bank account, as buyers need it for a transfer. The check digits of the `iban` must be right."""
+
+    holder: Company
+    iban: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z",
+            examples=["PT50000201231234567890154"],
+            description="An IBAN in capitals, without spaces.",
+        ),
+    ]
+    bic: Annotated[str, Meta(pattern=r"\A[A-Z0-9]{8}([A-Z0-9]{3})?\Z", examples=["BCOMPTPL"], description="A BIC in capitals.")] | None = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        if int("".join(str(int(character, 36)) for character in self.iban[4:] + self.iban[:4])) % 97 != 1:
+            raise ValueError("The check digits of the IBAN are wrong. Correct the IBAN")
+
+
 Phone = Annotated[
     str,
     Meta(

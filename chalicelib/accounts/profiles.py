@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.accounts.model import Account, Company, PostalAddress, TaxId
+from chalicelib.accounts.model import Account, BankAccount, Company, PostalAddress, TaxId
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
@@ -18,7 +18,7 @@ from chalicelib.foundation.money import Country
 
 MAX_ATTEMPTS = 5
 # Fields that admins check when they verify a promoter.
-_VERIFIED_FIELDS = ("name", "company", "website")
+_VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
 State = Literal["verified", "unverified"]
 
@@ -40,7 +40,8 @@ class Promoter(Struct, frozen=True, kw_only=True):
     """A promoter, who puts events on sale. `id` is the user id of the account. `version` counts the changes.
 
     `email` is public, and may differ from the account's address. `policies` says what buyers must know before they buy, such as when they
-    get refunds. With `invoices`, the sales since `invoices_since` (epoch seconds) get invoices.
+    get refunds. With `invoices`, the sales since `invoices_since` (epoch seconds) get invoices. Buyers who pay by transfer pay to the
+    `bank_account`.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Promoter(Struct, frozen=True, kw_only=True):
     state: State = "unverified"
     invoices: InvoiceSeller | None = None
     invoices_since: int | None = None
+    bank_account: BankAccount | None = None
     created_at: int
     updated_at: int
     version: int = 1
@@ -70,7 +72,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. If `verified` is None, the verification stays as it is. `invoices` that are UNSET stay too."""
+    """The new content of a profile. If `verified` is None, the verification stays as it is. Fields that are UNSET stay too."""
 
     name: str
     company: str | None
@@ -80,6 +82,7 @@ class PromoterChange(Struct, frozen=True):
     policies: str
     verified: bool | None
     invoices: InvoiceSeller | UnsetType | None = UNSET
+    bank_account: BankAccount | UnsetType | None = UNSET
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
@@ -174,7 +177,7 @@ def _apply_change(promoter_id: str, before: Promoter | None, change: PromoterCha
 
 
 def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
-    names = ("name", "company", "description", "website", "email", "policies", "state", "invoices")
+    names = ("name", "company", "description", "website", "email", "policies", "state", "invoices", "bank_account")
     return [name for name in names if getattr(before, name, None) != getattr(after, name)]
 
 
@@ -215,6 +218,7 @@ class PromoterRow(dynamo.Table):
     state = UnicodeAttribute()
     invoices = JsonAttribute(InvoiceSeller, null=True)
     invoices_since = NumberAttribute(null=True)
+    bank_account = JsonAttribute(BankAccount, null=True)
     created_at = NumberAttribute()
     updated_at = NumberAttribute()
     version = NumberAttribute()
@@ -244,6 +248,7 @@ def _promoter(row: PromoterRow) -> Promoter:
         state=msgspec.convert(row.state, State),
         invoices=row.invoices,
         invoices_since=int(row.invoices_since) if row.invoices_since is not None else None,
+        bank_account=row.bank_account,
         created_at=int(row.created_at),
         updated_at=int(row.updated_at),
         version=int(row.version),

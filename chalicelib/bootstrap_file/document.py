@@ -22,7 +22,7 @@ from chalicelib.foundation.money import Cents, Currency, MajorUnits
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.promotions import views
 from chalicelib.promotions.model import DiscountType, PromoCode, normalize
-from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
+from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, TransferDays, UsesPerDonor
 
 # Dates, as people write them in a bootstrap file.
 
@@ -108,6 +108,7 @@ class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     opens_package_ids: PackageIds | None = None
     skips_waiting_room: bool = False
     holdback_id: Id | None = None
+    bank_transfer_days: TransferDays | None = None
     admits_to_draw: bool = False
     minimum_total: MajorUnits | None = None
     is_active: bool = True

@@ -15,6 +15,8 @@ YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 # The type of times in JSON replies, as `iso` writes them.
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-09-01T19:00:00Z"]})]
 
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z", examples=["2026-11-26"], description="A day, such as 2026-11-26.")]
+
 _source: Callable[[], float] = time.time
 _monotonic_source: Callable[[], float] = time.monotonic
 

@@ -4,11 +4,12 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
+from chalicelib.accounts.model import BankAccount
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
-ProviderName = Literal["free", "simulated", "imported", "complimentary", "box_office", ExternalProviderName]
+ProviderName = Literal["free", "simulated", "imported", "complimentary", "box_office", "bank_transfer", ExternalProviderName]
 WITHOUT_MONEY: tuple[ProviderName, ...] = (
     "free",
     "imported",
@@ -32,6 +33,13 @@ class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
     returns_fee: bool = False
 
 
+class BankTransfer(Struct, frozen=True):
+    """Money that arrived for a purchase by bank transfer. `id` tells it from other transfers for the same purchase."""
+
+    id: str
+    amount_cents: int
+
+
 class Payment(Struct, frozen=True, omit_defaults=True):
     """The payment of a purchase, stored inside the purchase.
 
@@ -40,6 +48,9 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
     `connected` is null if the money goes to the operator's account. `seller_id` is the promoter of the event when the payment was opened,
     who issues the invoice. It is null for events of the shop.
+
+    A payment by bank transfer goes to the promoter's `bank_account`, as it was when the checkout was opened. `transfers` are the transfers
+    that have arrived before the purchase was paid or ended. The first one has the id of the payment.
     """
 
     provider: ProviderName
@@ -53,6 +64,13 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     number: int = 1
     connected: ConnectedAccount | None = None
     seller_id: str | None = None
+    bank_account: BankAccount | None = None
+    transfers: list[BankTransfer] = []
+
+    @property
+    def transferred_cents(self) -> int:
+        """The money that has arrived by bank transfer, in minor units."""
+        return sum(transfer.amount_cents for transfer in self.transfers)
 
     @property
     def account(self) -> str | None:

@@ -1,7 +1,8 @@
 """Choose the provider of each payment, and pass calls about the payment on to that provider.
 
 `providers/protocol.py` lists the external providers. The other providers make no calls: `free` is for free orders, `simulated` for stages
-that allow simulated payments, and `imported` for orders from another system. That system holds their money and refunds it.
+that allow simulated payments, and `imported` for orders from another system. That system holds their money and refunds it. With
+`bank_transfer`, promoters say which money has arrived and which they have sent back.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,7 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import BankAccount
 from chalicelib.catalog import event_states
 from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.log import logger
@@ -21,6 +23,7 @@ from chalicelib.payments.model import (
     ConnectedAccount,
     Payment,
     PaymentMetadata,
+    PaymentNotCompleted,
     PaymentsUnavailable,
     PriceMismatch,
     ProviderDescription,
@@ -41,16 +44,25 @@ SIMULATED_DECLINE = "declined"  # the simulated card that its bank declines
 
 
 def new_payment(
-    amount_cents: int, currency: str, requested: ProviderName | None = None, *, account: str | None = None, ticket_count: int = 0
+    amount_cents: int,
+    currency: str,
+    requested: ProviderName | None = None,
+    *,
+    account: str | None = None,
+    ticket_count: int = 0,
+    bank_account: BankAccount | None = None,
 ) -> Payment:
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
     The money goes to the connected `account`, if there is one and the provider has accounts, less the operator's fee for `ticket_count`
-    tickets. A payment of 0 is always `free`, even if another provider was requested. Raises ProviderNotOffered if the requested provider is
-    not offered here, and PaymentsUnavailable if no provider was requested and the default provider is not offered.
+    tickets. A payment of 0 is always `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered.
+    Raises ProviderNotOffered if the requested provider is not offered here, and PaymentsUnavailable if no provider was requested and the
+    default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
+    if requested == "bank_transfer" and bank_account is not None:
+        return Payment(requested, "open", amount_cents, currency, bank_account=bank_account)
     if requested is not None and (requested == "free" or not _is_offered(requested)):
         raise ProviderNotOffered(
             f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
@@ -138,8 +150,12 @@ def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Paymen
 
     After `decline`, as after a declined card, the buyer may pay again; `fail` ends the purchase.
 
-    Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
+    Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, PaymentsUnavailable, and PaymentNotCompleted
+    for a bank transfer, whose arrival only the promoter sees.
     """
+    if payment.provider == "bank_transfer":
+        message = "Your transfer has not arrived yet. You get your tickets as soon as the seller has received it."
+        raise PaymentNotCompleted(message, payment_status="processing")
     if is_external(payment.provider):
         if simulate is not None:
             title = external_provider(payment.provider).DESCRIPTION.title
@@ -258,9 +274,31 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 
     Also returns the payment if it `is_unreachable`. Raises ProviderUnavailable.
     """
+    if payment is not None and payment.transfers:
+        return received_transfer(payment, payment.transfers[0].id, payment.transferred_cents)
     if payment is None or not is_external(payment.provider):
         return None
     return external_provider(payment.provider).cancel_payment(payment)
+
+
+def received_transfer(payment: Payment, payment_intent_id: str, amount_cents: int) -> ProviderPayment:
+    """Return money that arrived by bank transfer in the form of a provider's payment."""
+    return ProviderPayment(
+        provider=payment.provider,
+        id=payment_intent_id,
+        status="succeeded",
+        amount=payment.amount_cents,
+        amount_received=amount_cents,
+        amount_refunded=0,
+        currency=payment.currency,
+        created=0,
+        payment_intent_id=payment_intent_id,
+    )
+
+
+def is_paid_back_by_hand(provider: str) -> bool:
+    """Whether a refund is due until somebody records that they have sent the money back."""
+    return provider == "bank_transfer"
 
 
 def create_refund(

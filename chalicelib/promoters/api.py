@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.members import MemberChanging, TooManyEvents
-from chalicelib.accounts.model import Company, Email, email_key
+from chalicelib.accounts.model import BankAccount, Company, Email, email_key
 from chalicelib.accounts.profiles import InvoiceSeller, PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
 from chalicelib.catalog.forms import check_default_taxes, check_place
@@ -79,7 +79,8 @@ class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only
 class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """A promoter's profile. Omitted fields are cleared. Only admins may set `verified`; null leaves it unchanged.
 
-    With `invoices`, later sales get invoices. Null turns them off, and without the field nothing changes.
+    With `invoices`, later sales get invoices. Buyers with a code for bank transfers pay to the `bank_account`. Null turns either off, and
+    without the field nothing changes. A promoter who changes the name, company, website or bank account has to be verified again.
 
     If `version` is given, the change is refused when somebody else has changed the profile since that version.
     """
@@ -92,6 +93,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     policies: Policies = ""
     verified: bool | None = None
     invoices: InvoiceSeller | UnsetType | None = UNSET
+    bank_account: BankAccount | UnsetType | None = UNSET
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 
@@ -161,10 +163,9 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
 @limited_for_caller(CATALOG)
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify a profile."""
-    verified, invoices = body.verified, body.invoices
-    if invoices:
-        check_place(invoices.country, None, "$.invoices")
-    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, verified, invoices)
+    if body.invoices:
+        check_place(body.invoices.country, None, "$.invoices")
+    change = PromoterChange(**{name: getattr(body, name) for name in PromoterChange.__struct_fields__})
     saved = service.save_promoter(request.require_user(), promoter_id, change, expected_version(request, body), request.now)
     return versioned_reply(promoter_view(saved, is_own=True))
 

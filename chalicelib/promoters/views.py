@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, BankAccount
 from chalicelib.accounts.profiles import InvoiceSeller, Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog import service as catalog
@@ -25,7 +25,8 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     """A promoter of events. `verified` means that an admin has checked the name, company and website.
 
     `default_taxes` are the taxes in the prices at the promoter's events, by country and region, for tiers without a tax of their own.
-    `invoices` is the seller on the promoter's invoices. It is null if sales get no invoices, and for everybody but the promoter and admins.
+    `invoices` is the seller on the promoter's invoices, and buyers may pay to the `bank_account` by transfer. They are null if they are
+    not set, and for everybody but the promoter and admins.
     """
 
     id: str
@@ -38,6 +39,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     default_taxes: list[DefaultTax]
     verified: bool
     invoices: InvoiceSeller | None
+    bank_account: BankAccount | None
     created_at: Timestamp
     updated_at: Timestamp
     version: int
@@ -156,6 +158,7 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         default_taxes=catalog.snapshot().default_taxes.get(promoter.id, []),
         verified=promoter.state == "verified",
         invoices=promoter.invoices if is_own else None,
+        bank_account=promoter.bank_account if is_own else None,
         created_at=clock.iso(promoter.created_at),
         updated_at=clock.iso(promoter.updated_at),
         version=promoter.version,

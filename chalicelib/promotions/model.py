@@ -39,7 +39,8 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     An access code opens the tiers `opens_package_ids`: it sells them if they require a code, and before the event's sale opens. Its
     discount may be 0. With `skips_waiting_room`, its buyers need no pass of the waiting room even after the sale has opened. With a
-    `holdback_id`, it sells only tickets that these tiers hold back with this id, also when the tiers are sold out.
+    `holdback_id`, it sells only tickets that these tiers hold back with this id, also when the tiers are sold out. With
+    `bank_transfer_days`, its buyers may pay for these tickets by bank transfer within so many days.
 
     A code that `admits_to_draw` gives places in a waiting room with the rule of entry `access_code`, and is good for nothing else. It has
     `max_total_uses`. Its uses are not in the stock, but in `service.CodeUsesRow`, which names the user of each use.
@@ -60,6 +61,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opens_package_ids: list[str] = []
     skips_waiting_room: bool = False
     holdback_id: str | None = None
+    bank_transfer_days: int | None = None
     admits_to_draw: bool = False
     minimum_total_cents: int | None = None
     is_active: bool = True

@@ -39,6 +39,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     opens_package_ids: list[str] | None
     skips_waiting_room: bool
     holdback_id: str | None
+    bank_transfer_days: int | None
     admits_to_draw: bool
     minimum_total: float | None
     is_active: bool
@@ -114,6 +115,7 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         opens_package_ids=promo_code.opens_package_ids or None,
         skips_waiting_room=promo_code.skips_waiting_room,
         holdback_id=promo_code.holdback_id,
+        bank_transfer_days=promo_code.bank_transfer_days,
         admits_to_draw=promo_code.admits_to_draw,
         minimum_total=_minimum_total(promo_code),
         is_active=promo_code.is_active,
@@ -166,6 +168,7 @@ CodeText = Annotated[
     ),
 ]
 TotalUses = Annotated[int, Meta(ge=1, le=10_000)]
+TransferDays = Annotated[int, Meta(ge=1, le=60)]
 UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]
 PackageIds = Annotated[list[Id], Meta(max_length=100)]
 
@@ -179,7 +182,8 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `opens_package_ids` are the tiers that the code opens: it sells them if they require a code, and before the event's sale opens. The
     `discount_value` of such a code may be 0. With `skips_waiting_room`, it also sells them without a pass of the waiting room after the
-    opening. With a `holdback_id`, it sells only tickets from the holdback with this id, which each of these tiers must have.
+    opening. With a `holdback_id`, it sells only tickets from the holdback with this id, which each of these tiers must have. With
+    `bank_transfer_days`, buyers may pay for these tickets by bank transfer, and have so many days.
 
     A code that `admits_to_draw` gives a place in the waiting room of an event with the rule of entry `access_code`, to as many people as
     `max_total_uses`, which it must have. It opens no tiers and has no discount.
@@ -195,6 +199,7 @@ class PromoCodeTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     opens_package_ids: PackageIds | UnsetType | None = UNSET
     skips_waiting_room: bool | UnsetType = UNSET
     holdback_id: Id | UnsetType | None = UNSET
+    bank_transfer_days: TransferDays | UnsetType | None = UNSET
     admits_to_draw: bool | UnsetType = UNSET
     minimum_total: MajorUnits | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
@@ -273,6 +278,9 @@ def check_terms(promo_code: PromoCode) -> None:
     if promo_code.holdback_id is not None and not promo_code.opens_package_ids:
         message = "Only a code that opens tickets can sell from a holdback. Choose the tickets in `opens_package_ids`."
         raise InvalidInput(message, path="$.holdback_id", rule="opens_nothing")
+    if promo_code.bank_transfer_days is not None and promo_code.holdback_id is None:
+        message = "Tickets wait for a transfer for days, so they must come from a holdback. Choose one in `holdback_id`."
+        raise InvalidInput(message, path="$.bank_transfer_days", rule="needs_holdback")
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"

@@ -421,6 +421,9 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     option id. An answer is true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
 
     `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
+
+    Send `bank_transfer` as the `provider` to pay by transfer, if the reservation has `bank_transfer_days`. The tickets are then held until
+    the transfer arrives, for so many days at most.
     """
 
     promo_code: PromoCodeInput | None = None
@@ -428,7 +431,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: Email | None = None
     invoice: InvoiceBuyer | None = None
-    provider: Literal["simulated", ExternalProviderName] | None = None
+    provider: Literal["simulated", "bank_transfer", ExternalProviderName] | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None

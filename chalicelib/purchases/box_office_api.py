@@ -21,7 +21,7 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
-from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.clock import Day, Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency
@@ -50,7 +50,6 @@ COUNTED_SECONDS = 31 * 86_400  # after this time, nobody counts the cash of a da
 bp = Blueprint(__name__)
 
 ClientId = Annotated[str, Meta(min_length=8, max_length=100, examples=["till-1/0193b2"])]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z", examples=["2026-11-26"], description="A day, such as 2026-11-26.")]
 PrintedCode = Annotated[
     str,
     Meta(

@@ -1,12 +1,16 @@
 """Checkout of a reservation: apply its promo code, open its payment, and confirm the outcome."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts import profiles
+from chalicelib.accounts.model import BankAccount
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale, lacks_account
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import INVALID_CODE
 from chalicelib.foundation import log, settings
@@ -201,6 +205,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         options.provider,
         account=_account(purchase),
         ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
+        bank_account=_bank_account(purchase) if options.provider == "bank_transfer" else None,
     )
     event = catalog.snapshot().events.get(purchase.event_id)
     payment = replace(
@@ -209,6 +214,9 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         seller_id=event.promoter_id if event is not None else None,
     )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
+    listed: list[dynamo.TransactItem] = []
+    if payment.bank_account is not None:
+        expires_at, listed = _transfer_deadline(purchase, now), [store.bank_transfer_item(purchase)]
     paying = replace(
         priced,
         state="paying",
@@ -225,7 +233,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         held = hold_use(purchase, promo_code, expires_at, now)
     paying = replace(paying, promo_holds=purchase.promo_holds if is_same_code else held)
     try:
-        saved = _save_with_details(purchase, paying, details)
+        saved = _save_with_details(purchase, paying, details, listed)
     except store.Conflict:
         inventory.release_holds(held)
         raise
@@ -256,6 +264,22 @@ def _account(purchase: Purchase) -> str | None:
     return catalog.snapshot().charged_account_id(purchase.event_id)
 
 
+def _bank_account(purchase: Purchase) -> BankAccount | None:
+    """Return the account for a bank transfer, or None if the buyer's code allows none or no verified promoter has an account."""
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if purchase.bank_transfer_days is None or event is None or event.promoter_id is None:
+        return None
+    promoter = profiles.find_promoter(event.promoter_id)
+    return promoter.bank_account if promoter is not None and promoter.state == "verified" else None
+
+
+def _transfer_deadline(purchase: Purchase, now: int) -> int:
+    """Return until when the tickets wait for a bank transfer: for the days of the code, but not after the end of the sale."""
+    assert purchase.bank_transfer_days is not None  # the code allows a transfer
+    event = catalog.snapshot().events[purchase.event_id]
+    return max(purchase.expires_at, min(now + purchase.bank_transfer_days * 86_400, event.last_sale_at))
+
+
 def _check_event(purchase: Purchase) -> None:
     """Raise EventNotOnSale if the event is cancelled, or SalePaused if its promoter is locked or cannot be paid.
 
@@ -271,10 +295,10 @@ def _check_event(purchase: Purchase) -> None:
         raise SalePaused()
 
 
-def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails) -> Purchase:
-    """Save the purchase with the details that the buyer sent, which replace the details of an earlier call. Raises Conflict."""
+def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails, items: Sequence[dynamo.TransactItem] = ()) -> Purchase:
+    """Save the purchase with the details that the buyer sent, which replace those of an earlier call, and `items`. Raises Conflict."""
     after = replace(after, has_details=before.has_details or not details.is_empty)
-    return store.save(before, after, [store.details_item(after, details)] if after.has_details else [])
+    return store.save(before, after, [*items, *([store.details_item(after, details)] if after.has_details else [])])
 
 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:

@@ -37,6 +37,7 @@ MAX_LINE_ITEMS = 10
 DIRECT_ID_PREFIX = "00"
 QUOTA_SUFFIX = ".quota"  # of the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
+EXCESS = "-excess"  # of the id of a bank transfer: the part that is beyond the price
 MOVED_PREFIX = "moved#"  # of a second note of a pass that has moved to another user
 
 
@@ -212,7 +213,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     tickets of holdbacks, which the pool does not have, have the last numbers. The checkout sets the `promo_code`, its discounts in the
     lines, and `promo_holds`, which hold one use of the code. Once the purchase is paid, that use is never returned. If the buyer could
     reserve only with an access code, the reservation sets these fields and `needs_code`, and the checkout keeps them. `holdback_id` is the
-    holdback of each tier from whose stock the access code sells.
+    holdback of each tier from whose stock the access code sells. With `bank_transfer_days`, the code lets the buyer pay by bank transfer.
     """
 
     id: str
@@ -238,6 +239,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_holds: list[Hold] = []
     needs_code: bool = False
     holdback_id: str | None = None
+    bank_transfer_days: int | None = None
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
@@ -485,6 +487,27 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     def find_refund(self, refund_id: str) -> Refund | None:
         return next((refund for refund in self.refunds if refund.id == refund_id), None)
+
+    def find_due_refund(self, amount_cents: int) -> Refund | None:
+        """Return the first refund of this amount that is due, if any."""
+        return next((refund for refund in self.refunds if refund.status == "due" and refund.amount_cents == amount_cents), None)
+
+    def knows_transfer(self, transfer_id: str) -> bool:
+        """Whether this bank transfer, to or from the promoter's account, has been recorded."""
+        arrived = self.payment.transfers if self.payment is not None else []
+        return (
+            any(transfer.id == transfer_id for transfer in arrived)
+            or transfer_id in self.payment_intent_ids
+            or any(refund.provider_id == transfer_id for refund in self.refunds)
+        )
+
+    @property
+    def transferred_cents(self) -> int:
+        """The money that has arrived by bank transfer in minor units, including what is to be paid back or was."""
+        arrived = {transfer.id: transfer.amount_cents for transfer in (self.payment.transfers if self.payment is not None else [])}
+        second = [refund for refund in self.refunds if not refund.tickets and refund.reason == "duplicate"]
+        excess = [refund for refund in second if str(refund.payment_intent_id).removesuffix(EXCESS) in arrived]
+        return sum(arrived.values()) + sum(refund.amount_cents for refund in second if refund not in excess)
 
     def find_dispute(self, dispute_id: str) -> Dispute | None:
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)

@@ -37,11 +37,11 @@ from chalicelib.edge.rate_limits import (
 )
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
-from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.clock import Day, Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
-from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, resale, transfers, views
+from chalicelib.purchases import event_cancellation, guest_orders, provider_events, queries, refunds, resale, transfers, views
 from chalicelib.purchases.errors import (
     ComplimentaryClosed,
     OrderDisputed,
@@ -59,7 +59,8 @@ from chalicelib.purchases.errors import (
 )
 from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import MAX_QUANTITY, ComplimentaryRow, IssuedRow, Purchase, ReturnReason
-from chalicelib.purchases.views import OrderWithTicketsView, RefundView, ResaleView, ReturnRequestView, TicketReturnView
+from chalicelib.purchases.provider_events import StatementResult, StatementRow
+from chalicelib.purchases.views import OrderStatus, OrderWithTicketsView, RefundView, ResaleView, ReturnRequestView, TicketReturnView
 from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import (
@@ -632,6 +633,114 @@ def issue_complimentary_tickets(request: RequestContext, event_id: str, body: Co
     tier = catalog.get_current_tier(event_id, body.tier_id)
     issued = direct_orders.issue_complimentary(event, tier, body.holdback_id, body.rows, request.language, caller.user_id, request.now)
     return Reply(ComplimentaryView(issued))
+
+
+# Orders that are paid by bank transfer over HTTP. Their managers say which transfers have arrived, and which they have sent back.
+
+MAX_STATEMENT_ROWS = 100
+MAX_TRANSFER_CENTS = 10_000_000_000
+
+
+class BankTransfersQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The page of the list to return."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: cursors.Cursor | None = None
+
+
+class StatementRowBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of a bank statement. The `reference` is the text of the transfer, which contains the number of the order.
+
+    `amount_cents` is negative for money that left the account.
+    """
+
+    reference: Annotated[str, Meta(max_length=500)]
+    amount_cents: Annotated[int, Meta(ge=-MAX_TRANSFER_CENTS, le=MAX_TRANSFER_CENTS)]
+    date: Day
+
+
+class StatementBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows of a bank statement, with all transfers of each day or with one transfer only. A repeated row changes nothing."""
+
+    rows: Annotated[list[StatementRowBody], Meta(min_length=1, max_length=MAX_STATEMENT_ROWS)]
+
+
+class TransferredOrderView(Struct, frozen=True, kw_only=True):
+    """An order that is paid by bank transfer, with the money that has arrived. The buyer has until `expires_at`, if it is `pending`.
+
+    `to_return_cents` are the amounts that the promoter is to send back.
+    """
+
+    order_id: str
+    number: str
+    status: OrderStatus
+    total_price_cents: int
+    received_cents: int
+    to_return_cents: list[int]
+    currency: str
+    expires_at: Timestamp | None
+
+
+class BankTransfersView(Struct, frozen=True, kw_only=True):
+    """A page of the event's orders that are paid by bank transfer, newest first. `next_cursor` is null on the last page."""
+
+    orders: list[TransferredOrderView]
+    next_cursor: str | None
+
+
+class AppliedRowView(Struct, frozen=True, kw_only=True):
+    """What became of a row: it was `recorded`, now or before (`known`), or its reference names no order or several.
+
+    `no_refund`: the money that left is not the amount of a due refund. `order` is the order afterwards.
+    """
+
+    result: StatementResult
+    order: TransferredOrderView | None
+
+
+class AppliedStatementView(Struct, frozen=True):
+    """What became of each row, in the order of the request."""
+
+    rows: list[AppliedRowView]
+
+
+@route(bp, "GET", "/events/{event_id}/bank-transfers", access="manager")
+def list_bank_transfers(request: RequestContext, event_id: str, query: BankTransfersQuery) -> Reply[BankTransfersView]:
+    """List the event's orders that are paid by bank transfer."""
+    permissions.require_manager(request.require_user(), event_id)
+    before = cursors.decode(query.cursor, r"[0-9A-Z]{26}") if query.cursor is not None else None
+    ids = queries.list_bank_transfers(event_id, query.limit + 1, before)
+    found = queries.load_many(ids[: query.limit])
+    orders = [_transferred_view(order) for order_id in ids if (order := found.get(order_id)) is not None]
+    next_cursor = cursors.encode(ids[query.limit - 1]) if len(ids) > query.limit else None
+    return Reply(BankTransfersView(orders=orders, next_cursor=next_cursor))
+
+
+@route(bp, "POST", "/events/{event_id}/bank-transfers", access="manager", errors=(RateLimited,))
+@limited_for_caller(CATALOG)
+def record_bank_transfers(request: RequestContext, event_id: str, body: StatementBody) -> Reply[AppliedStatementView]:
+    """Record transfers on the promoter's bank account: paid orders get their tickets, and money that was sent back ends its refund."""
+    request.is_repeatable = True
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    rows = [StatementRow(row.reference, row.amount_cents, row.date) for row in body.rows]
+    applied = provider_events.apply_statement(event_id, rows, caller.user_id, request.now)
+    found = [AppliedRowView(result=result, order=_transferred_view(order) if order is not None else None) for result, order in applied]
+    return Reply(AppliedStatementView(found))
+
+
+def _transferred_view(order: Purchase) -> TransferredOrderView:
+    shown = views.order_view(order)
+    return TransferredOrderView(
+        order_id=order.id,
+        number=shown.number,
+        status=shown.status,
+        total_price_cents=shown.total_price_cents,
+        received_cents=order.transferred_cents,
+        to_return_cents=[refund.amount_cents for refund in order.refunds if refund.status == "due"],
+        currency=order.currency,
+        expires_at=shown.expires_at,
+    )
 
 
 # Cancellation of an event over HTTP.

@@ -3,12 +3,14 @@
 Also process webhooks, and keep the table of processed events. Everything is safe to repeat, in any order.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
+from chalicelib.audit import service as audit
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
@@ -21,6 +23,7 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
     AccountUnreachable,
+    BankTransfer,
     PaymentNotCompleted,
     ProviderDispute,
     ProviderEvent,
@@ -32,6 +35,7 @@ from chalicelib.payments.model import (
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.refunds import record_external_refund
+from chalicelib.tickets.model import find_order_keys, order_key
 
 # Table `provider-events`: the provider's events that were processed. They are kept for as long as the provider may send them again.
 
@@ -381,3 +385,66 @@ def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
     is_recorded = fees[0].payment_intent_id in purchase.payment_intent_ids
     is_new = [ledger_entries.record_returned_fee(purchase, fee, now) for fee in fees if is_recorded]
     return EventResult("fee_returned", purchase, any(is_new))
+
+
+# Bank statements, whose rows the event's managers record. The order's number in the text of a transfer names the purchase.
+
+StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund"]
+
+
+class StatementRow(Struct, frozen=True):
+    """A transfer on the promoter's bank account on a day (`2026-11-27`), with its text. The amount is negative for money that left."""
+
+    text: str
+    amount_cents: int
+    day: str
+
+
+def apply_statement(event_id: str, rows: Sequence[StatementRow], by: str, now: int) -> list[tuple[StatementResult, Purchase | None]]:
+    """Apply a bank statement to the event's purchases. Returns what became of each row, and its purchase as it is afterwards.
+
+    Money that arrived pays for the purchase (`settlement.record_transfer`). Money that left pays back a due refund of this amount. A
+    repeated call with the same rows changes nothing: transfers of the same day, amount and purchase count by their order.
+    """
+    ids = {order_key(purchase_id): purchase_id for purchase_id in store.list_bank_transfers(event_id)}
+    named = [[ids[key] for key in find_order_keys(row.text, ids)] for row in rows]
+    purchases = {found.id: found for found in store.load_many({one for many in named for one in many}).values() if found is not None}
+    results: list[tuple[StatementResult, Purchase | None]] = []
+    counts = Counter[str]()
+    for row, purchase_ids in zip(rows, named, strict=True):
+        purchase = purchases.get(purchase_ids[0]) if len(purchase_ids) == 1 else None
+        if purchase is None:
+            results.append(("several_orders" if len(purchase_ids) > 1 else "no_order", None))
+            continue
+        transfer_id = f"{row.day}-{row.amount_cents}".replace("--", "-out-")
+        counts[f"{purchase.id}#{transfer_id}"] += 1
+        transfer = BankTransfer(f"{transfer_id}-{counts[f'{purchase.id}#{transfer_id}']}", abs(row.amount_cents))
+        result, purchases[purchase.id] = _apply_transfer(purchase, transfer, by, now, has_arrived=row.amount_cents > 0)
+        results.append((result, purchases[purchase.id]))
+    return results
+
+
+def _apply_transfer(
+    purchase: Purchase, transfer: BankTransfer, by: str, now: int, *, has_arrived: bool
+) -> tuple[StatementResult, Purchase]:
+    if purchase.knows_transfer(transfer.id):
+        return "known", purchase
+    refund = None if has_arrived else purchase.find_due_refund(transfer.amount_cents)
+    if not has_arrived and refund is None:
+        return "no_refund", purchase
+    details = {"transfer": transfer.id, "amount_cents": transfer.amount_cents}
+    entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.recorded", by, now, details, event_id=purchase.event_id)
+    if refund is None:
+        return "recorded", store.retry_on_conflict(purchase, lambda current: settlement.record_transfer(current, transfer, entry, now))
+    paid_back = ProviderRefund(
+        provider=refund.provider,
+        id=transfer.id,
+        status="succeeded",
+        amount_cents=refund.amount_cents,
+        currency=refund.currency,
+        payment_intent_id=refund.payment_intent_id,
+        refund_id=refund.id,
+        attempt=refund.attempt,
+    )
+    after = refunds_at_provider.record_status(purchase, refund.id, paid_back, now, [entry])
+    return "recorded" if after.knows_transfer(transfer.id) else "no_refund", after

@@ -11,6 +11,7 @@ from chalicelib.purchases.errors import CheckoutNotFound, OrderNotFound, Reserva
 from chalicelib.purchases.model import MOVED_PREFIX, Buyer, BuyerRecord, CheckoutDetails, Purchase
 from chalicelib.purchases.store import (
     find_owner_email,
+    list_bank_transfers,
     load,
     load_buyer,
     load_details,
@@ -41,6 +42,7 @@ __all__ = [
     "is_pass_used",
     "list_all_purchase_ids",
     "list_all_tickets",
+    "list_bank_transfers",
     "list_event_order_ids",
     "list_kept_page",
     "list_order_ids_of_address",

@@ -232,10 +232,11 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     payment = purchase.payment
     assert payment is not None  # an order was paid
     amount = refundable_cents(purchase, numbers, fees)
+    is_due = payments.is_external(payment.provider) or payments.is_paid_back_by_hand(payment.provider)
     return Refund(
         provider=payment.provider,
         id=refund_id,
-        status="due" if amount and payments.is_external(payment.provider) else "succeeded",
+        status="due" if amount and is_due else "succeeded",
         amount_cents=amount,
         currency=purchase.currency,
         reason=request.reason,

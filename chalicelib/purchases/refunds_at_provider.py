@@ -32,8 +32,10 @@ LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool = False) -> dynamo.TransactItem:
     """Transaction item that opens the case of a new refund or attempt. With `by_sweep`, the sweep creates the refund as soon as it can.
 
-    The case stays open until the refund succeeds or a person closes the case.
+    The case stays open until the refund succeeds or a person closes the case. The sweep leaves refunds alone that are paid by hand.
     """
+    if payments.is_paid_back_by_hand(refund.provider):
+        return _case_item(purchase, refund, None)
     if refund.status == "pending":
         return _case_item(purchase, refund, now + PENDING_CHECK_SECONDS)
     return _case_item(purchase, refund, now if by_sweep else now + FIRST_RETRY_SECONDS)
@@ -52,7 +54,7 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
     `check_existing` if an earlier call may have created the refund and died before it recorded the refund.
     """
     refund = purchase.find_refund(refund_id)
-    if refund is None or refund.status != "due":
+    if refund is None or refund.status != "due" or payments.is_paid_back_by_hand(refund.provider):
         return purchase
     try:
         return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
@@ -64,9 +66,14 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
         return purchase
 
 
-def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
-    """Record a refund's status at the provider. The status of an earlier attempt, or a status already recorded, changes nothing."""
-    return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
+def record_status(
+    purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int, items: Sequence[dynamo.TransactItem] = ()
+) -> Purchase:
+    """Record a refund's status at the provider, and write `items` with it.
+
+    The status of an earlier attempt, or a status already recorded, changes nothing.
+    """
+    return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now, items))
 
 
 def ask_provider(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
@@ -97,7 +104,9 @@ def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) 
     )
 
 
-def _record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
+def _record_status(
+    purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int, items: Sequence[dynamo.TransactItem]
+) -> Purchase:
     refund = purchase.find_refund(refund_id)
     if refund is None or (not refund.is_external and provider_refund.attempt != refund.attempt):
         return purchase
@@ -105,7 +114,7 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
     if after == refund:
         return purchase
     entries = ledger_entries.refund_status_items(purchase, refund, after, provider_refund, now)
-    saved = store.save(purchase, purchase.with_refunds(after), [*entries, _case_item_after(purchase, after, now)])
+    saved = store.save(purchase, purchase.with_refunds(after), [*items, *entries, _case_item_after(purchase, after, now)])
     if after.status == "failed":
         log.count("refunds_failed")
     logger.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)

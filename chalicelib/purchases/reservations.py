@@ -215,7 +215,8 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
             if purchase.is_resale:
                 raise PromoCodeNotApplicable(promo_code=code.promo_code.code, package_ids=code.promo_code.package_ids)
             tiers = [_open_holdback(tier, code.promo_code, code.promo_code.holdback_id, request.now) for tier in tiers]
-            purchase = replace(purchase, holdback_id=code.promo_code.holdback_id)
+            days = code.promo_code.bank_transfer_days
+            purchase = replace(purchase, holdback_id=code.promo_code.holdback_id, bank_transfer_days=days)
     by_id = {tier.id: tier for tier in tiers}
     group = catalog.stock_group(event.id) if purchase.holdback_id is None else None
     hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)

@@ -3,6 +3,7 @@
 Every payment that comes in becomes tickets or is refunded, whatever has happened to its purchase in the meantime.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from msgspec import Struct
@@ -19,15 +20,16 @@ from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable, account_detail
+from chalicelib.payments.model import BankTransfer, Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable, account_detail
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
 from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, resale, store, transitions
 from chalicelib.purchases.errors import NothingForResale
-from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, CheckoutDetails, LatePayment, LineItem, Purchase, Refund
+from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, EXCESS, CheckoutDetails, LatePayment, LineItem, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
 
+Items = Sequence[dynamo.TransactItem]
 RESALE_ATTEMPTS = 8  # to pay for tickets for resale that other buyers are paying for at the same time
 
 _REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mismatch", "payment_duplicated": "duplicate"}
@@ -41,9 +43,12 @@ class SettlementResult(Struct, frozen=True):
     repeated: bool
 
 
-def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
+def settle_payment(
+    purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False, items: Items = ()
+) -> SettlementResult:
     """Issue the tickets for a payment that the provider has received, or refund the payment. `by_buyer` is set for the buyer's confirm.
 
+    Also writes `items` in the same transaction.
     `transitions.py` has the table that chooses the action. A purchase that has already ended still gets its tickets if they can be held
     again. Raises Conflict if the purchase has changed.
     """
@@ -52,29 +57,74 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
         case "issue":
             payment = _paid_payment(purchase, provider_payment)
             try:
-                return complete_purchase(purchase, payment, now, by_buyer=by_buyer, email=provider_payment.email)
+                return complete_purchase(purchase, payment, now, by_buyer=by_buyer, email=provider_payment.email, items=items)
             except NothingForResale:
-                return _refund_payment(purchase, provider_payment, trigger, now)
+                return _refund_payment(purchase, provider_payment, trigger, now, items)
         case "reissue_or_refund":
-            return _reissue_or_refund(purchase, provider_payment, now, by_buyer)
+            return _reissue_or_refund(purchase, provider_payment, now, by_buyer, items)
         case "refund":
-            return _refund_payment(purchase, provider_payment, trigger, now)
+            return _refund_payment(purchase, provider_payment, trigger, now, items)
         case _:
             return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
 
 
-def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool, email: str | None = None) -> SettlementResult:
+def record_transfer(purchase: Purchase, transfer: BankTransfer, entry: dynamo.TransactItem, now: int) -> Purchase:
+    """Record money that arrived by bank transfer for a purchase that is to be paid in this way, with its audit `entry`, once.
+
+    Once the price has arrived, the tickets are issued. What is too much, or comes for a purchase that has ended and whose tickets cannot be
+    held again, is to be returned by hand. Too little is kept until the rest arrives, or the purchase ends. Raises Conflict.
+    """
+    payment = purchase.payment
+    assert payment is not None  # set together with its provider
+    if purchase.knows_transfer(transfer.id):
+        return purchase
+    if purchase.is_order or purchase.state == "refunded":
+        second = payments.received_transfer(payment, transfer.id, transfer.amount_cents)
+        return settle_payment(purchase, second, now, items=[entry]).purchase
+    payment = replace(payment, transfers=[*payment.transfers, transfer])
+    received, missing = replace(purchase, payment=payment), payment.amount_cents - payment.transferred_cents
+    if purchase.state == "paying" and missing > 0:
+        return store.save(purchase, received, [entry])
+    own_id = payment.transfers[0].id
+    if purchase.state == "paying" and missing < 0:
+        paid = _paid_payment(received, payments.received_transfer(payment, own_id, payment.amount_cents))
+        excess = payments.received_transfer(payment, transfer.id + EXCESS, -missing)
+        return complete_purchase(received, paid, now, by_buyer=False, excess=excess, items=[entry]).purchase
+    whole = payments.received_transfer(payment, own_id, payment.transferred_cents)
+    return settle_payment(received, whole, now, items=[entry]).purchase
+
+
+def complete_purchase(
+    purchase: Purchase,
+    payment: Payment,
+    now: int,
+    *,
+    by_buyer: bool,
+    email: str | None = None,
+    excess: ProviderPayment | None = None,
+    items: Items = (),
+) -> SettlementResult:
     """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed.
 
-    `email` is the address that the buyer typed on the provider's page. Raises NothingForResale if the tickets were for resale and can no
-    longer be sold.
+    `email` is the address that the buyer typed on the provider's page. `excess` is money beyond the price, which is refunded. Also
+    writes `items`. Raises NothingForResale if the tickets were for resale and can no longer be sold.
     """
     paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    return _finish_order(*_save_paid(purchase, paid, payment, email, now), late=False)
+    if excess is not None:
+        refund = _new_refund(excess, "payment_duplicated", now)
+        items = [*items, *_refused_items(purchase, excess, refund, now)]
+        paid = paid.with_refunds(refund)
+    return _finish_order(*_save_paid(purchase, paid, payment, email, now, extra=items), late=False)
 
 
 def _save_paid(
-    before: Purchase, paid: Purchase, payment: Payment, email: str | None, now: int, late: LatePayment | None = None
+    before: Purchase,
+    paid: Purchase,
+    payment: Payment,
+    email: str | None,
+    now: int,
+    late: LatePayment | None = None,
+    extra: Items = (),
 ) -> tuple[Purchase, TicketIssue]:
     """Save a paid purchase with its tickets. If they were for resale, the same transaction takes their seats from the sellers.
 
@@ -82,7 +132,7 @@ def _save_paid(
     """
     details = store.load_details(before)
     issue = _issue_tickets(paid, details, now)
-    items = [*issue.items, *ledger_entries.payment_items(paid, payment, now)]
+    items = [*issue.items, *ledger_entries.payment_items(paid, payment, now), *extra]
     sent = _with_email(before, details, email)
     if not paid.is_resale:
         return store.save(before, paid, items, details=sent, late=late), issue
@@ -107,7 +157,7 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
     )
 
 
-def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
+def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool, items: Items) -> SettlementResult:
     """Settle a payment for a purchase that has ended: hold its tickets and promo code use again, or refund the payment.
 
     The payment is refunded if the event has ended, was cancelled or is no longer in the catalog; if the tickets or the promo code use
@@ -118,22 +168,22 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
     payment = _paid_payment(purchase, provider_payment)
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is None or event_phase(event, now) in ("closed", "cancelled"):
-        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now, items)
     limit = event.limit(settings.current().event_purchase_limit)
     try:
         promo_code, promo_uses = _check_use(purchase)
         held = _hold_again(purchase, event, promo_code, now)
     except (NotEnoughTickets, SalePaused, PromoCodeLimitReached):
-        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now, items)
     except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
         catalog.refresh_snapshot()
         raise store.Conflict from None
     paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     try:
-        saved, issue = _save_paid(purchase, paid, payment, provider_payment.email, now, LatePayment(limit, promo_uses))
+        saved, issue = _save_paid(purchase, paid, payment, provider_payment.email, now, LatePayment(limit, promo_uses), items)
     except (store.LimitReached, NothingForResale):
         holds.release_holds(paid)
-        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now, items)
     except store.Conflict:
         holds.release_holds(paid)
         raise
@@ -207,15 +257,36 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
     return replace(again, promo_holds=held[promo_code.stock_id] if promo_code is not None else [])
 
 
-def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
+def _refund_payment(
+    purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int, items: Items = ()
+) -> SettlementResult:
     """Refund a payment in full. The refund is saved first, so that the payment never gets tickets, and then created at the provider.
 
     If the process crashes in between, the refund is due and its open case makes the sweep create it. Refunding a second payment does not
     change the purchase's own payment.
     """
-    assert provider_payment.payment_intent_id is not None  # money came in
     is_own = trigger != "payment_duplicated"
-    refund = Refund(
+    refund = _new_refund(provider_payment, trigger, now)
+    if purchase.find_refund(refund.id) is not None:
+        return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
+    after = purchase.with_refunds(refund)
+    if is_own:
+        after = replace(after, state="refunded", payment=_paid_payment(purchase, provider_payment), ended_at=now)
+    saved = store.save(purchase, after, [*items, *_refused_items(purchase, provider_payment, refund, now)])
+    if is_own and purchase.state in ACTIVE_STATES:
+        holds.release_holds(purchase)
+    if trigger == "payment_mismatched":
+        # Somebody changed the payment at the provider. Tickets are never issued for a different amount.
+        log.count("payment_mismatches")
+        logger.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
+    details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
+    logger.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, extra=details)
+    return SettlementResult(refunds_at_provider.create_if_due(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
+
+
+def _new_refund(provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> Refund:
+    assert provider_payment.payment_intent_id is not None  # money came in
+    return Refund(
         provider=provider_payment.provider,
         id=f"{_REFUND_REASON[trigger]}-{provider_payment.payment_intent_id}",
         status="due",
@@ -226,22 +297,12 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
         at=now,
         payment_intent_id=provider_payment.payment_intent_id,
     )
-    if purchase.find_refund(refund.id) is not None:
-        return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
-    after = purchase.with_refunds(refund)
-    if is_own:
-        after = replace(after, state="refunded", payment=_paid_payment(purchase, provider_payment), ended_at=now)
+
+
+def _refused_items(purchase: Purchase, provider_payment: ProviderPayment, refund: Refund, now: int) -> list[dynamo.TransactItem]:
+    """Return the ledger entries for money that gets no tickets, and the item that opens the case of its refund."""
     entries = ledger_entries.refused_payment_items(purchase, provider_payment, refund.reason, now)
-    saved = store.save(purchase, after, [*entries, refunds_at_provider.open_refund_case_item(after, refund, now)])
-    if is_own and purchase.state in ACTIVE_STATES:
-        holds.release_holds(purchase)
-    if trigger == "payment_mismatched":
-        # Somebody changed the payment at the provider. Tickets are never issued for a different amount.
-        log.count("payment_mismatches")
-        logger.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
-    details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
-    logger.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, extra=details)
-    return SettlementResult(refunds_at_provider.create_if_due(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
+    return [*entries, refunds_at_provider.open_refund_case_item(purchase, refund, now)]
 
 
 def _ticket_line(line: LineItem, currency: str) -> TicketLine:

@@ -44,6 +44,7 @@ from chalicelib.purchases.model import (
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
+BANK_TRANSFER = "#bank_transfer"  # no address has this ending
 
 
 class PurchaseRow(dynamo.Table):
@@ -77,6 +78,7 @@ class PurchaseRow(dynamo.Table):
     promo_holds = JsonAttribute(list[Hold], null=True)
     needs_code = BooleanAttribute(null=True)
     holdback_id = UnicodeAttribute(null=True)
+    bank_transfer_days = NumberAttribute(null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
@@ -128,7 +130,8 @@ class AddressIndex(GlobalSecondaryIndex[Any]):
 class CheckoutDetailsRow(dynamo.Table):
     """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
-    If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket.
+    If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket. If it ends with
+    BANK_TRANSFER, the item only lists the purchase among those of its event that are paid by bank transfer.
     """
 
     feature = "checkout-details"
@@ -262,6 +265,18 @@ def list_ids_of_address(email: str, limit: int | None, before: str | None = None
     beyond: Any = None if before is None else CheckoutDetailsRow.id < before
     found = CheckoutDetailsRow.address_index.query(email_key(email), beyond, scan_index_forward=False, limit=limit)
     return [row.id for row in found]
+
+
+def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
+    """Transaction item that lists a purchase among those of its event that are paid by bank transfer. It stays for late transfers."""
+    return dynamo.put(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}", email_key=f"{purchase.event_id}{BANK_TRANSFER}"))
+
+
+def list_bank_transfers(event_id: str, limit: int | None = None, before: str | None = None) -> list[str]:
+    """Return the ids of the event's purchases that are paid by bank transfer, newest first. May miss writes from the last second."""
+    beyond: Any = None if before is None else CheckoutDetailsRow.id < before
+    found = CheckoutDetailsRow.address_index.query(f"{event_id}{BANK_TRANSFER}", beyond, scan_index_forward=False, limit=limit)
+    return [row.id.removesuffix(BANK_TRANSFER) for row in found]
 
 
 def erase_details(row_id: str) -> None:
@@ -568,6 +583,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         promo_holds=purchase.promo_holds or None,
         needs_code=purchase.needs_code or None,
         holdback_id=purchase.holdback_id,
+        bank_transfer_days=purchase.bank_transfer_days,
         waitlist_entry_id=purchase.waitlist_entry_id,
         language=purchase.language,
         box_office=purchase.box_office,

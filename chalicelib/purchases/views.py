@@ -84,7 +84,8 @@ class ReservationView(Struct, frozen=True, kw_only=True):
 
     The total is what the buyer pays. It includes `included_fee_cents` and the `taxes`, lowest rate first.
 
-    `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets.
+    `returns` and `transfers` are the event's rules at the time of the reservation, which apply to its tickets. With `bank_transfer_days`,
+    the buyer may pay by bank transfer within so many days.
     """
 
     id: str
@@ -106,12 +107,30 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     expires_in_seconds: int
     returns: ReturnPolicy | None
     transfers: TransferPolicy
+    bank_transfer_days: int | UnsetType = UNSET
+
+
+class BankTransferView(Struct, frozen=True, kw_only=True):
+    """A bank transfer that pays for an order: to this account, with the `reference` as its purpose, until `until`.
+
+    `received_cents` of the `amount_cents` have arrived.
+    """
+
+    holder: str
+    iban: str
+    bic: str | None
+    reference: str
+    amount_cents: int
+    received_cents: int
+    currency: str
+    until: Timestamp
 
 
 class SessionPayment(Struct, frozen=True, kw_only=True):
     """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`.
 
-    `account` is present if the payment belongs to the promoter's account at the provider. Our own page needs it too.
+    `account` is present if the payment belongs to the promoter's account at the provider. Our own page needs it too. `bank_transfer` is
+    present while the buyer is to pay by transfer.
     """
 
     provider: ProviderName
@@ -120,6 +139,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
     publishable_key: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     account: str | UnsetType = UNSET
+    bank_transfer: BankTransferView | UnsetType = UNSET
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
@@ -160,8 +180,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
     `number` is a short number that people can read aloud and search for. It identifies the order only within its event.
 
-    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until the payment is
-    opened there, and always null for free and simulated payments.
+    A pending order holds its tickets until `expires_at`. If it is to be paid by transfer, `bank_transfer` says how. `payment_id` is the
+    payment's id at its provider. It is null until the payment is opened there, and always null for free and simulated payments.
     """
 
     id: str
@@ -185,6 +205,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     refunds: list[RefundView]
     disputed: bool
     complimentary: bool
+    bank_transfer: BankTransferView | UnsetType = UNSET
 
 
 class FullOrderView(OrderView, frozen=True, kw_only=True):
@@ -348,6 +369,7 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
         expires_in_seconds=max(0, purchase.expires_at - now),
         returns=purchase.returns,
         transfers=purchase.transfers or "free",
+        bank_transfer_days=UNSET if purchase.bank_transfer_days is None else purchase.bank_transfer_days,
     )
 
 
@@ -395,12 +417,33 @@ def session_payment(purchase: Purchase, client_secret: str | None, url: str | No
     """Return how the purchase is paid. Returns None before its checkout is open."""
     payment = purchase.payment
     account: str | UnsetType = UNSET if purchase.account is None else purchase.account
-    view = SessionPayment(provider=payment.provider, status=payment.status, account=account) if payment else None
-    if view and url:
+    if payment is None:
+        return None
+    transfer = bank_transfer_view(purchase)
+    view = SessionPayment(provider=payment.provider, status=payment.status, account=account, bank_transfer=transfer)
+    if url:
         return replace(view, url=url)
-    if view and client_secret:
+    if client_secret:
         return replace(view, client_secret=client_secret, publishable_key=payments.browser_key(view.provider))
     return view
+
+
+def bank_transfer_view(purchase: Purchase) -> BankTransferView | UnsetType:
+    """Return the bank transfer that pays for the purchase. Returns UNSET unless the purchase waits for one."""
+    payment = purchase.payment
+    if payment is None or payment.bank_account is None or purchase.state != "paying":
+        return UNSET
+    account = payment.bank_account
+    return BankTransferView(
+        holder=account.holder,
+        iban=account.iban,
+        bic=account.bic,
+        reference=order_number(purchase.id, catalog.find_known_event(purchase.event_id)),
+        amount_cents=payment.amount_cents,
+        received_cents=payment.transferred_cents,
+        currency=payment.currency,
+        until=clock.iso(purchase.expires_at),
+    )
 
 
 def order_view(purchase: Purchase) -> OrderView:
@@ -427,6 +470,7 @@ def order_view(purchase: Purchase) -> OrderView:
         refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
         disputed=purchase.is_disputed,
         complimentary=purchase.is_complimentary,
+        bank_transfer=bank_transfer_view(purchase),
     )
 
 

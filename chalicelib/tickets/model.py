@@ -4,6 +4,7 @@ import re
 import secrets
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -308,6 +309,12 @@ def read_order_key(text: str) -> str | None:
     found = _ORDER_NUMBER.fullmatch(text.strip().upper())
     key = f"{found[1]}{found[2]}".translate(_MISREAD) if found else ""
     return key if key and set(key) <= set(CODE_ALPHABET) else None
+
+
+def find_order_keys(text: str, keys: Iterable[str]) -> list[str]:
+    """Return those of the `keys` that a text contains, such as the purpose of a bank transfer. Ignores case, spaces and punctuation."""
+    characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD)
+    return [key for key in keys if key in characters]
 
 
 def seat_id(ticket_id: str, seat: int) -> str:

@@ -104,6 +104,7 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
             "holdback_id": "press",
             "rows": [{"id": "1", "name": "Ada", "email": "ada@example.com"}],
         },
+        "POST /events/{event_id}/bank-transfers": {"rows": [{"reference": "Rent", "amount_cents": 1, "date": "2026-06-01"}]},
         "POST /events/{event_id}/box-office-orders": COUNTER_SALE | {"id": "sale-0001"},
         "POST /events/{event_id}/box-office-quotas": {"id": "quota-0001", "tier_id": "fest-late", "holdback_id": "counter", "quantity": 1},
         "POST /events/{event_id}/box-office-quotas/return": {"id": "quota-0001", "tier_id": "fest-late", "holdback_id": "counter"},

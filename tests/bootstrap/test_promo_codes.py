@@ -70,6 +70,7 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         "opens_package_ids": ["fest-pass"],
         "skips_waiting_room": True,
         "holdback_id": "fans",
+        "bank_transfer_days": 7,
         "minimum_total": 40,
     }
     tree["ticket_types"]["fest-pass"]["holdbacks"] = [{"id": "fans", "reason": "presale", "quantity": 2}]
@@ -258,7 +259,7 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
     for held_back in (gone, tier_id):
         holdbacks = [{"id": "fans", "reason": "presale", "quantity": 1}]
         assert api.patch(f"/tiers/{held_back}", json={"holdbacks": holdbacks}, token=builders.admin_token()).status == 200
-    terms = {"skips_waiting_room": True, "holdback_id": "fans"}
+    terms = {"skips_waiting_room": True, "holdback_id": "fans", "bank_transfer_days": 7}
     builders.create_promo_code(api, event_id, "FANS", discount_value=0, opens_package_ids=[gone, tier_id], **terms)
     builders.create_promo_code(api, event_id, "GONE", package_ids=[gone])
     builders.create_promo_code(api, event_id, "LOST", opens_package_ids=[gone])

@@ -5,15 +5,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from chalicelib.foundation import settings
+from chalicelib.foundation import memory, settings
 from chalicelib.inventory.store import scan_shards
 from chalicelib.promotions import service as promotions
 from chalicelib.purchases import store
 from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
-from tests import builders, invariants, shops
+from tests import builders, engines, invariants, shops
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene, open_app
+from tests.purchases import bank_transfers
 from tests.simulation import faults
 from tests.simulation.interception import unobserved
 
@@ -215,6 +216,71 @@ class BuyerScene(StoredScene):
         }
 
 
+class TransferScene(StoredScene):
+    """A company that pays for tickets by bank transfer, and the manager who records what the bank statement says."""
+
+    ROUNDS = (300, 8 * 86_400)
+
+    def __init__(self, api, time, shop):
+        super().__init__(api, time)
+        self.shop = shop
+        self.id = self.text = ""
+
+    def order(self):
+        body = {"event_id": self.shop[0], "items": [{"tier_id": self.shop[1], "quantity": 2}]}
+        body |= {"promo_code": "FIRMS", "provider": "bank_transfer"}
+        reply = self.api.post("/orders", json=body, user="ada", headers={"Idempotency-Key": self.shop[0]})
+        order = (reply.json or {}).get("order", {})
+        self.id, self.text = order.get("id", ""), order.get("number", "")
+        return reply
+
+    def record(self, *amounts):
+        rows = [{"reference": self.text, "amount_cents": amount, "date": "2026-06-02"} for amount in amounts or (10000,)]
+        return self.api.post(f"/events/{self.shop[0]}/bank-transfers", json={"rows": rows}, **bank_transfers.manager())
+
+    def record_a_part(self):
+        return self.record(6000)
+
+    def record_the_rest(self):
+        return self.record(6000, 4000)
+
+    def record_too_much(self):
+        return self.record(10500)
+
+    def send_back(self):
+        return self.record(-500)
+
+    def refund(self):
+        return builders.refund(self.api, self.id, key=self.id)
+
+    def pass_a_week(self):
+        self.time.advance(7 * 86_400 + 1)
+
+    def sweep(self):
+        builders.run_sweep()
+
+    def recover(self, seconds):
+        self.time.advance(seconds)
+        builders.run_sweep()
+
+    def check_recovered(self):
+        invariants.check(self.time.now, recovered=True)
+
+    def outcome(self):
+        orders = self.api.get(f"/events/{self.shop[0]}/bank-transfers", **bank_transfers.manager()).json["orders"]
+        return {
+            "orders": [bank_transfers.shown(order) for order in orders],
+            "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
+        }
+
+
+@contextmanager
+def _open_transfers(time: Any) -> Iterator[TransferScene]:
+    with open_app() as api, engines.fresh_stage():
+        yield TransferScene(api, time, bank_transfers.create_shop(api))
+    memory.forget_everything()
+
+
 @contextmanager
 def _open(time: Any, event_capacity: int | None = None) -> Iterator[BuyerScene]:
     with open_app() as api, shops.isolated_shop(api, event_capacity) as shop:
@@ -286,6 +352,20 @@ POOLED = (
 _NEEDS_MOST_TICKETS = {"reserve", "order", "order from a holdback", "reserve again after the hold expired", "expire for another buyer"}
 
 FLOWS = {name: Flow(_open, before, step) for name, (before, step) in STEPS.items()}
+FLOWS |= {
+    name: Flow(_open_transfers, before, step)
+    for name, (before, step) in {
+        "order by bank transfer": ([], "order"),
+        "record a transfer": (["order"], "record"),
+        "record a part of the price": (["order"], "record_a_part"),
+        "record the rest of the price": (["order", "record_a_part"], "record_the_rest"),
+        "record too much": (["order"], "record_too_much"),
+        "record money that was sent back": (["order", "record_too_much"], "send_back"),
+        "record a late transfer": (["order", "pass_a_week", "sweep"], "record"),
+        "expire an order of which a part was paid": (["order", "record_a_part", "pass_a_week"], "sweep"),
+        "refund a transfer": (["order", "record"], "refund"),
+    }.items()
+}
 # The tickets of a crashed step are sold out until their hold expires, unless the buyer got a reservation.
 FLOWS["give a seat back"] = Flow(_open, *STEPS["give a seat back"], also={404})  # the guest has no link any more
 FLOWS["reserve the last tickets"] = Flow(_open, [], "reserve_last", also={409})

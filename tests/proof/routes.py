@@ -88,6 +88,7 @@ ELSEWHERE = (
     | rooms.ROUTES
     | {
         "POST /checkin": "admit a guest",
+        "POST /events/{event_id}/bank-transfers": "record a transfer",
         "POST /orders/{order_id}/cancel": "cancel an order",
         "POST /tickets/{ticket_id}/undo": "undo a check-in",
         "POST /tickets/{ticket_id}/validate": "check in",

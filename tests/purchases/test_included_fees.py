@@ -31,6 +31,7 @@ WITHOUT_FEE = {
     "ResaleTicketView": "what the seller of a ticket paid; the offer to buyers names the fee",
     "OfferView": "the final price, for which staff at a box office ask",
     "CounterOrderView": "the final price, for which staff at a box office asked",
+    "TransferredOrderView": "compares the final price with what has arrived, for managers",
     "RefundPreviewView": "what managers refund",
 }
 # Parts of the shop's pages with a price that show no fee beside it.

@@ -97,7 +97,7 @@ export const listWaitlistEntries = async () => (await content(buyer.GET("/waitli
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
 /** The buyer's input for a payment: a guest's address, attendees, answers, and a promo code. */
-export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "invoice" | "replace">;
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "invoice" | "provider" | "replace">;
 export type InvoiceBuyer = Schemas["InvoiceBuyer"];
 
 /** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */

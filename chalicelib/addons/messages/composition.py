@@ -137,10 +137,11 @@ def _budget(event: Event) -> str:
 def _is_paid(notification: Notification) -> bool:
     """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
 
-    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer do not count,
-    because nobody has paid for the offer. Only emails about the first refunds of an order count, because a cheap order can have many.
+    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer or a transfer that
+    is due do not count, because nobody has paid yet. Only emails about the first refunds of an order count, because a cheap order can have
+    many.
     """
-    if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in OFFERS:
+    if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, "transfer_due"):
         return False
     purchase = queries.load(str(notification.facts["order_id"]))
     if purchase is None or not purchase.costs_money:
@@ -165,6 +166,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _confirmation(notification, event, address, has_names=has_names)
         case "order_refunded" | "event_cancelled" | "payment_returned":
             return _refund(notification, event, has_names=has_names)
+        case "transfer_due":
+            return _due_transfer(notification, event)
         case "return_requested":
             return _requested_return(notification, event)
         case "return_declined":
@@ -347,6 +350,27 @@ def _refund(notification: Notification, event: Event, *, has_names: bool) -> tup
         "cancellation_reason": " ".join((event.cancellation_reason or "").split()),
     }
     return values, _invoices(purchase, event, refund) if has_names else []
+
+
+def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tell the buyer how to pay by bank transfer. Raises Moot if the order is paid or has ended."""
+    purchase = _purchase(notification)
+    payment = purchase.payment
+    if payment is None or payment.bank_account is None or purchase.state != "paying" or not purchase.is_active(clock.now()):
+        raise Moot
+    account = payment.bank_account
+    values = {
+        "is_reminder": notification.facts["number"] != 1,
+        "holder": account.holder,
+        "iban": account.iban,
+        "bic": account.bic or "",
+        "amount": _amount(payment.amount_cents - payment.transferred_cents, payment.currency),
+        "currency": payment.currency,
+        "order_number": order_number(purchase.id, event),
+        "until": clock.local(purchase.expires_at, event.timezone),
+        "url": settings.current().page_url(f"orders/{purchase.id}"),
+    }
+    return values, []
 
 
 def _requested_return(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

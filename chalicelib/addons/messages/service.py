@@ -8,6 +8,7 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.changes.model import (
     Change,
+    CheckoutOpened,
     EventChanged,
     EventPaused,
     OrderPaid,
@@ -32,6 +33,8 @@ MAX_AGE_SECONDS = 86_400
 MIN_REMINDED_SECONDS = 3600
 REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
+TRANSFER_SECONDS = 2 * 86_400  # before its deadline, a transfer that has not arrived is mentioned again
+
 SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
 
 
@@ -54,6 +57,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield _confirmation(change)  # another system sold imported orders, and sends its own emails
         case OrderResent():
             yield _confirmation(change)
+        case CheckoutOpened():
+            yield from _transfer_requests(change)
         case OrderRefunded():
             yield from _refund_notifications(change)
         case ReturnRequested():
@@ -174,6 +179,26 @@ def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
             facts={"order_id": purchase.id},
             is_urgent=kind == "waitlist_offer",  # it may expire in minutes; the reminder must not come early
         )
+
+
+def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
+    """Tell a buyer who pays by bank transfer how to do so, and again two days before the tickets are released."""
+    purchase, now = change.purchase, clock.now()
+    if purchase.payment is None or purchase.payment.bank_account is None:
+        return
+    for number, due_at in enumerate((now, purchase.expires_at - TRANSFER_SECONDS), start=1):
+        if due_at >= now:
+            yield outbox.new_notification(
+                "transfer_due",
+                purchase.id,
+                number,
+                user_id=purchase.user_id,
+                event_id=purchase.event_id,
+                now=now,
+                due_at=due_at,
+                language=purchase.language,
+                facts={"order_id": purchase.id, "number": number},
+            )
 
 
 def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]:

@@ -29,6 +29,7 @@ from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.addons.waitlist import lines
 from tests.bootstrap.conftest import event, ticket
+from tests.purchases import bank_transfers
 
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 
@@ -670,3 +671,23 @@ def test_a_seller_hears_of_the_sale_and_the_buyer_gets_the_tickets(post, api, ti
     assert all(part in text for part in ("offered for resale", "no longer valid", "50.00"))
     assert (bought["To"], post.kinds) == ("bob@example.com", ["order_confirmed", "order_confirmed", "order_refunded"])
     invariants.check(time.now)
+
+
+def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_arrives(post, api, time):
+    shop = bank_transfers.create_shop(api)
+    paid, late = (bank_transfers.order(api, shop, user, customer_email=f"{user}@home.test") for user in ("ada", "bob"))
+    requests = {mail["To"]: mail for mail in post.deliver()}
+    assert {mail["Subject"] for mail in requests.values()} == {"Please transfer the money for Night"}
+    text = requests["bob@home.test"].get_body(("plain",)).get_content()
+    for line in ("IBAN: PT50000201231234567890154", "Amount: USD 100.00", f"Reference: {bank_transfers.reference(late)}"):
+        assert line in text
+    bank_transfers.record(api, shop, (bank_transfers.reference(paid), 10000))
+    bank_transfers.record(api, shop, (bank_transfers.reference(late), 6000))
+    *_, tickets = post.deliver()
+    time.advance(5 * 86_400 - 60)
+    assert len(post.deliver()) == 3
+    assert (tickets["To"], tickets["Subject"]) == ("ada@home.test", "Your tickets for Night")
+    time.advance(120)
+    *earlier, reminder = post.deliver()
+    assert (len(earlier), reminder["To"], reminder["Subject"]) == (3, "bob@home.test", "Your transfer for Night has not arrived yet")
+    assert "Amount: USD 40.00" in reminder.get_body(("plain",)).get_content()

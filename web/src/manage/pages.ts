@@ -132,6 +132,13 @@ const ALL_PAGES: (Page | false)[] = [
     isListed: false,
     load: async () => (await import("./orders/order-page")).OrderPage,
   },
+  {
+    path: "/manage/events/:eventId/bank-transfers",
+    name: "bankTransfers",
+    right: "refundOrders",
+    isListed: false,
+    load: async () => (await import("./orders/bank-transfers")).BankTransfers,
+  },
   ADDONS.reports && {
     path: "/manage/events/:eventId/attendees",
     name: "attendees",

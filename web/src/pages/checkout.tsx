@@ -23,6 +23,8 @@ import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 
+const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
+const TransferChoice = lazy(() => import("../parts/bank-transfer").then((part) => part.TransferChoice, () => LoadFailed));
 const InvoiceFields = lazy(() => import("../parts/invoice-fields").then((part) => part.InvoiceFields, () => LoadFailed));
 
 export function Checkout() {
@@ -120,6 +122,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
   const [simulate, setSimulate] = useState<SimulatedOutcome>("success");
   const [refusal, setRefusal] = useState<PaymentRefusal | null>(isUnpaid ? {} : null);
   const [isPaid, setPaid] = useState(false);
+  const [byTransfer, setByTransfer] = useState(false);
   const { isWorking, failure, run } = useAction();
   const element = usePaymentElement(session?.payment ?? null);
   const applied = priced?.promo_code === promoCode.trim().toUpperCase() ? priced : null; // until the buyer types another code
@@ -161,6 +164,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
       ...(invoice && !isFree && seller?.invoices !== false && { invoice: sentBuyer(invoice) }), // hidden fields may be incomplete
+      ...(byTransfer && { provider: "bank_transfer" }),
     };
     const sent = isChange ? { ...details, replace: true } : details;
     const opened = await openCheckout(reservation.id, sent, back, await openingKey(reservation.id, sent));
@@ -227,7 +231,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
   if (seconds <= 0 && !isWorking) return <Over reservation={reservation} finish={finish} />;
   return (
     <>
-      <HoldClock seconds={seconds} count={tickets.length} />
+      {!session?.payment?.bank_transfer && <HoldClock seconds={seconds} count={tickets.length} />}
       <section class="panel ticket">
         <h2>{t.checkout.order}</h2>
         {eventName && <p>{eventName}</p>}
@@ -299,10 +303,17 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
           <ErrorBoundary>{ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}</ErrorBoundary>
+          <ErrorBoundary>
+            {reservation.bank_transfer_days && !isFree && !isChange && <TransferChoice days={reservation.bank_transfer_days} value={byTransfer} onValue={setByTransfer} />}
+          </ErrorBoundary>
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>
         </form>
+      ) : session.payment?.bank_transfer ? (
+        <ErrorBoundary>
+          <BankTransfer of={session.payment.bank_transfer} timezone={timezone ?? null} />
+        </ErrorBoundary>
       ) : (
         <form key="payment" class="panel" onSubmit={pay}>
           <h2 tabIndex={-1} ref={takeFocus}>

@@ -1,6 +1,6 @@
 /** The buyer's orders: a list of all orders, and each order with its tickets as a printable receipt. */
 
-import { useLocation, useRoute } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
 import { day, money, period } from "../formats";
@@ -18,6 +18,9 @@ import { changeResale, returnTickets, withdrawReturn } from "../returns";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
+import { LoadFailed } from "../parts/load-failed";
+
+const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
 
 const REFRESH_SECONDS = 30;
 
@@ -153,6 +156,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
           <PlainText text={order.event_cancellation_reason} />
         </Outcome>
       )}
+      <ErrorBoundary>{order.bank_transfer && <BankTransfer of={order.bank_transfer} timezone={order.event_timezone} />}</ErrorBoundary>
       <ReturnRequests requests={return_requests} onWithdraw={({ number }) => withdrawReturn(order.id, number).then(reload)} />
       {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={(reason) => returnTickets(order.id, reason).then(reload)} />}
       {resale && <ResalePanel resale={resale} onChange={(ids, listed) => changeResale(order.id, ids, listed).then(reload)} />}
@@ -248,7 +252,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
         {order.disputed && <p class="notice">{t.orders.disputed}</p>}
       </section>
       <p class="row no-print">
-        {isPending ? (
+        {isPending ? !order.bank_transfer && (
           <a class="button" href={`/events/${order.event_id}/checkout`}>
             {t.event.continue}
           </a>

@@ -23,7 +23,7 @@ type Profile = Schemas["PromoterView"];
 
 const path = (promoter_id: string) => ({ params: { path: { promoter_id } } });
 const getProfile = (promoter_id: string) => content(manager.GET("/promoters/{promoter_id}", path(promoter_id)));
-const toValues = ({ name, company, description, website, email, policies, invoices }: Profile) => ({
+const toValues = ({ name, company, description, website, email, policies, invoices, bank_account }: Profile) => ({
   name,
   company: company ?? "",
   description,
@@ -35,6 +35,9 @@ const toValues = ({ name, company, description, website, email, policies, invoic
   "invoices.country": invoices?.country ?? "",
   "invoices.tax_id": invoices?.tax_id ?? "",
   "invoices.prefix": invoices?.prefix ?? "",
+  "bank_account.holder": bank_account?.holder ?? "",
+  "bank_account.iban": bank_account?.iban ?? "",
+  "bank_account.bic": bank_account?.bic ?? "",
 });
 type Fields = ReturnType<typeof toValues>;
 
@@ -48,6 +51,13 @@ function toSeller(values: Fields): Profile["invoices"] {
     prefix: values["invoices.prefix"].trim().toUpperCase(),
   };
   return Object.values(seller).some(Boolean) ? seller : null;
+}
+
+/** The bank account as the API takes it, or null if the promoter entered nothing. */
+function toAccount(values: Fields): Profile["bank_account"] {
+  const plain = (text: string) => text.replace(/\s/g, "").toUpperCase();
+  const [holder, iban, bic] = [values["bank_account.holder"].trim(), plain(values["bank_account.iban"]), plain(values["bank_account.bic"])];
+  return holder || iban || bic ? { holder, iban, bic: bic || null } : null;
 }
 
 /** Add https:// to an address without a scheme, as browsers do. */
@@ -226,14 +236,14 @@ function Editor({ loaded }: { loaded: Profile }) {
   const draft = useDraft(`profile.${loaded.id}`, { version: profile.version, values: toValues(profile) }, load);
   const [isSaved, setSaved] = useSaved(draft.isChanged);
   const saved = toValues(profile);
-  const losesVerification = profile.verified && (["name", "company", "website"] as const).some((name) => saved[name] !== draft.values[name].trim());
+  const losesVerification = profile.verified && (["name", "company", "website", "bank_account.holder", "bank_account.iban", "bank_account.bic"] as const).some((name) => saved[name] !== draft.values[name].trim());
   const save = () => {
     const { name, company, website, email } = draft.values;
     draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // show the values as they are saved
     return draft.save(async (values, _, version) => {
       const { name, company, description, website, email, policies } = values;
       const invoices = ADDONS.documents ? toSeller(values) : undefined; // undefined changes nothing
-      const body = { name, company: company || null, description, website: website || null, email: email || null, policies, invoices, version };
+      const body = { name, company: company || null, description, website: website || null, email: email || null, policies, invoices, bank_account: toAccount(values), version };
       setProfile(await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body })));
       setSaved();
     });
@@ -265,6 +275,15 @@ function Editor({ loaded }: { loaded: Profile }) {
                 <TextField name="invoices.prefix" label={own["invoices.prefix"]} note={own.invoicesPrefixNote} maxLength={10} draft={draft} errorOf={errorOf} />
               </fieldset>
             )}
+            <fieldset class="fields">
+              <legend>{own.account}</legend>
+              <p class="small">{own.accountNote}</p>
+              <TextField name="bank_account.holder" label={own["bank_account.holder"]} maxLength={200} draft={draft} errorOf={errorOf} />
+              <div class="pair">
+                <TextField name="bank_account.iban" label="IBAN" maxLength={42} draft={draft} errorOf={(name) => errorOf(name) ?? errorOf("bank_account")} />
+                <TextField name="bank_account.bic" label="BIC" maxLength={11} draft={draft} errorOf={errorOf} />
+              </div>
+            </fieldset>
             {losesVerification && <p class="notice">{own.losesVerification}</p>}
             <SaveNote draft={draft} isSaved={isSaved} />
           </>

@@ -87,6 +87,11 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
           {code.admits_to_draw && <span class="chip">{own.admits}</span>}
           {code.opens_package_ids && <span class="chip">{own.opensFor(namesOf(code.opens_package_ids))}</span>}
           {code.holdback_id !== null && <span class="chip">{own.fromHoldback(holdbackName(code.holdback_id))}</span>}
+          {code.bank_transfer_days !== null && (
+            <a class="chip" href={`/manage/events/${event.id}/bank-transfers`}>
+              {own.byTransfer(code.bank_transfer_days)}
+            </a>
+          )}
           {code.skips_waiting_room && <span class="chip">{own.skips}</span>}
           {code.package_ids && <span class="chip">{own.onlyFor(namesOf(code.package_ids))}</span>}
           {code.minimum_total !== null && <span class="chip">{own.from(inCurrency(code.minimum_total, code.currency, locale))}</span>}
@@ -165,6 +170,7 @@ type CodeValues = {
   skips_waiting_room: boolean;
   admits_to_draw: boolean;
   holdback_id: string;
+  bank_transfer_days: string;
   [tier: `tier-${string}` | `opens-${string}`]: boolean;
 };
 
@@ -187,6 +193,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
     skips_waiting_room: code?.skips_waiting_room ?? false,
     admits_to_draw: code?.admits_to_draw ?? (code === null && asksForCodes(event)),
     holdback_id: code?.holdback_id ?? "",
+    bank_transfer_days: String(code?.bank_transfer_days ?? ""),
     ...Object.fromEntries(tiers.map(({ id }) => [`opens-${id}`, code?.opens_package_ids?.includes(id) ?? false])),
     ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
   }));
@@ -213,6 +220,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
       opens_package_ids: opened.length > 0 ? opened : null,
       skips_waiting_room: opened.length > 0 && values.skips_waiting_room,
       holdback_id: (opened.length > 0 && values.holdback_id) || null,
+      bank_transfer_days: (opened.length > 0 && values.holdback_id && Number(values.bank_transfer_days)) || null,
       admits_to_draw: admits,
     };
     if (code) await changeCode(code, { ...fields, version: code.version });
@@ -258,6 +266,9 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: (several: 
               {opened.length > 0 && event.has_waiting_room && <CheckField name="skips_waiting_room" label={own.skipsLine} draft={draft} />}
               {opened.length > 0 && holdbackIds.size > 0 && (
                 <SelectField {...common} name="holdback_id" label={own.holdback} note={own.holdbackNote} options={[["", own.noHoldback], ...[...holdbackIds].map((id) => [id, holdbackName(id)] as [string, string])]} />
+              )}
+              {opened.length > 0 && values.holdback_id && (
+                <TextField {...common} name="bank_transfer_days" label={form.optional(own.transferDays)} note={own.transferNote} type="number" min={1} max={60} />
               )}
             </fieldset>
             </>

@@ -2,6 +2,7 @@
 
 import { adminTexts } from "./en/admin";
 import { attendeeTexts } from "./en/attendees";
+import { bankTransferTexts } from "./en/bank-transfers";
 import { casesTexts } from "./en/cases";
 import { catalogTexts } from "./en/catalog";
 import { disputeTexts } from "./en/disputes";
@@ -30,6 +31,7 @@ import { webhookTexts } from "./en/webhooks";
 export const en = {
   admin: adminTexts,
   attendees: attendeeTexts,
+  bankTransfers: bankTransferTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

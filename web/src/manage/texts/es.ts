@@ -3,6 +3,7 @@
 import type { en } from "./en";
 import { adminTexts } from "./es/admin";
 import { attendeeTexts } from "./es/attendees";
+import { bankTransferTexts } from "./es/bank-transfers";
 import { casesTexts } from "./es/cases";
 import { catalogTexts } from "./es/catalog";
 import { disputeTexts } from "./es/disputes";
@@ -31,6 +32,7 @@ import { webhookTexts } from "./es/webhooks";
 export const es: typeof en = {
   admin: adminTexts,
   attendees: attendeeTexts,
+  bankTransfers: bankTransferTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

@@ -1,6 +1,7 @@
 /** Reads a list of guests for complimentary tickets from a CSV file. */
 
 import type { Schemas } from "../../client";
+import { readLines } from "../parts/csv-file";
 
 export type Guest = Schemas["ComplimentaryRow"];
 
@@ -21,18 +22,4 @@ export function readGuests(text: string): Guest[] {
     seen.set(key, (seen.get(key) ?? 0) + 1);
     return { id: `${key}#${seen.get(key)}`, name: (cells[name] ?? "").trim(), email: address, quantity: Number(cells[number]?.trim() || 1) };
   });
-}
-
-/** Split a file into the cells of its lines, without empty lines. Quoted cells may contain separators, line breaks and doubled quotes. */
-function readLines(text: string): string[][] {
-  const separator = /[,;\t]/.exec(text.split("\n", 1)[0]!)?.[0] ?? ",";
-  const cell = new RegExp(`(?:"((?:[^"]|"")*)"|([^${separator}\\r\\n]*))(${separator}|\\r?\\n|$)`, "y");
-  const lines: string[][] = [[]];
-  while (cell.lastIndex < text.length) {
-    const found = cell.exec(text);
-    if (!found) break;
-    lines.at(-1)!.push(found[1]?.replaceAll('""', '"') ?? found[2]!);
-    if (found[3] !== separator) lines.push([]);
-  }
-  return lines.filter((cells) => cells.some((value) => value.trim()));
 }

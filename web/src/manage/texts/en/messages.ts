@@ -17,6 +17,7 @@ const kinds: Record<string, string> = {
   payments_paused: "Sales paused: payment account restricted",
   waitlist_offer: "Waitlist offer",
   offer_expiring: "Offer ending soon",
+  transfer_due: "Bank transfer due",
   place_drawn: "Place after the draw",
   turn_near: "Turn begins soon",
 };

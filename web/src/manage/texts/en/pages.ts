@@ -16,6 +16,7 @@ export const pageNames = {
   live: "Live sale",
   orders: "Orders",
   order: "Order",
+  bankTransfers: "Bank transfers",
   attendees: "Attendees",
   waitlist: "Waitlist",
   messages: "Emails",

@@ -6,4 +6,5 @@ export const providerTexts: Record<string, string> = {
   imported: "Imported from another system",
   complimentary: "Complimentary",
   box_office: "Box office",
+  bank_transfer: "Bank transfer",
 };

@@ -18,6 +18,7 @@ export const pageNames: typeof english = {
   live: "Venta en directo",
   orders: "Pedidos",
   order: "Pedido",
+  bankTransfers: "Transferencias bancarias",
   attendees: "Asistentes",
   waitlist: "Lista de espera",
   messages: "Correos",

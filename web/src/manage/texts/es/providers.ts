@@ -8,4 +8,5 @@ export const providerTexts: typeof english = {
   imported: "Importado de otro sistema",
   complimentary: "Invitación",
   box_office: "Taquilla",
+  bank_transfer: "Transferencia bancaria",
 };

@@ -1,0 +1,227 @@
+"""Orders that are paid by bank transfer: who may order in this way, and what becomes of every cent that arrives, in time or late."""
+
+import pytest
+
+from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
+from chalicelib.inventory.availability import read_stock
+from tests import builders, invariants
+from tests.purchases.bank_transfers import ACCOUNT, create_shop, manager, order, record, reference, reserve, save_promoter, shown
+from tests.purchases.reservations.test_access_codes import uses
+
+DAY = 86_400
+SELLER = {"name": "Nora's Nights Ltd", "address": "1 Harbor Street\nLisbon", "tax_id": "PT501234567"}
+
+
+@pytest.fixture(autouse=True)
+def _check(api, time):
+    yield
+    invariants.check(time.now)
+
+
+@pytest.fixture
+def shop(api):
+    return create_shop(api)
+
+
+def listed(api, shop):
+    reply = api.get(f"/events/{shop[0]}/bank-transfers", **manager())
+    assert reply.status == 200, reply.json
+    return [shown(order) for order in reply.json["orders"]]
+
+
+def ledger(api, order_id):
+    """The entries of the order as (kind, cents), and its balance."""
+    reply = api.get(f"/admin/orders/{order_id}", token=builders.admin_token())
+    assert reply.status == 200, reply.json
+    return [(entry["kind"], entry["amount_cents"]) for entry in reply.json["transactions"]], reply.json["balance_cents"]
+
+
+def held_back(shop):
+    """(available, held, sold) of the stock of the holdback."""
+    tier = catalog.load_current().tiers[shop[1]]
+    stock_id = tier.holdback_stock_id("firms")
+    stock = read_stock({stock_id: 1})[stock_id]
+    return stock.available, stock.held, stock.sold
+
+
+def sweep_after(time, seconds):
+    time.advance(seconds)
+    catalog.invalidate()
+    builders.run_sweep()
+
+
+def test_a_buyer_with_the_code_gets_the_bank_details_and_days_to_pay(api, time, shop):
+    assert reserve(api, shop)["bank_transfer_days"] == 7
+    session = order(api, shop, user="bob", quantity=1)
+    transfer = session["payment"]["bank_transfer"]
+    assert session["payment"]["provider"] == "bank_transfer"
+    assert {name: transfer[name] for name in ACCOUNT} == ACCOUNT
+    assert (transfer["amount_cents"], transfer["received_cents"], transfer["until"]) == (5000, 0, clock.iso(time.now + 7 * DAY))
+    refused = builders.confirm(api, "bob", session["id"], simulate=None)
+    assert (refused.status, refused.json["error"], refused.json["payment_status"]) == (409, "payment_not_completed", "processing")
+    pending = api.get(f"/orders/{session['id']}", user="bob").json["order"]
+    assert (pending["status"], pending["bank_transfer"]) == ("pending", transfer)
+
+
+def test_the_exact_amount_gets_the_tickets_once(api, time, shop):
+    session = order(api, shop)
+    sweep_after(time, 6 * DAY)
+    assert held_back(shop) == (2, 2, 0)
+    text = f"Invoice 7, order {reference(session).lower().replace('-', ' ')} thank you"
+    assert record(api, shop, (text, 10000)) == [("recorded", "paid", 10000, [])]
+    assert held_back(shop) == (2, 0, 2)
+    assert record(api, shop, (text, 10000)) == [("known", "paid", 10000, [])]
+    assert ledger(api, session["id"]) == ([("captured", 10000)], 10000)
+    assert len(api.get(f"/orders/{session['id']}", user="ada").json["tickets"]) == 2
+    assert uses(shop[0], "FIRMS") == (1, 0)
+
+
+def test_too_little_waits_for_the_rest(api, time, shop):
+    session = order(api, shop)
+    assert record(api, shop, (reference(session), 6000)) == [("recorded", "pending", 6000, [])]
+    assert api.get(f"/orders/{session['id']}", user="ada").json["order"]["bank_transfer"]["received_cents"] == 6000
+    assert record(api, shop, (reference(session), 4000)) == [("recorded", "paid", 10000, [])]
+    assert ledger(api, session["id"]) == ([("captured", 10000)], 10000)
+
+
+def test_two_equal_transfers_of_a_day_both_count(api, time, shop):
+    session = order(api, shop)
+    both = [(reference(session), 5000)] * 2
+    assert record(api, shop, both[0]) == [("recorded", "pending", 5000, [])]
+    assert record(api, shop, *both) == [("known", "pending", 5000, []), ("recorded", "paid", 10000, [])]
+
+
+def test_too_little_is_sent_back_when_the_time_has_passed(api, time, shop):
+    session = order(api, shop)
+    record(api, shop, (reference(session), 6000))
+    sweep_after(time, 7 * DAY + 1)
+    assert held_back(shop) == (4, 0, 0)
+    assert listed(api, shop) == [("refunded", 6000, [6000])]
+    assert ledger(api, session["id"]) == ([("captured", 6000)], 6000)
+    assert record(api, shop, (reference(session), -5000)) == [("no_refund", "refunded", 6000, [6000])]
+    assert record(api, shop, (reference(session), -6000)) == [("recorded", "refunded", 6000, [])]
+    assert record(api, shop, (reference(session), -6000)) == [("known", "refunded", 6000, [])]
+    assert ledger(api, session["id"]) == ([("captured", 6000), ("refunded", -6000)], 0)
+
+
+def test_too_much_gets_the_tickets_and_the_rest_is_sent_back(api, time, shop):
+    session = order(api, shop)
+    assert record(api, shop, (reference(session), 10500)) == [("recorded", "paid", 10500, [500])]
+    assert record(api, shop, (reference(session), 10500)) == [("known", "paid", 10500, [500])]
+    assert record(api, shop, (reference(session), 2000)) == [("recorded", "paid", 12500, [500, 2000])]
+    assert ledger(api, session["id"])[1] == 12500
+    assert record(api, shop, (reference(session), -2000), (reference(session), -500))[1] == ("recorded", "paid", 12500, [])
+    assert ledger(api, session["id"])[1] == 10000
+
+
+def test_nothing_that_arrives_ends_the_reservation_in_time(api, time, shop):
+    session = order(api, shop)
+    sweep_after(time, 7 * DAY - 1)
+    assert held_back(shop) == (2, 2, 0)
+    sweep_after(time, 2)
+    assert held_back(shop) == (4, 0, 0)
+    assert api.get(f"/orders/{session['id']}", user="ada").json["order"]["status"] == "expired"
+    assert listed(api, shop) == [("expired", 0, [])]
+
+
+def test_a_late_transfer_gets_tickets_while_there_are_some(api, time, shop):
+    late, later = order(api, shop, "ada", 3), order(api, shop, "bob", 1)
+    sweep_after(time, 7 * DAY + 1)
+    cleo = order(api, shop, "cleo", 1)
+    assert record(api, shop, (reference(late), 15000)) == [("recorded", "paid", 15000, [])]
+    assert record(api, shop, (reference(later), 5000)) == [("recorded", "refunded", 5000, [5000])]
+    assert record(api, shop, (reference(cleo), 5000)) == [("recorded", "paid", 5000, [])]
+    assert held_back(shop) == (0, 0, 4)
+
+
+def test_a_buyer_who_cancels_gets_back_what_has_arrived(api, time, shop):
+    session = order(api, shop)
+    record(api, shop, (reference(session), 6000))
+    api.delete(f"/reservations/{session['id']}", user="ada")
+    assert held_back(shop) == (4, 0, 0)
+    assert listed(api, shop) == [("refunded", 6000, [6000])]
+
+
+def test_managers_send_the_money_of_refunds_back_by_hand(api, time, shop):
+    session = order(api, shop)
+    record(api, shop, (reference(session), 10000))
+    refunded = builders.refund(api, session["id"], tickets=builders.ticket_ids(session["id"], 1))
+    assert (refunded.status, refunded.json["refund"]["status"]) == (201, "due")
+    sweep_after(time, 3 * DAY)
+    assert listed(api, shop) == [("partially_refunded", 10000, [5000])]
+    [case] = api.get("/admin/reconciliation", token=builders.admin_token()).json["open"]
+    assert (case["order_id"], case["amount_cents"], case["next_try_at"]) == (session["id"], 5000, None)
+    assert record(api, shop, (reference(session), -5000)) == [("recorded", "partially_refunded", 10000, [])]
+    assert api.get("/admin/reconciliation", token=builders.admin_token()).json["open"] == []
+    assert ledger(api, session["id"])[1] == 5000
+
+
+def test_a_text_without_one_order_is_left_to_people(api, time, shop):
+    first, second = order(api, shop, "ada"), order(api, shop, "bob")
+    both = f"{reference(first)} and {reference(second)}"
+    assert record(api, shop, (both, 20000), ("Thank you", 10000)) == [("several_orders",), ("no_order",)]
+
+
+def test_without_the_code_or_a_verified_promoter_nobody_pays_by_transfer(api, time, shop):
+    plain = builders.reserve(api, "ada", *shop)
+    assert "bank_transfer_days" not in plain.json
+    refused = builders.start_checkout(api, "ada", plain.json["id"], provider="bank_transfer")
+    assert (refused.status, refused.json["error"]) == (400, "payment_provider_not_offered")
+    profile = {"name": "Nora", "bank_account": ACCOUNT | {"iban": "ES9121000418450200051332"}}
+    changed = api.put("/promoters/nora", json=profile, **manager())
+    assert (changed.status, changed.json["verified"]) == (200, False)  # a thief of the session gets no money
+    refused = builders.start_checkout(api, "bob", reserve(api, shop, "bob")["id"], provider="bank_transfer")
+    assert refused.json["error"] == "payment_provider_not_offered"
+
+
+def test_wrong_terms_and_accounts_are_refused(api, time, shop):
+    body = {"code": "OTHER", "opens_package_ids": [shop[1]], "bank_transfer_days": 7}
+    refused = api.post(f"/admin/events/{shop[0]}/promo-codes", json=body, token=builders.admin_token())
+    assert (refused.status, refused.json["path"]) == (400, "$.bank_transfer_days")
+    wrong = {"name": "Nora", "bank_account": ACCOUNT | {"iban": "PT50000201231234567890155"}}
+    refused = api.put("/promoters/nora", json=wrong, token=builders.admin_token())
+    assert (refused.status, refused.json["path"]) == (400, "$.bank_account")
+
+
+def test_only_managers_see_and_record_transfers(api, time, shop):
+    for token in (builders.token("olaf", "promoter"), builders.staff_token(shop[0])):
+        assert api.get(f"/events/{shop[0]}/bank-transfers", token=token).status == 403
+        rows = {"rows": [{"reference": "x", "amount_cents": 1, "date": "2026-09-01"}]}
+        assert api.post(f"/events/{shop[0]}/bank-transfers", json=rows, token=token).status == 403
+
+
+def test_a_cancelled_event_owes_all_that_has_arrived(api, time, shop):
+    paid, partly, unpaid = order(api, shop, "ada", 1), order(api, shop, "bob", 1), order(api, shop, "cleo", 1)
+    record(api, shop, (reference(paid), 5000), (reference(partly), 2000))
+    assert api.post(f"/events/{shop[0]}/cancel", token=builders.admin_token()).status == 200
+    for _ in range(3):
+        sweep_after(time, 120)
+    assert listed(api, shop) == [("cancelled", 0, []), ("refunded", 2000, [2000]), ("refunded", 5000, [5000])]
+    assert api.post(f"/events/{shop[0]}/cancel", token=builders.admin_token()).json["status"] == "finished"
+    assert record(api, shop, (reference(unpaid), 5000)) == [("recorded", "refunded", 5000, [5000])]
+
+
+def test_the_list_has_pages(api, time, shop):
+    for user in ("ada", "bob", "cleo"):
+        order(api, shop, user, 1)
+    numbers, cursor = [], None
+    while cursor is not None or not numbers:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = api.get(f"/events/{shop[0]}/bank-transfers", query=query, **manager()).json
+        numbers += [shown["number"] for shown in page["orders"]]
+        cursor = page["next_cursor"]
+    assert len(numbers) == len(set(numbers)) == 3
+
+
+def test_a_company_gets_an_invoice_and_a_credit_note(api, time, shop):
+    save_promoter(api, bank_account=ACCOUNT, invoices=SELLER)
+    buyer = {"company": "Ada & Sons", "address": "2 Mill Lane\nPorto"}
+    session = order(api, shop, invoice=buyer)
+    record(api, shop, (reference(session), 10000))
+    builders.refund(api, session["id"], tickets=builders.ticket_ids(session["id"], 1))
+    builders.project_changes()
+    record(api, shop, (reference(session), -5000))
+    builders.project_changes()
+    issued = api.get(f"/orders/{session['id']}/invoices", user="ada").json["invoices"]
+    assert [(document["kind"], document["total_cents"]) for document in issued] == [("invoice", 10000), ("credit_note", -5000)]

@@ -1,0 +1,28 @@
+/** Orders that are paid by bank transfer. */
+
+const rows = (count: number) => (count === 1 ? "1 transfer" : `${count.toLocaleString("en")} transfers`);
+
+export const bankTransferTexts = {
+  title: "Bank transfers",
+  lead: "Orders of buyers who pay to your bank account. Record each transfer as your bank shows it: a full payment sends the tickets.",
+  reference: "Text of the transfer, with the order number",
+  amount: (currency: string) => `Amount (${currency})`,
+  amountNote: "With a minus sign for money that you have sent back.",
+  date: "Date on the statement",
+  dateNote: "The same date and amount are recorded only once for an order.",
+  record: "Record the transfer",
+  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. It may contain other payments, and transfers that you have recorded before. Include all transfers of a day.",
+  file: "Choose a statement",
+  results: {
+    recorded: (count: number) => `${rows(count)} recorded.`,
+    known: (count: number) => `${rows(count)} recorded before.`,
+    no_order: (count: number) => `${rows(count)} without an order number of this event.`,
+    several_orders: (count: number) => `${rows(count)} with several order numbers. Record a part of the amount for each order.`,
+    no_refund: (count: number) => `${rows(count)} sent to buyers, but no refund of this amount is due.`,
+  },
+  none: "No bank transfers yet",
+  noneText: "Give a promo code days to pay by bank transfer. Orders of its buyers appear here.",
+  received: (amount: string, total: string) => `${amount} of ${total} received`,
+  until: (when: string) => `tickets held until ${when}`,
+  toReturn: (amount: string) => `Send ${amount} back to the buyer, then record it here with a minus sign.`,
+};

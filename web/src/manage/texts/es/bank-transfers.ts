@@ -1,0 +1,30 @@
+/** Pedidos que se pagan por transferencia. */
+
+import type { bankTransferTexts as english } from "../en/bank-transfers";
+
+const rows = (count: number) => (count === 1 ? "1 transferencia" : `${count.toLocaleString("es")} transferencias`);
+
+export const bankTransferTexts: typeof english = {
+  title: "Transferencias bancarias",
+  lead: "Pedidos que se pagan en tu cuenta bancaria. Anota cada transferencia tal como la muestra tu banco: al completarse el pago, se envían las entradas.",
+  reference: "Concepto de la transferencia, con el número de pedido",
+  amount: (currency) => `Importe (${currency})`,
+  amountNote: "Con signo menos si es dinero que has devuelto.",
+  date: "Fecha en el extracto",
+  dateNote: "La misma fecha y el mismo importe se anotan una sola vez por pedido.",
+  record: "Anotar la transferencia",
+  fileNote: "O elige el extracto de tu banco en CSV, con las columnas reference, amount y date. Puede contener otros pagos y transferencias que ya hayas anotado. Incluye todas las transferencias de cada día.",
+  file: "Elegir un extracto",
+  results: {
+    recorded: (count) => `${rows(count)}: anotadas ahora.`,
+    known: (count) => `${rows(count)}: ya estaban anotadas.`,
+    no_order: (count) => `${rows(count)}: sin número de pedido de este evento.`,
+    several_orders: (count) => `${rows(count)}: con varios números de pedido. Anota la parte que corresponde a cada pedido.`,
+    no_refund: (count) => `${rows(count)}: enviadas a compradores, pero no hay ningún reembolso pendiente de ese importe.`,
+  },
+  none: "Todavía no hay transferencias",
+  noneText: "Da a un código promocional días para pagar por transferencia. Aquí verás los pedidos de sus compradores.",
+  received: (amount, total) => `${amount} de ${total} recibidos`,
+  until: (when) => `entradas guardadas hasta el ${when}`,
+  toReturn: (amount) => `Devuelve ${amount} al comprador y anótalo aquí con signo menos.`,
+};
