@@ -79,7 +79,9 @@ RESTRICTED_IMPORTS = {
     "chalice": {"edge", "api.py", "jobs.py"},
     "boto3": {"foundation"},
     "botocore": {"dynamodb", "foundation", "inventory/store.py", "addons/images/store.py", "notifications/providers.py"},
-    "PIL": {"addons/images/rendering.py"},
+    "PIL": {"addons/images/rendering.py", "addons/documents/electronic.py"},
+    "facturx": {"addons/documents/electronic.py"},
+    "pypdf": {"addons/documents/electronic.py"},
     "stripe": {"payments/providers"},
 }
 
