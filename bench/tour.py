@@ -517,6 +517,11 @@ class _Tour(TourClient):
         code = re.findall(r"\b[0-9]{6}\b", mails[-1].text)[0]
         proven = self.post(f"{room}/address", {"email": email, "code": code}, user=self.name).json
         asked = {"token": self.post(f"{room}/join", proven, user=self.name).json["token"], "email": email}
+        by_card = event | {"name": f"Cards of {self.name}", "waiting_room": {"entry": "payment_card"}}
+        card_room = f"/events/{self.post('/admin/events', by_card, token=self.admin).json['id']}/waiting-room"
+        self.get(f"{card_room}/card")
+        card_proof = self.post(f"{card_room}/card", {"card": "card-1"}, user=self.name).json["card_proof"]
+        self.post(f"{card_room}/join", {"card_proof": card_proof}, user=self.name)
         self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)

@@ -1,7 +1,9 @@
-"""Prepare the zip for Lambda: keep only the files that are loaded, compile the modules, and shrink botocore's data.
+"""Prepare the zips for Lambda: keep only the files that are loaded, compile the modules, and shrink botocore's data.
 
 Lambda's folder is read-only, so Python cannot cache compiled modules there: otherwise each cold start would compile every module that it
 imports.
+
+The functions that make documents have a zip of their own, because only they need the packages of DOCUMENT_PACKAGES.
 """
 
 import compileall
@@ -10,9 +12,15 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
+
+ZIP, DOCUMENTS_ZIP = "deployment.zip", "documents.zip"
+
+# Packages, also by the names of their metadata, for PDFs and electronic invoices.
+DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "python_stdnum", "reportlab", "stdnum")
 
 # Of botocore's 19 MB, 15 MB describe AWS services. These are the services that Fairgate calls.
 AWS_SERVICES = ("dynamodb", "s3", "secretsmanager", "sesv2")
@@ -39,6 +47,9 @@ REPORTLAB_EXTRAS = ("reportlab/fonts/", "reportlab/graphics/", "reportlab/platyp
 FONT_PACKAGE = "font_source_sans_pro/files/"
 FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.ttf")
 
+# factur-x's schemas and rules, with which the tests check electronic invoices, and lxml's C headers.
+UNUSED_FOR_INVOICES = ("facturx/xsd_and_schematron/", "lxml/includes/", "lxml/isoschematron/")
+
 # Packages that build extensions such as Argon2's, which need only the backend at run time.
 BUILD_PACKAGES = ("cffi", "pycparser")
 
@@ -50,7 +61,7 @@ _LAMBDA_FOLDER = "/var/task"
 
 
 def prepare(artefact: Path) -> None:
-    """Rewrite the zip that Chalice built. The same code always gives the same zip."""
+    """Rewrite the zip that Chalice built, and write the zip for documents beside it. The same code always gives the same zips."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with zipfile.ZipFile(artefact) as source:
@@ -58,7 +69,14 @@ def prepare(artefact: Path) -> None:
         trim_aws_descriptions(folder / "botocore" / "data")
         _compile(folder)
         artefact.unlink()
-        _write(folder, artefact)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        _write(folder, files, artefact.with_name(DOCUMENTS_ZIP))
+        _write(folder, [file for file in files if not _is_for_documents(file.relative_to(folder).parts[0])], artefact)
+
+
+def _is_for_documents(name: str) -> bool:
+    """Whether only documents need a package, by the name of its folder or of the folder of its metadata."""
+    return name.partition("-")[0].partition(".")[0] in DOCUMENT_PACKAGES
 
 
 def is_loaded(name: str) -> bool:
@@ -66,7 +84,7 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
-    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS)):
+    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS, *UNUSED_FOR_INVOICES)):
         return False
     if name.startswith(FONT_PACKAGE):
         return name.removeprefix(FONT_PACKAGE) in FONT_FILES
@@ -115,9 +133,9 @@ def _compile(folder: Path) -> None:
                 source.unlink()
 
 
-def _write(folder: Path, artefact: Path) -> None:
+def _write(folder: Path, files: Sequence[Path], artefact: Path) -> None:
     with zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for file in files:
             entry = zipfile.ZipInfo(str(file.relative_to(folder)).replace(os.sep, "/"), (2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16  # Lambda runs as a separate user, who must be able to read the file
             target.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)

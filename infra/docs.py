@@ -284,6 +284,8 @@ def _functions() -> str:
     rows = []
     for name in functions.FUNCTIONS:
         configured = config | config["lambda_functions"].get(name, {})
+        if name in functions.MEMORY_MB:
+            configured["lambda_memory_size"] = functions.MEMORY_MB[name]
         users = {"the secret": permissions.READS_SECRETS, "mail": permissions.SENDS_MAILS, "images": permissions.FILES}
         used = [what for what, by in users.items() if name in by]
         written = [table for table, actions in permissions.TABLES[name].items() if _WRITES & set(actions.split())]
@@ -336,26 +338,23 @@ def _dead_letters() -> str:
 
 
 def _modules() -> str:
-    starts = {budget.handler: budget for budget in cold_starts.BUDGETS.values() if budget.first_calls is cold_starts.start}
-    calls: dict[str, list[str]] = {handler: [] for handler in starts}
+    starts: dict[str, int] = {}
+    calls: dict[str, list[str]] = {}
     for name, budget in cold_starts.BUDGETS.items():
-        if budget.first_calls is not cold_starts.start:
+        routes = "documents" if budget.is_for_documents else "api_handler"
+        function = routes if budget.handler == cold_starts.API else budget.handler.rpartition(".")[2]
+        if budget.first_calls is cold_starts.start:
+            starts[function], calls[function] = budget.max_modules, []
+        else:
             heavy = f" ({_code(sorted(budget.heavy))})" if budget.heavy else ""
-            calls[budget.handler].append(f"{name.partition(': ')[2]} {budget.max_modules}{heavy}")
-    rows = [
-        (
-            f"`{'api_handler' if handler == cold_starts.API else handler.rpartition('.')[2]}`",
-            f"{start.max_modules}",
-            ", ".join(calls[handler]),
-        )
-        for handler, start in starts.items()
-    ]
+            calls[function].append(f"{name.partition(': ')[2]} {budget.max_modules}{heavy}")
+    rows = [(f"`{name}`", f"{number}", ", ".join(calls[name])) for name, number in starts.items()]
     return _table(("function", "modules at its start, at most", "with its first calls, at most"), rows)
 
 
 def _package() -> str:
-    sizes = {"zip": package.MAX_ZIP_BYTES, "unpacked": package.MAX_UNZIPPED_BYTES}
-    return _table(("", "at most"), [(name, f"{size / 1e6:.1f} MB") for name, size in sizes.items()])
+    rows = [(f"`{name}`", *(f"{size / 1e6:.1f} MB" for size in sizes)) for name, sizes in package.MAX_BYTES.items()]
+    return _table(("", "zip, at most", "unpacked, at most"), rows)
 
 
 def _figure(alarm: alarms.Alarm) -> str:

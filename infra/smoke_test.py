@@ -139,10 +139,11 @@ def check_events(site: Site) -> str:
 
 
 def check_purchase(site: Site) -> str:
-    """Buy one ticket of a test event as a guest: with a simulated payment, or with Stripe's test card."""
+    """Buy one ticket of a test event as a guest, with a simulated payment or Stripe's test card, and load it as a PDF if there are any."""
     if site.only_reads:
         raise NotTried("--only-reads was given")
-    stage = site.call("GET", "/health").body["stage"]
+    health = site.call("GET", "/health").body
+    stage = health["stage"]
     if stage == settings.PRODUCTION:
         raise NotTried(f"stage {stage} does not sell test events")
     tier = _find_test_tier(site.document.document)
@@ -163,6 +164,10 @@ def check_purchase(site: Site) -> str:
     codes = [[ticket["code"] for ticket in tickets] for tickets in (first["tickets"], again["tickets"], owned)]
     if len(codes[0]) != 1 or codes != [codes[0]] * 3:
         raise CheckFailed(f"order {first['order']['id']} should have one ticket, the same in every response")
+    if "documents" in health["addons"]:  # these have a function of their own
+        pages = site.call("GET", f"/orders/{first['order']['id']}/tickets.pdf", token=token).body
+        if not str(pages).startswith("%PDF"):
+            raise CheckFailed(f"the tickets of order {first['order']['id']} are no PDF: {_shortened(pages)}")
     return f"one ticket of {tier.event_id} was sold, paid by {paid_by} (order {first['order']['id']})"
 
 

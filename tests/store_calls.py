@@ -124,9 +124,9 @@ def _require_before(module: ModuleType, name: str, action: str, resource: str) -
 
 
 def _http_function(event: dict[str, Any]) -> str:
-    from infra.template.api import WEBHOOK_PATHS
+    from infra.template.api import function_of
 
-    return "webhooks" if event["requestContext"]["resourcePath"] in WEBHOOK_PATHS else "api_handler"
+    return function_of(event["requestContext"]["resourcePath"])
 
 
 def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
@@ -152,7 +152,7 @@ def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
 def _require(function: str, action: str, table: str) -> None:
     made.add((function, action, table))
     if (function, action, table) not in permitted():
-        advice = "allow it in infra/template/permissions.py, or if another function is to serve the route, see WEBHOOK_PATHS"
+        advice = "allow it in infra/template/permissions.py, or if another function is to serve the route, see infra/template/api.py"
         raise AccessRefused(f"{function} may not {action} {table}: {advice}")
 
 

@@ -153,6 +153,11 @@ class StripeShop:
         current, ids = settings.current(), {"purchase_id": purchase_id, "event_id": self.event_id, "user_id": "ada"}
         return {**ids, "namespace": current.provider_namespace, "region": current.region}
 
+    def return_fee_in_dashboard(self, cents: int) -> None:
+        """Give the promoter a part of the newest fee back, as the operator can in Stripe's dashboard."""
+        [newest, *_] = sdk_client(self.fake, self.fake.api_key).v1.application_fees.list().data
+        sdk_client(self.fake, self.fake.api_key).v1.application_fees.refunds.create(newest.id, {"amount": cents})
+
     def refund_in_dashboard(self, order_id: str, cents: int) -> stripe.Refund:
         return self.dashboard.v1.refunds.create({"charge": self.fetch_charge(order_id).id, "amount": cents})
 
@@ -199,7 +204,8 @@ class StripeShop:
 
     def sign_newest_event(self, event_type: str) -> tuple[bytes, dict[str, str]]:
         """Return body and headers of a delivery of the newest event of this type."""
-        return self.fake.signed_delivery(self.fake.events(event_type, account=self.account)[-1]["id"])
+        account = None if event_type.startswith("application_fee.") else self.account  # fees are the platform's
+        return self.fake.signed_delivery(self.fake.events(event_type, account=account)[-1]["id"])
 
     def lose_webhooks(self) -> None:
         """Lose all webhooks from now on."""

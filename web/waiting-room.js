@@ -15,7 +15,7 @@
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, closes_at?: number | null, root?: string | null, key: string | null, n: number | null,
  *   offsets: number[], late_counters?: number, segments: Segment[], total: number, pass_seconds: number, longer_pass_seconds?: number, grace_seconds?: number, groups_until?: number, stopped: string | null,
- *   may_return: number | null, entry?: "open" | "verified_address" | "account" | "access_code", beacon?: Beacon, tickets?: Record<string, {available: number | null, taken: number}> | null}} State
+ *   may_return: number | null, entry?: "open" | "verified_address" | "account" | "access_code" | "payment_card", beacon?: Beacon, tickets?: Record<string, {available: number | null, taken: number}> | null}} State
  *   The public state document; times are epoch seconds.
  * @typedef {{chain: string, round: number | null, round_at: number | null, randomness: string | null}} Beacon
  *   The round of the public beacon from which the order also follows. Missing if the order follows from the key alone.

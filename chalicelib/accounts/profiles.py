@@ -14,6 +14,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.money import Country
 
 MAX_ATTEMPTS = 5
 # Fields that admins check when they verify a promoter.
@@ -23,12 +24,16 @@ State = Literal["verified", "unverified"]
 
 
 class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and tells them from invoices made elsewhere."""
+    """The seller as invoices must name it. `prefix` begins the numbers of its invoices, and tells them from invoices made elsewhere.
+
+    With a `country`, the PDFs of invoices for companies whose country is known are electronic invoices too.
+    """
 
     name: Company
     address: PostalAddress
     tax_id: TaxId
     prefix: Annotated[str, Meta(pattern=r"\A[A-Z0-9]{0,10}\Z", examples=["FG"], description="Up to 10 capital letters and digits.")] = ""
+    country: Country | None = None
 
 
 class Promoter(Struct, frozen=True, kw_only=True):

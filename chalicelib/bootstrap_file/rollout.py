@@ -109,8 +109,8 @@ def apply(
 
 # The keys of the file that are deferred with a frozen field. A key with a dot is deferred with the whole object that contains it.
 _DEFERRED_KEYS = {
-    "price_cents": ("price_cents", "stripe_price_id"),
-    "currency": ("currency", "price_cents", "stripe_price_id"),
+    "price_cents": ("price_cents", "stripe_price_id", "included_fee"),
+    "currency": ("currency", "price_cents", "stripe_price_id", "included_fee"),
     "per_user_limit": ("per_user_limit", "availability"),
 }
 

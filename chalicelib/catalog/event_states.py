@@ -24,7 +24,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import parallel, settings
+from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -307,6 +307,15 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
     raise CatalogChanging(retry_after_seconds=1)
 
 
+_can_check_cards: Callable[[], object] = bool  # false, until `set_card_checker` is called
+
+
+def set_card_checker(find_card_checker: Callable[[], object]) -> None:
+    """Let the feature above that knows the payment providers say which of them can check the cards of people in waiting rooms, if any."""
+    global _can_check_cards
+    _can_check_cards = find_card_checker
+
+
 def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, str]]:
     """List everything that prevents a draft from being published, each with the path of its field and a message that says what to do."""
     problems = []
@@ -328,11 +337,11 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
         if providers.find_provider() is None:
             message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
             problems.append({"path": "$.waiting_room.entry", "message": message})
-    if settings.current().connected_account_required == "on" and event.promoter_id is not None and any(tier.price_cents for tier in tiers):
-        account = catalog.accounts.get(event.promoter_id)
-        if account is None or account.state != "active":
-            message = "Connect your payment account and complete it at the payment provider, so that buyers can pay you."
-            problems.append({"path": "$.promoter_id", "message": message})
+    if event.has_waiting_room and event.entry_rule == "payment_card" and not _can_check_cards():
+        message = "Buyers save a card on the shop's own page, but no payment provider of this shop offers that. Choose another rule."
+        problems.append({"path": "$.waiting_room.entry", "message": message})
+    if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
+        problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
     return problems
 
 

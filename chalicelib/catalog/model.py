@@ -24,7 +24,7 @@ from chalicelib.foundation.money import Cents, Country, DefaultTax, IncludedFee,
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
-EntryRule = Literal["open", "verified_address", "account", "access_code"]
+EntryRule = Literal["open", "verified_address", "account", "access_code", "payment_card"]
 ADDRESS_RULES: tuple[EntryRule, ...] = ("verified_address", "account")  # which give one place to each address
 
 
@@ -39,8 +39,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     `pass_algorithm`. Such an event needs no tiers.
 
     `entry` is the rule for who gets a place: `open` (one for each user), `verified_address` (one for each email address, which a code by
-    email or an account proves), `account` (one for each verified address of an account), or `access_code` (one for each use of a promo code
-    that admits to the draw). Once somebody has joined, a waiting room keeps its rule.
+    email or an account proves), `account` (one for each verified address of an account), `access_code` (one for each use of a promo code
+    that admits to the draw), or `payment_card` (one for each payment card, which its bank confirms without a charge). Once somebody has
+    joined, a waiting room keeps its rule.
 
     Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, and by default three times as long as
     other turns. With `groups`, up to six people whose addresses are verified may share one place.
@@ -717,6 +718,11 @@ class Catalog(Struct, frozen=True, eq=False):
         """Return the payment account of the event's promoter, in any state. Returns None if there is no promoter or no account."""
         event = self.events.get(event_id)
         return self.accounts.get(event.promoter_id) if event is not None and event.promoter_id is not None else None
+
+    def charged_account_id(self, event_id: str) -> str | None:
+        """Return the id of the promoter's account on which payments for the event are opened. None means the operator's account."""
+        account = self.event_account(event_id)
+        return account.id if account is not None and account.state in ("active", "restricted") else None
 
     def account_ids(self) -> list[str]:
         """Return the ids of all accounts that promoters have or had."""

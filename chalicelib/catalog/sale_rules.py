@@ -56,6 +56,16 @@ class RoundPublic(ApiError):
     )
 
 
+ACCOUNT_NEEDED = "Connect your payment account and complete it at the payment provider, so that buyers can pay you."
+
+
+def lacks_account(catalog: Catalog, event: Event) -> bool:
+    """Whether the settings require an account on which buyers pay the event's promoter, and no such account can take payments."""
+    account = catalog.event_account(event.id)
+    is_required = settings.current().connected_account_required == "on" and event.promoter_id is not None
+    return is_required and (account is None or account.state != "active")
+
+
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
     """Return a tier's status at `now`, which depends on its sale period and, if `stock` is given, on the available tickets."""
     if not catalog.states[tier.status].purchasable:
@@ -521,6 +531,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",
+        "needs_card": event.entry_rule == "payment_card",
     }
 
 

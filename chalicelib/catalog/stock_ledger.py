@@ -272,7 +272,7 @@ def issue_items(tier: Tier, holdback_id: str, quantity: int) -> list[dynamo.Tran
 
 
 def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dynamo.TransactItem]:
-    """Return the transaction items that add that complimentary tickets with these holds come back to their holdback.
+    """Return the transaction items that record the return of complimentary tickets with these holds to their holdback.
 
     There are none once the event is cancelled, because then all of them come back.
     """
@@ -282,8 +282,8 @@ def revoke_items(event_id: str, tier_id: str, holds: Iterable[Hold]) -> list[dyn
         return []
     holdbacks = {shard_ids(tier.holdback_stock_id(holdback_id), 1)[0]: holdback_id for holdback_id in tier.issuing}
     found = [hold for hold in holds if hold.shard_id in holdbacks]
-    last = find_last(event_id)
-    if not found or last is None:
+    last = find_last(event_id) if found else None
+    if last is None:
         return []
     revoked = IssuedTickets(_public_id(tier), _reason(tier, holdbacks[found[0].shard_id]), sum(hold.quantity for hold in found))
     return [_put_item(event_id, _next(event_id, last, "revoke", last.entry.definition, revoked=revoked))]

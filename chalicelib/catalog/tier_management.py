@@ -452,6 +452,10 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
         raise InvalidInput(message, path="$.currency", rule="other_currency")
     if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in others):
         raise TierNameTaken(name=tier.name)
+    before = catalog.tiers.get(tier.id)
+    costs_money_now = tier.price_cents > 0 and (before is None or before.price_cents == 0)
+    if costs_money_now and event.status != "draft" and sale_rules.lacks_account(catalog, event):
+        raise InvalidInput(sale_rules.ACCOUNT_NEEDED, path="$.price_cents", rule="account_needed")
 
 
 def _others(catalog: Catalog, tier: Tier) -> list[Tier]:

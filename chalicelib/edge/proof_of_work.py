@@ -42,6 +42,9 @@ class ChallengeExpired(ChallengeRequired):
     default_message: ClassVar[str] = "The challenge has expired. Solve the new challenge in this reply."
 
 
+WORK_ERRORS: tuple[type[ApiError], ...] = (ChallengeRequired, ChallengeInvalid, ChallengeExpired)
+
+
 def issue_challenge(event_id: str, user_id: str, now: int) -> str:
     """Return a challenge with the current difficulty: `c1.<difficulty>.<issued at>.<signature>`. It also signs event and user."""
     return _sign(event_id, user_id, settings.current().join_difficulty, now)

@@ -190,6 +190,8 @@ PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverifi
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 INVALID_CODE = RateLimit("invalid_code")  # counted by event, see `count_guess`
 APPEAL = RateLimit("appeal")  # counted by event in the same way
+DECLINED_CARD = RateLimit("declined_card")  # counted by event in the same way
+CARD_CHECK = RateLimit("card_check")  # strangers try out stolen cards where somebody checks them for free
 LEAVE_GROUP = RateLimit("leave_group")  # counted for the place of an email address
 # Counted by address only: anonymous callers may look at an offered ticket. Also limits returns, and documents, which take long to draw.
 TRANSFER = RateLimit("transfer")
@@ -386,7 +388,7 @@ def _has_spare_guesses(limit: RateLimit, event_id: str, now: int) -> bool:
 
 
 def count_guess(limit: RateLimit, event_id: str, now: int) -> None:
-    """Count a wrong guess, or an appeal, for its event and for the caller's network.
+    """Count a wrong guess, a declined card, or an appeal, for its event and for the caller's network.
 
     A network may make only a share of an event's guesses. Otherwise, one stranger could use up the limit for everybody. Raises RateLimited
     if a limit is exceeded, and the store's errors.

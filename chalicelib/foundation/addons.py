@@ -20,10 +20,11 @@ PACKAGE = "chalicelib.addons"
 class Addon(Struct, frozen=True, kw_only=True):
     """What an add-on adds. Its modules and their objects are named relative to its package, for example `api` or `service.follow`.
 
-    `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and the Lambda functions named in `functions`.
-    `routes_with` are modules with routes that also need another add-on, keyed by the name of that add-on. Tables need no entry: they belong
-    to the add-on whose package has their model. `infra/tables.py` and `infra/template/functions.py` leave out the tables and functions of
-    the add-ons that a stage's FAIRGATE_ADDONS does not name.
+    `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and Lambda functions. `functions` names these functions,
+    and a function that serves some of the routes instead of the API's function. `routes_with` are modules with routes that also need
+    another add-on, keyed by the name of that add-on. Tables need no entry: they belong to the add-on whose package has their model.
+    `infra/tables.py` and `infra/template/functions.py` leave out the tables and functions of the add-ons that a stage's FAIRGATE_ADDONS
+    does not name.
 
     The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
     concern the add-on, and may be called again with the same batch. `catch_up` takes orders that the daily pass of the reconciliation has

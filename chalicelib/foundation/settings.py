@@ -171,6 +171,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "a twentieth of this number."
         ),
     ] = "2000/86400"
+    limit_card_check: Annotated[
+        Rate,
+        _says("How often a user may have a payment card checked to join waiting rooms. A network may have ten times as many checked."),
+    ] = "3/3600"
+    limit_declined_card: Annotated[
+        Rate,
+        _says("How many cards banks may decline at the waiting room of one event. Above a twentieth, a network has no more cards checked."),
+    ] = "60/3600"
     limit_leave_group: Annotated[
         Rate,
         _says("How often somebody may leave a group in the waiting room of an event. Counted for the email address, whoever uses it."),
@@ -265,7 +273,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     connected_account_required: Annotated[
         Switch,
-        _says("Whether a promoter's event with tickets that cost money can be published only once the promoter's account is active."),
+        _says("Whether tickets of promoters that cost money can be published and sold only while the promoter's account is active."),
     ] = "off"
     application_fee_cents: Annotated[
         int,

@@ -19,7 +19,7 @@ FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: th
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
-EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account"]
+EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account", "fee"]
 
 
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
@@ -46,7 +46,8 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
     payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
     hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
-    `connected` is null if the money goes to the operator's account.
+    `connected` is null if the money goes to the operator's account. `seller_id` is the promoter of the event when the payment was opened,
+    who issues the invoice. It is null for events of the shop.
 
     A payment by bank transfer goes to the promoter's `bank_account`, as it was when the checkout was opened. `transfers` are the transfers
     that have arrived before the purchase was paid or ended. The first one has the id of the payment.
@@ -62,6 +63,7 @@ class Payment(Struct, frozen=True, omit_defaults=True):
     cancel_url: str | None = None
     number: int = 1
     connected: ConnectedAccount | None = None
+    seller_id: str | None = None
     bank_account: BankAccount | None = None
     transfers: list[BankTransfer] = []
 
@@ -93,7 +95,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
     provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page. With `has_accounts`, promoters
-    can connect accounts of their own.
+    can connect accounts of their own. With `checks_cards`, our own page can have a card confirmed without a charge.
     """
 
     name: ExternalProviderName
@@ -102,6 +104,7 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     event_types: tuple[str, ...]
     own_page: OwnPage | None = None
     has_accounts: bool = False
+    checks_cards: bool = False
 
 
 class CheckoutPageItem(Struct, frozen=True):
@@ -215,6 +218,22 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     returned_fee_cents: int = 0
 
 
+class ReturnedFee(Struct, frozen=True, kw_only=True):
+    """A part of the operator's fee that the operator gave back by hand, and not with a refund of the payment.
+
+    `namespace` and `purchase_id` come from the payment's metadata. `account` is the connected account that got the money.
+    """
+
+    provider: ProviderName
+    id: str
+    amount_cents: int
+    currency: str
+    payment_intent_id: str
+    namespace: str | None
+    purchase_id: str | None
+    account: str
+
+
 class ProviderPayout(Struct, frozen=True, kw_only=True):
     """A transfer from the provider to the account's bank. Times are epoch seconds; `arrives_at` is when the bank should receive it.
 
@@ -284,6 +303,22 @@ class ProviderBalance(Struct, frozen=True, kw_only=True):
     currency: str
     available_cents: int
     pending_cents: int
+
+
+class CardCheck(Struct, frozen=True, kw_only=True):
+    """What a card's bank says about the card, which nobody has charged. `fingerprint` is the same for each use of the card on one account.
+
+    `requires_action` means that the bank asks the card's owner on the page, which needs the `client_secret` for that. `owner` is the name
+    for which the check was made; null if we did not make it. A card that `is_wallet`, such as Apple Pay, has another number than the card
+    that the bank issued, and so another fingerprint.
+    """
+
+    id: str
+    status: Literal["confirmed", "requires_action", "declined"]
+    owner: str | None
+    fingerprint: str | None = None
+    is_wallet: bool = False
+    client_secret: str | None = None
 
 
 class AccountLink(Struct, frozen=True):

@@ -15,9 +15,10 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, settings
 from chalicelib.foundation.log import logger
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.payments.model import AccountRefused, ProviderUnavailable
 
-# `unanswered` means that the provider or the store did not answer, so the task itself may be fine. `error` means that the task failed.
+# `unanswered` means that the provider or the store did not answer, so the task itself may be fine. `error` means that the task failed, or
+# that the provider refuses calls for its account.
 Failure = Literal["unanswered", "error"]
 
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
@@ -136,8 +137,9 @@ def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) 
         task.finish(future.result().value)
     except settings.SettingsError:
         raise
-    except ProviderUnavailable:  # already logged where it was raised
-        pass
+    except ProviderUnavailable as error:  # already logged where it was raised
+        if isinstance(error, AccountRefused):
+            failure = "error"  # the provider has answered, and answers for other accounts
     except Exception as error:
         if not isinstance(error, dynamo.STORE_ERRORS):
             failure = "error"  # for example, the provider no longer has the payment

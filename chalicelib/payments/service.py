@@ -11,12 +11,14 @@ from typing import TypeVar, cast
 from msgspec.structs import replace
 
 from chalicelib.accounts.model import BankAccount
+from chalicelib.catalog import event_states
 from chalicelib.foundation import log, money, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
     AccountRefused,
     AccountUnreachable,
+    CardCheck,
     CheckoutPage,
     ConnectedAccount,
     Payment,
@@ -38,6 +40,7 @@ from chalicelib.payments.model import (
 from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
 
 T = TypeVar("T")
+SIMULATED_DECLINE = "declined"  # the simulated card that its bank declines
 
 
 def new_payment(
@@ -181,6 +184,42 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
         raise
 
 
+def find_card_checker() -> ProviderName | None:
+    """Return the provider that checks cards on our own page, or else `simulated` in stages that allow it, or None."""
+    names = (
+        name for name, provider in EXTERNAL.items() if provider.DESCRIPTION.checks_cards and provider.is_offered() and has_own_page(name)
+    )
+    return next(names, "simulated" if _is_offered("simulated") else None)
+
+
+def card_checker() -> ProviderName:
+    """Return the provider that `find_card_checker` returns. Raises PaymentsUnavailable if there is none."""
+    name = find_card_checker()
+    if name is None:
+        raise PaymentsUnavailable()
+    return name
+
+
+def check_card(card: str, owner: str, account: str | None) -> CardCheck:
+    """Let the bank of a card confirm it, without a charge, on the account that takes the event's payments.
+
+    Each text is a simulated card. Raises PaymentsUnavailable, AccountUnreachable and ProviderUnavailable.
+    """
+    name = card_checker()
+    if not is_external(name):
+        return CardCheck(id=card, status="declined" if card == SIMULATED_DECLINE else "confirmed", owner=owner, fingerprint=card)
+    return external_provider(name).check_card(card, owner, account)
+
+
+def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
+    """Return a check in its current state. Returns None if the provider has no such check. Raises what `check_card` raises."""
+    name = card_checker()
+    return external_provider(name).find_card_check(check_id, account) if is_external(name) else None
+
+
+event_states.set_card_checker(find_card_checker)
+
+
 def fetch_payment(payment: Payment) -> ProviderPayment:
     """Fetch the current payment from its provider, where it must have been opened before. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
@@ -280,13 +319,28 @@ def create_refund(
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
     day. If the provider already has the refund, returns the existing refund, even if an earlier attempt that seemed to fail created it.
+    If the provider refuses calls for the account, the refund is `failed`, as any refund that the provider refuses.
     """
     external = external_provider(provider)
-    for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
-        is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
-        if is_same and (refund.attempt == attempt or refund.status != "failed"):
-            return replace(refund, attempt=attempt)
-    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
+    try:
+        for refund in external.list_refunds_of_payment(payment_intent_id, account) if check_existing else []:
+            is_same = (refund.refund_id, refund.amount_cents) == (refund_id, amount_cents)
+            if is_same and (refund.attempt == attempt or refund.status != "failed"):
+                return replace(refund, attempt=attempt)
+        return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
+    except AccountRefused:
+        return ProviderRefund(
+            provider=external.DESCRIPTION.name,
+            id=None,
+            status="failed",
+            amount_cents=amount_cents,
+            currency="",
+            payment_intent_id=payment_intent_id,
+            refund_id=refund_id,
+            attempt=attempt,
+            failure="account_refused",
+            account=account,
+        )
 
 
 def _default_provider() -> ProviderName:

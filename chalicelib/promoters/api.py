@@ -12,7 +12,7 @@ from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import BankAccount, Company, Email, email_key
 from chalicelib.accounts.profiles import InvoiceSeller, PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
-from chalicelib.catalog.forms import check_default_taxes
+from chalicelib.catalog.forms import check_default_taxes, check_place
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
@@ -163,6 +163,8 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
 @limited_for_caller(CATALOG)
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify a profile."""
+    if body.invoices:
+        check_place(body.invoices.country, None, "$.invoices")
     change = PromoterChange(**{name: getattr(body, name) for name in PromoterChange.__struct_fields__})
     saved = service.save_promoter(request.require_user(), promoter_id, change, expected_version(request, body), request.now)
     return versioned_reply(promoter_view(saved, is_own=True))

@@ -8,13 +8,14 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.accounts.model import Email
+from chalicelib.catalog.forms import check_place
 from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import idempotency, proof_of_work, rate_limits
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.error_replies import BodyTooLarge
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
-from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
+from chalicelib.edge.proof_of_work import WORK_ERRORS
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import ids, settings
@@ -81,11 +82,12 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Leave the body empty unless joining requires proof of work, a verified address, or an access code.
+    """Leave the body empty unless joining requires proof of work, a verified address, an access code, or a payment card.
 
     For the work, send the challenge from the refused first request and the nonce that solves it. For the address, send the proof that
     `POST /events/{event_id}/waiting-room/address` returned. The verified address of an account needs no proof. Send the access code as the
-    promoter gave it to you; joining again needs no code.
+    promoter gave it to you; joining again needs no code. For the card, send the proof that `POST /events/{event_id}/waiting-room/card`
+    returned.
 
     With `longer_turn`, your turn and the time to pay are longer. Everybody may ask for this, without a reason, and by joining again also
     later in the line. With an `invitation`, you join the group and share its place, and give up your own.
@@ -95,6 +97,7 @@ class JoinBody(Struct, forbid_unknown_fields=True):
     nonce: Annotated[str, Meta(max_length=64)] | None = None
     address_proof: Annotated[str, Meta(max_length=128)] | None = None
     access_code: Annotated[str, Meta(max_length=64)] | None = None
+    card_proof: Annotated[str, Meta(max_length=128)] | None = None
     longer_turn: bool = False
     invitation: Annotated[str, Meta(max_length=128)] | None = None
 
@@ -192,10 +195,8 @@ class ReleaseView(Struct, frozen=True):
         GroupFull,
         InvitationInvalid,
         InAnotherGroup,
-        ChallengeRequired,
-        ChallengeInvalid,
-        ChallengeExpired,
         RateLimited,
+        *WORK_ERRORS,
     ),
 )
 def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
@@ -228,6 +229,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
                 is_pass_used,
                 request.now,
                 address_proof=body.address_proof,
+                card_proof=body.card_proof,
                 read_code=read_code,
                 move_pass=move_pass,
                 longer_turn=body.longer_turn,
@@ -509,6 +511,8 @@ def _session_reply(result: CheckoutResult, now: int, *, is_change: bool) -> Repl
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
     """Return the options of a checkout request: how the buyer wants to pay, and the details that the buyer sent."""
     attendees = body.attendees or []
+    if body.invoice is not None:
+        check_place(body.invoice.country, None, "$.invoice")
     return CheckoutOptions(
         provider=body.provider,
         page=body.page,

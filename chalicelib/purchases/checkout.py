@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chalicelib.accounts import profiles
 from chalicelib.accounts.model import BankAccount
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.sale_rules import EventNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale, lacks_account
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.rate_limits import INVALID_CODE
@@ -207,6 +207,12 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         ticket_count=sum(price > 0 for line in priced.lines for price in line.ticket_prices),
         bank_account=_bank_account(purchase) if options.provider == "bank_transfer" else None,
     )
+    event = catalog.snapshot().events.get(purchase.event_id)
+    payment = replace(
+        checkout_page.choose_page(priced, payment, options),
+        number=earlier.number + 1 if earlier is not None else 1,
+        seller_id=event.promoter_id if event is not None else None,
+    )
     expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
     listed: list[dynamo.TransactItem] = []
     if payment.bank_account is not None:
@@ -214,7 +220,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     paying = replace(
         priced,
         state="paying",
-        payment=replace(checkout_page.choose_page(priced, payment, options), number=earlier.number + 1 if earlier is not None else 1),
+        payment=payment,
         checkout_at=now,
         checkout_key=request.key,
         expires_at=expires_at,
@@ -255,8 +261,7 @@ def _account(purchase: Purchase) -> str | None:
     """
     if purchase.payment is not None and payments.is_external(purchase.payment.provider):
         return purchase.account
-    account = catalog.snapshot().event_account(purchase.event_id)
-    return account.id if account is not None and account.state in ("active", "restricted") else None
+    return catalog.snapshot().charged_account_id(purchase.event_id)
 
 
 def _bank_account(purchase: Purchase) -> BankAccount | None:
@@ -280,10 +285,13 @@ def _check_event(purchase: Purchase) -> None:
 
     A pause by a manager keeps reservations.
     """
-    event = catalog.snapshot().events.get(purchase.event_id)
+    current = catalog.snapshot()
+    event = current.events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
-    if event is not None and (event.suspended or (event.payments_off and purchase.total_cents > 0)):
+    if event is not None and event.suspended:
+        raise SalePaused()
+    if event is not None and purchase.total_cents > 0 and (event.payments_off or lacks_account(current, event)):
         raise SalePaused()
 
 

@@ -198,7 +198,7 @@ def _paid_order(
         currency=tier.currency,
         created_at=now,
         expires_at=now,
-        payment=Payment(provider, "captured", quantity * price_cents, tier.currency),
+        payment=Payment(provider, "captured", quantity * price_cents, tier.currency, seller_id=event.promoter_id),
         ended_at=now,
     )
 

@@ -48,6 +48,7 @@ def _save_dispute(
     """Save the dispute and all its consequences in one transaction. Raises Conflict if the purchase, a ticket or a seat has changed."""
     assert provider_dispute.payment_intent_id is not None
     in_price = provider_dispute.amount_cents if purchase.is_own_payment(provider_dispute.payment_intent_id) else 0
+    before_due = purchase.without_due_refunds()  # the dispute takes their shares of the taxes and the fee too
     dispute = Dispute(
         id=provider_dispute.id,
         status=status,
@@ -58,8 +59,8 @@ def _save_dispute(
         at=known_dispute.at if known_dispute else now,
         due_at=provider_dispute.due_at,
         voided=known_dispute.voided if known_dispute else [],
-        taxes=known_dispute.taxes if known_dispute else purchase.taxes_of_return(in_price),
-        included_fee_cents=known_dispute.included_fee_cents if known_dispute else purchase.included_fee_of_return(in_price),
+        taxes=known_dispute.taxes if known_dispute else before_due.taxes_of_return(in_price),
+        included_fee_cents=known_dispute.included_fee_cents if known_dispute else before_due.included_fee_of_return(in_price),
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
     items = [

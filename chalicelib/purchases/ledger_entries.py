@@ -4,11 +4,10 @@ from typing import Any, TypedDict
 
 from msgspec import to_builtins
 
-from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
-from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, account_detail
+from chalicelib.payments.model import DisputeStatus, Payment, ProviderDispute, ProviderPayment, ProviderRefund, ReturnedFee, account_detail
 from chalicelib.purchases.model import Dispute, Purchase, Refund
 
 
@@ -35,6 +34,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
     if payment.provider == "free":
         return []
     reference = payment.payment_intent_id or payment.provider
+    sold_by = {"seller": payment.seller_id} if payment.seller_id is not None else {}
     item = ledger.entry_item(
         **_purchase_key(purchase),
         kind="declined" if payment.status == "declined" else "captured",
@@ -43,7 +43,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
         currency=purchase.currency,
         provider=payment.provider,
         now=now,
-        details={**account_detail(payment.account), **_sold_by(purchase), **(_included(purchase) if payment.status != "declined" else {})},
+        details={**account_detail(payment.account), **sold_by, **(_included(purchase) if payment.status != "declined" else {})},
     )
     fee_cents = payment.connected.fee_cents if payment.connected is not None else 0
     return [item, *_fee_items(purchase, "fee", reference, fee_cents, purchase.currency, payment.provider, payment.account, now)]
@@ -190,6 +190,20 @@ def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> 
     )
 
 
+def record_returned_fee(purchase: Purchase, fee: ReturnedFee, now: int) -> bool:
+    """Record a part of the fee that the operator gave back by hand, once. Returns whether the entry is new."""
+    return ledger.record_entry(
+        **_purchase_key(purchase),
+        kind="fee_returned",
+        reference=fee.id,
+        amount=fee.amount_cents,
+        currency=fee.currency,
+        provider=fee.provider,
+        now=now,
+        details={"by_hand": True, **account_detail(fee.account)},
+    )
+
+
 def _returned_fee_items(purchase: Purchase, refund: ProviderRefund, now: int) -> list[dynamo.TransactItem]:
     """Return the entry for the part of the operator's fee that a refund gave back to the promoter's account, if any."""
     cents, currency = refund.returned_fee_cents, refund.currency
@@ -212,12 +226,6 @@ def _fee_items(
         details=account_detail(account),
     )
     return [item]
-
-
-def _sold_by(purchase: Purchase) -> dict[str, Any]:
-    """Return the detail of an entry that names the event's promoter, who issues the invoice even if the event goes to another promoter."""
-    event = catalog.snapshot().events.get(purchase.event_id)
-    return {"seller": event.promoter_id} if event is not None and event.promoter_id is not None else {}
 
 
 def _included(change: Purchase | Refund | Dispute) -> dict[str, Any]:

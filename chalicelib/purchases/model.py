@@ -14,7 +14,7 @@ from chalicelib.catalog.model import Event, ReturnPolicy, Tier, TransferPolicy
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import money
 from chalicelib.foundation.ids import KeyUse
-from chalicelib.foundation.money import IncludedFee, Tax, TaxShare
+from chalicelib.foundation.money import Country, IncludedFee, Tax, TaxShare
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
@@ -382,7 +382,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         kept = self.kept_taxes
         if not kept or not amount_cents:
             return []
-        left: dict[Tax | None, int] = {share.tax: share.gross_cents for share in kept}
+        left: dict[Tax | None, int] = {share.tax: max(0, share.gross_cents) for share in kept}  # a due refund may count besides its dispute
         left[None] = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()) - sum(left.values()))
         prices: Counter[Tax | None] = Counter()
         for number in tickets:
@@ -412,14 +412,14 @@ class Purchase(Struct, frozen=True, kw_only=True):
         The last return takes back what is left of the fee, and none takes back more, so all returns add up exactly.
         """
         kept = self.kept_included_fee_cents
-        if not kept or not amount_cents:
+        if kept <= 0 or not amount_cents:
             return 0
         left = max(0, self.total_cents - sum(change.amount_cents for change in self._returns()))
         fee, price = kept, left
         if tickets:
             fee, price = sum(map(self._ticket_fee, tickets)), sum(map(self.ticket_price, tickets))
         part = money.divide_half_up(fee * amount_cents, price) if price else kept
-        return min(kept, max(part, kept - max(0, left - amount_cents)))
+        return min(kept, amount_cents, max(part, kept - max(0, left - amount_cents)))
 
     def _ticket_fee(self, number: int) -> int:
         included = self.ticket_line(number).included_fee
@@ -442,6 +442,10 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """The total in cents of all refunds of the payment that bought the tickets, whatever their status."""
         own_id = self.payment.payment_intent_id if self.payment else None
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
+
+    def without_due_refunds(self) -> "Purchase":
+        """Return the purchase without the refunds that the provider has not accepted, for a change after which it refuses them."""
+        return replace(self, refunds=[refund for refund in self.refunds if refund.status != "due"])
 
     def with_refunds(self, *refunds: Refund) -> "Purchase":
         """Return the purchase with these refunds added. A refund with a known id replaces the earlier refund."""
@@ -539,11 +543,15 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class InvoiceBuyer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one."""
+    """The company that buys, as its invoice must name it. `vat_id` is its VAT number, if it has one.
+
+    An electronic invoice needs the company's `country`.
+    """
 
     company: Company
     address: PostalAddress
     vat_id: TaxId | None = None
+    country: Country | None = None
 
 
 class CheckoutDetails(Struct, frozen=True, omit_defaults=True):

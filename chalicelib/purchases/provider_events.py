@@ -30,6 +30,7 @@ from chalicelib.payments.model import (
     ProviderName,
     ProviderPayment,
     ProviderRefund,
+    ReturnedFee,
 )
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
 from chalicelib.purchases.model import Purchase
@@ -180,13 +181,13 @@ def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> Pr
     return page if page.payment_intent_id == provider_payment.payment_intent_id else provider_payment
 
 
-def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute) -> bool:
+def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute | ReturnedFee) -> bool:
     """Return whether the object belongs to this stage of this shop. Several stages and shops may share one account at the provider."""
     return provider_object.namespace == settings.current().provider_namespace
 
 
-def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
-    """Return the purchase of a refund or dispute.
+def _find_purchase(provider_object: ProviderRefund | ProviderDispute | ReturnedFee) -> Purchase | None:
+    """Return the purchase of a refund, a dispute or a returned fee.
 
     Returns None if the purchase does not exist, belongs to another stage or shop, or has its payments on another account.
     """
@@ -327,6 +328,8 @@ def _apply(event: ProviderEvent, now: int) -> EventResult:
             return _apply_refunds_of_payment(event, now)
         case "account":
             return _follow_account(event, now)
+        case "fee":
+            return _apply_returned_fees(event, now)
         case _:
             return _result_without_fetch(event) or apply_payment_by_id(event.provider, event.object_id, event.account, now)
 
@@ -368,6 +371,20 @@ def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     results = [apply_refund(refund, now) for refund in refunds]
     changed = next((result for result in results if result.changed), None)
     return changed or (results[0] if results else EventResult("not_ours"))
+
+
+def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
+    """Record what the operator gave back of a fee by hand. What refunds gave back is recorded with the refunds."""
+    fees = payments.external_provider(event.provider).list_returned_fees(event.object_id)
+    purchase = _find_purchase(fees[0]) if fees else None  # all of them are of one payment
+    if purchase is None:
+        return EventResult("not_ours" if fees else "with_refund")
+    if fees[0].payment_intent_id not in purchase.payment_intent_ids:
+        purchase = apply_payment_by_id(event.provider, fees[0].payment_intent_id, fees[0].account, now).purchase or purchase
+    # A payment that was refunded in full before it was applied has no entries.
+    is_recorded = fees[0].payment_intent_id in purchase.payment_intent_ids
+    is_new = [ledger_entries.record_returned_fee(purchase, fee, now) for fee in fees if is_recorded]
+    return EventResult("fee_returned", purchase, any(is_new))
 
 
 # Bank statements, whose rows the event's managers record. The order's number in the text of a transfer names the purchase.

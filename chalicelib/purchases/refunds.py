@@ -336,13 +336,10 @@ def _money_items(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool
 def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:
     payment = purchase.payment
     is_own = purchase.is_own_payment(provider_refund.payment_intent_id)
-    takes_everything = (
-        payment is not None
-        and is_own
-        and purchase.refunded_total(provider_refund.payment_intent_id, include_due=True) + provider_refund.amount_cents
-        >= payment.amount_cents
-        and not purchase.is_disputed
-    )
+    refunded_cents = purchase.refunded_total(provider_refund.payment_intent_id, include_due=True) + provider_refund.amount_cents
+    takes_everything = payment is not None and is_own and refunded_cents >= payment.amount_cents and not purchase.is_disputed
+    leaves_too_little = payment is not None and refunded_cents > payment.amount_cents  # for the refunds that are due
+    counted = purchase.without_due_refunds() if leaves_too_little else purchase
     assert provider_refund.id is not None  # it was read from the provider
     tickets_back = returnable_at_once(purchase, purchase.kept_tickets) if takes_everything else []
     return Refund(
@@ -358,8 +355,8 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
         payment_intent_id=provider_refund.payment_intent_id,
         provider_id=provider_refund.id,
         is_external=True,
-        taxes=purchase.taxes_of_return(provider_refund.amount_cents) if is_own else [],
-        included_fee_cents=purchase.included_fee_of_return(provider_refund.amount_cents) if is_own else 0,
+        taxes=counted.taxes_of_return(provider_refund.amount_cents) if is_own else [],
+        included_fee_cents=counted.included_fee_of_return(provider_refund.amount_cents) if is_own else 0,
     )
 
 

@@ -14,9 +14,11 @@ from chalicelib.catalog import permissions
 from chalicelib.edge import cursors, proof_of_work
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
-from chalicelib.edge.rate_limits import ENTRY_CODE, JOIN, RateLimited, limited
+from chalicelib.edge.proof_of_work import WORK_ERRORS
+from chalicelib.edge.rate_limits import CARD_CHECK, ENTRY_CODE, JOIN, RateLimited, limited, limited_by_address, require_effect
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.payments.model import PROVIDER_ERRORS, PaymentsUnavailable
 from chalicelib.waiting_room import appeals, room_cache, service, tokens
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.appeals import MAX_TEXT
@@ -26,6 +28,8 @@ from chalicelib.waiting_room.model import (
     AppealAnswered,
     AppealExists,
     AppealStatus,
+    CardNotNeeded,
+    CardRefused,
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
@@ -49,6 +53,8 @@ from chalicelib.waiting_room.views import (
     KEYS_PATH,
     AppealsView,
     AppealView,
+    CardFormView,
+    CardProofView,
     EntryPageView,
     EntryProofView,
     GroupView,
@@ -114,6 +120,20 @@ class CodeBody(Struct, forbid_unknown_fields=True):
 
     email: Email
     code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z", examples=["271828"], description="Six digits.")]
+
+
+ProviderId = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,255}\Z", examples=["pm_1Nv0FGQ9RKHgCVdK"], description="Letters, digits, _ and -.")
+]
+
+
+class CardBody(Struct, forbid_unknown_fields=True):
+    """The `card` that the provider's form has returned, or the `check_id` of an earlier reply. The work is as in a join."""
+
+    card: ProviderId | None = None
+    check_id: ProviderId | None = None
+    challenge: Annotated[str, Meta(max_length=512)] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class AddressProofView(Struct, frozen=True):
@@ -244,6 +264,39 @@ def prove_address(request: RequestContext, event_id: str, body: CodeBody) -> Rep
 
 @route(
     bp,
+    "GET",
+    "/events/{event_id}/waiting-room/card",
+    access="public",
+    errors=(NoWaitingRoom, CardNotNeeded, JoiningStopped, PaymentsUnavailable),
+)
+def show_card_form(request: RequestContext, event_id: str) -> Reply[CardFormView]:
+    """Show what a page needs to take the payment card of somebody who wants to join the waiting room of an event."""
+    return Reply(service.show_card_form(event_id, request.now))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/card",
+    access="user",
+    errors=(NoWaitingRoom, CardNotNeeded, CardRefused, JoiningStopped, RateLimited, *WORK_ERRORS, *PROVIDER_ERRORS),
+)
+def check_card(request: RequestContext, event_id: str, body: CardBody) -> Reply[CardProofView]:
+    """Have your payment card confirmed by its bank, for the waiting room of an event. Nothing is charged."""
+    user_id = request.require_user().user_id
+    with limited(request, JOIN, user_id, f"{event_id} card"):
+        if body.check_id is not None:
+            return Reply(service.finish_card_check(event_id, user_id, body.check_id, request.now))
+        if body.card is None:
+            raise InvalidInput("Send a `card`, or the `check_id` of an earlier reply.", path="$.card")
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, user_id, request.now)
+        require_effect(CARD_CHECK, user_id, request.now)  # fails if it cannot be counted
+        with limited_by_address(request, CARD_CHECK):
+            return Reply(service.check_card(event_id, user_id, body.card, request.now))
+
+
+@route(
+    bp,
     "POST",
     "/events/{event_id}/waiting-room/group",
     access="user",
@@ -261,17 +314,7 @@ def show_group(request: RequestContext, event_id: str, body: TokenBody) -> Reply
     "POST",
     "/events/{event_id}/waiting-room/appeal",
     access="user",
-    errors=(
-        NoWaitingRoom,
-        JoiningStopped,
-        RefusalUnknown,
-        AppealExists,
-        TooManyAppeals,
-        ChallengeRequired,
-        ChallengeInvalid,
-        ChallengeExpired,
-        RateLimited,
-    ),
+    errors=(NoWaitingRoom, JoiningStopped, RefusalUnknown, AppealExists, TooManyAppeals, RateLimited, *WORK_ERRORS),
 )
 def write_appeal(request: RequestContext, event_id: str, body: AppealBody) -> Reply[AppealView]:
     """Write to the promoter after the waiting room has refused you. You can do this once for each event."""

@@ -17,14 +17,17 @@ DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage withou
 
 
 # Why a rule of entry gives a user no place of their own: they have no account with a verified address, they have not verified an address,
-# their address had a place already, which they get instead, they have no access code, their code is wrong, has expired or was taken back,
-# or as many people as the code admits have joined with it.
-EntryReason = Literal["account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used"]
+# their address or card had a place already, which they get instead, they have no access code, their code is wrong, has expired or was taken
+# back, as many people as the code admits have joined with it, or no bank has confirmed a card of theirs.
+EntryReason = Literal[
+    "account_required", "address_required", "address_used", "code_required", "code_invalid", "code_used", "card_required", "card_used"
+]
 ENTRY_REASONS: dict[EntryRule, tuple[EntryReason, ...]] = {
     "open": (),
     "verified_address": ("address_required", "address_used"),
     "account": ("account_required", "address_used"),
     "access_code": ("code_required", "code_invalid", "code_used"),
+    "payment_card": ("card_required", "card_used"),
 }
 _ENTRY_REFUSALS: dict[EntryReason, str] = {
     "account_required": "To join, sign in to an account with a verified email address.",
@@ -33,6 +36,8 @@ _ENTRY_REFUSALS: dict[EntryReason, str] = {
     "code_required": "To join, enter the access code that the promoter gave you.",
     "code_invalid": "This access code is not valid for this waiting room. Check the code.",
     "code_used": "Everybody whom this access code admits has joined already. Ask the promoter for another code.",
+    "card_required": "To join, save a payment card first. It is not charged.",
+    "card_used": "Another place has your payment card.",
 }
 
 
@@ -130,8 +135,8 @@ class Arrival(
     """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
 
     `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody. If the room gives one place to
-    each address, `user` is a digest of the address, and `holder` is the digest of the id of the user who may use the place. If places need
-    an access code, `holder` is the same as `user`.
+    each address or card, `user` is a digest of the address or card, and `holder` is the digest of the id of the user who may use the place.
+    If places need an access code, `holder` is the same as `user`.
 
     `is_longer` says that the user has asked for a longer turn. Only tokens have it, so that the table does not show who asked. The members
     of a `group` have the same number, which the list of entries has under the name of the group.
@@ -285,13 +290,34 @@ class CodeNotNeeded(ApiError):
     default_message: ClassVar[str] = "This waiting room does not ask for a code. Join it directly."
 
 
+class CardNotNeeded(CodeNotNeeded):
+    """Nobody needs a payment card to join this waiting room. `entry` is its rule for who gets a place."""
+
+    code: ClassVar[str] = "card_not_needed"
+    default_message: ClassVar[str] = "This waiting room does not ask for a payment card. Join it directly."
+
+
+class CardRefused(ApiError):
+    """This card gives no place, because it is in a wallet (`reason`: `wallet`) or because no bank has confirmed it for you (`declined`).
+
+    Nobody learns why a bank declines a card, because strangers try out stolen cards.
+    """
+
+    code: ClassVar[str] = "card_refused"
+    status: ClassVar[int] = 403
+
+    default_message: ClassVar[str] = (
+        "The bank has not confirmed this card, and has charged nothing. Check the card, or use another one, but not one in a wallet."
+    )
+
+
 class PlaceInUse(ApiError):
-    """Another user is buying with the place of the address. Somebody who shares the address may send `refusal` with an appeal."""
+    """Another user is buying with the place of the address or card. Somebody who shares it may send `refusal` with an appeal."""
 
     code: ClassVar[str] = "place_in_use"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "Somebody with your email address is buying tickets with your place right now. "
+        "Somebody with your email address or card is buying tickets with your place right now. "
         "Finish or release that reservation in the other browser, or wait until it has expired."
     )
 

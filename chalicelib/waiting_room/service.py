@@ -24,6 +24,8 @@ from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import SalePaused
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import CardCheck
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeInvalid
 from chalicelib.waiting_room import admission_plan, appeals, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
@@ -35,6 +37,8 @@ from chalicelib.waiting_room.model import (
     LATE,
     MAX_MEMBERS,
     Arrival,
+    CardNotNeeded,
+    CardRefused,
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
@@ -67,6 +71,8 @@ from chalicelib.waiting_room.store import Room
 from chalicelib.waiting_room.views import (
     AdminRoomView,
     AppealView,
+    CardFormView,
+    CardProofView,
     EntryPageView,
     EntryProofView,
     GroupView,
@@ -98,7 +104,7 @@ class JoinResult(Struct, frozen=True):
 
 
 class Entrant(Struct, frozen=True):
-    """Who gets a place: the user `key`, or, if the room gives one place to each address, the address `key` for the user `holder`.
+    """Who gets a place: the user `key`, or, if the room gives one place to each address or card, its `key` for the user `holder`.
 
     Both are names in the table; `user_id` is the id of the user who joins. A user who `needs_code` gets a new place only with an access
     code. A user who `needs_time` has asked for a longer turn.
@@ -119,6 +125,7 @@ def join(
     now: int,
     *,
     address_proof: str | None = None,
+    card_proof: str | None = None,
     read_code: ReadCode = lambda: None,
     move_pass: MovePass = lambda _pass_id, _from: [],
     longer_turn: bool = False,
@@ -132,7 +139,8 @@ def join(
     bought an order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
     If the room gives one place to each address, `address_proof` or the user's account proves the address. If another user has the place of
-    the address, for example the same person in another browser, the place moves to this user. Raises EntryRefused and PlaceInUse.
+    the address, for example the same person in another browser, the place moves to this user. In the same way, `card_proof` proves the card
+    if the room gives one place to each payment card. Raises EntryRefused and PlaceInUse.
 
     If the room asks for access codes, a new place takes a use of the code that `read_code()` returns. A user who had a place in the room
     needs no code again.
@@ -149,7 +157,7 @@ def join(
 
     def attempt(opened_room: int) -> JoinResult:
         cached = room_cache.get_room(event_id, now)
-        entrant = replace(_find_entrant(cached.room, user_id, address_proof), needs_time=longer_turn)
+        entrant = replace(_find_entrant(cached.room, user_id, address_proof, card_proof), needs_time=longer_turn)
         if invitation is not None:
             joined = _join_group(cached, entrant, invitation, check_work, regain_pass, now)
             if joined is not None:
@@ -388,7 +396,7 @@ def admin_overview(event: Event, now: int) -> AdminRoomView | None:
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
 
 
-def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entrant:
+def _find_entrant(room: Room, user_id: str, address_proof: str | None, card_proof: str | None) -> Entrant:
     """Return who gets a place when the user joins. Raises EntryRefused, which counts in the public figures of exclusions."""
     key = tokens.user_key(user_id)
     if room.rule == "open":
@@ -398,6 +406,11 @@ def _find_entrant(room: Room, user_id: str, address_proof: str | None) -> Entran
         return Entrant(granted, tokens.name_in_tokens(key), user_id)
     if room.rule == "access_code":
         return Entrant(key, tokens.name_in_tokens(key), user_id, needs_code=True)
+    if room.rule == "payment_card":
+        card = None if card_proof is None else tokens.read_card(card_proof, room.event_id, user_id)
+        if card is None:
+            raise _refuse(room, user_id, "card_required")
+        return Entrant(card, tokens.name_in_tokens(key), user_id)
     address = None
     if room.rule == "verified_address" and address_proof is not None:
         address = tokens.read_address(address_proof, room.event_id, user_id)
@@ -478,7 +491,7 @@ def _join(
 
 
 def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pass: MovePass, now: int) -> Arrival | None:
-    """Give the place of an address to another user who proved the address. Returns None if nobody can buy with the place any more.
+    """Give the place of an address or card to another user who proved it. Returns None if nobody can buy with the place any more.
 
     The other user's token stays signed, but the other user's record then has the pass as used. Raises store.EntryConflict if the place has
     changed, and PlaceInUse while the other user buys with it.
@@ -492,13 +505,14 @@ def _move_place(cached: CachedRoom, existing: Arrival, entrant: Entrant, move_pa
     if items is None:
         return None
     moved = replace(existing, holder=entrant.holder)
+    reason: EntryReason = "card_used" if cached.room.rule == "payment_card" else "address_used"
     try:
         dynamo.transact([store.change_holder_item(existing, moved, entrant.user_id), *items])
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(0):
             raise store.EntryConflict from cancelled
-        raise PlaceInUse(refusal=tokens.sign_refusal(existing.event_id, entrant.user_id, "address_used")) from cancelled
-    _count_excluded(cached.room, "address_used")
+        raise PlaceInUse(refusal=tokens.sign_refusal(existing.event_id, entrant.user_id, reason)) from cancelled
+    _count_excluded(cached.room, reason)
     logger.info("waiting_room.place_moved", event_id=existing.event_id, room=existing.room)
     return moved
 
@@ -700,17 +714,23 @@ def mail_code(event_id: str, user_id: str, email: str, language: Language, now: 
 
     Raises NotFound, NoWaitingRoom, JoiningStopped, and CodeNotNeeded if the rule of entry does not ask for codes.
     """
-    cached = room_cache.get_room(event_id, now)
+    cached = _get_joinable_room(event_id, now)
     if cached.room.rule != "verified_address":
         raise CodeNotNeeded(entry=cached.room.rule)
-    if cached.state.stopped is not None:
-        raise JoiningStopped(reason=cached.state.stopped)
     code = f"{secrets.randbelow(1_000_000):06}"
     address = tokens.address_key(event_id, email)
     digest = tokens.code_digest(event_id, address, user_id, code)
     store.put_code(event_id, address, tokens.user_key(user_id), digest, now + CODE_SECONDS)
     values = {"code": code, "event": {"name": _name_for_strangers(cached.event)}}
     notifications.send_requested(MailDraft("entry_code", email, language, values), now)
+
+
+def _get_joinable_room(event_id: str, now: int) -> CachedRoom:
+    """Return the room. Raises NotFound, NoWaitingRoom and JoiningStopped."""
+    cached = room_cache.get_room(event_id, now)
+    if cached.state.stopped is not None:
+        raise JoiningStopped(reason=cached.state.stopped)
+    return cached
 
 
 def _name_for_strangers(event: Event) -> str:
@@ -731,14 +751,59 @@ def prove_address(event_id: str, user_id: str, email: str, code: str, now: int) 
     return tokens.sign_address(event_id, address, user_id)
 
 
+# Payment cards. The provider lets the card's bank confirm it, without a charge. The shop keeps neither the card nor its fingerprint, only
+# a keyed digest. The fingerprint belongs to the account that takes the event's payments.
+
+
+def show_card_form(event_id: str, now: int) -> CardFormView:
+    """Return what a page needs to take a card. Raises what `_card_account` raises, and PaymentsUnavailable."""
+    account, provider = _card_account(event_id, now), payments.card_checker()
+    return CardFormView(provider, payments.browser_key(provider) if payments.is_external(provider) else None, account)
+
+
+def check_card(event_id: str, user_id: str, card: str, now: int) -> CardProofView:
+    """Let the card's bank confirm it for this user and event. Each call is a try, which the caller counts first.
+
+    Raises what `_card_account` and `payments.check_card` raise, CardRefused, and RateLimited if banks have declined too many cards.
+    """
+    account = _card_account(event_id, now)
+    rate_limits.check_guesses(rate_limits.DECLINED_CARD, event_id, now)
+    return _prove_card(event_id, user_id, payments.check_card(card, tokens.card_owner(event_id, user_id), account), now)
+
+
+def finish_card_check(event_id: str, user_id: str, check_id: str, now: int) -> CardProofView:
+    """Return the proof of a card once its owner has answered the bank. Raises what `check_card` raises."""
+    return _prove_card(event_id, user_id, payments.find_card_check(check_id, _card_account(event_id, now)), now)
+
+
+def _card_account(event_id: str, now: int) -> str | None:
+    """Return the account that takes the event's payments, None for the operator's account.
+
+    Raises NotFound, NoWaitingRoom, JoiningStopped, and CardNotNeeded if the rule of entry does not ask for cards.
+    """
+    cached = _get_joinable_room(event_id, now)
+    if cached.room.rule != "payment_card":
+        raise CardNotNeeded(entry=cached.room.rule)
+    return catalog.snapshot().charged_account_id(event_id)
+
+
+def _prove_card(event_id: str, user_id: str, check: CardCheck | None, now: int) -> CardProofView:
+    if check is None or check.status == "declined" or check.owner != tokens.card_owner(event_id, user_id):
+        rate_limits.count_guess(rate_limits.DECLINED_CARD, event_id, now)
+        raise CardRefused(reason="declined")
+    if check.status == "requires_action":
+        return CardProofView(None, check.id, check.client_secret)
+    if check.is_wallet or check.fingerprint is None:
+        raise CardRefused(reason="wallet")
+    return CardProofView(tokens.sign_card(event_id, tokens.card_key(event_id, check.fingerprint), user_id))
+
+
 # Appeals against a refusal. The promoter answers them; a granted appeal gives a place at once, so that it takes part in the draw.
 
 
 def appeal(event_id: str, user_id: str, refusal: str, text: str, now: int) -> AppealView:
     """Write to the promoter about a refusal. Raises JoiningStopped and what `appeals.write` raises."""
-    cached = room_cache.get_room(event_id, now)
-    if cached.state.stopped is not None:
-        raise JoiningStopped(reason=cached.state.stopped)
+    cached = _get_joinable_room(event_id, now)
     return views.appeal_view(appeals.write(event_id, user_id, refusal, text, _sale_end(cached) + ENTRY_RETENTION_SECONDS, now))
 
 

@@ -75,7 +75,7 @@ class WaitingRoomRow(dynamo.Table):
     feature = "waiting-room"
     contents = "Waiting rooms, their arrival counters, and the places of users."
     personal_data = dynamo.PersonalData(
-        "the places of users in line, digests of their addresses, and their appeals",
+        "the places of users in line, digests of their addresses and cards, and their appeals",
         export="no, their owners see them on the page of the event",
         erasure="expires",
     )

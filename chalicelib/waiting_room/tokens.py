@@ -3,7 +3,7 @@
 `service.require_pass` decides whether the token's user may reserve tickets now. For an event whose tickets another shop sells, this user
 gets a pass for the shop, which the shop's server can check without us.
 
-Rooms with a rule of entry require another kind of token: the proof that a user can read the emails of an address.
+Rooms with a rule of entry require another kind of token: the proof that a user can read the emails of an address, or has a card.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
 _ADDRESS_PURPOSE, _CODE_PURPOSE, _PROOF_PURPOSE = "waiting room address v1", "waiting room code v1", "waiting room address proof v1"
 _REFUSAL_PURPOSE, _APPEAL_PURPOSE, _GRANT_PURPOSE = "waiting room refusal v1", "waiting room appeal v1", "waiting room granted appeal v1"
+_CARD_PURPOSE, _CARD_OWNER_PURPOSE, _CARD_PROOF_PURPOSE = "waiting room card v1", "waiting room card owner v1", "waiting room card proof v1"
 _INVITATION_PURPOSE = "waiting room invitation v1"
 _SHOP_PURPOSE = "waiting room pass v1"
 
@@ -71,7 +72,7 @@ def belongs_to(arrival: Arrival, user_id: str) -> bool:
     return (arrival.holder or arrival.user) in (key, name_in_tokens(key))
 
 
-# Addresses. The shop stores and signs only a keyed digest, which differs between events.
+# Addresses and payment cards. The shop stores and signs only a keyed digest, which differs between events.
 
 
 def address_key(event_id: str, email: str) -> str:
@@ -86,14 +87,42 @@ def code_digest(event_id: str, address: str, user_id: str, code: str) -> str:
 
 def sign_address(event_id: str, address: str, user_id: str) -> str:
     """Return the proof that the user can read the emails of the address: `<address key>.<HMAC-SHA256>`."""
-    return f"{address}.{_encode(_mac(_PROOF_PURPOSE, event_id, address, user_id))}"
+    return _sign_key(_PROOF_PURPOSE, event_id, address, user_id)
 
 
 def read_address(proof: str, event_id: str, user_id: str) -> str | None:
     """Return the key of the address in a proof, or None if this shop did not sign the proof for this event and user."""
-    address = proof.partition(".")[0]
-    is_signed = proof.isascii() and hmac.compare_digest(proof, sign_address(event_id, address, user_id))
-    return address if is_signed else None
+    return _read_key(_PROOF_PURPOSE, proof, event_id, user_id)
+
+
+def card_key(event_id: str, fingerprint: str) -> str:
+    """Return the name of a payment card in the table: a keyed digest of the event and the fingerprint that the provider gives the card."""
+    return _mac(_CARD_PURPOSE, event_id, fingerprint).hex()[:32]
+
+
+def card_owner(event_id: str, user_id: str) -> str:
+    """Return the name under which the provider keeps the check of a user's card: a keyed digest."""
+    return _mac(_CARD_OWNER_PURPOSE, event_id, user_id).hex()[:32]
+
+
+def sign_card(event_id: str, card: str, user_id: str) -> str:
+    """Return the proof that a bank has confirmed the card for the user: `<card key>.<HMAC-SHA256>`."""
+    return _sign_key(_CARD_PROOF_PURPOSE, event_id, card, user_id)
+
+
+def read_card(proof: str, event_id: str, user_id: str) -> str | None:
+    """Return the key of the card in a proof, or None if this shop did not sign the proof for this event and user."""
+    return _read_key(_CARD_PROOF_PURPOSE, proof, event_id, user_id)
+
+
+def _sign_key(purpose: str, event_id: str, key: str, user_id: str) -> str:
+    return f"{key}.{_encode(_mac(purpose, event_id, key, user_id))}"
+
+
+def _read_key(purpose: str, proof: str, event_id: str, user_id: str) -> str | None:
+    key = proof.partition(".")[0]
+    is_signed = proof.isascii() and hmac.compare_digest(proof, _sign_key(purpose, event_id, key, user_id))
+    return key if is_signed else None
 
 
 # Appeals. A refusal is signed, so only somebody whom the waiting room has refused can appeal.
@@ -118,8 +147,7 @@ def appeal_key(event_id: str, user_id: str) -> str:
 
 def sign_grant(event_id: str, user_id: str) -> str:
     """Return the proof that the user's appeal was granted. It takes the place of the proof of an address."""
-    key = appeal_key(event_id, user_id)
-    return f"{key}.{_encode(_mac(_GRANT_PURPOSE, event_id, key, user_id))}"
+    return _sign_key(_GRANT_PURPOSE, event_id, appeal_key(event_id, user_id), user_id)
 
 
 def read_grant(proof: str, event_id: str, user_id: str) -> str | None:

@@ -294,8 +294,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except UnusableProof as error:
-        sys.stderr.write(f"nothing was checked: {error}\n")
-        return EXIT_NOT_CHECKED
+        reason = str(error)
+    except Exception as error:  # a shop may send anything, and the exit code of a traceback would say that a fault was found
+        reason = f"a document is malformed: {error!r}"
+    sys.stderr.write(f"nothing was checked: {reason}\n")
+    return EXIT_NOT_CHECKED
 
 
 def _run(arguments: Namespace) -> int:

@@ -86,7 +86,8 @@ class ProofView(Struct, frozen=True, kw_only=True):
     published, and in rooms whose draw closes at the opening. `beacon` is missing if the order follows from the key alone.
 
     `entry` is the rule for who gets a place. `excluded` has the number of requests that the rule gave no place of their own, by reason:
-    with `address_used`, the address had a place already, and all others were refused. `appeals` has the numbers of appeals against this.
+    with `address_used` and `card_used`, the address or card had a place already, and all others were refused. `appeals` has the numbers of
+    appeals against this.
     """
 
     event_id: str
@@ -149,6 +150,28 @@ class GroupView(Struct, frozen=True, kw_only=True):
     invitation: str
     members: int
     max_members: int
+
+
+class CardFormView(Struct, frozen=True):
+    """What a page needs to take a card: the `provider`, the key for its form and the promoter's `account` there, if payments are on one.
+
+    With `simulated`, there is no form: each text is a card, and the bank declines the card `declined`.
+    """
+
+    provider: str
+    publishable_key: str | None
+    account: str | None
+
+
+class CardProofView(Struct, frozen=True):
+    """The proof that a bank has confirmed your card. Send it when you join the waiting room of this event.
+
+    If the bank asks you first, the proof is null: let the provider's form handle the `client_secret`, then send the `check_id`.
+    """
+
+    card_proof: str | None
+    check_id: str | None = None
+    client_secret: str | None = None
 
 
 class AppealView(Struct, frozen=True, kw_only=True):

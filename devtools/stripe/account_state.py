@@ -59,6 +59,7 @@ ID_CHARACTERS = string.ascii_letters + string.digits
 # Table -> the name of its objects in Stripe's error messages.
 OBJECT_NAMES = {
     "payment_intent": "payment_intent",
+    "setup_intent": "setupintent",
     "charge": "charge",
     "refund": "refund",
     "dispute": "dispute",

@@ -160,14 +160,40 @@ def return_fee(state: AccountState, charge: StripeObject, refunded: int) -> int:
         amount: int = round(fee["amount"] * refunded / charge["amount_captured"]) - fee["amount_refunded"]
         if amount <= 0:
             return 0
-        refund_id = state.new_id("fr_1")
-        moved = create_balance_transaction(state, "application_fee_refund", refund_id, -amount, fee["currency"])
-        refund = {"id": refund_id, "object": "fee_refund", "amount": amount, "balance_transaction": moved["id"], "fee": fee["id"]}
-        fee["refunds"]["data"].insert(0, {**refund, "created": state.now(), "currency": fee["currency"], "metadata": {}})
-        fee["amount_refunded"] += amount
-        fee["refunded"] = fee["amount_refunded"] == fee["amount"]
-        account_state.emit_event(state, "application_fee.refunded", state.put("application_fee", fee))
+        _refund_fee(state, fee, amount, {})
     return amount
+
+
+def return_fee_by_hand(state: AccountState, fee: StripeObject, params: StripeObject) -> StripeObject:
+    """Give a part of the fee, by default the rest, back to the connected account without refunding its charge."""
+    left = fee["amount"] - fee["amount_refunded"]
+    amount = params.get("amount", left)
+    if amount > left or left == 0:
+        raise invalid_request(f"Refund amount ({amount}) is greater than the fee that is left ({left}).", param="amount")
+    refund = _refund_fee(state, fee, amount, updated_metadata({}, params.get("metadata", {})))
+    with state.acting_for(fee["account"]):
+        create_balance_transaction(state, "application_fee_refund", refund["id"], amount, fee["currency"])
+    return refund
+
+
+def _refund_fee(state: AccountState, fee: StripeObject, amount: int, metadata: StripeObject) -> StripeObject:
+    refund_id = state.new_id("fr_1")
+    moved = create_balance_transaction(state, "application_fee_refund", refund_id, -amount, fee["currency"])
+    refund = {
+        "id": refund_id,
+        "object": "fee_refund",
+        "amount": amount,
+        "balance_transaction": moved["id"],
+        "created": state.now(),
+        "currency": fee["currency"],
+        "fee": fee["id"],
+        "metadata": metadata,
+    }
+    fee["refunds"]["data"].insert(0, refund)
+    fee["amount_refunded"] += amount
+    fee["refunded"] = fee["amount_refunded"] == fee["amount"]
+    account_state.emit_event(state, "application_fee.refunded", state.put("application_fee", fee))
+    return refund
 
 
 def _update(state: AccountState, account: StripeObject, *, is_enabled: bool, **fields: object) -> StripeObject:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, pages, prices, refunds
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.http_server import StripeHttpServer
-from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending
+from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending, intent_table
 from devtools.stripe.pages import confirmation_params
 from devtools.stripe.request_handler import FaultQueue, HeldRequest, RequestHandler, RequestLog, StripeRequest, StripeResponse
 from devtools.stripe.webhooks import (
@@ -95,10 +95,11 @@ class FakeStripe:
     # Actions of buyers, banks and the shop's staff. Each returns the object that it changed.
 
     def authenticate(self, intent_id: str, *, ok: bool) -> StripeObject:
-        """Complete or fail 3D Secure. Returns the payment intent."""
-        with self._acting_on("payment_intent", intent_id):
+        """Complete or fail 3D Secure. Returns the payment intent or the setup intent."""
+        table = intent_table(intent_id)
+        with self._acting_on(table, intent_id):
             complete_authentication(self._state, intent_id, ok=ok)
-            return self._committed("payment_intent", intent_id)
+            return self._committed(table, intent_id)
 
     def pay_session(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> StripeObject:
         """Fill in the hosted page of a session. Raises StripeApiError with the message that the page would show."""

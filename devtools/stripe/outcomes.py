@@ -3,16 +3,17 @@
 Callers hold the state's lock.
 """
 
-from devtools.stripe import checkout_sessions, payment_intents, refunds
+from devtools.stripe import checkout_sessions, payment_intents, refunds, setup_intents
 from devtools.stripe.account_state import AccountState, take_outcomes
 from devtools.stripe.wire_format import StripeApiError
 
 
 def complete_authentication(state: AccountState, intent_id: str, *, ok: bool) -> StripeApiError | None:
     """Record that the buyer completed or failed 3D Secure. Returns the error when the charge is then declined."""
-    intent = state.get("payment_intent", intent_id)
+    intent = state.get(intent_table(intent_id), intent_id)
+    authenticate = setup_intents.authenticate if intent["object"] == "setup_intent" else payment_intents.authenticate
     try:
-        payment_intents.authenticate(state, intent, ok=ok)
+        authenticate(state, intent, ok=ok)
     except StripeApiError as error:
         if error.status != 402:
             raise
@@ -20,6 +21,11 @@ def complete_authentication(state: AccountState, intent_id: str, *, ok: bool) ->
     if intent["_session"] is not None:
         checkout_sessions.update_from_intent(state, intent)
     return None
+
+
+def intent_table(intent_id: str) -> str:
+    """Return the table of a payment intent or a setup intent."""
+    return "setup_intent" if intent_id.startswith("seti_") else "payment_intent"
 
 
 def apply_elapsed_time(state: AccountState) -> None:

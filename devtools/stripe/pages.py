@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from devtools.stripe import accounts, checkout_sessions
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication
+from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, intent_table
 from devtools.stripe.wire_format import StripeApiError, StripeObject, card_error
 
 _STYLE = """
@@ -164,8 +164,12 @@ def respond_to_authentication(state: AccountState, intent: StripeObject, method:
     if intent["status"] == "requires_action" and method == "POST" and form.get("outcome") in ("complete", "fail"):
         complete_authentication(state, intent["id"], ok=form["outcome"] == "complete")
     if intent["status"] == "requires_action":
-        total = formatted_amount(intent["amount"], intent["currency"])
-        body = f'<h1>Confirm your payment</h1><p class="total">{total}</p><p>Your bank asks whether you made this payment (3D Secure).</p>'
+        if intent["object"] == "setup_intent":
+            body = "<h1>Confirm your card</h1><p>Your bank asks whether this is your card (3D Secure). It charges nothing.</p>"
+        else:
+            total = formatted_amount(intent["amount"], intent["currency"])
+            body = f'<h1>Confirm your payment</h1><p class="total">{total}</p>'
+            body += "<p>Your bank asks whether you made this payment (3D Secure).</p>"
         body += '<form method="post"><button name="outcome" value="complete">Complete authentication</button>'
         body += '<button class="second" name="outcome" value="fail">Fail authentication</button></form>'
         return Page(200, html_page("3D Secure", body))
@@ -196,7 +200,7 @@ def respond_to_setup(state: AccountState, account_link: StripeObject, method: st
 
 _SETUP_PATH = re.compile(r"/setup/(alink_\w+)")
 _CHECKOUT_PATH = re.compile(r"/c/pay/(cs_\w+)(/done)?")
-_AUTHENTICATION_PATH = re.compile(r"/3d_secure/((pi_\w+?)_secret_\w+)")
+_AUTHENTICATION_PATH = re.compile(r"/3d_secure/(((?:pi|seti)_\w+?)_secret_\w+)")
 
 
 def respond(state: AccountState, method: str, path: str, encoded_form: str, origin: str) -> Page | None:
@@ -213,8 +217,9 @@ def respond(state: AccountState, method: str, path: str, encoded_form: str, orig
                         return None
                     return respond_to_checkout(state, session, method, form, origin, after_authentication=bool(checkout[2]))
             if authentication:
-                with state.acting_for(state.owner("payment_intent", authentication[2])):
-                    intent = state.find("payment_intent", authentication[2])
+                table = intent_table(authentication[2])
+                with state.acting_for(state.owner(table, authentication[2])):
+                    intent = state.find(table, authentication[2])
                     if intent is None or intent["client_secret"] != authentication[1]:
                         return None
                     return respond_to_authentication(state, intent, method, form)

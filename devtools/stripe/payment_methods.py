@@ -188,7 +188,7 @@ def _create_card(
         "display_brand": card.brand,
         "exp_month": data["exp_month"],
         "exp_year": _full_year(data),
-        "fingerprint": sha256(card.number.encode()).hexdigest()[:16],
+        "fingerprint": sha256(f"{card.number}{state.account or ''}".encode()).hexdigest()[:16],  # which differs between accounts
         "funding": "credit",
         "generated_from": None,
         "last4": card.number[-4:],

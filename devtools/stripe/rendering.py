@@ -52,6 +52,7 @@ MAX_EXPAND_DEPTH = 4
 
 # Object -> field -> the table of the object that the field refers to.
 EXPANDABLE_FIELDS = {
+    "setup_intent": {"payment_method": "payment_method"},
     "payment_intent": {"latest_charge": "charge", "payment_method": "payment_method"},
     "charge": {
         "payment_intent": "payment_intent",
@@ -81,6 +82,7 @@ EXPANDABLE_LISTS: dict[tuple[str, str], Callable[[AccountState, StripeObject], S
 RETURNED_OBJECTS = {
     "/v1/payment_intents": "payment_intent",
     "/v1/payment_methods": "payment_method",
+    "/v1/setup_intents": "setup_intent",
     "/v1/checkout/sessions": "checkout.session",
     "/v1/refunds": "refund",
     "/v1/disputes": "dispute",

@@ -403,6 +403,8 @@ class RequestHandler:
         if "payment_intent" in rendered:
             intent = rendered["payment_intent"]
             rendered["payment_intent"] = rendering.browser_view(intent) if progress.from_browser else public_copy(intent)
+        if "setup_intent" in rendered:
+            rendered["setup_intent"] = public_copy(rendered["setup_intent"])
         rendered["request_log_url"] = f"https://dashboard.stripe.com/test/logs/{progress.request_id}"
         return StripeResponse(error.status, _json({"error": rendered}))
 

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from devtools.stripe import account_state, accounts, balance, checkout_sessions, disputes, payment_intents, payment_methods, prices, refunds
+from devtools.stripe import (
+    account_state,
+    accounts,
+    balance,
+    checkout_sessions,
+    disputes,
+    payment_intents,
+    payment_methods,
+    prices,
+    refunds,
+    setup_intents,
+)
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.rendering import list_page
 from devtools.stripe.schema import (
@@ -102,6 +113,17 @@ INTENT_CONFIRM: Parameters = {
     "return_url": url(),
     "use_stripe_sdk": boolean(),
     **_payment_method,
+    **_expand,
+}
+SETUP_CREATE: Parameters = {
+    "allowed_payment_method_types": _payment_method_types,
+    "confirm": boolean(),
+    "description": text(1000),
+    "metadata": metadata(),
+    "payment_method": text(),
+    "return_url": url(),
+    "usage": choice("off_session", "on_session"),
+    "use_stripe_sdk": boolean(),
     **_expand,
 }
 # Stripe.js also sends these two; calls with a secret key do not need them.
@@ -200,6 +222,7 @@ PRICE_LIST: Parameters = {
 }
 ACCOUNT_LIST: Parameters = _page
 FEE_LIST: Parameters = {"charge": text(), **_page}
+FEE_REFUND_CREATE: Parameters = {"amount": integer(1), "metadata": metadata(), **_expand}
 LINE_ITEM_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}
 
 
@@ -284,12 +307,18 @@ def _line_items(state: AccountState, call: ApiCall) -> StripeObject:
     return list_page(session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items", call.params)
 
 
+def _fee_refunds(state: AccountState, call: ApiCall) -> StripeObject:
+    refunds = state.get("application_fee", call.object_id)["refunds"]
+    return list_page(refunds["data"], refunds["url"], call.params)
+
+
 def _create_payment_method(state: AccountState, call: ApiCall) -> StripeObject:
     return payment_methods.create(state, call.params)
 
 
 _PAYMENT_METHOD: dict[str, Parameter] = {**PAYMENT_METHOD, **RETRIEVE}
 _INTENTS, _SESSIONS, _REFUNDS, _DISPUTES = "/v1/payment_intents", "/v1/checkout/sessions", "/v1/refunds", "/v1/disputes"
+_SETUPS = "/v1/setup_intents"
 _CONFIRM = {**INTENT_CONFIRM, **BROWSER}
 
 ROUTES = (
@@ -311,6 +340,8 @@ ROUTES = (
     ),
     Route("POST", "/v1/payment_methods", _PAYMENT_METHOD, _create_payment_method, {**_PAYMENT_METHOD, "key": BROWSER["key"]}),
     Route("GET", "/v1/payment_methods/:id", RETRIEVE, _retrieve("payment_method")),
+    Route("POST", _SETUPS, SETUP_CREATE, lambda state, call: setup_intents.create(state, call.params, call.origin)),
+    Route("GET", f"{_SETUPS}/:id", RETRIEVE, _retrieve("setup_intent", "intent")),
     Route("POST", _SESSIONS, SESSION_CREATE, lambda state, call: checkout_sessions.create(state, call.params, call.origin)),
     Route("GET", _SESSIONS, SESSION_LIST, _list("checkout.session", _SESSIONS)),
     Route("GET", f"{_SESSIONS}/:id", RETRIEVE, _retrieve("checkout.session", "session")),
@@ -359,6 +390,13 @@ ROUTES = (
     Route("POST", "/v1/account_links", ACCOUNT_LINK_CREATE, lambda state, call: accounts.create_link(state, call.params, call.origin)),
     Route("GET", "/v1/application_fees", FEE_LIST, _list("application_fee", "/v1/application_fees")),
     Route("GET", "/v1/application_fees/:id", RETRIEVE, _retrieve("application_fee")),
+    Route("GET", "/v1/application_fees/:id/refunds", LINE_ITEM_LIST, _fee_refunds),
+    Route(
+        "POST",
+        "/v1/application_fees/:id/refunds",
+        FEE_REFUND_CREATE,
+        lambda state, call: accounts.return_fee_by_hand(state, state.get("application_fee", call.object_id), call.params),
+    ),
     Route("POST", "/v1/coupons", COUPON_CREATE, lambda state, call: prices.create_coupon(state, call.params)),
     Route("GET", "/v1/coupons/:id", RETRIEVE, _retrieve("coupon")),
     Route("GET", "/v1/prices", PRICE_LIST, _list("price", "/v1/prices")),

@@ -37,7 +37,7 @@ _RULES = {
     "frame-ancestors": "'none'",
 }
 PAGE_POLICY = "; ".join(f"{name} {sources}" for name, sources in _RULES.items())
-_CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
+_PAYMENT = re.compile(rf"events/{ids.FORM}/(checkout|card)/?")
 # Files are in assets/ or have a dot in their only segment. The entries in `_ENTRY` draw the pages below their addresses, and index.html
 # draws all other pages. infra/cdn/viewer-request.js has the same rules.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
@@ -93,7 +93,7 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
-        **_page_headers(payment_policy(settings.current()) if _CHECKOUT.fullmatch(path) else PAGE_POLICY),
+        **_page_headers(payment_policy(settings.current()) if _PAYMENT.fullmatch(path) else PAGE_POLICY),
         "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
     }
     content = file.read_bytes()
@@ -126,7 +126,7 @@ def _gzip(body: bytes) -> bytes:
 
 
 def payment_policy(chosen: Settings) -> str:
-    """Return the content policy of the checkout page, the only page that may load the scripts of payment providers."""
+    """Return the content policy of the checkout and of the page for a card, which may load the scripts of payment providers."""
     rules = dict(_RULES)
     for name, sources in payments.own_page_sources(chosen).items():
         rules[name] = f"{rules.get(name, '')} {sources}".strip()

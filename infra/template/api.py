@@ -6,7 +6,7 @@ from typing import Any, get_args
 from chalicelib.edge import cors, deprecations, error_replies
 from chalicelib.edge.error_replies import BodyTooLarge
 from chalicelib.foundation.settings import PREFIX, ExternalProviderName
-from infra.template.functions import API, FUNCTIONS, LOG_DAYS, SERVE_REQUESTS, WEBHOOKS, alias, alias_permission_id
+from infra.template.functions import FUNCTIONS, LOG_DAYS, alias, alias_permission_id, serving
 from infra.template.stages import Template, function_settings, stack_settings
 
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function}/invocations"
@@ -85,7 +85,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "ThrottlingRateLimit": settings.requests_per_second,
         "ThrottlingBurstLimit": settings.burst,
     }
-    waits_for = [alias_permission_id(FUNCTIONS[name]) for name in SERVE_REQUESTS]
+    waits_for = [alias_permission_id(FUNCTIONS[name]) for name in serving(stage)]
     if settings.set_account_role:
         waits_for.append("AccessLogsAccount")
     return {
@@ -109,9 +109,14 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
     }
 
 
-def _uri(path: str) -> Template:
+def function_of(path: str) -> str:
     """Return the function that API Gateway calls for a path."""
-    return {"Fn::Sub": [_INTEGRATION, {"Function": alias(WEBHOOKS if path in WEBHOOK_PATHS else API)}]}
+    return "webhooks" if path in WEBHOOK_PATHS else "documents" if path.endswith(".pdf") else "api_handler"
+
+
+def _uri(path: str) -> Template:
+    """Return the integration of a path with its function."""
+    return {"Fn::Sub": [_INTEGRATION, {"Function": alias(FUNCTIONS[function_of(path)])}]}
 
 
 def _cors_headers(setting: str) -> dict[str, str]:

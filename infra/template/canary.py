@@ -5,12 +5,13 @@ Before the first request, CodeDeploy calls a function that reads from the new ve
 
 from pathlib import Path
 
-from infra.template.functions import FUNCTIONS, LOG_DAYS, RUNTIME, SERVE_REQUESTS, alarm_id
+from infra.template.functions import FUNCTIONS, LOG_DAYS, RUNTIME, alarm_id, serving
 from infra.template.stages import Template, stack_settings
 
 # Alarms that a bad version of the API sets off within minutes. While one is on, CodeDeploy refuses to begin.
 ALARMS = ("errors", "purchases-fail", "access-refused", "settings-wrong")
 HOOK = "PreTraffic"
+_VARIABLES = {"api_handler": "API_VERSION", "webhooks": "WEBHOOKS_VERSION", "documents": "DOCUMENTS_VERSION"}  # of pre_traffic.py
 _CODE = Path(__file__).with_name("pre_traffic.py")
 
 
@@ -21,7 +22,7 @@ def preferences(stage: str) -> Template:
         "Alarms": [{"Ref": alarm_id(name)} for name in ALARMS],
         "Hooks": {"PreTraffic": {"Ref": HOOK}},
     }
-    return {FUNCTIONS[name]: preference for name in SERVE_REQUESTS} if stack_settings(stage).canary else {}
+    return {FUNCTIONS[name]: preference for name in serving(stage)} if stack_settings(stage).canary else {}
 
 
 def resources(stage: str) -> Template:
@@ -41,15 +42,10 @@ def resources(stage: str) -> Template:
                 "Timeout": 120,
                 "Role": {"Fn::GetAtt": [f"{HOOK}Role", "Arn"]},
                 "LoggingConfig": {"LogGroup": {"Ref": f"{HOOK}Logs"}},
-                "Environment": {
-                    "Variables": {
-                        "API_VERSION": {"Ref": f"{FUNCTIONS['api_handler']}.Version"},
-                        "WEBHOOKS_VERSION": {"Ref": f"{FUNCTIONS['webhooks']}.Version"},
-                    }
-                },
+                "Environment": {"Variables": {_VARIABLES[name]: {"Ref": f"{FUNCTIONS[name]}.Version"} for name in serving(stage)}},
             },
         },
-        f"{HOOK}Role": _role(),
+        f"{HOOK}Role": _role(stage),
         f"{HOOK}Logs": {
             "Type": "AWS::Logs::LogGroup",
             "DeletionPolicy": "Delete",
@@ -59,8 +55,8 @@ def resources(stage: str) -> Template:
     }
 
 
-def _role() -> Template:
-    versions = [{"Fn::Sub": f"${{{FUNCTIONS[name]}.Arn}}:*"} for name in SERVE_REQUESTS]
+def _role(stage: str) -> Template:
+    versions = [{"Fn::Sub": f"${{{FUNCTIONS[name]}.Arn}}:*"} for name in serving(stage)]
     group = "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:${AWS::StackName}-*/*"
     statements = [
         {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": versions},

@@ -15,8 +15,9 @@ from infra.template import images
 from infra.template.stages import ROOT, Template, addon_names, function_settings, stack_settings
 
 API_STAGE = "api"
-# The only page that loads a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same rule.
-_CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
+# The only pages that load a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same rule.
+# The last `*` is for a slash. A pattern of its own would be one of the 25 that a distribution may have.
+_PAYMENT_PAGES = ("/events/*/checkout*", "/events/*/card*")
 # The pages that arrive with their first words, after the pages below an event, which do not.
 _BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
 # How long CloudFront waits for the API before it gets a page from the bucket.
@@ -158,7 +159,7 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
             *([_IMAGES] if has_images else []),
-            *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _CHECKOUT_PAGES),
+            *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _PAYMENT_PAGES),
             {"PathPattern": _BELOW_EVENTS, **_behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage")},
             *(
                 {

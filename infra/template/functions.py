@@ -3,27 +3,30 @@
 Each deployment publishes a version of every function, and everything that calls a function calls its alias (decision 154).
 
 Chalice creates a function for each job and consumer, and one for all routes. The webhooks of payment providers and SES are routes, but
-have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
+have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances. So have the documents, because
+their packages would make the zip of all other functions larger (decision 203).
 """
 
 import sys
 
 from chalicelib.foundation import addons, settings
-from infra import event_sources, tables
+from infra import deployment_zip, event_sources, tables
 from infra.template import mails, permissions, queues
 from infra.template.stages import Template, addon_names, function_settings, stack_settings
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
-WEBHOOKS = "Webhooks"
+WEBHOOKS, DOCUMENTS = "Webhooks", "Documents"
 SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks", "offer_tickets")
 BY_EVENTS = (*SCHEDULED, "process_image")  # EventBridge calls these
 # Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
 FUNCTIONS = {
     "api_handler": API,
     "webhooks": WEBHOOKS,
+    "documents": DOCUMENTS,
     **{name: event_sources.function_id(name) for name in (*BY_EVENTS, *event_sources.CONSUMERS)},
 }
-MADE_BY_CHALICE = tuple(name for name in FUNCTIONS if name != "webhooks")
+SHARE_ROUTES = ("webhooks", "documents")  # functions with some routes of the app, which Chalice does not create
+MADE_BY_CHALICE = tuple(name for name in FUNCTIONS if name not in SHARE_ROUTES)
 
 # Function -> the add-on that it belongs to.
 _ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).items() for function in addon.functions}
@@ -32,7 +35,9 @@ BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormati
 
 PRODUCTION_PYTHON = (3, 13)  # functions get the Python that builds their package; `make deploy` refuses any other for production
 ALIAS = "live"  # points to the version that serves
-SERVE_REQUESTS = ("api_handler", "webhooks")  # called by API Gateway, with a canary
+SERVE_REQUESTS = ("api_handler", *SHARE_ROUTES)  # called by API Gateway, with a canary
+MAKE_DOCUMENTS = ("documents", "send_messages")  # have the zip with the packages for documents
+MEMORY_MB = {"documents": 1769}  # a whole processor, as for the API
 LOG_DAYS = 30
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"  # Chalice's choice too
 # Lambda retries a failed run once, but not after this time, because the schedule has started other runs by then.
@@ -43,6 +48,12 @@ def functions_of(stage: str) -> dict[str, str]:
     """Return the functions of a stage and their logical ids: FUNCTIONS without the functions of disabled add-ons."""
     wanted = addon_names(stage)
     return {name: logical_id for name, logical_id in FUNCTIONS.items() if name not in _ADDON_OF or _ADDON_OF[name] in wanted}
+
+
+def serving(stage: str) -> list[str]:
+    """Return the functions of a stage that API Gateway calls."""
+    present = functions_of(stage)
+    return [name for name in SERVE_REQUESTS if name in present]
 
 
 def consumers_of(stage: str) -> dict[str, tuple[str, ...]]:
@@ -62,7 +73,7 @@ def alarm_id(name: str) -> str:
 
 
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
-    """Return the additions to the functions that Chalice creates, and the function for webhooks."""
+    """Return the additions to the functions that Chalice creates, and the functions that share its routes."""
     reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
     if unknown := reserved.keys() - present:
         raise ValueError(
@@ -72,6 +83,7 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     made: Template = {}
     for name, logical_id in present.items():
         properties: Template = {
+            "CodeUri": f"./{_zip(stage, name)}",
             "Environment": {"Variables": _variables(stage)},
             "LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}},
             "Tracing": "Active",
@@ -85,11 +97,13 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
         made |= {logical_id: {**_VERSIONS_END, "Properties": properties}, logs_id(name): _logs(stage, name)}
         if (queue := dead_letters_id(name)) is not None:
             made[queue] = queues.dead_letters(stage, name.replace("_", "-"))
-    made[WEBHOOKS]["Type"] = "AWS::Serverless::Function"
-    made[WEBHOOKS]["Properties"] |= _webhooks(stage, architecture)
-    made["WebhooksRole"] = _webhooks_role(stage)
+    for name in (name for name in SHARE_ROUTES if name in present):
+        logical_id = FUNCTIONS[name]
+        made[logical_id]["Type"] = "AWS::Serverless::Function"
+        made[logical_id]["Properties"] |= _route_function(stage, architecture, name)
+        made[f"{logical_id}Role"] = _role(stage, name)
     made[f"{WEBHOOKS}InvokePermission"] = _permission({"Ref": WEBHOOKS}, "${RestAPI}/*")
-    for logical_id in (FUNCTIONS[name] for name in SERVE_REQUESTS):
+    for logical_id in (FUNCTIONS[name] for name in serving(stage)):
         # Names no API, so that the permission exists before API Gateway calls the alias. The permissions without an alias serve a rollback
         # to a version that has none.
         made[alias_permission_id(logical_id)] = _permission(alias(logical_id), "*/api/*")
@@ -106,6 +120,12 @@ def alias_permission_id(logical_id: str) -> str:
 def policy(stage: str, function: str) -> Template:
     """Return the policy of a function's role."""
     return permissions.policy(stage, function, logs_id(function), dead_letters_id(function))
+
+
+def _zip(stage: str, function: str) -> str:
+    """Return the name of the zip of a function."""
+    makes_documents = function in MAKE_DOCUMENTS and "documents" in addon_names(stage)
+    return deployment_zip.DOCUMENTS_ZIP if makes_documents else deployment_zip.ZIP
 
 
 def _variables(stage: str) -> Template:
@@ -147,27 +167,27 @@ def _logs(stage: str, function: str) -> Template:
     }
 
 
-def _webhooks(stage: str, architecture: str) -> Template:
-    """Return the properties of the function for webhooks: the code and settings of the API's function."""
+def _route_function(stage: str, architecture: str, function: str) -> Template:
+    """Return the properties of a function with some routes of the app: the code and settings of the API's function."""
     settings = function_settings(stage)
     return {
         "Runtime": RUNTIME,
         "Handler": "app.app",
-        "CodeUri": "./deployment.zip",
         "Architectures": [architecture],
-        "Role": {"Fn::GetAtt": ["WebhooksRole", "Arn"]},
+        "Role": {"Fn::GetAtt": [f"{FUNCTIONS[function]}Role", "Arn"]},
         **settings,
         "Environment": {"Variables": {**settings["Environment"]["Variables"], **_variables(stage)}},
+        "MemorySize": MEMORY_MB.get(function, settings["MemorySize"]),
     }
 
 
-def _webhooks_role(stage: str) -> Template:
+def _role(stage: str, function: str) -> Template:
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [{"PolicyName": "webhooks", "PolicyDocument": policy(stage, "webhooks")}],
+            "Policies": [{"PolicyName": function, "PolicyDocument": policy(stage, function)}],
         },
     }
 

@@ -69,6 +69,16 @@ TABLES: dict[str, dict[str, str]] = {
         "catalog": "BatchGetItem GetItem Query",
         "job-runs": "UpdateItem",
     },
+    "documents": {
+        "catalog": "BatchGetItem GetItem Query",
+        "checkout-details": "GetItem",
+        "invoices": "Query",
+        "payment-transactions": "Query",
+        "promoters": "GetItem",
+        "purchases": "GetItem",
+        "rate-limits": "UpdateItem",
+        "tickets": "BatchGetItem",
+    },
     "follow_changes": {
         "accounts": "GetItem",
         "accounts/index/by_lane": "Query",
@@ -235,7 +245,7 @@ FILES: dict[str, dict[str, str]] = {
 }
 
 SENDS_MAILS = ("api_handler", "send_messages")
-READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile", "send_messages")
+READS_SECRETS = ("api_handler", "webhooks", "documents", "sweep", "reconcile", "send_messages")
 _APPEND_ONLY = ("audit", "invoices", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")

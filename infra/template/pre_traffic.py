@@ -1,7 +1,7 @@
 """Check new versions of the functions that serve requests before any request reaches them. CodeDeploy calls `check_versions`.
 
 This file is the code of an inline function, so it imports nothing but boto3, and has at most 4,096 characters. The versions' ARNs are in
-the environment: API_VERSION and WEBHOOKS_VERSION.
+the environment: API_VERSION, WEBHOOKS_VERSION and, with the add-on, DOCUMENTS_VERSION.
 """
 
 import json
@@ -11,12 +11,17 @@ from typing import Any
 import boto3
 
 # A version that cannot read its settings, its secret's location or its tables fails one of these.
-READS = {"API_VERSION": ("/v1/health", "/v1/openapi.json", "/v1/catalog", "/v1/events"), "WEBHOOKS_VERSION": ("/v1/health",)}
+READS = {
+    "API_VERSION": ("/v1/health", "/v1/openapi.json", "/v1/catalog", "/v1/events"),
+    "WEBHOOKS_VERSION": ("/v1/health",),
+    "DOCUMENTS_VERSION": ("/v1/health",),
+}
 
 
 def check_versions(event: dict[str, Any], _context: object) -> None:
-    """Read from both versions and tell CodeDeploy the outcome. After `Failed`, CodeDeploy moves no traffic, and the stack rolls back."""
-    problems = [found for version, paths in READS.items() for path in paths if (found := _problem(os.environ[version], path))]
+    """Read from the versions and tell CodeDeploy the outcome. After `Failed`, CodeDeploy moves no traffic, and the stack rolls back."""
+    reads = [(os.environ[version], path) for version, paths in READS.items() if version in os.environ for path in paths]
+    problems = [found for version, path in reads if (found := _problem(version, path))]
     print(json.dumps({"message": "versions.checked", "problems": problems}))
     boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(
         deploymentId=event["DeploymentId"],

@@ -28,6 +28,7 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         "PUT /events/{event_id}/waiting-room/notice": {**_ADA, "token": ids["place"]},
         "POST /events/{event_id}/waiting-room/code": _ADA,
         "POST /events/{event_id}/waiting-room/address": {**_ADA, "code": "271828"},
+        "POST /events/{event_id}/waiting-room/card": {"card": "card-1"},
         "POST /events/{event_id}/waiting-room/appeal": {"refusal": "x", "text": "x"},
         "POST /events/{event_id}/waiting-room/group": {"token": ids["place"]},
         "POST /events/{event_id}/waiting-room/group/leave": {"token": ids["place"]},

@@ -43,8 +43,9 @@ def test_each_addon_declares_its_functions():
     by_addon = {
         name: {each.name for each in made if each.handler_string.startswith(f"{addons.PACKAGE}.{name}.")} for name in settings.ADDONS
     }
+    by_addon["documents"].add("documents")  # it shares the routes, so Chalice does not make it
     assert declared == by_addon
-    assert {each.name for each in made} == in_core.union(*declared.values())
+    assert {each.name for each in made} == in_core.union(*declared.values()) - {"documents"}
 
 
 def test_the_template_has_nothing_of_an_addon():

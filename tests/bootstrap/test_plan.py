@@ -252,6 +252,7 @@ def check_frozen(run, write, tree, opening, kind, name, field):
         ("requires_code", {"requires_code": True}),
         ("currency", {"currency": "EUR"}),
         ("price_cents", {"price_cents": 5001}),
+        ("price_cents", {"price_cents": 9000, "included_fee": {"cents": 6000}}),
     ],
 )
 def test_stricter_fields_of_a_tier_are_deferred(run, write, tree, opening, field, values):

@@ -16,6 +16,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     buying.hold_expired: {"404 GET /checkout/sessions/*"},
     buying.checkout_given_back_in_another_tab: {"409 POST /checkout/sessions"},
     buying.failure_with_a_request_id: {"500 GET /events"},
+    waiting_room.card_for_the_waiting_room: {"403 POST /events/*/waiting-room/card"},
     waiting_room.draw_of_an_unknown_event: {"404 GET /events/none"},
     wallet.transfer_that_is_over: {"404 POST /transfers/preview"},
     accounts.reset_password: {"410 POST /auth/password/reset"},

@@ -1,4 +1,4 @@
-"""A stand-in for Stripe.js, which only Stripe serves: the calls that the checkout makes, with a field for a test payment method.
+"""A stand-in for Stripe.js, which only Stripe serves: the calls that the pages make, with a field for a test payment method.
 
 It comes from the address of the real one, so the page's policy applies to it, and its calls of api.stripe.com go to the fake Stripe. What
 it cannot show is whether the real frame is drawn and accepts cards; that takes a test key and a network (docs/payments.md).
@@ -11,7 +11,7 @@ from devtools.stripe.fake import FakeStripe
 STAND_IN = """
 const CARD = { en: "Card", es: "Tarjeta" };
 window.Stripe = (key, options) => ({
-  elements: ({ clientSecret, locale, appearance }) => {
+  elements: ({ clientSecret, locale, appearance, allowedPaymentMethodTypes: cardTypes }) => {
     const listeners = {};
     let box = null;
     const update = (changed) => (box.querySelector("span").textContent = CARD[changed.locale]);
@@ -25,11 +25,19 @@ window.Stripe = (key, options) => ({
       },
       destroy: () => box.replaceChildren(),
     };
-    const create = (kind, { paymentMethodOrder }) => {
-      window.paymentMethodOrder = paymentMethodOrder;
+    const create = (kind, { paymentMethodOrder, wallets }) => {
+      Object.assign(window, { paymentMethodOrder, wallets, cardTypes });
       return element;
     };
-    return { clientSecret, update, create, getElement: () => element };
+    const submit = async () => (document.querySelector("[name=card]").value ? {} : { error: { type: "validation_error" } });
+    return { clientSecret, update, create, submit, getElement: () => element };
+  },
+  createPaymentMethod: async () => ({ paymentMethod: { id: document.querySelector("[name=card]").value } }),
+  handleNextAction: async ({ clientSecret }) => {
+    // The bank asks in a frame of its own; the owner agrees.
+    const body = new URLSearchParams({ outcome: "complete" });
+    await fetch(`https://api.stripe.com/3d_secure/${clientSecret}`, { method: "POST", mode: "no-cors", body });
+    return {};
   },
   confirmPayment: async ({ elements: { clientSecret }, confirmParams }) => {
     const body = new URLSearchParams({

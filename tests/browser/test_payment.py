@@ -10,6 +10,7 @@ from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.browser import stripe_js
 from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, REFUNDS_PENDING, VISA
+from tests.waiting_room.sale import create_sale
 
 TIER = "Floor"
 LAST_TIER_TICKETS = 4
@@ -76,15 +77,43 @@ def test_a_card_is_declined_and_another_pays_on_the_shops_own_page(new_buyer, sh
 
 
 @pytest.mark.usefixtures("own_page")
-def test_the_policy_of_pages_allows_stripe_on_the_checkout_alone(new_buyer, shop):
+def test_the_policy_of_pages_allows_stripe_only_where_cards_are_taken(new_buyer, shop):
     buyer = new_buyer()
     page = f"/events/{shop.event_id}"
     policies = {
-        path: buyer.page.request.get(path).headers["content-security-policy"] for path in ("/", page, f"{page}/line", f"{page}/checkout")
+        path: buyer.page.request.get(path).headers["content-security-policy"]
+        for path in ("/", page, f"{page}/line", f"{page}/checkout", f"{page}/card")
     }
-    assert [path for path, policy in policies.items() if "stripe" in policy] == [f"{page}/checkout"]
+    assert [path for path, policy in policies.items() if "stripe" in policy] == [f"{page}/checkout", f"{page}/card"]
     with settings.override(stripe_publishable_key=""):
         assert "stripe" not in buyer.page.request.get(f"{page}/checkout").headers["content-security-policy"]
+
+
+@pytest.mark.usefixtures("own_page")
+def test_a_saved_card_gives_a_place_in_the_waiting_room(new_buyer, shop, time):
+    event_id, _ = create_sale(shop.api, time, entry="payment_card", opens_in=60)
+    for card in (VISA, AUTHENTICATION_REQUIRED):  # the bank asks the owner of the second card
+        buyer = new_buyer()
+        asked = stripe_js.serve(buyer.page, shop.fake)
+        buyer.page.goto(f"/events/{event_id}/line")
+        buyer.see("each payment card gets one place")
+        assert asked == []  # the page of the waiting room loads nothing of Stripe's
+        buyer.page.get_by_role("link", name="Save a card").click()
+        field = buyer.page.get_by_label("Card", exact=True)
+        expect(field).to_be_visible()
+        assert buyer.page.evaluate("[wallets, cardTypes]") == [{"applePay": "never", "googlePay": "never", "link": "never"}, ["card"]]
+        buyer.press("Save the card")
+        buyer.see("The form is not complete.")
+        field.fill(DECLINED)
+        buyer.press("Save the card")
+        buyer.see("Your bank has not confirmed this card")
+        buyer.problems.clear()  # the browser logs the refusal
+        field.fill(card)
+        buyer.press("Save the card")
+        buyer.press("Join the waiting room")
+        buyer.see("You are in.")
+    assert (shop.fake.objects("charge"), shop.fake.objects("payment_intent")) == ([], [])
+    invariants.check(time.now)
 
 
 @pytest.mark.usefixtures("own_page")

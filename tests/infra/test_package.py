@@ -12,28 +12,29 @@ from infra import package
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(package, "ROOT", tmp_path)
-    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as made:
-        made.writestr("app.py", "")
-        made.writestr("chalicelib/shell.json", "{}")
-        made.writestr("msgspec/_core.abi3.so", b"\x7fELF" + bytes(14) + b"\x3e\x00")  # the header of an extension for x86_64
+    for name in package.MAX_BYTES:
+        with zipfile.ZipFile(tmp_path / name, "w") as made:
+            made.writestr("app.py", "")
+            made.writestr("chalicelib/shell.json", "{}")
+            made.writestr("msgspec/_core.abi3.so", b"\x7fELF" + bytes(14) + b"\x3e\x00")  # the header of an extension for x86_64
     return tmp_path
 
 
 def test_an_extension_for_another_architecture_is_a_problem(folder, monkeypatch, capsys):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert package.check_artefact(folder, "x86_64") == []
-    assert package.check_artefact(folder, "arm64") == ["msgspec/_core.abi3.so is not for arm64"]
+    assert package.check_artefact(folder, "arm64") == [f"{name}: msgspec/_core.abi3.so is not for arm64" for name in package.MAX_BYTES]
     assert "not tried" in capsys.readouterr().out
 
 
 def test_a_zip_that_does_not_run_or_is_too_large_is_a_problem(folder, monkeypatch):
-    monkeypatch.setattr(package, "MAX_ZIP_BYTES", 10)
+    monkeypatch.setattr(package, "MAX_BYTES", {"documents.zip": (10, 1000)})
     architecture = next((name for name, machines in package.ARCHITECTURES.items() if platform.machine() in machines), None)
     if sys.platform != "linux" or architecture is None:
         pytest.skip("runs the zip on Linux")
     too_large, fails = package.check_artefact(folder, architecture)
-    assert too_large.startswith("the zip has ")
-    assert fails.startswith("the unpacked zip does not run on its own: ")
+    assert too_large.startswith("documents.zip: the zip has ")
+    assert fails.startswith("documents.zip: the unpacked zip does not run on its own: ")
 
 
 def test_snapstart_needs_a_version_of_python_that_has_it(monkeypatch, capsys):

@@ -8,6 +8,7 @@ import pytest
 
 import app
 from bootstrap.files import SHIPPED_FILE
+from chalicelib.addons.documents import order_pages
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import settings
@@ -80,6 +81,14 @@ def test_a_stage_where_nobody_can_pay_fails_and_keeps_no_hold(run, time):
     assert code == 1  # no provider at all: nobody could pay
     assert "payments_unavailable" in lines["purchase"]
     invariants.check(time.now)
+
+
+def test_a_stage_that_makes_no_documents_fails(run, monkeypatch):
+    monkeypatch.setattr(order_pages, "render_tickets", lambda *_: b"no PDF")
+    code, lines = run()
+    assert code == 1
+    assert lines["purchase"].startswith("FAILED")
+    assert "are no PDF" in lines["purchase"]
 
 
 def test_only_reads_buys_nothing(run):

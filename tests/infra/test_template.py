@@ -250,36 +250,50 @@ def test_every_function_of_the_app_is_one_of_the_template():
         *(function.name for function in app.app.pure_lambda_functions),
     }
     assert made == set(functions.MADE_BY_CHALICE) == set(CONFIG["lambda_functions"])
-    assert functions.FUNCTIONS.keys() == permissions.TABLES.keys() == {*made, "webhooks"}
+    assert functions.FUNCTIONS.keys() == permissions.TABLES.keys() == {*made, *functions.SHARE_ROUTES}
     assert CONFIG["autogen_policy"] is False
 
 
-def test_webhooks_have_a_function_of_their_own(packaged):
+@pytest.mark.parametrize("function", functions.SHARE_ROUTES)
+def test_some_routes_have_a_function_of_their_own(packaged, function):
     resources = packaged("prod", snapstart=True)["Resources"]
-    api, webhooks = (resources[name]["Properties"] for name in ("APIHandler", "Webhooks"))
+    api, shared = (resources[name]["Properties"] for name in ("APIHandler", functions.FUNCTIONS[function]))
     own = {
+        "CodeUri",
         "Description",
         "SnapStart",
         "MemorySize",
         "LoggingConfig",
         "ReservedConcurrentExecutions",
         "Role",
+        "Tags",
     }
-    assert {name: value for name, value in webhooks.items() if name not in {*own, "Tags"}} == {
-        name: value for name, value in api.items() if name not in {*own, "Tags"}
+    assert {name: value for name, value in shared.items() if name not in own} == {
+        name: value for name, value in api.items() if name not in own
     }
-    paths = resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+
+
+def test_every_route_calls_one_function(packaged):
+    paths = packaged("prod", snapstart=True)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     called = {
-        path: {
-            "Webhooks" if "Webhooks" in str(method["x-amazon-apigateway-integration"]["uri"]) else "APIHandler"
-            for method in methods.values()
-        }
+        path: {method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Function"]["Ref"] for method in methods.values()}
         for path, methods in paths.items()
     }
-    assert {path for path, functions in called.items() if functions == {"Webhooks"}} == {
+    assert {path for path, functions in called.items() if functions == {"Webhooks.Alias"}} == {
         path for path in app.app.routes if path.startswith("/v1/webhooks/")
     }, "WEBHOOK_PATHS of infra/template/api.py"
+    assert {path for path, functions in called.items() if functions == {"Documents.Alias"}} == {
+        f"/v1/{path}.pdf"
+        for path in ("orders/{order_id}/receipt", "orders/{order_id}/tickets", "orders/{order_id}/invoices", "events/{event_id}/statement")
+    }
     assert all(len(functions) == 1 for functions in called.values())
+
+
+def test_only_functions_that_make_documents_have_the_larger_zip(packaged):
+    for stage in ("dev", "core"):
+        resources = packaged(stage, snapstart=False)["Resources"]
+        larger = {name for name, part in resources.items() if part.get("Properties", {}).get("CodeUri") == "./documents.zip"}
+        assert larger == ({"Documents", "SendMessages"} if stage == "dev" else set())
 
 
 def test_no_function_of_a_stage_that_sells_takes_the_instances_of_another(packaged):
@@ -419,7 +433,7 @@ def test_every_method_calls_the_alias_of_its_function(packaged, snapstart):
         for method in path.values()
     ]
     assert len(called) > len(app.app.routes)
-    assert set(called) == {"APIHandler.Alias", "Webhooks.Alias"}
+    assert set(called) == {"APIHandler.Alias", "Webhooks.Alias", "Documents.Alias"}
     assert called.count("Webhooks.Alias") == 3 * len(WEBHOOK_PATHS), "POST, OPTIONS, the others"
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
 

@@ -109,6 +109,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "addons.txt",
         "bank-transfer.js",
         "beacon-proof.js",
+        "card.js",
         "chart.js",
         "draw-verdict.js",
         "draw.js",

@@ -195,11 +195,69 @@ def test_a_refund_that_fails_is_tried_again_on_the_account(shop, account):
     assert used_accounts(shop, "POST /v1/refunds") == {account}
 
 
+def test_a_refund_on_an_account_for_which_stripe_refuses_calls_is_left_to_a_person(shop, account):
+    order_id = shop.buy()
+    shop.fake.refuse_calls(account)
+    builders.refund(shop.api, order_id)
+    for seconds in (3601, 86_401):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    [refund] = shop.load_purchase(order_id).refunds
+    assert (refund.status, refund.failure) == ("failed", "account_refused")
+    assert shop.open_case_kinds() == ["refund"]
+    shop.fake.refuse_calls(account, None)
+    assert shop.retry_refund(order_id, refund.id).status == 200
+    assert shop.list_refunds() == [(10_000, "succeeded")]
+
+
 def test_a_refund_in_the_promoters_dashboard_is_recorded(shop, account):
     order_id = shop.buy()
     shop.refund_in_dashboard(order_id, 10_000)
     shop.fake.deliver()
     assert shop.ticket_states(order_id) == ["void", "void"]
+
+
+def returned_fees(shop, order_id):
+    entries = ledger.list_purchase_entries(shop.event_id, order_id)
+    return sorted((entry.net_cents, entry.details.get("by_hand", False)) for entry in entries if entry.kind == "fee_returned")
+
+
+def test_a_fee_that_the_operator_returns_by_hand_is_recorded(shop, account):
+    """Once for each time, and whatever came with refunds is not recorded again, though it has the same amount."""
+    order_id = shop.buy()
+    builders.refund(shop.api, order_id, tickets=[f"{order_id}-2"])
+    shop.time.advance(60)
+    shop.return_fee_in_dashboard(25)
+    shop.fake.deliver()
+    assert returned_fees(shop, order_id) == [(25, True), (225, False)]
+    shop.time.advance(60)
+    shop.fake.duplicate_webhooks("application_fee.*", times=2)
+    shop.return_fee_in_dashboard(100)
+    shop.return_fee_in_dashboard(100)
+    shop.fake.deliver()
+    assert returned_fees(shop, order_id) == [(25, True), (100, True), (100, True), (225, False)]
+    assert [totals.fee_cents for totals in ledger.statement(shop.event_id)] == [0]
+    assert_no_differences(shop)
+
+
+def test_a_refund_with_its_fee_in_a_dashboard_is_not_taken_for_a_fee_by_hand(shop, account):
+    """Stripe reports the fee first, when the shop does not know the refund yet."""
+    order_id = shop.buy()
+    shop.fake.deliver()
+    charge = {"charge": shop.fetch_charge(order_id).id, "amount": 5000, "refund_application_fee": True}
+    shop.dashboard.v1.refunds.create(charge)
+    assert shop.post_newest_event("application_fee.refunded") == "with_refund"
+    shop.fake.deliver()
+    assert returned_fees(shop, order_id) == [(225, False)]
+
+
+def test_a_returned_fee_of_an_account_that_was_disconnected_is_left_out(shop, account):
+    order_id = shop.buy()
+    shop.return_fee_in_dashboard(25)
+    shop.fake.revoke_access(account)
+    assert shop.post_newest_event("application_fee.refunded") == "with_refund"
+    assert returned_fees(shop, order_id) == []
+    shop.account = None  # nobody can compare the books of an account that was disconnected
 
 
 # The ledger.

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
 from chalicelib.payments import provider_tasks
-from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.payments.model import AccountRefused, ProviderUnavailable
 from chalicelib.payments.provider_tasks import MAX_UNANSWERED, ProviderTask, alternate, run_each, tasks_at_once
 
 
@@ -115,6 +115,13 @@ def test_nothing_is_begun_after_several_in_a_row_got_no_answer(work, error):
     assert run_each(work.task(name, error) for name in range(10)).gave_up
     assert work.asked == list(range(MAX_UNANSWERED))
     assert work.postponed == [(name, "unanswered") for name in range(MAX_UNANSWERED)]
+
+
+def test_one_account_that_the_provider_refuses_does_not_hold_up_the_others(work):
+    refused = [work.task(name, error=AccountRefused()) for name in range(2 * MAX_UNANSWERED)]
+    result = run_each([*refused, work.task("of another account")])
+    assert (work.finished, result.gave_up) == (["of another account"], False)
+    assert sorted(work.postponed) == [(name, "error") for name in range(2 * MAX_UNANSWERED)]
 
 
 def test_a_broken_task_now_and_then_stops_nothing(work):

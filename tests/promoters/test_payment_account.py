@@ -173,3 +173,24 @@ def test_where_the_setting_requires_an_account_paid_events_are_published_only_wi
             shop.fake.complete_onboarding(stored().id)
             shop.api.get(PATH, **pat)
         assert shop.api.post(path, **pat).status == 200
+
+
+def test_where_the_setting_requires_an_account_no_money_of_a_promoters_event_goes_to_the_operator(shop, pat):
+    """A free event is published, then gets tickets that cost money; and an account is removed while tickets are on sale."""
+    shop.connect_account()
+    draft = shop.api.post("/events", json={"name": "Free", "venue": "Hall", "starts_at": "2030-01-01T20:00:00Z"}, **pat).json
+    tiers = f"/events/{draft['id']}/tiers"
+    tier = shop.api.post(tiers, json={"name": "Standing", "price_cents": 0, "capacity": 4}, **pat).json
+    assert shop.api.post(f"/events/{draft['id']}/publish", **pat).status == 200
+    reserved = shop.reserve()
+    shop.remove_account()
+    shop.account = None
+    with settings.override(connected_account_required="on"):
+        added = shop.api.post(tiers, json={"name": "Seated", "price_cents": 5000, "capacity": 4}, **pat)
+        changed = shop.api.patch(f"/tiers/{tier['id']}", json={"price_cents": 5000}, **pat)
+        for refused in (added, changed):
+            assert (refused.json["path"], refused.json["rule"]) == ("$.price_cents", "account_needed"), refused.json
+        assert shop.api.patch(f"/tiers/{tier['id']}", json={"name": "Floor"}, **pat).status == 200
+        refused = shop.request_checkout(reserved)
+        assert (refused.status, refused.json["error"]) == (403, "event_paused")
+    assert shop.request_checkout(reserved).status == 201

@@ -20,7 +20,7 @@ from unittest import mock
 import msgspec
 
 import app
-from chalicelib.addons.documents import ticket_pages
+from chalicelib.addons.documents import order_pages
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, outbound_http, settings
 from chalicelib.ledger import service as ledger
@@ -374,7 +374,7 @@ def _interval(schedule: str) -> float:
 def _without_pictures() -> Iterator[None]:
     """Draw no PDFs and no codes for emails. That takes half of an email's time, and makes no call that a fault could meet."""
     with (
-        mock.patch.object(ticket_pages, "render_tickets", return_value=b"%PDF-"),
+        mock.patch.object(order_pages, "render_tickets", return_value=b"%PDF-"),
         mock.patch.multiple(qr, modules=lambda _: [], png=lambda _: b"\x89PNG"),
     ):
         yield

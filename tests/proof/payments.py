@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases
@@ -16,11 +16,12 @@ from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from chalicelib.tickets import service as tickets
 from tests import builders, shops
 from tests.bootstrap.conftest import ticket
-from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
+from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, VISA
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene, open_app
 from tests.simulation.moments import Moment
 from tests.stripe_shop import open_shop
+from tests.waiting_room.sale import create_sale
 
 
 class PaymentScene(StoredScene):
@@ -28,7 +29,7 @@ class PaymentScene(StoredScene):
 
     def __init__(self, shop):
         super().__init__(shop.api, shop.time)
-        self.shop, self.session, self.resale_id = shop, None, ""
+        self.shop, self.session, self.resale_id, self.room_id = shop, None, "", ""
         self.id = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
 
     def start_checkout(self):
@@ -46,6 +47,16 @@ class PaymentScene(StoredScene):
         self.shop.sell_tiers(ticket("floor"))
         self.shop.fake.add_price("price_floor", unit_amount=4000, currency="usd", name="Floor")
         self.id = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
+
+    def open_room_for_cards(self):
+        self.room_id, _ = create_sale(self.shop.api, self.shop.time, entry="payment_card")
+
+    def check_card(self, card=VISA):
+        with settings.override(checkout_page="own", stripe_publishable_key=self.shop.fake.publishable_key):
+            return self.shop.api.post(f"/events/{self.room_id}/waiting-room/card", json={"card": card}, user="ada")
+
+    def check_declined_card(self):
+        return self.check_card("pm_card_visa_chargeDeclined")
 
     def pay(self):
         self.shop.pay(self.session)
@@ -232,7 +243,10 @@ class PaymentScene(StoredScene):
             "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
             "at Stripe": self.shop.list_refunds(),
             "cases": sorted(case.kind for case in money_cases.list_open_cases()),
-            "opened": [len(self.shop.fake.objects(kind, account=self.shop.account)) for kind in ("checkout.session", "payment_intent")],
+            "opened": [
+                len(self.shop.fake.objects(kind, account=self.shop.account))
+                for kind in ("checkout.session", "payment_intent", "setup_intent")
+            ],
             "accounts": [(account.state, len(account.all_ids)) for account in catalog.load_current().accounts.values()],
             "fees": [(fee["amount"], fee["amount_refunded"]) for fee in self.shop.fake.objects("application_fee")],
             "audit": len(audit.list_entries(f"order#{self.id}")),
@@ -268,6 +282,8 @@ def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[Payment
 
 # name -> (the steps before, the step that a fault breaks)
 STEPS: dict[str, tuple[list[str], str]] = {
+    "have a card checked": (["open_room_for_cards"], "check_card"),
+    "have a declined card checked": (["open_room_for_cards"], "check_declined_card"),
     "checkout": ([], "start_checkout"),
     "confirm": (["start_checkout", "pay"], "confirm"),
     "webhook": (["start_checkout", "pay"], "deliver"),

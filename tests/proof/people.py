@@ -219,6 +219,15 @@ class PersonScene(StoredScene):
         body = {"address_proof": tokens.sign_address(self.id, tokens.address_key(self.id, EMAIL), "ada-on-the-phone")}
         return self.api.post(f"/events/{self.id}/waiting-room/join", json=body, user="ada-on-the-phone")
 
+    def open_room_for_cards(self) -> None:
+        self.id, _ = create_sale(self.api, self.time, entry="payment_card")
+
+    def keep_card(self) -> None:
+        self.text = tokens.sign_card(self.id, tokens.card_key(self.id, "a card"), "ada")
+
+    def join_with_card(self) -> ClientReply:
+        return self.api.post(f"/events/{self.id}/waiting-room/join", json={"card_proof": self.text}, user="ada")
+
     def open_presale(self) -> None:
         self.id, _ = create_sale(self.api, self.time, entry="access_code")
         builders.create_promo_code(self.api, self.id, "CLUB", discount_value=0, admits_to_draw=True, max_total_uses=1)
@@ -495,6 +504,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "prove an address": (["open_verified_room", "ask_for_code", "read_code"], "prove_address"),
     "join with an address": (["open_verified_room", "ask_for_code", "read_code", "keep_proof"], "join_with_address"),
     "move a place": (["open_verified_room", "ask_for_code", "read_code", "keep_proof", "join_with_address"], "move_place"),
+    "join with a card": (["open_room_for_cards", "keep_card"], "join_with_card"),
     "join with an access code": (["open_presale"], "join_with_code"),
     "appeal": (["open_presale", "join_without_code"], "appeal"),
     "grant an appeal": (["open_presale", "join_without_code", "appeal", "read_appeal"], "grant_appeal"),
@@ -564,6 +574,7 @@ ROUTES = {
     "PUT /events/{event_id}/waiting-room/notice": "ask for a turn",
     "POST /events/{event_id}/waiting-room/code": "ask for a code",
     "POST /events/{event_id}/waiting-room/address": "prove an address",
+    "POST /events/{event_id}/waiting-room/card": "Stripe: have a card checked",
     "POST /events/{event_id}/waiting-room/appeal": "appeal",
     "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": "grant an appeal",
     "POST /events/{event_id}/waiting-room/group": "form a group",

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chalicelib.foundation.money import Tax, add_taxes
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import LineItem, Purchase, Refund
-from tests import builders, invariants
+from tests import builders, invariants, pdfs
 
 STANDARD, REDUCED = {"percent": "19"}, {"percent": "7"}
 EXEMPT = {"percent": "0", "exempt_because": "Exempt, § 4 no. 20 UStG"}
@@ -142,6 +142,46 @@ def test_refunds_by_hand_and_disputes_take_back_shares_of_the_tax(shop):
     assert totals(shop.api, shop.event_id)["taxes"] == [share("19", 595, 95)]
     shop.close_dispute(dispute_id, won=True)
     assert totals(shop.api, shop.event_id)["taxes"] == [share("19", 1785, 285)]
+    shop.assert_books_balance()
+
+
+@pytest.mark.parametrize("tickets", [[1], [1, 2]])
+def test_a_dispute_takes_back_the_tax_although_a_refund_waits_that_cannot_be_made_any_more(shop, tickets):
+    """Stripe refuses refunds of a disputed payment, so only the dispute takes the money."""
+    fields = {"included_fee": {"cents": 90}, "tax": STANDARD}
+    shop.tier_id = create_tier(shop.api, shop.event_id, "Seats", 1190, STANDARD)
+    assert shop.api.patch(f"/tiers/{shop.tier_id}", json=fields, token=builders.admin_token()).status == 200
+    order_id = shop.buy("ada", 2)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, *tickets)).status == 201
+    dispute_id = shop.create_dispute(order_id)
+    receipt = pdfs.read(shop.api.get(f"/orders/{order_id}/receipt.pdf", user="ada").body)[0].text
+    assert "Includes fees -" not in receipt
+    assert "tax -" not in receipt
+    for seconds in (60, 3600, 86_400):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert shop.load_purchase(order_id).refunds[0].status == "failed"
+    shop.close_dispute(dispute_id, won=False)
+    found = totals(shop.api, shop.event_id)
+    assert (found["net_cents"], found["taxes"], found["included_fee_cents"]) == (0, [share("19", 0, 0)], 0)
+    shop.assert_books_balance()
+
+
+def test_a_refund_by_hand_takes_back_the_tax_although_another_waits_that_cannot_be_made_any_more(shop):
+    shop.tier_id = create_tier(shop.api, shop.event_id, "Seats", 1190, STANDARD)
+    assert shop.api.patch(f"/tiers/{shop.tier_id}", json={"included_fee": {"cents": 90}}, token=builders.admin_token()).status == 200
+    order_id = shop.buy("ada", 2)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
+    shop.refund_in_dashboard(order_id, 2380)
+    shop.fake.deliver()
+    for seconds in (60, 3600, 86_400):
+        shop.time.advance(seconds)
+        builders.run_sweep()
+    assert [refund.status for refund in shop.load_purchase(order_id).refunds] == ["failed", "succeeded"]
+    found = totals(shop.api, shop.event_id)
+    assert (found["net_cents"], found["taxes"], found["included_fee_cents"]) == (0, [share("19", 0, 0)], 0)
     shop.assert_books_balance()
 
 

@@ -181,6 +181,10 @@ def test_many_faults_are_counted_and_the_first_are_shown(run):
         (proof(n=None), [], "incomplete"),
         (proof(key="xyz"), [], "incomplete"),
         (proof(n=-1), [], "not between"),
+        (json.dumps(proof(n=-1)).replace("-1", "1e999"), [], "malformed"),
+        (proof(late_counters=[]), [], "incomplete"),
+        (proof(entries=[]) | {"entries": ["root"]}, [], "incomplete"),
+        ("[" * 100_000, [], "malformed"),
         ("[]", [], "not a proof"),
         ("<html>", [], "proof.json"),
         (proof(), ["token 5 6"], "line 1 must be a token"),
@@ -292,6 +296,7 @@ def test_an_honest_draw_with_the_beacon_is_accepted(run):
     assert "round 1000 of drand's quicknet, fe290beca10872ef2fb164d2aa4442de4566183ec51c56ff3cd603d930e54fdd" in text
     assert run(beacon_proof(), lines(all_claims()))[0] == 1  # positions that follow from the key alone
     assert run({**beacon_proof(), "n": 0, "offsets": [0], "beacon": {}})[0] == 0
+    assert run({**beacon_proof(), "closes_at": 7})[0] == 2
 
 
 OTHER = draw.beacon_randomness(bytes.fromhex(REAL_ROUNDS[1001])).hex()

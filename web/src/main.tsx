@@ -27,6 +27,7 @@ const SignIn = accountPage("SignIn");
 const Transfer = accountPage("Transfer");
 const VerifyEmail = accountPage("VerifyEmail");
 const DrawPage = lazy(() => import("./pages/draw").then((pages) => pages.DrawPage, () => LoadFailed));
+const CardPage = lazy(() => import("./pages/card").then((pages) => pages.CardPage, () => LoadFailed));
 
 function App() {
   return (
@@ -37,6 +38,7 @@ function App() {
             <Route path="/" component={Storefront} />
             <Route path="/events/:eventId" component={EventPage} />
             <Route path="/events/:eventId/line" component={WaitingRoom} />
+            <Route path="/events/:eventId/card" component={CardPage} />
             <Route path="/events/:eventId/draw" component={DrawPage} />
             <Route path="/events/:eventId/checkout" component={Checkout} />
             <Route path="/tickets" component={Wallet} />

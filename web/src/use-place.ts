@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiFailure, getRoom, join } from "./api";
 import { Place, type Kept, type PlaceView } from "./place";
-import { solve } from "./proof-of-work";
+import { withWork } from "./proof-of-work";
 import { now } from "./server-time";
 import type { State } from "../waiting-room.js";
 
@@ -55,17 +55,10 @@ function surroundings(eventId: string, changed: () => void) {
   };
 }
 
-/** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
   const kept = (name: string) => localStorage.getItem(`fairgate.${name}.${eventId}`) ?? undefined; // which the parts of the line have written
-  const proof = { address_proof: kept("address"), access_code: kept("access"), invitation: kept("group"), longer_turn: kept("longer") ? true : undefined };
-  try {
-    return await join(eventId, proof);
-  } catch (error) {
-    if (!(error instanceof ApiFailure) || error.code !== "challenge_required") throw error;
-    const challenge = String(error.details.challenge);
-    return join(eventId, { ...proof, challenge, nonce: await solve(challenge, Number(error.details.difficulty)) });
-  }
+  const proof = { address_proof: kept("address"), access_code: kept("access"), card_proof: kept("card"), invitation: kept("group"), longer_turn: kept("longer") ? true : undefined };
+  return withWork((work) => join(eventId, { ...proof, ...work }));
 }
 
 function key(eventId: string, name: Kept): string {

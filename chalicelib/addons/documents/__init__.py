@@ -2,4 +2,4 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", follow_changes="invoices.follow", catch_up="invoices.issue_due")
+ADDON = Addon(routes="api", functions=("documents",), follow_changes="invoices.follow", catch_up="invoices.issue_due")

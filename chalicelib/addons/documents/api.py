@@ -59,6 +59,16 @@ class NoInvoice(ApiError):
     )
 
 
+class NotElectronic(ApiError):
+    """`missing` lists what an electronic invoice needs in addition."""
+
+    code: ClassVar[str] = "invoice_not_electronic"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This document cannot be an electronic invoice, because it lacks what `missing` lists. Ask for it without `electronic`."
+    )
+
+
 class DocumentQuery(Struct, forbid_unknown_fields=True):
     """The `language` of the document. Without a `language`, the `Accept-Language` header decides."""
 
@@ -108,7 +118,7 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
 )
 def show_statement_pages(request: RequestContext, event_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return what an event's sales, refunds, disputes and fees add up to on each account, as a PDF."""
-    from chalicelib.addons.documents.receipt import render_statement  # few requests make documents
+    from chalicelib.addons.documents.order_pages import render_statement  # few requests make documents
 
     event = permissions.require_manager(request.require_user(), event_id)
     with limited_by_address(request, TRANSFER):
@@ -171,9 +181,13 @@ class PromoterInvoicesView(Struct, frozen=True):
 
 
 class InvoiceQuery(Struct, forbid_unknown_fields=True):
-    """The `number` of the document. Without it, you get the invoice of the sale."""
+    """The `number` of the document. Without it, you get the invoice of the sale.
+
+    With `electronic`, you get either an electronic invoice or an error that says what the document lacks.
+    """
 
     number: Annotated[str, Meta(max_length=40)] | None = None
+    electronic: bool = False
 
 
 class PromoterInvoicesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -224,18 +238,23 @@ def list_order_invoices(request: RequestContext, order_id: str) -> Reply[OrderIn
     "/orders/{order_id}/invoices.pdf",
     access="user",
     media_types=(MEDIA_TYPE,),
-    errors=(OrderNotFound, NoInvoice, RateLimited),
+    errors=(OrderNotFound, NoInvoice, NotElectronic, RateLimited),
 )
 def show_invoice(request: RequestContext, order_id: str, query: InvoiceQuery) -> Reply[bytes]:
-    """Return an invoice or a credit note of an order as a PDF, in the language of the order."""
-    from chalicelib.addons.documents import invoices
-    from chalicelib.addons.documents.receipt import render_invoice
+    """Return an invoice or a credit note of an order as a PDF, in the language of the order.
+
+    The PDF is an electronic invoice (EN 16931, Factur-X) if seller and buyer have a country, and the whole total has a tax.
+    """
+    from chalicelib.addons.documents import electronic, invoices
+    from chalicelib.addons.documents.order_pages import render_invoice
 
     with limited_by_address(request, TRANSFER):
         issued = invoices.list_order_invoices(_readable_order(request.require_user(), order_id).id)
         invoice = next((found for found in issued if query.number in (None, found.number)), None)
         if invoice is None:
             raise NoInvoice()
+        if query.electronic and (missing := electronic.missing_terms(invoice)):
+            raise NotElectronic(missing=missing)
         return _pdf_reply(render_invoice(invoice), f"{invoice.number}.pdf")
 
 
@@ -251,11 +270,14 @@ def list_promoter_invoices(request: RequestContext, promoter_id: str, query: Pro
     year = query.year or datetime.fromtimestamp(request.now, UTC).year
     after = cursors.decode(query.cursor, r"[CIS]\d{9}") if query.cursor else None
     found, last = invoices.list_seller_invoices(promoter_id, year, query.limit, after)
+    fitting = cursors.fit(map(_invoice_view, found))
+    if len(fitting) < len(found):  # documents with long texts
+        found, last = invoices.list_seller_invoices(promoter_id, year, len(fitting), after)
     next_cursor = cursors.encode(last) if last else None
     if query.format == "csv":
         rows = (row for invoice in found for row in _bookkeeping_rows(invoice))
         return csv_part(query, f"invoices-{year}.csv", INVOICE_COLUMNS, rows, next_cursor)
-    return Reply(PromoterInvoicesView(list(map(_invoice_view, found)), next_cursor))
+    return Reply(PromoterInvoicesView(fitting, next_cursor))
 
 
 def _invoice_view(invoice: "Invoice") -> InvoiceView:
@@ -325,7 +347,7 @@ def _readable_order(identity: Identity, order_id: str) -> Purchase:
 
 def _order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
     """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
-    from chalicelib.addons.documents.receipt import render_receipt  # few requests make documents
+    from chalicelib.addons.documents.order_pages import render_receipt  # few requests make documents
 
     purchase = _readable_order(identity, order_id)
     if not purchase.was_order:
@@ -340,7 +362,7 @@ def _order_tickets(identity: Identity, order_id: str, language: Language, now: i
 
     Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
     """
-    from chalicelib.addons.documents.ticket_pages import render_tickets
+    from chalicelib.addons.documents.order_pages import render_tickets
 
     purchase = queries.load(order_id)
     if purchase is None:

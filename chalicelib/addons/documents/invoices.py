@@ -93,7 +93,7 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Draft(Struct, frozen=True):
-    """A document that has no number yet, and the key under which it will be stored."""
+    """A document that has no number yet, and the key under which it will be stored. It is issued at its `issued_at` at the earliest."""
 
     source: str
     document: Invoice
@@ -150,7 +150,7 @@ def issue_due(orders: Sequence[Purchase]) -> int:
 
 
 def _has_money(purchase: Purchase) -> bool:
-    return purchase.payment is not None and purchase.payment.provider not in _UNPAID
+    return purchase.payment is not None and purchase.payment.provider not in _UNPAID and purchase.total_cents > 0
 
 
 def _find_issuer(event: Event | None) -> Promoter | None:
@@ -220,11 +220,10 @@ _OF_DISPUTES: tuple[EntryKind, EntryKind] = ("disputed", "dispute_won")
 
 
 def _is_own_refund(purchase: Purchase, entry: LedgerEntry) -> bool:
-    """Return whether an entry is about a refund of the payment that bought the tickets."""
-    assert purchase.payment is not None  # an order was paid
+    """Whether an entry is about a refund of the payment that bought the tickets."""
     ids = (entry.details.get("refund_id"), entry.reference)
     refund = next((found for found in purchase.refunds if found.id in ids or found.provider_id == entry.reference), None)
-    return refund is not None and refund.payment_intent_id == purchase.payment.payment_intent_id
+    return refund is not None and purchase.is_own_payment(refund.payment_intent_id)
 
 
 def refund_sources(refund: Refund) -> set[str]:
@@ -271,12 +270,14 @@ def _invoice(
 
 
 def _correction(corrected: Invoice, entry: LedgerEntry) -> Invoice:
-    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number."""
+    """Return the document that takes back another one, or a part of it, because of a ledger entry, without a number.
+
+    It has the time of the other one until it is issued, and is never older.
+    """
     return replace(
         corrected,
         number="",
         cause=entry.kind,
-        issued_at=0,
         paid_at=entry.at,
         lines=[],
         total_cents=entry.amount_cents,
@@ -307,6 +308,7 @@ def _issue(drafts: Sequence[_Draft], now: int) -> bool:
 
 def _issue_series(seller_id: str, series: Series, drafts: Sequence[_Draft], now: int) -> bool:
     """Store documents with the next numbers of their series, all or none. Returns False if another follower was faster."""
+    now = max(now, *(draft.document.issued_at for draft in drafts))
     year = _year(now)
     key = f"{_SERIES}{seller_id}", f"{series}{year}"
     row = InvoiceRow.find(*key)

@@ -51,7 +51,8 @@ class Pages:
         from reportlab.pdfgen.canvas import Canvas  # imported here, because few requests make documents
 
         self._file = io.BytesIO()
-        self._canvas = Canvas(self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language)
+        first = _font("regular").fontName  # the default would be a font that the file does not embed
+        self._canvas = Canvas(self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language, initialFontName=first)
         self._canvas.setTitle(title)
         self._canvas.setCreator("Fairgate")
         self._canvas.setProducer("Fairgate")
@@ -200,6 +201,11 @@ def drawable(text: str) -> str:
         elif unicodedata.category(character) not in ("Cc", "Cf", "Mn", "Me"):
             drawn.append(MISSING)
     return "".join(drawn)
+
+
+def has_all_letters(text: str) -> bool:
+    """Return whether a PDF embeds all letters of a text, so that it shows them in every PDF reader."""
+    return all(character == "\n" or _is_embedded(character) for character in drawable(text))
 
 
 def runs(text: str, weight: Weight) -> Iterator[Run]:

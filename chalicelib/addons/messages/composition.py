@@ -230,7 +230,7 @@ def _invoices(purchase: Purchase, event: Event, refund: Refund | None = None) ->
     issued = list_order_invoices(purchase.id, refund_sources(refund) if refund is not None else None)
     if not issued:
         return []
-    from chalicelib.addons.documents.receipt import render_invoice
+    from chalicelib.addons.documents.order_pages import render_invoice
 
     return [Attachment(f"{invoice.number}.pdf", "application/pdf", render_invoice(invoice)) for invoice in issued]
 
@@ -241,7 +241,7 @@ def _documents(
     """Return the tickets as a PDF file to print. Returns an empty list if the `documents` add-on is disabled."""
     if not addons.is_on("documents"):
         return []
-    from chalicelib.addons.documents.ticket_pages import render_tickets
+    from chalicelib.addons.documents.order_pages import render_tickets
 
     pages = render_tickets(purchase, kept, symbols, event, notification.language, clock.now())
     return [Attachment("tickets.pdf", "application/pdf", pages)]

@@ -53,7 +53,7 @@ from chalicelib.purchases.api import (
 )
 from chalicelib.purchases.checkout_page import SentDetails
 from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
-from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem
+from chalicelib.purchases.model import MAX_QUANTITY, InvoiceBuyer, RequestedItem
 from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
 from chalicelib.waiting_room.views import WaitingRoomToken
@@ -263,13 +263,15 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment.
 
-    `entry_proof` saves the shop a read if the token is of the draw. The email with the tickets goes to `customer_email`.
+    `entry_proof` saves the shop a read if the token is of the draw. The email with the tickets goes to `customer_email`. `invoice` is the
+    company to name on the invoice, if the event's seller issues `invoices`.
     """
 
     package_id: Id
     quantity: Quantity
     promo_code: PromoCodeInput | None = None
     customer_email: Email | None = None
+    invoice: InvoiceBuyer | None = None
     option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
     token: WaitingRoomToken | None = None
     entry_proof: EntryProofBody | None = None
@@ -292,7 +294,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
     """
     user_id = request.require_user().user_id
     items = [RequestedItem(body.package_id, body.quantity)]
-    options = read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email))
+    options = read_options(request, CheckoutFields(promo_code=body.promo_code, customer_email=body.customer_email, invoice=body.invoice))
     order = OrderRequest(
         tickets=read_tickets(request, user_id, event_id, items, body, options.promo_code),
         options=options,

@@ -186,6 +186,7 @@ def speaking_of_packages() -> Iterator[None]:
         for word, ours in _WORDS:
             error.message = error.message.replace(word, ours)
         names = {tier_name: name for name, tier_name in TIER_NAMES.items()} | {"price_cents": "price", "max_per_order": "limit_per_order"}
+        names["included_fee.cents"] = "price"  # requests about packages have no fee that could be smaller
         field = str(error.details.get("path", "")).removeprefix("$.")
         if field in names:
             error.details["path"] = f"$.{names[field]}"

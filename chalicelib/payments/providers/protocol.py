@@ -8,6 +8,7 @@ from typing import Protocol
 
 from chalicelib.payments.model import (
     AccountLink,
+    CardCheck,
     CheckoutPage,
     Payment,
     PaymentMetadata,
@@ -20,6 +21,7 @@ from chalicelib.payments.model import (
     ProviderName,
     ProviderPayment,
     ProviderRefund,
+    ReturnedFee,
 )
 from chalicelib.payments.providers import stripe
 
@@ -116,6 +118,20 @@ class ExternalProvider(Protocol):
 
     def fetch_balances(self, account: str) -> list[ProviderBalance]:
         """Fetch the balance of a connected account in each currency. Raises AccountUnreachable."""
+
+    def list_returned_fees(self, fee_id: str) -> list[ReturnedFee]:
+        """Return what the operator gave back of a payment's fee by hand. Returns none if the account was disconnected."""
+
+    # Only for providers whose DESCRIPTION `checks_cards`.
+
+    def check_card(self, card: str, owner: str, account: str | None) -> CardCheck:
+        """Let the bank of a card confirm it, without a charge. `card` is what the provider's form on our page returned.
+
+        A repeated call returns the same check. A card that the provider does not know, or that is not a card, is `declined`.
+        """
+
+    def find_card_check(self, check_id: str, account: str | None) -> CardCheck | None:
+        """Fetch a check in its current state. Returns None if the provider has no such check."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)

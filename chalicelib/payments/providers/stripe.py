@@ -21,6 +21,7 @@ from chalicelib.payments.model import (
     AccountLink,
     AccountRefused,
     AccountUnreachable,
+    CardCheck,
     CheckoutPage,
     OwnPage,
     Payment,
@@ -35,6 +36,7 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     ProviderUnavailable,
+    ReturnedFee,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
 
@@ -55,6 +57,7 @@ DESCRIPTION = ProviderDescription(
         },
     ),
     has_accounts=True,
+    checks_cards=True,
 )
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # Stripe's maximum
@@ -329,6 +332,63 @@ def fetch_balances(account: str) -> list[ProviderBalance]:
     return mapping.convert_balance(call(lambda api: api.v1.balance.retrieve({}, _on(account)), account))
 
 
+def list_returned_fees(fee_id: str) -> list[ReturnedFee]:
+    """Return what the operator gave back of a payment's fee by hand. Returns none if the payment's account was disconnected.
+
+    Takes four calls. One page of 100 is enough, because a purchase has at most 50 tickets.
+    """
+    page: Any = {"limit": MAX_PAGE_SIZE}
+    with_payment: Any = _EXPAND_PAYMENT
+    fee = call(lambda api: api.v1.application_fees.retrieve(fee_id))
+    returned = call(lambda api: api.v1.application_fees.refunds.list(fee_id, page))["data"]
+    account, charge_id = fee["account"], fee["charge"]
+    of_charge: Any = {"charge": charge_id, **page, "expand": ["data.balance_transaction"]}
+    try:
+        charge = call(lambda api: api.v1.charges.retrieve(charge_id, with_payment, _on(account)), account)
+        refunds = call(lambda api: api.v1.refunds.list(of_charge, _on(account)), account)["data"]
+    except AccountUnreachable:
+        return []
+    return mapping.convert_returned_fees(returned, refunds, charge, account)
+
+
+def check_card(card: str, owner: str, account: str | None) -> CardCheck:
+    """Confirm a Setup Intent with a payment method that Stripe.js has made from a card. A repeated call returns the same check.
+
+    The payment method belongs to no Customer. Stripe then lets nobody use it again, so nothing has to be detached. The server confirms it,
+    and not the browser, so that each try of a card counts toward our limits.
+    """
+    import stripe
+
+    params: Any = {
+        "payment_method": card,
+        "allowed_payment_method_types": ["card"],
+        "confirm": True,
+        "use_stripe_sdk": True,
+        "usage": "on_session",
+        "metadata": {"owner": owner, "namespace": settings.current().provider_namespace},
+        "expand": ["payment_method"],
+    }
+    options: Any = {**_idempotency_key("card", owner, params), **_on(account)}
+    try:
+        return mapping.convert_setup_intent(call(lambda api: api.v1.setup_intents.create(params, options), account))
+    except (stripe.CardError, stripe.InvalidRequestError) as error:
+        logger.warning("stripe.card_refused", code=error.code, param=error.param)
+        return CardCheck(id="", status="declined", owner=owner)
+
+
+def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
+    """Fetch a Setup Intent in its current state. Returns None if Stripe has no such Setup Intent."""
+    import stripe
+
+    params: Any = {"expand": ["payment_method"]}
+    try:
+        return mapping.convert_setup_intent(call(lambda api: api.v1.setup_intents.retrieve(check_id, params, _on(account)), account))
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+        return None
+
+
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
     """Return the event of a webhook if it was signed with one of our secrets within the last five minutes. Otherwise returns None."""
     import stripe
@@ -446,7 +506,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None 
 
     Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
     call. If the call is for a connected `account`, also raises AccountUnreachable if we may not act for it any more, and AccountRefused if
-    Stripe does not permit the call. Does not catch stripe.InvalidRequestError.
+    Stripe does not permit the call. Does not catch stripe.InvalidRequestError and stripe.CardError.
     """
     import stripe
 

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from chalicelib.foundation import ids
 from chalicelib.payments.model import (
+    CardCheck,
     DisputeStatus,
     EventSubject,
     ProviderAccount,
@@ -13,6 +14,7 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderPayout,
     ProviderRefund,
+    ReturnedFee,
 )
 
 Json = dict[str, Any]
@@ -47,7 +49,6 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "refund.created": "refund",
     "refund.updated": "refund",
     "refund.failed": "refund",
-    "charge.refund.updated": "refund",
     "charge.dispute.created": "dispute",
     "charge.dispute.updated": "dispute",
     "charge.dispute.closed": "dispute",
@@ -55,6 +56,7 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "charge.dispute.funds_reinstated": "dispute",
     "account.updated": "account",
     "account.application.deauthorized": "account",
+    "application_fee.refunded": "fee",
 }
 # Refunds made in the dashboard and disputes do not carry our metadata; only their payment does.
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
@@ -142,6 +144,20 @@ def convert_account(account: Json) -> ProviderAccount:
     )
 
 
+def convert_setup_intent(intent: Json) -> CardCheck:
+    """Convert a Setup Intent whose payment method was expanded. After a decline, it has no payment method."""
+    method, status = intent.get("payment_method"), intent["status"]
+    card = (method.get("card") or {}) if isinstance(method, dict) else {}
+    return CardCheck(
+        id=intent["id"],
+        status="confirmed" if status == "succeeded" else "requires_action" if status == "requires_action" else "declined",
+        owner=(intent.get("metadata") or {}).get("owner"),
+        fingerprint=card.get("fingerprint"),
+        is_wallet=card.get("wallet") is not None,
+        client_secret=intent.get("client_secret"),
+    )
+
+
 def convert_balance(balance: Json) -> list[ProviderBalance]:
     """Convert the balance of an account, with one entry for each currency."""
     available, pending = ({funds["currency"]: funds["amount"] for funds in balance[part]} for part in ("available", "pending"))
@@ -163,6 +179,33 @@ def convert_payout(payout: Json) -> ProviderPayout:
         is_automatic=payout["automatic"],
         failure=payout["failure_message"],
     )
+
+
+def convert_returned_fees(returned: list[Json], refunds: list[Json], charge: Json, account: str) -> list[ReturnedFee]:
+    """Convert the refunds of a charge's application fee, except those that came with refunds of the charge.
+
+    Stripe does not say which refund of a fee came with which refund of the charge, so this looks for the same amount, nearest in time.
+    Needs the balance transactions of the `refunds` and the Payment Intent of the charge.
+    """
+    by_hand = list(returned)
+    for refund in refunds:
+        same = [part for part in by_hand if part["amount"] == _returned_fee(refund["balance_transaction"])]
+        if same:
+            by_hand.remove(min(same, key=lambda part: abs(part["created"] - refund["created"])))
+    metadata = _payment_metadata(charge)
+    return [
+        ReturnedFee(
+            provider="stripe",
+            id=part["id"],
+            amount_cents=part["amount"],
+            currency=part["currency"].upper(),
+            payment_intent_id=str(_object_id(charge["payment_intent"])),
+            namespace=metadata.get("namespace"),
+            purchase_id=_id_in(metadata, "purchase_id"),
+            account=account,
+        )
+        for part in by_hand
+    ]
 
 
 def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
@@ -227,8 +270,9 @@ def _dispute_status(dispute: Json) -> DisputeStatus | None:
     return _DISPUTE_STATUS.get(dispute["status"])
 
 
-def _payment_metadata(refund_or_dispute: Json) -> Json:
-    intent = refund_or_dispute.get("payment_intent")
+def _payment_metadata(about: Json) -> Json:
+    """Return the metadata of the Payment Intent of a refund, dispute or charge. Returns none if it was not expanded."""
+    intent = about.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
 

@@ -12,6 +12,7 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import DisputeDecided, OrderPaid, RefundSucceeded
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.purchases import queries, store
 from chalicelib.reconciliation import records
@@ -157,6 +158,15 @@ def test_the_streams_wake_the_follower(api, time, threaded_store, fest):
     assert invariants.check(followed=True) == []
 
 
+def test_a_package_that_is_bought_in_one_request_may_name_a_company(api, time, fest):
+    body = {"package_id": fest[1], "quantity": 1, "invoice": BUYER, "simulate": "success"}
+    order = api.post(f"/events/{fest[0]}/tickets/purchase", json=body, user="ada")
+    assert order.status == 201, order.json
+    follow(order.json["id"])
+    [invoice] = issued(api, order.json["id"])
+    assert (invoice["number"], invoice["buyer"]) == ("NN-I2026-000001", BUYER)
+
+
 def test_an_invoice_is_in_the_language_of_the_order(api, time, fest):
     order_id = buy(api, fest, language="es", invoice=BUYER)
     follow()
@@ -240,6 +250,17 @@ def test_a_promoter_does_not_invoice_what_another_one_sold(api, time, fest):
     assert (numbers(api, invoiced), issued(api, not_invoiced, "bob")) == (["NN-S2026-000001", "NN-C2026-000001"], [])
 
 
+def test_the_seller_is_the_promoter_at_the_checkout_and_not_at_the_payment(api, time, fest):
+    reserved = builders.reserve(api, "ada", *fest).json["id"]
+    builders.start_checkout(api, "ada", reserved)
+    save_profile(api, "olaf", invoices=SELLER | {"prefix": "OO"})
+    give_event(api, fest[0], "olaf")
+    time.advance(60)
+    assert builders.confirm(api, "ada", reserved).status == 201
+    follow(reserved)
+    assert issued(api, reserved) == []
+
+
 def test_changes_of_the_seller_do_not_turn_invoices_on_again(api, time, fest):
     order_id = buy(api, fest)
     time.advance(60)
@@ -257,8 +278,10 @@ def test_free_tickets_and_those_of_the_shop_get_none(api, time, fest):
     builders.start_checkout(api, "bob", reserved)
     assert builders.confirm(api, "bob", reserved, None).status == 201
     orders = [(reserved, "bob"), (buy(api, of_shop, invoice=BUYER), "ada")]
+    at_counter = builders.sell_at_counter(api, free, price_cents=0)
     follow()
     assert [issued(api, *order) for order in orders] == [[], []]
+    assert api.get(f"/orders/{at_counter}/invoices", **promoter()).json["invoices"] == []
 
 
 def test_the_box_office_gets_simplified_invoices(api, time, fest):
@@ -492,6 +515,17 @@ def test_a_clock_that_is_late_gives_no_earlier_time(api, time, fest):
     assert [issued(api, *order)[0]["issued_at"] for order in ((first, "ada"), (second, "bob"))] == ["2026-06-01T12:01:00Z"] * 2
 
 
+def test_a_clock_that_is_late_lists_no_correction_before_its_invoice(api, time, fest):
+    order_id = buy(api, fest)
+    time.advance(60)
+    follow()
+    time.advance(-30)
+    builders.refund(api, order_id)
+    follow()
+    assert numbers(api, order_id) == ["NN-S2026-000001", "NN-C2026-000001"]
+    assert "Number NN-S2026-000001" in pdf_text(api, order_id)
+
+
 def test_the_daily_pass_makes_up_for_lost_changes(api, time, fest):
     refunded, other = buy(api, fest, invoice=BUYER), buy(api, fest, "bob")
     follow(refunded)
@@ -559,6 +593,18 @@ def test_the_promoter_lists_a_years_documents(api, time, fest):
         query = {"limit": 2, "cursor": page["next_cursor"]} if page["next_cursor"] else None
     assert found == ["NN-C2026-000001", "NN-I2026-000001", "NN-S2026-000001"]
     assert listed(api, year=2025).json["invoices"] == []
+
+
+def test_a_page_of_long_documents_is_shorter(api, time, fest, monkeypatch):
+    for user in ("ada", "bob"):
+        buy(api, fest, user, invoice=BUYER)
+    follow()
+    monkeypatch.setattr(cursors, "MAX_PAGE_BYTES", 1000)
+    cursor = listed(api).json["next_cursor"]
+    for query, expected in (({}, [True, False]), ({"cursor": cursor}, [False, True])):
+        for form in ("json", "csv"):
+            body = listed(api, format=form, **query).body.decode()
+            assert [f"NN-I2026-00000{number}" in body for number in (1, 2)] == expected, (form, query)
 
 
 def test_bookkeeping_gets_a_line_for_each_tax(api, time, fest):

@@ -103,6 +103,13 @@ def test_a_negative_price_breaks_the_rule_of_a_minimum(api, event):
     assert (refused["path"], refused["rule"], refused["limit"]) == ("$.price", "too_small", 0)
 
 
+def test_a_price_below_its_fee_is_refused_at_the_price(api, event):
+    package = create_package(api, event)["id"]
+    assert api.patch(f"/tiers/{package}", json={"included_fee": {"cents": 500}}, token=builders.admin_token()).status == 200
+    refused = call(api, "PATCH", event, package, json={"price": 4})
+    assert (refused.status, refused.json["path"], refused.json["rule"]) == (400, "$.price", "fee_above_price")
+
+
 def test_only_the_event_limits_an_order_of_a_package_unless_the_package_does(api, event):
     package = create_package(api, event)["id"]
     assert builders.reserve(api, "ada", event, package, 6).status == 201

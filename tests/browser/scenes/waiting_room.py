@@ -28,6 +28,21 @@ def waiting_room_asks_for_an_address(stage: Stage) -> None:
     stage.buyer.see("Enter it within 15 minutes.")
 
 
+def waiting_room_asks_for_a_card(stage: Stage) -> None:
+    stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, entry="payment_card")
+    stage.open(f"/events/{stage.drop}/line")
+    expect(stage.page.get_by_role("link", name="Save a card")).to_be_visible()
+
+
+def card_for_the_waiting_room(stage: Stage) -> None:
+    """In a stage that simulates cards, where the bank declines the last one."""
+    waiting_room_asks_for_a_card(stage)
+    stage.page.get_by_role("link", name="Save a card").click()
+    stage.page.get_by_label("A card that the bank declines").check()
+    stage.buyer.press("Save the card")
+    stage.buyer.see("Your bank has not confirmed this card")
+
+
 def waiting_room_before_the_draw(stage: Stage) -> None:
     stage.line(arrivals=24)
     stage.pass_time(2)
@@ -255,6 +270,8 @@ def _open_details(stage: Stage, *summaries: str) -> None:
 SCENES: list[Scene] = [
     waiting_room_before_joining,
     waiting_room_asks_for_an_address,
+    waiting_room_asks_for_a_card,
+    card_for_the_waiting_room,
     waiting_room_before_the_draw,
     waiting_room_asking_for_emails,
     waiting_room_asked_for_emails,

@@ -145,6 +145,17 @@ def test_a_refund_without_the_fee_leaves_it_with_the_platform(shop, fake, accoun
     assert (net(fake, account), net(fake, None)) == (-675, 500)
 
 
+def test_the_platform_returns_a_fee_by_hand(shop, fake, account):
+    pay(shop, account, fee=500)
+    [fee] = shop.client.v1.application_fees.list().data
+    refunds = shop.client.v1.application_fees.refunds
+    first, rest = refunds.create(fee.id, {"amount": 100}), refunds.create(fee.id)
+    assert [refund.amount for refund in refunds.list(fee.id).data] == [rest.amount, first.amount] == [400, 100]
+    assert (net(fake, account), net(fake, None)) == (4825, 0)
+    with pytest.raises(stripe.InvalidRequestError, match="greater than the fee that is left"):
+        refunds.create(fee.id, {"amount": 1})
+
+
 def test_fees_that_stripe_refuses(shop, account):
     with pytest.raises(stripe.InvalidRequestError, match="direct payment"):
         shop.create_intent(application_fee_amount=100)

@@ -19,6 +19,7 @@ PARAMETERS = {
     "POST /v1/payment_intents/:id/confirm": "_payment_intent_confirm_params.PaymentIntentConfirmParams",
     "POST /v1/payment_intents/:id/cancel": "_payment_intent_cancel_params.PaymentIntentCancelParams",
     "POST /v1/payment_methods": "_payment_method_create_params.PaymentMethodCreateParams",
+    "POST /v1/setup_intents": "_setup_intent_create_params.SetupIntentCreateParams",
     "POST /v1/checkout/sessions": "checkout._session_create_params.SessionCreateParams",
     "GET /v1/checkout/sessions": "checkout._session_list_params.SessionListParams",
     "GET /v1/checkout/sessions/:id/line_items": "checkout._session_line_item_list_params.SessionLineItemListParams",
@@ -38,6 +39,8 @@ PARAMETERS = {
     "GET /v1/accounts": "_account_list_params.AccountListParams",
     "POST /v1/account_links": "_account_link_create_params.AccountLinkCreateParams",
     "GET /v1/application_fees": "_application_fee_list_params.ApplicationFeeListParams",
+    "GET /v1/application_fees/:id/refunds": "_application_fee_refund_list_params.ApplicationFeeRefundListParams",
+    "POST /v1/application_fees/:id/refunds": "_application_fee_refund_create_params.ApplicationFeeRefundCreateParams",
 }
 
 
@@ -83,6 +86,12 @@ def objects(shop, fake):
     with pytest.raises(stripe.CardError) as declined:
         shop.pay("pm_card_visa_chargeDeclined")
     waiting = shop.pay("pm_card_threeDSecure2Required", return_url="https://shop.test")
+    setups, saved = (
+        shop.client.v1.setup_intents,
+        {"payment_method": "pm_card_visa", "confirm": True, "allowed_payment_method_types": ["card"]},
+    )
+    with pytest.raises(stripe.CardError) as unsaved:
+        setups.create({**saved, "payment_method": "pm_card_visa_chargeDeclined"})
     dispute = shop.disputes.list().data[0]
     shop.pay()
     fake.finish_payout(fake.create_payout()["id"], arrives=False)
@@ -102,13 +111,17 @@ def objects(shop, fake):
         "account link": link,
         "account's event": shop.events.list({}, on_account).data[0],
         "account's charge": shop.charges.retrieve(on_account_intent.latest_charge, {"expand": ["balance_transaction"]}, on_account),
-        "fee": shop.client.v1.application_fees.list().data[0],
+        "fee": (fee := shop.client.v1.application_fees.list().data[0]),
+        "fee's refund": shop.client.v1.application_fees.refunds.list(fee.id).data[0],
         "session": session,
         "line item": session.line_items.data[0],
         "price": session.line_items.data[0].price,
         "intent": shop.intents.retrieve(intent.id),
         "declined": shop.intents.retrieve(declined.value.error.payment_intent.id),
         "waiting": waiting,
+        "setup": setups.create({**saved, "expand": ["payment_method"]}),
+        "declined setup": setups.retrieve(unsaved.value.error.setup_intent.id),
+        "waiting setup": setups.create({**saved, "payment_method": "pm_card_threeDSecure2Required"}),
         "method": session.payment_intent.payment_method,
         "charge": shop.charges.retrieve(intent.latest_charge),
         "refund": shop.refunds.list().data[0],
@@ -163,5 +176,7 @@ def test_every_event_type_is_declared(shop, fake, objects, clock):
     known = set(typing.get_args(inspect.get_annotations(stripe.Event, eval_str=True)["type"]))
     emitted = set(shop.event_types())
     assert emitted <= known
-    assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund", "payout", "application_fee"}
+    assert {kind.partition(".")[0] for kind in emitted} == {
+        *("payment_intent", "setup_intent", "charge", "checkout", "refund", "payout", "application_fee")
+    }
     assert len(emitted) >= 20, emitted

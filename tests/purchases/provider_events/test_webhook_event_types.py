@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.foundation import settings
 from chalicelib.payments.providers.stripe_mapping import EVENT_TYPES
 from tests.payment_pages import AUTHENTICATION_REQUIRED, DECLINED, REFUNDS_FAIL, REFUNDS_PENDING, VISA
 from tests.stripe_shop import StripeShop
@@ -65,6 +66,13 @@ def revoked_account(shop: StripeShop) -> None:
     shop.fake.revoke_access(shop.connect_account())
 
 
+def returned_fee(shop: StripeShop) -> None:
+    shop.connect_account()
+    with settings.override(application_fee_cents=100):
+        shop.buy()
+    shop.return_fee_in_dashboard(50)
+
+
 # Type -> what causes it, and the result that the webhook reports.
 TYPES: dict[str, tuple[Cause, str]] = {
     "payment_intent.succeeded": (payment(VISA), "paid"),
@@ -79,7 +87,6 @@ TYPES: dict[str, tuple[Cause, str]] = {
     "refund.created": (refund(VISA), "refund_succeeded"),
     "refund.updated": (refund(REFUNDS_PENDING), "refund_succeeded"),
     "refund.failed": (refund(REFUNDS_FAIL), "refund_failed"),
-    "charge.refund.updated": (refund(REFUNDS_FAIL), "refund_failed"),
     "charge.dispute.created": (dispute(), "dispute_open"),
     "charge.dispute.funds_withdrawn": (dispute(), "dispute_open"),
     "charge.dispute.updated": (dispute(), "dispute_open"),
@@ -87,6 +94,7 @@ TYPES: dict[str, tuple[Cause, str]] = {
     "charge.dispute.funds_reinstated": (dispute(won=True), "dispute_won"),
     "account.updated": (restricted_account, "account_restricted"),
     "account.application.deauthorized": (revoked_account, "account_restricted"),
+    "application_fee.refunded": (returned_fee, "fee_returned"),
 }
 
 

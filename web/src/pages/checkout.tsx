@@ -14,7 +14,7 @@ import { Included } from "../parts/included";
 import { LoadFailed } from "../parts/load-failed";
 import { SellerText } from "../parts/seller-note";
 import { Terms } from "../parts/terms";
-import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
+import { PaymentForm, reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
 import { PromoCode } from "../parts/promo-code";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
@@ -163,7 +163,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       attendees: isNamed ? attendees : attendees.filter(({ name }) => name).map(({ name }) => ({ name })),
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
-      ...(invoice && { invoice: sentBuyer(invoice) }),
+      ...(invoice && !isFree && seller?.invoices !== false && { invoice: sentBuyer(invoice) }), // hidden fields may be incomplete
       ...(byTransfer && { provider: "bank_transfer" }),
     };
     const sent = isChange ? { ...details, replace: true } : details;
@@ -331,20 +331,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
             </fieldset>
           )}
           {session.payment?.url && <p>{t.checkout.elsewhere}</p>}
-          {session.payment?.client_secret && (
-            <>
-              {element.state === "loading" && <Skeleton lines={4} />}
-              <div ref={element.box} class="payment-element" hidden={element.state === "failed"} />
-              {element.state === "failed" && (
-                <div class="notice notice-bad" role="alert">
-                  <p>{t.checkout.formMissing}</p>
-                  <button type="button" class="button button-quiet" onClick={element.retry}>
-                    {t.retry}
-                  </button>
-                </div>
-              )}
-            </>
-          )}
+          {session.payment?.client_secret && <PaymentForm element={element} />}
           {refusal && (
             <div class="notice notice-bad" role="alert">
               <p>{refusalText(refusal, t)}</p>
@@ -391,5 +378,6 @@ async function openingKey(reservationId: string, details: CheckoutDetails): Prom
 /** The company as the API takes it, or null if the buyer needs no invoice for one. */
 function sentBuyer(value: InvoiceBuyer | null): InvoiceBuyer | null {
   if (!value) return null;
-  return { company: value.company.trim(), address: value.address.trim(), vat_id: value.vat_id?.trim() || null };
+  const country = value.country?.trim().toUpperCase() || null;
+  return { company: value.company.trim(), address: value.address.trim(), country, vat_id: value.vat_id?.trim() || null };
 }

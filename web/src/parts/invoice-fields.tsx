@@ -4,7 +4,7 @@ import type { InvoiceBuyer } from "../api";
 import { useTexts } from "../texts";
 import { Labelled } from "./form";
 
-const NOBODY = { company: "", address: "", vat_id: "" };
+const NOBODY = { company: "", address: "", country: "", vat_id: "" };
 
 interface Props {
   /** Null if the buyer needs no invoice for a company. */
@@ -48,6 +48,21 @@ export function InvoiceFields({ value, onValue }: Props) {
                 required
                 value={value.address}
                 onInput={({ currentTarget }) => onValue({ ...value, address: currentTarget.value })}
+              />
+            )}
+          </Labelled>
+          <Labelled label={own.country} error={null}>
+            {(attributes) => (
+              <input
+                {...attributes}
+                type="text"
+                name="country"
+                autocomplete="country"
+                maxLength={2}
+                pattern="[A-Za-z]{2}"
+                title={own.countryForm}
+                value={value.country ?? ""}
+                onInput={({ currentTarget }) => onValue({ ...value, country: currentTarget.value })}
               />
             )}
           </Labelled>

@@ -3,8 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { buyer } from "../api";
-import { ApiFailure, content, type Schemas } from "../client";
-import { solve } from "../proof-of-work";
+import { content, type ApiFailure, type Schemas } from "../client";
+import { withWork } from "../proof-of-work";
 import { useTexts, type Language } from "../texts";
 import { accessTexts as en } from "../texts/en-access";
 import { accessTexts as es } from "../texts/es-access";
@@ -110,14 +110,5 @@ async function showAppeal(event_id: string) {
   return appeal;
 }
 
-/** Write an appeal. If the API requires proof of work, solve its challenge first. */
-async function writeAppeal(event_id: string, body: Schemas["AppealBody"]) {
-  const send = (work: Partial<Schemas["AppealBody"]>) => content(buyer.POST("/events/{event_id}/waiting-room/appeal", { params: { path: { event_id } }, body: { ...body, ...work } }));
-  try {
-    await send({});
-  } catch (error) {
-    if (!(error instanceof ApiFailure) || error.code !== "challenge_required") throw error;
-    const challenge = String(error.details.challenge);
-    await send({ challenge, nonce: await solve(challenge, Number(error.details.difficulty)) });
-  }
-}
+const writeAppeal = (event_id: string, body: Schemas["AppealBody"]) =>
+  withWork((work) => content(buyer.POST("/events/{event_id}/waiting-room/appeal", { params: { path: { event_id } }, body: { ...body, ...work } })));

@@ -1,4 +1,4 @@
-/** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, an account, or an access code. */
+/** What a waiting room with a rule of entry asks for before somebody joins: an address with a code by email, an account, an access code, or a card. */
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -59,12 +59,25 @@ function Rule({ room, failure, isOffline, enter, lookAgain, children }: Props) {
     localStorage.setItem(proof, (await content(buyer.POST("/events/{event_id}/waiting-room/address", { params, body }))).address_proof);
     enter();
   };
-  if (!isRefused && (isAccount || (rule === "verified_address" && localStorage.getItem(proof)))) {
+  const isProven = rule === "payment_card" ? localStorage.getItem(`fairgate.card.${eventId}`) : isAccount || (rule === "verified_address" && localStorage.getItem(proof));
+  if (!isRefused && isProven) {
     return (
       <FailureTexts.Provider value={texts.failures}>
         {shown}
         {children}
       </FailureTexts.Provider>
+    );
+  }
+  if (rule === "payment_card") {
+    return (
+      <>
+        <p>{texts.card}</p>
+        <p>
+          <a class="button" href={`/events/${eventId}/card`}>
+            {texts.saveCard}
+          </a>
+        </p>
+      </>
     );
   }
   if (rule === "account") {

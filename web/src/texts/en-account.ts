@@ -28,6 +28,7 @@ export const accountTexts = {
       not_a_time: () => "Please enter a date and a time.",
       missing: () => "Please fill this in.",
       same_address: () => "This is already your address.",
+      unknown_country: () => "There is no country with this code. Use two letters, such as ES, or GB for the United Kingdom.",
     } as Record<string, (limit: number) => string>,
   },
 

@@ -12,7 +12,7 @@ export const drawTexts = {
   closesAt: "The draw closes",
   closedAt: "The draw closed",
   entry: "Who gets a place",
-  entries: { open: "Everybody", verified_address: "One place for each confirmed email address", account: "Accounts only, one place for each confirmed email address", access_code: "Only with a code from the promoter, which admits as many people as it says" },
+  entries: { open: "Everybody", verified_address: "One place for each confirmed email address", account: "Accounts only, one place for each confirmed email address", access_code: "Only with a code from the promoter, which admits as many people as it says", payment_card: "One place for each payment card, which is not charged" },
   excluded: {
     address_used: "Joined with an email address that had a place already, and got that place",
     address_required: "Refused for lack of a confirmed email address",
@@ -20,6 +20,8 @@ export const drawTexts = {
     code_required: "Refused for lack of a code",
     code_invalid: "Refused because of a wrong or expired code",
     code_used: "Refused because others had used up the code",
+    card_required: "Refused for lack of a payment card",
+    card_used: "Joined with a payment card that had a place already, and got that place",
   },
   appeals: (made: number, granted: number, denied: number) => `Appeals to the promoter: ${made.toLocaleString("en")}, granted ${granted.toLocaleString("en")}, denied ${denied.toLocaleString("en")}`,
   fingerprint: "Fingerprint of the key",

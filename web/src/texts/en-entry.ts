@@ -8,6 +8,8 @@ export const entryTexts = {
   again: "No email? Send another code, or use a different address",
   account: "To give everyone the same chance, each account gets one place. Sign in, or create an account.",
   unverified: "Your account cannot join yet, because its email address is not confirmed. Confirm the address, then come back.",
+  card: "To give everyone the same chance, each payment card gets one place. Nothing is charged.",
+  saveCard: "Save a card",
   failures: {
     groups_closed: "Groups can no longer change. You can join by yourself.",
     group_full: "This group is full. You can join by yourself.",
@@ -16,7 +18,7 @@ export const entryTexts = {
     not_in_group: "You are no longer in this group, or you have joined in another browser.",
     code_invalid: "This is not the code in our last email. Check the six digits.",
     code_expired: "This code has expired, or was entered wrongly too often. Send another code.",
-    place_in_use: "Your place is in use: somebody with your email address is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",
+    place_in_use: "Your place is in use: somebody with your email address or card is buying tickets right now. Finish that purchase in the other browser, or wait until its reservation has expired.",
     waiting_room_stopped: "You can no longer join this waiting room.",
   } as Record<string, string>,
 };

@@ -13,6 +13,8 @@ export const reportTexts = {
     code_required: "Refusals for lack of a code",
     code_invalid: "Refusals because of a wrong or expired code",
     code_used: "Refusals because others had used up the code",
+    card_required: "Refusals for lack of a payment card",
+    card_used: "Joins with a payment card that had a place",
   },
   waits: "Time from the opening to the turn (minutes and seconds)",
   place: (place: string) => `Place ${place}`,

@@ -30,6 +30,7 @@ export const accountTexts: typeof english = {
       not_a_time: () => "Indica fecha y hora.",
       missing: () => "Rellena este campo.",
       same_address: () => "Esta ya es tu dirección.",
+      unknown_country: () => "No hay ningún país con este código. Usa dos letras, como ES, o GB para el Reino Unido.",
     },
   },
 

@@ -14,7 +14,7 @@ export const drawTexts: typeof english = {
   closesAt: "El sorteo se cierra",
   closedAt: "El sorteo se cerró",
   entry: "Quién tiene puesto",
-  entries: { open: "Todo el mundo", verified_address: "Un puesto por cada correo confirmado", account: "Solo cuentas, un puesto por cada correo confirmado", access_code: "Solo con un código del promotor, que vale para un número fijo de personas" },
+  entries: { open: "Todo el mundo", verified_address: "Un puesto por cada correo confirmado", account: "Solo cuentas, un puesto por cada correo confirmado", access_code: "Solo con un código del promotor, que vale para un número fijo de personas", payment_card: "Un puesto por cada tarjeta, sin cobrar nada" },
   excluded: {
     address_used: "Accesos con un correo que ya tenía puesto y que recibieron ese mismo puesto",
     address_required: "Rechazos por falta de un correo confirmado",
@@ -22,6 +22,8 @@ export const drawTexts: typeof english = {
     code_required: "Rechazos por falta de código",
     code_invalid: "Rechazos por un código incorrecto o caducado",
     code_used: "Rechazos porque otras personas ya habían usado el código",
+    card_required: "Rechazos por no tener una tarjeta",
+    card_used: "Accesos con una tarjeta que ya tenía puesto y que recibieron ese mismo puesto",
   },
   appeals: (made, granted, denied) => `Reclamaciones al promotor: ${made.toLocaleString("es")}; aceptadas, ${granted.toLocaleString("es")}; rechazadas, ${denied.toLocaleString("es")}`,
   fingerprint: "Huella de la clave",

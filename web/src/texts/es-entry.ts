@@ -10,6 +10,8 @@ export const entryTexts: typeof english = {
   again: "¿No te llega? Pide otro código o usa otro correo",
   account: "Para que todo el mundo tenga las mismas opciones, cada cuenta tiene un solo puesto. Entra en tu cuenta o crea una.",
   unverified: "Aún no puedes entrar en la cola, porque el correo de tu cuenta está sin confirmar. Confírmalo y vuelve.",
+  card: "Para que todo el mundo tenga las mismas opciones, cada tarjeta tiene un solo puesto. No se cobra nada.",
+  saveCard: "Guardar una tarjeta",
   failures: {
     groups_closed: "Los grupos ya no se pueden cambiar. Puedes entrar por tu cuenta.",
     group_full: "El grupo está completo. Puedes entrar por tu cuenta.",
@@ -18,7 +20,7 @@ export const entryTexts: typeof english = {
     not_in_group: "Ya no estás en este grupo, o has entrado con otro navegador.",
     code_invalid: "No es el código de nuestro último correo. Comprueba las seis cifras.",
     code_expired: "Este código ha caducado o se ha escrito mal demasiadas veces. Pide otro.",
-    place_in_use: "Tu puesto está en uso: alguien con tu correo está comprando entradas ahora mismo. Termina esa compra en el otro navegador o espera a que caduque la reserva.",
+    place_in_use: "Tu puesto está en uso: alguien con tu correo o tu tarjeta está comprando entradas ahora mismo. Termina esa compra en el otro navegador o espera a que caduque la reserva.",
     waiting_room_stopped: "Ya no se puede entrar en esta sala de espera.",
   },
 };

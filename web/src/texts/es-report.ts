@@ -15,6 +15,8 @@ export const reportTexts: typeof english = {
     code_required: "Rechazos por falta de código",
     code_invalid: "Rechazos por un código incorrecto o caducado",
     code_used: "Rechazos porque otras personas ya habían usado el código",
+    card_required: "Rechazos por no tener una tarjeta",
+    card_used: "Accesos con una tarjeta que ya tenía puesto",
   },
   waits: "Tiempo desde la apertura hasta el turno (minutos y segundos)",
   place: (place) => `Puesto ${place}`,

@@ -218,6 +218,8 @@ export const es: Texts = {
       wanted: "Necesito factura a nombre de una empresa",
       company: "Empresa",
       address: "Dirección de facturación",
+      country: "Código de país, para la factura electrónica (opcional)",
+      countryForm: "Dos letras, como PT o ES",
       vatId: "NIF o NIF-IVA (opcional)",
       vatIdForm: "De 4 a 30 letras y cifras, como ESB12345678",
     },

@@ -32,6 +32,7 @@ const toValues = ({ name, company, description, website, email, policies, invoic
   policies,
   "invoices.name": invoices?.name ?? "",
   "invoices.address": invoices?.address ?? "",
+  "invoices.country": invoices?.country ?? "",
   "invoices.tax_id": invoices?.tax_id ?? "",
   "invoices.prefix": invoices?.prefix ?? "",
   "bank_account.holder": bank_account?.holder ?? "",
@@ -45,6 +46,7 @@ function toSeller(values: Fields): Profile["invoices"] {
   const seller = {
     name: values["invoices.name"].trim(),
     address: values["invoices.address"].trim(),
+    country: values["invoices.country"].trim().toUpperCase() || null,
     tax_id: values["invoices.tax_id"].trim(),
     prefix: values["invoices.prefix"].trim().toUpperCase(),
   };
@@ -268,6 +270,7 @@ function Editor({ loaded }: { loaded: Profile }) {
                 {!profile.verified && <p class="small">{own.invoicesUnverified}</p>}
                 <TextField name="invoices.name" label={own["invoices.name"]} maxLength={200} draft={draft} errorOf={errorOf} />
                 <AreaField name="invoices.address" label={own["invoices.address"]} maxLength={500} rows={4} draft={draft} errorOf={errorOf} />
+                <TextField name="invoices.country" label={own["invoices.country"]} maxLength={2} draft={draft} errorOf={errorOf} />
                 <TextField name="invoices.tax_id" label={own["invoices.tax_id"]} maxLength={30} draft={draft} errorOf={errorOf} />
                 <TextField name="invoices.prefix" label={own["invoices.prefix"]} note={own.invoicesPrefixNote} maxLength={10} draft={draft} errorOf={errorOf} />
               </fieldset>

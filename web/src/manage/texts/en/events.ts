@@ -9,7 +9,7 @@ const problems: Record<string, string> = {
   "$.tiers": "Add at least one ticket type.",
   "$.capacity": "Setting the capacity was interrupted. Set it again.",
   "$.promoter_id": "Connect your Stripe account and complete it at Stripe, so that buyers can pay you.",
-  "$.waiting_room.entry": "Buyers confirm their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody join the line.",
+  "$.waiting_room.entry": "This shop is not set up for this rule: addresses need a mail provider, and cards need payments on the shop's own page. Set it up, or let everybody join the line.",
 };
 
 export const eventTexts = {
@@ -32,6 +32,7 @@ export const eventTexts = {
     ["verified_address", "One place for each confirmed email address"],
     ["account", "Accounts only, one place for each confirmed email address"],
     ["access_code", "Only people with a code from you"],
+    ["payment_card", "One place for each payment card"],
   ] as [string, string][],
   randomness: [
     ["key", "A key that the shop fixes in advance"],

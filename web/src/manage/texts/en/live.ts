@@ -81,5 +81,7 @@ export const liveTexts = {
     code_required: "No code",
     code_invalid: "Wrong or expired code",
     code_used: "The code was used up",
+    card_required: "No payment card",
+    card_used: "The payment card has a place already",
   } as Record<string, string>,
 };

@@ -25,6 +25,7 @@ export const profileTexts = {
   invoicesNote: "Enter your name, address and tax ID as invoices must show them. From then on, buyers of your events get an invoice for each order and a credit note for each refund. Only you, the admins and buyers with an invoice see these details.",
   "invoices.name": "Name on invoices",
   "invoices.address": "Address on invoices",
+  "invoices.country": "Country code, for electronic invoices (optional)",
   "invoices.tax_id": "Tax ID",
   "invoices.prefix": "Beginning of invoice numbers (optional)",
   invoicesPrefixNote: "Up to 10 capital letters and digits, such as FG for FG-I2026-000001.",

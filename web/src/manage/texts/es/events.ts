@@ -11,7 +11,7 @@ const problems: Record<string, string> = {
   "$.tiers": "Añade al menos un tipo de entrada.",
   "$.capacity": "El cambio del aforo se interrumpió. Vuelve a fijarlo.",
   "$.promoter_id": "Conecta tu cuenta de Stripe y complétala en Stripe para que los compradores puedan pagarte.",
-  "$.waiting_room.entry": "Los compradores confirman su correo con un código, pero esta tienda no envía correos. Configura un proveedor de correo o deja entrar a todo el mundo en la cola.",
+  "$.waiting_room.entry": "Esta tienda no está preparada para esta norma: los correos necesitan un proveedor de correo y las tarjetas, el pago en la propia tienda. Configúralo o deja entrar a todo el mundo en la cola.",
 };
 
 export const eventTexts: typeof english = {
@@ -34,6 +34,7 @@ export const eventTexts: typeof english = {
     ["verified_address", "Un puesto por cada correo confirmado"],
     ["account", "Solo cuentas, un puesto por cada correo confirmado"],
     ["access_code", "Solo quien tenga un código tuyo"],
+    ["payment_card", "Un puesto por cada tarjeta"],
   ],
   randomness: [
     ["key", "Una clave que la tienda fija de antemano"],

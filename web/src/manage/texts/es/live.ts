@@ -83,5 +83,7 @@ export const liveTexts: typeof english = {
     code_required: "Sin código",
     code_invalid: "Código incorrecto o caducado",
     code_used: "El código estaba agotado",
+    card_required: "Sin tarjeta",
+    card_used: "La tarjeta ya tiene un puesto",
   },
 };

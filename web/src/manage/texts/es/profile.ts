@@ -27,6 +27,7 @@ export const profileTexts: typeof english = {
   invoicesNote: "Indica tu nombre, dirección y NIF tal como deben figurar en las facturas. A partir de entonces, tus compradores recibirán una factura por cada pedido y una factura rectificativa por cada reembolso. Solo verán estos datos tú, los administradores y los compradores con factura.",
   "invoices.name": "Nombre en las facturas",
   "invoices.address": "Dirección en las facturas",
+  "invoices.country": "Código de país, para facturas electrónicas (opcional)",
   "invoices.tax_id": "NIF",
   "invoices.prefix": "Comienzo de los números de factura (opcional)",
   invoicesPrefixNote: "Hasta 10 letras mayúsculas y cifras; por ejemplo, FG para FG-I2026-000001.",

@@ -1,13 +1,14 @@
 /**
  * Stripe's Payment Element: a frame by Stripe inside the checkout, and the only part of the page that sees the card number. Stripe.js is
- * loaded from js.stripe.com only when a buyer pays on this page.
+ * loaded from js.stripe.com only when a buyer pays on this page, or saves a card for a waiting room.
  */
 
-import type { Stripe, StripeElements } from "@stripe/stripe-js";
+import type { Stripe, StripeElements, StripeElementsOptionsMode, StripePaymentElementOptions } from "@stripe/stripe-js";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTexts } from "../texts";
+import { Skeleton } from "./failure";
 
-// The address at which this document was loaded. Its policy allows Stripe.js only if this was the address of a checkout (docs/web.md).
+// The address at which this document was loaded. Its policy allows Stripe.js only at the addresses of such pages (docs/web.md).
 const LOADED_AT = location.pathname;
 
 // Stripe shows each of these only if the device and the Stripe account offer it, and lists all other methods after them.
@@ -15,9 +16,9 @@ const WALLETS_FIRST = ["apple_pay", "google_pay", "link", "card"];
 
 interface Keys {
   client_secret?: string;
-  publishable_key?: string;
+  publishable_key?: string | null;
   /** The promoter's account at Stripe, if the payment belongs to it. */
-  account?: string;
+  account?: string | null;
 }
 
 /** Reload if the page's policy does not allow Stripe.js, because another page was loaded first. Returns whether it reloads. */
@@ -32,8 +33,11 @@ export interface PaymentRefusal {
   code?: string | undefined;
 }
 
-/** The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success. */
-export function usePaymentElement(keys: Keys | null) {
+/**
+ * The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success.
+ * With `setup`, the element takes a card for something else than a payment, and `loaded` has what else Stripe.js can do with the card.
+ */
+export function usePaymentElement(keys: Keys | null, setup?: { group: StripeElementsOptionsMode; element: StripePaymentElementOptions }) {
   const { language } = useTexts();
   const box = useRef<HTMLDivElement>(null);
   const loaded = useRef<{ stripe: Stripe; elements: StripeElements } | null>(null);
@@ -44,15 +48,15 @@ export function usePaymentElement(keys: Keys | null) {
   const { client_secret: clientSecret, publishable_key: publishableKey, account } = keys ?? {};
 
   useEffect(() => {
-    if (!clientSecret || !publishableKey) return;
+    if (!publishableKey || !(clientSecret || setup)) return;
     let isCurrent = true;
     const show = (shown: typeof state) => isCurrent && setState(shown);
     const draw = async () => {
       const { loadStripe } = await import("@stripe/stripe-js/pure");
       const stripe = await loadStripe(publishableKey, { locale: locale.current, ...(account ? { stripeAccount: account } : {}) });
       if (!isCurrent || !stripe || !box.current) return;
-      const elements = stripe.elements({ clientSecret, locale: locale.current, appearance: appearance(box.current) });
-      const element = elements.create("payment", { paymentMethodOrder: WALLETS_FIRST });
+      const elements = stripe.elements({ locale: locale.current, appearance: appearance(box.current), ...(setup?.group ?? { clientSecret }) } as StripeElementsOptionsMode);
+      const element = elements.create("payment", setup?.element ?? { paymentMethodOrder: WALLETS_FIRST });
       element.on("ready", () => show("ready"));
       element.on("loaderror", () => show("failed"));
       element.mount(box.current);
@@ -80,7 +84,26 @@ export function usePaymentElement(keys: Keys | null) {
     if (error.type === "validation_error") return { code: error.type };
     return error.type === "card_error" ? { code: error.decline_code ?? error.code ?? "card_declined" } : {};
   };
-  return { box, state, retry: () => setAttempt((count) => count + 1), pay };
+  return { box, loaded, state, retry: () => setAttempt((count) => count + 1), pay };
+}
+
+/** Where the element appears. */
+export function PaymentForm({ element }: { element: ReturnType<typeof usePaymentElement> }) {
+  const { t } = useTexts();
+  return (
+    <>
+      {element.state === "loading" && <Skeleton lines={4} />}
+      <div ref={element.box} class="payment-element" hidden={element.state === "failed"} />
+      {element.state === "failed" && (
+        <div class="notice notice-bad" role="alert">
+          <p>{t.checkout.formMissing}</p>
+          <button type="button" class="button button-quiet" onClick={element.retry}>
+            {t.retry}
+          </button>
+        </div>
+      )}
+    </>
+  );
 }
 
 /** The frame is a separate page, so it needs the colors of the page around it. */

@@ -1,0 +1,99 @@
+/** Where somebody saves a card for a waiting room that gives one place to each card. The waiting room itself loads nothing of Stripe's. */
+
+import { useLocation, useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
+import { buyer } from "../api";
+import { content, publicApi, type Schemas } from "../client";
+import { Failure, FailureTexts, Skeleton } from "../parts/failure";
+import { Form } from "../parts/form";
+import { useLoaded, useTitle } from "../parts/hooks";
+import { PaymentForm, reloadForPayment, usePaymentElement } from "../parts/payment-element";
+import { withWork } from "../proof-of-work";
+import { useTexts, type Language } from "../texts";
+import { cardTexts as en } from "../texts/en-card";
+import { cardTexts as es } from "../texts/es-card";
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+/** A card that nobody charges, and no wallets, which use another number than the card. */
+const SETUP = {
+  group: { mode: "setup" as const, allowedPaymentMethodTypes: ["card"], paymentMethodCreation: "manual" as const },
+  element: { wallets: { applePay: "never" as const, googlePay: "never" as const, link: "never" as const } },
+};
+const SIMULATED = ["card-1", "card-2", "declined"] as const;
+
+export function CardPage() {
+  const eventId = useRoute().params.eventId!;
+  const { route } = useLocation();
+  const texts = TEXTS[useTexts().language];
+  const params = { path: { event_id: eventId } };
+  const line = `/events/${eventId}/line`;
+  const { value: keys, failure, reload } = useLoaded(async () => {
+    const shown = await content(publicApi.GET("/events/{event_id}/waiting-room/card", { params }));
+    return shown.publishable_key && reloadForPayment() ? null : shown;
+  }, eventId);
+  const element = usePaymentElement(keys, SETUP);
+  const [isIncomplete, setIncomplete] = useState(false);
+  useTitle(texts.title);
+  const check = (body: Schemas["CardBody"]) => withWork((work) => content(buyer.POST("/events/{event_id}/waiting-room/card", { params, body: { ...body, ...work } })));
+  /** Return Stripe's id of the card in the form, or null if the form is not complete. */
+  const readCard = async () => {
+    const { stripe, elements } = element.loaded.current ?? {};
+    if (!stripe || !elements || (await elements.submit()).error) return null;
+    return (await stripe.createPaymentMethod({ elements })).paymentMethod?.id ?? null;
+  };
+  const save = async ({ simulated }: Record<string, string>) => {
+    const card = simulated ?? (await readCard());
+    setIncomplete(card === null);
+    if (card === null) return;
+    let checked = await check({ card });
+    if (checked.client_secret) {
+      await element.loaded.current?.stripe.handleNextAction({ clientSecret: checked.client_secret }); // the bank asks the owner
+      checked = await check({ check_id: checked.check_id });
+    }
+    if (!checked.card_proof) return; // the owner has not answered the bank
+    localStorage.setItem(`fairgate.card.${eventId}`, checked.card_proof); // which `use-place.ts` reads
+    route(line, true);
+  };
+  return (
+    <div class="page page-narrow">
+      <p>
+        <a class="back" href={line}>
+          {texts.back}
+        </a>
+      </p>
+      <h1>{texts.title}</h1>
+      <FailureTexts.Provider value={texts.failures}>
+        {!keys ? (
+          failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />
+        ) : (
+          <Form onSubmit={save} button={texts.save}>
+            {() => (
+              <>
+                <p>{texts.intro}</p>
+                {keys.publishable_key ? (
+                  <PaymentForm element={element} />
+                ) : (
+                  <fieldset>
+                    <legend class="small">{texts.simulated}</legend>
+                    {SIMULATED.map((card, index) => (
+                      <label class="check choice" key={card}>
+                        <input type="radio" name="simulated" value={card} defaultChecked={index === 0} />
+                        {texts.cards[card]}
+                      </label>
+                    ))}
+                  </fieldset>
+                )}
+                {isIncomplete && (
+                  <p class="notice notice-bad" role="alert">
+                    {texts.incomplete}
+                  </p>
+                )}
+              </>
+            )}
+          </Form>
+        )}
+      </FailureTexts.Provider>
+    </div>
+  );
+}

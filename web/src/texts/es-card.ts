@@ -1,0 +1,19 @@
+/** The texts of the page on which somebody saves a card for a waiting room, in Spanish. */
+
+import type { cardTexts as english } from "./en-card";
+
+export const cardTexts: typeof english = {
+  title: "Tu tarjeta para la sala de espera",
+  intro: "Cada tarjeta tiene un solo puesto. Tu banco la confirma y puede que te pregunte. No se te cobra nada y no guardamos la tarjeta: al comprar, eliges cómo pagar.",
+  save: "Guardar la tarjeta",
+  back: "Volver a la sala de espera",
+  incomplete: "Faltan datos. Comprueba los de la tarjeta.",
+  simulated: "Esta tienda simula las tarjetas. Elige una:",
+  cards: { "card-1": "La primera tarjeta", "card-2": "La segunda tarjeta", declined: "Una tarjeta que el banco rechaza" },
+  failures: {
+    card_refused: "Tu banco no ha confirmado esta tarjeta y no se te ha cobrado nada. Comprueba los datos o usa otra. Las tarjetas de un monedero, como Apple Pay, no sirven aquí.",
+    rate_limited: "Se han probado demasiadas tarjetas. Espera una hora y vuelve a intentarlo.",
+    payments_unavailable: "Ahora mismo esta tienda no puede aceptar tarjetas. Inténtalo más tarde.",
+    waiting_room_stopped: "Ya no se puede entrar en esta sala de espera.",
+  },
+};
