@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from tests import builders, invariants
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
+from tests.purchases import bank_transfers
 
 CODE = "Promo code (optional)"
 
@@ -224,4 +225,49 @@ def test_a_promoter_turns_invoices_on_and_a_buyer_gets_one_for_a_company(new_buy
     with page.expect_download() as download:
         page.get_by_role("button", name="Invoices as CSV, 2026").click()
     assert "Ada & Sons" in download.value.path().read_text()
+    invariants.check(time.now)
+
+
+def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, time):
+    event_id, _ = bank_transfers.create_shop(api)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_label("Access code (optional)").fill("firms")
+    buyer.choose("Floor", 2)
+    buyer.page.get_by_label("I pay by bank transfer within 7 days").check()
+    buyer.press("Continue to payment")
+    expect(buyer.heading("Transfer the money to this account")).to_be_visible()
+    buyer.see("PT50 0002 0123 1234 5678 9015 4")
+    buyer.see("$100")
+    check(buyer.page, "bank_transfer")
+    [number] = [order["number"] for order in api.get(f"/events/{event_id}/bank-transfers", **bank_transfers.manager()).json["orders"]]
+    buyer.see(number)
+    buyer.page.reload()
+    buyer.see(number)
+
+    page = new_buyer().page
+    manager = Manager(page, api, time)
+    manager.sign_in_as_admin()
+    manager.open(f"/events/{event_id}/promo-codes")
+    manager.follow("Bank transfer: 7 days")
+    manager.see("$0 of $100 received")
+    check(page, "bank_transfers")
+    manager.fill("Text of the transfer, with the order number", f"Order {number}")
+    manager.fill("Amount (USD)", "60,00")
+    page.get_by_label("Date on the statement").fill("2026-06-01")
+    manager.press("Record the transfer")
+    manager.see("1 transfer recorded.")
+    manager.see("$60 of $100 received")
+    statement = f"Date;Amount;Reference\n01.06.2026;60,00;{number}\n02.06.2026;-1.234,00;Rent\n02.06.2026;45,50;{number}\n"
+    page.get_by_label("Choose a statement").set_input_files({"name": "bank.csv", "mimeType": "text/csv", "buffer": statement.encode()})
+    for text in (
+        "1 transfer recorded.",
+        "1 transfer recorded before.",
+        "1 transfer without an order number of this event.",
+        "$105.50 of $100 received",
+        "Send $5.50 back to the buyer, then record it here with a minus sign.",
+    ):
+        manager.see(text)
+    buyer.page.goto("/tickets")
+    buyer.see_tickets(2)
     invariants.check(time.now)

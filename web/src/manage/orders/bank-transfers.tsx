@@ -78,11 +78,11 @@ export function BankTransfers() {
         />
       </label>
       {failure && <Failure failure={failure} />}
-      <ul role="status">
+      <div role="status">
         {[...new Set(results)].map((result) => (
-          <li key={result}>{own.results[result](results.filter((other) => other === result).length)}</li>
+          <p key={result}>{own.results[result](results.filter((other) => other === result).length)}</p>
         ))}
-      </ul>
+      </div>
       <PagedList found={found} itemsOf={(page) => page.orders} empty={{ title: own.none, text: own.noneText }}>
         {(orders) => (
           <ul class="rows">
