@@ -125,8 +125,8 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "manage-en.js",
         "manage-es.js",
         "public-changes.js",
-        "seats-panel.js",
         "stock-ledger.js",
+        "ticket-panels.js",
         "turn-mails.js",
         "verify.pyz",
     ]

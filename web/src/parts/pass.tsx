@@ -9,9 +9,9 @@ import { DocumentButton } from "./document-button";
 import { LoadFailed } from "./load-failed";
 import { Moment } from "./moment";
 import { NameForm } from "./name-form";
-import { TransferPanel } from "./transfer-panel";
 
-const SeatsPanel = lazy(() => import("./seats-panel").then((part) => part.SeatsPanel, () => LoadFailed));
+const SeatsPanel = lazy(() => import("./ticket-panels").then((panels) => panels.SeatsPanel, () => LoadFailed));
+const TransferPanel = lazy(() => import("./ticket-panels").then((panels) => panels.TransferPanel, () => LoadFailed));
 
 interface Props {
   ticket: Ticket;
@@ -69,8 +69,10 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
       {canUse && onChanged && (
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
-          <ErrorBoundary>{ticket.admits > 1 && <SeatsPanel ticket={ticket} />}</ErrorBoundary>
-          {!ticket.used && ticket.transferable && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          <ErrorBoundary>
+            {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
+            {!ticket.used && ticket.transferable && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          </ErrorBoundary>
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
           {event.starts_at && (
