@@ -4,14 +4,14 @@ const rows = (count: number) => (count === 1 ? "1 transfer" : `${count.toLocaleS
 
 export const bankTransferTexts = {
   title: "Bank transfers",
-  lead: "Orders of buyers who pay to your bank account. Record each transfer as your bank shows it: a full payment sends the tickets.",
+  lead: "Record each transfer as your bank shows it. A full payment sends the tickets.",
   reference: "Text of the transfer, with the order number",
   amount: (currency: string) => `Amount (${currency})`,
   amountNote: "With a minus sign for money that you have sent back.",
   date: "Date on the statement",
   dateNote: "The same date and amount are recorded only once for an order.",
   record: "Record the transfer",
-  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. It may contain other payments, and transfers that you have recorded before. Include all transfers of a day.",
+  fileNote: "Or choose your bank statement as a CSV file with the columns reference, amount and date. Other payments do no harm. Include all transfers of a day.",
   file: "Choose a statement",
   results: {
     recorded: (count: number) => `${rows(count)} recorded.`,

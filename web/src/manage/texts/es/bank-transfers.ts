@@ -6,14 +6,14 @@ const rows = (count: number) => (count === 1 ? "1 transferencia" : `${count.toLo
 
 export const bankTransferTexts: typeof english = {
   title: "Transferencias bancarias",
-  lead: "Pedidos que se pagan en tu cuenta bancaria. Anota cada transferencia tal como la muestra tu banco: al completarse el pago, se envían las entradas.",
+  lead: "Anota cada transferencia tal como la muestra tu banco. Al completarse el pago, se envían las entradas.",
   reference: "Concepto de la transferencia, con el número de pedido",
   amount: (currency) => `Importe (${currency})`,
   amountNote: "Con signo menos si es dinero que has devuelto.",
   date: "Fecha en el extracto",
   dateNote: "La misma fecha y el mismo importe se anotan una sola vez por pedido.",
   record: "Anotar la transferencia",
-  fileNote: "O elige el extracto de tu banco en CSV, con las columnas reference, amount y date. Puede contener otros pagos y transferencias que ya hayas anotado. Incluye todas las transferencias de cada día.",
+  fileNote: "O elige el extracto de tu banco en CSV, con las columnas reference, amount y date. Los demás pagos no molestan. Incluye todas las transferencias de cada día.",
   file: "Elegir un extracto",
   results: {
     recorded: (count) => `${rows(count)}: anotadas ahora.`,
