@@ -668,7 +668,7 @@ class StatementBody(Struct, frozen=True, forbid_unknown_fields=True):
 class TransferredOrderView(Struct, frozen=True, kw_only=True):
     """An order that is paid by bank transfer, with the money that has arrived. The buyer has until `expires_at`, if it is `pending`.
 
-    `to_return_cents` are the amounts that the promoter is to send back.
+    `to_return_cents` are the amounts that the promoter must send back.
     """
 
     order_id: str

@@ -72,7 +72,7 @@ export const failureTexts: Record<string, string> = {
   sale_ends_before_start: "The sale must end after it opens.",
   id_repeated: "Each holdback needs its own id.",
   above_capacity: "This is more than the quantity of this ticket type.",
-  needs_holdback: "Choose the held tickets that this code sells, because they wait for the transfer for days.",
+  needs_holdback: "Choose which held-back tickets this code sells, because tickets may have to wait days for a transfer.",
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",
   fee_above_price: "The price includes the fee, so the fee cannot be higher than the price.",

@@ -37,7 +37,7 @@ export const promoTexts = {
   noHoldback: "Tickets that are on sale",
   fromHoldback: (name: string) => `From held-back tickets: ${name}`,
   transferDays: "Days to pay by bank transfer",
-  transferNote: "Buyers with this code may transfer the money to your account, which you enter in your profile. Their tickets wait for so many days.",
+  transferNote: "Buyers with this code may transfer the money to your account, which you enter in your profile. Their tickets are held for this many days.",
   byTransfer: (days: number) => `Bank transfer: ${days} days`,
   opensFor: (names: string) => `Opens ${names}`,
   skips: "Skips the waiting room",
