@@ -104,10 +104,10 @@ class RevenueReport(Struct, frozen=True):
 class StatementTotals(Struct, frozen=True, kw_only=True):
     """What an event's ledger entries add up to on one account, through one provider in one currency, in minor units.
 
-    `account` is the promoter's account, or null for the operator's. `refunded_cents` excludes failed refunds, `disputed_cents` excludes
-    disputes that were won, and `fee_cents` is the operator's fee, less what refunds returned of it. `net_cents` is what remains of
-    `captured_cents`, before the provider's own fees. `taxes` are the taxes in the sales less refunds and disputes, and
-    `included_fee_cents` is the fee in their prices.
+    `account` is the promoter's account at the provider; it is null for the operator's account, and for bank transfers to the promoter.
+    `refunded_cents` excludes failed refunds, `disputed_cents` excludes disputes that were won, and `fee_cents` is the operator's fee, less
+    what refunds returned of it. `net_cents` is what remains of `captured_cents`, before the provider's own fees. `taxes` are the taxes in
+    the sales less refunds and disputes, and `included_fee_cents` is the fee in their prices.
     """
 
     provider: str

@@ -135,7 +135,7 @@ def _release(purchase: Purchase, now: int) -> Purchase:
     if action == "ignore":
         return purchase
     result = settlement.cancel_purchase(purchase, "cancelled", now).require_decided()
-    if result.outcome == "paid":
+    if result.outcome == "paid" and result.purchase.is_order:  # money that is not the price gets no tickets, and is refunded
         raise ReservationConverted()
     return result.purchase
 

@@ -268,6 +268,11 @@ def test_a_company_pays_by_transfer_and_the_promoter_records_it(new_buyer, api, 
         "Send $5.50 back to the buyer, then record it here with a minus sign.",
     ):
         manager.see(text)
+    manager.fill("Text of the transfer, with the order number", number)
+    manager.fill("Amount (USD)", "5,50-")
+    page.get_by_label("Date on the statement").fill("2026-06-03")
+    manager.press("Record the transfer")
+    expect(page.get_by_text("Send $5.50 back")).to_have_count(0)
     buyer.page.goto("/tickets")
     buyer.see_tickets(2)
     invariants.check(time.now)

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
-from tests import builders, invariants
+from tests import builders, invariants, pdfs
 from tests.purchases.bank_transfers import ACCOUNT, create_shop, manager, order, record, reference, reserve, save_promoter, shown
 from tests.purchases.reservations.test_access_codes import uses
 
@@ -138,7 +138,8 @@ def test_a_late_transfer_gets_tickets_while_there_are_some(api, time, shop):
 def test_a_buyer_who_cancels_gets_back_what_has_arrived(api, time, shop):
     session = order(api, shop)
     record(api, shop, (reference(session), 6000))
-    api.delete(f"/reservations/{session['id']}", user="ada")
+    cancelled = api.post(f"/orders/{session['id']}/cancel", user="ada")
+    assert (cancelled.status, cancelled.json["order"]["status"]) == (200, "refunded")
     assert held_back(shop) == (4, 0, 0)
     assert listed(api, shop) == [("refunded", 6000, [6000])]
 
@@ -212,6 +213,12 @@ def test_the_list_has_pages(api, time, shop):
         numbers += [shown["number"] for shown in page["orders"]]
         cursor = page["next_cursor"]
     assert len(numbers) == len(set(numbers)) == 3
+
+
+def test_the_statement_does_not_say_that_the_shop_has_the_money(api, time, shop):
+    record(api, shop, (reference(order(api, shop)), 10000))
+    pages = api.get(f"/events/{shop[0]}/statement.pdf", **manager())
+    assert "Bank transfer (the promoter's account), USD" in " ".join(page.text for page in pdfs.read(pages.body))
 
 
 def test_a_company_gets_an_invoice_and_a_credit_note(api, time, shop):

@@ -52,7 +52,8 @@ def missing_terms(invoice: "Invoice") -> list[str]:
     `letters` that the PDF cannot embed the letters of some text, as PDF/A requires.
     """
     seller, buyer = invoice.seller, invoice.buyer
-    texts = [seller.name, seller.address, invoice.event_name, *(line.text for line in invoice.lines)]
+    reasons = [share.exempt_because for share in invoice.taxes if share.exempt_because is not None]
+    texts = [seller.name, seller.address, invoice.event_name, *(line.text for line in invoice.lines), *reasons]
     if buyer is not None:
         texts += [buyer.company, buyer.address]
     has = {

@@ -108,7 +108,8 @@ def render_statement(totals: Sequence[StatementTotals], event: Event, seller: Se
     for found in totals:
         pages.top += 14
         name = found.provider.replace("_", " ").capitalize()
-        pages.write(Cell(f"{name} {found.account or words.shop_account}, {found.currency}", weight="bold"), gap=3)
+        account = found.account or (words.promoter_account if found.provider == "bank_transfer" else words.shop_account)
+        pages.write(Cell(f"{name} {account}, {found.currency}", weight="bold"), gap=3)
         pages.rule()
         amounts = (found.captured_cents, -found.refunded_cents, -found.disputed_cents, -found.fee_cents)
         for label, cents in zip(words.statement_lines, amounts, strict=True):

@@ -59,6 +59,7 @@ class Wording(Struct, frozen=True, kw_only=True):
     statement: str
     statement_lines: tuple[str, str, str, str]
     shop_account: str
+    promoter_account: str
     net: str
     statement_note: str
     no_money: str
@@ -160,6 +161,7 @@ ENGLISH = Wording(
     statement="Statement",
     statement_lines=("Sales", "Refunds", "Disputes", "Shop's fee"),
     shop_account="(the shop's account)",
+    promoter_account="(the promoter's account)",
     net="Remaining",
     statement_note="The remaining amount is before the payment provider's own fees.",
     no_money="No money has come in for this event yet.",
@@ -230,6 +232,7 @@ SPANISH = Wording(
     statement="Liquidación",
     statement_lines=("Ventas", "Reembolsos", "Disputas", "Comisión de la tienda"),
     shop_account="(cuenta de la tienda)",
+    promoter_account="(cuenta del promotor)",
     net="Importe restante",
     statement_note="Al importe restante hay que descontarle las comisiones del proveedor de pagos.",
     no_money="Todavía no ha entrado dinero por este evento.",

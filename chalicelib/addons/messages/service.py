@@ -187,7 +187,7 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
     if purchase.payment is None or purchase.payment.bank_account is None:
         return
     for number, due_at in enumerate((now, purchase.expires_at - TRANSFER_SECONDS), start=1):
-        if due_at >= now:
+        if number == 1 or due_at >= now + MIN_REMINDED_SECONDS:
             yield outbox.new_notification(
                 "transfer_due",
                 purchase.id,

@@ -30,6 +30,7 @@ from tests import builders, engines, invariants
 from tests.addons.waitlist import lines
 from tests.bootstrap.conftest import event, ticket
 from tests.purchases import bank_transfers
+from tests.purchases.reservations.test_access_codes import create_code
 
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 
@@ -691,3 +692,22 @@ def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_a
     *earlier, reminder = post.deliver()
     assert (len(earlier), reminder["To"], reminder["Subject"]) == (3, "bob@home.test", "Your transfer for Night has not arrived yet")
     assert "Amount: USD 40.00" in reminder.get_body(("plain",)).get_content()
+
+
+def test_a_buyer_with_two_days_to_pay_by_transfer_gets_no_reminder_at_once(post, api, time):
+    shop = bank_transfers.create_shop(api)
+    create_code(api, *shop, code="SOON", holdback_id="firms", bank_transfer_days=2)
+    wanted = {"tier_id": shop[1], "quantity": 1, "promo_code": "SOON"}
+    reserved = api.post(f"/events/{shop[0]}/reservations", json=wanted, user="ada").json["id"]
+    assert builders.start_checkout(api, "ada", reserved, provider="bank_transfer", customer_email="ada@home.test").status == 201
+    assert [mail["Subject"] for mail in post.deliver()] == ["Please transfer the money for Night"]
+
+
+def test_a_buyer_who_has_sent_too_little_is_not_told_that_it_was_late(post, api, time):
+    shop = bank_transfers.create_shop(api)
+    session = bank_transfers.order(api, shop, customer_email="ada@home.test")
+    bank_transfers.record(api, shop, (bank_transfers.reference(session), 6000))
+    assert api.post(f"/orders/{session['id']}/cancel", user="ada").status == 200
+    *_, returned = post.deliver()
+    assert returned["Subject"] == "We are returning your payment for Night"
+    assert "was not the full price" in returned.get_body(("plain",)).get_content()

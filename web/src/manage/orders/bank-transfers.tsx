@@ -35,8 +35,9 @@ export function BankTransfers() {
   const record = async (rows: Row[]) => {
     const recorded: Result[] = [];
     setResults([]);
-    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
-      const reply = await content(manager.POST("/events/{event_id}/bank-transfers", { params, body: { rows: rows.slice(start, start + ROWS_AT_ONCE) } }));
+    for (let start = 0, end; start < rows.length; start = end) {
+      end = endOf(rows, start);
+      const reply = await content(manager.POST("/events/{event_id}/bank-transfers", { params, body: { rows: rows.slice(start, end) } }));
       recorded.push(...reply.rows.map(({ result }) => result));
     }
     setResults(recorded);
@@ -111,16 +112,23 @@ export function BankTransfers() {
   );
 }
 
-/** A row as the API takes it. An amount that cannot be read becomes NaN, which the API refuses. */
+/** A row as the API takes it. An amount that cannot be read becomes NaN, which the API refuses. Banks write negative amounts as -5, −5, 5- or (5). */
 function toRow(reference: string, amount: string, date: string, currency: string): Row {
-  const text = amount.replace(/[^\d.,-]/g, "");
-  const cents = toCents(text.replace("-", "").replace(/[.,](?=\d{3}(?!\d))/g, ""), currency) ?? Number.NaN;
-  return { reference: reference.slice(0, 500), amount_cents: text.startsWith("-") ? -cents : cents, date: date.trim().replace(/^(\d\d?)[./](\d\d?)[./](\d{4})$/, (_, day, month, year) => `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`) };
+  const cents = toCents(amount.replace(/[^\d.,]|[.,](?=\d{3}(?!\d))/g, ""), currency) ?? Number.NaN;
+  return { reference: reference.slice(0, 500), amount_cents: /[-−(]/.test(amount) ? -cents : cents, date: date.trim().replace(/^(\d\d?)[./](\d\d?)[./](\d{4})$/, (_, day, month, year) => `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`) };
 }
 
-/** Return the rows of a bank statement whose first line names the columns `reference`, `amount` and `date`. */
+/** Return the rows of a bank statement whose first line names the columns `reference`, `amount` and `date`, by day, and money that arrived first. */
 function readStatement(text: string, currency: string): Row[] {
   const [header = [], ...lines] = readLines(text.replace(/^\uFEFF/, ""));
   const [reference, amount, date] = ["reference", "amount", "date"].map((name) => header.findIndex((column) => column.trim().toLowerCase() === name)) as [number, number, number];
-  return lines.map((cells) => toRow(cells[reference] ?? "", cells[amount] ?? "", cells[date] ?? "", currency));
+  return lines.map((cells) => toRow(cells[reference] ?? "", cells[amount] ?? "", cells[date] ?? "", currency)).sort((a, b) => a.date.localeCompare(b.date) || b.amount_cents - a.amount_cents);
+}
+
+/** Return the end of the sorted rows from `start` that are sent at once. Equal transfers of a day stay together, because the API counts them. */
+function endOf(rows: Row[], start: number): number {
+  const isSplit = (at: number) => rows[at]?.date === rows[at - 1]?.date && rows[at]?.amount_cents === rows[at - 1]?.amount_cents;
+  let end = start + ROWS_AT_ONCE;
+  while (end > start && end < rows.length && isSplit(end)) end--;
+  return end > start ? end : start + ROWS_AT_ONCE;
 }
