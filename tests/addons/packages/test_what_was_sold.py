@@ -119,6 +119,8 @@ def edits(sale):
         ("POST /events", "/events", named),
         ("POST /admin/events", "/admin/events", named | {"on_sale_at": clock.iso(clock.now())}),
         ("POST /events/{event_id}/publish", f"{event}/publish", None),
+        ("POST /events/{event_id}/bank-transfers", f"{event}/bank-transfers", {
+            "rows": [{"reference": sale.order, "amount_cents": cents, "date": "2026-06-01"} for cents in (9000, -9000)]}),
         ("DELETE /admin/events/{event_id}/tickets/packages/{package_id}", package, None),
     ]  # fmt: skip
 
