@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 from playwright.sync_api import Route, expect
 
-from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS, WHEN
+from bench.pages import CONTROLS, SLOW_NETWORK, USABLE_SECONDS
 from chalicelib.foundation import clock, settings
 from tests import builders, pictures
 from tests.browser.page_checks import check
@@ -451,8 +451,9 @@ def test_on_a_slow_network_pages_can_be_used_after_few_trips_and_bytes(new_buyer
     devtools.send("Network.enable")
     address, control = path.format(events["Open Air" if name == "event" else "Soon"]), CONTROLS[name][0]
     page.add_init_script(f"const control = {json.dumps(control)};{NOTE_CONTROL}")
-    page.goto(address, wait_until="commit")
-    page.evaluate(WHEN, control)
+    with page.expect_request(f"**{SHOWN}"):
+        page.goto(address, wait_until="commit")
+    devtools.send("Network.enable")  # answered after the events so far
 
     def trip_of(url: str) -> int:
         cause = causes.get(url)
