@@ -9,6 +9,7 @@ from chalicelib.foundation import settings
 from tests import builders, pictures
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
 from tests.browser.tours.tour import Tour
+from tests.purchases import bank_transfers
 
 BALCONY = {"name": "Balcony", "price_cents": 3500, "capacity": 120, "currency": "USD"}
 
@@ -131,6 +132,20 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     assert (code["holdback_id"], code["opens_package_ids"]) == ("club", [tiers["Front rows"]])
 
 
+def orders_by_transfer(manager: Manager) -> Iterator[str]:
+    """The bank transfers of an event, the first of which has paid a part."""
+    manager.sign_in_as_admin()
+    shop = bank_transfers.create_shop(manager.api)
+    manager.open(f"/events/{shop[0]}/bank-transfers")
+    manager.see_heading("No bank transfers yet")
+    yield "none"
+    order = bank_transfers.order(manager.api, shop)
+    bank_transfers.record(manager.api, shop, (bank_transfers.reference(order), 6000))
+    manager.page.reload()
+    manager.see("$60 of $100 received")
+    yield "list"
+
+
 def people(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     event_id = manager.create_event()
@@ -226,4 +241,4 @@ def webhooks_of_another(manager: Manager) -> Iterator[str]:
     yield "list"
 
 
-TOURS: list[Tour] = [tickets, promo_codes, people, webhooks, failed_webhooks, webhooks_of_another]
+TOURS: list[Tour] = [tickets, promo_codes, orders_by_transfer, people, webhooks, failed_webhooks, webhooks_of_another]
