@@ -221,6 +221,7 @@ def test_the_statement_does_not_say_that_the_shop_has_the_money(api, time, shop)
     assert "Bank transfer (the promoter's account), USD" in " ".join(page.text for page in pdfs.read(pages.body))
 
 
+@pytest.mark.not_on_moto  # it reads the streams
 def test_a_company_gets_an_invoice_and_a_credit_note(api, time, shop):
     save_promoter(api, bank_account=ACCOUNT, invoices=SELLER)
     buyer = {"company": "Ada & Sons", "address": "2 Mill Lane\nPorto"}
