@@ -217,6 +217,31 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     account: str | None = None
     returned_fee_cents: int = 0
 
+    @classmethod
+    def refused(
+        cls,
+        provider: ProviderName,
+        refund_id: str,
+        attempt: int,
+        payment_intent_id: str,
+        amount_cents: int,
+        account: str | None,
+        failure: str,
+    ) -> "ProviderRefund":
+        """Return an attempt of a refund of ours that the provider refused. `failure` says why."""
+        return cls(
+            provider=provider,
+            id=None,
+            status="failed",
+            amount_cents=amount_cents,
+            currency="",
+            payment_intent_id=payment_intent_id,
+            refund_id=refund_id,
+            attempt=attempt,
+            failure=failure,
+            account=account,
+        )
+
 
 class ReturnedFee(Struct, frozen=True, kw_only=True):
     """A part of the operator's fee that the operator gave back by hand, and not with a refund of the payment.

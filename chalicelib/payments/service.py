@@ -193,7 +193,7 @@ def find_card_checker() -> ProviderName | None:
 
 
 def card_checker() -> ProviderName:
-    """Return the provider that `find_card_checker` returns. Raises PaymentsUnavailable if there is none."""
+    """Return the provider that checks cards, as `find_card_checker` does. Raises PaymentsUnavailable if no provider can."""
     name = find_card_checker()
     if name is None:
         raise PaymentsUnavailable()
@@ -329,18 +329,8 @@ def create_refund(
                 return replace(refund, attempt=attempt)
         return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents, account, returns_fee=returns_fee)
     except AccountRefused:
-        return ProviderRefund(
-            provider=external.DESCRIPTION.name,
-            id=None,
-            status="failed",
-            amount_cents=amount_cents,
-            currency="",
-            payment_intent_id=payment_intent_id,
-            refund_id=refund_id,
-            attempt=attempt,
-            failure="account_refused",
-            account=account,
-        )
+        name = external.DESCRIPTION.name
+        return ProviderRefund.refused(name, refund_id, attempt, payment_intent_id, amount_cents, account, "account_refused")
 
 
 def _default_provider() -> ProviderName:

@@ -230,18 +230,7 @@ def create_refund(
         return mapping.convert_refund(call(lambda api: api.v1.refunds.create(params, options), account), account)
     except (stripe.InvalidRequestError, AccountUnreachable) as error:
         logger.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
-        return ProviderRefund(
-            provider="stripe",
-            id=None,
-            status="failed",
-            amount_cents=amount,
-            currency="",
-            payment_intent_id=payment_intent_id,
-            refund_id=refund_id,
-            attempt=attempt,
-            failure=error.code or "refused",
-            account=account,
-        )
+        return ProviderRefund.refused("stripe", refund_id, attempt, payment_intent_id, amount, account, error.code or "refused")
 
 
 def list_refunds_of_payment(payment_intent_id: str, account: str | None) -> list[ProviderRefund]:
