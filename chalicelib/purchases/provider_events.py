@@ -123,9 +123,7 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
-            # The payment came in and was refunded before any event about it arrived, so apply the payment first.
-            applied = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, provider_refund.account, now)
-            after = applied.purchase or purchase
+            after = _apply_payment_of(provider_refund, purchase, now)
         # A payment that was refunded in full before it was applied gets no tickets and no ledger entries, so its refund gets no entry.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
             after = record_external_refund(after, provider_refund, now)
@@ -139,8 +137,7 @@ def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
         return EventResult("not_ours")
     settles_first = transitions.action_for(purchase.state, "dispute_opened") == "settle_first"
     if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
-        applied = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, provider_dispute.account, now)
-        purchase = applied.purchase or purchase
+        purchase = _apply_payment_of(provider_dispute, purchase, now)
     if provider_dispute.status is None:
         return EventResult("inquiry", purchase)  # an inquiry takes no money
     after = disputes.record_dispute(purchase, provider_dispute, now)
@@ -195,6 +192,14 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute | ReturnedF
         return None
     purchase = queries.load(provider_object.purchase_id)
     return purchase if purchase is not None and purchase.account == provider_object.account else None
+
+
+def _apply_payment_of(provider_object: ProviderRefund | ProviderDispute | ReturnedFee, purchase: Purchase, now: int) -> Purchase:
+    """Return the purchase after applying the payment of a refund, dispute or returned fee, which came before any event about its payment."""
+    payment_intent_id = provider_object.payment_intent_id
+    assert payment_intent_id is not None  # the caller has looked
+    applied = apply_payment_by_id(provider_object.provider, payment_intent_id, provider_object.account, now)
+    return applied.purchase or purchase
 
 
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
@@ -380,7 +385,7 @@ def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
     if purchase is None:
         return EventResult("not_ours" if fees else "with_refund")
     if fees[0].payment_intent_id not in purchase.payment_intent_ids:
-        purchase = apply_payment_by_id(event.provider, fees[0].payment_intent_id, fees[0].account, now).purchase or purchase
+        purchase = _apply_payment_of(fees[0], purchase, now)
     # A payment that was refunded in full before it was applied has no entries.
     is_recorded = fees[0].payment_intent_id in purchase.payment_intent_ids
     is_new = [ledger_entries.record_returned_fee(purchase, fee, now) for fee in fees if is_recorded]
