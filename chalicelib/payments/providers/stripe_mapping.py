@@ -181,17 +181,22 @@ def convert_payout(payout: Json) -> ProviderPayout:
     )
 
 
-def convert_returned_fees(returned: list[Json], refunds: list[Json], charge: Json, account: str) -> list[ReturnedFee]:
-    """Convert the refunds of a charge's application fee, except those that came with refunds of the charge.
+def select_returned_by_hand(returned: list[Json], refunds: list[Json]) -> list[Json]:
+    """Return the refunds of a charge's application fee that did not come with refunds of the charge.
 
     Stripe does not say which refund of a fee came with which refund of the charge, so this looks for the same amount, nearest in time.
-    Needs the balance transactions of the `refunds` and the Payment Intent of the charge.
+    Needs the balance transactions of the `refunds`.
     """
     by_hand = list(returned)
     for refund in refunds:
         same = [part for part in by_hand if part["amount"] == _returned_fee(refund["balance_transaction"])]
         if same:
             by_hand.remove(min(same, key=lambda part: abs(part["created"] - refund["created"])))
+    return by_hand
+
+
+def convert_returned_fees(by_hand: list[Json], charge: Json, account: str) -> list[ReturnedFee]:
+    """Convert the refunds of a charge's application fee. Needs the Payment Intent of the charge."""
     metadata = _payment_metadata(charge)
     return [
         ReturnedFee(
