@@ -195,7 +195,7 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute | ReturnedF
 
 
 def _apply_payment_of(provider_object: ProviderRefund | ProviderDispute | ReturnedFee, purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase after applying the payment of a refund, dispute or returned fee, which came before any event about its payment."""
+    """Return the purchase after applying the payment of a refund, dispute or returned fee that came before the payment's events."""
     payment_intent_id = provider_object.payment_intent_id
     assert payment_intent_id is not None  # the caller has looked
     applied = apply_payment_by_id(provider_object.provider, payment_intent_id, provider_object.account, now)

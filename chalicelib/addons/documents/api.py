@@ -272,7 +272,8 @@ def list_promoter_invoices(request: RequestContext, promoter_id: str, query: Pro
     found, last = invoices.list_seller_invoices(promoter_id, year, query.limit, after)
     fitting = cursors.fit(map(_invoice_view, found))
     if len(fitting) < len(found):  # documents with long texts
-        found, last = invoices.list_seller_invoices(promoter_id, year, len(fitting), after)
+        found = found[: len(fitting)]
+        last = found[-1].position
     next_cursor = cursors.encode(last) if last else None
     if query.format == "csv":
         rows = (row for invoice in found for row in _bookkeeping_rows(invoice))

@@ -91,6 +91,11 @@ class Invoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def series(self) -> Series:
         return "C" if self.is_credit_note else "I" if self.buyer is not None else "S"
 
+    @property
+    def position(self) -> str:
+        """The place in the list of the seller's documents of the year: the letter of the series and the number."""
+        return f"{self.series}{int(self.number.rpartition('-')[2]):09}"
+
 
 class _Draft(Struct, frozen=True):
     """A document that has no number yet, and the key under which it will be stored. It is issued at its `issued_at` at the earliest."""
@@ -330,8 +335,8 @@ def _row(draft: _Draft, year: int, number: int, at: int) -> "InvoiceRow":
     text = "-".join(filter(None, (seller.prefix, f"{series}{year}", f"{number:06}")))
     document = replace(draft.document, number=text, issued_at=at)
     ends_at = int(datetime(year + KEPT_YEARS + 1, 1, 1, tzinfo=UTC).timestamp())
-    lane, position = _lane(document.seller_id, year), f"{series}{number:09}"
-    return InvoiceRow(document.order_id, draft.source, document=document, lane=lane, position=position, ttl=ends_at)
+    lane = _lane(document.seller_id, year)
+    return InvoiceRow(document.order_id, draft.source, document=document, lane=lane, position=document.position, ttl=ends_at)
 
 
 def _year(now: int) -> int:
@@ -357,7 +362,7 @@ class InvoiceRow(dynamo.Table):
     """A document, or the last number of a series.
 
     In the row of a document, `pk` is the order's id, `sk` is the key of the ledger entry, `lane` is the seller and the year, and
-    `position` is the letter of the series and the number. In the row of a series, `pk` is `series#<seller>`, `sk` is the letter and the
+    `position` is the document's. In the row of a series, `pk` is `series#<seller>`, `sk` is the letter and the
     year, `last` is the last number, and `at` is when it was given.
     """
 
