@@ -296,7 +296,7 @@ def _check_event(purchase: Purchase) -> None:
 
 
 def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails, items: Sequence[dynamo.TransactItem] = ()) -> Purchase:
-    """Save the purchase with the details that the buyer sent, which replace those of an earlier call, and `items`. Raises Conflict."""
+    """Save the purchase with `items` and the buyer's details, which replace the details of an earlier call. Raises Conflict."""
     after = replace(after, has_details=before.has_details or not details.is_empty)
     return store.save(before, after, [*items, *([store.details_item(after, details)] if after.has_details else [])])
 

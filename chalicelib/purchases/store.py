@@ -131,7 +131,7 @@ class CheckoutDetailsRow(dynamo.Table):
     """The details that the buyer sent with the checkout of the purchase `id`, stored separately to keep the purchase small.
 
     If `id` is the id of a ticket, the item has the address that the ticket's current owner gave when accepting the ticket. If it ends with
-    BANK_TRANSFER, the item only lists the purchase among those of its event that are paid by bank transfer.
+    BANK_TRANSFER, the item only adds the purchase to its event's list of purchases by bank transfer.
     """
 
     feature = "checkout-details"
@@ -268,7 +268,7 @@ def list_ids_of_address(email: str, limit: int | None, before: str | None = None
 
 
 def bank_transfer_item(purchase: Purchase) -> dynamo.TransactItem:
-    """Transaction item that lists a purchase among those of its event that are paid by bank transfer. It stays for late transfers."""
+    """Transaction item that adds a purchase to its event's list of purchases by bank transfer. It stays for late transfers."""
     return dynamo.put(CheckoutDetailsRow(f"{purchase.id}{BANK_TRANSFER}", email_key=f"{purchase.event_id}{BANK_TRANSFER}"))
 
 

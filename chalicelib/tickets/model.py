@@ -312,7 +312,7 @@ def read_order_key(text: str) -> str | None:
 
 
 def find_order_keys(text: str, keys: Iterable[str]) -> list[str]:
-    """Return those of the `keys` that a text contains, such as the purpose of a bank transfer. Ignores case, spaces and punctuation."""
+    """Return the `keys` that a text contains, such as the purpose of a bank transfer. Ignores case, spaces and punctuation."""
     characters = re.sub(r"[^A-Z0-9]", "", text.upper()).translate(_MISREAD)
     return [key for key in keys if key in characters]
 

@@ -191,7 +191,7 @@ def _sold_line(line: "InvoiceLine", tax: Tax) -> _Line:
 
 
 def _line_terms(number: int, line: _Line, words: Wording, currency: str) -> dict[str, Any]:
-    """Return the terms of a line. The price is that of all its units, so that it needs no more decimals than the currency has."""
+    """Return the terms of a line. The price is for all its units together, so it needs no more decimals than the currency has."""
     amount = partial(money.amount_text, currency=currency)
     discount = {"amount": amount(line.discount_cents), "reason": words.invoice_discount, "reason_code": DISCOUNT}
     return {
