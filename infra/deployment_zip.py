@@ -23,7 +23,7 @@ ZIP, DOCUMENTS_ZIP = "deployment.zip", "documents.zip"
 DOCUMENT_PACKAGES = ("facturx", "factur_x", "font_source_sans_pro", "lxml", "pypdf", "python_stdnum", "reportlab", "stdnum")
 
 # Of botocore's 19 MB, 15 MB describe AWS services. These are the services that Fairgate calls.
-AWS_SERVICES = ("dynamodb", "s3", "secretsmanager", "sesv2")
+AWS_SERVICES = ("cloudwatch", "dynamodb", "s3", "secretsmanager", "sesv2")
 
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")
