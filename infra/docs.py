@@ -286,7 +286,12 @@ def _functions() -> str:
         configured = config | config["lambda_functions"].get(name, {})
         if name in functions.MEMORY_MB:
             configured["lambda_memory_size"] = functions.MEMORY_MB[name]
-        users = {"the secret": permissions.READS_SECRETS, "mail": permissions.SENDS_MAILS, "images": permissions.FILES}
+        users = {
+            "the secret": permissions.READS_SECRETS,
+            "mail": permissions.SENDS_MAILS,
+            "images": permissions.FILES,
+            "metrics": permissions.READS_METRICS,
+        }
         used = [what for what, by in users.items() if name in by]
         written = [table for table, actions in permissions.TABLES[name].items() if _WRITES & set(actions.split())]
         size, seconds = f"{configured['lambda_memory_size']} MB", f"{configured['lambda_timeout']} s"

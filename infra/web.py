@@ -40,7 +40,7 @@ LAZY_PAGES = {
     "src/parts/public-changes.tsx": 1_300,
     "src/parts/stock-ledger.tsx": 3_600,
     "src/parts/draw-verdict.tsx": 2_350,
-    "src/parts/drop-report.tsx": 4_000,
+    "src/parts/drop-report.tsx": 4_450,
     "src/parts/turn-mails.tsx": 2_000,
     "src/parts/line-tickets.tsx": 5_100,
     "src/parts/line-options.tsx": 2_900,

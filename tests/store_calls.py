@@ -15,7 +15,7 @@ import msgspec
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
-from chalicelib.foundation import log, secret_settings, settings
+from chalicelib.foundation import log, sdk_calls, secret_settings, settings
 from chalicelib.notifications import providers
 
 StoreCall = tuple[str, str, str]
@@ -29,6 +29,7 @@ _REMEMBERED = ("catalog", "waiting-room")
 _BUCKET = "images"
 # On AWS, a function that reads a secret setting calls Secrets Manager, and a function that finds the mail provider calls SES.
 _READ_SECRETS, _SEND_MAILS = ("GetSecretValue", "secret"), ("SendEmail", "mails")
+_READ_METRICS = ("GetMetricData", "metrics")
 # Permissions without a call: uploads that a function signs for others, and ListBucket, which S3 only checks if a file is missing.
 _NOT_CALLED = {
     ("api_handler", "PutObject", "images/uploads"),
@@ -47,7 +48,7 @@ class AccessRefused(BaseException):
 @cache
 def permitted() -> frozenset[StoreCall]:
     """Return the calls that the roles allow."""
-    from infra.template.permissions import FILES, READS_SECRETS, SENDS_MAILS, TABLES
+    from infra.template.permissions import FILES, READS_METRICS, READS_SECRETS, SENDS_MAILS, TABLES
 
     of_tables = {
         (function, action, table) for function, tables in TABLES.items() for table, actions in tables.items() for action in actions.split()
@@ -59,6 +60,7 @@ def permitted() -> frozenset[StoreCall]:
         for action in actions.split()
     }
     of_services = {(function, *_READ_SECRETS) for function in READS_SECRETS} | {(function, *_SEND_MAILS) for function in SENDS_MAILS}
+    of_services |= {(function, *_READ_METRICS) for function in READS_METRICS}
     return frozenset(of_tables | of_files | of_services)
 
 
@@ -74,6 +76,7 @@ def record() -> None:
     _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
     _require_before(secret_settings, "optional_secret", *_READ_SECRETS)
     _require_before(providers, "find_provider", *_SEND_MAILS)
+    _require_before(sdk_calls, "read_metrics", *_READ_METRICS)
     create = Session.client
 
     @wraps(create)

@@ -202,10 +202,19 @@ class Freeze(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """The line of an event. It is empty when everybody has had their turn. `opened_at` is the time of the draw; None before the draw."""
+    """The line of an event. It is empty when everybody has had their turn. `opened_at` is the time of the draw; None before the draw.
+
+    `room` is the number of the waiting room, and `late_counts` has how many numbers each counter gave out after the draw closed. Since
+    `began_at`, None before the draw, people up to the place `admitted_place` were let in; `last_place` is the last one given out.
+    """
 
     is_empty: bool
     opened_at: int | None
+    room: int = 0
+    late_counts: tuple[int, ...] = ()
+    began_at: int | None = None
+    admitted_place: int = 0
+    last_place: int = 0
 
 
 def _assume_line(event: Event, now: int) -> Line:  # noqa: ARG001
@@ -213,6 +222,11 @@ def _assume_line(event: Event, now: int) -> Line:  # noqa: ARG001
 
 
 _read_line: Callable[[Event, int], Line] = _assume_line
+
+
+def read_line(event: Event, now: int) -> Line:
+    """Read the line of an event with a waiting room, with strong consistency."""
+    return _read_line(event, now)
 
 
 def set_line_reader(read_line: Callable[[Event, int], Line]) -> None:

@@ -22,7 +22,7 @@ from chalicelib.catalog.snapshots import (
     snapshot_with_drafts,
     write_if_due,
 )
-from chalicelib.catalog.stock_ledger import changed_by_file, follow_sales, record_file, record_totals
+from chalicelib.catalog.stock_ledger import changed_by_file, follow_sales, record_figures, record_file, record_totals
 from chalicelib.catalog.store import (
     CatalogItem,
     PauseFlag,
@@ -76,6 +76,7 @@ __all__ = [
     "publish_version",
     "read_image",
     "record_attempt",
+    "record_figures",
     "record_file",
     "record_totals",
     "refresh_snapshot",

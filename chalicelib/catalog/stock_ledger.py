@@ -1,5 +1,7 @@
 """The stock ledger: for each event, a public chain of entries about its capacity, what is held back, and what is sold.
 
+After a drop, it also gets API Gateway's figures for its line: how many requests there were, how long they took, and how many failed.
+
 The module contains the entries, then the table, then the writers, and finally the signed document.
 
 An entry has the hash of the one before. Entries are only ever put, under the next number, on condition that it is free. So there is nothing
@@ -18,10 +20,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib.catalog import snapshots
-from chalicelib.catalog.model import Catalog, HoldbackReason, Tier
+from chalicelib.catalog import sale_rules, snapshots
+from chalicelib.catalog.model import Catalog, Event, HoldbackReason, Tier
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, memory, parallel, secret_settings
+from chalicelib.foundation import clock, deadline, memory, parallel, sdk_calls, secret_settings, settings
 from chalicelib.foundation.log import logger
 from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.display import read_shards_by_stock
@@ -31,7 +33,14 @@ ALGORITHM = "fairgate stock ledger, 1"
 TOTALS_SECONDS = 10  # between two entries with totals while people buy
 PAGE_ENTRIES, MAX_PAGES = 50, 1_000_000
 
-EntryKind = Literal["change", "issue", "revoke", "totals"]
+MINUTE = 60
+MAX_MEASURED_SECONDS, MIN_MEASURED_SECONDS = 72 * 3600, 10 * MINUTE  # after the opening
+SETTLING_SECONDS = 5 * MINUTE  # after which CloudWatch has all figures of a minute
+SECONDS_TO_MEASURE = 5  # in a run, for all drops
+GIVE_UP_SECONDS = 24 * 3600  # after the longest time that is measured
+BUCKET_SECONDS, MAX_BUCKETS = (MINUTE, 5 * MINUTE, 15 * MINUTE, 3600, 7200), 60
+
+EntryKind = Literal["change", "issue", "revoke", "totals", "figures"]
 Cause = Literal["manager", "time", "sold_out", "file"]
 
 
@@ -69,12 +78,43 @@ class IssuedTickets(Struct, frozen=True):
     quantity: int
 
 
+class LateArrivals(Struct, frozen=True):
+    """How many numbers each counter of the waiting room `room` has given to people who joined after the draw closed, at `closed_at`."""
+
+    room: int
+    closed_at: str
+    counts: list[int]
+
+
+class FiguresBucket(Struct, frozen=True, omit_defaults=True):
+    """The `requests` in a part of the time, how many of them ended in `errors` (5xx), and percentiles of how long their answers took."""
+
+    requests: int
+    errors: int = 0
+    p50_ms: int | None = None
+    p95_ms: int | None = None
+
+
+class StageFigures(Struct, frozen=True):
+    """What API Gateway measured for the whole stage while people were in the line of the waiting room `room`.
+
+    Each of the `buckets` has the requests of `bucket_seconds`, from `since` on; the last one ends at `until`.
+    """
+
+    room: int
+    since: str
+    until: str
+    bucket_seconds: int
+    buckets: list[FiguresBucket]
+
+
 class StockEntry(Struct, frozen=True, omit_defaults=True):
     """An entry of a stock ledger. Fields without a value are left out.
 
     `previous` is the SHA-256 (hex) of the entry before. A `change` has a `cause`: a manager, the time or the sell-out at which tickets were
     released, or the bootstrap file. An `issue` names the tickets that were `issued`, and a `revoke` those that were `revoked` and came back
-    to what is held back. `totals` were counted between `counted_from` and `at`: if they are `exact`, nothing changed in between.
+    to what is held back. `totals` were counted between `counted_from` and `at`: if they are `exact`, nothing changed in between. After the
+    draw of a waiting room, they also count its `late` arrivals. `figures` are added once, after the line of a drop.
     """
 
     number: int
@@ -87,6 +127,8 @@ class StockEntry(Struct, frozen=True, omit_defaults=True):
     revoked: IssuedTickets | None = None
     counted_from: str | None = None
     exact: bool | None = None
+    late: LateArrivals | None = None
+    figures: StageFigures | None = None
 
     def encode(self) -> bytes:
         """Return the entry as it is hashed: JSON without white space, with sorted keys."""
@@ -331,11 +373,17 @@ def _record(event_id: str, last: StoredEntry | None, catalog: Catalog) -> Stored
         return None
     counted_from = clock.iso(clock.now())
     shards, is_exact = _read_shards(catalog, event_id)
-    lines = _count(catalog, event_id, shards)
-    if last.entry.kind == "totals" and last.entry.lines == lines and (last.entry.exact or not is_exact):
+    lines, late = _count(catalog, event_id, shards), _count_late(catalog.events[event_id])
+    if last.entry.kind == "totals" and (last.entry.lines, last.entry.late) == (lines, late) and (last.entry.exact or not is_exact):
         return last
-    new = _next(event_id, last, "totals", lines, counted_from=min(counted_from, clock.iso(clock.now())), exact=is_exact)
+    new = _next(event_id, last, "totals", lines, counted_from=min(counted_from, clock.iso(clock.now())), exact=is_exact, late=late)
     return new if _put(event_id, new) else None
+
+
+def _count_late(event: Event) -> LateArrivals | None:
+    """Read the room of an event and count its late arrivals. Returns None if the event has no room, or no draw was made yet."""
+    line = sale_rules.read_line(event, clock.now()) if event.has_waiting_room else None
+    return None if line is None or line.opened_at is None else LateArrivals(line.room, clock.iso(line.opened_at), list(line.late_counts))
 
 
 def _read_shards(catalog: Catalog, event_id: str) -> tuple[Mapping[str, Sequence[Shard]], bool]:
@@ -375,6 +423,89 @@ def _count(catalog: Catalog, event_id: str, shards: Mapping[str, Sequence[Shard]
             )
         )
     return counted
+
+
+# Figures of the stage: added once for each drop by the sweep, so no buyer waits for them.
+
+_next_looks_at: Memory[str, int] = Memory()  # event id -> when this instance looks at the line again (epoch seconds)
+_emptied_at: Memory[tuple[str, int], int] = Memory()  # event id and room -> when this instance first saw that everybody had a turn
+
+
+def record_figures(now: int) -> int:
+    """Add API Gateway's figures to the ledgers of drops whose line has emptied, or which opened 72 hours ago. Returns how many.
+
+    Does nothing outside AWS, and for a waiting room that nobody joined. Raises the errors of the store and of CloudWatch. The next run
+    tries again, for a day after the 72 hours.
+    """
+    if settings.current().store_endpoint:
+        return 0
+    oldest = now - MAX_MEASURED_SECONDS - GIVE_UP_SECONDS
+    events = [event for event in snapshots.snapshot().events.values() if event.has_waiting_room and event.status != "draft"]
+    opened = [event for event in events if event.on_sale_at is not None and oldest < event.on_sale_at <= now]
+    with deadline.within(SECONDS_TO_MEASURE):
+        return sum(_record_figures(event, now) for event in opened if _next_looks_at.entries.get(event.id, 0) <= now)
+
+
+def _record_figures(event: Event, now: int) -> bool:
+    line = sale_rules.read_line(event, now)
+    if line.began_at is None or line.last_place == 0:
+        _next_looks_at.entries[event.id] = now + 10 * MINUTE
+        return False
+    until = _measured_until(event.id, line, line.began_at, now)
+    if until is None or until + SETTLING_SECONDS > now:
+        return False
+    last = find_last(event.id)  # before the marker, so that nobody adds figures between the two
+    marker = StockLedgerRow(event.id, -line.room, body=b"figures")
+    if last is None or any(StockLedgerRow.query(event.id, StockLedgerRow.number == marker.number, limit=1)):
+        _next_looks_at.entries[event.id] = now + 60 * MINUTE
+        return False
+    figures = _read_figures(line.room, line.began_at, until)
+    if figures is None:
+        return False
+    new = _next(event.id, last, "figures", last.entry.definition, figures=figures)
+    try:
+        dynamo.transact([_put_item(event.id, new), dynamo.put(marker, StockLedgerRow.number.does_not_exist())])
+    except dynamo.TransactionCanceled:  # another writer was faster, and the next run tries again
+        return False
+    return True
+
+
+def _measured_until(event_id: str, line: sale_rules.Line, began_at: int, now: int) -> int | None:
+    """Return until when a drop is measured. Returns None while some people wait for their turn, for at most 72 hours.
+
+    Only this instance knows when the line first emptied. A new instance finds a later moment, which does no harm.
+    """
+    latest = began_at + MAX_MEASURED_SECONDS
+    if line.admitted_place >= line.last_place:
+        _emptied_at.entries.setdefault((event_id, line.room), now)
+    emptied_at = _emptied_at.entries.get((event_id, line.room))
+    if emptied_at is None:
+        return latest if now >= latest else None
+    return min(latest, max(emptied_at, began_at + MIN_MEASURED_SECONDS))
+
+
+def _read_figures(room: int, began_at: int, until: int) -> StageFigures | None:
+    """Read from CloudWatch what API Gateway measured. Returns None if there are no requests, or not all figures yet."""
+    seconds = next(seconds for seconds in BUCKET_SECONDS if until // seconds - began_at // seconds < MAX_BUCKETS)
+    since, count = began_at - began_at % seconds, until // seconds - began_at // seconds + 1
+    ends_at = until - until % MINUTE + MINUTE
+    current = settings.current()
+    dimensions = [{"Name": "ApiName", "Value": f"fairgate-{current.stage}"}, {"Name": "Stage", "Value": "api"}]
+    queries = {
+        name: {"Metric": {"Namespace": "AWS/ApiGateway", "MetricName": metric, "Dimensions": dimensions}, "Period": seconds, "Stat": stat}
+        for name, (metric, stat) in _METRICS.items()
+    }
+    results = sdk_calls.read_metrics(current.region, queries, since, ends_at)
+    if not results or not results.get("requests"):
+        return None
+    starts = range(since, since + count * seconds, seconds)
+    measured = [{name: round(values[at]) for name, values in results.items() if at in values} for at in starts]
+    buckets = [FiguresBucket(**{"requests": 0} | bucket) for bucket in measured]
+    return StageFigures(room, clock.iso(since), clock.iso(ends_at), seconds, buckets)
+
+
+# Field of a bucket -> metric of API Gateway, and its statistic.
+_METRICS = {"requests": ("Count", "Sum"), "errors": ("5XXError", "Sum"), "p50_ms": ("Latency", "p50"), "p95_ms": ("Latency", "p95")}
 
 
 # The document.

@@ -68,6 +68,9 @@ def _run(now: int) -> dict[str, Any]:
     result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
     deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
+    figures = _unless_store_fails(
+        "sweep.figures_not_recorded", lambda: catalog.record_figures(now)
+    )  # not a failed step: CloudWatch can wait
     has_failed_step = stock.corrected is None or cancelled is None or deleted is None or released is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)
@@ -85,6 +88,7 @@ def _run(now: int) -> dict[str, Any]:
         "listings_closed": stock.closed,
         "shards_deleted": deleted,
         "catalog_snapshots": snapshots,
+        "figures_recorded": figures,
         "refunds_due": refunds.begun_count,
         "has_more_refunds": refunds.has_more,
         "gave_up": result.gave_up,

@@ -906,7 +906,8 @@ def _commit_control(event_id: str, action: str, change: Change, actor: str, now:
     raise dynamo.StoreUnavailable("the waiting room kept changing while an admin changed it")
 
 
-# The catalog reads the line of an event, because prices may rise again once it is empty. The catalog cannot import this feature.
+# The catalog reads the line of an event, because prices may rise again once it is empty, and for the stock ledger. The catalog cannot
+# import this feature.
 
 
 def read_line(event: Event, now: int) -> sale_rules.Line:
@@ -915,14 +916,15 @@ def read_line(event: Event, now: int) -> sale_rules.Line:
     The turns count, because a manager can let everybody in at once. Any of them may be a longer one. The time of a turn stops during a
     pause. A room that was cleared is never empty, because the people who were in it may come back.
     """
-    room, arrivals = store.load_room_and_arrivals(event.id)
+    room, arrivals = store.load_room_and_late_arrivals(event.id)
     if room is None:
         return sale_rules.Line(is_empty=True, opened_at=None)  # nobody has joined
     if room.n is None:
         return sale_rules.Line(is_empty=False, opened_at=None)
-    last = arrivals.last_position
+    last, began_at = arrivals.last_position, room.segments[0].since
     is_empty = room.number == 1 and (last == 0 or _has_had_turn(room.segments, last, sale_rules.longer_pass_seconds(event), now))
-    return sale_rules.Line(is_empty, opened_at=room.closed_at or room.segments[0].since)
+    admitted = admission_plan.admitted_count(room.segments, now)
+    return sale_rules.Line(is_empty, room.closed_at or began_at, room.number, arrivals.late, began_at, admitted, last)
 
 
 def _has_had_turn(segments: list[Segment], position: int, pass_seconds: int, now: int) -> bool:

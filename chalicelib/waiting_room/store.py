@@ -31,6 +31,7 @@ from chalicelib.catalog.model import ADDRESS_RULES, EntryRule, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import parallel
+from chalicelib.foundation.memory import Memory
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import Chain, beacon_randomness, commitment, parse_chain, round_of_draw, round_time
 from chalicelib.waiting_room.entries import LANE_BITS, Entry
@@ -239,8 +240,11 @@ def find_room(event_id: str) -> Room | None:
     return None if row is None else _room(event_id, row)
 
 
-def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
-    """Read the event's room with strong consistency, and its arrivals, which may be a moment old, in two round trips."""
+def load_room_and_arrivals(event_id: str, *, consistent_read: bool = False) -> tuple[Room | None, Arrivals]:
+    """Read the event's room with strong consistency, and its arrivals, in two round trips.
+
+    Without `consistent_read`, the arrivals may be a moment old.
+    """
     room = find_room(event_id)
     if room is None:
         return None, Arrivals()
@@ -249,11 +253,33 @@ def load_room_and_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
     closed = room.drawn_counts
     counters = [_counter_id(room, counter) for counter in range(room.counters)] if closed is None else []
     reasons = {_excluded_id(room, reason): reason for reason in ENTRY_REASONS[room.rule]}
-    rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=False)
+    rows = WaitingRoomRow.find_all([*counters, *late, *reasons], consistent_read=consistent_read)
     numbers = {row.id: int(row.arrivals or 0) for row in rows}
     drawn = sum(numbers.get(counter_id, 0) for counter_id in counters) if closed is None else closed[0]
     excluded = {reason: numbers[excluded_id] for excluded_id, reason in reasons.items() if excluded_id in numbers}
     return room, Arrivals(drawn, tuple(numbers.get(counter_id, 0) for counter_id in late), excluded)
+
+
+_drawn_rooms: Memory[str, Room] = Memory()  # by event id: after the draw, only a reset changes which late counters a room has
+
+
+def load_room_and_late_arrivals(event_id: str) -> tuple[Room | None, Arrivals]:
+    """Read the event's room and its late arrivals with strong consistency, in one round trip if this instance knows the drawn room.
+
+    The arrivals lack the numbers of exclusions.
+    """
+    known = _drawn_rooms.entries.get(event_id)
+    if known is not None:
+        late = [_counter_id(known, LATE - place) for place in range(known.late_counters)]
+        rows = {row.id: row for row in WaitingRoomRow.find_all([f"room#{event_id}", *late])}
+        room = _room(event_id, rows.pop(f"room#{event_id}")) if f"room#{event_id}" in rows else None
+        if room is not None and room.number == known.number:
+            counts = tuple(int(rows[counter_id].arrivals) if counter_id in rows else 0 for counter_id in late)
+            return room, Arrivals(room.n or 0, counts)
+    room, arrivals = load_room_and_arrivals(event_id, consistent_read=True)
+    if room is not None and room.n is not None:
+        _drawn_rooms.entries[event_id] = room
+    return room, arrivals
 
 
 def create_room_item(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256, sha512
 from itertools import count, pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -39,7 +40,9 @@ MAX_DOCUMENT_BYTES = 32 << 20
 MAX_LIST_PAGES, MAX_LEDGER_PAGES = 65_536, 10_000
 LEDGER_ALGORITHM = "fairgate stock ledger, 1"
 REPORT_FORMAT = "fairgate drop report, 1"
-REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, in percent, whose waits are in a report
+REPORTED_SHARES = (0, 10, 25, 50, 75, 90, 100)  # of the places of the draw, and of late arrivals, in percent, whose waits are in a report
+# What the figures of API Gateway are not: of this event alone, of answers by the CDN, of requests that never arrived, and checkable.
+FIGURES_LIMITS = ("whole_stage", "without_cdn", "without_network", "not_recomputable")
 MAX_MOVING_SECONDS = 600  # within which a change of the stock should be complete
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = MAX_POSITIONS_SHOWN = 20
@@ -560,7 +563,7 @@ def check_ledger(pages: Sequence[dict[str, Any]], noted_key: str | None = None) 
             ledger.faults += _entry_faults(entry)
         for before, after in pairwise(entries):
             ledger.faults += _chain_faults(before, after)
-        ledger.faults += _moving_faults(entries)
+        ledger.faults += [*_moving_faults(entries), *_late_faults(entries)]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnusableProof(f"the stock ledger is incomplete or malformed: {error!r}") from None
     return ledger
@@ -635,6 +638,17 @@ def _moving_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
             seconds = at - (since.setdefault(tier_id, at) if line.get("moving") else since.pop(tier_id, at))
             if seconds > MAX_MOVING_SECONDS:
                 yield f"entry {entry['number']}, {_line_name(line)}: tickets were neither in the stock nor held back for {seconds} seconds"
+
+
+def _late_faults(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Check that no counter of late arrivals of a room ever counts back."""
+    known: dict[int, list[int]] = {}
+    for entry in entries:
+        if late := entry.get("late"):
+            before = known.setdefault(late["room"], [0] * len(late["counts"]))
+            if any(now < then for now, then in zip(late["counts"], before, strict=True)):
+                yield f"entry {entry['number']}: fewer late arrivals than in an entry before"
+            known[late["room"]] = late["counts"]
 
 
 def _definition(line: dict[str, Any]) -> tuple[Any, ...]:
@@ -716,10 +730,11 @@ def make_report(
     last = (counted or ledger)[-1]["lines"] if ledger else []
     at_opening = {line.get("tier_id"): line for line in before[-1]["lines"]} if before else {}
     names = {tier["id"]: tier["name"] for tier in event["tiers"]}
+    late, late_waits = max(0, proof["total"] - proof["n"]) if proof else 0, proof and _late_waits(segments, proof, ledger, now)
+    figures = proof and _figures(proof["room"], ledger)
     unknown = [
-        "latency",
-        "errors",
-        *(["waits_of_late_arrivals"] if proof else []),
+        *([] if figures else ["latency", "errors"]),
+        *(["waits_of_late_arrivals"] if late and not late_waits else []),
         *(["unpaid"] if any("unpaid" not in line for line in last) else []),
     ]
     return {
@@ -729,8 +744,7 @@ def make_report(
         "made_at": _format_time(now),
         "opened_at": _format_time(opened_at),
         "counted_at": counted[-1]["at"] if counted else None,
-        "entrants": proof
-        and {"rule": proof["entry"], "drawn": proof["n"], "late": max(0, proof["total"] - proof["n"]), "excluded": proof["excluded"]},
+        "entrants": proof and {"rule": proof["entry"], "drawn": proof["n"], "late": late, "excluded": proof["excluded"]},
         "draw": proof
         and {
             **{name: proof[name] for name in ("room", "algorithm", "commitment", "key")},
@@ -738,6 +752,8 @@ def make_report(
             "round": proof.get("beacon", {}).get("round"),
         },
         "waits": proof and _waits(segments, proof["n"], now),
+        "late_waits": late_waits,
+        "figures": figures,
         "tickets": [
             {
                 "tier_id": line.get("tier_id"),
@@ -751,7 +767,7 @@ def make_report(
         "changes_after_opening": [
             {name: entry.get(name) for name in ("number", "at", "kind", "cause")}
             for entry in ledger[len(before) :]
-            if entry["kind"] != "totals"
+            if entry["kind"] not in ("totals", "figures")
         ],
         "unknown": unknown,
     }
@@ -759,25 +775,73 @@ def make_report(
 
 def _waits(segments: Sequence[dict[str, Any]], n: int, now: int) -> list[dict[str, Any]]:
     """Return how long after the opening the turn of some places of the draw came, or None for a turn that has not come."""
-    waits = []
-    for place in sorted({max(1, -(-n * share // 100)) for share in REPORTED_SHARES} if n else ()):
-        turn = _turn(segments, place)
-        seconds = [at - segments[0]["since"] for at in turn] if turn and turn[1] <= now else None
-        waits.append({"place": place, "seconds": seconds})
-    return waits
+    since = segments[0]["since"] if segments else 0
+    return [{"place": place, "seconds": _wait(segments, place, (since, since), now)} for place in _places(n, REPORTED_SHARES)]
 
 
-def _turn(segments: Sequence[dict[str, Any]], place: int) -> tuple[int, int] | None:
+def _places(n: int, shares: Iterable[int]) -> list[int]:
+    """Return the places at these percentages of `n` places."""
+    return sorted({max(1, -(-n * share // 100)) for share in shares} if n else ())
+
+
+def _wait(segments: Sequence[dict[str, Any]], place: int, joined: tuple[int, int], now: int) -> list[int] | None:
+    """Return the seconds between which somebody who joined between two times waited for a turn, or None if it has not come."""
+    first, last = (_turn(segments, place, at) for at in joined)
+    return [max(0, first[0] - joined[1]), last[1] - joined[0]] if first and last and last[1] <= now else None
+
+
+def _late_waits(
+    segments: Sequence[dict[str, Any]], proof: dict[str, Any], ledger: Sequence[dict[str, Any]], now: int
+) -> dict[str, Any] | None:
+    """Return the waits of some late arrivals, and the percentile of a hundred places, or None if the ledger counts no late arrivals."""
+    counted = [entry for entry in ledger if "late" in entry and entry["late"]["room"] == proof["room"]]
+    counts = counted[-1]["late"]["counts"] if counted else []
+    last = max(((number - 1) * len(counts) + place for place, number in enumerate(counts, 1) if number), default=0)
+
+    def waits(shares: Iterable[int]) -> list[dict[str, Any]]:
+        found = [(proof["n"] + place, _joined(counted, place - 1)) for place in _places(last, shares)]
+        return [{"place": place, "seconds": _wait(segments, place, joined, now)} for place, joined in found if joined]
+
+    sample = [wait["seconds"] or (0, inf) for wait in waits(range(1, 101))]
+    p95 = [sorted(limits)[-(-95 * len(sample) // 100) - 1] for limits in zip(*sample, strict=True)]
+    known = {"counted": sum(counts), "places": waits(REPORTED_SHARES), "p95_seconds": p95 if inf not in p95 else None}
+    return known if last else None
+
+
+def _joined(counted: Sequence[dict[str, Any]], place: int) -> tuple[int, int] | None:
+    """Return the times between which a late place, from 0, was given out. Late counters take turns. None: it is not known."""
+    earliest = _parse_time(counted[0]["late"]["closed_at"])
+    for entry in counted:
+        counts = entry["late"]["counts"]
+        if counts[place % len(counts)] > place // len(counts):
+            return earliest, _parse_time(entry["at"])
+        earliest = max(earliest, _parse_time(entry["counted_from"]))
+    return None
+
+
+def _figures(room: int, ledger: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what API Gateway measured for the room's drop, with the sums of its requests and errors. None: it did not."""
+    for entry in ledger:
+        if entry["kind"] == "figures" and entry["figures"]["room"] == room:
+            sums = {name: sum(bucket.get(name, 0) for bucket in entry["figures"]["buckets"]) for name in ("requests", "errors")}
+            return {"entry": entry["number"], **sums, **entry["figures"], "limits": list(FIGURES_LIMITS)}
+    return None
+
+
+def _turn(segments: Sequence[dict[str, Any]], place: int, joined: int) -> tuple[int, int] | None:
     """Return the seconds between which a place was or will be admitted. They are equal unless the shop has merged old parts of its plan."""
-    first = segments[0]
-    if first["wave_size"] == 0 and 0 < place <= first["base"]:
-        return (first["since"], segments[1]["since"]) if len(segments) > 1 else None
+    if not segments:
+        return None
+    first, second = segments[0], segments[1] if len(segments) > 1 else None
+    if first["wave_size"] == 0 and 0 < place <= first["base"] and (second is None or joined < second["since"]):
+        return (max(first["since"], joined), second["since"]) if second else None
     for segment, following in zip(segments, [*segments[1:], None], strict=True):
         missing, at = place - segment["base"], segment["since"]
         if missing > 0:
             if segment.get("paused") or segment["wave_size"] == 0:
                 continue
             at += segment["interval"] * -(-missing // segment["wave_size"]) - segment.get("waited", 0)
+        at = max(at, joined)
         if following is None or at < following["since"]:
             return at, at
     return None

@@ -100,6 +100,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sweep": "UpdateItem",
         "ticket-numbers": "UpdateItem",
         "tickets": "BatchGetItem UpdateItem",
+        "waiting-room": "BatchGetItem GetItem",
         "webhook-deliveries": "PutItem",
         "webhook-endpoints": "Query",
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
@@ -199,6 +200,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sweep": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
         "tickets/index/event": "Query",
+        "waiting-room": "BatchGetItem GetItem",
         "waitlist": "GetItem UpdateItem",
     },
     "webhooks": {
@@ -246,6 +248,7 @@ FILES: dict[str, dict[str, str]] = {
 
 SENDS_MAILS = ("api_handler", "send_messages")
 READS_SECRETS = ("api_handler", "webhooks", "documents", "sweep", "reconcile", "send_messages")
+READS_METRICS = ("sweep",)
 _APPEND_ONLY = ("audit", "invoices", "payment-transactions", "stock-ledger")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
@@ -269,6 +272,8 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     if function in READS_SECRETS:
         secret = f"secret:fairgate/{stage}-??????"  # AWS adds six characters; `-*` would include a stage `{stage}-eu`
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", secret)]))
+    if function in READS_METRICS:  # GetMetricData does not support resources
+        statements.append(_allow("ReadMetrics", ["cloudwatch:GetMetricData"], ["*"]))
     if function in SENDS_MAILS and mails.uses_ses(stage):
         # A raw message needs both actions. SES identifies the sender by domain or by address.
         domain = mails.sender_domain(stage)

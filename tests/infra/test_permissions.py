@@ -52,6 +52,7 @@ def test_unused_rights_are_found(monkeypatch):
     monkeypatch.setattr(permissions, "FILES", {})
     monkeypatch.setattr(permissions, "READS_SECRETS", ("sweep",))
     monkeypatch.setattr(permissions, "SENDS_MAILS", ())
+    monkeypatch.setattr(permissions, "READS_METRICS", ())
     store_calls.permitted.cache_clear()
     try:
         assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [

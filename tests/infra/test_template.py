@@ -136,6 +136,7 @@ def test_prod_warms_every_table_that_a_drop_writes(api, poller, time):  # noqa: 
 def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
     statements = {statement.get("Sid", str(statement)): statement for statement in functions.policy(stage, function)["Statement"]}
     assert statements.pop("Trace")["Resource"] == ["*"]  # X-Ray knows no resources
+    assert statements.pop("ReadMetrics", {"Resource": ["*"]})["Resource"] == ["*"]  # neither do figures
     assert statements.pop("WriteLogs")["Resource"] == [{"Fn::GetAtt": [functions.logs_id(function), "Arn"]}]
     queue = statements.pop("SendDeadLetters", None)
     assert (queue and queue["Resource"][0]["Fn::GetAtt"][0]) == functions.dead_letters_id(function)

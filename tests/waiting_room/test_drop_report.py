@@ -3,21 +3,30 @@
 import json
 import random
 from typing import get_args
+from unittest.mock import Mock
 
 import msgspec
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto.cloudwatch import models as moto_cloudwatch
 
 from chalicelib.catalog import service as catalog
-from chalicelib.foundation import clock
+from chalicelib.catalog import stock_ledger
+from chalicelib.foundation import clock, memory, sdk_calls, settings
 from chalicelib.waiting_room import admission_plan, verify
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import EntryReason
 from tests import builders, invariants, javascript
 from tests.catalog.test_holdbacks import holdback
+from tests.catalog.test_stock_ledger import ledger
+from tests.simulation.call_log import record_calls
 from tests.waiting_room import sale
 
 SHOP = "https://shop.example/api/v1"
 OPENS = 1_900_000_000
+EVENT = {"id": "drop", "name": "Drop", "on_sale_at": None, "tiers": []}
+PROOF = {"entry": "open", "total": 0, "excluded": {}, "room": 1, "algorithm": "", "commitment": "", "key": "", "entries": None}
+ON_AWS = pytest.mark.parametrize("store_engine", ["moto"], indirect=True)  # which has CloudWatch; the local store has no figures
 # Each case: the arguments of `makeReport`.
 RUN = """
 import { createInterface } from "node:readline";
@@ -113,8 +122,62 @@ def test_the_report_of_a_drop(api, time, report):
     assert [(change["at"], change["kind"], change["cause"]) for change in made["changes_after_opening"]] == [
         (clock.iso(time.now - 610), "change", "manager")
     ]
-    assert made["unknown"] == ["latency", "errors", "waits_of_late_arrivals"]
+    late = [120 - 10, 120]  # the turn was after 120 s, and the number was given out between the closing of the draw and the first totals
+    assert made["late_waits"] == {"counted": 1, "places": [{"place": 13, "seconds": late}], "p95_seconds": late}
+    assert (made["figures"], made["unknown"]) == (None, ["latency", "errors"])
     invariants.check(time.now)
+
+
+def test_waits_of_late_arrivals_are_between_two_totals(api, time, report):
+    with settings.override(waiting_room_counters=2):
+        event_id, tier_id = sale.create_sale(api, time)
+        sale.join(api, event_id, "first")
+        time.advance(sale.SECONDS_TO_OPENING)
+        sale.get_status(api, event_id, sale.join(api, event_id, "second"))
+    for number in range(3):
+        time.advance(60)
+        token = sale.join(api, event_id, f"late{number}")
+        time.advance(30)
+        assert sale.reserve(api, event_id, tier_id, f"late{number}", token).status == 201
+        _follow(event_id, time)
+    code, made, faults = report(event_id)
+    assert (code, made["late_waits"]["counted"], made["unknown"]) == (0, 4, ["latency", "errors"]), faults
+    assert all(0 <= seconds[0] <= 30 <= seconds[1] + 30 for seconds in (wait["seconds"] for wait in made["late_waits"]["places"]))
+    invariants.check(time.now)
+
+
+def test_nobody_knows_when_people_joined_whom_the_ledger_does_not_count(api, time, report):
+    event_id, _ = sale.create_sale(api, time)
+    sale.join(api, event_id, "early")
+    time.advance(sale.SECONDS_TO_OPENING)
+    sale.join(api, event_id, "late")
+    time.advance(2)
+    made = report(event_id)[1]
+    assert (made["late_waits"], "waits_of_late_arrivals" in made["unknown"]) == (None, True)
+
+
+def test_a_room_that_was_reset_has_late_arrivals_of_its_own(api, time, report):
+    event_id, _ = _drop(api, time)
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+    time.advance(1)
+    sale.join(api, event_id, "new")
+    code, made, faults = report(event_id)
+    assert (code, made["late_waits"]) == (0, None), faults
+    sale.join(api, event_id, "late-again")
+    time.advance(2)
+    stock_ledger.record_totals([event_id])
+    code, made, faults = report(event_id)
+    assert (code, ledger(api, event_id)[-1]["late"]["room"], made["late_waits"]["counted"]) == (0, 2, made["entrants"]["late"]), faults
+
+
+def test_totals_read_the_late_counters_in_one_call(api, time):
+    event_id, _ = _drop(api, time)
+    sale.join(api, event_id, "another")
+    with record_calls() as calls:
+        stock_ledger.record_totals([event_id])
+    [call] = [call for call in calls.entries if any("waiting-room" in table for table in call.tables)]
+    assert (call.operation, call.round_trips) == ("BatchGetItem", 1)
+    assert ledger(api, event_id)[-1]["late"]["counts"] == [2]
 
 
 def test_turns_that_have_not_come_have_no_wait(api, time, report):
@@ -153,6 +216,11 @@ def test_what_an_older_ledger_does_not_count_is_unknown(api, time, report):
     assert "unpaid" in report(event_id, forge=forge)[1]["unknown"]
 
 
+def _fewer_late(path, document):
+    for entry in document["entries"][-1:] if path.startswith("/stock-ledger") else []:
+        entry["late"]["counts"] = [0]
+
+
 def _sell_more(path, document):
     if path.startswith("/stock-ledger"):
         document["entries"][-1]["lines"][0]["sold"] += 1
@@ -177,6 +245,7 @@ def _without_beginning(path, document):
     ("forge", "fault"),
     [
         (_sell_more, "the numbers add up to"),
+        (_fewer_late, "fewer late arrivals than in an entry before"),
         (_another_plan, "belongs to another draw"),
         (_another_event, "belongs to the event another"),
         (_without_beginning, "begins with entry 2"),
@@ -260,10 +329,218 @@ def test_waits_agree_with_the_plan_and_old_ones_say_between_which_times():
         cases.append((shown, n, now))
         expected.append(waits)
     assert any(wait["seconds"] and wait["seconds"][0] < wait["seconds"][1] for waits in expected for wait in waits)
-    event = {"id": "drop", "name": "Drop", "on_sale_at": None, "tiers": []}
-    proof = {"entry": "open", "total": 0, "excluded": {}, "room": 1, "algorithm": "", "commitment": "", "key": "", "entries": None}
-    arguments = [[event, proof | {"n": n}, {"segments": _encode(shown)}, [], now] for shown, n, now in cases]
+    arguments = [[EVENT, PROOF | {"n": n}, {"segments": _encode(shown)}, [], now] for shown, n, now in cases]
     assert javascript.run_module(RUN, arguments) == [verify.make_report(*given) for given in arguments]
+
+
+def _random_late_sale(rng):
+    """A sale with several late counters, and what its ledger counts. Returns its plan, n, the time, the entries and who joined when."""
+    n, counters, size = rng.randrange(40), rng.randrange(1, 4), rng.randrange(1, 6)
+    given, joined = [0] * counters, dict[int, int]()
+    for at in sorted(rng.randrange(OPENS - 60, OPENS + 1_500) for _ in range(rng.randrange(60))):
+        counter = rng.choice([number for number in range(counters) if given[number] < min(given) + 2])
+        joined[n + given[counter] * counters + counter + 1] = at
+        given[counter] += 1
+    entries, read_at = [], OPENS
+    while read_at < OPENS + 1_800:
+        read_at += rng.randrange(3, 120)
+        counts = [0] * counters
+        for place, at in joined.items():
+            counts[(place - n - 1) % counters] += at <= read_at
+        late = {"room": 1, "closed_at": clock.iso(OPENS - 60), "counts": counts}
+        times = {"counted_from": clock.iso(read_at - rng.randrange(2)), "at": clock.iso(read_at + rng.randrange(2))}
+        entries.append({"number": len(entries) + 1, "kind": "totals", "lines": [], "late": late} | times)
+    plan, at = admission_plan.initial_plan(OPENS, size, rng.randrange(5, 90)), OPENS
+    for _ in range(rng.randrange(5)):
+        at += rng.randrange(1, 400)
+        change, last = rng.choice(["pause", "resume", "rate", "cap"]), max((p for p, then in joined.items() if then <= at), default=n)
+        if change == "rate":
+            plan = admission_plan.set_rate(plan, at, rng.randrange(1, 6), rng.randrange(5, 90))
+        elif change == "cap":
+            plan = admission_plan.cap_unused_admissions(plan, at, max(n, last)) or plan
+        else:
+            plan = getattr(admission_plan, change)(plan, at)
+    now = max(at, OPENS + rng.randrange(2_500))
+    return plan, admission_plan.shorten(plan, at + rng.randrange(400), 60), n, now, entries, joined
+
+
+def test_waits_of_late_arrivals_enclose_the_truth():
+    """Both programs say the same of random sales, whose plans and counters the program does not see whole."""
+    rng, arguments, enclosed, exact = random.Random(5), [], 0, 0
+    for _ in range(1_000):
+        plan, shown, n, now, entries, joined = _random_late_sale(rng)
+        proof = PROOF | {"n": n, "total": n + len(joined)}
+        arguments.append([EVENT, proof, {"segments": _encode(shown)}, [entry for entry in entries if entry["at"] <= clock.iso(now)], now])
+        found = verify.make_report(*arguments[-1])["late_waits"]
+        for wait in found["places"] if found else []:
+            place, seconds = wait["place"], wait["seconds"]
+            turn = admission_plan.admission_time(plan, place, joined[place])
+            if seconds is not None:
+                assert turn is not None
+                assert seconds[0] <= turn - joined[place] <= seconds[1]
+                enclosed, exact = enclosed + 1, exact + (seconds[1] - seconds[0] < 120)
+        if found and found["p95_seconds"]:
+            places = [place for place in verify._places(max(joined) - n, range(1, 101)) if n + place in joined]
+            turns = [(admission_plan.admission_time(plan, n + place, joined[n + place]), joined[n + place]) for place in places]
+            if all(turn is not None for turn, _ in turns) and max(joined.values()) < OPENS + 1_500 < now - 300:
+                true = sorted(turn - at for turn, at in turns)[-(-95 * len(turns) // 100) - 1]
+                assert found["p95_seconds"][0] <= true <= found["p95_seconds"][1]
+    assert min(enclosed, exact) > 500
+    assert javascript.run_module(RUN, arguments) == [verify.make_report(*given) for given in arguments]
+
+
+@pytest.fixture
+def measure(store, monkeypatch):
+    """A function that lets API Gateway measure requests: `measure(at, [milliseconds of each], errors)`. moto has no percentiles."""
+
+    def percentile(statistics, name):
+        values = sorted(statistics.metric_single_values_list)
+        return values[-(-int(name[1:]) * len(values) // 100) - 1] if name.startswith("p") else original(statistics, name)
+
+    original = moto_cloudwatch.Statistics.get_statistics_for_type
+    monkeypatch.setattr(moto_cloudwatch.Statistics, "get_statistics_for_type", percentile)
+    client = sdk_calls._client(settings.current().region)
+    dimensions = [{"Name": "ApiName", "Value": f"fairgate-{settings.current().stage}"}, {"Name": "Stage", "Value": "api"}]
+
+    def run(at, milliseconds, errors=0):
+        values = [("Latency", value) for value in milliseconds] + [("Count", len(milliseconds)), ("5XXError", errors)]
+        data = [{"MetricName": name, "Dimensions": dimensions, "Timestamp": at, "Value": value} for name, value in values]
+        client.put_metric_data(Namespace="AWS/ApiGateway", MetricData=data)
+
+    return run
+
+
+def _figures(api, event_id):
+    return [entry["figures"] for entry in ledger(api, event_id) if entry["kind"] == "figures"]
+
+
+def _drop_with_traffic(api, time, measure):
+    """A drop of 7 people whose line empties a minute after the opening. Returns the event and the time of the opening."""
+    event_id, _ = sale.create_sale(api, time)
+    sale.join_many(api, event_id, 7)
+    time.advance(sale.SECONDS_TO_OPENING)
+    sale.join(api, event_id, "late")
+    opened_at = int(time.now)
+    measure(opened_at, [10, 20, 400])
+    measure(opened_at + 130, [30], errors=1)
+    return event_id, opened_at
+
+
+@ON_AWS
+def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, report):
+    event_id, opened_at = _drop_with_traffic(api, time, measure)
+    for seconds in (30, 60, 13 * 60):
+        time.advance(seconds)
+        assert builders.run_sweep()["figures_recorded"] == 0
+    time.advance(60)
+    assert builders.run_sweep()["figures_recorded"] == 1
+    for _ in range(3):
+        memory.forget_everything()  # as another instance
+        time.advance(60)
+        assert builders.run_sweep()["figures_recorded"] == 0
+    [figures] = _figures(api, event_id)
+    since = opened_at - opened_at % 60
+    assert {name: figures[name] for name in ("room", "since", "bucket_seconds")} == {
+        "room": 1,
+        "since": clock.iso(since),
+        "bucket_seconds": 60,
+    }
+    assert figures["buckets"][:4] == [
+        {"requests": 3, "p50_ms": 20, "p95_ms": 400},
+        {"requests": 0},
+        {"requests": 1, "errors": 1, "p50_ms": 30, "p95_ms": 30},
+        {"requests": 0},
+    ]
+    assert figures["until"] == clock.iso(since + 60 * len(figures["buckets"]))
+    code, made, faults = report(event_id)
+    assert (code, made["unknown"], made["changes_after_opening"]) == (0, [], []), faults
+    assert (made["figures"]["requests"], made["figures"]["errors"], made["figures"]["limits"]) == (4, 1, list(verify.FIGURES_LIMITS))
+    invariants.check(time.now)
+
+
+@ON_AWS
+def test_two_sweeps_at_once_add_figures_once(api, time, measure, monkeypatch):
+    event_id, _ = _drop_with_traffic(api, time, measure)
+    read, others = stock_ledger._read_figures, [1]
+
+    def read_while_another_sweep_runs(*arguments):
+        if others:
+            others.pop()
+            assert stock_ledger.record_figures(int(time.now)) == 1
+        return read(*arguments)
+
+    monkeypatch.setattr(stock_ledger, "_read_figures", read_while_another_sweep_runs)
+    time.advance(60)
+    builders.run_sweep()
+    time.advance(1_000)
+    assert builders.run_sweep()["figures_recorded"] == 0
+    assert len(_figures(api, event_id)) == 1
+    invariants.check(time.now)
+
+
+@ON_AWS
+def test_without_cloudwatch_everything_else_is_done_and_figures_follow(api, time, measure, monkeypatch):
+    event_id, _ = _drop_with_traffic(api, time, measure)
+    time.advance(60)
+    builders.run_sweep()
+    time.advance(1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(sdk_calls, "read_metrics", Mock(side_effect=EndpointConnectionError(endpoint_url="https://monitoring")))
+        done = builders.run_sweep()
+        assert (done["figures_recorded"], done["finished"]) == (None, True)
+    time.advance(60)
+    assert builders.run_sweep()["figures_recorded"] == 1
+    assert len(_figures(api, event_id)) == 1
+
+
+@ON_AWS
+def test_a_line_that_never_empties_is_measured_for_72_hours(api, time, measure):
+    event_id, opened_at = _drop_with_traffic(api, time, measure)
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    time.advance(stock_ledger.MAX_MEASURED_SECONDS)
+    measure(int(time.now) - 60, [50])
+    builders.run_sweep()
+    assert _figures(api, event_id) == []  # CloudWatch may not have the last minutes
+    time.advance(stock_ledger.SETTLING_SECONDS)
+    builders.run_sweep()
+    [figures] = _figures(api, event_id)
+    assert figures["until"] == clock.iso(opened_at - opened_at % 60 + stock_ledger.MAX_MEASURED_SECONDS + 60)
+    assert 30 < len(figures["buckets"]) <= stock_ledger.MAX_BUCKETS
+    assert sum(bucket["requests"] for bucket in figures["buckets"]) == 5
+
+
+@ON_AWS
+def test_a_waiting_room_that_nobody_joined_has_no_figures(api, time, measure):
+    event_id, _ = sale.create_sale(api, time)
+    time.advance(sale.SECONDS_TO_OPENING)
+    assert api.get(f"/events/{event_id}/waiting-room/state").status == 200
+    measure(int(time.now), [10])
+    for _ in range(3):
+        time.advance(1_200)
+        assert builders.run_sweep()["figures_recorded"] == 0
+
+
+@ON_AWS
+def test_only_whole_figures_are_added(api, time, measure, monkeypatch):
+    event_id, _ = _drop_with_traffic(api, time, measure)
+    time.advance(60)
+    builders.run_sweep()
+    time.advance(1_000)
+    client = sdk_calls._client(settings.current().region)
+    partial = {"MetricDataResults": [{"Id": "requests", "StatusCode": "PartialData", "Timestamps": [], "Values": []}]}
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "get_metric_data", lambda **_: partial)
+        assert builders.run_sweep()["figures_recorded"] == 0
+    time.advance(60)
+    assert builders.run_sweep()["figures_recorded"] == 1
+    assert _figures(api, event_id)[0]["buckets"][0]["requests"] == 3
+
+
+def test_a_local_stage_is_not_measured(api, time, report):
+    event_id, _ = _drop(api, time)
+    time.advance(2_000)
+    assert builders.run_sweep()["figures_recorded"] == 0
+    assert _figures(api, event_id) == []
 
 
 NAMES = """

@@ -3,8 +3,11 @@
 import { admissionTime, type State } from "../waiting-room.js";
 import type { DrawProof, EventWithTiers, StockEntry, StockLine } from "./api";
 
-/** Of the places of the draw, in percent. */
+/** Of the places of the draw, and of late arrivals, in percent. */
 const SHARES = [0, 10, 25, 50, 75, 90, 100];
+const SAMPLE = Array.from({ length: 100 }, (_, index) => index + 1);
+/** What the figures of API Gateway are not: of this event alone, of answers by the CDN, of requests that never arrived, and checkable. */
+const LIMITS = ["whole_stage", "without_cdn", "without_network", "not_recomputable"];
 
 type Segments = State["segments"];
 /** Seconds after the opening between which something happened; null if it has not. */
@@ -20,6 +23,9 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
   const counted = ledger.filter(({ kind }) => kind === "totals");
   const last = (counted.at(-1) ?? ledger.at(-1))?.lines ?? [];
   const hasNoCount = last.some(({ unpaid }) => unpaid == null);
+  const late = proof ? Math.max(0, proof.total - proof.n!) : 0;
+  const lateWaits = proof && lateWaitsOf(segments, proof.n!, ledger.filter(isLateOf(proof.room)), now);
+  const figures = proof && figuresOf(proof.room, ledger);
   return {
     format: "fairgate drop report, 1",
     event_id: event.id,
@@ -27,7 +33,7 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
     made_at: time(now),
     opened_at: time(openedAt),
     counted_at: counted.at(-1)?.at ?? null,
-    entrants: proof && { rule: proof.entry, drawn: proof.n!, late: Math.max(0, proof.total - proof.n!), excluded: proof.excluded },
+    entrants: proof && { rule: proof.entry, drawn: proof.n!, late, excluded: proof.excluded },
     draw: proof && {
       room: proof.room,
       algorithm: proof.algorithm,
@@ -37,6 +43,8 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
       round: proof.beacon?.round ?? null,
     },
     waits: proof && waits(segments, proof.n!, now),
+    late_waits: lateWaits,
+    figures,
     tickets: last.map((line) => ({
       tier_id: line.tier_id ?? null,
       name: event.tiers.find(({ id }) => id === line.tier_id)?.name ?? null,
@@ -46,26 +54,72 @@ export function makeReport(event: Pick<EventWithTiers, "id" | "name" | "on_sale_
     })),
     changes_after_opening: ledger
       .slice(before.length)
-      .filter(({ kind }) => kind !== "totals")
+      .filter(({ kind }) => kind !== "totals" && kind !== "figures")
       .map(({ number, at, kind, cause = null }) => ({ number, at, kind, cause })),
-    unknown: ["latency", "errors", ...(proof ? ["waits_of_late_arrivals"] : []), ...(hasNoCount ? ["unpaid"] : [])],
+    unknown: [...(figures ? [] : ["latency", "errors"]), ...(late > 0 && !lateWaits ? ["waits_of_late_arrivals"] : []), ...(hasNoCount ? ["unpaid"] : [])],
   };
 }
 
-function waits(segments: Segments, n: number, now: number): { place: number; seconds: Seconds }[] {
-  const places = new Set(n > 0 ? SHARES.map((share) => Math.max(1, Math.ceil((n * share) / 100))) : []);
-  return [...places].map((place) => {
-    const turn = turnOf(segments, place);
-    return { place, seconds: turn && turn[1] <= now ? [turn[0] - segments[0]!.since, turn[1] - segments[0]!.since] : null };
-  });
+interface Wait {
+  place: number;
+  seconds: Seconds;
+}
+
+function waits(segments: Segments, n: number, now: number): Wait[] {
+  const since = segments[0]?.since ?? 0;
+  return placesOf(n, SHARES).map((place) => ({ place, seconds: waitOf(segments, place, [since, since], now) }));
+}
+
+/** The places at these percentages of `n` places. */
+const placesOf = (n: number, shares: number[]) => [...new Set(n > 0 ? shares.map((share) => Math.max(1, Math.ceil((n * share) / 100))) : [])];
+
+/** How long somebody who joined between two times waited for a turn. */
+function waitOf(segments: Segments, place: number, joined: [number, number], now: number): Seconds {
+  const [first, last] = joined.map((at) => turnOf(segments, place, at));
+  return first && last && last[1] <= now ? [Math.max(0, first[0] - joined[1]), last[1] - joined[0]] : null;
 }
 
 /** The two times are equal unless the shop has merged old parts of its plan. */
-function turnOf(segments: Segments, place: number): Seconds {
+function turnOf(segments: Segments, place: number, joined: number): Seconds {
   const [first, second] = segments;
-  if (first && first.wave_size === 0 && place <= first.base) return second ? [first.since, second.since] : null;
-  const at = admissionTime(segments, place, 0);
+  if (first && first.wave_size === 0 && place <= first.base && !(second && joined >= second.since)) return second ? [Math.max(first.since, joined), second.since] : null;
+  const at = admissionTime(segments, place, joined);
   return at === null ? null : [at, at];
+}
+
+/** `counted` are the entries that count the late arrivals of the room. */
+function lateWaitsOf(segments: Segments, n: number, counted: StockEntry[], now: number) {
+  const counts = counted.at(-1)?.late?.counts ?? [];
+  const last = Math.max(0, ...counts.map((number, index) => (number > 0 ? (number - 1) * counts.length + index + 1 : 0)));
+  if (last === 0) return null;
+  const waitsAt = (shares: number[]) =>
+    placesOf(last, shares).flatMap((place): Wait[] => {
+      const joined = joinedAt(counted, place - 1);
+      return joined ? [{ place: n + place, seconds: waitOf(segments, n + place, joined, now) }] : [];
+    });
+  const sample = waitsAt(SAMPLE).map(({ seconds }) => seconds ?? [0, Infinity]);
+  const p95 = (limit: 0 | 1) => sample.map((wait) => wait[limit]!).sort((a, b) => a - b)[Math.ceil((95 * sample.length) / 100) - 1]!;
+  const p95Seconds: Seconds = p95(1) < Infinity ? [p95(0), p95(1)] : null;
+  return { counted: counts.reduce((total, count) => total + count, 0), places: waitsAt(SHARES), p95_seconds: p95Seconds };
+}
+
+/** Between which times a late place, from 0, was given out. Late counters take turns. */
+function joinedAt(counted: StockEntry[], place: number): Seconds {
+  let earliest = seconds(counted[0]!.late!.closed_at);
+  for (const { late, at, counted_from } of counted) {
+    const { counts } = late!;
+    if (counts[place % counts.length]! > Math.floor(place / counts.length)) return [earliest, seconds(at)];
+    earliest = Math.max(earliest, seconds(counted_from!));
+  }
+  return null;
+}
+
+/** What API Gateway measured for the room's drop, with the sums of all its requests and errors. */
+function figuresOf(room: number, ledger: StockEntry[]) {
+  const entry = ledger.find(({ kind, figures }) => kind === "figures" && figures?.room === room);
+  if (!entry?.figures) return null;
+  const sum = (name: "requests" | "errors") => entry.figures!.buckets.reduce((total, bucket) => total + (bucket[name] ?? 0), 0);
+  return { entry: entry.number, requests: sum("requests"), errors: sum("errors"), ...entry.figures, limits: LIMITS };
 }
 
 /** When nothing was left for the first time. */
@@ -79,6 +133,11 @@ function soldOut(counted: StockEntry[], tierId: StockLine["tier_id"], openedAt: 
   }
   return null;
 }
+
+const isLateOf =
+  (room: number) =>
+  ({ late }: StockEntry) =>
+    late?.room === room;
 
 const isOf =
   (tierId: StockLine["tier_id"]) =>

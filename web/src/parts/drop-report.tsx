@@ -43,7 +43,11 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
   const number = (count: number | null | undefined) => (count == null ? s.unknownCount : count.toLocaleString(locale));
   const times = ([from, to]: [number, number]) => s.between(clock(from), clock(to));
   const held = (line: { held_back?: Record<string, number> } | null) => (line ? number(Object.values(line.held_back ?? {}).reduce((total, count) => total + count, 0)) : "–");
-  const { entrants, waits } = report;
+  const { entrants, waits, late_waits: late, figures } = report;
+  const range = (name: "p50_ms" | "p95_ms") => {
+    const known = figures!.buckets.map((bucket) => bucket[name]).filter((value) => value != null);
+    return known.length > 0 ? s.between(`${number(Math.min(...known))} ms`, `${number(Math.max(...known))} ms`) : s.unknownCount;
+  };
   return (
     <>
       <p>{s.intro}</p>
@@ -58,16 +62,37 @@ function Contents({ report, s }: { report: Report; s: typeof en }) {
           ))}
         </dl>
       )}
-      {waits && waits.length > 0 && (
+      {[{ title: s.waits, list: waits }, { title: s.lateWaits, list: late?.places, p95: late?.p95_seconds }].map(
+        ({ title, list, p95 }) =>
+          list &&
+          list.length > 0 && (
+            <section key={title}>
+              <h3>{title}</h3>
+              <ul class="draw-limits">
+                {list.map(({ place, seconds }) => (
+                  <li key={place}>
+                    {s.place(number(place))}: {seconds ? times(seconds) : s.notYet}
+                  </li>
+                ))}
+                {p95 && (
+                  <li>
+                    {s.p95Wait}: {times(p95)}
+                  </li>
+                )}
+              </ul>
+            </section>
+          ),
+      )}
+      {figures && (
         <>
-          <h3>{s.waits}</h3>
-          <ul class="draw-limits">
-            {waits.map(({ place, seconds }) => (
-              <li key={place}>
-                {s.place(number(place))}: {seconds ? times(seconds) : s.notYet}
-              </li>
-            ))}
-          </ul>
+          <h3>{s.figures}</h3>
+          <dl class="draw-facts">
+            <Fact name={s.requests}>{number(figures.requests)}</Fact>
+            <Fact name={s.errors}>{number(figures.errors)}</Fact>
+            <Fact name={s.p50}>{range("p50_ms")}</Fact>
+            <Fact name={s.p95}>{range("p95_ms")}</Fact>
+          </dl>
+          <p class="small">{s.figuresNote}</p>
         </>
       )}
       {report.tickets.map(({ tier_id, name, at_opening, counted, sold_out_seconds }) => (

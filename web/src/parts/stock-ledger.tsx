@@ -25,7 +25,7 @@ export function StockLedger({ event }: { event: EventWithTiers }) {
   const { entries, isChained, isSigned, publicKey } = ledger;
   const last = entries.at(-1);
   const totals = entries.findLast(({ kind }) => kind === "totals");
-  const changes = entries.filter(({ kind }) => kind !== "totals");
+  const changes = entries.filter(({ kind }) => kind !== "totals" && kind !== "figures");
   const isRight = isChained && isSigned !== false;
   return (
     <>
