@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import UTC, datetime
 from typing import get_args
 from unittest.mock import Mock
 
@@ -427,16 +428,20 @@ def _drop_with_traffic(api, time, measure):
 
 
 @ON_AWS
-def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, report):
+def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, report, monkeypatch):
     event_id, opened_at = _drop_with_traffic(api, time, measure)
     for seconds in (30, 60, 13 * 60):
         time.advance(seconds)
         assert builders.run_sweep()["figures_recorded"] == 0
     time.advance(60)
     assert builders.run_sweep()["figures_recorded"] == 1
-    for _ in range(3):
-        memory.forget_everything()  # as another instance
-        time.advance(60)
+    monkeypatch.setattr(sdk_calls, "read_metrics", Mock(side_effect=AssertionError))  # the figures are read once
+    for seconds in (60, 400, 400):
+        time.advance(seconds)
+        assert builders.run_sweep()["figures_recorded"] == 0
+    memory.forget_everything()  # as another instance
+    for seconds in (60, 400):
+        time.advance(seconds)
         assert builders.run_sweep()["figures_recorded"] == 0
     [figures] = _figures(api, event_id)
     since = opened_at - opened_at % 60
@@ -522,12 +527,13 @@ def test_a_waiting_room_that_nobody_joined_has_no_figures(api, time, measure):
 
 @ON_AWS
 def test_only_whole_figures_are_added(api, time, measure, monkeypatch):
-    event_id, _ = _drop_with_traffic(api, time, measure)
+    event_id, opened_at = _drop_with_traffic(api, time, measure)
     time.advance(60)
     builders.run_sweep()
     time.advance(1_000)
+    opened = datetime.fromtimestamp(opened_at - opened_at % 60, UTC)
     client = sdk_calls._client(settings.current().region)
-    partial = {"MetricDataResults": [{"Id": "requests", "StatusCode": "PartialData", "Timestamps": [], "Values": []}]}
+    partial = {"MetricDataResults": [{"Id": "requests", "StatusCode": "PartialData", "Timestamps": [opened], "Values": [1.0]}]}
     with monkeypatch.context() as patch:
         patch.setattr(client, "get_metric_data", lambda **_: partial)
         assert builders.run_sweep()["figures_recorded"] == 0
