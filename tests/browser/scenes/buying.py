@@ -131,8 +131,7 @@ def checkout_with_a_promo_code(stage: Stage) -> None:
 
 def legal_texts(stage: Stage) -> None:
     _publish_terms(stage)
-    stage.open("/")
-    stage.page.get_by_role("link", name="Legal notice and privacy").click()
+    stage.open("/legal")
     stage.buyer.see("This shop does not track you.")
     expect(stage.page.get_by_role("link", name="Terms")).to_have_attribute("target", "_blank")
 

@@ -2,7 +2,6 @@
 
 import { ErrorBoundary, lazy, useRoute } from "preact-iso";
 import { getLegalText, listShopTexts } from "../api";
-import { day } from "../formats";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
@@ -41,8 +40,8 @@ function Text({ id }: { id: string }) {
   return (
     <>
       <h1>{title}</h1>
-      <p class="small">{t.legalPage.since(day(text.created_at, undefined, locale))}</p>
-      <div lang={text.language}>
+      <p class="small">{t.legalPage.since(new Date(text.created_at).toLocaleDateString(locale, { dateStyle: "long" }))}</p>
+      <div class="legal-text" lang={text.language}>
         {paragraphs.map((paragraph, index) => (
           <PlainText key={index} text={paragraph} />
         ))}
