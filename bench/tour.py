@@ -196,8 +196,10 @@ class _Tour(TourClient):
         promoter = f"/promoters/{self.name}"
         self.put(promoter, {"name": self.name, "verified": True}, token=self.admin)
         self.put(f"{promoter}/default-taxes", {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]}, token=self.admin)
-        for path in ("/promoters", promoter, f"{promoter}/events"):
+        [text] = self.put(f"{promoter}/legal-texts/terms/en", {"text": "One ticket, one person."}, token=self.admin).json["legal_texts"]
+        for path in ("/promoters", promoter, f"{promoter}/events", f"{promoter}/legal-texts", f"/legal-texts/{text['id']}"):
             self.get(path)
+        self.delete(f"{promoter}/legal-texts/terms/en", token=self.admin)
         people = f"/events/{event_id}/members"
         with caught_mails():
             member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json

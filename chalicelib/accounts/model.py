@@ -57,6 +57,16 @@ TaxId = Annotated[
 ]
 
 
+LegalTextId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9a-f]{32}\Z",
+        examples=["0123456789abcdef0123456789abcdef"],
+        description="The id of a legal text: 32 hexadecimal digits.",
+    ),
+]
+
+
 class BankAccount(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A bank account, as buyers need it for a transfer. The check digits of the `iban` must be right."""
 

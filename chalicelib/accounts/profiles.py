@@ -1,5 +1,9 @@
-"""The profiles of promoters. A promoter's account is created with a profile; only admins can verify the profile."""
+"""The profiles of promoters, and the legal texts of promoters and of the shop.
 
+A promoter's account is created with a profile; only admins can verify the profile.
+"""
+
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -20,7 +24,11 @@ MAX_ATTEMPTS = 5
 # Fields that admins check when they verify a promoter.
 _VERIFIED_FIELDS = ("name", "company", "website", "bank_account")
 
+SHOP = "shop"  # owns the legal texts of the shop itself
+MAX_LEGAL_TEXTS = 30  # of an owner, in all languages together
+
 State = Literal["verified", "unverified"]
+LegalKind = Literal["imprint", "terms", "privacy", "refunds", "accessibility"]
 
 
 class InvoiceSeller(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,6 +93,46 @@ class PromoterChange(Struct, frozen=True):
     bank_account: BankAccount | UnsetType | None = UNSET
 
 
+class LegalText(Struct, frozen=True, kw_only=True):
+    """A legal text of a promoter or of the shop in one language, as plain text or as the address of a page.
+
+    A text never changes: another wording is another text. So its `id`, a digest of owner and content, says what a buyer has accepted.
+    """
+
+    owner_id: str
+    kind: LegalKind
+    language: str
+    url: str | None = None
+    text: str | None = None
+    created_at: int = 0
+
+    @property
+    def id(self) -> str:
+        content = [self.owner_id, self.kind, self.language, self.url, self.text]
+        return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
+
+
+class LegalTextEntry(Struct, frozen=True, omit_defaults=True):
+    """One of the texts that an owner shows now."""
+
+    id: str
+    kind: LegalKind
+    language: str
+    url: str | None = None
+
+
+class LegalTextsChanging(ApiError):
+    code: ClassVar[str] = "legal_texts_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing these legal texts right now. Try again."
+
+
+class TooManyLegalTexts(ApiError):
+    code: ClassVar[str] = "too_many_legal_texts"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"There can be at most {MAX_LEGAL_TEXTS} legal texts. Remove one first."
+
+
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
     """Return a transaction item that creates a new promoter's profile. It is refused if the profile exists."""
     name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
@@ -121,6 +169,47 @@ def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter
 def delete_promoter_item(promoter_id: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes a promoter's profile. It does nothing if there is no profile."""
     return dynamo.delete(PromoterRow(promoter_id))
+
+
+def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
+    """Return the legal texts that a promoter, or the shop (`SHOP`), shows now, by kind and language."""
+    row = LegalTextsRow.find(_shown_key(owner_id))
+    return [] if row is None else row.shown
+
+
+def find_legal_text(text_id: str) -> LegalText | None:
+    """Return a legal text, even if its owner no longer shows it. Returns None if there never was such a text."""
+    row = LegalTextRow.find(_text_key(text_id), consistent_read=False)
+    return None if row is None else row.text
+
+
+def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: LegalText | None, actor: str, now: int) -> list[LegalTextEntry]:
+    """Show another text of this kind in this language, or none. Returns the owner's texts. Earlier texts are kept.
+
+    Raises TooManyLegalTexts and LegalTextsChanging.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        row = LegalTextsRow.find(_shown_key(owner_id))
+        before, version = (row.shown, int(row.version)) if row is not None else ([], 0)
+        after = [entry for entry in before if (entry.kind, entry.language) != (kind, language)]
+        if new is not None:
+            after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=lambda entry: (entry.kind, entry.language))
+        if after == before:
+            return before
+        if len(after) > MAX_LEGAL_TEXTS:
+            raise TooManyLegalTexts()
+        shown = LegalTextsRow(_shown_key(owner_id), shown=after, version=version + 1)
+        is_unchanged = LegalTextsRow.id.does_not_exist() if row is None else LegalTextsRow.version == version
+        change = {"kind": kind, "language": language, "text_id": new.id if new is not None else None}
+        items = [dynamo.put(shown, is_unchanged), audit.entry_item(f"promoter#{owner_id}", "legal_text.replaced", actor, now, change)]
+        if new is not None and find_legal_text(new.id) is None:
+            items.append(dynamo.put(LegalTextRow(_text_key(new.id), text=replace(new, created_at=now))))
+        try:
+            dynamo.transact(items)
+            return after
+        except dynamo.TransactionCanceled:
+            continue
+    raise LegalTextsChanging()
 
 
 def save_promoter(
@@ -205,8 +294,8 @@ class PromoterRow(dynamo.Table):
     """A promoter, with the fields of `Promoter`; `name` is stored as `shown_name`, because `Table` has a method `name`."""
 
     feature = "promoters"
-    contents = "The profiles of promoters."
-    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
+    contents = "The profiles of promoters, and the legal texts of promoters and of the shop."
+    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted; legal texts stay, because orders name them")
 
     id = UnicodeAttribute(hash_key=True)
     shown_name = UnicodeAttribute()
@@ -223,6 +312,33 @@ class PromoterRow(dynamo.Table):
     updated_at = NumberAttribute()
     version = NumberAttribute()
     state_index = StateIndex()
+
+
+class LegalTextsRow(dynamo.Table):
+    """The texts that a promoter or the shop shows now. These rows are not in the index, because they have no state."""
+
+    feature = PromoterRow.feature
+
+    id = UnicodeAttribute(hash_key=True)
+    shown = JsonAttribute(list[LegalTextEntry])
+    version = NumberAttribute()
+
+
+class LegalTextRow(dynamo.Table):
+    """A text that never changes. It stays when its owner no longer shows it, because orders name the terms that buyers accepted."""
+
+    feature = PromoterRow.feature
+
+    id = UnicodeAttribute(hash_key=True)
+    text = JsonAttribute(LegalText)
+
+
+def _shown_key(owner_id: str) -> str:
+    return f"legal-texts#{owner_id}"
+
+
+def _text_key(text_id: str) -> str:
+    return f"legal-text#{text_id}"
 
 
 def _put_item(promoter: Promoter) -> dynamo.TransactItem:

@@ -159,7 +159,8 @@ def _document(shell: Shell, language: Language, path: str, title: str, head: str
     preloads = "".join(f'<link rel="modulepreload" crossorigin href="{escape(file)}">' for file in shell.texts.get(language, []))
     data = reply.replace("<", "\\u003c") if len(reply) <= MAX_REPLY_CHARACTERS else ""
     legal = escape(settings.current().legal_url)
-    legal_tag, legal_link = (f'<meta name="legal" content="{legal}">\n', f'<a href="{legal}">{t["legal"]}</a>') if legal else ("", "")
+    legal_tag = f'<meta name="legal" content="{legal}">\n' if legal else ""
+    legal_link = f'<a href="{legal or "/legal"}">{t["legal"]}</a>'
     block = f'<script type="application/json" id="reply" data-path="{escape(path)}">{data}</script>' if data else ""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n{shell.head}\n{preloads}\n{legal_tag}'

@@ -125,7 +125,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     legal_url: Annotated[
         str,
         Meta(pattern=r"^(https?://\S+)?$", title="begins with http:// or https://"),
-        _says("Page with the shop's legal notice, terms and privacy policy, to which the footer of every page links. Empty: no link."),
+        _says(
+            "Page with the shop's legal notice, terms and privacy policy, to which every page links. Empty: the texts that admins publish."
+        ),
     ] = ""
     hold_seconds: Annotated[
         Seconds,

@@ -1,16 +1,25 @@
 """Promoter routes: profiles, events, and the people who work at an event."""
 
+import re
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from chalice.app import Blueprint
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import BankAccount, Company, Email, email_key
-from chalicelib.accounts.profiles import InvoiceSeller, PromoterChange, PromoterChanging
+from chalicelib.accounts.profiles import (
+    InvoiceSeller,
+    LegalKind,
+    LegalText,
+    LegalTextsChanging,
+    PromoterChange,
+    PromoterChanging,
+    TooManyLegalTexts,
+)
 from chalicelib.catalog import permissions
 from chalicelib.catalog.forms import check_default_taxes, check_place
 from chalicelib.catalog.revisions import CatalogChanging, PreconditionFailed, VersionConflict, expected_version, versioned_reply
@@ -23,14 +32,16 @@ from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import CATALOG, INVITE, MAIL, RateLimited, limited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
-from chalicelib.promoters.service import AccountsNotOffered, Seller
+from chalicelib.promoters.service import AccountsNotOffered, LegalTexts, Seller
 from chalicelib.promoters.views import (
     AccountLinkView,
     ChangedAccountView,
     DefaultTaxesView,
+    LegalTextView,
     MembersView,
     MemberView,
     PaymentAccountView,
@@ -38,6 +49,7 @@ from chalicelib.promoters.views import (
     PromotersView,
     PromoterView,
     changed_account_view,
+    legal_text_view,
     member_view,
     payment_account_view,
     promoter_event_view,
@@ -58,6 +70,7 @@ Website = Annotated[
 
 Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
+LEGAL_TEXT_MAX_AGE = 86_400  # seconds; a legal text never changes
 MAX_DEFAULT_TAXES = 50  # of a promoter, because every instance keeps them in its memory
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
@@ -104,6 +117,13 @@ class DefaultTaxesBody(Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     default_taxes: Annotated[list[DefaultTax], Meta(max_length=MAX_DEFAULT_TAXES)]
+
+
+class LegalTextBody(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A legal text: either a plain `text`, or the `url` of a page that has it. Empty lines separate paragraphs."""
+
+    url: Website | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=40_000)] | None = None
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -176,6 +196,56 @@ def replace_default_taxes(request: RequestContext, promoter_id: str, body: Defau
     """Change the taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
     check_default_taxes(body.default_taxes)
     return Reply(DefaultTaxesView(service.save_default_taxes(request.require_user(), promoter_id, body.default_taxes, request.now)))
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/legal-texts", access="public")
+def list_legal_texts(request: RequestContext, promoter_id: str) -> CacheableReply[LegalTexts]:
+    """List the legal texts that a verified promoter shows now: imprint, terms, privacy, refunds and accessibility, each in any languages.
+
+    The id `shop` means the shop itself. The texts of an event's seller are also in `GET /events/{event_id}/seller`.
+    """
+    return service.show_legal_texts(promoter_id, request.now)
+
+
+@route(bp, "GET", "/legal-texts/{text_id}", access="public")
+def show_legal_text(_: RequestContext, text_id: str) -> CacheableReply[LegalTextView]:
+    """Show a legal text.
+
+    A text never changes, and stays when its owner shows another one, because orders name the terms that their buyers accepted.
+    """
+    return CacheableReply.encode(legal_text_view(service.get_legal_text(text_id)), max_age=LEGAL_TEXT_MAX_AGE)
+
+
+@route(
+    bp,
+    "PUT",
+    "/promoters/{promoter_id}/legal-texts/{kind}/{language}",
+    access="manager",
+    errors=(LegalTextsChanging, TooManyLegalTexts, RateLimited),
+)
+@limited_for_caller(CATALOG)
+def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str, body: LegalTextBody) -> Reply[LegalTexts]:
+    """Show a legal text of a verified promoter, or of the shop with the id `shop`, instead of the present one of this kind and language."""
+    if (body.url is None) == (body.text is None):
+        raise InvalidInput("Send either `url` or `text`.", path="$.text")
+    new = LegalText(owner_id=promoter_id, kind=_legal_kind(kind), language=_text_language(language), url=body.url, text=body.text)
+    return Reply(LegalTexts(service.replace_legal_text(request.require_user(), promoter_id, new.kind, new.language, new, request.now)))
+
+
+@route(
+    bp,
+    "DELETE",
+    "/promoters/{promoter_id}/legal-texts/{kind}/{language}",
+    access="manager",
+    errors=(LegalTextsChanging, RateLimited),
+)
+@limited_for_caller(CATALOG)
+def remove_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str) -> Reply[LegalTexts]:
+    """Show no legal text of this kind in this language any more."""
+    identity = request.require_user()
+    return Reply(
+        LegalTexts(service.replace_legal_text(identity, promoter_id, _legal_kind(kind), _text_language(language), None, request.now))
+    )
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/payment-account", access="manager", errors=(CatalogChanging, RateLimited, *PROVIDER_ERRORS))
@@ -284,3 +354,17 @@ def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Rep
 
 def _after(cursor: str | None, form: str) -> str | None:
     return None if cursor is None else cursors.decode(cursor, form)
+
+
+def _legal_kind(text: str) -> LegalKind:
+    if text not in get_args(LegalKind):
+        raise InvalidInput(f"The kind must be one of {', '.join(get_args(LegalKind))}.", path="kind")
+    kind: LegalKind = convert(text, LegalKind)
+    return kind
+
+
+def _text_language(text: str) -> str:
+    """Return the language of a text, as two small letters (ISO 639-1)."""
+    if not re.fullmatch(r"[a-z]{2}", text):
+        raise InvalidInput("The language must be two small letters, such as en.", path="language")
+    return text

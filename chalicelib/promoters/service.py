@@ -10,7 +10,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, email_key
-from chalicelib.accounts.profiles import Promoter, PromoterChange
+from chalicelib.accounts.profiles import SHOP, LegalKind, LegalText, LegalTextEntry, Promoter, PromoterChange
 from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, PromoterAccount, PromoterStop, PromoterTaxes
@@ -43,6 +43,7 @@ MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email abou
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
+_legal_texts: TtlCache[CacheableReply["LegalTexts"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by owner
 
 
 class Seller(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,7 @@ class Seller(Struct, frozen=True, kw_only=True):
     policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
     promoter_id: Annotated[str | None, Meta(description="The id of the event's promoter; null if the shop is the seller.")] = None
     invoices: Annotated[bool, Meta(description="Whether buyers get invoices, which name a company if the checkout has one.")] = False
+    legal_texts: Annotated[list[LegalTextEntry], Meta(description="The seller's imprint, terms and other legal texts.")] = []
 
 
 class AccountsNotOffered(ApiError):
@@ -64,6 +66,10 @@ class AccountsNotOffered(ApiError):
 
 class AccountNeedsVerification(Forbidden):
     default_message: ClassVar[str] = "An admin has to verify you before you can connect a payment account. Complete your profile first."
+
+
+class TextsNeedVerification(Forbidden):
+    default_message: ClassVar[str] = "An admin has to verify you before you can publish legal texts. Complete your profile first."
 
 
 class CoordinatorForbidden(Forbidden):
@@ -103,6 +109,47 @@ def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[Default
     get_promoter(identity, promoter_id)
     event_states.change_default_taxes(PromoterTaxes(promoter_id, taxes), identity.user_id, now)
     return taxes
+
+
+class LegalTexts(Struct, frozen=True):
+    """The legal texts that a promoter or the shop shows, by kind and language."""
+
+    legal_texts: list[LegalTextEntry]
+
+
+def show_legal_texts(owner_id: str, now: int) -> CacheableReply[LegalTexts]:
+    """Return the legal texts of the shop or of a verified promoter, at most SELLER_MAX_AGE seconds old. Raises NotFound."""
+    if owner_id != SHOP:
+        get_promoter(None, owner_id)
+    return _legal_texts.get(
+        now, None, lambda: CacheableReply.encode(LegalTexts(profiles.list_legal_texts(owner_id)), max_age=SELLER_MAX_AGE), owner_id
+    )
+
+
+def get_legal_text(text_id: str) -> LegalText:
+    """Return a legal text, even if its owner no longer shows it. Raises NotFound."""
+    text = profiles.find_legal_text(text_id)
+    if text is None:
+        raise NotFound("There is no legal text with this id.", text_id=text_id)
+    return text
+
+
+def replace_legal_text(
+    identity: Identity, owner_id: str, kind: LegalKind, language: str, new: LegalText | None, now: int
+) -> list[LegalTextEntry]:
+    """Show another legal text of this kind in this language, or none.
+
+    A promoter needs to be verified, so that strangers cannot publish texts on the shop's pages. Raises Forbidden, NotFound,
+    TooManyLegalTexts and LegalTextsChanging.
+    """
+    if owner_id == SHOP:
+        if "admin" not in identity.roles:
+            raise Forbidden("Only admins can change the legal texts of the shop.")
+    else:
+        require_own(identity, owner_id, "You can only change your own legal texts.")
+        if get_promoter(identity, owner_id).state != "verified":
+            raise TextsNeedVerification()
+    return profiles.replace_legal_text(owner_id, kind, language, new, identity.user_id, now)
 
 
 class ChangedRights(Struct, frozen=True):
@@ -224,7 +271,13 @@ def seller_of(promoter: Promoter | None) -> Seller:
 def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:
     """Return the seller of a visible event, at most SELLER_MAX_AGE seconds old. Raises NotFound."""
     _, event = catalog.get_visible_event(event_id)
-    return _sellers.get(now, None, lambda: CacheableReply.encode(find_seller(event), max_age=SELLER_MAX_AGE), event.promoter_id)
+
+    def load() -> CacheableReply[Seller]:
+        seller = find_seller(event)
+        seller = structs.replace(seller, legal_texts=profiles.list_legal_texts(seller.promoter_id or SHOP))
+        return CacheableReply.encode(seller, max_age=SELLER_MAX_AGE)
+
+    return _sellers.get(now, None, load, event.promoter_id)
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:

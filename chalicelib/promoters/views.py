@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, BankAccount
-from chalicelib.accounts.profiles import InvoiceSeller, Promoter
+from chalicelib.accounts.profiles import InvoiceSeller, LegalKind, LegalText, Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
@@ -49,6 +49,18 @@ class DefaultTaxesView(Struct, frozen=True):
     """The taxes in the prices at a promoter's events, by country and region, for tiers without a tax of their own."""
 
     default_taxes: list[DefaultTax]
+
+
+class LegalTextView(Struct, frozen=True, kw_only=True):
+    """A legal text of a promoter, or of the shop with the `owner_id` `shop`: plain `text`, or the `url` of a page that has it."""
+
+    id: str
+    owner_id: str
+    kind: LegalKind
+    language: str
+    url: str | None
+    text: str | None
+    created_at: Timestamp
 
 
 class PromotersView(Struct, frozen=True):
@@ -162,6 +174,18 @@ def promoter_view(promoter: Promoter, *, is_own: bool = False) -> PromoterView:
         created_at=clock.iso(promoter.created_at),
         updated_at=clock.iso(promoter.updated_at),
         version=promoter.version,
+    )
+
+
+def legal_text_view(text: LegalText) -> LegalTextView:
+    return LegalTextView(
+        id=text.id,
+        owner_id=text.owner_id,
+        kind=text.kind,
+        language=text.language,
+        url=text.url,
+        text=text.text,
+        created_at=clock.iso(text.created_at),
     )
 
 

@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib.accounts.model import Email
+from chalicelib.accounts.model import Email, LegalTextId
 from chalicelib.catalog.forms import check_place
 from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.dynamodb import dynamo
@@ -422,6 +422,9 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
     `invoice` is the company to name on the invoice, if the event's seller issues `invoices`.
 
+    `accepted_terms` is the id of the seller's terms that the buyer has accepted (`legal_texts` of `GET /events/{event_id}/seller`). It is
+    kept with the order.
+
     Send `bank_transfer` as the `provider` to pay by transfer, if the reservation has `bank_transfer_days`. The tickets are then held until
     the transfer arrives, for so many days at most.
     """
@@ -431,6 +434,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: Email | None = None
     invoice: InvoiceBuyer | None = None
+    accepted_terms: LegalTextId | None = None
     provider: Literal["simulated", "bank_transfer", ExternalProviderName] | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
@@ -520,6 +524,7 @@ def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptio
         cancel_url=body.cancel_url,
         promo_code=body.promo_code or None,
         language=request.language,
+        accepted_terms=body.accepted_terms,
         details=CheckoutDetails(
             attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees],
             customer_email=body.customer_email,

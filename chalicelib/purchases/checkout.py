@@ -156,7 +156,13 @@ def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     code_text = _chosen_code(purchase, request.options.promo_code)
     details = _complete_details(purchase, request.options)  # refuse wrong answers before anything changes
     if not _is_replaced(purchase) and (normalize(code_text) if code_text is not None else None) == purchase.promo_code:
-        changed = replace(purchase, checkout_at=request.now, checkout_key=request.key, language=request.options.language)
+        changed = replace(
+            purchase,
+            checkout_at=request.now,
+            checkout_key=request.key,
+            language=request.options.language,
+            accepted_terms=request.options.accepted_terms,
+        )
         return _save_with_details(purchase, changed, details)
     _check_event(purchase)
     payment = purchase.payment
@@ -225,6 +231,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         checkout_key=request.key,
         expires_at=expires_at,
         language=options.language,
+        accepted_terms=options.accepted_terms,
     )
     is_same_code = purchase.needs_code or (promo_code is not None and promo_code.code == purchase.promo_code)
     held: list[Hold] = []

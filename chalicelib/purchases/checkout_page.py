@@ -39,7 +39,7 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """How the buyer wants to pay, and the details that the buyer sent.
 
     A null `provider` means the default provider, a null `page` means the page that the tiers' prices are set up for, and a null
-    `promo_code` means no promo code. `language` is the language of emails about the order.
+    `promo_code` means no promo code. `language` is the language of emails about the order. `accepted_terms` is the id of a legal text.
     """
 
     provider: ProviderName | None = None
@@ -48,6 +48,7 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     cancel_url: str | None = None
     promo_code: str | None = None
     language: Language | None = None
+    accepted_terms: str | None = None
     details: CheckoutDetails = CheckoutDetails()
     sent: SentDetails | None = None  # unchecked answers, not yet in `details`
 

@@ -249,6 +249,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     returns: ReturnPolicy | None = None  # what the event said about returns when the buyer reserved
     transfers: TransferPolicy | None = None  # null: the event allowed transfers when the buyer reserved
     return_requests: list[ReturnRequest] = []
+    accepted_terms: str | None = None  # the id of the seller's terms that the buyer accepted at the checkout
 
     def with_terms(self, event: Event) -> "Purchase":
         """Return the purchase with the event's present rules for returns and transfers, which later changes do not affect."""

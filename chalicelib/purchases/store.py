@@ -88,13 +88,14 @@ class PurchaseRow(dynamo.Table):
     returns = JsonAttribute(ReturnPolicy, null=True)
     transfers = UnicodeAttribute(null=True)
     return_requests = JsonAttribute(list[ReturnRequest], null=True)
+    accepted_terms = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
 _JSON = [name for name, attribute in PurchaseRow.get_attributes().items() if isinstance(attribute, JsonAttribute)]
 _TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
 # The attributes that a save may change.
-_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
+_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased", "accepted_terms")
 
 
 class BuyerRow(dynamo.Table):

@@ -182,6 +182,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
     A pending order holds its tickets until `expires_at`. If it is to be paid by transfer, `bank_transfer` says how. `payment_id` is the
     payment's id at its provider. It is null until the payment is opened there, and always null for free and simulated payments.
+    `accepted_terms` is the id of the legal text that the buyer accepted at the checkout, if any.
     """
 
     id: str
@@ -205,6 +206,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     refunds: list[RefundView]
     disputed: bool
     complimentary: bool
+    accepted_terms: str | None = None
     bank_transfer: BankTransferView | UnsetType = UNSET
 
 
@@ -470,6 +472,7 @@ def order_view(purchase: Purchase) -> OrderView:
         refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
         disputed=purchase.is_disputed,
         complimentary=purchase.is_complimentary,
+        accepted_terms=purchase.accepted_terms,
         bank_transfer=bank_transfer_view(purchase),
     )
 

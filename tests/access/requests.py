@@ -76,6 +76,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
     "PUT /promoters/{promoter_id}": {"name": "New"},
     "PUT /promoters/{promoter_id}/default-taxes": {"default_taxes": [{"country": "ES", "tax": {"percent": "21"}}]},
+    "PUT /promoters/{promoter_id}/legal-texts/{kind}/{language}": {"text": "One ticket, one person."},
     "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
     "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
     "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},

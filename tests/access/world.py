@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
-from chalicelib.accounts.profiles import PromoterChange
+from chalicelib.accounts.profiles import LegalText, PromoterChange
 from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.addons.outgoing_webhooks import outbox
 from chalicelib.bootstrap_file import rollout
@@ -186,6 +186,9 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "digest": digest,
             "appeal_id": _appeal(api),
             "version": "1",
+            "kind": "terms",
+            "language": "en",
+            "text_id": profiles.list_legal_texts(PROMOTER)[0].id,
         }
         code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
         return _Built(World(api, ids, code, place, login, invitation), settings.current().stage, engines.save_state())
@@ -197,6 +200,8 @@ def _create_accounts() -> str:
         account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
         accounts.create_account(account, requests.PASSWORD)
     profiles.save_promoter(PROMOTER, PromoterChange("Nora", None, "", None, None, "", True), "root", clock.now(), by_admin=True)
+    terms = LegalText(owner_id=PROMOTER, kind="terms", language="en", text="Each ticket admits one person.")
+    profiles.replace_legal_text(PROMOTER, "terms", "en", terms, "root", clock.now())
     return sessions.session_id(sessions.begin_session(BUYER, 1, sessions.Device(None, None), clock.now()))
 
 

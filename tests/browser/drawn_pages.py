@@ -21,6 +21,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/transfer": wallet.transfer,
     "/guest": wallet.guest_seat,
     "/find-tickets": accounts.find_tickets,
+    "/legal/:textId?": buying.terms_of_the_shop,
     "/sign-in": accounts.sign_in,
     "/register": accounts.register_refused,
     "/forgot-password": accounts.forgot_password,

@@ -125,6 +125,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "manage-en.js",
         "manage-es.js",
         "public-changes.js",
+        "seller-note.js",
         "stock-ledger.js",
         "ticket-panels.js",
         "turn-mails.js",

@@ -29,6 +29,7 @@ VALUES = {
     "event": EVENT,
     "tickets": [TICKET, TICKET | {"attendee": None}],
     "order_number": "NL-7K3Q-9XF2",
+    "terms_url": "https://shop.test/legal/1",
     "total": "100.00",
     "included_fee": "4.00",
     "amount": "50.00",

@@ -54,6 +54,14 @@ export async function previewEvent(event_id: string): Promise<EventWithTiers | n
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
 export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));
+export type LegalTexts = NonNullable<Seller["legal_texts"]>;
+/** The text of a kind in the reader's language, or else in English, or else in any language. */
+export const legalText = (texts: LegalTexts, kind: LegalTexts[number]["kind"], ...languages: string[]) => {
+  const same = texts.filter((text) => text.kind === kind);
+  return [...languages, "en"].map((name) => same.find((text) => text.language === name)).find(Boolean) ?? same[0];
+};
+export const listShopTexts = async () => (await content(publicApi.GET("/promoters/{promoter_id}/legal-texts", { params: { path: { promoter_id: "shop" } } }))).legal_texts;
+export const getLegalText = (text_id: string) => content(publicApi.GET("/legal-texts/{text_id}", { params: { path: { text_id } } }));
 export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
@@ -97,7 +105,7 @@ export const listWaitlistEntries = async () => (await content(buyer.GET("/waitli
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
 /** The buyer's input for a payment: a guest's address, attendees, answers, and a promo code. */
-export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "invoice" | "provider" | "replace">;
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "invoice" | "accepted_terms" | "provider" | "replace">;
 export type InvoiceBuyer = Schemas["InvoiceBuyer"];
 
 /** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */

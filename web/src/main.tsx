@@ -20,6 +20,7 @@ const FindTickets = accountPage("FindTickets");
 const ForgotPassword = accountPage("ForgotPassword");
 const Guest = accountPage("Guest");
 const OrderPage = accountPage("OrderPage");
+const LegalPage = accountPage("LegalPage");
 const Orders = accountPage("Orders");
 const Register = accountPage("Register");
 const ResetPassword = accountPage("ResetPassword");
@@ -45,6 +46,7 @@ function App() {
             <Route path="/transfer" component={Transfer} />
             <Route path="/guest" component={Guest} />
             <Route path="/find-tickets" component={FindTickets} />
+            <Route path="/legal/:textId?" component={LegalPage} />
             <Route path="/sign-in" component={SignIn} />
             <Route path="/register" component={Register} />
             <Route path="/forgot-password" component={ForgotPassword} />

@@ -207,6 +207,7 @@ def _confirmation(
     values = {
         "tickets": shown,
         "order_number": order_number(purchase.id, event),
+        "terms_url": settings.current().page_url(f"legal/{purchase.accepted_terms}") if purchase.accepted_terms else None,
         "total": _amount(purchase.total_cents, purchase.currency),
         "included_fee": _amount(purchase.included_fee_cents, purchase.currency),
         "currency": purchase.currency,

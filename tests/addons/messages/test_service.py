@@ -291,6 +291,13 @@ def test_a_guest_gets_an_accepted_ticket_at_the_given_address_with_pdf_and_calen
     assert ("bob@new.test", "Tu entrada para Night ya no es válida") in [(mail["To"], mail["Subject"]) for mail in post.deliver()]
 
 
+def test_the_mail_with_the_tickets_links_the_terms_that_the_buyer_accepted(post, api, time):
+    shop, terms = builders.create_shop(api), "0123456789abcdef" * 2
+    buy(api, shop, accepted_terms=terms)
+    [mail] = post.deliver()
+    assert f"Terms that you accepted: https://shop.test/legal/{terms}" in mail.get_body(("plain",)).get_content()
+
+
 def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):
     shop = builders.create_shop(api)
     for user in ("ada", "bob", "eve"):

@@ -129,6 +129,31 @@ def checkout_with_a_promo_code(stage: Stage) -> None:
     stage.buyer.see("New total")
 
 
+def legal_texts(stage: Stage) -> None:
+    _publish_terms(stage)
+    stage.open("/legal")
+    stage.buyer.see("This shop does not track you.")
+    expect(stage.page.get_by_role("link", name="Terms")).to_have_attribute("target", "_blank")
+
+
+def terms_of_the_shop(stage: Stage) -> None:
+    stage.open(f"/legal/{_publish_terms(stage)}")
+    stage.buyer.see("In this wording since")
+    stage.buyer.see("Each ticket admits one person.")
+
+
+def checkout_with_terms(stage: Stage) -> None:
+    terms = _publish_terms(stage)
+    stage.checkout()
+    expect(stage.page.get_by_role("link", name="the seller’s terms")).to_have_attribute("href", f"/legal/{terms}")
+
+
+def _publish_terms(stage: Stage) -> str:
+    text = {"text": "1. Tickets\n\nEach ticket admits one person.\n\n2. Returns\n\nYou can return tickets until the day before."}
+    published = stage.api.put("/promoters/shop/legal-texts/terms/en", json=text, token=builders.admin_token())
+    return str(published.json["legal_texts"][0]["id"])
+
+
 def payment_with_a_discount(stage: Stage) -> None:
     checkout_with_a_promo_code(stage)
     stage.buyer.press("Continue to payment")
@@ -311,6 +336,9 @@ SCENES: list[Scene] = [
     checkout_with_a_wrong_promo_code,
     checkout_with_a_promo_code,
     payment,
+    legal_texts,
+    terms_of_the_shop,
+    checkout_with_terms,
     payment_with_a_discount,
     payment_declined,
     hold_almost_over,

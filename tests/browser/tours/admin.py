@@ -35,6 +35,10 @@ def promoters(manager: Manager) -> Iterator[str]:
     manager.see_heading("Nova")
     [promoter] = manager.api.get("/promoters").json["promoters"]
     assert (promoter["name"], promoter["verified"], promoter["policies"]) == ("Nova", True, "Refunds until the day before.")
+    manager.page.get_by_label("Kind", exact=True).select_option("terms")
+    manager.fill("Text", "Each ticket admits one person.")
+    manager.press("Publish")
+    expect(manager.page.get_by_role("link", name="Terms, English")).to_be_visible()
     yield "verified"
 
 

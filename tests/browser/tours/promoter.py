@@ -1,5 +1,6 @@
 """What a promoter sees of their events, from an empty list to a cancelled night."""
 
+import re
 from collections.abc import Iterator
 
 from playwright.sync_api import expect
@@ -81,6 +82,15 @@ def profile(manager: Manager) -> Iterator[str]:
     manager.fill("Name", "Nova Days")
     manager.see("an admin has to verify you again")
     yield "verified"
+    manager.page.get_by_label("Kind", exact=True).select_option("accessibility")
+    manager.press("Begin with a template")
+    manager.press("Publish")
+    expect(manager.page.get_by_role("link", name="Accessibility, English")).to_be_visible()
+    manager.press("Change: Accessibility, English")
+    expect(manager.page.get_by_label("Text", exact=True)).to_have_value(re.compile("EN 301 549"))
+    yield "legal_texts"
+    manager.press("Remove: Accessibility, English")
+    expect(manager.page.get_by_role("link", name="Accessibility, English")).to_have_count(0)
     manager.press("Add a country or region")
     manager.fill("Country", "uk")
     manager.fill("Tax in the price, in percent", "20")

@@ -84,6 +84,7 @@ BOUNDED = {
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
     "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT, "opens_package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER, "taxes": _OF_ORDER},
+    "/events/{event_id}/seller": {"legal_texts": "30 texts at most"},
     "/events/{event_id}/statement": {"totals": "one for each account, provider and currency"},
     "/events/{event_id}/stock-ledger": {"entries": "one page of the ledger, which has 50 of them"},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
@@ -92,6 +93,7 @@ BOUNDED = {
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/orders/{order_id}/invoices": {"invoices": f"the sale, and {_REFUNDS}"},
     "/promoters/{promoter_id}": {"default_taxes": _DEFAULT_TAXES},
+    "/promoters/{promoter_id}/legal-texts": {"legal_texts": "30 texts at most"},
     "/promoters/{promoter_id}/payment-account": {"missing": "the provider asks for a few dozen things at most"},
     "/promoters/{promoter_id}/payouts": {
         "providers": "the one at which promoters have accounts",

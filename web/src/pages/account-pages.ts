@@ -1,4 +1,4 @@
-/** The pages of accounts, guests, orders and transfers, as one file for the shop's entry. */
+/** The pages of accounts, guests, orders, transfers and legal texts, as one file for the shop's entry. */
 
 import { NotFound } from "./not-found";
 import { Orders as OrderList } from "./orders";
@@ -6,6 +6,7 @@ import { Orders as OrderList } from "./orders";
 export { AccountPage } from "./account";
 export { Guest } from "./guest";
 export { FindTickets, ForgotPassword, ResetPassword, VerifyEmail } from "./mail-links";
+export { LegalPage } from "./legal";
 export { OrderPage } from "./orders";
 export { Register } from "./register";
 export { SignIn } from "./sign-in";

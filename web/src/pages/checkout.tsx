@@ -3,7 +3,7 @@
 import { ErrorBoundary, lazy, useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiFailure, confirm, getEvent, getReservation, getSeller, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
+import { ApiFailure, confirm, getEvent, getReservation, getSeller, legalText, openCheckout, release, type CheckoutDetails, type InvoiceBuyer, type Reservation, type Seller, type Session, type SimulatedOutcome, type Tier } from "../api";
 import { money } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
@@ -12,7 +12,6 @@ import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { Included } from "../parts/included";
 import { LoadFailed } from "../parts/load-failed";
-import { SellerText } from "../parts/seller-note";
 import { Terms } from "../parts/terms";
 import { PaymentForm, reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/checkout-end";
@@ -24,6 +23,7 @@ import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 
 const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
+const SellerText = lazy(() => import("../parts/seller-note").then((part) => part.SellerText, () => LoadFailed));
 const TransferChoice = lazy(() => import("../parts/bank-transfer").then((part) => part.TransferChoice, () => LoadFailed));
 const InvoiceFields = lazy(() => import("../parts/invoice-fields").then((part) => part.InvoiceFields, () => LoadFailed));
 
@@ -83,29 +83,30 @@ export function Checkout() {
   );
 }
 
-/** Load the reservation and the questions of its tiers. If the event cannot be loaded, there are no questions. */
-async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[]; timezone?: string }> {
-  const [reservation, event] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null)]);
-  return { reservation, tiers: event?.tiers ?? [], timezone: event?.timezone };
+/** Load the reservation, the questions of its tiers, and the seller. If the event cannot be loaded, there are no questions. */
+async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[]; timezone?: string; seller: Seller | null }> {
+  const [reservation, event, seller] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null), getSeller(eventId).catch(() => null)]);
+  return { reservation, tiers: event?.tiers ?? [], timezone: event?.timezone, seller };
 }
 
 interface HeldProps {
   reservation: Reservation;
   tiers: Tier[];
   timezone?: string;
+  seller: Seller | null;
   finish: (state: Session["state"]) => void;
   end: (end: End) => void;
   /** The buyer has returned without completing the payment. */
   isUnpaid: boolean;
 }
 
-function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps) {
-  const { t, locale } = useTexts();
+function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: HeldProps) {
+  const { t, locale, language } = useTexts();
   const eventId = reservation.event_id;
   const [eventName] = useState(() => reservedEventName(eventId));
   const hasAccount = useBuyer().buyer?.kind === "account";
   const [toConfirm] = useKept("fairgate.to-confirm", ""); // the address of an account that was made on the way here
-  const { value: seller } = useLoaded(() => getSeller(eventId), eventId);
+  const terms = legalText(seller?.legal_texts ?? [], "terms", language);
   const [email, setEmail] = useKept("fairgate.email", "");
   const [invoice, setInvoice] = useKept<InvoiceBuyer | null>(`fairgate.invoice.${eventId}`, null);
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
@@ -164,6 +165,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
       ...(invoice && !isFree && seller?.invoices !== false && { invoice: sentBuyer(invoice) }), // hidden fields may be incomplete
+      ...(terms && { accepted_terms: terms.id }),
       ...(byTransfer && { provider: "bank_transfer" }),
     };
     const sent = isChange ? { ...details, replace: true } : details;
@@ -306,6 +308,15 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           <ErrorBoundary>
             {reservation.bank_transfer_days && !isFree && !isChange && <TransferChoice days={reservation.bank_transfer_days} value={byTransfer} onValue={setByTransfer} />}
           </ErrorBoundary>
+          {terms && (
+            <p class="small">
+              {t.checkout.accept}{" "}
+              <a href={terms.url ?? `/legal/${terms.id}`} target="_blank" rel="noopener noreferrer">
+                {t.checkout.acceptedTerms}
+              </a>
+              .
+            </p>
+          )}
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>
@@ -346,7 +357,7 @@ function Held({ reservation, tiers, timezone, finish, end, isUnpaid }: HeldProps
           </button>
         </form>
       )}
-      {seller && <SellerText seller={seller} />}
+      <ErrorBoundary>{seller && <SellerText seller={seller} />}</ErrorBoundary>
       <details class="two-steps">
         <summary>{t.checkout.cancel}</summary>
         <p>{t.checkout.cancelText(tickets.length)}</p>

@@ -13,7 +13,6 @@ import { Moment } from "../parts/moment";
 import { NoEvent } from "../parts/no-event";
 import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
-import { SellerNote } from "../parts/seller-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { ReserveForm } from "../parts/reserve-form";
@@ -24,6 +23,7 @@ import { useTexts } from "../texts";
 
 const AVAILABILITY_SECONDS = 5; // half of it while tickets are on sale
 const EVENT_SECONDS = 30;
+const SellerNote = lazy(() => import("../parts/seller-note").then((part) => part.SellerNote, () => LoadFailed));
 const PublicChanges = lazy(() => import("../parts/public-changes").then((part) => part.PublicChanges, () => LoadFailed));
 
 export function EventPage() {
@@ -69,7 +69,7 @@ export function EventPage() {
           {isReserved ? <Reserved eventId={event.id} /> : isOpen && paused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} isResold={isResold} />}
         </Tickets>
       )}
-      {event && event.status !== "cancelled" && <SellerNote eventId={event.id} />}
+      <ErrorBoundary>{event && event.status !== "cancelled" && <SellerNote eventId={event.id} />}</ErrorBoundary>
     </article>
   );
 }

@@ -181,6 +181,14 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
               </dd>
             </>
           )}
+          {order.accepted_terms && (
+            <>
+              <dt>{t.legalKinds.terms}</dt>
+              <dd>
+                <a href={`/legal/${order.accepted_terms}`}>{t.orders.acceptedTerms}</a>
+              </dd>
+            </>
+          )}
           {order.customer_email && (
             <>
               <dt>{t.orders.buyer}</dt>

@@ -1,17 +1,18 @@
 /** The start page: the events by date, with a search in the address, so that Back, reloads and links keep it. */
 
-import { useLocation } from "preact-iso";
+import { ErrorBoundary, lazy, useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import { confirm, listEvents, saleStatus, type EventStatus, type EventSummary } from "../api";
 import { dateFilters, monthStart } from "../event-dates";
 import { dayAndTime, money, month, period } from "../formats";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome } from "../parts/failure";
+import { LoadFailed } from "../parts/load-failed";
 import { useLoaded, useTitle } from "../parts/hooks";
-import { PromoterNote } from "../parts/seller-note";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 
+const PromoterNote = lazy(() => import("../parts/seller-note").then((part) => part.PromoterNote, () => LoadFailed));
 const REFRESH_SECONDS = 30;
 const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"];
 const GROUPS = ["today", "weekend", "later", "cancelled"] as const;
@@ -68,7 +69,9 @@ export function Storefront() {
   return (
     <div class="page">
       {promoter ? (
-        <PromoterNote id={promoter} />
+        <ErrorBoundary>
+          <PromoterNote id={promoter} />
+        </ErrorBoundary>
       ) : (
         <div class="hero">
           <h1>{t.store.heading}</h1>

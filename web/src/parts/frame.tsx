@@ -7,7 +7,7 @@ import { isSlow as isShopSlow, onSlowness } from "../slowness";
 import { languages, languageName, useTexts, type Language } from "../texts";
 
 const meta = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name=${name}]`)?.content;
-const legal = meta("legal"); // the setting FAIRGATE_LEGAL_URL
+const legal = meta("legal") || "/legal"; // the setting FAIRGATE_LEGAL_URL
 const mailbox = meta("mailbox"); // only in a local run (infra/local/mailbox.py)
 
 interface FrameProps {
@@ -67,7 +67,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       <footer class="bottom">
         <p>{t.footer}</p>
         {!product && <a href="/manage">{t.sellTickets}</a>}
-        {legal && <a href={legal}>{t.legal}</a>}
+        <a href={legal}>{t.legal}</a>
         {mailbox && (
           <a href={mailbox} target="_blank">
             {t.mailbox}

@@ -1,6 +1,6 @@
 /** Who sells the tickets of an event, how to contact the seller, and what buyers should know before they buy. */
 
-import { getPromoter, getSeller, type Seller } from "../api";
+import { getPromoter, getSeller, legalText, type LegalTexts, type Seller } from "../api";
 import { useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
@@ -19,6 +19,7 @@ export function SellerText({ seller }: { seller: Seller }) {
       </p>
       {seller.contact && <PlainText class="small" text={seller.contact} />}
       <Policies text={seller.policies} />
+      {seller.legal_texts && <LegalLinks texts={seller.legal_texts} />}
     </section>
   );
 }
@@ -43,6 +44,26 @@ export function PromoterNote({ id }: { id: string }) {
         </div>
       )}
     </div>
+  );
+}
+
+/** Links to legal texts, such as the imprint and the terms. They open in a tab of their own, so that nobody loses a checkout. */
+export function LegalLinks({ texts }: { texts: LegalTexts }) {
+  const { t, language } = useTexts();
+  const kinds = [...new Set(texts.map(({ kind }) => kind))];
+  return (
+    <ul class="legal-links small">
+      {kinds.map((kind) => {
+        const text = legalText(texts, kind, language)!;
+        return (
+          <li key={kind}>
+            <a href={text.url ?? `/legal/${text.id}`} target="_blank" rel="noopener noreferrer">
+              {t.legalKinds[kind]}
+            </a>
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 

@@ -8,6 +8,7 @@ import { manager } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
+import { LegalTexts } from "../profile/legal-texts";
 import { useRoomTexts } from "../texts";
 
 type Promoter = Schemas["PromoterView"];
@@ -36,6 +37,7 @@ export function PromotersPage() {
         </label>
       </div>
       <PromoterList key={String(isVerified)} isVerified={isVerified} />
+      <LegalTexts ownerId="shop" />
     </div>
   );
 }

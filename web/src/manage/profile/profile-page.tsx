@@ -18,6 +18,7 @@ import { TheirChanges } from "../parts/their-changes";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
+import { LegalTexts } from "./legal-texts";
 
 type Profile = Schemas["PromoterView"];
 
@@ -73,6 +74,7 @@ export function ProfilePage() {
       <p class="lead">{own.lead}</p>
       {value && <Editor loaded={value} />}
       {value && <DefaultTaxes profile={value} />}
+      {value?.verified && <LegalTexts ownerId={me.id} />}
       {value?.verified && <PaymentAccount promoterId={me.id} />}
       {!value && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
     </div>

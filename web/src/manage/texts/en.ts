@@ -18,7 +18,7 @@ import { pageNames } from "./en/pages";
 import { payoutTexts } from "./en/payouts";
 import { peopleTexts } from "./en/people";
 import { pictureTexts } from "./en/pictures";
-import { defaultTaxesTexts, paymentAccountTexts, profileTexts } from "./en/profile";
+import { defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./en/profile";
 import { promoTexts } from "./en/promo-codes";
 import { providerTexts } from "./en/providers";
 import { salesTexts } from "./en/sales";
@@ -48,6 +48,7 @@ export const en = {
   people: peopleTexts,
   pictures: pictureTexts,
   defaultTaxes: defaultTaxesTexts,
+  legalTexts: legalTextsTexts,
   paymentAccount: paymentAccountTexts,
   profile: profileTexts,
   promoCodes: promoTexts,

@@ -19,7 +19,7 @@ import { pageNames } from "./es/pages";
 import { payoutTexts } from "./es/payouts";
 import { peopleTexts } from "./es/people";
 import { pictureTexts } from "./es/pictures";
-import { defaultTaxesTexts, paymentAccountTexts, profileTexts } from "./es/profile";
+import { defaultTaxesTexts, legalTextsTexts, paymentAccountTexts, profileTexts } from "./es/profile";
 import { promoTexts } from "./es/promo-codes";
 import { providerTexts } from "./es/providers";
 import { salesTexts } from "./es/sales";
@@ -49,6 +49,7 @@ export const es: typeof en = {
   people: peopleTexts,
   pictures: pictureTexts,
   defaultTaxes: defaultTaxesTexts,
+  legalTexts: legalTextsTexts,
   paymentAccount: paymentAccountTexts,
   profile: profileTexts,
   promoCodes: promoTexts,

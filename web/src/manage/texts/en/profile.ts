@@ -47,6 +47,27 @@ export const defaultTaxesTexts = {
   remove: (place: string) => `Remove the tax for ${place}`,
 };
 
+export const legalTextsTexts = {
+  title: "Legal texts",
+  lead: "Your imprint, terms, privacy notice and other texts. Buyers find them on the pages of your events and at the checkout. If you have terms, buyers accept them there, and each order keeps the wording that its buyer accepted.",
+  titleOfShop: "Legal texts of the shop",
+  leadOfShop: "They are on the page “Legal notice and privacy”, to which every page links, and they apply to events that the shop sells itself.",
+  kind: "Kind",
+  language: "Language",
+  languageNote: "Two letters, such as en or es.",
+  text: "Text",
+  textNote: "Plain text. Empty lines separate paragraphs. Leave it empty if the text is on a page of your own.",
+  url: "Or the address of your page",
+  publish: "Publish",
+  change: "Change",
+  changeNamed: (name: string) => `Change: ${name}`,
+  remove: "Remove",
+  removeNamed: (name: string) => `Remove: ${name}`,
+  useTemplate: "Begin with a template",
+  accessibilityTemplate:
+    "We want everybody to be able to buy tickets here on the same terms.\n\nThe pages of this shop aim to meet WCAG 2.2, level AA, and EN 301 549. They are tested with automatic checks of every page and with the keyboard alone, and they work on a screen of 320 pixels and with text at twice the normal size.\n\nIn the waiting room, you can ask for more time for your turn, without giving a reason. Wheelchair spaces and companion seats, if the event has them, are sold in the same sale, draw and line as all other tickets.\n\nKnown limits: [describe what does not work yet, or delete this sentence].\n\nIf something keeps you from buying, or if you need a ticket in another way, write to [address]. We answer within [number] working days. If you are not satisfied with our answer, you can contact [the authority in your country].\n\nThis statement was made on [date].",
+};
+
 export const paymentAccountTexts = {
   title: "Your payments",
   states: {

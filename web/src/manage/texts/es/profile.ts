@@ -1,6 +1,6 @@
 /** A promoter's public profile. */
 
-import type { defaultTaxesTexts as englishTaxes, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
+import type { defaultTaxesTexts as englishTaxes, legalTextsTexts as englishLegal, paymentAccountTexts as englishAccount, profileTexts as english } from "../en/profile";
 
 export const profileTexts: typeof english = {
   title: "Tu perfil",
@@ -47,6 +47,27 @@ export const defaultTaxesTexts: typeof englishTaxes = {
   add: "Añadir un país o una región",
   save: "Guardar impuestos",
   remove: (place: string) => `Quitar el impuesto de ${place}`,
+};
+
+export const legalTextsTexts: typeof englishLegal = {
+  title: "Textos legales",
+  lead: "Tu aviso legal, tus condiciones, tu política de privacidad y otros textos. Los compradores los encuentran en las páginas de tus eventos y al pagar. Si tienes condiciones, los compradores las aceptan allí, y cada pedido conserva el texto que aceptó su comprador.",
+  titleOfShop: "Textos legales de la tienda",
+  leadOfShop: "Están en la página «Aviso legal y privacidad», a la que enlazan todas las páginas, y se aplican a los eventos que vende la propia tienda.",
+  kind: "Tipo",
+  language: "Idioma",
+  languageNote: "Dos letras, por ejemplo en o es.",
+  text: "Texto",
+  textNote: "Texto sin formato. Las líneas en blanco separan los párrafos. Déjalo vacío si el texto está en una página tuya.",
+  url: "O la dirección de tu página",
+  publish: "Publicar",
+  change: "Cambiar",
+  changeNamed: (name: string) => `Cambiar: ${name}`,
+  remove: "Quitar",
+  removeNamed: (name: string) => `Quitar: ${name}`,
+  useTemplate: "Empezar con una plantilla",
+  accessibilityTemplate:
+    "Queremos que todas las personas puedan comprar entradas aquí en las mismas condiciones.\n\nLas páginas de esta tienda pretenden cumplir las WCAG 2.2, nivel AA, y la norma EN 301 549. Se prueban con comprobaciones automáticas de todas las páginas y solo con el teclado, y funcionan en una pantalla de 320 píxeles y con el texto al doble de su tamaño normal.\n\nEn la sala de espera puedes pedir más tiempo para tu turno sin dar ningún motivo. Las plazas para sillas de ruedas y los asientos de acompañante, si el evento los tiene, se venden en la misma venta, el mismo sorteo y la misma fila que las demás entradas.\n\nLimitaciones conocidas: [describe lo que todavía no funciona o borra esta frase].\n\nSi algo te impide comprar, o si necesitas una entrada de otra manera, escribe a [dirección]. Respondemos en un plazo de [número] días laborables. Si no te satisface nuestra respuesta, puedes dirigirte a [la autoridad de tu país].\n\nEsta declaración se hizo el [fecha].",
 };
 
 export const paymentAccountTexts: typeof englishAccount = {
