@@ -330,6 +330,15 @@ def test_a_refund_whose_answer_was_lost_is_found_even_after_the_key_was_forgotte
     assert len(shop.fake.objects["refunds"]) == 1
 
 
+def test_a_repeated_attempt_makes_no_second_refund_even_after_the_key_was_forgotten(shop):
+    order_id = shop.buy()
+    builders.refund(shop.api, order_id)
+    [refund] = store.load(order_id).refunds
+    shop.time.advance(2 * 3600)
+    again = mollie.create_refund(order_id, refund.id, 1, refund.payment_intent_id, 10_000, None, returns_fee=False)
+    assert (again.id, len(shop.fake.objects["refunds"])) == (refund.provider_id, 1)
+
+
 def test_a_refund_that_mollie_refuses_is_a_failed_attempt(shop):
     order_id = shop.buy()
     shop.fake.fail_next("POST", 422)
