@@ -28,6 +28,10 @@ AWS_SERVICES = ("cloudwatch", "dynamodb", "s3", "secretsmanager", "sesv2")
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")
 
+# Payment providers' clients, whose docstrings are a large part of them. They are deployed without docstrings and assertions, which only
+# narrow types for type checkers.
+WITHOUT_DOCSTRINGS = ("mollie", "oauthlib", "requests_oauthlib", "stripe")
+
 # Half of Pillow: support for other formats and for text that its core does not load.
 PILLOW_EXTRAS = (
     "PIL/_avif",
@@ -124,9 +128,10 @@ def _compile(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         keeps_source = path.name in WITH_SOURCE
         compile_all = compileall.compile_file if path.suffix == ".py" else compileall.compile_dir
-        if (path.is_dir() or path.suffix == ".py") and not compile_all(
-            str(path), quiet=1, legacy=not keeps_source, invalidation_mode=mode, stripdir=str(folder), prependdir=_LAMBDA_FOLDER
-        ):
+        options: Any = {"invalidation_mode": mode, "stripdir": str(folder), "prependdir": _LAMBDA_FOLDER}
+        if path.name in WITHOUT_DOCSTRINGS:
+            options["optimize"] = 2
+        if (path.is_dir() or path.suffix == ".py") and not compile_all(str(path), quiet=1, legacy=not keeps_source, **options):
             raise ValueError(f"{path.name} cannot be compiled; see the errors above")
         if not keeps_source:
             for source in [path] if path.suffix == ".py" else path.rglob("*.py"):

@@ -30,6 +30,8 @@ from chalicelib.foundation import sdk_calls
 sdk_calls.create_client("secretsmanager", "us-east-1", None)
 import stripe
 client = stripe.StripeClient("sk_test_none", http_client=stripe.RequestsClient())
+from mollie.api.client import Client
+assert Client().payments and Client().refunds and Client().chargebacks
 from PIL import Image
 import io
 target = io.BytesIO()

@@ -82,6 +82,7 @@ RESTRICTED_IMPORTS = {
     "PIL": {"addons/images/rendering.py", "addons/documents/electronic.py"},
     "facturx": {"addons/documents/electronic.py"},
     "pypdf": {"addons/documents/electronic.py"},
+    "mollie": {"payments/providers"},
     "stripe": {"payments/providers"},
 }
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import source_addresses, store
+from chalicelib.edge import store
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import effects, ids, log, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
@@ -491,7 +491,7 @@ def _networks(address: Address | None, wide_factor: int) -> list[tuple[str, int]
 
 def source_address(request: RequestContext) -> Address | None:
     """Return the address of the caller, or of the viewer if the request came through the CDN. Returns None if it is unknown."""
-    return _address(source_addresses.source_address(request.chalice_request))
+    return _address(request.source_address())
 
 
 def _address(text: str | None) -> Address | None:

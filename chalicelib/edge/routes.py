@@ -11,9 +11,10 @@ def create_tier(request: RequestContext, event_id: str, body: NewTier) -> Reply[
 
 import base64
 import gzip
+import hmac
 import re
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import wraps
 from hashlib import sha256
 from typing import Any, Generic, TypeVar, get_args
 
@@ -37,10 +38,13 @@ from chalicelib.edge.error_replies import (
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import Access, FormFile, Header, Operation, check_access, resolve_id
 from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
-from chalicelib.edge.source_addresses import source_address
-from chalicelib.foundation import clock, deadline, effects, ids, log, settings
+from chalicelib.foundation import clock, deadline, effects, ids, log, secret_settings, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.log import logger
+
+# The CDN sends the viewer's address in a header, with a key that only the CDN and the API know.
+VIEWER_HEADER = "X-Viewer-Address"
+KEY_HEADER = "X-Edge-Key"
 
 MIN_GZIP_BYTES = 1024
 # Lambda returns at most 6 MB, in which each quotation mark has a backslash. A longer reply is sent zipped to everybody.
@@ -119,6 +123,26 @@ class RequestContext:
     def header(self, name: str) -> str | None:
         value: str | None = self.chalice_request.headers.get(name)
         return value
+
+    def query_parameter(self, name: str) -> str | None:
+        """Return a query parameter of a route that declares no `query`."""
+        parameters: Mapping[str, str] = self.chalice_request.query_params or {}
+        return parameters.get(name)
+
+    def source_address(self) -> str | None:
+        """Return the address that the request came from, as text, or None if it is unknown.
+
+        API Gateway reports the address of its caller. If the caller is the CDN, returns the viewer's address. A client can send that header
+        too, but it does not know the CDN's key. Raises SettingsError or DeadlineExceeded if the request has a key and the CDN's key cannot
+        be read.
+        """
+        sent = self.header(KEY_HEADER)
+        if sent is not None:
+            key = secret_settings.optional_secret("edge_key")
+            if key and hmac.compare_digest(sent.encode(), key.encode()):
+                return self.header(VIEWER_HEADER)
+        caller: str | None = self.chalice_request.context.get("identity", {}).get("sourceIp")
+        return caller
 
     @property
     def language(self) -> Language:
@@ -226,7 +250,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
             # With binary media types, Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
         request = RequestContext(chalice_request)
-        with log.scope(_request_id(chalice_request), partial(source_address, chalice_request)), effects.observed():
+        with log.scope(_request_id(chalice_request), request.source_address), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # invalid settings make every request fail
                 if access != "public":

@@ -24,7 +24,7 @@ Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="r
 _DEFAULT_TAX = r"[A-Z]{2}(-[A-Z0-9]{1,3})?=(0|[1-9][0-9]?)(\.[0-9]{0,2}[1-9])?"
 
 # The external payment providers, whose books are compared with ours. Each provider has a module in `chalicelib/payments/providers/`.
-ExternalProviderName = Literal["stripe"]
+ExternalProviderName = Literal["stripe", "mollie"]
 # Each payment is opened by one call to its provider and verified by another.
 PROVIDER_CALLS_PER_PAYMENT = 2
 
@@ -222,8 +222,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_provider: Annotated[
         Literal["auto", "simulated", ExternalProviderName],
         _says(
-            "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, and simulation "
-            "otherwise. Stage `prod` refuses `simulated`."
+            "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, or else Mollie if its key "
+            "is set, and simulation otherwise. Stage `prod` refuses `simulated`."
         ),
         _group("Payments"),
     ] = "auto"
@@ -263,7 +263,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(pattern="^[a-zA-Z0-9_-]{0,40}$", title="letters, digits, _ and -; 40 at most"),
         _says(
-            "Marks the payments of this deployment at Stripe, in case several deployments share an account. Empty: the name of the stage."
+            "Marks the payments of this deployment at Stripe and Mollie, in case several deployments share an account. Empty: the name of "
+            "the stage."
         ),
     ] = ""
     connected_accounts: Annotated[
@@ -296,6 +297,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 100
     stripe_api_base: Annotated[str, _says("Address of a fake Stripe API. Empty: Stripe itself.")] = ""
+    mollie_api_key: Annotated[
+        str,
+        _says("API key of Mollie, which enables payments through Mollie. Only stage `prod` accepts live keys."),
+        _secret("test_", "live_"),
+    ] = ""
+    mollie_webhook_secrets: Annotated[
+        str,
+        _says(
+            "Secrets of 32 characters or more, comma separated, from which the addresses of Mollie's webhooks are derived. New payments "
+            "use the first; a webhook is accepted if one of them matches."
+        ),
+        _secret(),
+    ] = ""
+    mollie_webhook_url: Annotated[
+        str,
+        Meta(pattern="^(https?://.+/webhooks/mollie)?$", title="the API's address, ending in /webhooks/mollie"),
+        _says("Address at which Mollie reaches this stage's API, ending in `/webhooks/mollie`. Required with a key of Mollie."),
+    ] = ""
+    mollie_call_rate: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says("How many calls a second to make to Mollie, which names no limit. Waves that follow the stock stay below this rate."),
+    ] = 25
+    mollie_api_base: Annotated[str, _says("Address of a fake Mollie API. Empty: Mollie itself.")] = ""
     doors_open_seconds: Annotated[
         Seconds, _says("Seconds before the start of an event at which its doors open."), _group("Tickets and the door")
     ] = 12 * 3600

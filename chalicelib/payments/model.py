@@ -19,7 +19,7 @@ FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: th
 PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
-EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute", "account", "fee"]
+EventSubject = Literal["payment", "payment_changes", "refunds_of_payment", "refund", "dispute", "account", "fee"]
 
 
 class ConnectedAccount(Struct, frozen=True, omit_defaults=True):
@@ -93,15 +93,18 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
     """The properties of an external provider that the rest of the code needs.
 
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
-    in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
-    provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page. With `has_accounts`, promoters
-    can connect accounts of their own. With `checks_cards`, our own page can have a card confirmed without a charge.
+    in texts for people. A webhook's signature is in the header `signature_header` or, if the provider does not sign, in the query parameter
+    `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must send to the
+    webhook; there are none if each payment names the address. Without `own_page`, buyers always pay on the provider's hosted page. With
+    `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a card confirmed without a
+    charge.
     """
 
     name: ExternalProviderName
     title: str
-    signature_header: str
-    event_types: tuple[str, ...]
+    signature_header: str | None = None
+    signature_parameter: str | None = None
+    event_types: tuple[str, ...] = ()
     own_page: OwnPage | None = None
     has_accounts: bool = False
     checks_cards: bool = False
@@ -353,10 +356,20 @@ class AccountLink(Struct, frozen=True):
     expires_at: int
 
 
+class PaymentChanges(Struct, frozen=True):
+    """A payment with all its refunds and disputes, each in its current state."""
+
+    payment: ProviderPayment
+    refunds: list[ProviderRefund]
+    disputes: list[ProviderDispute]
+
+
 class ProviderEvent(Struct, frozen=True, kw_only=True):
     """An event from the provider's webhook or list of events. It is only a reason to fetch the object, whose current state decides.
 
-    `subject` is null for event types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
+    `id` is empty if the provider's events have none; such an event is processed each time it arrives. `subject` is null for event types
+    that we do not handle, and `payment_changes` if the event only says that a payment, its refunds or its disputes have changed.
+    `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
     object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own. `account`
     is the connected account that has the object.
     """

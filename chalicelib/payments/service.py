@@ -22,6 +22,7 @@ from chalicelib.payments.model import (
     CheckoutPage,
     ConnectedAccount,
     Payment,
+    PaymentChanges,
     PaymentMetadata,
     PaymentNotCompleted,
     PaymentsUnavailable,
@@ -33,11 +34,12 @@ from chalicelib.payments.model import (
     ProviderNotOffered,
     ProviderPayment,
     ProviderRefund,
+    ReturnedFee,
     SimulatedOutcome,
     SimulationRefused,
     SimulationRequired,
 )
-from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
+from chalicelib.payments.providers.protocol import EXTERNAL, AccountProvider, CardChecker, ChangesProvider, ExternalProvider
 
 T = TypeVar("T")
 SIMULATED_DECLINE = "declined"  # the simulated card that its bank declines
@@ -54,10 +56,12 @@ def new_payment(
 ) -> Payment:
     """Choose a provider, and return a new payment. Nothing is opened at the provider yet.
 
-    The money goes to the connected `account`, if there is one and the provider has accounts, less the operator's fee for `ticket_count`
-    tickets. A payment of 0 is always `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered.
-    Raises ProviderNotOffered if the requested provider is not offered here, and PaymentsUnavailable if no provider was requested and the
-    default provider is not offered.
+    The money goes to the connected `account`, if there is one, less the operator's fee for `ticket_count` tickets. A payment of 0 is always
+    `free`, even if another provider was requested. With a `bank_account`, `bank_transfer` is offered.
+
+    Raises ProviderNotOffered if the requested provider is not offered here, or if the provider is a company that has no connected accounts,
+    because the money for an `account` is not the operator's. Raises PaymentsUnavailable if no provider was requested and the default
+    provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -71,8 +75,11 @@ def new_payment(
     if not _is_offered(provider):
         raise PaymentsUnavailable()
     payment = Payment(provider, "open", amount_cents, currency)
-    if account is None or not is_external(provider) or not external_provider(provider).DESCRIPTION.has_accounts:
+    if account is None or not is_external(provider):
         return payment
+    if not external_provider(provider).DESCRIPTION.has_accounts:
+        message = f"Payments with `{provider}` are not available for this event: its seller has an account at another provider."
+        raise ProviderNotOffered(message, path="$.provider")
     returns_fee = settings.current().application_fee_refunds == "on"
     return replace(payment, connected=ConnectedAccount(account, application_fee(amount_cents, ticket_count), returns_fee))
 
@@ -84,9 +91,27 @@ def application_fee(amount_cents: int, ticket_count: int) -> int:
     return min(amount_cents, ticket_count * current.application_fee_cents + share)
 
 
-def account_provider() -> ExternalProvider | None:
+def account_provider() -> AccountProvider | None:
     """Return the offered provider at which promoters can connect accounts, or None if no provider allows it."""
-    return next((provider for provider in _offered_providers() if provider.DESCRIPTION.has_accounts), None)
+    return next((cast(AccountProvider, provider) for provider in _offered_providers() if provider.DESCRIPTION.has_accounts), None)
+
+
+def takes_payments(provider: str, account: str) -> bool:
+    """Return whether a connected account may take payments now. Raises ProviderUnavailable."""
+    try:
+        return cast(AccountProvider, external_provider(provider)).fetch_account(account).takes_payments
+    except AccountUnreachable:
+        return False
+
+
+def list_returned_fees(provider: str, fee_id: str) -> list[ReturnedFee]:
+    """Return what the operator gave back of a payment's fee by hand, at a provider with accounts. Raises ProviderUnavailable."""
+    return cast(AccountProvider, external_provider(provider)).list_returned_fees(fee_id)
+
+
+def find_payment_changes(provider: str, provider_id: str) -> PaymentChanges | None:
+    """Fetch a payment with its refunds and disputes, at a provider whose events name only payments. Raises ProviderUnavailable."""
+    return cast(ChangesProvider, external_provider(provider)).find_payment_changes(provider_id)
 
 
 def is_external(provider: str) -> bool:
@@ -133,6 +158,12 @@ def call_rate() -> int:
 def descriptions() -> list[ProviderDescription]:
     """Return the descriptions of all external providers, whether or not they take payments in this stage."""
     return [provider.DESCRIPTION for provider in EXTERNAL.values()]
+
+
+def check_setup() -> None:
+    """Check the settings of the providers that are set up in this stage, without calling them. Raises SettingsError."""
+    for provider in _offered_providers():
+        provider.check_setup()
 
 
 def has_external_provider() -> bool:
@@ -208,13 +239,13 @@ def check_card(card: str, owner: str, account: str | None) -> CardCheck:
     name = card_checker()
     if not is_external(name):
         return CardCheck(id=card, status="declined" if card == SIMULATED_DECLINE else "confirmed", owner=owner, fingerprint=card)
-    return external_provider(name).check_card(card, owner, account)
+    return cast(CardChecker, external_provider(name)).check_card(card, owner, account)
 
 
 def find_card_check(check_id: str, account: str | None) -> CardCheck | None:
     """Return a check in its current state. Returns None if the provider has no such check. Raises what `check_card` raises."""
     name = card_checker()
-    return external_provider(name).find_card_check(check_id, account) if is_external(name) else None
+    return cast(CardChecker, external_provider(name)).find_card_check(check_id, account) if is_external(name) else None
 
 
 event_states.set_card_checker(find_card_checker)

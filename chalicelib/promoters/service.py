@@ -33,7 +33,7 @@ from chalicelib.notifications.service import MailDraft
 from chalicelib.payments.model import AccountLink, AccountUnreachable, ProviderAccount
 
 if TYPE_CHECKING:
-    from chalicelib.payments.providers.protocol import ExternalProvider
+    from chalicelib.payments.providers.protocol import AccountProvider
 
 SELLER_MAX_AGE = 60  # seconds
 # How many attempts to stop a promoter also write an entry to the catalog's log. Such an attempt fails if somebody edits an event meanwhile.
@@ -316,7 +316,7 @@ def can_connect_accounts() -> bool:
     return settings.current().connected_accounts != "off" and _account_provider() is not None
 
 
-def _account_provider() -> "ExternalProvider | None":
+def _account_provider() -> "AccountProvider | None":
     from chalicelib.payments import service as payments  # functions that only look for sellers load no payment provider
 
     return payments.account_provider()

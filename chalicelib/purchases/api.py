@@ -636,8 +636,10 @@ def _add_webhook(provider: ProviderDescription) -> None:
     """Add the route to which an external provider sends its events."""
 
     def receive_event(request: RequestContext) -> Reply[ReceiptView]:
-        signature = request.header(provider.signature_header) or ""
-        return Reply(ReceiptView(provider_events.handle_webhook(provider.name, request.read_body(), signature, request.now)))
+        sent = request.header(provider.signature_header) if provider.signature_header is not None else None
+        if provider.signature_parameter is not None:
+            sent = request.query_parameter(provider.signature_parameter)
+        return Reply(ReceiptView(provider_events.handle_webhook(provider.name, request.read_body(), sent or "", request.now)))
 
     receive_event.__name__ = f"receive_{provider.name}_event"
     receive_event.__doc__ = f"Receive an event from {provider.title}'s webhook."

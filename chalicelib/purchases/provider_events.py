@@ -22,7 +22,6 @@ from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import (
-    AccountUnreachable,
     BankTransfer,
     PaymentNotCompleted,
     ProviderDispute,
@@ -85,11 +84,14 @@ class EventResult(Struct, frozen=True):
 
 def apply_payment_by_id(provider: str, provider_id: str, account: str | None, now: int) -> EventResult:
     """Fetch a payment (a Payment Intent or a Checkout Session) from its account and apply it to its purchase."""
-    provider_payment = payments.external_provider(provider).fetch_payment_by_id(provider_id, account)
+    return _apply_fetched(payments.external_provider(provider).fetch_payment_by_id(provider_id, account), now)
+
+
+def _apply_fetched(provider_payment: ProviderPayment, now: int) -> EventResult:
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
     purchase = queries.load(provider_payment.purchase_id)
-    if purchase is not None and purchase.account == account:
+    if purchase is not None and purchase.account == provider_payment.account:
         ledger_entries.record_decline(purchase, provider_payment, now)
     return apply_payment(purchase, provider_payment, now)
 
@@ -304,11 +306,12 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
         return EventResult("ignored")
     if _is_foreign(event):
         return EventResult("not_ours")
-    if is_processed(event.id):
+    if event.id and is_processed(event.id):
         return EventResult("seen")
     result = _apply(event, now)
     # Record the event last: after a crash, the provider sends the event again, and processing it twice is safe.
-    record_processed(event.id, event.type, result.result, now)
+    if event.id:
+        record_processed(event.id, event.type, result.result, now)
     log.count("webhooks")
     logger.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
     return result
@@ -329,6 +332,8 @@ def _apply(event: ProviderEvent, now: int) -> EventResult:
             return apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id, event.account), now)
         case "dispute":
             return apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id, event.account), now)
+        case "payment_changes":
+            return _apply_payment_changes(event, now)
         case "refunds_of_payment":
             return _apply_refunds_of_payment(event, now)
         case "account":
@@ -345,10 +350,7 @@ def _follow_account(event: ProviderEvent, now: int) -> EventResult:
     known = next((account for account in accounts if event.account is not None and account.id == event.account), None)
     if known is None:
         return EventResult("not_ours")
-    try:
-        takes_payments = payments.external_provider(event.provider).fetch_account(known.id).takes_payments
-    except AccountUnreachable:
-        takes_payments = False
+    takes_payments = payments.takes_payments(event.provider, known.id)
     after = event_states.record_account(known, takes_payments=takes_payments, actor="fairgate", now=now)
     return EventResult(f"account_{after.state}" if after is not None else "not_ours", None, after != known)
 
@@ -369,6 +371,17 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
     return EventResult("waiting") if event.object_status == "requires_action" else None
 
 
+def _apply_payment_changes(event: ProviderEvent, now: int) -> EventResult:
+    """Apply a payment, then its refunds and disputes. Returns the first result that changed the purchase, or else the payment's."""
+    changes = payments.find_payment_changes(event.provider, event.object_id)
+    if changes is None:
+        return EventResult("not_ours")
+    results = [_apply_fetched(changes.payment, now)]
+    results += [apply_refund(refund, now) for refund in changes.refunds]
+    results += [apply_dispute(dispute, now) for dispute in changes.disputes]
+    return next((result for result in results if result.changed), results[0])
+
+
 def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     if event.payment_intent_id is None:
         return EventResult("not_ours")
@@ -380,7 +393,7 @@ def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
 
 def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
     """Record what the operator gave back of a fee by hand. What refunds gave back is recorded with the refunds."""
-    fees = payments.external_provider(event.provider).list_returned_fees(event.object_id)
+    fees = payments.list_returned_fees(event.provider, event.object_id)
     purchase = _find_purchase(fees[0]) if fees else None  # all of them are of one payment
     if purchase is None:
         return EventResult("not_ours" if fees else "with_refund")

@@ -98,10 +98,9 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
         secret_settings.check_secrets()  # caches the settings, so it must follow the creation of the fake
         return fake
     secret_settings.check_secrets()
-    if key := secret_settings.optional_secret("stripe_api_key"):
-        from chalicelib.payments.providers import stripe
+    from chalicelib.payments import service as payments
 
-        stripe.check_key(key)  # now, instead of at the first payment
+    payments.check_setup()  # now, instead of at the first payment
     return None
 
 

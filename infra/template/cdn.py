@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.edge.error_replies import CONTENT_POLICY, HSTS_SECONDS
 from chalicelib.edge.operation import Operation
-from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
+from chalicelib.edge.routes import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import Settings, read
 from infra.local.pages import FAILOVER_STATUSES, PAGE_POLICY, REVALIDATE, payment_policy
 from infra.template import images

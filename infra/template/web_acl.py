@@ -4,7 +4,7 @@ The ACL protects API Gateway instead of CloudFront, whose ACLs exist only in us-
 the viewer's address that CloudFront passes on; for other requests, the caller's address.
 """
 
-from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
+from chalicelib.edge.routes import KEY_HEADER, VIEWER_HEADER
 from infra.template.cdn import API_STAGE, edge_key
 from infra.template.stages import Template, stack_settings
 

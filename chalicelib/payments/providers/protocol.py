@@ -11,6 +11,7 @@ from chalicelib.payments.model import (
     CardCheck,
     CheckoutPage,
     Payment,
+    PaymentChanges,
     PaymentMetadata,
     PayoutPage,
     ProviderAccount,
@@ -23,11 +24,13 @@ from chalicelib.payments.model import (
     ProviderRefund,
     ReturnedFee,
 )
-from chalicelib.payments.providers import stripe
+from chalicelib.payments.providers import mollie, stripe
 
 
 class ExternalProvider(Protocol):
     """A company with its own books, where payments are opened, verified and refunded. Modules such as `stripe` implement it.
+
+    The protocols below it are for providers that can do more, as their DESCRIPTION says.
 
     Each function raises ProviderUnavailable if the company cannot be reached. Lists with `since` and `until` contain the objects that were
     created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
@@ -105,7 +108,12 @@ class ExternalProvider(Protocol):
     def list_payouts(self, limit: int, after: str | None, account: str | None) -> PayoutPage:
         """Return a page of the account's payouts after the payout `after`, newest first. Raises InvalidInput if `after` does not exist."""
 
-    # Only for providers whose DESCRIPTION `has_accounts`.
+    def check_setup(self) -> None:
+        """Check the provider's settings without calling the provider. Raises SettingsError."""
+
+
+class AccountProvider(ExternalProvider, Protocol):
+    """A provider whose DESCRIPTION `has_accounts`."""
 
     def create_account(self, promoter_id: str, number: int) -> str:
         """Create the promoter's account with this number, from 1. A repeated call returns the same account. Returns its id."""
@@ -122,7 +130,9 @@ class ExternalProvider(Protocol):
     def list_returned_fees(self, fee_id: str) -> list[ReturnedFee]:
         """Return what the operator gave back of a payment's fee by hand. Returns none if the account was disconnected."""
 
-    # Only for providers whose DESCRIPTION `checks_cards`.
+
+class CardChecker(ExternalProvider, Protocol):
+    """A provider whose DESCRIPTION `checks_cards`."""
 
     def check_card(self, card: str, owner: str, account: str | None) -> CardCheck:
         """Let the bank of a card confirm it, without a charge. `card` is what the provider's form on our page returned.
@@ -134,5 +144,12 @@ class ExternalProvider(Protocol):
         """Fetch a check in its current state. Returns None if the provider has no such check."""
 
 
-MODULES: tuple[ExternalProvider, ...] = (stripe,)
+class ChangesProvider(ExternalProvider, Protocol):
+    """A provider whose events have the subject `payment_changes`."""
+
+    def find_payment_changes(self, provider_id: str) -> PaymentChanges | None:
+        """Fetch a payment with its refunds and disputes. Returns None if the provider has no such payment."""
+
+
+MODULES: tuple[ExternalProvider, ...] = (stripe, mollie)
 EXTERNAL: dict[ProviderName, ExternalProvider] = {module.DESCRIPTION.name: module for module in MODULES}

@@ -528,6 +528,10 @@ def call(operation: Callable[["stripe.StripeClient"], Any], account: str | None 
     return as_json
 
 
+def check_setup() -> None:
+    check_key(secret_settings.optional_secret("stripe_api_key"))
+
+
 def check_key(key: str) -> None:
     """Refuse a live key outside production and a test key in production. Raises SettingsError."""
     live = key.startswith(("sk_live_", "rk_live_"))
