@@ -11,6 +11,7 @@ from chalicelib.addons.messages import store
 from chalicelib.addons.messages.model import (
     Announcement,
     AnnouncementNotFound,
+    AnnouncementsRefused,
     AnnouncementStarted,
     AnnouncementStatus,
     PushSubscription,
@@ -22,7 +23,6 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import NotBlank
 from chalicelib.catalog.forms import Moment, epoch_seconds
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.permissions import PromoterUnverified
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
@@ -292,7 +292,7 @@ def list_announcements(request: RequestContext, event_id: str) -> Reply[Announce
     "/admin/events/{event_id}/announcements/preview",
     access="manager",
     headers=(ACCEPT_LANGUAGE,),
-    errors=(NotFound, PromoterUnverified),
+    errors=(NotFound, AnnouncementsRefused),
 )
 def preview_announcement(request: RequestContext, event_id: str, body: AnnouncementBody) -> Reply[AnnouncementPreview]:
     """Show the email that an announcement would send. Sends nothing."""
@@ -308,7 +308,7 @@ def preview_announcement(request: RequestContext, event_id: str, body: Announcem
     "PUT",
     "/admin/events/{event_id}/announcements/{announcement_id}",
     access="manager",
-    errors=(NotFound, PromoterUnverified, AnnouncementStarted, RateLimited),
+    errors=(NotFound, AnnouncementsRefused, AnnouncementStarted, RateLimited),
 )
 def save_announcement(request: RequestContext, event_id: str, announcement_id: str, body: AnnouncementBody) -> Reply[AnnouncementView]:
     """Send or schedule an announcement under a new id of your choice, or change one that is still scheduled."""
@@ -330,12 +330,12 @@ def stop_announcement(request: RequestContext, event_id: str, announcement_id: s
 
 
 def _require_announcer(request: RequestContext, event_id: str) -> Event:
-    """Return the event if the caller may write to its ticket holders. Raises NotFound, Forbidden or PromoterUnverified."""
+    """Return the event if the caller may write to its ticket holders. Raises NotFound, Forbidden or AnnouncementsRefused."""
     from chalicelib.promoters.service import find_verified_promoter, is_known
 
     event = permissions.require_manager(request.require_user(), event_id)
     if not is_known(event, find_verified_promoter(event)):
-        raise PromoterUnverified("An admin must verify the event's promoter before you can write to ticket holders.")
+        raise AnnouncementsRefused()
     return event
 
 

@@ -129,3 +129,9 @@ class AnnouncementStarted(ApiError):
     code: ClassVar[str] = "announcement_started"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This announcement is already being sent or was stopped, so it can no longer be changed."
+
+
+class AnnouncementsRefused(ApiError):
+    code: ClassVar[str] = "announcements_need_verification"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "An admin of the shop must verify the event's promoter before you can write to ticket holders."

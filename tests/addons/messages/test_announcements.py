@@ -177,7 +177,7 @@ def test_a_promoter_must_be_verified_and_strangers_may_not_write(post, api, time
     create_account("pia", time, "promoter")
     token = builders.admin_token()
     assert api.patch(f"/events/{event_id}", json={"promoter_id": "pia"}, token=token).status == 200
-    assert save(api, (event_id, "")).json["error"] == "promoter_not_verified"
+    assert save(api, (event_id, "")).json["error"] == "announcements_need_verification"
     body = {"subject": "Doors", "text": "Open"}
     assert api.put(f"/admin/events/{event_id}/announcements/a1", json=body, user="ada").status == 403
 
