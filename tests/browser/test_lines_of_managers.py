@@ -116,7 +116,6 @@ def test_managers_look_at_an_announcement_schedule_change_and_stop_it(new_buyer,
     manager.press("Preview")
     manager.see("> <b>Bring</b> your ticket.")
     manager.see_in_spanish("Escribir a quienes tienen entradas")
-    manager.page.screenshot(path=f"/tmp/shot{size[0]}.png", full_page=True)
     assert manager.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     manager.press("Schedule")
     manager.press("Yes, send it")

@@ -64,7 +64,7 @@ export const messagesTexts = {
   announcementsText: "For news that ticket holders need, such as new doors or a new entrance. Everybody with a valid ticket gets one email. Do not use it for advertising.",
   subject: "Subject",
   text: "Message",
-  textNote: "Plain text. The email adds the event's name, time and place. Replies go to the promoter's address.",
+  textNote: "Plain text. The email adds the event's name, time and place. Replies go to the address in the promoter's profile, if it has one.",
   holdersOf: "To people with",
   allTypes: "any ticket",
   severalTypes: "several ticket types",

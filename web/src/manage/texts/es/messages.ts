@@ -65,7 +65,7 @@ export const messagesTexts: typeof english = {
   announcementsText: "Para noticias que necesitan quienes tienen entradas, como otra hora de apertura u otro acceso. Cada persona con una entrada válida recibe un correo. No lo uses para publicidad.",
   subject: "Asunto",
   text: "Mensaje",
-  textNote: "Texto sin formato. El correo añade el nombre, la hora y el lugar del evento. Las respuestas llegan a la dirección del promotor.",
+  textNote: "Texto sin formato. El correo añade el nombre, la hora y el lugar del evento. Las respuestas llegan a la dirección del perfil del promotor, si la tiene.",
   holdersOf: "A las personas con",
   allTypes: "cualquier entrada",
   severalTypes: "varios tipos de entrada",
