@@ -234,7 +234,13 @@ MAX_SCHEDULED_SECONDS = 366 * 86_400
 
 _CONTROLS = r"\x00-\x1f\x7f\x85\u2028\u2029"
 Subject = Annotated[
-    str, Meta(max_length=120, pattern=rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*\Z", description="One line that is not blank.")
+    str,
+    Meta(
+        max_length=120,
+        pattern=rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*\Z",
+        examples=["Doors open early"],
+        description="One line that is not blank.",
+    ),
 ]
 Door = Literal["entered", "not_entered"]
 
