@@ -485,6 +485,12 @@ class _Tour(TourClient):
         outbox.queue_notification(replace(sent, status="sent", next_at=None))
         self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
+        announcements = f"/admin/events/{event_id}/announcements"
+        announcement = {"subject": "Doors open early", "text": "The doors open at six."}
+        self.post(f"{announcements}/preview", announcement, token=self.admin)
+        self.put(f"{announcements}/early", announcement, token=self.admin)
+        self.get(announcements, token=self.admin)
+        self.delete(f"{announcements}/early", token=self.admin)
         ses_reports.suppress("gone@example.com", "bounced", clock.now())
         self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
         self.get(f"/unsubscribe?token={unsubscription.new_token(order_id)}")

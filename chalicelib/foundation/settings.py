@@ -490,6 +490,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "How many short emails one address may get about one event of an unverified promoter; more emails wait for at most two days."
         ),
     ] = "1/86400"
+    limit_announcement: Annotated[Rate, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
+    limit_all_announcements: Annotated[Rate, _says("How many announcements all events of the stage may have.")] = "200/86400"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10

@@ -134,7 +134,16 @@ def list_event_order_ids(user_id: str, event_id: str) -> set[str]:
 
 def list_all_tickets(user_id: str) -> list[Ticket]:
     """Return all tickets that the user owns, including void tickets, in no particular order."""
-    records = store.list_buyer_records(user_id)
+    return _owned_tickets(user_id, store.list_buyer_records(user_id))
+
+
+def list_event_tickets(user_id: str, event_id: str) -> list[Ticket]:
+    """Return the tickets for an event that the user owns, including void tickets, in no particular order."""
+    record = store.load_buyer(user_id, event_id)
+    return [] if record is None else _owned_tickets(user_id, [record])
+
+
+def _owned_tickets(user_id: str, records: Sequence[BuyerRecord]) -> list[Ticket]:
     orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
     return tickets.load_all_owned_tickets(user_id, bought.union(*(record.received for record in records)))

@@ -10,6 +10,7 @@ from chalicelib.payments import service as payments
 HOOKS = "https://93.184.215.14/"  # nothing is sent there
 PASSWORD = "seven grey owls"
 _ADA = {"email": "ada@example.com"}
+ANNOUNCEMENT = {"subject": "Doors open early", "text": "The doors open at six."}
 COUNTER_SALE = {"tier_id": "fest-late", "holdback_id": "counter", "quantity": 1, "price_cents": 5000, "method": "cash"}
 
 
@@ -88,6 +89,8 @@ def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
     return {
         "POST /admin/catalog/versions/{version}/apply": {"plan": "seen"},
         "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
+        "POST /admin/events/{event_id}/announcements/preview": ANNOUNCEMENT,
+        "PUT /admin/events/{event_id}/announcements/{announcement_id}": ANNOUNCEMENT,
         "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
         "POST /admin/events/{event_id}/promo-codes/batch": {"count": 1, "discount_value": 10},
         "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},

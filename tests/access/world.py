@@ -14,6 +14,9 @@ from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import LegalText, PromoterChange
+from chalicelib.accounts.profiles import PromoterChange
+from chalicelib.addons.messages import event_notices
+from chalicelib.addons.messages.model import Announcement
 from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.addons.outgoing_webhooks import outbox
 from chalicelib.bootstrap_file import rollout
@@ -182,6 +185,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "code_id": codes[0],
             "code": codes[1],
             "message_id": _queue_message(order, event),
+            "announcement_id": _schedule_announcement(event),
             "entry_id": entry_id,
             "digest": digest,
             "appeal_id": _appeal(api),
@@ -192,6 +196,12 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
         }
         code = next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second)
         return _Built(World(api, ids, code, place, login, invitation), settings.current().stage, engines.save_state())
+
+
+def _schedule_announcement(event: str) -> str:
+    now = clock.now()
+    announcement = Announcement(id="a1", event_id=event, subject="Doors", text="Six", created_at=now, written_at=now, due_at=now + 86_400)
+    return event_notices.save_announcement(announcement, "root", now).id
 
 
 def _create_accounts() -> str:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import expect
 
-from tests import invariants
+from tests import builders, invariants
 from tests.addons.waitlist import lines
 from tests.browser.managers import Manager
 from tests.browser.tours.waiting import buy_with_address, sell_out, send_mails
@@ -97,4 +97,40 @@ def test_the_mail_about_an_offer_leads_to_the_waitlist(manager, api, time):
     offer = manager.page.get_by_role("listitem").filter(has_text="Waitlist offer")
     offer.get_by_role("link").click()
     expect(manager.page.get_by_role("heading", name="Waitlist", level=1)).to_be_visible()
+    invariants.check(time.now)
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_managers_look_at_an_announcement_schedule_change_and_stop_it(new_buyer, api, time, size):
+    manager = Manager(new_buyer(viewport={"width": size[0], "height": size[1]}).page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    promoter_id = api.get("/auth/me", token=manager.token).json["id"]
+    assert api.put(f"/promoters/{promoter_id}", json={"name": "Nova", "verified": True}, token=builders.admin_token()).status == 200
+    buy_with_address(manager, event_id, "ada")
+    manager.open(f"/events/{event_id}/messages")
+    manager.fill("Subject", "Doors open early")
+    manager.fill("Message", "The doors open at six.\n<b>Bring</b> your ticket.")
+    manager.fill("Send at (optional)", "2026-06-20T10:00")
+    manager.press("Preview")
+    manager.see("> <b>Bring</b> your ticket.")
+    manager.see_in_spanish("Escribir a quienes tienen entradas")
+    assert manager.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    manager.press("Schedule")
+    manager.press("Yes, send it")
+    manager.see("Scheduled")
+    manager.press("Change")
+    manager.fill("Send at (optional)", "")
+    manager.press("Preview")
+    manager.press("Send")
+    manager.press("Yes, send it")
+    manager.see("Saved. The emails go out")
+    send_mails()
+    manager.open(f"/events/{event_id}/messages")
+    manager.see("for 1 ticket")
+    expect(manager.page.get_by_role("heading", name="Announcement", exact=True)).to_be_visible()
+    manager.page.get_by_role("button", name="Stop: Doors open early").click()
+    manager.press("Yes, stop it")
+    manager.see("Stopped")
     invariants.check(time.now)

@@ -37,6 +37,7 @@ VALUES = {
     "count": 2,
     "giver": HOSTILE,
     "cancellation_reason": HOSTILE,
+    "title": HOSTILE,
     "note": [HOSTILE, "", HOSTILE],
     "answer": [HOSTILE, "", HOSTILE],
     "returns": {"until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC), "url": "https://shop.test/orders/1"},

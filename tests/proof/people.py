@@ -31,7 +31,7 @@ from chalicelib.waiting_room import tokens
 from infra.local.images import stored_event
 from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
-from tests.access.requests import HOOKS
+from tests.access.requests import ANNOUNCEMENT, HOOKS
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, register
 from tests.addons.waitlist import lines
 from tests.bootstrap import conftest as bootstrap
@@ -303,6 +303,13 @@ class PersonScene(StoredScene):
     def resend(self) -> ClientReply:
         return self.api.post(f"/admin/messages/{self.text}/resend", token=builders.admin_token())
 
+    def announce(self) -> ClientReply:
+        path = f"/admin/events/{self.shop.event_id}/announcements/a1"
+        return self.api.put(path, json=ANNOUNCEMENT, token=builders.admin_token())
+
+    def stop_announcement(self) -> ClientReply:
+        return self.api.delete(f"/admin/events/{self.shop.event_id}/announcements/a1", token=builders.admin_token())
+
     def report_bounce(self) -> ClientReply:
         topic = Topic(self.api)
         with mock.patch.object(ses_reports, "fetch", topic.fetch), settings.override(ses_topic_arn=TOPIC):
@@ -514,6 +521,9 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "reconcile": (["buy"], "reconcile"),
     "catch up on invoices": (["buy_from_promoter", "refund"], "reconcile"),
     "send a mail again": (["buy", "fail_mails"], "resend"),
+    "announce": (["buy"], "announce"),
+    "stop an announcement": (["buy", "announce"], "stop_announcement"),
+    "send an announcement": (["buy", "announce"], "send_messages"),
     "report a bounce": (["buy", "follow_changes", "send_messages"], "report_bounce"),
     "import tickets": (["apply_first_file"], "import_tickets"),
     "apply a bootstrap file": (["apply_files"], "apply_third_file"),
@@ -580,6 +590,8 @@ ROUTES = {
     "POST /events/{event_id}/waiting-room/group": "form a group",
     "POST /events/{event_id}/waiting-room/group/leave": "leave a group",
     "POST /admin/messages/{message_id}/resend": "send a mail again",
+    "PUT /admin/events/{event_id}/announcements/{announcement_id}": "announce",
+    "DELETE /admin/events/{event_id}/announcements/{announcement_id}": "stop an announcement",
     "POST /webhooks/ses": "report a bounce",
     "POST /admin/catalog/versions/{version}/apply": "go back to an earlier version",
 }

@@ -1,15 +1,28 @@
-"""Routes for messages: people in a waiting room ask for messages about their turn; managers and admins see which emails were sent."""
+"""Routes for messages: people ask for messages about their turn; managers write to ticket holders and see which emails were sent."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import Email, email_key
 from chalicelib.addons.messages import store
-from chalicelib.addons.messages.model import PushSubscription, TurnNotAhead, TurnNotice
+from chalicelib.addons.messages.model import (
+    Announcement,
+    AnnouncementNotFound,
+    AnnouncementsRefused,
+    AnnouncementStarted,
+    AnnouncementStatus,
+    PushSubscription,
+    TurnNotAhead,
+    TurnNotice,
+)
 from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import NotBlank
+from chalicelib.catalog.forms import Moment, epoch_seconds
+from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
@@ -19,7 +32,7 @@ from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, 
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
@@ -213,4 +226,156 @@ def _view(notification: Notification) -> MessageView:
         changed_at=clock.iso(notification.changed_at),
         next_try_at=clock.iso(max(notification.next_at, notification.due_at)) if notification.next_at is not None else None,
         failure=notification.failure,
+    )
+
+
+MAX_LISTED = 100
+MAX_SCHEDULED_SECONDS = 366 * 86_400
+
+_CONTROLS = r"\x00-\x1f\x7f\x85\u2028\u2029"
+Subject = Annotated[
+    str,
+    Meta(
+        max_length=120,
+        pattern=rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*\Z",
+        examples=["Doors open early"],
+        description="One line that is not blank.",
+    ),
+]
+Door = Literal["entered", "not_entered"]
+
+
+class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An email to the holders of valid tickets of these types, or of all types if `tier_ids` is empty.
+
+    With `door`, it goes only to people who have or have not entered. It is sent at `send_at`, or as soon as possible.
+    """
+
+    subject: Subject
+    text: Annotated[NotBlank, Meta(max_length=5000)]
+    tier_ids: Annotated[list[Id], Meta(max_length=100)] = []
+    door: Door | None = None
+    send_at: Moment | None = None
+
+
+class AnnouncementView(Struct, frozen=True, kw_only=True):
+    """An announcement. `tickets` counts the tickets for which its emails are in the outbox. `queued` means that all emails are there."""
+
+    id: str
+    event_id: str
+    subject: str
+    text: str
+    tier_ids: list[str]
+    door: Door | None
+    status: AnnouncementStatus
+    tickets: int
+    created_at: Timestamp
+    send_at: Timestamp
+
+
+class AnnouncementsView(Struct, frozen=True):
+    announcements: list[AnnouncementView]
+
+
+class AnnouncementPreview(Struct, frozen=True):
+    """The email of an announcement in the language of the request, as all its readers in this language get it."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@route(bp, "GET", "/admin/events/{event_id}/announcements", access="manager", errors=(NotFound,))
+def list_announcements(request: RequestContext, event_id: str) -> Reply[AnnouncementsView]:
+    """List the latest 100 announcements of an event, newest first."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return Reply(AnnouncementsView([_announcement_view(each) for each in store.list_announcements(event.id, MAX_LISTED)]))
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/events/{event_id}/announcements/preview",
+    access="manager",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(NotFound, AnnouncementsRefused),
+)
+def preview_announcement(request: RequestContext, event_id: str, body: AnnouncementBody) -> Reply[AnnouncementPreview]:
+    """Show the email that an announcement would send. Sends nothing."""
+    from chalicelib.addons.messages import composition
+
+    event = _require_announcer(request, event_id)
+    mail = composition.preview_announcement(_announcement(event, "preview", body, request.now), event, request.language)
+    return Reply(AnnouncementPreview(mail.subject, mail.text, mail.html))
+
+
+@route(
+    bp,
+    "PUT",
+    "/admin/events/{event_id}/announcements/{announcement_id}",
+    access="manager",
+    errors=(NotFound, AnnouncementsRefused, AnnouncementStarted, RateLimited),
+)
+def save_announcement(request: RequestContext, event_id: str, announcement_id: str, body: AnnouncementBody) -> Reply[AnnouncementView]:
+    """Send or schedule an announcement under a new id of your choice, or change one that is still scheduled."""
+    from chalicelib.addons.messages import event_notices
+
+    event = _require_announcer(request, event_id)
+    announcement = _announcement(event, announcement_id, body, request.now)
+    return Reply(_announcement_view(event_notices.save_announcement(announcement, request.require_user().user_id, request.now)))
+
+
+@route(bp, "DELETE", "/admin/events/{event_id}/announcements/{announcement_id}", access="manager", errors=(NotFound, AnnouncementNotFound))
+def stop_announcement(request: RequestContext, event_id: str, announcement_id: str) -> Reply[AnnouncementView]:
+    """Stop an announcement. Emails that have not been sent yet are not sent."""
+    from chalicelib.addons.messages import event_notices
+
+    identity = request.require_user()
+    event = permissions.require_manager(identity, event_id)
+    return Reply(_announcement_view(event_notices.stop_announcement(event.id, announcement_id, identity.user_id, request.now)))
+
+
+def _require_announcer(request: RequestContext, event_id: str) -> Event:
+    """Return the event if the caller may write to its ticket holders. Raises NotFound, Forbidden or AnnouncementsRefused."""
+    from chalicelib.promoters.service import find_verified_promoter, is_known
+
+    event = permissions.require_manager(request.require_user(), event_id)
+    if not is_known(event, find_verified_promoter(event)):
+        raise AnnouncementsRefused()
+    return event
+
+
+def _announcement(event: Event, announcement_id: str, body: AnnouncementBody, now: int) -> Announcement:
+    """Return the announcement in a body. Raises InvalidInput for an unknown ticket type or a time that is too late."""
+    unknown = set(body.tier_ids) - {tier.id for tier in catalog.load_current().event_tiers(event.id)}
+    if unknown:
+        raise InvalidInput("This event does not have all of these ticket types.", path="$.tier_ids", rule="unknown")
+    due_at = epoch_seconds("send_at", body.send_at)
+    if due_at is not None and due_at > now + MAX_SCHEDULED_SECONDS:
+        raise InvalidInput("Choose a time within the next year.", path="$.send_at", rule="too_late")
+    return Announcement(
+        id=announcement_id,
+        event_id=event.id,
+        subject=body.subject,
+        text=body.text,
+        tier_ids=sorted(set(body.tier_ids)),
+        door=body.door,
+        created_at=now,
+        written_at=now,
+        due_at=max(now, due_at or now),
+    )
+
+
+def _announcement_view(announcement: Announcement) -> AnnouncementView:
+    return AnnouncementView(
+        id=announcement.id,
+        event_id=announcement.event_id,
+        subject=announcement.subject,
+        text=announcement.text,
+        tier_ids=announcement.tier_ids,
+        door=announcement.door,
+        status=announcement.status,
+        tickets=announcement.tickets,
+        created_at=clock.iso(announcement.created_at),
+        send_at=clock.iso(announcement.due_at),
     )

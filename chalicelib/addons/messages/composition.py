@@ -1,14 +1,14 @@
 """Compose the email for a notification from the tables. This is done only when the email is sent, so the outbox contains no secrets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from email.utils import parseaddr
 from typing import Any
 
 from msgspec.structs import replace
 
 from chalicelib.accounts import service as accounts
-from chalicelib.addons.messages import push, turn_notices
-from chalicelib.addons.messages.model import EventDetails, event_details
+from chalicelib.addons.messages import push, store, turn_notices
+from chalicelib.addons.messages.model import Announcement, EventDetails, event_details
 from chalicelib.addons.messages.push import PushMessage
 from chalicelib.addons.messages.turn_notices import Turn
 from chalicelib.catalog import permissions, sharing
@@ -18,7 +18,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.foundation import addons, clock, memory, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import SHOP_BUDGET, Attachment, MailMessage, Notification
-from chalicelib.promoters.service import find_verified_promoter, is_known, is_manager, seller_of
+from chalicelib.promoters.service import Seller, find_verified_promoter, is_known, is_manager, seller_of
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase, Refund
 from chalicelib.tickets import qr
@@ -28,6 +28,7 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
+TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause, which count even for paid orders
 MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
 
 
@@ -48,6 +49,8 @@ def compose(notification: Notification) -> MailMessage | None:
         promoter = find_verified_promoter(event)
         is_owner, is_paid = _is_owner(notification, address), _is_paid(notification)
         is_trusted = is_known(event, promoter)
+        if notification.kind == "announcement" and not is_trusted:
+            raise Moot
         if not (is_owner or is_paid or is_trusted):
             return _short_message(notification, event, address)
         if not is_trusted:
@@ -60,11 +63,7 @@ def compose(notification: Notification) -> MailMessage | None:
     headers = _unsubscription_headers(notification)
     if seller.email is not None and notification.kind not in TO_SELLERS:
         headers |= {"Reply-To": seller.email}
-    values |= {
-        "shop": settings.current().shop_name,
-        "event": sharing.mail_values(event),
-        "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": headers.get("Reply-To")},
-    }
+    values |= _frame(event, seller, headers.get("Reply-To"))
     text = templates.render(notification.kind, notification.language, values)
     return MailMessage(
         notification.kind,
@@ -76,8 +75,36 @@ def compose(notification: Notification) -> MailMessage | None:
         notification_id=notification.id,
         headers=headers,
         is_to_stranger=is_to_stranger,
-        budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind != "event_changed") else _budget(event),
+        budget=None if notification.kind in turn_notices.KINDS or (is_paid and notification.kind not in TO_HOLDERS) else _budget(event),
     )
+
+
+def find_address(notification: Notification, event: Event) -> str | None:
+    """Return the address for a notification. Returns None if its recipient has no address."""
+    try:
+        return _address(notification, event)
+    except Moot:
+        return None
+
+
+def preview_announcement(announcement: Announcement, event: Event, language: Language) -> templates.RenderedMail:
+    """Return the email of an announcement, the same for all its readers in a language."""
+    seller = seller_of(find_verified_promoter(event))
+    values = {**_announcement_values(announcement), **_frame(event, seller, seller.email)}
+    return templates.render("announcement", language, values)
+
+
+def _announcement_values(announcement: Announcement) -> dict[str, Any]:
+    return {"title": announcement.subject, "note": announcement.text.splitlines()}
+
+
+def _frame(event: Event, seller: Seller, reply_to: str | None) -> dict[str, Any]:
+    """Return the values that every email needs."""
+    return {
+        "shop": settings.current().shop_name,
+        "event": sharing.mail_values(event),
+        "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": reply_to},
+    }
 
 
 def compose_push(notification: Notification) -> PushMessage | None:
@@ -181,6 +208,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _offer(notification, event)
         case "event_changed":
             return _event_change(notification, event, address)
+        case "announcement":
+            return _announcement(notification, event), []
         case "place_drawn" | "turn_near":
             return _turn(notification, event)
         case "payments_paused":
@@ -281,6 +310,29 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
         "url": settings.current().page_url(f"events/{event.id}"),
     }
     return values, [_calendar(event, notification.language)]
+
+
+def _announcement(notification: Notification, event: Event) -> dict[str, Any]:
+    """Return what the managers wrote. Raises Moot if they stopped the announcement, or if its reader holds no ticket any more."""
+    announcement = store.find_announcement(event.id, notification.subject_id)
+    if announcement is None or announcement.status == "stopped" or event.suspended:
+        raise Moot
+    order_id, ticket_id = notification.facts.get("order_id"), notification.facts.get("ticket_id")
+    purchase = queries.load(str(order_id)) if order_id is not None else None
+    ticket = tickets.find_ticket(str(ticket_id)) if ticket_id is not None else None
+    owners = {notification.user_id}
+    if purchase is not None and purchase.moved_from == notification.user_id:  # a guest's orders are now an account's
+        owners.add(purchase.user_id)
+    held = [ticket] if ticket is not None else queries.load_tickets(purchase) if purchase is not None else []
+    if not any(_is_held(each, event, owners) for each in held):
+        others = (each for owner in owners for each in queries.list_event_tickets(owner, event.id))
+        if not any(_is_held(each, event, owners) for each in others):
+            raise Moot
+    return _announcement_values(announcement)
+
+
+def _is_held(ticket: Ticket, event: Event, owners: Collection[str]) -> bool:
+    return ticket.event_id == event.id and ticket.state != "void" and ticket.owner_id in owners
 
 
 def _earlier_details(notification: Notification, event: Event) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""Tell ticket holders when the name, place or time of their event changes: one email for each person and change.
+"""Tell ticket holders what their event's managers announce, and when its name, place or time changes: one email for each person.
 
 A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
 is saved after each portion. A notice compares the details that holders know with the current event, so a change that was undone causes no
 email, and a change that is delivered twice causes no second email.
+
+The emails about an announcement are queued in the same portions. The id of each contains a keyed hash of its address, so that an address
+with several tickets, orders or accounts gets one email, also after a crash.
 """
 
+import hmac
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -12,14 +16,26 @@ from hashlib import sha256
 from msgspec.structs import asdict, replace
 
 from chalicelib.addons.messages import store
-from chalicelib.addons.messages.model import EventDetails, EventNotice, Mailing, event_details
+from chalicelib.addons.messages.model import (
+    Announcement,
+    AnnouncementNotFound,
+    AnnouncementStarted,
+    EventDetails,
+    EventNotice,
+    Mailing,
+    event_details,
+)
+from chalicelib.audit import service as audit
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
 from chalicelib.changes.model import EventChanged
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, parallel
+from chalicelib.edge import rate_limits
+from chalicelib.foundation import deadline, parallel, secret_settings
 from chalicelib.foundation.log import logger
 from chalicelib.notifications import outbox
-from chalicelib.notifications.model import Notification
+from chalicelib.notifications.model import Fact, Notification, notification_id
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.model import Ticket
@@ -58,12 +74,13 @@ def _note_changes(event_id: str, changes: Iterable[tuple[EventDetails, int]]) ->
 
 
 def queue_mails(now: int) -> int:
-    """Queue the due emails about changes to events, for about MAX_TICKETS tickets. Returns the number of tickets.
+    """Queue the due emails about changes to events and announcements, for about MAX_TICKETS tickets. Returns the number of tickets.
 
-    The notices take turns: a notice queues one portion in each turn, and each run begins with a different notice. So neither a large event
-    nor an error delays the emails of other events.
+    Notices and announcements take turns: each queues one portion in each turn, and each run begins with a different one. So neither a large
+    event nor an error delays the emails of other events.
     """
     notices = deque((notice.event_id, _queue_portions(notice, now)) for notice in store.list_open_notices())
+    notices.extend((event_id, _queue_announcement(event_id, each, now)) for event_id, each in store.list_open_announcements())
     notices.rotate(now // 60)
     tickets = 0
     while notices and tickets < MAX_TICKETS and deadline.remaining() >= SECONDS_RESERVED:
@@ -141,15 +158,121 @@ def _notifications(
     """Yield a notification for the owner of each ticket. Notification ids appear in logs, so they contain a hash of the owner's id."""
     before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
     for ticket in wanted:
-        order = orders.get(ticket.purchase_id)
-        is_buyer = order is not None and order.user_id == ticket.owner_id
-        yield outbox.new_notification(
-            "event_changed",
-            event_id,
-            f"{under_way.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}",
-            user_id=ticket.owner_id,
-            event_id=event_id,
-            now=now,
-            language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have no language
-            facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {"ticket_id": ticket.id})},
-        )
+        version = f"{under_way.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}"
+        yield _holder_notification("event_changed", event_id, version, ticket, orders.get(ticket.purchase_id), before, now)
+
+
+def _holder_notification(
+    kind: str, subject_id: str, version: str, ticket: Ticket, order: Purchase | None, facts: Mapping[str, Fact], now: int
+) -> Notification:
+    """Return a notification for the owner of a ticket, in the language of the buyer or of the person who received the ticket."""
+    is_buyer = order is not None and order.user_id == ticket.owner_id
+    return outbox.new_notification(
+        kind,
+        subject_id,
+        version,
+        user_id=ticket.owner_id,
+        event_id=ticket.event_id,
+        now=now,
+        language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have no language
+        facts={**facts, **({"order_id": ticket.purchase_id} if is_buyer else {"ticket_id": ticket.id})},
+    )
+
+
+def save_announcement(announcement: Announcement, actor: str, now: int) -> Announcement:
+    """Create an announcement, or change one that is still scheduled, and return what is stored. A repeated call changes nothing.
+
+    Raises AnnouncementStarted if the announcement is no longer scheduled, and RateLimited if the event's or the stage's limit is reached.
+    """
+    before = store.find_announcement(announcement.event_id, announcement.id)
+    after = announcement if before is None else replace(announcement, created_at=before.created_at)
+    if before is not None:
+        if _content(before) == _content(after):
+            return before
+        if before.status != "scheduled" or before.due_at <= now:
+            raise AnnouncementStarted(announcement_id=before.id)
+    else:
+        rate_limits.require_effect(rate_limits.ANNOUNCEMENT, announcement.event_id, now)
+        rate_limits.require_effect(rate_limits.ALL_ANNOUNCEMENTS, "", now)
+    details = {
+        "announcement_id": after.id,
+        "subject": after.subject,
+        "tier_ids": after.tier_ids,
+        "door": after.door,
+        "due_at": after.due_at,
+    }
+    action = "announcement.created" if before is None else "announcement.changed"
+    entry = audit.entry_item(f"event#{after.event_id}", action, actor, now, details)
+    try:
+        dynamo.transact([*store.announcement_items(before, after), entry])
+    except dynamo.TransactionCanceled:
+        raise AnnouncementStarted(announcement_id=after.id) from None
+    return after
+
+
+def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int) -> Announcement:
+    """Send no further emails of an announcement. Safe to repeat. Raises AnnouncementNotFound."""
+    for _ in range(MAX_ATTEMPTS):
+        before = store.find_announcement(event_id, announcement_id)
+        if before is None:
+            raise AnnouncementNotFound()
+        if before.status == "stopped":
+            return before
+        after = replace(before, status="stopped")
+        details = {"announcement_id": announcement_id, "status": before.status, "tickets": before.tickets}
+        entry = audit.entry_item(f"event#{event_id}", "announcement.stopped", actor, now, details)
+        try:
+            dynamo.transact([*store.announcement_items(before, after), entry])
+        except dynamo.TransactionCanceled:  # a run has saved its progress
+            continue
+        return after
+    raise dynamo.StoreUnavailable("the announcement kept changing")
+
+
+def _content(announcement: Announcement) -> Announcement:
+    """Return what managers chose. Announcements that are due when they are written have no chosen time, so a repeated call is equal."""
+    is_immediate = announcement.due_at <= announcement.written_at
+    due_at = 0 if is_immediate else announcement.due_at
+    return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
+
+
+def _queue_announcement(event_id: str, announcement_id: str, now: int) -> Iterator[int]:
+    """Queue the emails of a due announcement, and yield the number of tickets after each portion. Waits while the promoter is locked."""
+    while True:
+        current, event = store.find_announcement(event_id, announcement_id), permissions.find_event(event_id)
+        if current is None or event is None or current.status in ("queued", "stopped"):
+            store.close_announcement(event_id, announcement_id)
+            return
+        if now < current.due_at or event.suspended:
+            return
+        found, position = query_changed_tickets(event_id, current.position or change_position(0), PORTION)
+        wanted = [ticket for ticket in found if _is_for(current, ticket)]
+        _queue_announcement_mails(current, event, wanted, now)
+        status = "queued" if position is None else "sending"
+        after = replace(current, status=status, position=position or current.position, tickets=current.tickets + len(wanted))
+        if store.save_announcement(current, after) and position is None:
+            logger.info("announcement.queued", event_id=event_id, announcement_id=announcement_id)
+        yield len(found)
+
+
+def _is_for(announcement: Announcement, ticket: Ticket) -> bool:
+    is_of_type = not announcement.tier_ids or ticket.tier_id in announcement.tier_ids
+    is_at_door = announcement.door is None or (announcement.door == "entered") == bool(ticket.checkins)
+    return ticket.state != "void" and is_of_type and is_at_door
+
+
+def _queue_announcement_mails(announcement: Announcement, event: Event, wanted: Iterable[Ticket], now: int) -> None:
+    """Queue one email for each address. People without an address get none."""
+    from chalicelib.addons.messages.composition import find_address  # few functions compose emails
+
+    orders = queries.load_readable({ticket.purchase_id for ticket in wanted})[0] if wanted else {}
+    key = secret_settings.derived_key("announcements")
+
+    def queue(ticket: Ticket) -> None:
+        mail = _holder_notification("announcement", announcement.id, "", ticket, orders.get(ticket.purchase_id), {}, now)
+        address = find_address(mail, event)
+        if address is not None:
+            digest = hmac.digest(key, f"{event.id} {announcement.id} {address.strip().lower()}".encode(), "sha256").hex()[:32]
+            outbox.queue_notification(replace(mail, id=notification_id("announcement", announcement.id, digest)))
+
+    parallel.call_each(queue, list({(ticket.owner_id, ticket.purchase_id): ticket for ticket in wanted}.values()))

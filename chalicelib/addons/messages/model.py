@@ -1,12 +1,12 @@
-"""Event notices, which tell ticket holders about changes to their event, and turn notices, for people in a waiting room."""
+"""Event notices and announcements, for the ticket holders of an event, and turn notices, for people in a waiting room."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
-from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.foundation.outbound_http import MAX_URL_LENGTH
 from chalicelib.waiting_room.model import Arrival
 
@@ -52,6 +52,31 @@ class EventNotice(Struct, frozen=True, kw_only=True):
         return self.due_at is None and self.mailing is None
 
 
+AnnouncementStatus = Literal["scheduled", "sending", "queued", "stopped"]
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """An email that the managers of an event write to its ticket holders. Times are epoch seconds.
+
+    It goes to the holders of these ticket types, or of all types if `tier_ids` is empty, and with `door` only to people who have or have
+    not entered. `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and
+    `queued` once all are there. Tickets up to `position` are done; `tickets` counts those of them that the announcement is for.
+    """
+
+    id: str
+    event_id: str
+    subject: str
+    text: str
+    created_at: int
+    written_at: int
+    due_at: int
+    tier_ids: list[str] = []
+    door: Literal["entered", "not_entered"] | None = None
+    status: AnnouncementStatus = "scheduled"
+    position: str | None = None
+    tickets: int = 0
+
+
 def event_details(event: Event) -> EventDetails:
     return EventDetails(*event.announced)
 
@@ -94,3 +119,19 @@ class TurnNotAhead(ApiError):
     code: ClassVar[str] = "turn_not_ahead"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Your turn has begun, so we cannot notify you before it."
+
+
+class AnnouncementNotFound(NotFound):
+    default_message: ClassVar[str] = "This event has no announcement with this id."
+
+
+class AnnouncementStarted(ApiError):
+    code: ClassVar[str] = "announcement_started"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This announcement is already being sent or was stopped, so it can no longer be changed."
+
+
+class AnnouncementsRefused(ApiError):
+    code: ClassVar[str] = "announcements_need_verification"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "An admin of the shop must verify the event's promoter before you can write to ticket holders."

@@ -1,4 +1,4 @@
-"""Table `event-notices`: recently changed events, and people in waiting rooms who asked for messages about their turn.
+"""Table `event-notices`: recently changed events, announcements, and people in waiting rooms who asked for messages about their turn.
 
 | pk | event_id | content |
 | --- | --- | --- |
@@ -6,6 +6,8 @@
 | `user#<user>` | an event | what the user asked for: a turn notice |
 | `rooms` | an event | the number of the newest room in which users have asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
+| `announcements#<event>` | an announcement | the announcement |
+| `announcing` | an event and an announcement | the event; deleted once all its emails are queued or it was stopped |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
 All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails. The items
@@ -18,7 +20,7 @@ from typing import Literal
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
+from chalicelib.addons.messages.model import Announcement, EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation.log import logger
@@ -26,7 +28,8 @@ from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
-_NOTICES, _ROOMS, _PUSHES = "notices", "rooms", "pushes"
+ANNOUNCEMENT_SECONDS = 90 * 86_400  # after an announcement is due, as long as its emails are listed
+_NOTICES, _ROOMS, _PUSHES, _ANNOUNCING = "notices", "rooms", "pushes", "announcing"
 
 # `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
 Lane = Literal["before_draw", "place_mail_due", "turn_mail_due"]
@@ -36,7 +39,7 @@ class EventNoticeRow(dynamo.Table):
     """A row of any kind. The models below have the `content` of each kind."""
 
     feature = "event-notices"
-    contents = "Events that changed recently and what their ticket holders know, and the users who want messages about their turn."
+    contents = "Recently changed events and what their ticket holders know, announcements, and who wants messages about a turn."
     personal_data = dynamo.PersonalData(
         "who wants messages about a turn, the address of a guest, and the push subscription of a browser", export="yes", erasure="deleted"
     )
@@ -50,6 +53,10 @@ class NoticeRow(EventNoticeRow):
     """The notice of an event. It is written only if the notice that was read is still stored."""
 
     content = JsonAttribute(EventNotice)
+
+
+class AnnouncementRow(EventNoticeRow):
+    content = JsonAttribute(Announcement)
 
 
 class TurnNoticeRow(EventNoticeRow):
@@ -90,6 +97,41 @@ def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> boo
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = NoticeRow(_NOTICES, after.event_id, content=after, ttl=now + RETENTION_SECONDS if after.has_ended else None)
     return dynamo.put_if(row, _ABSENT if before is None else NoticeRow.content == before)
+
+
+def find_announcement(event_id: str, announcement_id: str) -> Announcement | None:
+    """Find an announcement with a strongly consistent read."""
+    row = AnnouncementRow.find(f"announcements#{event_id}", announcement_id)
+    return None if row is None else row.content
+
+
+def list_announcements(event_id: str, limit: int) -> list[Announcement]:
+    """List the newest announcements of an event, the latest first."""
+    found = [row.content for row in AnnouncementRow.query(f"announcements#{event_id}")]
+    return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:limit]
+
+
+def announcement_items(before: Announcement | None, after: Announcement) -> list[dynamo.TransactItem]:
+    """Return the transaction items that write an announcement in place of `before`. They are refused if `before` is no longer stored."""
+    row = _announcement_row(after)
+    items = [dynamo.put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
+    if before is None:
+        items.append(dynamo.put(RoomRow(_ANNOUNCING, f"{after.event_id}#{after.id}", content=after.event_id)))
+    return items
+
+
+def save_announcement(before: Announcement, after: Announcement) -> bool:
+    """Write an announcement in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
+    return dynamo.put_if(_announcement_row(after), AnnouncementRow.content == before)
+
+
+def list_open_announcements() -> list[tuple[str, str]]:
+    """List the announcements with emails to queue now or later, as event and announcement. The read is strongly consistent."""
+    return [(row.content, row.event_id.partition("#")[2]) for row in RoomRow.query(_ANNOUNCING)]
+
+
+def close_announcement(event_id: str, announcement_id: str) -> None:
+    EventNoticeRow(_ANNOUNCING, f"{event_id}#{announcement_id}").delete()
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
@@ -185,3 +227,8 @@ def _lane_key(event_id: str, room: int, lane: Lane) -> str:
 
 def _turn_notice_row(notice: TurnNotice, ttl: int) -> TurnNoticeRow:
     return TurnNoticeRow(_user_key(notice.user_id), notice.event_id, content=notice, ttl=ttl)
+
+
+def _announcement_row(announcement: Announcement) -> AnnouncementRow:
+    key, ttl = f"announcements#{announcement.event_id}", announcement.due_at + ANNOUNCEMENT_SECONDS
+    return AnnouncementRow(key, announcement.id, content=announcement, ttl=ttl)

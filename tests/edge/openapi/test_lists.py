@@ -42,6 +42,7 @@ BOUNDED = {
     },
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
     "/admin/events/{event_id}": {"tiers": _OF_EVENT, "changes": _CHANGES, "image.thumbnails": _THUMBNAILS},
+    "/admin/events/{event_id}/announcements": {"announcements": "the latest 100 are listed"},
     "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},

@@ -20,6 +20,8 @@ export const failureTexts: typeof english = {
   managed_by_bootstrap: "Este evento se gestiona en el archivo bootstrap. Cámbialo allí y aplica el archivo.",
   event_quota_reached: "Has alcanzado tu límite de eventos. Elimina los borradores que no necesites o pide a la tienda que te verifique.",
   event_limit_reached: "Has alcanzado tu límite de borradores y eventos que aún no han terminado. Elimina los borradores que no necesites o pide a la tienda que te lo amplíe.",
+  announcement_started: "Este aviso ya se está enviando o se detuvo, así que no se puede cambiar.",
+  announcements_need_verification: "La tienda debe verificar al promotor antes de que puedas escribir a quienes tienen entradas. Completa tu perfil y pide la verificación.",
   promoter_not_verified: "La tienda debe verificar al promotor antes de publicar este evento. Completa tu perfil y pide la verificación. El borrador está guardado.",
   event_incomplete: "El evento no está listo para la venta: falta algo.",
   event_has_sales: "Hay entradas vendidas o reservadas. Cancela el evento: los compradores recuperan su dinero.",

@@ -1,0 +1,205 @@
+"""Announcements: emails that managers write to the holders of tickets, one for each address."""
+
+import pytest
+
+from chalicelib.addons.messages import event_notices, store
+from chalicelib.audit import service as audit
+from chalicelib.foundation import clock, settings
+from chalicelib.notifications.store import list_event_notifications
+from tests import builders, invariants
+from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of
+from tests.simulation import faults
+
+TEXT = "The doors open at six.\n\nSee https://example.com/<map> & bring your ticket."
+
+
+def save(api, shop, announcement_id="a1", **fields):
+    body = {"subject": "Doors <open> early", "text": TEXT} | fields
+    return api.put(f"/admin/events/{shop[0]}/announcements/{announcement_id}", json=body, token=builders.admin_token())
+
+
+def stop(api, shop, announcement_id="a1"):
+    return api.delete(f"/admin/events/{shop[0]}/announcements/{announcement_id}", token=builders.admin_token())
+
+
+def listed(api, shop):
+    return api.get(f"/admin/events/{shop[0]}/announcements", token=builders.admin_token()).json["announcements"]
+
+
+def announced(post):
+    return [mail for mail in post.deliver() if "Doors" in mail["Subject"]]
+
+
+def receivers(post):
+    return sorted(mail["To"] for mail in announced(post))
+
+
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def test_each_address_gets_one_mail_and_refunded_and_former_holders_none(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "ada", "bob"):
+        buy(api, shop, 2, user)
+    buy(api, shop, user="zoe", customer_email="ADA@home.test")
+    builders.refund(api, buy(api, shop, user="eve"))
+    create_account("max", time)
+    given = buy(api, shop, user="ida")
+    offer = api.post(f"/tickets/{given}-1/transfer", user="ida")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="max").status == 201
+    post.deliver()
+    time.advance(60)
+    assert save(api, shop).status == 200
+    assert save(api, shop).status == 200
+    found = receivers(post)
+    assert sorted(address.lower() for address in found) == ["ada@home.test", "bob@home.test", "max@example.com"]
+    time.advance(60)
+    assert receivers(post) == found
+    assert [(each["status"], each["tickets"]) for each in listed(api, shop)] == [("queued", 8)]
+    assert store.list_open_announcements() == []
+    invariants.check(time.now)
+
+
+def test_the_preview_is_what_readers_get_in_their_language(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop, user="ada")
+    buy(api, shop, user="bob", headers=SPANISH)
+    body = {"subject": "Doors <open> early", "text": TEXT}
+    path = f"/admin/events/{shop[0]}/announcements/preview"
+    shown = [api.post(path, json=body, token=builders.admin_token(), headers=headers).json for headers in ({}, SPANISH)]
+    assert save(api, shop).status == 200
+    mails = sorted(announced(post), key=lambda mail: mail["To"])
+    assert [mail["Subject"] for mail in mails] == [each["subject"] for each in shown] == ["Night: Doors <open> early"] * 2
+    assert [text_of(mail).strip() for mail in mails] == [each["text"].strip() for each in shown]
+    assert [html_of(mail).replace("\r\n", "\n").strip() for mail in mails] == [each["html"].strip() for each in shown]
+    assert shown[0]["text"] != shown[1]["text"]
+    assert "https://example.com/&lt;map&gt; &amp; bring" in shown[0]["html"]
+    assert "<a " not in shown[0]["html"]
+
+
+@pytest.mark.parametrize(
+    ("door", "expected"), [("entered", ["ada@home.test"]), ("not_entered", ["bob@home.test"]), (None, ["ada@home.test", "bob@home.test"])]
+)
+def test_the_door_and_the_ticket_type_choose_the_holders(post, api, time, door, expected):
+    shop = builders.create_shop(api)
+    other = shop[0], builders.create_tier(api, shop[0], name="Other")
+    order = buy(api, shop, user="ada")
+    buy(api, shop, user="bob")
+    buy(api, other, user="eve")
+    code = api.get(f"/orders/{order}", user="ada").json["tickets"][0]["code"]
+    time.advance(29 * 86_400 + 72_000)
+    assert api.post("/checkin", json={"code": code, "event_id": shop[0]}, token=builders.admin_token()).status == 200
+    assert save(api, shop, tier_ids=[shop[1]], door=door).status == 200
+    assert receivers(post) == expected
+
+
+def test_a_scheduled_announcement_is_changed_and_withdrawn(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    at = clock.iso(time.now + 3600)
+    assert save(api, shop, send_at=at).json["status"] == "scheduled"
+    assert save(api, shop, "a2", send_at=at).json["status"] == "scheduled"
+    assert save(api, shop, subject="Doors close", send_at=clock.iso(time.now + 7200)).json["subject"] == "Doors close"
+    assert stop(api, shop, "a2").json["status"] == "stopped"
+    time.advance(3600)
+    assert receivers(post) == []
+    time.advance(3600)
+    assert [mail["Subject"] for mail in announced(post)] == ["Night: Doors close"]
+    assert save(api, shop).json["error"] == "announcement_started"
+    assert stop(api, shop, "a3").status == 404
+    actions = [entry.action for entry in audit.list_entries(f"event#{shop[0]}") if entry.action.startswith("announcement.")]
+    assert sorted(actions) == ["announcement.changed", "announcement.created", "announcement.created", "announcement.stopped"]
+
+
+def test_a_stopped_announcement_sends_nothing_more(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        buy(api, shop, user=user)
+    post.deliver()
+    save(api, shop)
+    event_notices.queue_mails(time.now)
+    assert stop(api, shop).json["status"] == stop(api, shop).json["status"] == "stopped"
+    assert receivers(post) == []
+    mails = [found for found in list_event_notifications(shop[0], 10, None)[0] if found.kind == "announcement"]
+    assert [mail.status for mail in mails] == ["dropped", "dropped"]
+
+
+def test_a_ticket_refunded_before_the_mail_goes_out_gets_none(post, api, time):
+    shop = builders.create_shop(api)
+    order, kept = buy(api, shop, user="ada"), buy(api, shop, user="bob")
+    gone = buy(api, shop, user="bob")
+    post.deliver()
+    save(api, shop)
+    event_notices.queue_mails(time.now)
+    builders.refund(api, order)
+    builders.refund(api, gone)
+    assert kept
+    assert receivers(post) == ["bob@home.test"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"subject": "Doors\r\nBcc: eve@example.com"}, "$.subject"),
+        ({"subject": " "}, "$.subject"),
+        ({"subject": "D" * 121}, "$.subject"),
+        ({"text": " \n"}, "$.text"),
+        ({"text": "D" * 5001}, "$.text"),
+        ({"tier_ids": ["of-another-event"]}, "$.tier_ids"),
+        ({"send_at": "2030-01-01T00:00:00Z"}, "$.send_at"),
+    ],
+)
+def test_wrong_fields_are_named(post, api, time, fields, path):
+    shop = builders.create_shop(api)
+    reply = save(api, shop, **fields)
+    assert (reply.status, reply.json["path"]) == (400, path)
+
+
+def test_an_event_and_a_stage_have_limits(post, api, time):
+    first, second = builders.create_shop(api), builders.create_shop(api)
+    with settings.override(rate_limits="on", limit_announcement="2/86400", limit_all_announcements="3/86400"):
+        assert [save(api, first, f"a{number}").status for number in range(3)] == [200, 200, 429]
+        assert save(api, first, "a1").status == 200
+        assert [save(api, second, f"a{number}").status for number in range(2)] == [200, 429]
+
+
+def test_two_events_may_use_the_same_id(post, api, time):
+    first, second = builders.create_shop(api), builders.create_shop(api)
+    for shop in (first, second):
+        buy(api, shop)
+        assert save(api, shop).status == 200
+    assert receivers(post) == ["ada@home.test"] * 2
+
+
+def test_a_promoter_must_be_verified_and_strangers_may_not_write(post, api, time):
+    event_id = builders.create_event(api)
+    create_account("pia", time, "promoter")
+    token = builders.admin_token()
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": "pia"}, token=token).status == 200
+    assert save(api, (event_id, "")).json["error"] == "announcements_need_verification"
+    body = {"subject": "Doors", "text": "Open"}
+    assert api.put(f"/admin/events/{event_id}/announcements/a1", json=body, user="ada").status == 403
+
+
+def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch):
+    monkeypatch.setattr(event_notices, "PORTION", 2)
+    shop = builders.create_shop(api, capacity=50)
+    users = [f"user-{number}" for number in range(3)]
+    for user in users:
+        buy(api, shop, user=user)
+    post.deliver()
+    number, finished = 0, False
+    with settings.override(rate_limits="off"):
+        while not finished:
+            number += 1
+            assert save(api, shop, f"a{number}").status == 200
+            with faults.crash_after(number) as crash:
+                event_notices.queue_mails(time.now)
+            finished = not crash.was_triggered
+            for _ in range(2):
+                event_notices.queue_mails(time.now)
+            assert store.list_open_announcements() == [], number
+    found = [each.user_id for each in list_event_notifications(shop[0], 1000, None)[0] if each.kind == "announcement"]
+    assert number > 10
+    assert sorted(found) == sorted(users * number)
