@@ -14,7 +14,6 @@ from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import LegalText, PromoterChange
-from chalicelib.accounts.profiles import PromoterChange
 from chalicelib.addons.messages import event_notices
 from chalicelib.addons.messages.model import Announcement
 from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints

@@ -143,6 +143,7 @@ def test_the_shop_sells_until_the_promoter_is_verified(api, time):
             "policies": "14 days.",
             "promoter_id": None,
             "invoices": False,
+            "legal_texts": [],
         }
         assert api.get("/events/fest/seller").json == shop
         assert api.put("/promoters/nora", json=fields | {"verified": True}, token=builders.admin_token()).status == 200
@@ -156,6 +157,7 @@ def test_the_shop_sells_until_the_promoter_is_verified(api, time):
             "policies": "No refunds.",
             "promoter_id": "nora",
             "invoices": False,
+            "legal_texts": [],
         }
         assert reply.headers["cache-control"] == "public, max-age=60"
 
@@ -166,7 +168,7 @@ def test_a_crowd_on_the_page_of_an_event_reads_its_seller_once_a_minute(api, tim
     with record_calls() as calls:
         for _ in range(3):
             assert api.get("/events/fest/seller").status == 200
-    assert [entry.tables for entry in calls.entries] == [["promoters"]]
+    assert [entry.tables for entry in calls.entries] == [["promoters"], ["promoters"]], "the profile, and the legal texts"
 
 
 def test_lists_of_events_name_the_seller(api, time):

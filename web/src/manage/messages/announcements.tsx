@@ -80,7 +80,7 @@ export function Announcements() {
       {preview && (
         <div class="panel">
           <h3>{preview.subject}</h3>
-          <p style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{preview.text}</p>
+          <p class="plain-text">{preview.text}</p>
           <Confirmed label={values.send_at ? own.schedule : own.send} confirm={own.sendConfirm} class="button" act={send}>
             <p>{own.sendText}</p>
           </Confirmed>
