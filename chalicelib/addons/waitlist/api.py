@@ -47,7 +47,7 @@ from chalicelib.purchases.errors import (
     TierLimitExceeded,
 )
 from chalicelib.purchases.model import MAX_QUANTITY
-from chalicelib.waiting_room.model import TOKEN_ERRORS
+from chalicelib.waiting_room.model import TOKEN_ERRORS, DrawnByBallot
 from chalicelib.waiting_room.views import WaitingRoomToken
 
 bp = Blueprint(__name__)
@@ -191,6 +191,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
         TierNotOnSale,
         ActiveReservationExists,
         PurchaseLimitExceeded,
+        DrawnByBallot,
     ),
 )
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:

@@ -41,6 +41,7 @@ from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import DrawnByBallot
 
 MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
 
@@ -187,20 +188,22 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
 def list_ballot_offers(event_id: str, limit: int, after: int, now: int) -> tuple[int | None, list[BallotOffer]]:
     """Return the number of the drawn room, and up to `limit` offers to positions after `after`, in the drawn order.
 
-    Returns None and no offers before the draw. Raises NotFound if the event has no ballot.
+    Returns None and no offers before the draw, and for events without a ballot. Raises NotFound for an unknown event.
     """
     _, event = catalog.get_visible_event(event_id)
-    if not event.has_ballot:
-        raise NotFound("This event has no ballot.", event_id=event_id)
-    draw = waiting_room.find_draw(event_id, now)
+    draw = waiting_room.find_draw(event_id, now) if event.has_ballot else None
     return (None, []) if draw is None else (draw.room, store.list_ballot_offers(event_id, draw.room, after, limit))
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
     """Offer available tickets to an entry out of turn, and record the offer in the audit log. Tickets for resale may be among them.
 
-    Raises EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and PurchaseLimitExceeded.
+    Raises DrawnByBallot, EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and
+    PurchaseLimitExceeded.
     """
+    event = catalog.snapshot().find_event(entry_event_id(entry_id))
+    if event is not None and event.has_ballot:
+        raise DrawnByBallot("The tickets of this event are offered in the order of its draw, so you cannot offer them by hand.")
     place = store.find_waiting(entry_id)
     if place is None:
         raise EntryNotWaiting()

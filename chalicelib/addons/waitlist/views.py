@@ -88,7 +88,7 @@ class BallotOfferView(Struct, frozen=True, kw_only=True):
 class BallotView(Struct, frozen=True):
     """A page of the offers that a ballot has made, in the drawn order. `next_cursor` is null on the last page.
 
-    `room` is the number of the waiting room whose draw decides; it is null before the draw.
+    `room` is the number of the waiting room whose draw decides; it is null before the draw, and for events without a ballot.
     """
 
     event_id: str

@@ -88,6 +88,9 @@ def test_nobody_else_can_buy(api, time):
         reply = api.post(f"/admin/events/{event_id}/waiting-room/{path}", json=body, token=builders.admin_token())
         assert (reply.status, reply.json["error"]) == (409, "drawn_by_ballot")
     assert sale.get_status(api, event_id, token)["can_enter"] is False
+    entry = join(api, "late", event_id)
+    reply = api.post(f"/waitlist/{entry.json['id']}/notify", token=builders.admin_token())
+    assert (reply.status, reply.json["error"]) == (409, "drawn_by_ballot")
 
 
 def test_wishes_are_ranked_and_counted(api, time):
@@ -246,7 +249,7 @@ def test_the_list_of_offers_has_pages(api, time):
         query["cursor"] = page["next_cursor"]
     assert [offer["position"] for offer in found] == [1, 2, 3, 4, 5]
     other = builders.create_event(api)
-    assert api.get(f"/events/{other}/ballot").status == 404
+    assert api.get(f"/events/{other}/ballot").json == {"event_id": other, "room": None, "offers": [], "next_cursor": None}
 
 
 def test_a_ballot_stays_one_around_its_draw(api, time):
