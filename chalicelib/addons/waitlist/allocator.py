@@ -311,6 +311,9 @@ class _Pass:
         told_to = self.line.told_to
         if told_to == "" or not addons.is_on("messages"):
             return
+        held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
+        if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
+            return  # tickets may come back without an offer to anybody, for example after a crash
         for places in store.read_pages(self.event.id, told_to):
             for entry in (place.entry for place in places if place.entry.id not in self.gone and place.entry.draw_number is not None):
                 outbox.queue_notification(

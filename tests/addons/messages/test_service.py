@@ -26,6 +26,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
+from chalicelib.purchases import store as purchases
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.addons.waitlist import ballots, lines
@@ -491,6 +492,29 @@ def test_a_ballot_tells_winners_and_losers_once(post, api, time):
     assert f"https://shop.test/events/{event_id}" in lost.get_body(("plain",)).get_content()
     found = list_event_notifications(event_id, 50, None)[0]
     assert sorted(notification.user_id for notification in found if notification.kind == "ballot_lost") == sorted((loser, leaver))
+
+
+def test_nobody_has_lost_while_a_crash_holds_tickets(post, api, time, monkeypatch):
+    event_id, _ = ballots.create_ballot(api, time, capacity=1)
+    users = ["u0", "u1"]
+    ballots.register(api, event_id, *users)
+    ballots.make_draw(time)
+
+    def crash(*_, **__):
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(purchases, "create", crash)
+        lines.run_allocator()
+    time.advance(30)  # the ticket is still on hold
+    assert lines.run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
+    time.advance(60)
+    builders.run_sweep()
+    assert lines.run_allocator()["offered"] == 1
+    [told] = [found.user_id for found in list_event_notifications(event_id, 50, None)[0] if found.kind == "ballot_lost"]
+    assert sorted(lines.own(api, user)[0]["status"] for user in users) == ["offered", "waiting"]
+    assert lines.own(api, told)[0]["status"] == "waiting"
 
 
 def test_losers_are_told_even_if_the_first_run_crashes(post, api, time, monkeypatch):
