@@ -39,7 +39,8 @@ export function Ballot({ event, place, LineEntry }: Props) {
     return found;
   };
   const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id}`, ENTRIES_SECONDS);
-  const entry = entries?.find(({ event_id, status }) => event_id === event.id && ["waiting", "offered"].includes(status));
+  const entry = entries?.find(({ event_id }) => event_id === event.id);
+  const isOpen = entry && ["waiting", "offered"].includes(entry.status);
   const room = place.room;
   return (
     <FailureTexts.Provider value={texts.failures}>
@@ -47,13 +48,16 @@ export function Ballot({ event, place, LineEntry }: Props) {
         failure || place.failure ? <Failure failure={(failure ?? place.failure)!} retry={failure ? reload : place.lookAgain} /> : <Skeleton lines={4} />
       ) : event.status === "cancelled" || event.status === "closed" ? (
         <p>{event.status === "closed" ? t.event.closedText : t.event.cancelledText}</p>
-      ) : entry ? (
+      ) : isOpen ? (
         <>
           <Entry entry={entry} reload={reload} heading={entry.status === "offered" ? t.waitlist.offered(entry.quantity) : entry.has_number ? texts.registered : t.waitlist.waiting} tiers={event.tiers} />
           {room.n === null && <p class="small">{texts.change}</p>}
         </>
       ) : (
-        <Registration event={event} place={place} LineEntry={LineEntry} isMember={isMember} reload={reload} />
+        <>
+          {entry && entry.status !== "left" && <p role="status">{t.waitlist.over[entry.status]}</p>}
+          <Registration event={event} place={place} LineEntry={LineEntry} isMember={isMember} reload={reload} />
+        </>
       )}
       <ErrorBoundary>{room && <DrawCheck place={place} eventId={event.id} />}</ErrorBoundary>
     </FailureTexts.Provider>
