@@ -33,11 +33,9 @@ from chalicelib.foundation import addons, deadline, ids, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
-from chalicelib.notifications import outbox
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
-from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import RoomState
 
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
@@ -213,8 +211,8 @@ class _Pass:
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
         self.left = dict(self.stock.free)
-        # A draw that is due is made now, even if nobody looks at the room.
-        self.draw = waiting_room.find_draw(event.id, now) if event.has_ballot and not is_following else None
+        # Makes a draw that is due, even if nobody looks at the room.
+        self.draw = _find_draw(event, now) if event.has_ballot and not is_following else None
         supplies = {} if event.has_ballot else self.stock.for_line(self.line)  # in a ballot, all tickets go in the drawn order
         self.drawn = {tier_id: supply for tier_id, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
         self.supplies = {tier_id: supply for tier_id, supply in supplies.items() if tier_id not in self.drawn}
@@ -311,6 +309,8 @@ class _Pass:
         told_to = self.line.told_to
         if told_to == "" or not addons.is_on("messages"):
             return
+        from chalicelib.notifications import outbox  # few runs need it
+
         held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
         if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
             return  # tickets may come back without an offer to anybody, for example after a crash
@@ -449,6 +449,12 @@ class _Pass:
     def _note_blocked(self, entry: Entry, error: ApiError | None) -> None:
         self.checked[entry.id] = error
         self.report.deferred += error is not None
+
+
+def _find_draw(event: Event, now: int) -> RoomState | None:
+    from chalicelib.waiting_room import service as waiting_room  # few lines have a ballot
+
+    return waiting_room.find_draw(event.id, now)
 
 
 def _drawn_position(entry: Entry, draw: RoomState | None) -> int | None:
