@@ -8,6 +8,7 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Set
+from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -239,7 +240,7 @@ class _Pass:
         """
         if self.drawn and not self.is_following:
             self._serve_draws()
-        if self.draw is not None:
+        if self.draw is not None and event_phase(self.event, self.now) == "open":  # the opening may have been postponed after the draw
             self._serve_ballot(self.draw)
         is_complete = self._serve_line()
         if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
@@ -295,7 +296,7 @@ class _Pass:
         if self._has_tickets(supplies):
             line = [place for page in store.read_pages(self.event.id) for place in page]
             positions = {place.entry.id: _drawn_position(place.entry, draw) for place in line}
-            line.sort(key=lambda place: (positions[place.entry.id] or NOBODY, place.entry.id))
+            line.sort(key=lambda place: (positions[place.entry.id] or inf, place.entry.id))
             for first in range(0, len(line), DRAWN_PAGE):
                 if self._has_tickets(supplies):
                     self._serve(line[first : first + DRAWN_PAGE], supplies, None)

@@ -6,6 +6,8 @@ from datetime import datetime
 import pytest
 
 from chalicelib.addons.waitlist import allocator
+from chalicelib.foundation import clock
+from chalicelib.notifications.store import list_event_notifications
 from chalicelib.waiting_room import room_cache, verify
 from tests import builders, invariants
 from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, register
@@ -281,12 +283,28 @@ def test_a_ballot_needs_the_waitlist_and_has_no_groups(api, time):
     assert api.get(f"/events/{event_id}").json["has_waitlist"] is True
 
 
+def test_an_opening_that_is_postponed_after_the_draw_offers_and_tells_nothing_before(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    api.get(f"/events/{event_id}/waiting-room/state")  # makes the draw
+    assert change(api, event_id, on_sale_at=clock.iso(time.now + 3600)).status == 200
+    time.advance(60)
+    assert run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
+    time.advance(3600)
+    assert run_allocator()["offered"] == 3
+    assert len(list_event_notifications(event_id, 50, None)[0]) == 5
+    invariants.check(time.now)
+
+
 def test_a_paused_event_offers_nothing_and_tells_nobody(api, time):
     event_id, _ = create_ballot(api, time)
     register(api, event_id, *USERS)
     make_draw(time)
     assert api.post(f"/admin/events/{event_id}/pause", json={}, token=builders.admin_token()).status == 200
     assert run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
     assert api.post(f"/admin/events/{event_id}/resume", json={}, token=builders.admin_token()).status == 200
     time.advance(60)
     assert run_allocator()["offered"] == 3
