@@ -26,7 +26,7 @@ const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "
 
 // The page shows the check after the parts that buyers need, so that its file is not requested before theirs.
 const DrawCheck = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawCheck, () => LoadFailed));
-const Ballot = lazy(() => import("../parts/ballot").then((part) => part.Ballot, () => LoadFailed));
+const Ballot = ADDONS.waitlist ? lazy(() => import("../parts/ballot").then((part) => part.Ballot, () => LoadFailed)) : null;
 const DrawVerdict = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawVerdict, () => LoadFailed));
 
 interface EventProps {
@@ -65,7 +65,7 @@ export function WaitingRoom() {
       <p class="lead">{event?.name ?? "\u00a0"}</p>
       <ErrorBoundary>{place.draw?.isBroken && <DrawVerdict place={place} />}</ErrorBoundary>
       {failure && !event && <Failure failure={failure} retry={reload} />}
-      {isBallot ? (
+      {isBallot && Ballot ? (
         <ErrorBoundary>
           <Ballot event={event} place={place} LineEntry={tickets?.LineEntry} />
         </ErrorBoundary>
