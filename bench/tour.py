@@ -574,6 +574,7 @@ class _Tour(TourClient):
         for _ in range(2):
             self.get("/waitlist", user=f"0-{self.name}")
         self.get(f"/events/{event_id}/waitlist", token=self.admin)
+        self.get(f"/events/{event_id}/ballot")
         self.delete(f"/waitlist/{second}", user=f"1-{self.name}")
         later = clock.now() + 60
         with clock.override(lambda: float(later)):

@@ -82,7 +82,11 @@ def _check_waitlist(current: Catalog, shards: list[Shard], purchases_by_id: dict
         return []
     from tests.addons.waitlist import invariants as waitlist
 
-    return [*waitlist.check_entries(current, purchases_by_id, now), *waitlist.check_kept_stocks(shards, current)]
+    return [
+        *waitlist.check_entries(current, purchases_by_id, now),
+        *waitlist.check_kept_stocks(shards, current),
+        *waitlist.check_ballots(current),
+    ]
 
 
 def _check_invoices(recovered: bool) -> list[str]:

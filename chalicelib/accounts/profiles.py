@@ -193,7 +193,7 @@ def replace_legal_text(owner_id: str, kind: LegalKind, language: str, new: Legal
         before, version = (row.shown, int(row.version)) if row is not None else ([], 0)
         after = [entry for entry in before if (entry.kind, entry.language) != (kind, language)]
         if new is not None:
-            after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=lambda entry: (entry.kind, entry.language))
+            after = sorted([*after, LegalTextEntry(new.id, kind, language, new.url)], key=_place)
         if after == before:
             return before
         if len(after) > MAX_LEGAL_TEXTS:
@@ -331,6 +331,11 @@ class LegalTextRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     text = JsonAttribute(LegalText)
+
+
+def _place(entry: LegalTextEntry) -> tuple[str, bool, str]:
+    """Sort by kind and language, English first, because readers get the first text if there is none in their language."""
+    return entry.kind, entry.language != "en", entry.language
 
 
 def _shown_key(owner_id: str) -> str:

@@ -24,7 +24,7 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import parallel
+from chalicelib.foundation import addons, parallel
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.availability import read_stock
@@ -340,6 +340,9 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     if event.has_waiting_room and event.entry_rule == "payment_card" and not _can_check_cards():
         message = "Buyers save a card on the shop's own page, but no payment provider of this shop offers that. Choose another rule."
         problems.append({"path": "$.waiting_room.entry", "message": message})
+    if event.has_ballot and not addons.is_on("waitlist"):
+        message = "This shop has no waitlist, which offers the tickets of a ballot. Choose a sale without a ballot."
+        problems.append({"path": "$.waiting_room.ballot", "message": message})
     if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
         problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
     return problems

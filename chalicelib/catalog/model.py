@@ -45,6 +45,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     Everybody may ask for a longer turn, without a reason or proof. It lasts `longer_pass_seconds`, and by default three times as long as
     other turns. With `groups`, up to six people whose addresses are verified may share one place.
+
+    With `ballot`, the draw at the opening decides who may buy: nobody is let in, and the waitlist offers the tickets in the drawn order to
+    people who registered their wishes before the draw. A ballot always has a waitlist, and no groups.
     """
 
     enabled: bool = True
@@ -59,6 +62,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
     entry: EntryRule = "open"
     longer_pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     groups: bool = False  # only with `verified_address` and `account`
+    ballot: bool = False  # not with `shop_url`
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -214,7 +218,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Field(
             "managers",
             "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds`, `follow_stock`, `randomness`, `entry`, `shop_url`, "
-            "`pass_algorithm`, `longer_pass_seconds` and `groups`; null: the settings of the stage, and `open`.",
+            "`pass_algorithm`, `longer_pass_seconds`, `groups` and `ballot`; null: the settings of the stage, and `open`.",
         ),
     ] = None
     waitlist: Annotated[
@@ -337,12 +341,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def allows_groups(self) -> bool:
         """Whether several people with verified addresses may share one place in the waiting room."""
-        return self.waiting_room is not None and self.waiting_room.groups and self.needs_address
+        return self.waiting_room is not None and self.waiting_room.groups and self.needs_address and not self.has_ballot
+
+    @property
+    def has_ballot(self) -> bool:
+        """Whether the waitlist offers the tickets in the order of the waiting room's draw, and nobody else can buy them."""
+        return self.has_waiting_room and self.waiting_room is not None and self.waiting_room.ballot and self.shop_url is None
 
     @property
     def has_waitlist(self) -> bool:
-        """Whether people can join a waitlist for sold-out tickets."""
-        return self.waitlist is None or self.waitlist.enabled
+        """Whether people can join a waitlist for sold-out tickets, or register for a ballot."""
+        return self.waitlist is None or self.waitlist.enabled or self.has_ballot
 
     @property
     def keeps_for_waitlist(self) -> bool:

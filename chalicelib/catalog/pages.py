@@ -336,7 +336,7 @@ def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, 
         return _outcome("bad", t["event.cancelledTitle"], f"{reason}<p>{t['event.cancelledText']}</p>{others}")
     if view.status == "closed":
         return _outcome("calm", t["event.closedTitle"], f"<p>{t['event.closedText']}</p>{others}")
-    if view.status == "sold_out":
+    if view.status == "sold_out" and not view.has_ballot:
         hope = "" if addons.is_on("waitlist") and view.has_waitlist else f"<p>{t['event.soldOutHope']}</p>"
         return _outcome("calm", t["event.soldOutTitle"], f'<p>{t["event.soldOutText"]}</p>{hope}<a href="/">{t["allEvents"]}</a>')
     if _is_paused(view) and not view.has_waiting_room:
@@ -344,17 +344,18 @@ def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, 
     opens = event.on_sale_at
     if opens is None or (opens <= now and not view.has_waiting_room):
         return ""
-    content = f"<p>{t['event.lineNote']}</p>"
+    way, soon = ("ballot", "drawIn") if view.has_ballot else ("line", "opensIn")
+    content = f"<p>{t[f'event.{way}Note']}</p>"
     if opens > now:
         days, rest = divmod(opens - now, DAY_SECONDS)
         figure = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
         length = t["day" if days == 1 else "days"].format(days) if days else ""
-        note = f"<p>{t['event.opensLine']}</p>" if view.has_waiting_room else ""
+        note = f"<p>{t['event.opensBallot' if view.has_ballot else 'event.opensLine']}</p>" if view.has_waiting_room else ""
         content = (
-            f'<h2>{t["event.opensIn"]}</h2><p class="figure">{_element("span", "figure-days", length)}{figure}</p>'
+            f'<h2>{t[f"event.{soon}"]}</h2><p class="figure">{_element("span", "figure-days", length)}{figure}</p>'
             f'<p class="event-when"><time>{_day_and_time(opens, event.timezone, language, now)}</time></p>{note}'
         )
-    line = f'<a class="button" href="/events/{event.id}/line">{t["event.line"]}</a>' if view.has_waiting_room else ""
+    line = f'<a class="button" href="/events/{event.id}/line">{t[f"event.{way}"]}</a>' if view.has_waiting_room else ""
     return f'<section class="panel">{content}{line}</section>'
 
 

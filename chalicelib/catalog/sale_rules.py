@@ -361,6 +361,7 @@ def _first_stricter_event_field(before: Event, after: Event) -> str | None:
         "purchase_limit": after.limit(default) < before.limit(default),
         # Without a waiting room, or after turns of a second, the freeze would end.
         "waiting_room": after.has_waiting_room != before.has_waiting_room
+        or after.has_ballot != before.has_ballot
         or pass_seconds(after) < pass_seconds(before)
         or longer_pass_seconds(after) < longer_pass_seconds(before)
         or (before.allows_groups and not after.allows_groups and after.entry_rule == before.entry_rule)
@@ -542,6 +543,7 @@ def _event_terms(event: Event) -> dict[str, PublicValue]:
         "capacity": event.capacity,
         "purchase_limit": event.limit(settings.current().event_purchase_limit),
         "has_waiting_room": event.has_waiting_room,
+        "has_ballot": event.has_ballot,
         "needs_address": event.needs_address,
         "needs_account": event.entry_rule == "account",
         "needs_access_code": event.entry_rule == "access_code",

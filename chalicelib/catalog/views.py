@@ -41,8 +41,9 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
     are null. `included_fee_cents` is the fee that this price includes; nothing is added to a price. While the sale is `paused`, nobody can
     reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
-    the line at any time, and the line starts to move at `on_sale_at`. With a `shop_url`, those who have waited buy there. An uploaded
-    `image` has several sizes; its `image_url` is an address in the shop.
+    the line at any time, and the line starts to move at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who
+    is offered tickets. With a `shop_url`, those who have waited buy there. An uploaded `image` has several sizes; its `image_url` is an
+    address in the shop.
     """
 
     id: str
@@ -63,6 +64,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     included_fee_cents: int | None
     currency: str | None
     has_waiting_room: bool
+    has_ballot: bool
     shop_url: str | None
     has_waitlist: bool
     promoter_id: str | None
@@ -382,6 +384,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         included_fee_cents=cheapest.included_fee_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
+        has_ballot=event.has_ballot,
         shop_url=event.shop_url,
         has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
         promoter_id=event.promoter_id,

@@ -33,6 +33,7 @@ from chalicelib.waiting_room.model import (
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
+    DrawnByBallot,
     EntryUnknown,
     GroupsClosed,
     JoiningStopped,
@@ -355,7 +356,7 @@ def answer_appeal(request: RequestContext, event_id: str, appeal_id: str, body: 
     return Reply(service.answer_appeal(event.id, appeal_id, body.status, body.answer, manager.user_id, request.now))
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, DrawnByBallot, TooManyChanges))
 def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Reply[PlanView]:
     """Change how many buyers are admitted, and how often, from now on."""
     manager = request.require_user()
@@ -364,7 +365,7 @@ def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Rep
     return _plan_reply(room, f"From now on, {body.wave_size} buyers are admitted every {body.wave_seconds} seconds.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="manager", errors=(NoWaitingRoom, TooManyChanges))
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="manager", errors=(NoWaitingRoom, DrawnByBallot, TooManyChanges))
 def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Reply[PlanView]:
     """Admit a number of buyers immediately."""
     manager = request.require_user()

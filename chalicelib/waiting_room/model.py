@@ -393,6 +393,14 @@ class ShopPassRefused(ApiError):
     default_message: ClassVar[str] = "This is not a valid pass for this event's shop, or it has expired."
 
 
+class DrawnByBallot(ApiError):
+    """The tickets go to people in the order of the draw, so nobody is let in."""
+
+    code: ClassVar[str] = "drawn_by_ballot"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The tickets of this event are given out by a ballot, so its waiting room lets nobody in."
+
+
 class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
@@ -408,6 +416,7 @@ TOKEN_ERRORS: tuple[type[ApiError], ...] = (
     NotAdmitted,
     PassExpired,
     EntryUnknown,
+    DrawnByBallot,
 )
 
 
@@ -462,9 +471,9 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
 
 
 def first_segment(event: Event, opens_at: int) -> Segment:
-    """Return the first segment of the plan, with the configured waves."""
+    """Return the first segment of the plan, with the configured waves. A ballot lets nobody in."""
     configured, default = event.waiting_room, settings.current()
-    wave_size = (configured.wave_size if configured else None) or default.wave_size
+    wave_size = 0 if event.has_ballot else (configured.wave_size if configured else None) or default.wave_size
     wave_seconds = (configured.wave_seconds if configured else None) or default.wave_seconds
     return admission_plan.initial_plan(opens_at, wave_size, wave_seconds)[0]
 
@@ -476,4 +485,4 @@ def has_beacon(event: Event) -> bool:
 
 def follows_stock(event: Event) -> bool:
     """Return whether the size of the waves follows the number of tickets left, which is unknown if another shop sells them."""
-    return event.waiting_room is not None and event.waiting_room.follow_stock and event.shop_url is None
+    return event.waiting_room is not None and event.waiting_room.follow_stock and event.shop_url is None and not event.has_ballot

@@ -30,7 +30,7 @@ from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeInvalid
 from chalicelib.waiting_room import admission_plan, appeals, draw, due_changes, entries, entry_list, room_cache, store, tokens, views
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.entries import EntryProof
+from chalicelib.waiting_room.entries import Entry, EntryProof
 from chalicelib.waiting_room.model import (
     DEMO_PREFIX,
     GUEST_PREFIX,
@@ -42,6 +42,7 @@ from chalicelib.waiting_room.model import (
     CodeExpired,
     CodeInvalid,
     CodeNotNeeded,
+    DrawnByBallot,
     EntryReason,
     EntryRefused,
     EntryUnknown,
@@ -213,10 +214,12 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int, proof:
 
     A number of the draw admits only the entrant who has this number in the list of entries. If no `proof` shows that, this function reads
     the entry's page. Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted,
-    PassExpired and EntryUnknown. Does not check the remaining stock or whether the sale is paused; the inventory checks both.
+    PassExpired, EntryUnknown and DrawnByBallot. Checks neither the remaining stock nor whether the sale is paused; the inventory does.
     """
     if not event.has_waiting_room:
         return None
+    if event.has_ballot:
+        raise DrawnByBallot()
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
     return _require_turn(event.id, user_id, token, now, proof)[0]
@@ -341,6 +344,30 @@ def _find_place(event_id: str, user_id: str, token: str, now: int) -> tuple[Cach
     if arrival.room != cached.state.room:
         raise RoomCleared()
     return cached, arrival
+
+
+def number_in_draw(event_id: str, user_id: str, token: str | None, now: int) -> tuple[int, Entry] | None:
+    """Return the number of the room, and the user's entry in its list, of a draw that has not closed yet. Otherwise, return None.
+
+    Raises what `get_place` raises, and EntryUnknown if the user joined at the moment when the rule of entry changed.
+    """
+    if room_cache.get_room(event_id, now).room.drawn_counts is not None:
+        return None
+    if token is None:
+        raise TokenInvalid("Join the waiting room first, then send its `token` with your wishes.")
+    cached, arrival = _find_place(event_id, user_id, token, now)
+    if arrival.holder is None and cached.room.rule != "open":
+        raise EntryUnknown()
+    return None if arrival.is_late else (cached.room.number, entry_list.entry_of(cached.room, arrival))
+
+
+def find_draw(event_id: str, now: int) -> RoomState | None:
+    """Return the state of the room after its draw. Returns None before the draw, and for events without a room that people can see."""
+    try:
+        state = room_cache.get_room(event_id, now).state
+    except NotFound:
+        return None
+    return state if state.key is not None else None
 
 
 def draw_proof(event_id: str, now: int) -> ProofView:
@@ -875,10 +902,12 @@ def clear_room(event_id: str, actor: str, now: int) -> int:
 def _change_plan(
     event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment], int], list[Segment]], actor: str, now: int
 ) -> LoadedRoom:
-    """Apply `change`, a function of the plan and the second in which the change takes effect. Raises TooManyChanges."""
+    """Apply `change`, a function of the plan and the second in which the change takes effect. Raises DrawnByBallot and TooManyChanges."""
 
     def replace_plan(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         room, event, plan = before.room, before.event, before.plan
+        if event.has_ballot:
+            raise DrawnByBallot()
         assert event.on_sale_at is not None  # it has a waiting room
         # The draw, not the clock, decides whether the change counts as before or after the opening: clocks differ, and a draw takes time.
         at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)

@@ -474,7 +474,7 @@ def change_holder_item(before: Arrival, after: Arrival, holder_id: str) -> dynam
 
 def groups_end(event: Event, room: Room) -> int | None:
     """Return until when people can form, join and leave groups in the room. Returns None if the room has no groups, or has closed."""
-    has_groups = event.waiting_room is not None and event.waiting_room.groups and room.rule in ADDRESS_RULES
+    has_groups = event.waiting_room is not None and event.waiting_room.groups and not event.has_ballot and room.rule in ADDRESS_RULES
     # Without a list, a member could still use the number that they had before.
     if not (has_groups and room.has_list) or room.drawn_counts is not None or event.on_sale_at is None:
         return None

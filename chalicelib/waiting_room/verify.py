@@ -1,6 +1,6 @@
 """Check a draw or a stock ledger from outside the shop, or make the report of a drop, using only Python.
 
-    python verify.pyz PROOF [TOKENS] [--entries ENTRIES]
+    python verify.pyz PROOF [TOKENS] [--entries ENTRIES] [--ballot BALLOT]
     python verify.pyz --ledger LEDGER [--earlier LEDGER] [--key HEX]
     python verify.pyz --report EVENT
 
@@ -23,10 +23,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256, sha512
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from chalicelib.waiting_room import draw, entries
@@ -140,7 +141,8 @@ class PositionClaim:
 class VerificationReport:
     """The result of a check: the faults (an honest draw has none), and the source of the token at each position.
 
-    `listed` has all entries of the list, if the list was checked, and `proven_count` is the number of proofs of single entries.
+    `listed` has all entries of the list, if the list was checked, and `proven_count` is the number of proofs of single entries. `offered`
+    has the positions to which a ballot has offered tickets, in the drawn order, or is None if no ballot was checked.
     """
 
     proof: DrawProof
@@ -149,6 +151,7 @@ class VerificationReport:
     compared_count: int = 0
     listed: dict[Entry, str] | None = None
     proven_count: int = 0
+    offered: list[int] | None = None
 
     @property
     def drawn_count(self) -> int:
@@ -165,12 +168,13 @@ def check(
     entry_proofs: Iterable[tuple[str, dict[str, Any]]] = (),
     noted_round: int | None = None,
     noted_chain: str | None = None,
+    ballot: Sequence[dict[str, Any]] | None = None,
 ) -> VerificationReport:
     """Check the key and the round of the beacon, and recompute all positions.
 
     `noted_commitment`, `noted_root`, `noted_round` and `noted_chain` are what the user noted before the opening. `pages` are all pages of
-    the list of entries, and `entry_proofs` are proofs of single entries with their sources. Raises UnusableProof if the package that checks
-    the round's signature is missing.
+    the list of entries, and `entry_proofs` are proofs of single entries with their sources. `ballot` has all pages of a ballot's offers.
+    Raises UnusableProof if the package that checks the round's signature is missing.
     """
     faults = [*_key_faults(proof, noted_commitment), *_root_faults(proof, noted_root), *_beacon_faults(proof, noted_round, noted_chain)]
     report = VerificationReport(proof, faults, {})
@@ -183,6 +187,8 @@ def check(
         report.proven_count += 1
         if not _is_proven(proof, document):
             report.faults.append(f"{source}: the list of entries does not have this entry")
+    if ballot is not None:
+        report.offered = _check_ballot(proof, ballot, report.listed, report.faults)
     entrants: dict[int, str] = {}  # the members of a group have one position
     for claim in claims:
         try:
@@ -264,6 +270,26 @@ def _check_list(proof: DrawProof, pages: Iterable[dict[str, Any]], faults: list[
     return listed
 
 
+def _check_ballot(proof: DrawProof, pages: Sequence[dict[str, Any]], listed: dict[Entry, str] | None, faults: list[str]) -> list[int]:
+    """Return the positions to which a ballot has offered tickets. Adds the faults of the offers to `faults`."""
+    offered = [0]
+    for page in pages:
+        if (page["event_id"], page["room"]) != (proof.event_id, proof.room):
+            faults.append(f"the ballot belongs to event {page['event_id']}, room {page['room']}")
+        for row in page["offers"]:
+            entry, position, name = _parse_entry(row), int(row["position"]), f"the offer to place {row['position']}"
+            is_drawn = 0 <= entry.counter < len(proof.offsets) and 1 <= entry.number <= proof.arrivals(entry.counter)
+            if not is_drawn or draw.position(proof.seed, proof.n, proof.offsets, entry.counter, entry.number) != position:
+                faults.append(f"{name}: the draw did not give this place to number {entry.number} of counter {entry.counter}")
+            elif listed is not None and entry not in listed:
+                faults.append(f"{name}: the list of entries does not have its entrant with this number")
+            elif position <= offered[-1]:
+                faults.append(f"{name}: follows the offer to place {offered[-1]}")
+            else:
+                offered.append(position)
+    return offered[1:]
+
+
 def _parse_entries(number: int, rows: list[Any]) -> list[Entry]:
     try:
         found = [_parse_entry(row) for row in rows]
@@ -328,7 +354,8 @@ def _run(arguments: Namespace) -> int:
     pages = _load_pages(proof, arguments.entries) if arguments.entries else None
     proven = ((source, _load_document(source)) for source in arguments.entry)
     noted_chain = arguments.chain.strip().lower() if arguments.chain else None
-    report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven, arguments.round, noted_chain)
+    ballot = _load_ballot(arguments.ballot) if arguments.ballot else None
+    report = check(proof, _read_claims(arguments), noted_commitment, noted_root, pages, proven, arguments.round, noted_chain, ballot)
     return _print(_report_lines(report, noted_commitment, noted_root), EXIT_FAULTS if report.faults else EXIT_OK)
 
 
@@ -431,6 +458,18 @@ def _load_pages(proof: DrawProof, source: str) -> Iterator[dict[str, Any]]:
         yield page
 
 
+def _load_ballot(source: str) -> list[dict[str, Any]]:
+    """Load all pages of the offers of a ballot from an address, or the one page in a file."""
+    pages = [_load_document(source)]
+    while (cursor := pages[-1].get("next_cursor")) is not None:
+        if not source.startswith(("http://", "https://")) or len(pages) == MAX_LIST_PAGES:
+            raise UnusableProof(f"{source}: this is only the beginning of the offers of a ballot")
+        pages.append(_load_document(f"{source}?{urlencode({'cursor': cursor})}"))
+    if not all(isinstance(page.get("offers"), list) for page in pages):
+        raise UnusableProof(f"{source}: these are not the offers of a ballot")
+    return pages
+
+
 def _load_document(source: str) -> dict[str, Any]:
     raw = b""
     try:
@@ -496,6 +535,12 @@ def _report_lines(report: VerificationReport, noted_commitment: str | None, note
         yield f"entries    {len(report.listed)} of {proof.n} numbers belong to entrants; the other numbers admit nobody"
     if report.proven_count:
         yield f"entries    {report.proven_count} proofs of single entries checked"
+    if report.offered is not None:
+        last, known = max(report.offered, default=0), set(report.offered)
+        yield f"ballot     {len(known)} places were offered tickets, the last of them place {last}"
+        yield f"           {last - len(known)} places before it were not: they left, or their wishes did not fit"
+        missing = (position for position in range(1, last) if position not in known)
+        yield from (f"           place {position}" for position in islice(missing, MAX_POSITIONS_SHOWN))
     unchecked = list(_unchecked_lines(report, noted_commitment, noted_root))
     yield from (f"NOT CHECKED  {what}" for what in unchecked)
     yield from _fault_lines(report.faults, is_partial=bool(unchecked))
@@ -966,6 +1011,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--entries", metavar="ENTRIES", help="address of the list of entries, or folder with its pages, to check all of it")
     parser.add_argument("--entry", metavar="ENTRY", action="append", default=[], help="file or address of the proof of a single entry")
+    parser.add_argument("--ballot", metavar="BALLOT", help="address of the offers of a ballot (.../events/<id>/ballot), or file with them")
     parser.add_argument("--root", metavar="HEX", help="the root of the list of entries that you noted before the opening")
     parser.add_argument("--round", metavar="NUMBER", type=int, help="the round of the beacon that you noted before the opening")
     parser.add_argument("--chain", metavar="HEX", help="the hash of the beacon's chain that you noted, if it is not drand's quicknet")

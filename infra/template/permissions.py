@@ -108,9 +108,13 @@ TABLES: dict[str, dict[str, str]] = {
     "offer_tickets": {
         "buyers": "BatchGetItem UpdateItem",
         "catalog": "BatchGetItem GetItem Query",
+        "email-notifications": "PutItem",
         "inventory": "BatchGetItem UpdateItem",
         "job-runs": "UpdateItem",
         "purchases": "BatchGetItem PutItem",
+        "stock-display": "BatchGetItem UpdateItem",
+        "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
+        "waiting-room/index/entry": "Query",
         "waitlist": "BatchGetItem DeleteItem GetItem PutItem Query UpdateItem",
     },
     "process_image": {
@@ -165,6 +169,7 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets/index/event": "Query",
         "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
         "waiting-room/index/entry": "Query",
+        "waitlist": "BatchGetItem",
     },
     "retry_webhooks": {
         "audit": "PutItem",

@@ -243,6 +243,18 @@ def test_an_event_that_opens_later_says_when_and_leads_to_its_waiting_room(api, 
     assert f"/events/{event_id}/line" in page.links
 
 
+def test_an_event_with_a_ballot_says_when_the_draw_is_and_leads_to_its_page(api, time):
+    opens = clock.iso(time.now + 3 * 86_400)
+    event_id = builders.create_event(api, on_sale_at=opens, status="scheduled", waiting_room={"ballot": True})
+    builders.create_tier(api, event_id)
+    page = read(api, f"/events/{event_id}")
+    assert "Draw in" in page.words
+    assert "Sale opens in" not in page.words
+    assert f"/events/{event_id}/line" in page.links
+    time.advance(3 * 86_400)
+    assert "The tickets are offered in the order of the draw." in read(api, f"/events/{event_id}").words
+
+
 def test_sold_out_and_paused_events_say_so(api, time):
     sold_out, tier = builders.create_shop(api, capacity=1)
     builders.buy(api, "ada", sold_out, tier)

@@ -107,6 +107,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
     scripts = [
         "account-pages.js",
         "addons.txt",
+        "ballot.js",
         "bank-transfer.js",
         "beacon-proof.js",
         "card.js",

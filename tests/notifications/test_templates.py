@@ -52,6 +52,7 @@ VALUES = {
     "role": "coordinator",
     "host": HOSTILE,
     "is_gone": True,
+    "is_ballot": True,
     "is_cancelled": True,
     "is_change": True,
     "tier": HOSTILE,

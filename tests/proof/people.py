@@ -33,7 +33,7 @@ from infra.local.schedules import scheduled_event
 from tests import builders, pictures, shops
 from tests.access.requests import ANNOUNCEMENT, HOOKS
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, register
-from tests.addons.waitlist import lines
+from tests.addons.waitlist import ballots, lines
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 from tests.notifications.fake_provider import FakeProvider
@@ -191,6 +191,18 @@ class PersonScene(StoredScene):
 
     def offer_by_hand(self) -> ClientReply:
         return self.api.post(f"/waitlist/{self.text}/notify", token=builders.admin_token())
+
+    def open_ballot(self) -> None:
+        """There is one ticket. Two people have registered, and a third has a number in the draw."""
+        self.id, _ = ballots.create_ballot(self.api, self.time, capacity=1)
+        ballots.register(self.api, self.id, "eve", "kim")
+        self.text = join(self.api, self.id, "ada")
+
+    def register(self) -> ClientReply:
+        return self.api.post("/waitlist", json={"event_id": self.id, "token": self.text}, user="ada")
+
+    def reach_draw(self) -> None:
+        ballots.make_draw(self.time)
 
     def join_room(self) -> None:
         self.id, _ = create_sale(self.api, self.time)
@@ -504,6 +516,7 @@ _STEPS: dict[str, tuple[list[str], str]] = {
     "reset a demo": (["buy"], "reset_demo"),
     "offer tickets by hand": (["sell_out", "refund"], "offer_by_hand"),
     "offer tickets": (["sell_out", "refund"], "offer_tickets"),
+    "draw a ballot": (["open_ballot", "register", "reach_draw"], "offer_tickets"),
     "hold tickets back": ([], "hold_back"),
     "release a holdback": (["hold_back"], "release"),
     "ask for a turn": (["join_room"], "ask_for_turn"),

@@ -55,11 +55,9 @@ export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeU
 export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));
 export type LegalTexts = NonNullable<Seller["legal_texts"]>;
-/** The text of a kind in the reader's language, or else in English, or else in any language. */
-export const legalText = (texts: LegalTexts, kind: LegalTexts[number]["kind"], ...languages: string[]) => {
-  const same = texts.filter((text) => text.kind === kind);
-  return [...languages, "en"].map((name) => same.find((text) => text.language === name)).find(Boolean) ?? same[0];
-};
+/** The text of a kind in the reader's language, or else the first, which is in English if there is one. */
+export const legalText = (texts: LegalTexts, kind: LegalTexts[number]["kind"], language: string) =>
+  texts.find((text) => text.kind === kind && text.language === language) ?? texts.find((text) => text.kind === kind);
 export const listShopTexts = async () => (await content(publicApi.GET("/promoters/{promoter_id}/legal-texts", { params: { path: { promoter_id: "shop" } } }))).legal_texts;
 export const getLegalText = (text_id: string) => content(publicApi.GET("/legal-texts/{text_id}", { params: { path: { text_id } } }));
 export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));

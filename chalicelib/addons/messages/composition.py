@@ -206,6 +206,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
         case "waitlist_offer" | "offer_expiring":
             return _offer(notification, event)
+        case "ballot_lost":
+            return _lost_ballot(notification, event)
         case "event_changed":
             return _event_change(notification, event, address)
         case "announcement":
@@ -298,7 +300,17 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
         raise Moot
     tiers = ", ".join(line.tier_name for line in purchase.lines)
     until = clock.local(purchase.expires_at, event.timezone)
-    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": settings.current().page_url(f"events/{event.id}")}, []
+    url = settings.current().page_url(f"events/{event.id}")
+    return {"tier": tiers, "count": purchase.quantity, "until": until, "is_ballot": event.has_ballot, "url": url}, []
+
+
+def _lost_ballot(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tell somebody that the draw of a ballot gave them no tickets. Raises Moot if they have an offer by now, or have left."""
+    from chalicelib.addons.waitlist import store as waitlist
+
+    if not addons.is_on("waitlist") or waitlist.find_waiting(notification.subject_id) is None:
+        raise Moot
+    return {"url": settings.current().page_url(f"events/{event.id}")}, []
 
 
 def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:

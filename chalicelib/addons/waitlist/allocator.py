@@ -8,24 +8,36 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Set
+from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import kept_stocks, store
-from chalicelib.addons.waitlist.model import KEPT_SECONDS, LAST_DAY_SECONDS, Census, Entry, EntryState, Line, Place, offer_ends_at
+from chalicelib.addons.waitlist.model import (
+    KEPT_SECONDS,
+    LAST_DAY_SECONDS,
+    BallotOffer,
+    Census,
+    Entry,
+    EntryState,
+    Line,
+    Place,
+    offer_ends_at,
+)
 from chalicelib.addons.waitlist.offer_plan import PlannedOffer, TierSupply, Turns, free_tickets, plan_offers, take
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
-from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.catalog.sale_rules import current_tier_status, event_phase
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, ids, settings
+from chalicelib.foundation import addons, deadline, ids, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.log import logger
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused, TooManyHolds
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+from chalicelib.waiting_room.model import RoomState
 
 MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
 MAX_FOLLOWED_PAGES = 4  # of the line, read while following a change: meanwhile, emails and webhooks wait
@@ -199,7 +211,10 @@ class _Pass:
         self.is_following = is_following
         self.line = store.find_line(event.id) or Line(event_id=event.id)
         self.stock = kept_stocks.read_stock(current, event, self.line, now)
-        supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
+        self.left = dict(self.stock.free)
+        # Makes a draw that is due, even if nobody looks at the room.
+        self.draw = _find_draw(event, now) if event.has_ballot and not is_following else None
+        supplies = {} if event.has_ballot else self.stock.for_line(self.line)  # in a ballot, all tickets go in the drawn order
         self.drawn = {tier_id: supply for tier_id, supply in supplies.items() if supply.tier.stock_id in self.line.draws}
         self.supplies = {tier_id: supply for tier_id, supply in supplies.items() if tier_id not in self.drawn}
         self.claimed: Set[str] = frozenset()
@@ -225,6 +240,8 @@ class _Pass:
         """
         if self.drawn and not self.is_following:
             self._serve_draws()
+        if self.draw is not None and event_phase(self.event, self.now) == "open":  # the opening may have been postponed after the draw
+            self._serve_ballot(self.draw)
         is_complete = self._serve_line()
         if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
             return False
@@ -270,11 +287,55 @@ class _Pass:
             if store.set_draws(self.line, draws):  # otherwise a stock was added, and the next run ends the draw
                 self.line = replace(self.line, draws=draws, namings=self.line.namings + 1)
 
+    def _serve_ballot(self, draw: RoomState) -> None:
+        """Offer all tickets in the drawn order. Then tell the people who got none, and whose tickets are all on sale.
+
+        People without a number of this draw follow in order of arrival. Reads the whole line once, and keeps it in memory.
+        """
+        supplies = self.stock.supplies
+        if self._has_tickets(supplies):
+            line = [place for page in store.read_pages(self.event.id) for place in page]
+            positions = {place.entry.id: _drawn_position(place.entry, draw) for place in line}
+            line.sort(key=lambda place: (positions[place.entry.id] or inf, place.entry.id))
+            for first in range(0, len(line), DRAWN_PAGE):
+                if self._has_tickets(supplies):
+                    self._serve(line[first : first + DRAWN_PAGE], supplies, None)
+        tiers = self.current.visible_tiers(self.event)
+        is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
+        if not (self.is_stopped or self.busy or is_waiting or self.event.is_paused):
+            self._tell_losers()
+
+    def _tell_losers(self) -> None:
+        """Tell everybody who took part in the draw and waits for an offer. The next run continues after the last page that was told."""
+        told_to = self.line.told_to
+        if told_to == "" or not addons.is_on("messages"):
+            return
+        from chalicelib.notifications import outbox  # few runs need it
+
+        held = sum(shard.held for supply in self.stock.supplies.values() for shard in self.stock.shards[supply.tier.stock_id])
+        if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
+            return  # tickets may come back without an offer to anybody, for example after a crash
+        for places in store.read_pages(self.event.id, told_to):
+            for entry in (place.entry for place in places if place.entry.id not in self.gone and place.entry.draw_number is not None):
+                outbox.queue_notification(
+                    outbox.new_notification(
+                        "ballot_lost", entry.id, 1, user_id=entry.user_id, event_id=entry.event_id, now=self.now, language=entry.language
+                    )
+                )
+            if places:
+                store.save_told(self.event.id, places[-1].entry.id)
+            if deadline.remaining() < SECONDS_FOR_OFFER:
+                return
+        store.save_told(self.event.id, "")
+
+    def _has_tickets(self, supplies: dict[str, TierSupply]) -> bool:
+        return not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in supplies.values())
+
     def _serve_line(self) -> bool:
         """Make offers while tickets are left, and count the places if the whole line is due. Returns whether the whole line was read."""
         pages = store.read_pages(self.event.id)
         for number in itertools.count():
-            has_tickets = not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in self.supplies.values())
+            has_tickets = self._has_tickets(self.supplies)
             if not (has_tickets or self.is_full) or (self.is_following and number == MAX_FOLLOWED_PAGES):
                 return False
             places = next(pages, None)
@@ -336,7 +397,7 @@ class _Pass:
                 self.is_stopped = True
                 return False
             try:
-                make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, lambda _: [])
+                make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, self._ballot_items(offer))
             except (ActiveReservationExists, PurchaseLimitExceeded) as error:
                 self._note_blocked(offer.entry, error)
                 return False
@@ -362,6 +423,20 @@ class _Pass:
             take(TierSupply(offer.tier, tuple(self.current.tier_shard_counts(offer.tier))), offer.entry.quantity, self.left)
         return True
 
+    def _ballot_items(self, offer: PlannedOffer) -> Callable[[str], list[dynamo.TransactItem]]:
+        """Return the items that publish an offer of a ballot. They refuse a second offer to the same number of the draw."""
+        position = _drawn_position(offer.entry, self.draw)
+        if position is None or offer.entry.draw_number is None:
+            return lambda _: []
+        made = BallotOffer(
+            position=position,
+            draw_number=offer.entry.draw_number,
+            tier_id=offer.tier.id,
+            quantity=offer.entry.quantity,
+            offered_at=self.now,
+        )
+        return lambda _: [store.ballot_offer_item(self.event.id, made, self.kept_until)]
+
     def _is_blocked(self, entry: Entry) -> bool:
         if entry.id not in self.checked:
             first = next(number for number, upcoming in enumerate(self.upcoming) if upcoming.id == entry.id)
@@ -375,6 +450,16 @@ class _Pass:
     def _note_blocked(self, entry: Entry, error: ApiError | None) -> None:
         self.checked[entry.id] = error
         self.report.deferred += error is not None
+
+
+def _find_draw(event: Event, now: int) -> RoomState | None:
+    from chalicelib.waiting_room import service as waiting_room  # few lines have a ballot
+
+    return waiting_room.find_draw(event.id, now)
+
+
+def _drawn_position(entry: Entry, draw: RoomState | None) -> int | None:
+    return None if entry.draw_number is None else entry.draw_number.position(draw)
 
 
 def _is_open(purchase: Purchase | None) -> bool:

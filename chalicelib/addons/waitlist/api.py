@@ -17,10 +17,12 @@ from chalicelib.addons.waitlist.model import (
 )
 from chalicelib.addons.waitlist.service import JoinRequest
 from chalicelib.addons.waitlist.views import (
+    BallotView,
     ManagedEntryView,
     OwnEntriesView,
     WaitlistEntryView,
     WaitlistView,
+    ballot_offer_view,
     demand_views,
     managed_entry_view,
     own_entry_view,
@@ -45,6 +47,8 @@ from chalicelib.purchases.errors import (
     TierLimitExceeded,
 )
 from chalicelib.purchases.model import MAX_QUANTITY
+from chalicelib.waiting_room.model import TOKEN_ERRORS, DrawnByBallot
+from chalicelib.waiting_room.views import WaitingRoomToken
 
 bp = Blueprint(__name__)
 
@@ -52,7 +56,8 @@ bp = Blueprint(__name__)
 class NewEntry(Struct, forbid_unknown_fields=True):
     """A request to join. `tier_ids` are in order of preference; the default is the tiers that are sold out or not on sale yet.
 
-    `tier_id` is short for a list of one tier. `max_price_cents` is the highest accepted price of one ticket.
+    `tier_id` is short for a list of one tier. `max_price_cents` is the highest accepted price of one ticket. Before the draw of a ballot,
+    `token` is your token of the event's waiting room, which gives you your number in the draw.
     """
 
     event_id: Id
@@ -60,6 +65,14 @@ class NewEntry(Struct, forbid_unknown_fields=True):
     tier_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_TIERS)] | None = None
     tier_id: Id | None = None
     max_price_cents: Cents | None = None
+    token: WaitingRoomToken | None = None
+
+
+class BallotQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the offers to show."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Cursor | None = None
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -87,12 +100,13 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         TierLimitExceeded,
         PurchaseLimitExceeded,
         RateLimited,
+        *TOKEN_ERRORS,
     ),
 )
 def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntryView]:
     """Join the waitlist for tickets that are sold out or not yet on sale. A repeated request returns the same entry.
 
-    Guests cannot join.
+    Guests cannot join. For an event with a ballot, this registers your wishes.
     """
     request.is_repeatable = True
     identity = request.require_user()
@@ -105,7 +119,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
         raise InvalidInput("Send either `tier_id` or `tier_ids`.", path="$.tier_id")
     tier_ids = [body.tier_id] if body.tier_id is not None else body.tier_ids
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
-        wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language)
+        wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language, body.token)
         result = service.join_waitlist(user_id, wanted, request.now)
         attempt.is_bounded = not result.has_left_before  # a user can have only one open entry per event
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
@@ -129,6 +143,16 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
     """Leave a waitlist, or decline an offer. The declined tickets are offered to the next person."""
     own = service.leave_waitlist(request.require_user().user_id, entry_id, request.now)
     return Reply(own_entry_view(own, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/ballot", access="public")
+def show_ballot(request: RequestContext, event_id: str, query: BallotQuery) -> Reply[BallotView]:
+    """Show the offers that an event's ballot has made, in the drawn order. With the proof of the draw, anybody can check the order."""
+    after = cursors.decode_key(query.cursor, tuple[int])[0] if query.cursor is not None else 0
+    room, found = service.list_ballot_offers(event_id, query.limit + 1, after, request.now)
+    shown = found[: query.limit]
+    next_cursor = cursors.encode_key((shown[-1].position,)) if len(found) > query.limit else None
+    return Reply(BallotView(event_id, room, [ballot_offer_view(offer) for offer in shown], next_cursor))
 
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
@@ -167,6 +191,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
         TierNotOnSale,
         ActiveReservationExists,
         PurchaseLimitExceeded,
+        DrawnByBallot,
     ),
 )
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.waiting_room.model import RoomState, line_position
 
 # `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
 # left before an offer.
@@ -27,13 +28,26 @@ KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
 LAST_DAY_SECONDS = 86_400  # this long before the last sale, tickets are no longer kept back for large parties
 
 
+class DrawNumber(Struct, frozen=True, array_like=True):
+    """The entry that a person has in the list of the draw of a ballot. `digest` is hex."""
+
+    room: int
+    digest: str
+    counter: int
+    number: int
+
+    def position(self, draw: RoomState | None) -> int | None:
+        """Return the position that the draw gave this number, from 1. Returns None before the draw, or if it belongs to another room."""
+        return line_position(draw, self.counter, self.number) if draw is not None and draw.room == self.room else None
+
+
 class Entry(Struct, frozen=True, kw_only=True):
     """A person who is waiting for `quantity` tickets of one tier, at `max_price_cents` each or less.
 
     `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
     `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
     when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
-    of parts that the line had when the entry was made.
+    of parts that the line had when the entry was made. In a ballot, people who registered before the draw have a `draw_number`.
     """
 
     id: str
@@ -48,6 +62,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     people_to: int | None = None
     tickets_to: int | None = None
     parts: int = 2
+    draw_number: DrawNumber | None = None
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None
@@ -159,13 +174,24 @@ class Draw(Struct, frozen=True):
         return sha256(f"{self.seed} {entry.id}".encode()).hexdigest()
 
 
+class BallotOffer(Struct, frozen=True, kw_only=True):
+    """An offer to a person whom the draw of a ballot gave this `position`, from 1. It is public, and does not identify the person."""
+
+    position: int
+    draw_number: DrawNumber
+    tier_id: str
+    quantity: int
+    offered_at: int
+
+
 class Line(Struct, frozen=True, kw_only=True):
     """The line of an event: the state that all its entries share.
 
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `draws` are the stocks whose free tickets are drawn now, instead of going to the first in the line. `namings` counts how often stocks or
     draws were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
-    `last_run_at` is when an allocator last took the lease, in epoch seconds.
+    `last_run_at` is when an allocator last took the lease, in epoch seconds. In a ballot, `told_to` is the id of the last entry whose owner
+    has been told that the draw gave them no tickets. It is None before anybody has been told, and "" once everybody has.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
@@ -176,6 +202,7 @@ class Line(Struct, frozen=True, kw_only=True):
     leased_by: str | None = None
     leased_until: int = 0
     last_run_at: int = 0
+    told_to: str | None = None
     accepted: int = 0
     declined: int = 0
     expired: int = 0

@@ -10,7 +10,9 @@ from chalicelib.addons.waitlist import allocator, kept_stocks, store
 from chalicelib.addons.waitlist.model import (
     KEPT_SECONDS,
     MAX_TIERS,
+    BallotOffer,
     Census,
+    DrawNumber,
     Entry,
     EntryNotFound,
     EntryNotWaiting,
@@ -38,26 +40,33 @@ from chalicelib.inventory.model import NO_STOCK, NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import DrawnByBallot
 
 MAX_COUNTED_OFFERS = 100  # more open offers are counted once a minute, not for each page that a manager loads
 
 
 class JoinRequest(Struct, frozen=True):
-    """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. Emails use `language`."""
+    """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. Emails use `language`.
+
+    Before the draw of a ballot, `token` is the user's token of the waiting room.
+    """
 
     event_id: str
     quantity: int = 1
     tier_ids: Sequence[str] | None = None
     max_price_cents: int | None = None
     language: Language | None = None
+    token: str | None = None
 
 
 class OwnEntry(Struct, frozen=True):
-    """An entry of a user, with its position while it waits, and its offer, if any."""
+    """An entry of a user, with its position while it waits, its offer, if any, and its position in the draw of a ballot."""
 
     entry: Entry
     position: Position | None = None
     offer: Purchase | None = None
+    drawn_position: int | None = None
 
     def status(self, event: Event | None, now: int) -> EntryStatus:
         """Return the status that the owner sees.
@@ -96,8 +105,8 @@ class JoinedEntry(Struct, frozen=True):
 def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     """Join the waitlist of an event. Returns the existing entry of a person who already waits or has an open offer.
 
-    Raises NotFound, InvalidInput, EventNotOnSale, WaitlistClosed, TicketsAvailable, TierNotOnSale, TierLimitExceeded and
-    PurchaseLimitExceeded.
+    Raises NotFound, InvalidInput, EventNotOnSale, WaitlistClosed, TicketsAvailable, TierNotOnSale, TierLimitExceeded, PurchaseLimitExceeded
+    and, for a ballot, what `waiting_room.number_in_draw` raises.
     """
     current, event = catalog.get_visible_event(wanted.event_id)
     before, line = store.find_entry_and_line(user_id, event.id)
@@ -107,6 +116,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     stocks = _find_stocks(current, event, wanted, now)
     tiers, sold_out = _choose_tiers(current, event, stocks, wanted, now)
     offers.check_limit(user_id, event, wanted.quantity)
+    numbered = waiting_room.number_in_draw(event.id, user_id, wanted.token, now) if event.has_ballot else None
     entry = Entry(
         id=f"{event.id}.{ids.new_id()}",
         user_id=user_id,
@@ -117,6 +127,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         ttl=event.last_sale_at + KEPT_SECONDS,
         max_price_cents=wanted.max_price_cents,
         language=wanted.language,
+        draw_number=None if numbered is None else DrawNumber(numbered[0], numbered[1].digest.hex(), *numbered[1][1:]),
     )
     if line is None:
         store.open_line(event.id, entry.ttl)
@@ -174,11 +185,25 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
     return LineOverview(line, page, is_last, census.people, offered_count, census.tiers)
 
 
+def list_ballot_offers(event_id: str, limit: int, after: int, now: int) -> tuple[int | None, list[BallotOffer]]:
+    """Return the number of the drawn room, and up to `limit` offers to positions after `after`, in the drawn order.
+
+    Returns None and no offers before the draw, and for events without a ballot. Raises NotFound for an unknown event.
+    """
+    _, event = catalog.get_visible_event(event_id)
+    draw = waiting_room.find_draw(event_id, now) if event.has_ballot else None
+    return (None, []) if draw is None else (draw.room, store.list_ballot_offers(event_id, draw.room, after, limit))
+
+
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
     """Offer available tickets to an entry out of turn, and record the offer in the audit log. Tickets for resale may be among them.
 
-    Raises EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and PurchaseLimitExceeded.
+    Raises DrawnByBallot, EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and
+    PurchaseLimitExceeded.
     """
+    event = catalog.snapshot().find_event(entry_event_id(entry_id))
+    if event is not None and event.has_ballot:
+        raise DrawnByBallot("The tickets of this event are offered in the order of its draw, so you cannot offer them by hand.")
     place = store.find_waiting(entry_id)
     if place is None:
         raise EntryNotWaiting()
@@ -277,8 +302,9 @@ def _choose_tiers(
     statuses: dict[str, TierStatus] = {}
     for tier in current.event_tiers(event.id):
         status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
-        # Before the event's sale opens, none of its tiers is on sale, whatever the tier's own sale period says.
-        statuses[tier.id] = "coming-soon" if phase == "scheduled" and status in ("available", "test", "sold-out") else status
+        # Before the event's sale opens, none of its tiers is on sale, whatever the tier's own sale period says. In a ballot, none ever is.
+        is_kept = phase == "scheduled" or event.has_ballot
+        statuses[tier.id] = "coming-soon" if is_kept and status in ("available", "test", "sold-out") else status
     if wanted.tier_ids is None:
         waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")
         open_tiers = [tier for tier in current.visible_tiers(event) if not tier.requires_code]
@@ -335,10 +361,12 @@ def _find_own(user_id: str, entry_id: str) -> Entry:
 
 
 def _own_entry(entry: Entry, now: int) -> OwnEntry:
+    number = entry.draw_number
+    drawn = None if number is None else number.position(waiting_room.find_draw(entry.event_id, now))
     if entry.state == "waiting":
-        census = store.cached_census(entry.event_id, now)
-        return OwnEntry(entry, None if census is None else census.position(entry))
-    return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
+        census = store.cached_census(entry.event_id, now) if number is None else None
+        return OwnEntry(entry, None if census is None else census.position(entry), drawn_position=drawn)
+    return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None, drawn_position=drawn)
 
 
 def _has_offer_ended(entry: Entry, now: int) -> bool:

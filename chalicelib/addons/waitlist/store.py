@@ -15,11 +15,12 @@ import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.addons.waitlist.model import Census, Draw, Entry, Line, Place, entry_event_id
+from chalicelib.addons.waitlist.model import BallotOffer, Census, Draw, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.json_attribute import JsonAttribute
 from chalicelib.foundation import memory, parallel
 from chalicelib.foundation.memory import Memory
+from chalicelib.waiting_room.draw import MAX_N
 
 PARTS = 4  # per line; each part accepts 500 joins a second
 FORMER_PARTS = 2  # entries of releases up to 0.2.0 are in the first two parts
@@ -36,7 +37,8 @@ class WaitlistRow(dynamo.Table):
     In a `user#<user id>` row, `sk` is the event id and `content` is the entry. In a `waiting#<event id>#<part>` or `offers#<event id>` row,
     `sk` is the entry's id and `content` is the entry. In all other rows, `sk` is the event id: a `lines` row is an event's line, an
     `arrivals#<event id>#<part>` row counts the `people` who have ever joined and their `tickets`, and a `census#<event id>` row has the
-    census as compressed JSON in its `body`.
+    census as compressed JSON in its `body`. A `drawn#<event id>` row has an offer of the event's ballot, and its `sk` has the number of the
+    room and the position that its draw gave the person.
     """
 
     feature = "waitlist"
@@ -49,6 +51,8 @@ class WaitlistRow(dynamo.Table):
     entry_id = UnicodeAttribute(null=True)
     state = UnicodeAttribute(null=True)
     passed_at = NumberAttribute(null=True)
+    ballot_offer = JsonAttribute(BallotOffer, null=True)
+    told_to = UnicodeAttribute(null=True)
     stock_ids = UnicodeSetAttribute(null=True)
     draws = JsonAttribute(dict[str, Draw], null=True)
     namings = NumberAttribute(null=True)
@@ -310,6 +314,24 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     return items
 
 
+def ballot_offer_item(event_id: str, offer: BallotOffer, ttl: int) -> dynamo.TransactItem:
+    """Return the item that publishes an offer of a ballot. The transaction fails if the position already had an offer."""
+    return dynamo.put(
+        WaitlistRow(f"drawn#{event_id}", _ballot_key(offer.draw_number.room, offer.position), ballot_offer=offer, ttl=ttl), _ABSENT
+    )
+
+
+def list_ballot_offers(event_id: str, room: int, after: int = 0, limit: int | None = None) -> list[BallotOffer]:
+    """List the offers that followed from the draw of a room to positions after `after`, in the drawn order."""
+    condition = WaitlistRow.sk.between(_ballot_key(room, after + 1), _ballot_key(room, MAX_N))
+    return [row.ballot_offer for row in WaitlistRow.query(f"drawn#{event_id}", condition, limit=limit)]
+
+
+def save_told(event_id: str, told_to: str) -> None:
+    """Record up to which entry of a ballot people have been told that the draw gave them no tickets."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), [WaitlistRow.told_to.set(told_to)], _EXISTS)
+
+
 def end_offer(before: Entry, after: Entry) -> None:
     """Record the outcome of an offer unless it is already recorded. If the user's data was erased, only delete the offer."""
     offer = _offer_row(before)
@@ -336,6 +358,10 @@ def delete_entries(entries: Iterable[Entry]) -> None:
 def _has_namings(line: Line) -> Any:
     """Return the condition that no stock and no draw was added to a line since it was read."""
     return WaitlistRow.namings == line.namings if line.namings else _EXISTS & WaitlistRow.namings.does_not_exist()
+
+
+def _ballot_key(room: int, position: int) -> str:
+    return f"{room}.{position:013}"
 
 
 def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
@@ -402,6 +428,7 @@ def _line(row: WaitlistRow) -> Line:
         leased_by=row.leased_by,
         leased_until=int(row.leased_until or 0),
         last_run_at=int(row.last_run_at or 0),
+        told_to=row.told_to,
         accepted=int(row.accepted or 0),
         declined=int(row.declined or 0),
         expired=int(row.expired or 0),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from chalicelib.addons.waitlist import store
-from chalicelib.addons.waitlist.model import Entry, EntryState, EntryStatus
+from chalicelib.addons.waitlist.model import BallotOffer, Entry, EntryState, EntryStatus
 from chalicelib.addons.waitlist.service import OwnEntry
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
@@ -19,8 +19,9 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
 
     `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the count is exact;
     farther back, the real number may be up to a tenth lower. `position` is `people_before` + 1. All three are null while they are
-    unknown. `offer` is a reservation, which must be paid before it expires, like any other reservation. `max_price_cents` is the highest
-    accepted price of one ticket.
+    unknown, and in a ballot. There, `has_number` says whether you take part in the draw, and `drawn_position` is the position that the draw
+    gave you, from 1; it is null before the draw. `offer` is a reservation, which must be paid before it expires, like any other
+    reservation. `max_price_cents` is the highest accepted price of one ticket.
     """
 
     id: str
@@ -35,6 +36,8 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     position: int | None
     people_before: int | None
     tickets_before: int | None
+    has_number: bool
+    drawn_position: int | None
     offer: ReservationView | None
 
 
@@ -70,6 +73,30 @@ class TierDemandView(Struct, frozen=True):
     tickets: int
 
 
+class BallotOfferView(Struct, frozen=True, kw_only=True):
+    """An offer of a ballot. The draw gave the listed entry with this `digest`, `counter` and `number` the `position`, from 1."""
+
+    position: int
+    digest: str
+    counter: int
+    number: int
+    tier_id: str
+    quantity: int
+    offered_at: Timestamp
+
+
+class BallotView(Struct, frozen=True):
+    """A page of the offers that a ballot has made, in the drawn order. `next_cursor` is null on the last page.
+
+    `room` is the number of the waiting room whose draw decides; it is null before the draw, and for events without a ballot.
+    """
+
+    event_id: str
+    room: int | None
+    offers: list[BallotOfferView]
+    next_cursor: str | None
+
+
 class WaitlistView(Struct, frozen=True, kw_only=True):
     """A page of entries in order of arrival, and the counts of all entries. `conversion` is the share of ended offers that were paid.
 
@@ -85,6 +112,19 @@ class WaitlistView(Struct, frozen=True, kw_only=True):
     conversion: float | None
     tiers: list[TierDemandView]
     next_cursor: str | None
+
+
+def ballot_offer_view(offer: BallotOffer) -> BallotOfferView:
+    number = offer.draw_number
+    return BallotOfferView(
+        position=offer.position,
+        digest=number.digest,
+        counter=number.counter,
+        number=number.number,
+        tier_id=offer.tier_id,
+        quantity=offer.quantity,
+        offered_at=clock.iso(offer.offered_at),
+    )
 
 
 def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
@@ -103,6 +143,8 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         position=position.people_before + 1 if position is not None else None,
         people_before=position.people_before if position is not None else None,
         tickets_before=position.tickets_before if position is not None else None,
+        has_number=entry.draw_number is not None,
+        drawn_position=own.drawn_position,
         offer=reservation_view(own.offer, now) if own.offer is not None else None,
     )
 

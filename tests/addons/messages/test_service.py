@@ -24,10 +24,12 @@ from chalicelib.catalog.model import PromoterAccount
 from chalicelib.changes import jobs as followers
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
+from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
+from chalicelib.purchases import store as purchases
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
-from tests.addons.waitlist import lines
+from tests.addons.waitlist import ballots, lines
 from tests.bootstrap.conftest import event, ticket
 from tests.purchases import bank_transfers
 from tests.purchases.reservations.test_access_codes import create_code
@@ -476,6 +478,73 @@ def test_an_offer_is_mailed_before_the_emails_about_a_cancelled_event(post, api,
         post.send()
     kinds = [notification_id.partition(".")[0] for notification_id in post.provider.ids]
     assert kinds.index("waitlist_offer") < kinds.index("order_refunded")
+
+
+def test_a_ballot_tells_winners_and_losers_once(post, api, time):
+    event_id, _ = ballots.create_ballot(api, time, capacity=1)
+    users = ["ada", "bob", "eve"]
+    for user in users:
+        create_account(user, time)
+        ballots.register(api, event_id, user)
+    winner, loser, leaver = ballots.draw(api, time, *users)
+    [left] = lines.own(api, leaver)
+    assert api.delete(f"/waitlist/{left['id']}", user=leaver).status == 200
+    time.advance(60)
+    lines.run_allocator()
+    mails = {mail["To"]: mail for mail in post.deliver()}
+    assert sorted(mails) == sorted(f"{user}@example.com" for user in (winner, loser))
+    assert "The draw has given you tickets." in mails[f"{winner}@example.com"].get_body(("plain",)).get_content()
+    lost = mails[f"{loser}@example.com"]
+    assert lost["Subject"] == "No tickets for you in the draw: Ballot"
+    assert f"https://shop.test/events/{event_id}" in lost.get_body(("plain",)).get_content()
+    found = list_event_notifications(event_id, 50, None)[0]
+    assert sorted(notification.user_id for notification in found if notification.kind == "ballot_lost") == sorted((loser, leaver))
+
+
+def test_nobody_has_lost_while_a_crash_holds_tickets(post, api, time, monkeypatch):
+    event_id, _ = ballots.create_ballot(api, time, capacity=1)
+    users = ["u0", "u1"]
+    ballots.register(api, event_id, *users)
+    ballots.make_draw(time)
+
+    def crash(*_, **__):
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(purchases, "create", crash)
+        lines.run_allocator()
+    time.advance(30)  # the ticket is still on hold
+    assert lines.run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
+    time.advance(60)
+    builders.run_sweep()
+    assert lines.run_allocator()["offered"] == 1
+    [told] = [found.user_id for found in list_event_notifications(event_id, 50, None)[0] if found.kind == "ballot_lost"]
+    assert sorted(lines.own(api, user)[0]["status"] for user in users) == ["offered", "waiting"]
+    assert lines.own(api, told)[0]["status"] == "waiting"
+
+
+def test_losers_are_told_even_if_the_first_run_crashes(post, api, time, monkeypatch):
+    event_id, _ = ballots.create_ballot(api, time, capacity=1)
+    users = [f"u{number}" for number in range(4)]
+    ballots.register(api, event_id, *users)
+    ballots.make_draw(time)
+    queued, queue = [], outbox.queue_notification
+
+    def crash(notification):
+        if len(queued) == 1:
+            raise RuntimeError("crash")
+        queued.append(queue(notification))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "queue_notification", crash)
+        lines.run_allocator()
+    time.advance(60)
+    for _ in range(2):
+        lines.run_allocator()
+    told = [found.user_id for found in list_event_notifications(event_id, 50, None)[0] if found.kind == "ballot_lost"]
+    winner = [user for user in users if lines.own(api, user)[0]["status"] == "offered"]
+    assert sorted(told + winner) == users
 
 
 def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):

@@ -7,6 +7,8 @@ from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.inventory.model import Shard
 from chalicelib.purchases.model import Purchase
+from chalicelib.waiting_room import draw
+from chalicelib.waiting_room import store as rooms
 
 
 def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: int) -> list[str]:
@@ -34,6 +36,29 @@ def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: i
             violations.append(f"{entry.id}: its offer is of {purchase.quantity} tickets to {purchase.user_id}")
         if entry.state == "accepted" and (purchase is None or not purchase.was_order):
             violations.append(f"{entry.id}: is accepted, and was not paid")
+    return violations
+
+
+def check_ballots(current: Catalog) -> list[str]:
+    """The public offers of a ballot are those to entries with a number in its draw, each at the position that the draw gave the number."""
+    violations = []
+    for event in (event for event in current.events.values() if event.has_ballot):
+        room = rooms.find_room(event.id)  # as it is: to load it in the usual way may make its draw
+        if room is None or room.n is None or room.key is None or room.drawn_counts is None:
+            continue
+        seed = bytes.fromhex(room.key)
+        if room.chain is not None and room.randomness is not None:
+            seed = draw.seed(seed, bytes.fromhex(room.randomness))
+        made = waitlists.list_ballot_offers(event.id, room.number)
+        entries = [entry for entry in waitlists.scan_entries() if entry.event_id == event.id and entry.purchase_id is not None]
+        offered = {entry.draw_number for entry in entries if entry.draw_number is not None}
+        public = {offer.draw_number for offer in made}
+        violations += [f"{event.id}: the offer to {number} is not public" for number in offered - public]
+        for offer in made:
+            n, offsets = room.drawn_counts
+            position = draw.position(seed, n, tuple(offsets), offer.draw_number.counter, offer.draw_number.number)
+            if position != offer.position:
+                violations.append(f"{event.id}: {offer.draw_number} was drawn at {position}, and its offer says {offer.position}")
     return violations
 
 

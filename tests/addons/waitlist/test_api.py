@@ -51,6 +51,8 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
         "position": 1,
         "people_before": 0,
         "tickets_before": 0,
+        "has_number": False,
+        "drawn_position": None,
         "offer": None,
     }
     lines.join(api, "w2", event_id, 3)

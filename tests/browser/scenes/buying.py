@@ -145,7 +145,7 @@ def terms_of_the_shop(stage: Stage) -> None:
 def checkout_with_terms(stage: Stage) -> None:
     terms = _publish_terms(stage)
     stage.checkout()
-    expect(stage.page.get_by_role("link", name="the seller’s terms")).to_have_attribute("href", f"/legal/{terms}")
+    expect(stage.page.get_by_role("link", name="you accept the seller’s terms")).to_have_attribute("href", f"/legal/{terms}")
 
 
 def _publish_terms(stage: Stage) -> str:

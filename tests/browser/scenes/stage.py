@@ -54,7 +54,7 @@ class Stage:
             assert reply.status == 201, reply.json
         return event_id
 
-    def create_drop(self, name: str, venue: str, *tiers: dict[str, object], **options: str) -> str:
+    def create_drop(self, name: str, venue: str, *tiers: dict[str, object], **options: object) -> str:
         """An event that opens in twelve and a half minutes; its waiting room lets in three every half minute."""
         room = {"enabled": True, "wave_size": 3, "wave_seconds": 30} | options
         return self.create_event(name, venue, *tiers, on_sale_at=clock.iso(self.time.now + 754), waiting_room=room)

@@ -49,6 +49,42 @@ def waitlist_expired(stage: Stage) -> None:
     stage.buyer.see("You did not buy the tickets in time.")
 
 
+def ballot_of_a_stranger(stage: Stage) -> None:
+    _open_ballot(stage)
+    stage.buyer.see("You need an account to join.")
+
+
+def ballot_to_register(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()
+    _open_ballot(stage)
+    stage.buyer.press("Take part")
+    stage.buyer.see("You are not registered until you send your wishes.")
+
+
+def ballot_registered(stage: Stage) -> None:
+    ballot_to_register(stage)
+    stage.page.get_by_label("Which tickets?").select_option(index=2)
+    stage.buyer.press("Register")
+    expect(stage.buyer.heading("You are registered for the ballot")).to_be_visible()
+    stage.buyer.see("You take part in the draw.")
+
+
+def ballot_with_an_offer(stage: Stage) -> None:
+    ballot_registered(stage)
+    stage.time.advance(754)
+    for _ in range(2):
+        lines.run_allocator()
+        stage.time.advance(60)
+    stage.buyer.look_again()
+    expect(stage.buyer.heading("There is a ticket for you")).to_be_visible()
+
+
+def ballot_closed(stage: Stage) -> None:
+    _open_ballot(stage)
+    stage.pass_time(800)
+    expect(stage.buyer.heading("Registration has closed")).to_be_visible()
+
+
 def account_with_a_waitlist(stage: Stage) -> None:
     _join(stage)
     stage.open("/account")
@@ -60,6 +96,11 @@ def account_with_an_offer(stage: Stage) -> None:
     _bring_offer(stage)
     stage.page.get_by_text("Decline the offer").click()
     stage.buyer.see("you lose your place")
+
+
+def _open_ballot(stage: Stage) -> None:
+    stage.drop = stage.create_drop("One Night Only", "Little Theatre, Boston", UPPER_LEVEL, FRONT_ROWS, ballot=True)
+    stage.open(f"/events/{stage.drop}/line")
 
 
 def _join(stage: Stage) -> None:
@@ -83,6 +124,11 @@ SCENES: list[Scene] = [
     waitlist_left,
     waitlist_offered,
     waitlist_expired,
+    ballot_of_a_stranger,
+    ballot_to_register,
+    ballot_registered,
+    ballot_with_an_offer,
+    ballot_closed,
     account_with_a_waitlist,
     account_with_an_offer,
 ]

@@ -310,11 +310,9 @@ function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: H
           </ErrorBoundary>
           {terms && (
             <p class="small">
-              {t.checkout.accept}{" "}
               <a href={terms.url ?? `/legal/${terms.id}`} target="_blank" rel="noopener noreferrer">
-                {t.checkout.acceptedTerms}
+                {t.checkout.accept}
               </a>
-              .
             </p>
           )}
           <button type="submit" class="button" aria-disabled={isWorking}>

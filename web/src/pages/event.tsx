@@ -180,7 +180,7 @@ function Way({ event, paying, setAside, isResold }: { event: EventWithTiers; pay
   const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} reason={event.cancellation_reason} />;
   if (event.status === "closed") return <Ended tone="calm" title={t.event.closedTitle} text={t.event.closedText} />;
-  if (event.status === "sold_out") {
+  if (event.status === "sold_out" && !event.has_ballot) {
     return (
       <Outcome tone="calm" title={paying > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
         {paying > 0 ? <p>{t.event.heldText(paying)}</p> : setAside === 0 && <p>{t.event.soldOutText}</p>}
@@ -198,17 +198,17 @@ function Way({ event, paying, setAside, isResold }: { event: EventWithTiers; pay
     <section class="panel">
       {seconds > 0 ? (
         <>
-          <h2>{t.event.opensIn}</h2>
+          <h2>{event.has_ballot ? t.event.drawIn : t.event.opensIn}</h2>
           <Countdown seconds={seconds} />
           <Moment at={event.on_sale_at} timezone={event.timezone} />
-          {hasLine && <p>{t.event.opensLine}</p>}
+          {hasLine && <p>{event.has_ballot ? t.event.opensBallot : t.event.opensLine}</p>}
         </>
       ) : (
-        <p>{t.event.lineNote}</p>
+        <p>{event.has_ballot ? t.event.ballotNote : t.event.lineNote}</p>
       )}
       {hasLine && (
         <a class="button" href={`/events/${event.id}/line`}>
-          {t.event.line}
+          {event.has_ballot ? t.event.ballot : t.event.line}
         </a>
       )}
     </section>

@@ -7,6 +7,10 @@ import { useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { PlainText } from "../parts/plain-text";
 import { useTexts } from "../texts";
+import { legalTexts as en } from "../texts/en-legal";
+import { legalTexts as es } from "../texts/es-legal";
+
+const TEXTS = { en, es };
 
 const LegalLinks = lazy(() => import("../parts/seller-note").then((part) => part.LegalLinks, () => LoadFailed));
 
@@ -16,22 +20,24 @@ export function LegalPage() {
 }
 
 function ShopTexts() {
-  const { t } = useTexts();
+  const { t, language } = useTexts();
+  const own = TEXTS[language];
   const { value: texts, failure, reload } = useLoaded(listShopTexts, "shop");
   useTitle(t.legal);
   return (
     <>
       <h1>{t.legal}</h1>
       {!texts && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={3} />)}
-      <ErrorBoundary>{texts && (texts.length > 0 ? <LegalLinks texts={texts} /> : <p>{t.legalPage.none}</p>)}</ErrorBoundary>
-      <h2>{t.legalPage.cookies}</h2>
-      <p>{t.legalPage.cookiesText}</p>
+      <ErrorBoundary>{texts && (texts.length > 0 ? <LegalLinks texts={texts} /> : <p>{own.none}</p>)}</ErrorBoundary>
+      <h2>{own.cookies}</h2>
+      <p>{own.cookiesText}</p>
     </>
   );
 }
 
 function Text({ id }: { id: string }) {
-  const { t, locale } = useTexts();
+  const { t, locale, language } = useTexts();
+  const own = TEXTS[language];
   const { value: text, failure, reload } = useLoaded(() => getLegalText(id), id);
   const title = text ? t.legalKinds[text.kind] : t.legal;
   useTitle(title);
@@ -40,7 +46,7 @@ function Text({ id }: { id: string }) {
   return (
     <>
       <h1>{title}</h1>
-      <p class="small">{t.legalPage.since(new Date(text.created_at).toLocaleDateString(locale, { dateStyle: "long" }))}</p>
+      <p class="small">{own.since(new Date(text.created_at).toLocaleDateString(locale, { dateStyle: "long" }))}</p>
       <div class="legal-text" lang={text.language}>
         {paragraphs.map((paragraph, index) => (
           <PlainText key={index} text={paragraph} />

@@ -26,6 +26,7 @@ const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "
 
 // The page shows the check after the parts that buyers need, so that its file is not requested before theirs.
 const DrawCheck = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawCheck, () => LoadFailed));
+const Ballot = ADDONS.waitlist ? lazy(() => import("../parts/ballot").then((part) => part.Ballot, () => LoadFailed)) : null;
 const DrawVerdict = lazy(() => import("../parts/draw-verdict").then((part) => part.DrawVerdict, () => LoadFailed));
 
 interface EventProps {
@@ -49,8 +50,10 @@ export function WaitingRoom() {
   const [isInvited] = useState(() => location.hash.startsWith("#group=")); // to a group, which friends want to see first
   const options = tickets && place.room && !place.room.stopped && !reservation && <tickets.LineOptions eventId={eventId} place={place} />;
   const ahead = place.status?.ahead ?? null;
-  const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
-  useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
+  const isBallot = ADDONS.waitlist && event?.has_ballot;
+  const heading = isBallot ? t.event.ballotTitle : t.line.title;
+  const title = event ? `${heading}: ${event.name}` : heading;
+  useTitle(isBallot ? title : isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
   return (
     <div class="page page-narrow line">
       <p>
@@ -58,34 +61,42 @@ export function WaitingRoom() {
           {t.back}
         </a>
       </p>
-      <h1>{t.line.title}</h1>
+      <h1>{heading}</h1>
       <p class="lead">{event?.name ?? "\u00a0"}</p>
       <ErrorBoundary>{place.draw?.isBroken && <DrawVerdict place={place} />}</ErrorBoundary>
       {failure && !event && <Failure failure={failure} retry={reload} />}
-      {place.isOffline && place.room && place.token && (
-        <div class="notice">
-          <p role="status">{t.line.offline}</p>
-          <button type="button" class="button button-quiet" onClick={place.lookAgain}>
-            {t.retry}
-          </button>
-        </div>
+      {isBallot && Ballot ? (
+        <ErrorBoundary>
+          <Ballot event={event} place={place} LineEntry={tickets?.LineEntry} />
+        </ErrorBoundary>
+      ) : (
+        <>
+          {place.isOffline && place.room && place.token && (
+            <div class="notice">
+              <p role="status">{t.line.offline}</p>
+              <button type="button" class="button button-quiet" onClick={place.lookAgain}>
+                {t.retry}
+              </button>
+            </div>
+          )}
+          {isInvited && options}
+          {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
+          {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
+          {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
+          {!isInvited && options}
+          {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
+          {isWaiting(place) && !reservation && (
+            <label class="check">
+              <input type="checkbox" checked={sound.isOn} onChange={({ currentTarget }) => sound.choose(currentTarget.checked)} />
+              {t.line.sound}
+            </label>
+          )}
+          {mails && isWaiting(place) && place.token && place.status && !reservation && (
+            <mails.TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
+          )}
+          <ErrorBoundary>{tickets && place.room && (event || failure) && <DrawCheck place={place} eventId={eventId} />}</ErrorBoundary>
+        </>
       )}
-      {isInvited && options}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} LineEntry={tickets?.LineEntry} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
-      {isTurn && event?.shop_url && tickets && <tickets.OtherShop event={event} place={place} />}
-      {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
-      {!isInvited && options}
-      {tickets && isWaiting(place) && place.room && event && !reservation && <tickets.LineTickets event={event} room={place.room} status={place.status} />}
-      {isWaiting(place) && !reservation && (
-        <label class="check">
-          <input type="checkbox" checked={sound.isOn} onChange={({ currentTarget }) => sound.choose(currentTarget.checked)} />
-          {t.line.sound}
-        </label>
-      )}
-      {mails && isWaiting(place) && place.token && place.status && !reservation && (
-        <mails.TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
-      )}
-      <ErrorBoundary>{tickets && place.room && (event || failure) && <DrawCheck place={place} eventId={eventId} />}</ErrorBoundary>
     </div>
   );
 }

@@ -178,14 +178,11 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
               <dd>
                 {seller.name}
                 <span class="block small">{seller.contact}</span>
-              </dd>
-            </>
-          )}
-          {order.accepted_terms && (
-            <>
-              <dt>{t.legalKinds.terms}</dt>
-              <dd>
-                <a href={`/legal/${order.accepted_terms}`}>{t.orders.acceptedTerms}</a>
+                {order.accepted_terms && (
+                  <a class="block small" href={`/legal/${order.accepted_terms}`}>
+                    {t.legalKinds.terms}
+                  </a>
+                )}
               </dd>
             </>
           )}

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type Availability, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
+import { ApiFailure, getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type Availability, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
 import { clock, eventTime, money } from "../formats";
 import { withNext } from "../next-page";
 import { forgetReservation, hasWaited, noteReservation, noteWait } from "../reserved";
@@ -32,7 +32,7 @@ export function useWaitlist(event: EventWithTiers, availability: Availability[])
   // the waitlist for tickets that are not on sale yet.
   const isKnown = hasWaited(event.id) || availability.some(({ reserved_for_waitlist }) => reserved_for_waitlist > 0);
   const mayWait = tiers.length > 0 || isKnown || !isOpen || event.tiers.some(({ status }) => status === "coming-soon");
-  const canWait = event.has_waitlist && !isOver && mayWait && (isOpen || !event.has_waiting_room);
+  const canWait = event.has_waitlist && !isOver && (event.has_ballot || (mayWait && (isOpen || !event.has_waiting_room)));
   const load = async () => {
     const found = isMember && canWait ? await listWaitlistEntries() : [];
     for (const { event_id } of found) noteWait(event_id);
@@ -43,6 +43,7 @@ export function useWaitlist(event: EventWithTiers, availability: Availability[])
   if (!canWait) return { offer: null, panel: null };
   if (entry?.status === "offered") return { offer: <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />, panel: null };
   if (entry?.status === "waiting") return { offer: null, panel: <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} /> };
+  if (event.has_ballot) return { offer: null, panel: null }; // the way to the ballot is above
   if (entry?.status === "expired" && tiers.length === 0 && event.status === "on_sale") {
     return { offer: null, note: <p class="notice">{texts.expiredOnSale}</p>, panel: null };
   }
@@ -51,7 +52,7 @@ export function useWaitlist(event: EventWithTiers, availability: Availability[])
       <h2>{texts.title}</h2>
       {entry && <p role="status">{texts.over[entry.status]}</p>}
       <p>{texts.rule}</p>
-      {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <SignInToJoin eventId={event.id} />}
+      {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <SignInToJoin here={`/events/${event.id}`} />}
     </section>
   );
   const failed = failure && !entries && <Failure failure={failure} retry={reload} />;
@@ -74,10 +75,9 @@ export function OwnWaitlists() {
   );
 }
 
-function SignInToJoin({ eventId }: { eventId: string }) {
+export function SignInToJoin({ here }: { here: string }) {
   const { t } = useTexts();
   const texts = t.waitlist;
-  const here = `/events/${eventId}`;
   return (
     <>
       <p>{texts.signIn}</p>
@@ -91,7 +91,16 @@ function SignInToJoin({ eventId }: { eventId: string }) {
   );
 }
 
-function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier[]; joined: () => Promise<void> }) {
+interface JoinFormProps {
+  event: EventWithTiers;
+  tiers: Tier[];
+  joined: () => Promise<void>;
+  /** Before the draw of a ballot: the token of the place, what to do if it is not valid, and the words on the button. */
+  place?: { token: string; refused: () => void };
+  button?: string;
+}
+
+export function JoinForm({ event, tiers, joined, place, button }: JoinFormProps) {
   const { t, locale } = useTexts();
   const texts = t.waitlist;
   const { isWorking, failure, run } = useAction();
@@ -106,7 +115,12 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
     submitted.preventDefault();
     run(async () => {
       const any = tiers.toSorted((a, b) => a.price_cents - b.price_cents).slice(0, MAX_WISHES);
-      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : any.map(({ id }) => id) });
+      try {
+        await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : any.map(({ id }) => id), token: place?.token });
+      } catch (error) {
+        if (error instanceof ApiFailure && [403, 410].includes(error.status)) place?.refused();
+        throw error;
+      }
       await joined();
     });
   };
@@ -140,7 +154,7 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
         ))}
       {failure && <Failure failure={failure} />}
       <button type="submit" class="button" disabled={isWorking}>
-        {isWorking ? t.checkout.working : texts.join}
+        {isWorking ? t.checkout.working : (button ?? texts.join)}
       </button>
     </form>
   );
@@ -156,7 +170,7 @@ interface EntryProps {
 }
 
 /** One waitlist entry: its place, its offer, or how it ended. */
-function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
+export function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
   const { t, locale } = useTexts();
   const texts = t.waitlist;
   const time = useNow();
@@ -192,10 +206,10 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
                 {names.length > 0 && `: ${names.join(", ")}`}
               </p>
               <p role="status">
-                <strong>{texts.before(entry.people_before, entry.tickets_before)}</strong>
+                <strong>{entry.has_number ? texts.drawn(entry.drawn_position) : texts.before(entry.people_before, entry.tickets_before)}</strong>
               </p>
               <p class="small">
-                {texts.waitingNote} {entry.quantity > 1 && texts.fewerFirst}
+                {entry.has_number ? texts.drawnNote : texts.waitingNote} {entry.quantity > 1 && texts.fewerFirst}
               </p>
               {ADDONS.messages && <MailNote />}
               <Leaving entry={entry} reload={reload} />

@@ -149,12 +149,6 @@ export const accountTexts = {
     erasedText: "Your orders stay in our books without your name.",
   },
 
-  legalPage: {
-    none: "The shop has not published any legal texts here.",
-    cookies: "Cookies",
-    cookiesText: "This shop does not track you. Its cookies only keep you signed in, or keep your tickets if you have no account. The payment provider sets cookies of its own to prevent fraud.",
-    since: (date: string) => `In this wording since ${date}`,
-  },
   orders: {
     title: "My orders",
     empty: "No orders yet",
@@ -174,7 +168,6 @@ export const accountTexts = {
     date: "Date",
     seller: "Sold by",
     policies: "Refunds and terms",
-    acceptedTerms: "Terms that you accepted",
     buyer: "Buyer",
     item: "Item",
     price: "Price",

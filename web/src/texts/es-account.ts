@@ -151,12 +151,6 @@ export const accountTexts: typeof english = {
     erasedText: "Tus pedidos quedan en nuestra contabilidad sin tu nombre.",
   },
 
-  legalPage: {
-    none: "La tienda no ha publicado aquí ningún texto legal.",
-    cookies: "Cookies",
-    cookiesText: "Esta tienda no te rastrea. Sus cookies solo mantienen tu sesión o, si no tienes cuenta, conservan tus entradas. El proveedor de pagos utiliza sus propias cookies para prevenir el fraude.",
-    since: (date: string) => `Con este texto desde el ${date}`,
-  },
   orders: {
     title: "Mis pedidos",
     empty: "Aún no tienes pedidos",
@@ -176,7 +170,6 @@ export const accountTexts: typeof english = {
     date: "Fecha",
     seller: "Vendido por",
     policies: "Devoluciones y condiciones",
-    acceptedTerms: "Condiciones que aceptaste",
     buyer: "Comprador",
     item: "Concepto",
     price: "Precio",

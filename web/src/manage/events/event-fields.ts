@@ -249,6 +249,15 @@ export const LINE_FIELDS = {
       es: "Un grupo se forma antes del sorteo y participa como una sola persona. En su turno, cada miembro puede comprar. Solo con un puesto por correo o por cuenta, y con tandas que dejen margen a los grupos.",
     },
   },
+  ballot: {
+    kind: "check",
+    place: "line",
+    label: { en: "Give out the tickets by a ballot", es: "Repartir las entradas por sorteo" },
+    note: {
+      en: "People register their wishes until the draw, at the time when the sale would open. Then the tickets are offered in the order of the draw: each winner has a day to pay, and after that the next person gets the offer. Nobody else can buy. Groups and waves do not apply.",
+      es: "El público se inscribe con sus preferencias hasta el sorteo, que se hace a la hora de apertura de la venta. Después, las entradas se ofrecen en el orden del sorteo: cada persona tiene un día para pagar y, si no, pasan a la siguiente. Nadie más puede comprar. No se aplican los grupos ni las tandas.",
+    },
+  },
   randomness: {
     kind: "choice",
     place: "line",

@@ -29,7 +29,7 @@ interface Props {
 
 export function Controls({ eventId, sale, poll }: Props) {
   const own = useRoomTexts("live");
-  const { reload } = useManagedEvent();
+  const { event, reload } = useManagedEvent();
   const [question, setQuestion] = useState<Question | null>(null);
   const [done, setDone] = useState<Done | null>(null);
   const room = sale.waiting_room;
@@ -64,7 +64,7 @@ export function Controls({ eventId, sale, poll }: Props) {
         )}
         <p class="small">{sale.paused ? own.resumeEffect : own.pauseEffect}</p>
       </div>
-      {room && rate && (
+      {room && rate && !event.has_ballot && (
         <>
           <RateForm key={`${rate.size}/${rate.seconds}`} rate={rate} ask={setQuestion} />
           <LetInForm waiting={room.queue_length} ask={setQuestion} />

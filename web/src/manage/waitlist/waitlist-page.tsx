@@ -19,7 +19,7 @@ export function WaitlistPage() {
   return (
     <div class="page">
       <h1>{own.title}</h1>
-      <p class="lead">{event.has_waitlist ? own.lead : own.switchedOff}</p>
+      <p class="lead">{event.has_ballot ? own.ballotLead : event.has_waitlist ? own.lead : own.switchedOff}</p>
       <div class="control-fields">
         <label class="field">
           {own.show}
@@ -57,7 +57,7 @@ function People({ shown }: { shown: Shown }) {
       {(entries) => (
         <section class="group">
           <h2>{shown === "waiting" ? own.line : own.offered}</h2>
-          {shown === "waiting" && <p class="small">{own.offerEffect}</p>}
+          {shown === "waiting" && !event.has_ballot && <p class="small">{own.offerEffect}</p>}
           <ol class="rows">
             {entries.map((entry, index) => (
               <Row key={entry.id} entry={entry} before={entries.slice(0, index).filter((earlier) => competes(earlier, entry)).length} offer={offer} />
@@ -152,7 +152,7 @@ function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (e
           {entry.status === "offered" && <span class="chip">{own.until(when(entry.offer_expires_at!))}</span>}
         </p>
       </div>
-      {entry.status === "waiting" && may("offerTickets") && (
+      {entry.status === "waiting" && !event.has_ballot && may("offerTickets") && (
         <Confirmed label={own.offer} subject={`${wish}, ${entry.user_id}`} confirm={own.offerConfirm} class="link" act={() => offer(entry)}>
           <p>{own.offerText(entry.quantity)}</p>
           {before > 0 && <p>{own.overtakes(before)}</p>}

@@ -35,6 +35,7 @@ export const failureTexts: Record<string, string> = {
   return_decided: "Someone has already decided on this request. Load the order again.",
   tickets_not_returnable: "These tickets have been used or given to someone else since, so the return cannot be accepted. Decline it, or refund the tickets below.",
   tier_has_sales: "Some of these tickets are sold or reserved. Take them off sale instead of deleting them.",
+  drawn_by_ballot: "The tickets of this event are offered in the order of its draw, so you can neither let people in nor offer tickets by hand.",
   sale_frozen: "Buyers rely on this price and these rules around the opening of the sale. Make this change once everyone in line has had their turn, or three days after the opening. To correct a mistake before the opening, first postpone it by more than a day.",
   tier_name_taken: "This event already has a ticket type with that name. Choose another name.",
   invalid_amount: "Enter an amount such as 25 or 25.50, with no more decimals than the currency has.",

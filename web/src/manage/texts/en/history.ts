@@ -98,6 +98,7 @@ export const ownFields = {
   per_user_limit: "Maximum per buyer",
   max_per_transaction: "Maximum per order",
   has_waiting_room: "Waiting room",
+  has_ballot: "Ballot",
   has_waitlist: "Waitlist",
   keeps_tickets: "Returned tickets go only to the waitlist",
   waiting_room: "Waiting room",

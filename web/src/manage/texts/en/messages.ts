@@ -17,6 +17,7 @@ const kinds: Record<string, string> = {
   webhook_disabled: "Webhook turned off",
   payments_paused: "Sales paused: payment account restricted",
   waitlist_offer: "Waitlist offer",
+  ballot_lost: "No tickets in the draw",
   offer_expiring: "Offer ending soon",
   transfer_due: "Bank transfer due",
   place_drawn: "Place after the draw",

@@ -37,6 +37,7 @@ export const failureTexts: typeof english = {
   return_decided: "Alguien ya ha decidido sobre esta petición. Vuelve a cargar el pedido.",
   tickets_not_returnable: "Estas entradas ya se han usado o transferido, así que no se puede aceptar la devolución. Recházala o reembolsa las entradas más abajo.",
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Retíralas de la venta en lugar de eliminarlas.",
+  drawn_by_ballot: "Las entradas de este evento se ofrecen en el orden del sorteo, así que no puedes dejar pasar a nadie ni ofrecer entradas a mano.",
   sale_frozen: "Los compradores cuentan con este precio y estas normas cuando se abre la venta. Haz este cambio cuando a todas las personas de la cola les haya llegado su turno, o tres días después de la apertura. Para corregir un error antes de la apertura, retrásala primero más de un día.",
   tier_name_taken: "Este evento ya tiene un tipo de entrada con ese nombre. Elige otro.",
   invalid_amount: "Indica un importe, por ejemplo 25 o 25,50, sin más decimales que los de la moneda.",

@@ -98,6 +98,7 @@ const ownFields: typeof englishFields = {
   per_user_limit: "Máximo por comprador",
   max_per_transaction: "Máximo por pedido",
   has_waiting_room: "Sala de espera",
+  has_ballot: "Sorteo de entradas",
   has_waitlist: "Lista de espera",
   keeps_tickets: "Las entradas devueltas son solo para la lista de espera",
   waiting_room: "Sala de espera",

@@ -18,6 +18,7 @@ const kinds: Record<string, string> = {
   webhook_disabled: "Webhook desactivado",
   payments_paused: "Ventas en pausa: cuenta de cobro restringida",
   waitlist_offer: "Oferta de la lista de espera",
+  ballot_lost: "Sin entradas en el sorteo",
   offer_expiring: "Oferta a punto de terminar",
   transfer_due: "Transferencia pendiente",
   place_drawn: "Puesto tras el sorteo",

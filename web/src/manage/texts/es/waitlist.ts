@@ -7,6 +7,7 @@ const entradas = (count: number) => (count === 1 ? "1 entrada" : `${count.toLoca
 
 export const waitlistTexts: typeof english = {
   title: "Lista de espera",
+  ballotLead: "Las personas inscritas, por orden de inscripción. En el sorteo, las entradas se ofrecen automáticamente en el orden que salga. No tienes que hacer nada.",
   lead: "Las entradas devueltas se ofrecen automáticamente por orden de llegada. Cada oferta reserva entradas para una persona y, si no las paga, pasa a la siguiente. No tienes que hacer nada.",
   switchedOff: "La lista de espera de este evento está desactivada: nadie puede apuntarse y no se ofrecen entradas.",
   show: "Mostrar",

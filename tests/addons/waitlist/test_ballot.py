@@ -1,0 +1,311 @@
+"""Ballots: people register for days, the draw decides the order, and the waitlist offers the tickets in this order."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from chalicelib.addons.waitlist import allocator
+from chalicelib.foundation import clock
+from chalicelib.notifications.store import list_event_notifications
+from chalicelib.waiting_room import room_cache, verify
+from tests import builders, invariants
+from tests.addons.waitlist.ballots import DAYS, create_ballot, draw, make_draw, register
+from tests.addons.waitlist.lines import join, own, run_allocator
+from tests.waiting_room import sale
+from tests.waiting_room.beacon import open_beacon
+from tests.waiting_room.test_entry_rules import create_account
+
+pytestmark = pytest.mark.usefixtures("store", "time")
+
+USERS = [f"u{number}" for number in range(8)]
+
+
+def statuses(api, *users: str) -> list[str]:
+    return [own(api, user)[0]["status"] for user in users]
+
+
+def offers(api, event_id) -> list[dict]:
+    return list(api.get(f"/events/{event_id}/ballot").json["offers"])
+
+
+def change(api, event_id, **fields):
+    return api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token())
+
+
+def test_tickets_are_offered_in_the_drawn_order(api, time):
+    event_id, _ = create_ballot(api, time)
+    assert api.get(f"/events/{event_id}").json["has_ballot"] is True
+    register(api, event_id, *USERS)
+    entry = own(api, "u0")[0]
+    assert (entry["status"], entry["has_number"], entry["drawn_position"], entry["position"]) == ("waiting", True, None, None)
+    assert api.get(f"/events/{event_id}/ballot").json == {"event_id": event_id, "room": None, "offers": [], "next_cursor": None}
+    order = draw(api, time, *USERS)
+    assert [own(api, user)[0]["drawn_position"] for user in order] == list(range(1, 9))
+    assert statuses(api, *order) == ["offered"] * 3 + ["waiting"] * 5
+    assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
+    invariants.check(time.now)
+
+
+def test_an_offer_that_nobody_pays_goes_to_the_next(api, time):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, "ada", "bob", "eve")
+    first, second, third = draw(api, time, "ada", "bob", "eve")
+    expires_at = own(api, first)[0]["offer"]["expires_at"]
+    assert datetime.fromisoformat(expires_at).timestamp() == time.now + 86_400
+    time.advance(86_401)
+    builders.run_sweep()
+    run_allocator()
+    assert statuses(api, first, second, third) == ["expired", "offered", "waiting"]
+    [declined] = own(api, second)
+    assert api.delete(f"/waitlist/{declined['id']}", user=second).status == 200
+    assert join(api, second, event_id).json["has_number"] is False  # the draw is over
+    run_allocator()
+    assert statuses(api, first, second, third) == ["expired", "waiting", "offered"]
+    assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
+    invariants.check(time.now)
+
+
+def test_an_offer_is_paid_like_any_other(api, time):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, "ada")
+    draw(api, time, "ada")
+    checkout = builders.start_checkout(api, "ada", own(api, "ada")[0]["offer"]["id"])
+    assert builders.confirm(api, "ada", checkout.json["id"]).status == 201
+    run_allocator()
+    assert statuses(api, "ada") == ["accepted"]
+    invariants.check(time.now)
+
+
+def test_nobody_else_can_buy(api, time):
+    event_id, tier_id = create_ballot(api, time)
+    register(api, event_id, "ada")
+    token = sale.join(api, event_id, "eve")
+    draw(api, time, "ada")
+    for late in (token, sale.join(api, event_id, "late"), None):
+        reply = sale.reserve(api, event_id, tier_id, "eve", late) if late else builders.reserve(api, "new", event_id, tier_id)
+        assert (reply.status, reply.json["error"]) == (409, "drawn_by_ballot")
+    assert sale.get_status(api, event_id, token)["can_enter"] is False
+    for path, body in (("rate", {"wave_size": 5, "wave_seconds": 5}), ("let-in", {"count": 5})):
+        reply = api.post(f"/admin/events/{event_id}/waiting-room/{path}", json=body, token=builders.admin_token())
+        assert (reply.status, reply.json["error"]) == (409, "drawn_by_ballot")
+    assert sale.get_status(api, event_id, token)["can_enter"] is False
+    entry = join(api, "late", event_id)
+    reply = api.post(f"/waitlist/{entry.json['id']}/notify", token=builders.admin_token())
+    assert (reply.status, reply.json["error"]) == (409, "drawn_by_ballot")
+
+
+def test_wishes_are_ranked_and_counted(api, time):
+    event_id, floor = create_ballot(api, time, capacity=2)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
+    register(api, event_id, *USERS[:4], quantity=2, tier_ids=[floor, balcony])
+    order = draw(api, time, *USERS[:4])
+    items = [own(api, user)[0]["offer"]["items"][0] for user in order[:3]]
+    assert [(item["tier_name"], item["quantity"]) for item in items] == [("Floor", 2), ("Balcony", 2), ("Balcony", 2)]
+    assert statuses(api, order[3]) == ["waiting"]
+    invariants.check(time.now)
+
+
+def test_a_party_that_is_too_large_does_not_keep_the_tickets_from_smaller_ones(api, time):
+    event_id, _ = create_ballot(api, time, capacity=3)
+    register(api, event_id, *USERS, quantity=2)
+    register(api, event_id, "one")
+    order = draw(api, time, *USERS, "one")
+    assert statuses(api, "one", order[0] if order[0] != "one" else order[1]) == ["offered", "offered"]
+    invariants.check(time.now)
+
+
+def test_people_can_change_their_wishes_and_withdraw_until_the_draw(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, "ada", "bob")
+    for user in ("ada", "bob"):
+        assert api.delete(f"/waitlist/{own(api, user)[0]['id']}", user=user).status == 200
+    register(api, event_id, "ada", quantity=2)
+    order = draw(api, time, "ada")
+    assert order == ["ada"]
+    assert statuses(api, "ada", "bob") == ["offered", "left"]
+    assert own(api, "ada")[0]["offer"]["items"][0]["quantity"] == 2
+    assert run_allocator()["offered"] == 0
+    invariants.check(time.now)
+
+
+def test_wishes_without_a_number_count_only_after_the_draw(api, time):
+    event_id, _ = create_ballot(api, time)
+    assert join(api, "ada", event_id).json["error"] == "token_invalid"
+    token = sale.join(api, event_id, "bob")
+    assert join(api, "ada", event_id, token=token).json["error"] == "token_of_another_user"
+    register(api, event_id, *USERS[:3])
+    make_draw(time)
+    reply = join(api, "ada", event_id, token=sale.join(api, event_id, "ada"))
+    assert (reply.status, reply.json["has_number"]) == (201, False)
+    assert run_allocator()["offered"] == 3
+    assert statuses(api, *USERS[:3], "ada") == ["offered"] * 3 + ["waiting"]
+    invariants.check(time.now)
+
+
+def test_tickets_that_nobody_wants_go_to_people_who_come_after_the_draw(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, "ada")
+    draw(api, time, "ada")
+    assert join(api, "late", event_id).status == 201
+    assert run_allocator()["offered"] == 1
+    assert (statuses(api, "late"), len(offers(api, event_id))) == (["offered"], 1)
+    invariants.check(time.now)
+
+
+def test_one_address_gets_one_offer(api, time):
+    """A place moves to the last person who proves its address; another account may have registered with it before."""
+    event_id, _ = create_ballot(api, time, entry="account")
+    create_account("ada", "ada.l@gmail.com")
+    register(api, event_id, "ada")
+    create_account("twin", "adal@gmail.com")
+    register(api, event_id, "twin")
+    draw(api, time)
+    assert sorted(statuses(api, "ada", "twin")) == ["offered", "waiting"]
+    for _ in range(2):
+        time.advance(60)
+        assert run_allocator()["offered"] == 0
+    assert len(offers(api, event_id)) == 1
+    invariants.check(time.now)
+
+
+def test_nothing_is_offered_before_the_round_of_the_beacon(api, time):
+    with open_beacon(time):
+        event_id, _ = create_ballot(api, time, randomness="key_and_beacon")
+        register(api, event_id, *USERS)
+        time.advance(DAYS)  # the allocator is late, so the list is, and the round
+        assert run_allocator()["offered"] == 0
+        assert own(api, "u0")[0]["drawn_position"] is None
+        time.advance(60)
+        assert run_allocator()["offered"] == 3
+    invariants.check(time.now)
+
+
+@pytest.mark.parametrize("crashes_at", [0, 1, 2])
+def test_a_crash_changes_neither_the_order_nor_the_number_of_offers(api, time, monkeypatch, crashes_at):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    made, make_offer = [], allocator.make_offer
+
+    def crash(*arguments):
+        if len(made) == crashes_at:
+            raise RuntimeError("crash")
+        made.append(make_offer(*arguments))
+        return made[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(allocator, "make_offer", crash)
+        run_allocator()
+    assert len(made) == crashes_at
+    time.advance(60)
+    assert run_allocator()["offered"] == 3 - crashes_at
+    assert [offer["position"] for offer in offers(api, event_id)] == [1, 2, 3]
+    invariants.check(time.now)
+
+
+def test_the_order_of_the_offers_can_be_checked(api, time, tmp_path, capsys):
+    event_id, _ = create_ballot(api, time, capacity=4)
+    register(api, event_id, *USERS)
+    api.delete(f"/waitlist/{own(api, 'u3')[0]['id']}", user="u3")
+    draw(api, time)
+    pages = api.get(f"/events/{event_id}/waiting-room/proof").json["entries"]["pages"]
+    (tmp_path / "entries").mkdir()
+    for page in range(pages):
+        listed = api.get(f"/events/{event_id}/waiting-room/entries", query={"page": str(page)}).json
+        (tmp_path / "entries" / str(page)).write_text(json.dumps(listed))
+    (tmp_path / "proof").write_text(json.dumps(api.get(f"/events/{event_id}/waiting-room/proof").json))
+
+    def check(document) -> tuple[int, str]:
+        (tmp_path / "ballot").write_text(json.dumps(document))
+        code = verify.main([str(tmp_path / "proof"), "--entries", str(tmp_path / "entries"), "--ballot", str(tmp_path / "ballot")])
+        return code, "".join(capsys.readouterr())
+
+    ballot = api.get(f"/events/{event_id}/ballot").json
+    code, text = check(ballot)
+    assert (code, "4 places were offered tickets" in text) == (0, True), text
+    first, *others = ballot["offers"]
+    for forged, fault in (
+        ([others[0] | {"position": first["position"]}, *others[1:]], "did not give this place"),
+        ([first, first, *others], "follows the offer"),
+        ([first | {"digest": "00" * 32}, *others], "does not have its entrant"),
+        ([first | {"counter": 9}, *others], "did not give this place"),
+    ):
+        code, text = check(ballot | {"offers": forged})
+        assert (code, fault in text) == (1, True), text
+    assert check(ballot | {"room": 2})[0] == 1
+    for unusable in ({"next_cursor": None}, ballot | {"next_cursor": "MQ"}):
+        assert check(unusable)[0] == 2
+
+
+def test_the_list_of_offers_has_pages(api, time):
+    event_id, _ = create_ballot(api, time, capacity=5)
+    register(api, event_id, *USERS)
+    draw(api, time)
+    found, query = [], {"limit": "2"}
+    while True:
+        page = api.get(f"/events/{event_id}/ballot", query=query).json
+        found += page["offers"]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert [offer["position"] for offer in found] == [1, 2, 3, 4, 5]
+    other = builders.create_event(api)
+    assert api.get(f"/events/{other}/ballot").json == {"event_id": other, "room": None, "offers": [], "next_cursor": None}
+
+
+def test_a_ballot_stays_one_around_its_draw(api, time):
+    event_id, tier_id = create_ballot(api, time, capacity=5)
+    register(api, event_id, "ada")
+    time.advance(DAYS - 3600)
+    refused = change(api, event_id, waiting_room={"ballot": False})
+    assert (refused.status, refused.json["error"]) == (409, "sale_frozen"), refused.json
+    time.advance(3600 - 60)
+    run_allocator()
+    time.advance(60)
+    run_allocator()
+    time.advance(4 * 86_400)
+    builders.run_sweep()
+    assert change(api, event_id, waiting_room={"ballot": False}).status == 200
+    time.advance(room_cache.MAX_AGE_SECONDS)
+    rate = {"wave_size": 5, "wave_seconds": 5}
+    assert api.post(f"/admin/events/{event_id}/waiting-room/rate", json=rate, token=builders.admin_token()).status == 200
+    time.advance(5)
+    token = sale.join(api, event_id, "new")  # the rest is on general sale
+    assert sale.reserve(api, event_id, tier_id, "new", token).status == 201
+    invariants.check(time.now)
+
+
+def test_a_ballot_needs_the_waitlist_and_has_no_groups(api, time):
+    event_id, _ = create_ballot(api, time, entry="account", groups=True)
+    assert api.get(f"/events/{event_id}/waiting-room/state").json.get("groups_until") is None
+    assert change(api, event_id, waitlist={"enabled": False}).status == 200
+    assert api.get(f"/events/{event_id}").json["has_waitlist"] is True
+
+
+def test_an_opening_that_is_postponed_after_the_draw_offers_and_tells_nothing_before(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    api.get(f"/events/{event_id}/waiting-room/state")  # makes the draw
+    assert change(api, event_id, on_sale_at=clock.iso(time.now + 3600)).status == 200
+    time.advance(60)
+    assert run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
+    time.advance(3600)
+    assert run_allocator()["offered"] == 3
+    assert len(list_event_notifications(event_id, 50, None)[0]) == 5
+    invariants.check(time.now)
+
+
+def test_a_paused_event_offers_nothing_and_tells_nobody(api, time):
+    event_id, _ = create_ballot(api, time)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    assert api.post(f"/admin/events/{event_id}/pause", json={}, token=builders.admin_token()).status == 200
+    assert run_allocator()["offered"] == 0
+    assert list_event_notifications(event_id, 50, None)[0] == []
+    assert api.post(f"/admin/events/{event_id}/resume", json={}, token=builders.admin_token()).status == 200
+    time.advance(60)
+    assert run_allocator()["offered"] == 3
+    invariants.check(time.now)

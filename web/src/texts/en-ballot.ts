@@ -1,0 +1,20 @@
+/** The texts of the page of a ballot, in English. */
+
+export const ballotTexts = {
+  closes: (time: string) => `Registration closes: ${time}`,
+  intro: "Say which tickets you would like, and how many. At the draw, everybody gets a place in random order, and we offer the tickets in this order. If you get an offer, you have a day to pay. You pay nothing now, and can withdraw until the draw.",
+  first: "Step 1 of 2: Take part in the draw",
+  join: "Take part",
+  second: "Step 2 of 2: Your wishes",
+  secondNote: "You are not registered until you send your wishes.",
+  register: "Register",
+  registered: "You are registered for the ballot",
+  change: "To change your wishes, withdraw here and register again.",
+  closed: "Registration has closed",
+  closedNote: "You can join the waitlist. Its tickets go to people who took part in the draw first.",
+  people: (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person takes" : "people take"} part`,
+  failures: {
+    token_of_another_user: "You took part with another identity. Please take part again with this account.",
+    waiting_room_cleared: "The ballot was reset. Please take part again.",
+  } as Record<string, string>,
+};

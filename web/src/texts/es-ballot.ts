@@ -1,0 +1,22 @@
+/** The texts of the page of a ballot, in Spanish. */
+
+import type { ballotTexts as english } from "./en-ballot";
+
+export const ballotTexts: typeof english = {
+  closes: (time) => `Cierre de la inscripción: ${time}`,
+  intro: "Di qué entradas quieres y cuántas. En el sorteo, cada persona recibe un puesto al azar, y ofrecemos las entradas en ese orden. Si te llega una oferta, tienes un día para pagar. Ahora no pagas nada, y puedes darte de baja hasta el sorteo.",
+  first: "Paso 1 de 2: participar en el sorteo",
+  join: "Participar",
+  second: "Paso 2 de 2: tus preferencias",
+  secondNote: "La inscripción no está completa hasta que envíes tus preferencias.",
+  register: "Inscribirme",
+  registered: "Te has inscrito en el sorteo",
+  change: "Para cambiar tus preferencias, date de baja aquí y vuelve a inscribirte.",
+  closed: "La inscripción está cerrada",
+  closedNote: "Puedes apuntarte a la lista de espera. Sus entradas se ofrecen antes a quienes han participado en el sorteo.",
+  people: (count) => (count === 1 ? "Participa 1 persona" : `Participan ${count.toLocaleString("es")} personas`),
+  failures: {
+    token_of_another_user: "Participaste con otra identidad. Vuelve a participar con esta cuenta.",
+    waiting_room_cleared: "El sorteo se ha reiniciado. Vuelve a participar.",
+  },
+};
