@@ -36,11 +36,12 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.money import DefaultTax
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.promoters import service
-from chalicelib.promoters.service import AccountsNotOffered, LegalTexts, Seller
+from chalicelib.promoters.service import AccountsNotOffered, Seller
 from chalicelib.promoters.views import (
     AccountLinkView,
     ChangedAccountView,
     DefaultTaxesView,
+    LegalTextsView,
     LegalTextView,
     MembersView,
     MemberView,
@@ -70,7 +71,6 @@ Website = Annotated[
 
 Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
-LEGAL_TEXT_MAX_AGE = 86_400  # seconds; a legal text never changes
 MAX_DEFAULT_TAXES = 50  # of a promoter, because every instance keeps them in its memory
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
@@ -199,21 +199,21 @@ def replace_default_taxes(request: RequestContext, promoter_id: str, body: Defau
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/legal-texts", access="public")
-def list_legal_texts(request: RequestContext, promoter_id: str) -> CacheableReply[LegalTexts]:
+def list_legal_texts(_: RequestContext, promoter_id: str) -> Reply[LegalTextsView]:
     """List the legal texts that a verified promoter shows now: imprint, terms, privacy, refunds and accessibility, each in any languages.
 
     The id `shop` means the shop itself. The texts of an event's seller are also in `GET /events/{event_id}/seller`.
     """
-    return service.show_legal_texts(promoter_id, request.now)
+    return Reply(LegalTextsView(service.list_legal_texts(promoter_id)))
 
 
 @route(bp, "GET", "/legal-texts/{text_id}", access="public")
-def show_legal_text(_: RequestContext, text_id: str) -> CacheableReply[LegalTextView]:
+def show_legal_text(_: RequestContext, text_id: str) -> Reply[LegalTextView]:
     """Show a legal text.
 
     A text never changes, and stays when its owner shows another one, because orders name the terms that their buyers accepted.
     """
-    return CacheableReply.encode(legal_text_view(service.get_legal_text(text_id)), max_age=LEGAL_TEXT_MAX_AGE)
+    return Reply(legal_text_view(service.get_legal_text(text_id)))
 
 
 @route(
@@ -224,12 +224,12 @@ def show_legal_text(_: RequestContext, text_id: str) -> CacheableReply[LegalText
     errors=(LegalTextsChanging, TooManyLegalTexts, RateLimited),
 )
 @limited_for_caller(CATALOG)
-def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str, body: LegalTextBody) -> Reply[LegalTexts]:
+def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str, body: LegalTextBody) -> Reply[LegalTextsView]:
     """Show a legal text of a verified promoter, or of the shop with the id `shop`, instead of the present one of this kind and language."""
     if (body.url is None) == (body.text is None):
         raise InvalidInput("Send either `url` or `text`.", path="$.text")
     new = LegalText(owner_id=promoter_id, kind=_legal_kind(kind), language=_text_language(language), url=body.url, text=body.text)
-    return Reply(LegalTexts(service.replace_legal_text(request.require_user(), promoter_id, new.kind, new.language, new, request.now)))
+    return Reply(LegalTextsView(service.replace_legal_text(request.require_user(), promoter_id, new.kind, new.language, new, request.now)))
 
 
 @route(
@@ -240,11 +240,11 @@ def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, lan
     errors=(LegalTextsChanging, RateLimited),
 )
 @limited_for_caller(CATALOG)
-def remove_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str) -> Reply[LegalTexts]:
+def remove_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str) -> Reply[LegalTextsView]:
     """Show no legal text of this kind in this language any more."""
     identity = request.require_user()
     return Reply(
-        LegalTexts(service.replace_legal_text(identity, promoter_id, _legal_kind(kind), _text_language(language), None, request.now))
+        LegalTextsView(service.replace_legal_text(identity, promoter_id, _legal_kind(kind), _text_language(language), None, request.now))
     )
 
 

@@ -43,7 +43,6 @@ MAX_NOTIFIED = 20  # admins, and coordinators of an event, to whom an email abou
 MAX_MEMBERS = 500  # of an event, among whom coordinators are looked for
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 _sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
-_legal_texts: TtlCache[CacheableReply["LegalTexts"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by owner
 
 
 class Seller(Struct, frozen=True, kw_only=True):
@@ -111,19 +110,11 @@ def save_default_taxes(identity: Identity, promoter_id: str, taxes: list[Default
     return taxes
 
 
-class LegalTexts(Struct, frozen=True):
-    """The legal texts that a promoter or the shop shows, by kind and language."""
-
-    legal_texts: list[LegalTextEntry]
-
-
-def show_legal_texts(owner_id: str, now: int) -> CacheableReply[LegalTexts]:
-    """Return the legal texts of the shop or of a verified promoter, at most SELLER_MAX_AGE seconds old. Raises NotFound."""
+def list_legal_texts(owner_id: str) -> list[LegalTextEntry]:
+    """Return the legal texts that the shop or a verified promoter shows. Raises NotFound."""
     if owner_id != SHOP:
         get_promoter(None, owner_id)
-    return _legal_texts.get(
-        now, None, lambda: CacheableReply.encode(LegalTexts(profiles.list_legal_texts(owner_id)), max_age=SELLER_MAX_AGE), owner_id
-    )
+    return profiles.list_legal_texts(owner_id)
 
 
 def get_legal_text(text_id: str) -> LegalText:

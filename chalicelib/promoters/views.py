@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, BankAccount
-from chalicelib.accounts.profiles import InvoiceSeller, LegalKind, LegalText, Promoter
+from chalicelib.accounts.profiles import InvoiceSeller, LegalKind, LegalText, LegalTextEntry, Promoter
 from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.images import ImageView, image_view
@@ -61,6 +61,12 @@ class LegalTextView(Struct, frozen=True, kw_only=True):
     url: str | None
     text: str | None
     created_at: Timestamp
+
+
+class LegalTextsView(Struct, frozen=True):
+    """The legal texts that a promoter or the shop shows, by kind and language, English first."""
+
+    legal_texts: list[LegalTextEntry]
 
 
 class PromotersView(Struct, frozen=True):

@@ -67,7 +67,7 @@ def test_the_template_has_nothing_of_an_addon():
 
 def test_functions_use_no_table_for_the_sake_of_an_addon_that_is_left_out():
     of_guests = {"accounts", "audit", "buyers", "purchases", "sessions", "sessions/index/user"}
-    of_ledgers = {"catalog", "inventory", "stock-ledger"}
+    of_ledgers = {"catalog", "inventory", "stock-ledger", "waiting-room"}
     assert permissions.tables_of("core", "follow_changes").keys() == {"sweep", "ticket-numbers", "tickets", *of_guests, *of_ledgers}
     assert permissions.tables_of("dev", "follow_changes") == permissions.TABLES["follow_changes"]
 

@@ -396,6 +396,8 @@ WITHOUT_LIMIT = {
     "POST /admin/events/{event_id}/waiting-room/rate": BOUNDED,
     "POST /admin/events/{event_id}/waiting-room/let-in": BOUNDED,
     "POST /admin/events/{event_id}/waiting-room/appeals/{appeal_id}/answer": BOUNDED,
+    "POST /admin/events/{event_id}/announcements/preview": "It writes and sends nothing.",
+    "DELETE /admin/events/{event_id}/announcements/{announcement_id}": ENDS,
     "POST /admin/events/{event_id}/pause": URGENT,
     "POST /admin/orders/{order_id}/refunds": MONEY,
     "POST /admin/orders/{order_id}/refunds/preview": MONEY,

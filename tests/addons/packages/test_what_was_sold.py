@@ -11,6 +11,9 @@ from tests.addons.packages.requests import create_event, create_option, create_p
 ROUTES_OF_EVENTS = ("/events", "/tiers", "/admin/events", "/admin/tiers", "/admin/orders")
 # Routes that change neither packages nor what they cost.
 OTHERS = {
+    "POST /admin/events/{event_id}/announcements/preview",
+    "PUT /admin/events/{event_id}/announcements/{announcement_id}",
+    "DELETE /admin/events/{event_id}/announcements/{announcement_id}",
     "POST /admin/events/{event_id}/pause",
     "POST /admin/events/{event_id}/promo-codes/batch",
     "POST /admin/events/{event_id}/resume",

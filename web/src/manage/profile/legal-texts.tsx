@@ -10,7 +10,7 @@ import { manager } from "../api";
 import { AreaField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
 
-type Entries = Schemas["LegalTexts"]["legal_texts"];
+type Entries = Schemas["LegalTextsView"]["legal_texts"];
 type Kind = Entries[number]["kind"];
 
 const KINDS: Kind[] = ["imprint", "terms", "privacy", "refunds", "accessibility"];
