@@ -11,6 +11,7 @@
 """
 
 import json
+import pickle
 import threading
 import time
 import urllib.request
@@ -131,6 +132,18 @@ class FakeMollie:
             chargeback = self.find("chargebacks", chargeback_id)
             chargeback["reversedAt"] = self._now()
             self._report(chargeback["paymentId"])
+
+    # Snapshots of the account.
+
+    def save_account(self) -> bytes:
+        """Return all objects of the account, the webhooks that are due, and the known idempotency keys."""
+        with self._lock:
+            return pickle.dumps((pickle.dumps((self.objects, self.due, self._keys)), []))
+
+    def restore_account(self, account: bytes) -> None:
+        """Restore what `save_account` returned."""
+        with self._lock:
+            self.objects, self.due, self._keys = pickle.loads(pickle.loads(account)[0])
 
     # Webhooks.
 

@@ -14,8 +14,9 @@ from chalicelib.ledger import money_cases
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from chalicelib.tickets import service as tickets
-from tests import builders, shops
+from tests import builders, invariants, shops
 from tests.bootstrap.conftest import ticket
+from tests.mollie_shop import open_mollie_shop
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, VISA
 from tests.proof.harness import Flow
 from tests.proof.scenes import StoredScene, open_app
@@ -280,6 +281,89 @@ def _open_promoted(time: Any, *, is_connected: bool = False) -> Iterator[Payment
         yield PaymentScene(shop)
 
 
+class MollieScene(StoredScene):
+    """A purchase of two tickets that is paid at the fake Mollie. `id` is the reservation's id."""
+
+    ROUNDS = (60, 301, 301, 3600, 10, 86_400, 10)
+
+    def __init__(self, shop):
+        super().__init__(shop.api, shop.time)
+        self.shop, self.id = shop, shop.reserve()
+
+    def start_checkout(self):
+        return self.shop.request_checkout(self.id)
+
+    def pay(self):
+        self.shop.finish(self.id)
+
+    def confirm(self):
+        return self.shop.confirm(self.id)
+
+    def deliver(self):
+        self.shop.fake.deliver()
+
+    def expire_hold(self):
+        self.time.advance(181)
+
+    def sweep(self):
+        builders.run_sweep()
+
+    def buy(self):
+        self.start_checkout()
+        self.pay()
+        self.deliver()
+
+    def refund(self):
+        return builders.refund(self.api, self.id)
+
+    def refund_in_dashboard(self):
+        self.shop.fake.refund(self.shop.payment_id(self.id), 10_000)
+        self.shop.fake.finish_refund(self.shop.fake.objects["refunds"][0]["id"], "refunded")
+
+    def charge_back(self):
+        self.shop.fake.charge_back(self.shop.payment_id(self.id), 10_000)
+
+    def snapshot(self):
+        return Moment(self.time, self.shop.fake)
+
+    def recover(self, seconds):
+        """Holds and payments expire, the sweep runs, and Mollie sends unanswered webhooks again."""
+        self.time.advance(seconds)
+        self.shop.fake.expire()
+        builders.run_sweep()
+        self.shop.fake.deliver()
+
+    def check_recovered(self):
+        builders.run_sweep()
+        self.shop.assert_books_balance()
+        invariants.check(self.time.now, recovered=True)
+
+    def outcome(self):
+        return {
+            "order": _outcome_of(self.id),
+            "stock": sorted((shard.sold, shard.available) for shard in scan_shards()),
+            "kept at Mollie": self.shop.kept(),
+            "payments": [payment["status"] for payment in self.shop.fake.objects["payments"]],
+            "cases": sorted(case.kind for case in money_cases.list_open_cases()),
+        }
+
+
+@contextmanager
+def _open_mollie(time: Any) -> Iterator[MollieScene]:
+    with open_app() as api, shops.isolated_shop(api), open_mollie_shop(api, time) as shop:
+        yield MollieScene(shop)
+
+
+MOLLIE_STEPS: dict[str, tuple[list[str], str]] = {
+    "checkout": ([], "start_checkout"),
+    "confirm": (["start_checkout", "pay"], "confirm"),
+    "webhook": (["start_checkout", "pay"], "deliver"),
+    "expire paid": (["start_checkout", "pay", "expire_hold"], "sweep"),
+    "refund": (["buy"], "refund"),
+    "refund in the dashboard": (["buy", "refund_in_dashboard"], "deliver"),
+    "chargeback": (["buy", "charge_back"], "deliver"),
+}
+
 # name -> (the steps before, the step that a fault breaks)
 STEPS: dict[str, tuple[list[str], str]] = {
     "have a card checked": (["open_room_for_cards"], "check_card"),
@@ -375,3 +459,4 @@ FLOWS |= {
     for name in (*ON_ACCOUNT, *ACCOUNT_STEPS)
 }
 FLOWS["Stripe: connect an account"] = Flow(_open_promoted, [], "request_account")
+FLOWS |= {f"Mollie: {name}": Flow(_open_mollie, before, step) for name, (before, step) in MOLLIE_STEPS.items()}

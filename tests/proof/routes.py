@@ -92,6 +92,7 @@ ELSEWHERE = (
         "POST /orders/{order_id}/cancel": "cancel an order",
         "POST /tickets/{ticket_id}/undo": "undo a check-in",
         "POST /tickets/{ticket_id}/validate": "check in",
+        "POST /webhooks/mollie": "Mollie: webhook",
         "POST /webhooks/stripe": "Stripe: webhook",
         "POST /admin/orders/{order_id}/refunds/{refund_id}/retry": "Stripe: refund retried by an admin",
         "POST /promoters/{promoter_id}/payment-account": "Stripe: connect an account",

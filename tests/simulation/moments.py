@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chalicelib.foundation import log, memory
-from devtools.stripe.fake import FakeStripe
 from tests import engines
 
 _BOOKKEEPING = ("-idempotency", "-rate-limits", "-login-attempts", "-stock-display")  # no caller asks for it
 _METRICS = (log._totals, log._gauges, log._carried)  # nothing depends on them
+
+
+class Provider(Protocol):
+    """A payment provider whose account can be saved, such as the fake Stripe."""
+
+    def save_account(self) -> bytes: ...
+
+    def restore_account(self, account: bytes) -> None: ...
 
 
 class Receiver(Protocol):
@@ -30,10 +37,10 @@ class Receiver(Protocol):
 class Moment:
     """A snapshot of the local store with its streams, of the buckets, of this instance's memory, of the time, and of services outside.
 
-    The services are the fake Stripe and any number of receivers.
+    The services are a fake payment provider and any number of receivers.
     """
 
-    def __init__(self, time: Any, fake: FakeStripe | None = None, *receivers: Receiver) -> None:
+    def __init__(self, time: Any, fake: Provider | None = None, *receivers: Receiver) -> None:
         engine = engines.local_engine()
         self._time, self._now = time, time.now
         self._items = _stored_items()
@@ -94,7 +101,7 @@ class Moment:
 
 
 def _described(account: bytes) -> str:
-    """Return the content of a saved account of the fake Stripe. Equal accounts may be saved as different bytes."""
+    """Return the content of a saved account of a fake provider. Equal accounts may be saved as different bytes."""
     if not account:
         return ""
     tables, rules = pickle.loads(account)
