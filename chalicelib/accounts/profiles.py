@@ -294,8 +294,8 @@ class PromoterRow(dynamo.Table):
     """A promoter, with the fields of `Promoter`; `name` is stored as `shown_name`, because `Table` has a method `name`."""
 
     feature = "promoters"
-    contents = "The profiles of promoters, and the legal texts of promoters and of the shop."
-    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted; legal texts stay, because orders name them")
+    contents = "The profiles of promoters, and the legal texts of promoters and of the shop, which stay, because orders name them."
+    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
 
     id = UnicodeAttribute(hash_key=True)
     shown_name = UnicodeAttribute()

@@ -301,6 +301,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("API key of Mollie, which enables payments through Mollie. Only stage `prod` accepts live keys."),
         _secret("test_", "live_"),
+        _group("Payments through Mollie"),
     ] = ""
     mollie_webhook_secrets: Annotated[
         str,
@@ -463,7 +464,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks, or replace their secrets."),
     ] = "300/3600"
-    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
+    address_factor: Annotated[
+        int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
+    ] = 10
+    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address."), _group("Limits of emails")] = "5/900"
     limit_requested_mail: Annotated[
         Rate,
         _says(
@@ -492,9 +496,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "1/86400"
     limit_announcement: Annotated[Rate, _says("How many announcements to its ticket holders one event may have.")] = "3/86400"
     limit_all_announcements: Annotated[Rate, _says("How many announcements all events of the stage may have.")] = "200/86400"
-    address_factor: Annotated[
-        int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
-    ] = 10
     identity: Annotated[
         Literal["demo", "jwt"],
         _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
