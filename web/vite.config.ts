@@ -3,7 +3,7 @@ import { defineConfig, minifySync, type Plugin } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 // So are the verdict about a draw and the note about the seller, which several pages share and no page needs at once.
-const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door|.*(-verdict|seller-note)\.)|node_modules\/(preact|openapi))/ };
+const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door|.*(-verdict|-legal|seller-note)\.)|node_modules\/(preact|openapi))/ };
 // The rights, the API and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
 const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|events\/own-events)\.ts/ };
 // Parts shared by the pages for managers go into one file too.

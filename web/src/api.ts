@@ -58,8 +58,6 @@ export type LegalTexts = NonNullable<Seller["legal_texts"]>;
 /** The text of a kind in the reader's language, or else the first, which is in English if there is one. */
 export const legalText = (texts: LegalTexts, kind: LegalTexts[number]["kind"], language: string) =>
   texts.find((text) => text.kind === kind && text.language === language) ?? texts.find((text) => text.kind === kind);
-export const listShopTexts = async () => (await content(publicApi.GET("/promoters/{promoter_id}/legal-texts", { params: { path: { promoter_id: "shop" } } }))).legal_texts;
-export const getLegalText = (text_id: string) => content(publicApi.GET("/legal-texts/{text_id}", { params: { path: { text_id } } }));
 export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>

@@ -24,6 +24,7 @@ import type { Texts } from "../texts/en";
 
 const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
 const SellerText = lazy(() => import("../parts/seller-note").then((part) => part.SellerText, () => LoadFailed));
+const AcceptedTerms = lazy(() => import("../parts/seller-note").then((part) => part.AcceptedTerms, () => LoadFailed));
 const TransferChoice = lazy(() => import("../parts/bank-transfer").then((part) => part.TransferChoice, () => LoadFailed));
 const InvoiceFields = lazy(() => import("../parts/invoice-fields").then((part) => part.InvoiceFields, () => LoadFailed));
 
@@ -306,15 +307,9 @@ function Held({ reservation, tiers, timezone, seller, finish, end, isUnpaid }: H
           )}
           <ErrorBoundary>{ADDONS.documents && seller?.invoices && !isFree && <InvoiceFields value={invoice} onValue={setInvoice} />}</ErrorBoundary>
           <ErrorBoundary>
+            {terms && <AcceptedTerms terms={terms} />}
             {reservation.bank_transfer_days && !isFree && !isChange && <TransferChoice days={reservation.bank_transfer_days} value={byTransfer} onValue={setByTransfer} />}
           </ErrorBoundary>
-          {terms && (
-            <p class="small">
-              <a href={terms.url ?? `/legal/${terms.id}`} target="_blank" rel="noopener noreferrer">
-                {t.checkout.accept}
-              </a>
-            </p>
-          )}
           <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree(tickets.length) : t.checkout.toPayment}
           </button>

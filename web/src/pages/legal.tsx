@@ -1,7 +1,7 @@
 /** The legal texts of the shop, and each legal text by its address, also one that its owner has replaced since. */
 
 import { ErrorBoundary, lazy, useRoute } from "preact-iso";
-import { getLegalText, listShopTexts } from "../api";
+import { content, publicApi } from "../client";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
@@ -12,6 +12,8 @@ import { legalTexts as es } from "../texts/es-legal";
 
 const TEXTS = { en, es };
 
+const listShopTexts = async () => (await content(publicApi.GET("/promoters/{promoter_id}/legal-texts", { params: { path: { promoter_id: "shop" } } }))).legal_texts;
+const getLegalText = (text_id: string) => content(publicApi.GET("/legal-texts/{text_id}", { params: { path: { text_id } } }));
 const LegalLinks = lazy(() => import("../parts/seller-note").then((part) => part.LegalLinks, () => LoadFailed));
 
 export function LegalPage() {
@@ -39,7 +41,7 @@ function Text({ id }: { id: string }) {
   const { t, locale, language } = useTexts();
   const own = TEXTS[language];
   const { value: text, failure, reload } = useLoaded(() => getLegalText(id), id);
-  const title = text ? t.legalKinds[text.kind] : t.legal;
+  const title = text ? own.kinds[text.kind] : t.legal;
   useTitle(title);
   if (!text) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={12} />;
   const paragraphs = (text.text ?? text.url ?? "").split(/\n{2,}/);
@@ -47,7 +49,7 @@ function Text({ id }: { id: string }) {
     <>
       <h1>{title}</h1>
       <p class="small">{own.since(new Date(text.created_at).toLocaleDateString(locale, { dateStyle: "long" }))}</p>
-      <div class="legal-text" lang={text.language}>
+      <div class="seller" lang={text.language}>
         {paragraphs.map((paragraph, index) => (
           <PlainText key={index} text={paragraph} />
         ))}

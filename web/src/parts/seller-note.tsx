@@ -1,9 +1,14 @@
 /** Who sells the tickets of an event, how to contact the seller, and what buyers should know before they buy. */
 
+import { Fragment } from "preact";
 import { getPromoter, getSeller, legalText, type LegalTexts, type Seller } from "../api";
 import { useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
+import { legalTexts as en } from "../texts/en-legal";
+import { legalTexts as es } from "../texts/es-legal";
+
+const TEXTS = { en, es };
 
 export function SellerNote({ eventId }: { eventId: string }) {
   const { value: seller } = useLoaded(() => getSeller(eventId), eventId);
@@ -49,21 +54,34 @@ export function PromoterNote({ id }: { id: string }) {
 
 /** Links to legal texts, such as the imprint and the terms. They open in a tab of their own, so that nobody loses a checkout. */
 export function LegalLinks({ texts }: { texts: LegalTexts }) {
-  const { t, language } = useTexts();
+  const { language } = useTexts();
   const kinds = [...new Set(texts.map(({ kind }) => kind))];
   return (
-    <ul class="legal-links small">
-      {kinds.map((kind) => {
+    <p class="small">
+      {kinds.map((kind, index) => {
         const text = legalText(texts, kind, language)!;
         return (
-          <li key={kind}>
+          <Fragment key={kind}>
+            {index > 0 && " · "}
             <a href={text.url ?? `/legal/${text.id}`} target="_blank" rel="noopener noreferrer">
-              {t.legalKinds[kind]}
+              {TEXTS[language].kinds[kind]}
             </a>
-          </li>
+          </Fragment>
         );
       })}
-    </ul>
+    </p>
+  );
+}
+
+/** The sentence by the button of the checkout that says which terms apply. */
+export function AcceptedTerms({ terms }: { terms: LegalTexts[number] }) {
+  const { language } = useTexts();
+  return (
+    <p class="small">
+      <a href={terms.url ?? `/legal/${terms.id}`} target="_blank" rel="noopener noreferrer">
+        {TEXTS[language].accept}
+      </a>
+    </p>
   );
 }
 

@@ -28,7 +28,7 @@ export const waitlistTexts = {
   },
   waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears under Account and on the page of the event.",
   drawn: (position: number | null): string => (position === null ? "You take part in the draw." : `The draw gave you place ${position.toLocaleString("en")}.`),
-  drawnNote: "After the draw, we offer the tickets in its order, and later any that come back. Your offer appears under Account and on the page of the event.",
+  drawnNote: "After the draw, we offer the tickets in its order.",
   fewerFirst: "People who want fewer tickets may get an offer before you.",
   mail: (address: string): string => `We also email the offer to ${address}.`,
   notConfirmed: "You have not confirmed this address yet, so please make sure it is right:",

@@ -78,7 +78,7 @@ export const accountTexts: typeof english = {
 
   demo: {
     title: "Identidad de demostración",
-    offer: "Esta tienda es una demostración. Puedes probarla sin contraseña, con un nombre inventado que guarda este navegador. Nada protege ese nombre, así que no lo uses para nada real.",
+    offer: "Esta tienda es una demostración. Pruébala sin contraseña, con un nombre inventado que guarda este navegador y que nada protege.",
     use: "Usar una identidad de demostración",
     text: "Usas esta demostración como un comprador inventado. Cualquiera que conozca el nombre puede usarlo, así que no lo uses para nada real.",
     leave: "Dejar la identidad de demostración",

@@ -28,7 +28,7 @@ export const waitlistTexts: typeof english = {
   },
   waitingNote: "No podemos asegurar que se devuelvan entradas. Si las hay, verás tu oferta en Cuenta y en la página del evento.",
   drawn: (position) => (position === null ? "Participas en el sorteo." : `En el sorteo te ha tocado el puesto ${position.toLocaleString("es")}.`),
-  drawnNote: "Tras el sorteo, ofrecemos las entradas en su orden, y después las que se devuelvan. Verás tu oferta en Cuenta y en la página del evento.",
+  drawnNote: "Tras el sorteo, ofrecemos las entradas en su orden.",
   fewerFirst: "Quien quiera menos entradas puede recibir una oferta antes que tú.",
   mail: (address) => `También te enviaremos la oferta por correo a ${address}.`,
   notConfirmed: "Aún no has confirmado esta dirección, así que comprueba que sea correcta:",
