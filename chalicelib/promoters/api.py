@@ -237,7 +237,7 @@ def replace_legal_text(request: RequestContext, promoter_id: str, kind: str, lan
     "DELETE",
     "/promoters/{promoter_id}/legal-texts/{kind}/{language}",
     access="manager",
-    errors=(LegalTextsChanging, RateLimited),
+    errors=(InvalidInput, LegalTextsChanging, RateLimited),
 )
 @limited_for_caller(CATALOG)
 def remove_legal_text(request: RequestContext, promoter_id: str, kind: str, language: str) -> Reply[LegalTextsView]:
