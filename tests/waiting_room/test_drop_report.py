@@ -428,6 +428,7 @@ def _drop_with_traffic(api, time, measure):
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, report, monkeypatch):
     event_id, opened_at = _drop_with_traffic(api, time, measure)
     for seconds in (30, 60, 13 * 60):
@@ -464,6 +465,7 @@ def test_figures_of_the_stage_are_added_once_after_a_drop(api, time, measure, re
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_two_sweeps_at_once_add_figures_once(api, time, measure, monkeypatch):
     event_id, _ = _drop_with_traffic(api, time, measure)
     read, others = stock_ledger._read_figures, [1]
@@ -484,6 +486,7 @@ def test_two_sweeps_at_once_add_figures_once(api, time, measure, monkeypatch):
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_without_cloudwatch_everything_else_is_done_and_figures_follow(api, time, measure, monkeypatch):
     event_id, _ = _drop_with_traffic(api, time, measure)
     time.advance(60)
@@ -499,6 +502,7 @@ def test_without_cloudwatch_everything_else_is_done_and_figures_follow(api, time
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_a_line_that_never_empties_is_measured_for_72_hours(api, time, measure):
     event_id, opened_at = _drop_with_traffic(api, time, measure)
     assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
@@ -515,6 +519,7 @@ def test_a_line_that_never_empties_is_measured_for_72_hours(api, time, measure):
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_a_waiting_room_that_nobody_joined_has_no_figures(api, time, measure):
     event_id, _ = sale.create_sale(api, time)
     time.advance(sale.SECONDS_TO_OPENING)
@@ -526,6 +531,7 @@ def test_a_waiting_room_that_nobody_joined_has_no_figures(api, time, measure):
 
 
 @ON_AWS
+@pytest.mark.not_on_moto
 def test_only_whole_figures_are_added(api, time, measure, monkeypatch):
     event_id, opened_at = _drop_with_traffic(api, time, measure)
     time.advance(60)

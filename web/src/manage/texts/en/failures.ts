@@ -77,6 +77,8 @@ export const failureTexts: Record<string, string> = {
   sale_ends_before_start: "The sale must end after it opens.",
   id_repeated: "Each holdback needs its own id.",
   above_capacity: "This is more than the quantity of this ticket type.",
+  too_late: "Choose a time within the next year.",
+  unknown: "The event does not have all of these ticket types.",
   needs_holdback: "Choose which held-back tickets this code sells, because tickets may have to wait days for a transfer.",
   no_limit: "Set a quantity first, for this ticket type or for the event.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",

@@ -79,6 +79,8 @@ export const failureTexts: typeof english = {
   sale_ends_before_start: "La venta debe terminar después de abrir.",
   id_repeated: "Cada retención necesita su propio id.",
   above_capacity: "Son más que la cantidad de este tipo de entrada.",
+  too_late: "Elige una hora dentro del próximo año.",
+  unknown: "El evento no tiene todos estos tipos de entrada.",
   needs_holdback: "Elige qué entradas retenidas vende este código: pueden pasar días hasta que llegue la transferencia.",
   no_limit: "Pon antes una cantidad a este tipo de entrada, o un aforo al evento.",
   unknown_timezone: "No hay ninguna zona horaria con este nombre. Elige una de la lista.",
