@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 from ulid import ULID
@@ -28,6 +29,12 @@ Id = Annotated[
 def is_id(text: str) -> bool:
     """Return whether the text has the form of an id. Text without this form cannot be the id of anything."""
     return _PATTERN.fullmatch(text) is not None
+
+
+def find_id(metadata: Mapping[str, Any], name: str) -> str | None:
+    """Return one of our ids in the metadata of a provider's object, or None if it cannot be an id. People may write anything there."""
+    text = metadata.get(name)
+    return text if isinstance(text, str) and is_id(text) else None
 
 
 def new_id() -> str:

@@ -1,7 +1,7 @@
 """Mollie: payments on its hosted page, refunds and chargebacks, by its official client, whose errors are converted to our errors.
 
-Mollie's webhooks are not signed and only name a payment. So each payment gets an address for its webhooks that nobody else knows, and its
-current state is fetched with our key. A call that creates something carries an idempotency key, which Mollie remembers for a limited
+Mollie's webhooks are not signed and only name a payment. So they go to an address that nobody but Mollie knows, and the current state of
+the payment is fetched with our key. A call that creates something carries an idempotency key, which Mollie remembers for a limited
 time; refunds may be repeated days later, so they are also looked up first.
 
 Refunds and chargebacks can only be fetched with the id of their payment. Our ids for them are therefore `<payment id>-<id>`.
@@ -300,8 +300,8 @@ def _convert_payment(payment: Json) -> ProviderPayment:
         payment_intent_id=payment["id"],
         namespace=metadata.get("namespace"),
         region=metadata.get("region"),
-        purchase_id=_id_in(metadata, "purchase_id"),
-        event_id=_id_in(metadata, "event_id"),
+        purchase_id=ids.find_id(metadata, "purchase_id"),
+        event_id=ids.find_id(metadata, "event_id"),
         url=((payment.get("_links") or {}).get("checkout") or {}).get("href"),
     )
 
@@ -322,7 +322,7 @@ def _convert_refund(refund: Json, payment: Json) -> ProviderRefund:
         refund_id=metadata.get("refund_id"),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         namespace=owner.get("namespace"),
-        purchase_id=_id_in(owner, "purchase_id"),
+        purchase_id=ids.find_id(owner, "purchase_id"),
         failure=refund["status"] if status == "failed" else None,
     )
 
@@ -339,7 +339,7 @@ def _convert_chargeback(chargeback: Json, payment: Json) -> ProviderDispute:
         payment_intent_id=payment["id"],
         reason=(chargeback.get("reason") or {}).get("code") or "chargeback",
         namespace=owner.get("namespace"),
-        purchase_id=_id_in(owner, "purchase_id"),
+        purchase_id=ids.find_id(owner, "purchase_id"),
     )
 
 
@@ -359,11 +359,6 @@ def _metadata(about: Json) -> Json:
     """Return an object's metadata. People may write any JSON there in Mollie's dashboard."""
     found = about.get("metadata")
     return found if isinstance(found, dict) else {}
-
-
-def _id_in(metadata: Json, name: str) -> str | None:
-    text = metadata.get(name)
-    return text if isinstance(text, str) and ids.is_id(text) else None
 
 
 def _amount(cents: int, currency: str) -> dict[str, str]:

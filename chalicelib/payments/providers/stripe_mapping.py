@@ -81,8 +81,8 @@ def convert_checkout_session(session: Json, account: str | None) -> ProviderPaym
         "created": session["created"],
         "namespace": metadata.get("namespace"),
         "region": metadata.get("region"),
-        "purchase_id": _id_in(metadata, "purchase_id"),
-        "event_id": _id_in(metadata, "event_id"),
+        "purchase_id": ids.find_id(metadata, "purchase_id"),
+        "event_id": ids.find_id(metadata, "event_id"),
     }
     if isinstance(payment_intent, dict):
         fields |= _payment_fields(payment_intent)
@@ -107,7 +107,7 @@ def convert_refund(refund: Json, account: str | None) -> ProviderRefund:
         refund_id=metadata.get("refund_id"),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         namespace=owner.get("namespace"),
-        purchase_id=_id_in(owner, "purchase_id"),
+        purchase_id=ids.find_id(owner, "purchase_id"),
         failure=refund.get("failure_reason"),
         account=account,
         returned_fee_cents=_returned_fee(refund.get("balance_transaction")),
@@ -127,7 +127,7 @@ def convert_dispute(dispute: Json, account: str | None) -> ProviderDispute:
         reason=dispute["reason"],
         due_at=(dispute.get("evidence_details") or {}).get("due_by"),
         namespace=owner.get("namespace"),
-        purchase_id=_id_in(owner, "purchase_id"),
+        purchase_id=ids.find_id(owner, "purchase_id"),
         account=account,
     )
 
@@ -206,7 +206,7 @@ def convert_returned_fees(by_hand: list[Json], charge: Json, account: str) -> li
             currency=part["currency"].upper(),
             payment_intent_id=str(_object_id(charge["payment_intent"])),
             namespace=metadata.get("namespace"),
-            purchase_id=_id_in(metadata, "purchase_id"),
+            purchase_id=ids.find_id(metadata, "purchase_id"),
             account=account,
         )
         for part in by_hand
@@ -230,7 +230,7 @@ def convert_event(event: Json, account: str | None = None) -> ProviderEvent:
         object_status=about.get("status"),
         namespace=metadata.get("namespace"),
         carries_metadata=about.get("object") in _CARRIES_METADATA,
-        purchase_id=_id_in(metadata, "purchase_id"),
+        purchase_id=ids.find_id(metadata, "purchase_id"),
         payment_intent_id=_object_id(about.get("payment_intent")),
         account=account or event.get("account"),
     )
@@ -257,8 +257,8 @@ def _payment_fields(intent: Json) -> Json:
         "payment_intent_id": intent["id"],
         "namespace": metadata.get("namespace"),
         "region": metadata.get("region"),
-        "purchase_id": _id_in(metadata, "purchase_id"),
-        "event_id": _id_in(metadata, "event_id"),
+        "purchase_id": ids.find_id(metadata, "purchase_id"),
+        "event_id": ids.find_id(metadata, "event_id"),
         "charge_id": _object_id(charge) or error.get("charge"),
         "fee_cents": intent.get("application_fee_amount") or 0,
         "decline_code": error.get("decline_code") or error.get("code"),
@@ -279,12 +279,6 @@ def _payment_metadata(about: Json) -> Json:
     """Return the metadata of the Payment Intent of a refund, dispute or charge. Returns none if it was not expanded."""
     intent = about.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
-
-
-def _id_in(metadata: Json, name: str) -> str | None:
-    """Return one of our ids in the metadata, or None if it cannot be an id. Promoters may write anything on accounts of their own."""
-    text = metadata.get(name)
-    return text if isinstance(text, str) and ids.is_id(text) else None
 
 
 def _object_id(field: Any) -> str | None:
