@@ -278,9 +278,7 @@ class _Pass:
                 continue
             waiting = [place for place in line if place.entry.id <= draw.last_id and place.entry.accepts(supply.tier)]
             waiting.sort(key=lambda place: draw.rank(place.entry))
-            for first in range(0, len(waiting), DRAWN_PAGE):
-                if free_tickets(supply, self.left):
-                    self._serve(waiting[first : first + DRAWN_PAGE], {tier_id: supply}, None)
+            self._serve_in_order(waiting, {tier_id: supply})
             if self.is_stopped or not self.busy.isdisjoint(supply.stock_ids) or deadline.remaining() < SECONDS_FOR_OFFER:
                 return  # the next run continues
             draws = {stock_id: other for stock_id, other in self.line.draws.items() if other != draw}
@@ -297,9 +295,7 @@ class _Pass:
             line = [place for page in store.read_pages(self.event.id) for place in page]
             positions = {place.entry.id: _drawn_position(place.entry, draw) for place in line}
             line.sort(key=lambda place: (positions[place.entry.id] or inf, place.entry.id))
-            for first in range(0, len(line), DRAWN_PAGE):
-                if self._has_tickets(supplies):
-                    self._serve(line[first : first + DRAWN_PAGE], supplies, None)
+            self._serve_in_order(line, supplies)
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
         if not (self.is_stopped or self.busy or is_waiting or self.event.is_paused):
@@ -327,6 +323,12 @@ class _Pass:
             if deadline.remaining() < SECONDS_FOR_OFFER:
                 return
         store.save_told(self.event.id, "")
+
+    def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:
+        """Offer the supplies to people in a drawn order, in portions, while tickets are left."""
+        for first in range(0, len(places), DRAWN_PAGE):
+            if self._has_tickets(supplies):
+                self._serve(places[first : first + DRAWN_PAGE], supplies, None)
 
     def _has_tickets(self, supplies: dict[str, TierSupply]) -> bool:
         return not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in supplies.values())
