@@ -7,10 +7,7 @@ import { useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { PlainText } from "../parts/plain-text";
 import { useTexts } from "../texts";
-import { legalTexts as en } from "../texts/en-legal";
-import { legalTexts as es } from "../texts/es-legal";
-
-const TEXTS = { en, es };
+import { useLegalTexts } from "../texts/use-legal";
 
 const listShopTexts = async () => (await content(publicApi.GET("/promoters/{promoter_id}/legal-texts", { params: { path: { promoter_id: "shop" } } }))).legal_texts;
 const getLegalText = (text_id: string) => content(publicApi.GET("/legal-texts/{text_id}", { params: { path: { text_id } } }));
@@ -22,8 +19,8 @@ export function LegalPage() {
 }
 
 function ShopTexts() {
-  const { t, language } = useTexts();
-  const own = TEXTS[language];
+  const { t } = useTexts();
+  const own = useLegalTexts();
   const { value: texts, failure, reload } = useLoaded(listShopTexts, "shop");
   useTitle(t.legal);
   return (
@@ -38,8 +35,8 @@ function ShopTexts() {
 }
 
 function Text({ id }: { id: string }) {
-  const { t, locale, language } = useTexts();
-  const own = TEXTS[language];
+  const { t, locale } = useTexts();
+  const own = useLegalTexts();
   const { value: text, failure, reload } = useLoaded(() => getLegalText(id), id);
   const title = text ? own.kinds[text.kind] : t.legal;
   useTitle(title);

@@ -19,12 +19,10 @@ import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
 import { LoadFailed } from "../parts/load-failed";
-import { legalTexts as en } from "../texts/en-legal";
-import { legalTexts as es } from "../texts/es-legal";
+import { useLegalTexts } from "../texts/use-legal";
 
 const BankTransfer = lazy(() => import("../parts/bank-transfer").then((part) => part.BankTransfer, () => LoadFailed));
 
-const LEGAL = { en, es };
 const REFRESH_SECONDS = 30;
 
 export function Orders() {
@@ -143,7 +141,8 @@ async function loadOrder(orderId: string) {
 }
 
 function Receipt({ order, tickets, returnable, resale, return_requests, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
-  const { t, locale, language } = useTexts();
+  const { t, locale } = useTexts();
+  const legal = useLegalTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
   const isValid = tickets.some(({ transferred, state }) => !transferred && state === "valid");
@@ -183,7 +182,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
                 <span class="block small">{seller.contact}</span>
                 {order.accepted_terms && (
                   <a class="block small" href={`/legal/${order.accepted_terms}`}>
-                    {LEGAL[language].kinds.terms}
+                    {legal.kinds.terms}
                   </a>
                 )}
               </dd>

@@ -5,10 +5,7 @@ import { getPromoter, getSeller, legalText, type LegalTexts, type Seller } from 
 import { useLoaded } from "./hooks";
 import { PlainText } from "./plain-text";
 import { useTexts } from "../texts";
-import { legalTexts as en } from "../texts/en-legal";
-import { legalTexts as es } from "../texts/es-legal";
-
-const TEXTS = { en, es };
+import { useLegalTexts } from "../texts/use-legal";
 
 export function SellerNote({ eventId }: { eventId: string }) {
   const { value: seller } = useLoaded(() => getSeller(eventId), eventId);
@@ -55,6 +52,7 @@ export function PromoterNote({ id }: { id: string }) {
 /** Links to legal texts, such as the imprint and the terms. They open in a tab of their own, so that nobody loses a checkout. */
 export function LegalLinks({ texts }: { texts: LegalTexts }) {
   const { language } = useTexts();
+  const legal = useLegalTexts();
   const kinds = [...new Set(texts.map(({ kind }) => kind))];
   return (
     <p class="small">
@@ -64,7 +62,7 @@ export function LegalLinks({ texts }: { texts: LegalTexts }) {
           <Fragment key={kind}>
             {index > 0 && " · "}
             <a href={text.url ?? `/legal/${text.id}`} target="_blank" rel="noopener noreferrer">
-              {TEXTS[language].kinds[kind]}
+              {legal.kinds[kind]}
             </a>
           </Fragment>
         );
@@ -75,11 +73,11 @@ export function LegalLinks({ texts }: { texts: LegalTexts }) {
 
 /** The sentence by the button of the checkout that says which terms apply. */
 export function AcceptedTerms({ terms }: { terms: LegalTexts[number] }) {
-  const { language } = useTexts();
+  const legal = useLegalTexts();
   return (
     <p class="small">
       <a href={terms.url ?? `/legal/${terms.id}`} target="_blank" rel="noopener noreferrer">
-        {TEXTS[language].accept}
+        {legal.accept}
       </a>
     </p>
   );

@@ -6,13 +6,10 @@ import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { legalTexts as en } from "../../texts/en-legal";
-import { legalTexts as es } from "../../texts/es-legal";
+import { useLegalTexts } from "../../texts/use-legal";
 import { manager } from "../api";
 import { AreaField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-
-const LEGAL = { en, es };
 
 type Entries = Schemas["LegalTextsView"]["legal_texts"];
 type Kind = Entries[number]["kind"];
@@ -38,6 +35,7 @@ function Editor({ ownerId, entries, onSaved }: { ownerId: string; entries: Entri
   const own = useRoomTexts("legalTexts");
   const form = useRoomTexts("forms");
   const { language } = useTexts();
+  const legal = useLegalTexts();
   const empty = { kind: "imprint" as Kind, language: language as string, url: "", text: "" };
   const [values, setValues] = useState(empty);
   const [isSaved, setSaved] = useState(false);
@@ -63,7 +61,7 @@ function Editor({ ownerId, entries, onSaved }: { ownerId: string; entries: Entri
       {failure && <Failure failure={failure} />}
       <ul class="entries">
         {entries.map((entry) => {
-          const name = `${LEGAL[language].kinds[entry.kind]}, ${new Intl.DisplayNames([language], { type: "language" }).of(entry.language)}`;
+          const name = `${legal.kinds[entry.kind]}, ${new Intl.DisplayNames([language], { type: "language" }).of(entry.language)}`;
           return (
             <li key={entry.id}>
               <a href={entry.url ?? `/legal/${entry.id}`}>{name}</a>{" "}
@@ -81,7 +79,7 @@ function Editor({ ownerId, entries, onSaved }: { ownerId: string; entries: Entri
         {(errorOf) => (
           <>
             <div class="pair">
-              <SelectField name="kind" label={own.kind} options={KINDS.map((kind) => [kind, LEGAL[language].kinds[kind]] as const)} draft={draft} errorOf={errorOf} />
+              <SelectField name="kind" label={own.kind} options={KINDS.map((kind) => [kind, legal.kinds[kind]] as const)} draft={draft} errorOf={errorOf} />
               <TextField name="language" label={own.language} note={own.languageNote} required maxLength={2} draft={draft} errorOf={errorOf} />
             </div>
             <AreaField name="text" label={own.text} note={own.textNote} maxLength={40000} rows={8} draft={draft} errorOf={errorOf} />
