@@ -334,7 +334,7 @@ class LegalTextRow(dynamo.Table):
 
 
 def _place(entry: LegalTextEntry) -> tuple[str, bool, str]:
-    """Sort by kind and language, English first, because readers get the first text if there is none in their language."""
+    """Return the place of a text in its list: by kind and language, but English first, because readers without their language get it."""
     return entry.kind, entry.language != "en", entry.language
 
 

@@ -40,10 +40,10 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
     are null. `included_fee_cents` is the fee that this price includes; nothing is added to a price. While the sale is `paused`, nobody can
-    reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join
-    the line at any time, and the line starts to move at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who
-    is offered tickets. With a `shop_url`, those who have waited buy there. An uploaded `image` has several sizes; its `image_url` is an
-    address in the shop.
+    reserve tickets, whatever the `status`. If `has_waiting_room` is true, buyers may join the line at any time,
+    and the line starts to move at `on_sale_at`. If `has_ballot` is true, the draw at `on_sale_at` decides instead who is offered tickets.
+    With a `shop_url`, people buy there when their turn has come. An uploaded `image` has several sizes; its `image_url` is an address in
+    the shop.
     """
 
     id: str

@@ -94,10 +94,10 @@ class ProviderDescription(Struct, frozen=True, kw_only=True):
 
     `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
     in texts for people. A webhook's signature is in the header `signature_header` or, if the provider does not sign, in the query parameter
-    `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must send to the
-    webhook; there are none if each payment names the address. Without `own_page`, buyers always pay on the provider's hosted page. With
-    `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a card confirmed without a
-    charge.
+    `signature_parameter` of the address that we gave the provider. `event_types` are the types of events that the provider must be told to
+    send to the webhook; a provider that learns the address with each payment needs none. Without `own_page`, buyers always pay on the
+    provider's hosted page. With `has_accounts`, promoters can connect accounts of their own. With `checks_cards`, our own page can have a
+    card confirmed without a charge.
     """
 
     name: ExternalProviderName

@@ -68,9 +68,8 @@ def _run(now: int) -> dict[str, Any]:
     result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(stock.lapsed, now, report)))
     deleted = _unless_store_fails("sweep.leftovers_not_deleted", lambda: catalog.delete_leftovers(stock.slice, now))
     snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
-    figures = _unless_store_fails(
-        "sweep.figures_not_recorded", lambda: catalog.record_figures(now)
-    )  # not a failed step: CloudWatch can wait
+    # If this fails, the run is finished all the same, because figures can wait.
+    figures = _unless_store_fails("sweep.figures_not_recorded", lambda: catalog.record_figures(now))
     has_failed_step = stock.corrected is None or cancelled is None or deleted is None or released is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or refunds.has_failed or (refunds.has_more and refunds.is_late)

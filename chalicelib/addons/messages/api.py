@@ -1,7 +1,7 @@
 """Routes for messages: people ask for messages about their turn; managers write to ticket holders and see which emails were sent."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -14,6 +14,7 @@ from chalicelib.addons.messages.model import (
     AnnouncementsRefused,
     AnnouncementStarted,
     AnnouncementStatus,
+    Door,
     PushSubscription,
     TurnNotAhead,
     TurnNotice,
@@ -242,7 +243,6 @@ Subject = Annotated[
         description="One line that is not blank.",
     ),
 ]
-Door = Literal["entered", "not_entered"]
 
 
 class AnnouncementBody(Struct, forbid_unknown_fields=True, kw_only=True):

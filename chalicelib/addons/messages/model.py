@@ -53,6 +53,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
 
 AnnouncementStatus = Literal["scheduled", "sending", "queued", "stopped"]
+Door = Literal["entered", "not_entered"]
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Announcement(Struct, frozen=True, kw_only=True):
 
     It goes to the holders of these ticket types, or of all types if `tier_ids` is empty, and with `door` only to people who have or have
     not entered. `written_at` is the time of the last change. An announcement is `sending` while its emails are put into the outbox, and
-    `queued` once all are there. Tickets up to `position` are done; `tickets` counts those of them that the announcement is for.
+    `queued` once all are there. The tickets up to `position` have been read, and `tickets` counts the ones that it is for.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Announcement(Struct, frozen=True, kw_only=True):
     written_at: int
     due_at: int
     tier_ids: list[str] = []
-    door: Literal["entered", "not_entered"] | None = None
+    door: Door | None = None
     status: AnnouncementStatus = "scheduled"
     position: str | None = None
     tickets: int = 0
