@@ -2,8 +2,9 @@
 
 import copy
 import itertools
+import pickle
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -16,17 +17,24 @@ import msgspec
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core import responses as moto_responses
+from moto.core.exceptions import JsonRESTError
 from moto.core.serialize import BaseJSONSerializer
+from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb import models as moto_models
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
+from moto.dynamodb.parsing import validators
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node, UpdateExpression
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing.validators import ActionCountValidator, UpdateExpressionValidator
+from moto.dynamodb.responses import DynamoHandler
 
 from bootstrap import aws_stage
 from chalicelib.addons.images import store as image_store
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, parallel, settings
-from devtools.dynamodb.engine import Engine, Record, attached
+from devtools.dynamodb.engine import Engine, Record, answered, attached
 from devtools.dynamodb.journal import open_journal
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.transport import in_process_buckets
@@ -34,6 +42,9 @@ from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 _TEMPLATE = "template"  # the stage whose tables are copied for each test
+
+_ITEM_OPERATIONS = {"BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactGetItems"}
+_ITEM_OPERATIONS |= {"TransactWriteItems", "UpdateItem"}
 
 _stages = itertools.count(1)
 _engines: list[Engine] = []  # the last one answers
@@ -45,8 +56,20 @@ def speed_up_moto() -> None:
 
     Moto lists the methods of a class for each call, and looks for each member of an attribute value that is already in its JSON form. A
     transaction copies its table for each of its items, with all items and all records of the stream, to restore it when it fails. The
-    ten checks of an update expression ask for the kind of each of its nodes again.
+    ten checks of an update expression ask for the kind of each of its nodes again. Each call parses its expressions again.
     """
+    parse, split = UpdateExpressionParser.make, ConditionExpressionParser._lex_condition_expression
+    UpdateExpressionParser.make = cache(lambda text: ActionCountValidator().traverse(parse(text)))  # type: ignore[method-assign]
+    processors = UpdateExpressionValidator.get_ast_processors
+    UpdateExpressionValidator.get_ast_processors = lambda validator: processors(validator)[1:]  # type: ignore[method-assign]
+    dumped = cache(pickle.dumps)
+
+    def copy_expression(value: Any) -> Any:
+        return pickle.loads(dumped(value)) if isinstance(value, UpdateExpression) else copy.deepcopy(value)
+
+    validators.deepcopy = copy_expression  # type: ignore[attr-defined]
+    parts = cache(lambda text: tuple(split(ConditionExpressionParser(text, None, None))))
+    ConditionExpressionParser._lex_condition_expression = lambda parser: deque(parts(parser.condition_expression))  # type: ignore[method-assign]
     moto_responses.method_names_from_class = cache(moto_responses.method_names_from_class)
     serialize = BaseJSONSerializer._serialize_type_structure
 
@@ -106,8 +129,23 @@ def speed_up_moto() -> None:
 @contextmanager
 def moto() -> Iterator[None]:
     """Run moto's AWS in this process. Every stage counts as deployed. Calls in parallel come in turn: moto loses updates under threads."""
-    with mock_aws(), patch.object(aws_stage, "require"), patch.object(parallel, "FEW", sys.maxsize):
+    deployed, in_turn = patch.object(aws_stage, "require"), patch.object(parallel, "FEW", sys.maxsize)
+    with mock_aws(), deployed, in_turn, answered(_respond_from_moto, dynamo.client()):
         yield
+
+
+def _respond_from_moto(operation: str, request: bytes) -> tuple[int, bytes] | None:
+    """Call an operation of moto on items. To sign, send and read the request took a third of the time of tests on moto."""
+    if operation not in _ITEM_OPERATIONS:
+        return None
+    handler: Any = DynamoHandler()
+    handler.region, handler.current_account = settings.current().region, DEFAULT_ACCOUNT_ID
+    handler.body = msgspec.json.decode(request)
+    try:
+        result = getattr(handler, camelcase_to_underscores(operation))().result
+    except JsonRESTError as error:
+        return error.code, error.description.encode()
+    return 200, msgspec.json.encode({name: value for name, value in result.items() if value is not None})
 
 
 @contextmanager

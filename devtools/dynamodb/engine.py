@@ -34,7 +34,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -361,26 +361,35 @@ def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
     return error.status, _encode(error.body())
 
 
-@contextmanager
-def attached(engine: Engine, *clients: Any) -> Iterator[None]:
+def attached(engine: Engine, *clients: Any) -> AbstractContextManager[None]:
     """Respond to all calls of these clients of DynamoDB and DynamoDB Streams from the engine within the block."""
+    return answered(partial(respond, engine), *clients)
+
+
+@contextmanager
+def answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], *clients: Any) -> Iterator[None]:
+    """Respond to calls of these clients with what `responder` returns for the name and body of each request: the status and the body.
+
+    A request for which it returns None is sent.
+    """
     with ExitStack() as on_exit:
         for client in clients:
-            on_exit.callback(_attach(engine, client))
+            on_exit.callback(_attach(responder, client))
         yield
 
 
-def _attach(engine: Engine, client: Any) -> Callable[[], None]:
+def _attach(responder: Callable[[str, bytes], tuple[int, bytes] | None], client: Any) -> Callable[[], None]:
     """Respond to the calls of a client; returns the function that ends it.
 
-    Without its resolver of endpoints, which takes 100 microseconds per request, a client uses one endpoint, to which nothing is sent.
+    Without its resolver of endpoints, which takes 100 microseconds per request, a client uses one endpoint.
     """
     parts = client._user_agent_creator, client._ruleset_resolver
     if isinstance(parts[0], _FixedUserAgent):
         raise ValueError("the client is already attached to an engine: detach it first")
 
-    def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        return _response(params["url"], *respond(engine, model.name, params["body"]), model)
+    def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+        response = responder(model.name, params["body"])
+        return None if response is None else _response(params["url"], *response, model)
 
     def detach() -> None:
         client._user_agent_creator, client._ruleset_resolver = parts

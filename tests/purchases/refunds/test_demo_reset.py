@@ -46,7 +46,7 @@ def test_only_an_admin_may_reset_orders_and_only_in_a_demo(api, time):
     assert len(api.get("/me/tickets", user="ada").json["tickets"]) == 1
 
 
-def test_a_reset_of_an_unknown_event_is_a_404(api, store):
+def test_a_reset_of_an_unknown_event_is_a_404(api):
     reply = reset_orders(api, "nowhere")
     assert (reply.status, reply.json["error"], reply.json["event_id"]) == (404, "not_found", "nowhere")
     assert audit.list_entries("event#nowhere") == []
