@@ -30,7 +30,7 @@ RULES = {  # rule -> msgspec's message about a field that breaks it
     "too_small": re.compile(r"Expected `\w+` >= (-?\d+)"),
     "too_large": re.compile(r"Expected `\w+` <= (-?\d+)"),
     "not_allowed": re.compile("Invalid enum value"),
-    "wrong_form": re.compile("Expected `str` matching regex"),
+    "wrong_form": re.compile(r"Expected `str` matching regex|Invalid RFC3339 encoded date\b"),
     "not_a_number": re.compile("Expected `(?:int|float|decimal|int [|] null|decimal [|] null)`, got|Invalid decimal"),
     "not_a_time": re.compile("Invalid RFC3339|Expected `datetime`"),
     "missing": re.compile("Object missing required field"),
@@ -130,7 +130,7 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
     if message.startswith("Invalid enum value"):
         values = _allowed_values(_types_at(shape, path))
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""
-    elif "matching regex" in message:
+    elif RULES["wrong_form"].match(message):
         message = " ".join(["The text is not in the expected format.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
     field = _NAMED_FIELD.search(message)
     if field and "unknown" in field[0]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated
 
@@ -16,6 +16,8 @@ YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-09-01T19:00:00Z"]})]
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z", examples=["2026-11-26"], description="A day, such as 2026-11-26.")]
+# A day in a request, which must be in the calendar. Bootstrap files have the text of a `Day`, and their own checks.
+Date = Annotated[date, Meta(examples=["2026-11-26"], description="A day, such as 2026-11-26.")]
 
 _source: Callable[[], float] = time.time
 _monotonic_source: Callable[[], float] = time.monotonic

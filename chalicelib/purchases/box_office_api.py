@@ -1,7 +1,7 @@
 """The box office over HTTP: what it can sell, sales, refunds at the counter, quotas for selling offline, and the closing of a day."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 from chalice.app import Blueprint
@@ -21,7 +21,7 @@ from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
-from chalicelib.foundation.clock import Day, Timestamp
+from chalicelib.foundation.clock import Date, Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency
@@ -110,13 +110,13 @@ class CounterRefundBody(Struct, frozen=True, forbid_unknown_fields=True):
 class ClosingQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """The day of the closing in the event's time zone. Without a `date`, the closing is about today."""
 
-    date: Day | None = None
+    date: Date | None = None
 
 
 class CountBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The cash that the caller counted at the end of a day, in minor units, less the change that was there in the morning."""
 
-    date: Day
+    date: Date
     currency: Currency
     counted_cents: Annotated[int, Meta(ge=0, le=MAX_CASH_CENTS)]
 
@@ -307,7 +307,7 @@ def show_closing(request: RequestContext, event_id: str, query: ClosingQuery) ->
     """Show what each person took at the box office on a day, the cash that they counted, and the difference."""
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
-    day = query.date or box_office.till_day(request.now, event.timezone)
+    day = query.date.isoformat() if query.date is not None else box_office.till_day(request.now, event.timezone)
     own = None if permissions.may_manage(caller, event_id) else caller.user_id
     return Reply(_closing_view(event, day, box_office.list_tills(event.id, day, own)))
 
@@ -320,15 +320,16 @@ def count_cash(request: RequestContext, event_id: str, body: CountBody) -> Reply
     caller = request.require_user()
     event = permissions.require_seller(caller, event_id)
     days = [box_office.till_day(request.now - seconds, event.timezone) for seconds in (0, COUNTED_SECONDS)]
-    if not (days[1] <= body.date <= days[0] and _is_date(body.date)):
+    day = body.date.isoformat()
+    if not days[1] <= day <= days[0]:
         raise InvalidInput(f"Count the cash of a day from {days[1]} to {days[0]}.", path="$.date")
     currencies = {tier.currency for tier in catalog.snapshot().event_tiers(event.id)}
     if body.currency not in currencies and not any(
-        till.currency == body.currency for till in box_office.list_tills(event.id, body.date, caller.user_id)
+        till.currency == body.currency for till in box_office.list_tills(event.id, day, caller.user_id)
     ):
         raise InvalidInput("The box office has sold nothing in this currency.", path="$.currency")
-    till = box_office.count_cash(event.id, body.date, body.currency, caller.user_id, body.counted_cents, request.now)
-    return Reply(_closing_view(event, body.date, [till]))
+    till = box_office.count_cash(event.id, day, body.currency, caller.user_id, body.counted_cents, request.now)
+    return Reply(_closing_view(event, day, [till]))
 
 
 def _offers(tiers: Iterable[Tier]) -> list[OfferView]:
@@ -365,14 +366,6 @@ def _sale_time(body: CounterSaleBody, now: int) -> int:
     if sold_at < now - DELIVERY_SECONDS:
         raise InvalidInput("The sale was made too long ago. Ask a manager what to do with it.", path="$.sold_at")
     return min(sold_at, now)  # the device's clock may be fast
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _order_view(order: Purchase, now: int) -> CounterOrderView:

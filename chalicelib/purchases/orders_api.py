@@ -37,7 +37,7 @@ from chalicelib.edge.rate_limits import (
 )
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
-from chalicelib.foundation.clock import Day, Timestamp
+from chalicelib.foundation.clock import Date, Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
@@ -656,7 +656,7 @@ class StatementRowBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     reference: Annotated[str, Meta(max_length=500)]
     amount_cents: Annotated[int, Meta(ge=-MAX_TRANSFER_CENTS, le=MAX_TRANSFER_CENTS)]
-    date: Day
+    date: Date
 
 
 class StatementBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -723,7 +723,7 @@ def record_bank_transfers(request: RequestContext, event_id: str, body: Statemen
     request.is_repeatable = True
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
-    rows = [StatementRow(row.reference, row.amount_cents, row.date) for row in body.rows]
+    rows = [StatementRow(row.reference, row.amount_cents, row.date.isoformat()) for row in body.rows]
     applied = provider_events.apply_statement(event_id, rows, caller.user_id, request.now)
     found = [AppliedRowView(result=result, order=_transferred_view(order) if order is not None else None) for result, order in applied]
     return Reply(AppliedStatementView(found))

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.edge import parsing
 from chalicelib.edge.parsing import MalformedJson, NoQuery, parse_json, parse_query
+from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from tests.javascript import WEB
 
@@ -116,6 +117,7 @@ class Typed(Struct, forbid_unknown_fields=True):
     amount: Decimal | None = None
     names: Annotated[list[str], Meta(min_length=1, max_length=2)] | None = None
     at: Annotated[datetime, Meta(tz=True)] | None = None
+    day: clock.Date | None = None
     color: Color = "red"
 
 
@@ -132,6 +134,7 @@ class Typed(Struct, forbid_unknown_fields=True):
         ({"amount": "many"}, ("not_a_number", None)),
         ({"at": "tomorrow"}, ("not_a_time", None)),
         ({"at": "2027-01-01T00:00:00"}, ("not_a_time", None)),
+        ({"day": "2026-02-30"}, ("wrong_form", None)),
         ({"color": "green"}, ("not_allowed", None)),
         ({"code": "a"}, ("wrong_form", None)),
         ({"other": 1}, (None, None)),

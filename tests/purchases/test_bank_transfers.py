@@ -185,6 +185,14 @@ def test_wrong_terms_and_accounts_are_refused(api, time, shop):
     assert (refused.status, refused.json["path"]) == (400, "$.bank_account")
 
 
+@pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "\u0662026-09-01", "2026-9-1"])
+def test_a_day_that_is_not_in_the_calendar_is_refused(api, time, shop, day):
+    rows = [{"reference": "x", "amount_cents": 1, "date": day}]
+    refused = api.post(f"/events/{shop[0]}/bank-transfers", json={"rows": rows}, **manager())
+    assert (refused.status, refused.json["path"], refused.json["rule"]) == (400, "$.rows[0].date", "wrong_form")
+    assert refused.json["message"] == "The text is not in the expected format. A day, such as 2026-11-26."
+
+
 def test_only_managers_see_and_record_transfers(api, time, shop):
     for token in (builders.token("olaf", "promoter"), builders.staff_token(shop[0])):
         assert api.get(f"/events/{shop[0]}/bank-transfers", token=token).status == 403
