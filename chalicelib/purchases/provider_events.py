@@ -465,4 +465,6 @@ def _apply_transfer(
         attempt=refund.attempt,
     )
     after = refunds_at_provider.record_status(purchase, refund.id, paid_back, now, [entry])
-    return "recorded" if after.knows_transfer(transfer.id) else "no_refund", after
+    if after.knows_transfer(transfer.id):
+        return "recorded", after
+    return _apply_transfer(after, transfer, by, now, has_arrived=has_arrived)  # somebody else has just recorded this refund

@@ -5,6 +5,7 @@ import pytest
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.inventory.availability import read_stock
+from chalicelib.purchases import refunds_at_provider
 from tests import builders, invariants, pdfs
 from tests.purchases.bank_transfers import ACCOUNT, create_shop, manager, order, record, reference, reserve, save_promoter, shown
 from tests.purchases.reservations.test_access_codes import uses
@@ -156,6 +157,26 @@ def test_managers_send_the_money_of_refunds_back_by_hand(api, time, shop):
     assert record(api, shop, (reference(session), -5000)) == [("recorded", "partially_refunded", 10000, [])]
     assert api.get("/admin/reconciliation", token=builders.admin_token()).json["open"] == []
     assert ledger(api, session["id"])[1] == 5000
+
+
+@pytest.mark.parametrize(("day", "left"), [("2026-09-02", []), ("2026-09-01", [5000])])
+def test_two_managers_record_what_they_have_sent_back_at_the_same_moment(api, time, shop, monkeypatch, day, left):
+    """Two different refunds of one amount are both recorded. The same row of both managers is recorded once, with the same answer."""
+    session = order(api, shop)
+    record(api, shop, (reference(session), 10000))
+    for number in (1, 2):
+        refunded = builders.refund(api, session["id"], key=f"refund-{number}", tickets=builders.ticket_ids(session["id"], number))
+        assert refunded.status == 201
+    record_status = refunds_at_provider.record_status
+
+    def be_slower(*arguments):
+        monkeypatch.undo()
+        assert record(api, shop, (reference(session), -5000, day)) == [("recorded", "refunded", 10000, [5000])]
+        return record_status(*arguments)
+
+    monkeypatch.setattr(refunds_at_provider, "record_status", be_slower)
+    assert record(api, shop, (reference(session), -5000)) == [("recorded", "refunded", 10000, left)]
+    assert ledger(api, session["id"])[1] == sum(left)
 
 
 def test_a_text_without_one_order_is_left_to_people(api, time, shop):
