@@ -37,6 +37,7 @@ MAX_LINE_ITEMS = 10
 DIRECT_ID_PREFIX = "00"
 QUOTA_SUFFIX = ".quota"  # of the ids of holds that set tickets aside for the box office
 ANY_USES = 1_000_000  # more than a buyer's record can have
+MAX_TRANSFERS = 100  # that arrive for one purchase: each stays in its item
 EXCESS = "-excess"  # of the id of a bank transfer: the part that is beyond the price
 MOVED_PREFIX = "moved#"  # of a second note of a pass that has moved to another user
 
@@ -509,6 +510,12 @@ class Purchase(Struct, frozen=True, kw_only=True):
         second = [refund for refund in self.refunds if not refund.tickets and refund.reason == "duplicate"]
         excess = [refund for refund in second if str(refund.payment_intent_id).removesuffix(EXCESS) in arrived]
         return sum(arrived.values()) + sum(refund.amount_cents for refund in second if refund not in excess)
+
+    @property
+    def keeps_more_transfers(self) -> bool:
+        """Whether another bank transfer that arrives can be recorded."""
+        arrived = len(self.payment.transfers) if self.payment is not None else 0
+        return arrived + sum(not refund.tickets for refund in self.refunds) < MAX_TRANSFERS
 
     def find_dispute(self, dispute_id: str) -> Dispute | None:
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)

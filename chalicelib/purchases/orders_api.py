@@ -691,7 +691,8 @@ class BankTransfersView(Struct, frozen=True, kw_only=True):
 class AppliedRowView(Struct, frozen=True, kw_only=True):
     """What became of a row: it was `recorded`, now or before (`known`), or its reference names no order or several.
 
-    `no_refund`: the money that left is not the amount of a due refund. `order` is the order afterwards.
+    `no_refund`: the money that left is not the amount of a due refund. `too_many`: this is not recorded, because the order has 100 transfers
+    already. `order` is the order afterwards.
     """
 
     result: StatementResult

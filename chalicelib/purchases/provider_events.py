@@ -407,7 +407,7 @@ def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
 
 # Bank statements, whose rows the event's managers record. The order's number in the text of a transfer names the purchase.
 
-StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund"]
+StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund", "too_many"]
 
 
 class StatementRow(Struct, frozen=True):
@@ -450,6 +450,8 @@ def _apply_transfer(
     refund = None if has_arrived else purchase.find_due_refund(transfer.amount_cents)
     if not has_arrived and refund is None:
         return "no_refund", purchase
+    if has_arrived and not purchase.keeps_more_transfers:
+        return "too_many", purchase
     details = {"transfer": transfer.id, "amount_cents": transfer.amount_cents}
     entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.recorded", by, now, details, event_id=purchase.event_id)
     if refund is None:

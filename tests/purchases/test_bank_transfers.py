@@ -179,6 +179,30 @@ def test_two_managers_record_what_they_have_sent_back_at_the_same_moment(api, ti
     assert ledger(api, session["id"])[1] == sum(left)
 
 
+def test_no_more_transfers_than_an_order_can_keep_are_recorded(api, time, shop):
+    session = order(api, shop)
+    days = [f"2026-08-{day:02}" for day in range(1, 26)]
+    for count in range(1, 5):
+        rows = [(reference(session), count, day) for day in days]
+        assert {row[0] for row in record(api, shop, *rows)} == {"recorded"}
+    assert record(api, shop, (reference(session), 9000)) == [("too_many", "pending", 250, [])]
+    assert record(api, shop, (reference(session), 4, days[-1])) == [("known", "pending", 250, [])]
+    sweep_after(time, 7 * DAY + 1)
+    assert record(api, shop, (reference(session), 9000), (reference(session), -250)) == [
+        ("too_many", "refunded", 250, [250]),
+        ("recorded", "refunded", 250, []),
+    ]
+
+
+def test_money_for_a_paid_order_counts_towards_the_limit(api, time, shop):
+    session = order(api, shop, quantity=1)
+    assert record(api, shop, (reference(session), 5000)) == [("recorded", "paid", 5000, [])]
+    days = [f"2026-08-{day:02}" for day in range(1, 26)]
+    rows = [(reference(session), count, day) for count in range(1, 5) for day in days]
+    results = [row[0] for row in record(api, shop, *rows)]
+    assert results == ["recorded"] * 99 + ["too_many"]
+
+
 def test_a_text_without_one_order_is_left_to_people(api, time, shop):
     first, second = order(api, shop, "ada"), order(api, shop, "bob")
     both = f"{reference(first)} and {reference(second)}"

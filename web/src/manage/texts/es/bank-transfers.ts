@@ -21,6 +21,7 @@ export const bankTransferTexts: typeof english = {
     no_order: (count) => `${rows(count)}: sin número de pedido de este evento.`,
     several_orders: (count) => `${rows(count)}: con varios números de pedido. Anota la parte que corresponde a cada pedido.`,
     no_refund: (count) => `${rows(count)}: enviadas a compradores, pero no hay ningún reembolso pendiente de ese importe.`,
+    too_many: (count) => `${rows(count)}: sin anotar, porque el pedido ya tiene 100 transferencias. Devuelve ese dinero.`,
   },
   none: "Todavía no hay transferencias",
   noneText: "Da a un código promocional días para pagar por transferencia. Aquí verás los pedidos de sus compradores.",
