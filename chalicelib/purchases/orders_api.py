@@ -692,7 +692,7 @@ class AppliedRowView(Struct, frozen=True, kw_only=True):
     """What became of a row: it was `recorded`, now or before (`known`), or its reference names no order or several.
 
     `no_refund`: the money that left is not the amount of a due refund. `too_many`: this is not recorded, because the order has 100 transfers
-    already. `order` is the order afterwards.
+    already. `failed`: the shop cannot read or save this order. `order` is the order afterwards.
     """
 
     result: StatementResult
@@ -711,7 +711,7 @@ def list_bank_transfers(request: RequestContext, event_id: str, query: BankTrans
     permissions.require_manager(request.require_user(), event_id)
     before = cursors.decode(query.cursor, r"[0-9A-Z]{26}") if query.cursor is not None else None
     ids = queries.list_bank_transfers(event_id, query.limit + 1, before)
-    found = queries.load_many(ids[: query.limit])
+    found, _ = queries.load_readable(ids[: query.limit])
     orders = [_transferred_view(order) for order_id in ids if (order := found.get(order_id)) is not None]
     next_cursor = cursors.encode(ids[query.limit - 1]) if len(ids) > query.limit else None
     return Reply(BankTransfersView(orders=orders, next_cursor=next_cursor))

@@ -407,7 +407,7 @@ def _apply_returned_fees(event: ProviderEvent, now: int) -> EventResult:
 
 # Bank statements, whose rows the event's managers record. The order's number in the text of a transfer names the purchase.
 
-StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund", "too_many"]
+StatementResult = Literal["recorded", "known", "no_order", "several_orders", "no_refund", "too_many", "failed"]
 
 
 class StatementRow(Struct, frozen=True):
@@ -422,14 +422,19 @@ def apply_statement(event_id: str, rows: Sequence[StatementRow], by: str, now: i
     """Apply a bank statement to the event's purchases. Returns what became of each row, and its purchase as it is afterwards.
 
     Money that arrived pays for the purchase (`settlement.record_transfer`). Money that left pays back a due refund of this amount. A
-    repeated call with the same rows changes nothing: transfers of the same day, amount and purchase count by their order.
+    repeated call with the same rows changes nothing: transfers of the same day, amount and purchase count by their order. A purchase that
+    this version cannot read, or cannot save, has `failed`, and does not hold up the others.
     """
     ids = {order_key(purchase_id): purchase_id for purchase_id in store.list_bank_transfers(event_id)}
     named = [[ids[key] for key in find_order_keys(row.text, ids)] for row in rows]
-    purchases = {found.id: found for found in store.load_many({one for many in named for one in many}).values() if found is not None}
+    loaded, unreadable = store.load_readable({one for many in named for one in many})
+    purchases = {found.id: found for found in loaded.values() if found is not None}
     results: list[tuple[StatementResult, Purchase | None]] = []
     counts = Counter[str]()
     for row, purchase_ids in zip(rows, named, strict=True):
+        if len(purchase_ids) == 1 and purchase_ids[0] in unreadable:
+            results.append(("failed", None))
+            continue
         purchase = purchases.get(purchase_ids[0]) if len(purchase_ids) == 1 else None
         if purchase is None:
             results.append(("several_orders" if len(purchase_ids) > 1 else "no_order", None))
@@ -437,7 +442,11 @@ def apply_statement(event_id: str, rows: Sequence[StatementRow], by: str, now: i
         transfer_id = f"{row.day}-{row.amount_cents}".replace("--", "-out-")
         counts[f"{purchase.id}#{transfer_id}"] += 1
         transfer = BankTransfer(f"{transfer_id}-{counts[f'{purchase.id}#{transfer_id}']}", abs(row.amount_cents))
-        result, purchases[purchase.id] = _apply_transfer(purchase, transfer, by, now, has_arrived=row.amount_cents > 0)
+        try:
+            result, purchases[purchase.id] = _apply_transfer(purchase, transfer, by, now, has_arrived=row.amount_cents > 0)
+        except store.PurchaseInconsistent:
+            logger.exception("transfer.not_recorded", purchase_id=purchase.id)
+            result = "failed"
         results.append((result, purchases[purchase.id]))
     return results
 

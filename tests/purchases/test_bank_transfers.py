@@ -203,6 +203,15 @@ def test_money_for_a_paid_order_counts_towards_the_limit(api, time, shop):
     assert results == ["recorded"] * 99 + ["too_many"]
 
 
+def test_an_order_that_cannot_be_read_does_not_hold_up_the_others(api, time, shop):
+    broken, other = order(api, shop, "ada"), order(api, shop, "bob")
+    rows = (reference(broken), 10000), (reference(other), 10000)
+    with builders.unreadable(broken["id"]):
+        assert record(api, shop, *rows) == [("failed",), ("recorded", "paid", 10000, [])]
+        assert listed(api, shop) == [("paid", 10000, [])]
+    assert record(api, shop, *rows) == [("recorded", "paid", 10000, []), ("known", "paid", 10000, [])]
+
+
 def test_a_text_without_one_order_is_left_to_people(api, time, shop):
     first, second = order(api, shop, "ada"), order(api, shop, "bob")
     both = f"{reference(first)} and {reference(second)}"

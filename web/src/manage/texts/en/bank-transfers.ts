@@ -20,6 +20,7 @@ export const bankTransferTexts = {
     several_orders: (count: number) => `${rows(count)} with several order numbers. Record a part of the amount for each order.`,
     no_refund: (count: number) => `${rows(count)} sent to buyers, but no refund of this amount is due.`,
     too_many: (count: number) => `${rows(count)} not recorded, because the order has 100 transfers already. Send this money back.`,
+    failed: (count: number) => `${rows(count)} not recorded, because the shop cannot read or save the order. Tell the shop, and choose the file again later.`,
   },
   none: "No bank transfers yet",
   noneText: "Give a promo code days to pay by bank transfer. Orders of its buyers appear here.",

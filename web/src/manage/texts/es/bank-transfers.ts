@@ -22,6 +22,7 @@ export const bankTransferTexts: typeof english = {
     several_orders: (count) => `${rows(count)}: con varios números de pedido. Anota la parte que corresponde a cada pedido.`,
     no_refund: (count) => `${rows(count)}: enviadas a compradores, pero no hay ningún reembolso pendiente de ese importe.`,
     too_many: (count) => `${rows(count)}: sin anotar, porque el pedido ya tiene 100 transferencias. Devuelve ese dinero.`,
+    failed: (count) => `${rows(count)}: sin anotar, porque la tienda no puede leer o guardar el pedido. Avisa a la tienda y vuelve a elegir el archivo más tarde.`,
   },
   none: "Todavía no hay transferencias",
   noneText: "Da a un código promocional días para pagar por transferencia. Aquí verás los pedidos de sus compradores.",
