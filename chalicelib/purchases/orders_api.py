@@ -691,8 +691,8 @@ class BankTransfersView(Struct, frozen=True, kw_only=True):
 class AppliedRowView(Struct, frozen=True, kw_only=True):
     """What became of a row: it was `recorded`, now or before (`known`), or its reference names no order or several.
 
-    `no_refund`: the money that left is not the amount of a due refund. `too_many`: this is not recorded, because the order has 100 transfers
-    already. `failed`: the shop cannot read or save this order. `order` is the order afterwards.
+    `no_refund`: the money that left is not the amount of a due refund. `too_many`: the order has 100 transfers, so it is not recorded.
+    `failed`: the shop cannot read or save the order, so nothing is recorded. `order` is the order afterwards.
     """
 
     result: StatementResult

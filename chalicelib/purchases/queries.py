@@ -99,7 +99,7 @@ def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     """Return one of the user's orders with its tickets. The order may also be unpaid or refunded, or have ended without payment.
 
     Raises OrderNotFound if the user has no such order, for a reservation without a checkout, and for a purchase whose money was refunded
-    because it got no tickets.
+    because it got no tickets. A bank transfer takes days to come back, so its purchase is shown.
     """
     purchase = store.load(order_id)
     if purchase is None or purchase.user_id != user_id or not _is_shown_as_order(purchase):
@@ -363,7 +363,8 @@ def _page_order(ticket_id: str) -> tuple[int, int]:
 
 
 def _is_shown_as_order(purchase: Purchase) -> bool:
-    return purchase.was_order or (purchase.checkout_at is not None and purchase.state != "refunded")
+    is_by_transfer = purchase.payment is not None and purchase.payment.bank_account is not None
+    return purchase.was_order or (purchase.checkout_at is not None and (purchase.state != "refunded" or is_by_transfer))
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:

@@ -469,7 +469,7 @@ def order_view(purchase: Purchase) -> OrderView:
         created_at=clock.iso(purchase.ended_at or purchase.created_at),
         expires_at=clock.iso(purchase.expires_at) if purchase.state in ACTIVE_STATES else None,
         refunded_cents=purchase.refunded_cents,
-        refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets or not purchase.was_order],
         disputed=purchase.is_disputed,
         complimentary=purchase.is_complimentary,
         accepted_terms=purchase.accepted_terms,

@@ -145,6 +145,24 @@ def test_a_buyer_who_cancels_gets_back_what_has_arrived(api, time, shop):
     assert listed(api, shop) == [("refunded", 6000, [6000])]
 
 
+def test_buyers_see_what_becomes_of_money_that_came_too_late(api, time, shop):
+    """Emails link to the page of the order, and it takes the promoter days to send the money back."""
+    session = order(api, shop, quantity=3)
+    sweep_after(time, 7 * DAY + 1)
+    order(api, shop, "bob", 3)
+    assert record(api, shop, (reference(session), 15000)) == [("recorded", "refunded", 15000, [15000])]
+
+    def seen():
+        reply = api.get(f"/orders/{session['id']}", user="ada")
+        assert (reply.status, reply.json["tickets"]) == (200, [])
+        return reply.json["order"]["status"], [(refund["status"], refund["amount_cents"]) for refund in reply.json["order"]["refunds"]]
+
+    assert seen() == ("refunded", [("due", 15000)])
+    record(api, shop, (reference(session), -15000))
+    assert seen() == ("refunded", [("succeeded", 15000)])
+    assert api.get(f"/orders/{session['id']}", user="bob").status == 404
+
+
 def test_managers_send_the_money_of_refunds_back_by_hand(api, time, shop):
     session = order(api, shop)
     record(api, shop, (reference(session), 10000))

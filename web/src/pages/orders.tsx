@@ -240,7 +240,7 @@ function Receipt({ order, tickets, returnable, resale, return_requests, seller, 
                 <td>{money(-refund.amount_cents, refund.currency, locale)}</td>
               </tr>
             ))}
-            {order.refunds.length > 0 && (
+            {order.refunds.length > 0 && tickets.length > 0 && (
               <tr>
                 <th scope="row" colSpan={2}>
                   {t.orders.left}
