@@ -6,6 +6,7 @@ from http import HTTPStatus
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.audit import service as audit
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
@@ -100,6 +101,24 @@ def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
         raise OrderAlreadyPaid(order_id=order_id) from None
     except ReservationNotFound:
         raise OrderNotFound() from None
+
+
+def cancel_transfer(event_id: str, order_id: str, by: str, now: int) -> Purchase:
+    """Cancel an order of the event that waits for a bank transfer, with an audit entry. What has arrived of its money is to be sent back.
+
+    An order that has ended is returned unchanged. Raises OrderNotFound and OrderAlreadyPaid.
+    """
+    purchase = queries.load(order_id)
+    if purchase is None or purchase.event_id != event_id or purchase.payment is None or purchase.payment.bank_account is None:
+        raise OrderNotFound()
+    if purchase.state == "refunded":
+        return purchase
+    details = {"received_cents": purchase.payment.transferred_cents}
+    entry = audit.entry_item(f"order#{purchase.id}", "bank_transfer.cancelled", by, now, details, event_id=event_id)
+    try:
+        return reservations.release_purchase(purchase, now, [entry])
+    except ReservationConverted:
+        raise OrderAlreadyPaid(order_id=order_id) from None
 
 
 def _open_and_pay(order: OrderRequest, purchase_id: str) -> OrderResult:

@@ -41,9 +41,10 @@ from chalicelib.foundation.clock import Date, Timestamp
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
-from chalicelib.purchases import event_cancellation, guest_orders, provider_events, queries, refunds, resale, transfers, views
+from chalicelib.purchases import event_cancellation, guest_orders, orders, provider_events, queries, refunds, resale, transfers, views
 from chalicelib.purchases.errors import (
     ComplimentaryClosed,
+    OrderAlreadyPaid,
     OrderDisputed,
     OrderNotFound,
     RefundInvalid,
@@ -728,6 +729,22 @@ def record_bank_transfers(request: RequestContext, event_id: str, body: Statemen
     applied = provider_events.apply_statement(event_id, rows, caller.user_id, request.now)
     found = [AppliedRowView(result=result, order=_transferred_view(order) if order is not None else None) for result, order in applied]
     return Reply(AppliedStatementView(found))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/bank-transfers/{order_id}/cancel",
+    access="manager",
+    errors=(OrderNotFound, OrderAlreadyPaid, RateLimited),
+)
+@limited_for_caller(CATALOG)
+def cancel_bank_transfer(request: RequestContext, event_id: str, order_id: str) -> Reply[TransferredOrderView]:
+    """Cancel an order that waits for a bank transfer, and release its tickets. Money that has arrived is to be sent back."""
+    request.is_repeatable = True
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    return Reply(_transferred_view(orders.cancel_transfer(event_id, order_id, caller.user_id, request.now)))
 
 
 def _transferred_view(order: Purchase) -> TransferredOrderView:

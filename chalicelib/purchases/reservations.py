@@ -124,17 +124,21 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     Raises ReservationConverted for an order, even if the reservation becomes an order only now because its money has come in. Also raises
     ReservationNotFound, ProviderUnavailable, and PaymentNotCompleted while the bank is deciding about the payment.
     """
-    purchase = queries.get_own_purchase(user_id, purchase_id)
-    return store.retry_on_conflict(purchase, lambda current: _release(current, now))
+    return release_purchase(queries.get_own_purchase(user_id, purchase_id), now)
 
 
-def _release(purchase: Purchase, now: int) -> Purchase:
+def release_purchase(purchase: Purchase, now: int, items: Sequence[dynamo.TransactItem] = ()) -> Purchase:
+    """Do the same as `release` for anybody's purchase, and write `items` with the change."""
+    return store.retry_on_conflict(purchase, lambda current: _release(current, now, items))
+
+
+def _release(purchase: Purchase, now: int, items: Sequence[dynamo.TransactItem]) -> Purchase:
     action = transitions.action_for(purchase.state, "release_requested")
     if action == "refuse":
         raise ReservationConverted()
     if action == "ignore":
         return purchase
-    result = settlement.cancel_purchase(purchase, "cancelled", now).require_decided()
+    result = settlement.cancel_purchase(purchase, "cancelled", now, items=items).require_decided()
     if result.outcome == "paid" and result.purchase.is_order:  # money that is not the price gets no tickets, and is refunded
         raise ReservationConverted()
     return result.purchase

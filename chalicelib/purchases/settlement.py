@@ -335,35 +335,44 @@ class CancellationResult(Struct, frozen=True):
         return self
 
 
-def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
+def cancel_purchase(
+    purchase: Purchase, state: EndState, now: int, declined: Payment | None = None, *, items: Items = ()
+) -> CancellationResult:
     """End a `held` or `paying` purchase as `state`. If its money has come in, settle the payment instead.
 
-    `declined` is the declined payment, if a decline is the reason. Raises Conflict if the purchase has changed. If a checkout saves a
-    payment id in the meantime, the Conflict makes the caller try again and cancel that payment too.
+    `declined` is the declined payment, if a decline is the reason. Also writes `items`, unless nothing changes. Raises Conflict if the
+    purchase has changed. If a checkout saves a payment id in the meantime, the Conflict makes the caller try again and cancel that payment
+    too.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)
     except ProviderUnavailable:
         return CancellationResult("unknown", purchase)
-    return finish_cancellation(purchase, provider_payment, state, now, declined)
+    return finish_cancellation(purchase, provider_payment, state, now, declined, items=items)
 
 
 def finish_cancellation(
-    purchase: Purchase, provider_payment: ProviderPayment | None, state: EndState, now: int, declined: Payment | None = None
+    purchase: Purchase,
+    provider_payment: ProviderPayment | None,
+    state: EndState,
+    now: int,
+    declined: Payment | None = None,
+    *,
+    items: Items = (),
 ) -> CancellationResult:
     """Finish `cancel_purchase`, given the `provider_payment` that `payments.cancel_payment` returned.
 
     If that payment is unreachable, the purchase ends with a finding: nobody here can learn whether the promoter gets its money.
     """
     if provider_payment is not None and provider_payment.is_paid:
-        return CancellationResult("paid", settle_payment(purchase, provider_payment, now).purchase)
+        return CancellationResult("paid", settle_payment(purchase, provider_payment, now, items=items).purchase)
     if provider_payment is not None and not provider_payment.is_unreachable:
         return CancellationResult("processing", purchase)
     ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
-    items = ledger_entries.payment_items(purchase, declined, now) if declined else []
+    entries = ledger_entries.payment_items(purchase, declined, now) if declined else []
     if provider_payment is not None:
-        items.append(_unreachable_item(purchase, provider_payment, now))
-    saved = store.save(purchase, ended, items)
+        entries.append(_unreachable_item(purchase, provider_payment, now))
+    saved = store.save(purchase, ended, [*items, *entries])
     released = holds.release_holds(purchase, is_unpaid=True)
     logger.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", saved, released)

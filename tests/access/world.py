@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import Account
+from chalicelib.accounts.model import Account, BankAccount
 from chalicelib.accounts.profiles import LegalText, PromoterChange
 from chalicelib.addons.messages import event_notices
 from chalicelib.addons.messages.model import Announcement
@@ -97,6 +97,7 @@ class World(Struct):
         target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
         target = target.replace("/auth/sessions/{session_id}", f"/auth/sessions/{self.login}")
         target = target.replace("/guests/{token}", f"/guests/{self.invitation}")
+        target = target.replace("/bank-transfers/{order_id}", f"/bank-transfers/{self.ids['unpaid_id']}")
         for name, value in self.ids.items():
             target = target.replace(f"{{{name}}}", value)
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
@@ -167,6 +168,7 @@ def _build(_now: int, _settings: settings.Settings) -> _Built:
             "option_id": "dinner",
             "order_id": order,
             "sale_id": _sell_at_counter(api, event),
+            "unpaid_id": _order_by_transfer(api, event, tier),
             "refund_id": refund,
             "request_number": "1",
             "finding": "amounts_differ",
@@ -220,6 +222,18 @@ def _sell_at_counter(api: Client, event: str) -> str:
     sale = api.post(f"/events/{event}/box-office-orders", json=body, token=builders.admin_token())
     assert sale.status == 201, sale.json
     return str(sale.json["order_id"])
+
+
+def _order_by_transfer(api: Client, event: str, tier: str) -> str:
+    """Order a ticket that is to be paid by bank transfer. Returns the id of the order."""
+    order = builders.reserve(api, "eva", event, tier).json["id"]
+    builders.start_checkout(api, "eva", order)
+    purchase = purchases.load(order)
+    assert purchase.payment is not None
+    account = BankAccount("Nora", "PT50000201231234567890154")
+    after = replace(purchase, payment=replace(purchase.payment, provider="bank_transfer", bank_account=account))
+    purchases.save(purchase, after, [purchases.bank_transfer_item(purchase)])
+    return str(order)
 
 
 def _invite_guest(api: Client, seat_id: str) -> str:

@@ -250,6 +250,9 @@ class TransferScene(StoredScene):
     def send_back(self):
         return self.record(-500)
 
+    def cancel(self):
+        return self.api.post(f"/events/{self.shop[0]}/bank-transfers/{self.id}/cancel", **bank_transfers.manager())
+
     def refund(self):
         return builders.refund(self.api, self.id, key=self.id)
 
@@ -361,6 +364,8 @@ FLOWS |= {
         "record the rest of the price": (["order", "record_a_part"], "record_the_rest"),
         "record too much": (["order"], "record_too_much"),
         "record money that was sent back": (["order", "record_too_much"], "send_back"),
+        "cancel an order by bank transfer": (["order"], "cancel"),
+        "cancel an order of which a part was paid": (["order", "record_a_part"], "cancel"),
         "record a late transfer": (["order", "pass_a_week", "sweep"], "record"),
         "expire an order of which a part was paid": (["order", "record_a_part", "pass_a_week"], "sweep"),
         "refund a transfer": (["order", "record"], "refund"),

@@ -89,6 +89,7 @@ ELSEWHERE = (
     | {
         "POST /checkin": "admit a guest",
         "POST /events/{event_id}/bank-transfers": "record a transfer",
+        "POST /events/{event_id}/bank-transfers/{order_id}/cancel": "cancel an order by bank transfer",
         "POST /orders/{order_id}/cancel": "cancel an order",
         "POST /tickets/{ticket_id}/undo": "undo a check-in",
         "POST /tickets/{ticket_id}/validate": "check in",

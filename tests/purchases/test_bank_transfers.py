@@ -145,6 +145,42 @@ def test_a_buyer_who_cancels_gets_back_what_has_arrived(api, time, shop):
     assert listed(api, shop) == [("refunded", 6000, [6000])]
 
 
+def cancel(api, shop, order_id, **who):
+    return api.post(f"/events/{shop[0]}/bank-transfers/{order_id}/cancel", **(who or manager()))
+
+
+def test_a_manager_ends_orders_that_only_block_the_holdback(api, time, shop):
+    session, partly = order(api, shop, "ada"), order(api, shop, "bob")
+    record(api, shop, (reference(partly), 6000))
+    for _ in range(2):
+        ended = cancel(api, shop, session["id"])
+        assert (ended.status, ended.json["status"], ended.json["to_return_cents"]) == (200, "cancelled", [])
+        returned = cancel(api, shop, partly["id"])
+        assert (returned.status, returned.json["status"], returned.json["to_return_cents"]) == (200, "refunded", [6000])
+    assert held_back(shop) == (4, 0, 0)
+    assert uses(shop[0], "FIRMS") == (0, 0)
+    assert reserve(api, shop, "ada"), "the buyer may order again"
+    for order_id, received in ((session["id"], 0), (partly["id"], 6000)):
+        history = api.get("/admin/audit", query={"subject": f"order#{order_id}"}, token=builders.admin_token()).json["entries"]
+        entries = [(entry["actor"], entry["details"]) for entry in history if entry["action"] == "bank_transfer.cancelled"]
+        assert entries == [("nora", {"received_cents": received})]
+    assert record(api, shop, (reference(session), 10000)) == [("recorded", "refunded", 10000, [10000])], "bought again meanwhile"
+
+
+def test_a_manager_can_end_only_waiting_transfers_of_the_event(api, time, shop):
+    paid, plain, waiting = order(api, shop, "ada"), builders.reserve(api, "bob", *shop).json["id"], order(api, shop, "cleo")
+    record(api, shop, (reference(paid), 10000))
+    builders.start_checkout(api, "bob", plain)
+    refused = cancel(api, shop, paid["id"])
+    assert (refused.status, refused.json["error"]) == (409, "order_paid")
+    other = builders.create_shop(api)
+    api.patch(f"/events/{other[0]}", json={"promoter_id": "nora"}, token=builders.admin_token())
+    assert [cancel(api, shop, plain).status, cancel(api, other, waiting["id"]).status, cancel(api, shop, "nothing").status] == [404] * 3
+    for token in (builders.token("olaf", "promoter"), builders.staff_token(shop[0])):
+        assert cancel(api, shop, waiting["id"], token=token).status == 403
+    assert held_back(shop) == (0, 2, 2)
+
+
 def test_buyers_see_what_becomes_of_money_that_came_too_late(api, time, shop):
     """Emails link to the page of the order, and it takes the promoter days to send the money back."""
     session = order(api, shop, quantity=3)

@@ -26,6 +26,7 @@ OTHERS = {
     "POST /admin/orders/{order_id}/refunds/preview",
     "PUT /admin/orders/{order_id}/email",
     "PUT /admin/orders/{order_id}/tickets/{ticket_id}/name",
+    "POST /events/{event_id}/bank-transfers/{order_id}/cancel",
     # they take back what was sold, and have tests of their own
     "POST /admin/orders/{order_id}/refunds",
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",

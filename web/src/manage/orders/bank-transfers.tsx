@@ -9,6 +9,7 @@ import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { toCents } from "../amounts";
 import { manager } from "../api";
+import { Confirmed } from "../parts/confirmed";
 import { readLines } from "../parts/csv-file";
 import { TextField } from "../parts/fields";
 import { PagedList } from "../parts/paged-list";
@@ -46,6 +47,10 @@ export function BankTransfers() {
   const recordOne = async () => {
     await record([toRow(values["rows[0].reference"], values["rows[0].amount_cents"], values["rows[0].date"], currency)]);
     setValues(NO_ROW);
+  };
+  const cancel = async (orderId: string) => {
+    await content(manager.POST("/events/{event_id}/bank-transfers/{order_id}/cancel", { params: { path: { event_id: event.id, order_id: orderId } } }));
+    await found.reload();
   };
   const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };
   const amount = (cents: number, code: string) => money(cents, code, locale);
@@ -103,6 +108,11 @@ export function BankTransfers() {
                     {own.toReturn(amount(cents, order.currency))}
                   </p>
                 ))}
+                {order.status === "pending" && (
+                  <Confirmed label={own.cancel} subject={order.number} confirm={own.cancel} act={() => cancel(order.order_id)}>
+                    <p>{own.cancelText}</p>
+                  </Confirmed>
+                )}
               </li>
             ))}
           </ul>

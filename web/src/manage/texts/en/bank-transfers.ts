@@ -26,5 +26,7 @@ export const bankTransferTexts = {
   noneText: "Give a promo code days to pay by bank transfer. Orders of its buyers appear here.",
   received: (amount: string, total: string) => `${amount} of ${total} received`,
   until: (when: string) => `tickets held until ${when}`,
+  cancel: "Cancel the order",
+  cancelText: "Its tickets are released at once, and the buyer gets an email. You have to send back what has arrived.",
   toReturn: (amount: string) => `Send ${amount} back to the buyer, then record it here with a minus sign.`,
 };

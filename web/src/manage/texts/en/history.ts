@@ -23,6 +23,7 @@ const actions: Record<string, string> = {
   "tier.resale_opened": "First tickets for resale at a price",
   "complimentary.issued": "Complimentary tickets issued",
   "bank_transfer.recorded": "Bank transfer recorded",
+  "bank_transfer.cancelled": "Order by bank transfer cancelled",
   "box_office.sold": "Tickets sold at the box office",
   "box_office.quota": "Tickets set aside at the box office",
   "box_office.quota_returned": "Set-aside tickets given back to the box office",

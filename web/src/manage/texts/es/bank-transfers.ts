@@ -28,5 +28,7 @@ export const bankTransferTexts: typeof english = {
   noneText: "Da a un código promocional días para pagar por transferencia. Aquí verás los pedidos de sus compradores.",
   received: (amount, total) => `${amount} de ${total} recibidos`,
   until: (when) => `entradas guardadas hasta el ${when}`,
+  cancel: "Cancelar el pedido",
+  cancelText: "Sus entradas se liberan enseguida y el comprador recibe un correo. Tienes que devolver lo que haya llegado.",
   toReturn: (amount) => `Devuelve ${amount} al comprador y anótalo aquí con signo menos.`,
 };

@@ -24,6 +24,7 @@ const actions: Record<string, string> = {
   "tier.resale_opened": "Primeras entradas en reventa a un precio",
   "complimentary.issued": "Invitaciones emitidas",
   "bank_transfer.recorded": "Transferencia anotada",
+  "bank_transfer.cancelled": "Pedido por transferencia cancelado",
   "box_office.sold": "Entradas vendidas en la taquilla",
   "box_office.quota": "Entradas apartadas en la taquilla",
   "box_office.quota_returned": "Entradas apartadas devueltas a la taquilla",
