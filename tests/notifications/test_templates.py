@@ -46,6 +46,7 @@ VALUES = {
     "at_counter": True,
     "is_resold": False,
     "is_reminder": True,
+    "is_expired": True,
     "holder": HOSTILE,
     "iban": "PT50000201231234567890154",
     "bic": "BCOMPTPL",

@@ -28,6 +28,7 @@ from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 TO_SELLERS = ("webhook_disabled", "return_requested", "payments_paused")  # emails to the people to whom buyers reply
+TRANSFERS = ("transfer_due", "transfer_ended")  # emails about orders that are to be paid by bank transfer
 TO_HOLDERS = ("event_changed", "announcement")  # emails that managers cause, which count even for paid orders
 MAX_PAID_REFUNDS = 10  # of an order: emails about further refunds count like those about free orders
 
@@ -164,11 +165,11 @@ def _budget(event: Event) -> str:
 def _is_paid(notification: Notification) -> bool:
     """Return whether the email is about an order that costs money. The price limits how many such emails somebody can cause.
 
-    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer or a transfer that
-    is due do not count, because nobody has paid yet. Only emails about the first refunds of an order count, because a cheap order can have
-    many.
+    Emails about a single ticket do not count, because a ticket can be transferred again and again. Emails about an offer or an unpaid
+    transfer do not count, because nobody has paid yet. Only emails about the first refunds of an order count, because a cheap order can
+    have many.
     """
-    if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, "transfer_due"):
+    if "ticket_id" in notification.facts or "order_id" not in notification.facts or notification.kind in (*OFFERS, *TRANSFERS):
         return False
     purchase = queries.load(str(notification.facts["order_id"]))
     if purchase is None or not purchase.costs_money:
@@ -195,6 +196,8 @@ def _content(notification: Notification, event: Event, address: str, *, has_name
             return _refund(notification, event, has_names=has_names)
         case "transfer_due":
             return _due_transfer(notification, event)
+        case "transfer_ended":
+            return _ended_transfer(notification, event)
         case "return_requested":
             return _requested_return(notification, event)
         case "return_declined":
@@ -433,6 +436,20 @@ def _due_transfer(notification: Notification, event: Event) -> tuple[dict[str, A
         "currency": payment.currency,
         "order_number": order_number(purchase.id, event),
         "until": clock.local(purchase.expires_at, event.timezone),
+        "url": settings.current().page_url(f"orders/{purchase.id}"),
+    }
+    return values, []
+
+
+def _ended_transfer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tell the buyer that the tickets of a bank transfer are released. Raises Moot if the transfer has arrived since."""
+    purchase = _purchase(notification)
+    if purchase.state not in ("expired", "cancelled"):
+        raise Moot
+    values = {
+        "is_expired": purchase.state == "expired",
+        "is_cancelled": event.status == "cancelled",
+        "order_number": order_number(purchase.id, event),
         "url": settings.current().page_url(f"orders/{purchase.id}"),
     }
     return values, []

@@ -14,6 +14,8 @@ from chalicelib.changes.model import (
     OrderPaid,
     OrderRefunded,
     OrderResent,
+    ReservationCancelled,
+    ReservationExpired,
     ReturnDeclined,
     ReturnRequested,
     TicketTransferred,
@@ -59,6 +61,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield _confirmation(change)
         case CheckoutOpened():
             yield from _transfer_requests(change)
+        case ReservationExpired() | ReservationCancelled():
+            yield from _ended_transfer(change)
         case OrderRefunded():
             yield from _refund_notifications(change)
         case ReturnRequested():
@@ -199,6 +203,22 @@ def _transfer_requests(change: CheckoutOpened) -> Iterator[Notification]:
                 language=purchase.language,
                 facts={"order_id": purchase.id, "number": number},
             )
+
+
+def _ended_transfer(change: ReservationExpired | ReservationCancelled) -> Iterator[Notification]:
+    """Tell a buyer who was to pay by bank transfer that the tickets are released, so that they do not transfer the money any more."""
+    purchase = change.purchase
+    if purchase.payment is not None and purchase.payment.bank_account is not None:
+        yield outbox.new_notification(
+            "transfer_ended",
+            purchase.id,
+            1,
+            user_id=purchase.user_id,
+            event_id=purchase.event_id,
+            now=clock.now(),
+            language=purchase.language,
+            facts={"order_id": purchase.id},
+        )
 
 
 def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]:

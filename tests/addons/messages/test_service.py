@@ -770,6 +770,35 @@ def test_a_buyer_who_pays_by_transfer_is_told_how_and_reminded_until_the_money_a
     assert "Amount: USD 40.00" in reminder.get_body(("plain",)).get_content()
 
 
+def test_a_buyer_is_told_when_the_tickets_of_a_transfer_are_released(post, api, time):
+    shop = bank_transfers.create_shop(api)
+    ended, _ = [bank_transfers.order(api, shop, user, customer_email=f"{user}@home.test") for user in ("ada", "bob")]
+    post.deliver()
+    path = f"/events/{shop[0]}/bank-transfers/{ended['id']}/cancel"
+    assert api.post(path, **bank_transfers.manager()).status == 200
+    *_, mail = post.deliver()
+    assert (mail["To"], mail["Subject"]) == ("ada@home.test", "We have released your tickets for Night")
+    text = mail.get_body(("plain",)).get_content()
+    assert all(part in text for part in ("was cancelled", "Please do not transfer any money", bank_transfers.reference(ended)))
+    sent = len(post.deliver())
+    time.advance(7 * 86_400 + 1)
+    builders.run_sweep()
+    *_, mail = mails = post.deliver()
+    assert (len(mails), mail["To"]) == (sent + 1, "bob@home.test"), "no reminder, because the tickets are gone"
+    assert "did not arrive in time" in mail.get_body(("plain",)).get_content()
+    invariants.check(time.now)
+
+
+def test_a_buyer_whose_late_transfer_got_tickets_is_not_told_that_they_are_gone(post, api, time):
+    shop = bank_transfers.create_shop(api)
+    session = bank_transfers.order(api, shop, customer_email="ada@home.test")
+    post.deliver()
+    time.advance(7 * 86_400 + 1)
+    builders.run_sweep()
+    assert bank_transfers.record(api, shop, (bank_transfers.reference(session), 10000)) == [("recorded", "paid", 10000, [])]
+    assert [mail["Subject"] for mail in post.deliver()[1:]] == ["Your tickets for Night"]
+
+
 def test_a_buyer_with_two_days_to_pay_by_transfer_gets_no_reminder_at_once(post, api, time):
     shop = bank_transfers.create_shop(api)
     create_code(api, *shop, code="SOON", holdback_id="firms", bank_transfer_days=2)

@@ -20,6 +20,7 @@ const kinds: Record<string, string> = {
   ballot_lost: "No tickets in the draw",
   offer_expiring: "Offer ending soon",
   transfer_due: "Bank transfer due",
+  transfer_ended: "Tickets of a bank transfer released",
   place_drawn: "Place after the draw",
   turn_near: "Turn begins soon",
 };

@@ -21,6 +21,7 @@ const kinds: Record<string, string> = {
   ballot_lost: "Sin entradas en el sorteo",
   offer_expiring: "Oferta a punto de terminar",
   transfer_due: "Transferencia pendiente",
+  transfer_ended: "Entradas de una transferencia liberadas",
   place_drawn: "Puesto tras el sorteo",
   turn_near: "Turno a punto de empezar",
 };
