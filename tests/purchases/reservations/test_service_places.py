@@ -6,8 +6,6 @@ from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.waiting_room import sale
 
-pytestmark = pytest.mark.usefixtures("store")
-
 
 @pytest.fixture
 def drop(api, time):
