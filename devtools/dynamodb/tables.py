@@ -67,12 +67,10 @@ class Partitions:
             is_outside = not first <= position[0] < end
             refuse_if(is_outside, "The provided starting key is invalid: Exclusive start key is not in the segment")
         order = self._sorted_order()
-        for number, partition in order[bisect_left(order, position) :]:
-            if number >= end:
-                return
+        for _, partition in order[bisect_left(order, position) : bisect_left(order, (end,))]:
             entries = self.entries.get(partition, [])
-            is_first = start is not None and partition == start[0]
-            for entry in entries[bisect_right(entries, start[1]) :] if start is not None and is_first else entries:
+            first_entry = bisect_right(entries, start[1]) if start is not None and partition == start[0] else 0
+            for entry in entries[first_entry:]:
                 yield partition, entry
 
     def _sorted_order(self) -> list[tuple[int, Any]]:
@@ -255,11 +253,11 @@ def create_table(engine: Any, request: Request) -> Request:
         "TableId": str(uuid.uuid4()),
         "TableStatus": "ACTIVE",
         "CreationDateTime": now,
-        "AttributeDefinitions": request.get("AttributeDefinitions") or [],
-        "KeySchema": request.get("KeySchema") or [],
+        "AttributeDefinitions": request.get("AttributeDefinitions", []),
+        "KeySchema": request.get("KeySchema", []),
     }
     _check_key_schema(description["KeySchema"], types)
-    definition = {"description": description, "ttl": None, "tags": _valid_tags(request.get("Tags") or [])}
+    definition = {"description": description, "ttl": None, "tags": _with_tags({}, request.get("Tags", []))}
     with engine.lock:
         if name in engine.tables:
             raise ApiError("ResourceInUseException", f"Table already exists: {name}")
@@ -286,15 +284,13 @@ def update_table(engine: Any, request: Request) -> Request:
 
 def _set(engine: Any, definition: Definition, request: Request, now: float) -> None:
     """Apply the settings that CreateTable and UpdateTable share; called under the lock."""
-    description, throughput = definition["description"], request.get("ProvisionedThroughput")
-    mode = request.get("BillingMode", "PAY_PER_REQUEST" if "BillingModeSummary" in description else "PROVISIONED")
-    if "BillingMode" in request or throughput is not None:
-        problem = "ReadCapacityUnits and WriteCapacityUnits must be specified when BillingMode is PROVISIONED, but not for PAY_PER_REQUEST"
-        refuse_parameter_if((mode == "PROVISIONED") != (throughput is not None), problem)
-        description["ProvisionedThroughput"] = {**_NO_THROUGHPUT, **(throughput or {})}
+    description = definition["description"]
+    if mode := request.get("BillingMode"):
         description.pop("BillingModeSummary", None)
         if mode == "PAY_PER_REQUEST":
             description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
+    if mode or "ProvisionedThroughput" in request:
+        description["ProvisionedThroughput"] = _throughput(description, request, "the table")
     if "DeletionProtectionEnabled" in request:
         description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
     if "TableClass" in request:
@@ -321,10 +317,9 @@ def _set_stream(engine: Any, definition: Definition, wanted: Definition) -> None
 
 
 def _attribute_types(request: Request) -> dict[str, str]:
-    attributes = request.get("AttributeDefinitions") or ()
+    attributes = request.get("AttributeDefinitions", ())
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in attributes}
     refuse_parameter_if(len(types) < len(attributes), f"Duplicate AttributeName in AttributeDefinitions: {attributes}")
-    refuse_if(max(map(len, types), default=0) > 255, "AttributeName in AttributeDefinitions must have at most 255 characters")
     return types
 
 
@@ -346,20 +341,21 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     is_wrong = schema[0] != description["KeySchema"][0] or len(schema) < 2 or len(description["KeySchema"]) < 2
     problem = f"The local index {name} must have the same hash key as the table, and both must have a range key"
     refuse_parameter_if(is_wrong and not is_global, problem)
-    projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
-    is_wrong = projected is None or (projected == "INCLUDE") != bool(others) or others == []
+    projected, others = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
+    is_wrong = projected is None or (projected == "INCLUDE") != bool(others)
     refuse_parameter_if(is_wrong, f"ProjectionType is {projected}, but NonKeyAttributes is {'' if others else 'not '}specified")
-    is_wrong = len({*(others or ())}) < len(others or ()) or any(not 1 <= len(attribute) <= 255 for attribute in others or ())
-    refuse_parameter_if(is_wrong, f"Duplicate value in NonKeyAttributes, or a length beyond the limit of 255: {others}")
+    refuse_parameter_if(len({*others}) < len(others), f"Duplicate value in NonKeyAttributes: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
-    return _with_throughput(description, {**index, "IndexStatus": "ACTIVE"}, wanted) if is_global else index
+    if is_global:
+        index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _throughput(description, wanted, f"index {name}")}
+    return index
 
 
-def _with_throughput(description: Definition, index: Definition, wanted: Definition) -> Definition:
-    throughput = wanted.get("ProvisionedThroughput")
-    problem = f"ProvisionedThroughput must be specified for index {index['IndexName']}, but not if BillingMode is PAY_PER_REQUEST"
+def _throughput(description: Definition, request: Request, name: str) -> Definition:
+    throughput = request.get("ProvisionedThroughput")
+    problem = f"ReadCapacityUnits and WriteCapacityUnits must be specified for {name} if BillingMode is PROVISIONED, and only then"
     refuse_parameter_if(("BillingModeSummary" in description) == (throughput is not None), problem)
-    return {**index, "ProvisionedThroughput": {**_NO_THROUGHPUT, **(throughput or {})}}
+    return {**_NO_THROUGHPUT, **(throughput or {})}
 
 
 def _update_indexes(description: Definition, new_types: dict[str, str], updates: list[Definition]) -> None:
@@ -383,7 +379,7 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
         elif kind == "Delete":
             del indexes[name]
         else:
-            indexes[name] = _with_throughput(description, indexes[name], wanted)
+            indexes[name] = {**indexes[name], "ProvisionedThroughput": _throughput(description, wanted, f"index {name}")}
     description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
     kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
     _check_indexes(description, kept)
@@ -463,13 +459,12 @@ def _redefinition(engine: Any, name: str) -> Iterator[Definition]:
 
 def update_time_to_live(engine: Any, request: Request) -> Request:
     wanted = request["TimeToLiveSpecification"]
-    attribute, is_enabled = wanted["AttributeName"], wanted["Enabled"]
+    name, is_enabled = wanted["AttributeName"], wanted["Enabled"]
     with _redefinition(engine, request["TableName"]) as definition:
         present = definition["ttl"]
-        problem = f"TimeToLive is active on a different AttributeName: current AttributeName is {present}"
-        refuse_if(present not in (attribute, None), problem)
+        refuse_if(present not in (name, None), f"TimeToLive is active on a different AttributeName: current AttributeName is {present}")
         refuse_if(is_enabled == (present is not None), f"TimeToLive is already {'enabled' if present else 'disabled'}")
-        definition["ttl"] = attribute if is_enabled else None
+        definition["ttl"] = name if is_enabled else None
     return {"TimeToLiveSpecification": wanted}
 
 
@@ -479,21 +474,11 @@ def describe_time_to_live(engine: Any, request: Request) -> Request:
     return {"TimeToLiveDescription": status}
 
 
-def _valid_tags(tags: list[dict[str, str]]) -> dict[str, str]:
-    valid = {tag["Key"]: tag["Value"] for tag in tags if fullmatch(r"[\w\s_.:/=+@-]+", tag["Key"] + tag["Value"])}
-    refuse_if(len(valid) < len(tags), "A tag has the key of another tag, or a character that is not allowed")
-    refuse_if(len(valid) > _MAX_TAGS, f"Too many tags: the limit is {_MAX_TAGS}")
-    return valid
-
-
-@contextmanager
-def _tags(engine: Any, arn: str, changes: list[Any]) -> Iterator[dict[str, str]]:
-    """Yield the tags of the table with this ARN, to be changed in the block. Raises ApiError."""
-    refuse_if(not changes, "Atleast one Tag or Tag Key needs to be provided as Input.")
-    with _redefinition(engine, _tagged_table(engine, arn)) as definition:
-        definition["tags"] = tags = dict(definition["tags"])
-        yield tags
-        refuse_if(len(tags) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+def _with_tags(present: dict[str, str], added: list[dict[str, str]]) -> dict[str, str]:
+    valid = {tag["Key"]: tag["Value"] for tag in added if fullmatch(r"[\w\s_.:/=+@-]+", tag["Key"] + tag["Value"])}
+    refuse_if(len(valid) < len(added), "A tag has the key of another tag, or a character that is not allowed")
+    refuse_if(len(present | valid) > _MAX_TAGS, f"One or more tags could not be added: the limit is {_MAX_TAGS} tags")
+    return present | valid
 
 
 def _tagged_table(engine: Any, arn: str) -> str:
@@ -506,17 +491,20 @@ def _tagged_table(engine: Any, arn: str) -> str:
     return match[1]
 
 
-def tag_resource(engine: Any, request: Request) -> Request:
-    with _tags(engine, request["ResourceArn"], request["Tags"]) as tags:
-        tags.update(_valid_tags(request["Tags"]))
+def _change_tags(engine: Any, arn: str, added: list[dict[str, str]], removed: list[str]) -> Request:
+    refuse_if(not added and not removed, "Atleast one Tag or Tag Key needs to be provided as Input.")
+    with _redefinition(engine, _tagged_table(engine, arn)) as definition:
+        kept = {key: value for key, value in definition["tags"].items() if key not in removed}
+        definition["tags"] = _with_tags(kept, added)
     return {}
+
+
+def tag_resource(engine: Any, request: Request) -> Request:
+    return _change_tags(engine, request["ResourceArn"], request["Tags"], [])
 
 
 def untag_resource(engine: Any, request: Request) -> Request:
-    with _tags(engine, request["ResourceArn"], request["TagKeys"]) as tags:
-        for key in request["TagKeys"]:
-            tags.pop(key, None)
-    return {}
+    return _change_tags(engine, request["ResourceArn"], [], request["TagKeys"])
 
 
 def list_tags_of_resource(engine: Any, request: Request) -> Request:
