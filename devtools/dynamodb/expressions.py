@@ -40,37 +40,39 @@ class Update(msgspec.Struct, eq=False):
 # Operators and functions. They take the values of their operands, which are None for attributes that the item does not have.
 
 
-def _size(value: Value | None) -> Value | None:
+def _if_present(apply: Callable[..., Any], missing: Any = False) -> Callable[..., Any]:
+    """Return the operator with this result, or this error, when one of its operands is missing."""
+
+    def apply_if_present(*operands: Value | None) -> Any:
+        if None not in operands:
+            return apply(*operands)
+        if isinstance(missing, ApiError):
+            raise missing
+        return missing
+
+    return apply_if_present
+
+
+def _size(value: Value) -> Value | None:
     """Return the value of size(): the bytes of a text or binary, or the number of members; None for other types."""
-    ((kind, content),) = (value or {"NULL": True}).items()
+    ((kind, content),) = value.items()
     if kind in ("N", "BOOL", "NULL"):
         return None
     return {"N": str(len(content.encode() if kind == "S" else SCALARS[kind](content) if kind == "B" else content))}
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
-    """Return the comparison of two texts, two numbers or two binaries."""
-
-    def test(left: Value | None, right: Value | None) -> bool:
-        if left is None or right is None:
-            return False
-        ((kind, content),) = left.items()
-        convert = SCALARS.get(kind)
-        return convert is not None and kind in right and compare(convert(content), convert(right[kind]))
-
-    return test
+def _ordered(compare: Callable[[Any, Any], bool], left: Value, right: Value) -> bool:
+    """Compare two texts, two numbers or two binaries."""
+    kind = type_of(left)
+    return kind in SCALARS and kind in right and compare(sortable(left), sortable(right))
 
 
-def _begins_with(value: Value | None, prefix: Value | None) -> bool:
-    if value is None or prefix is None:
-        return False
+def _begins_with(value: Value, prefix: Value) -> bool:
     kind = type_of(value)
     return kind in ("S", "B") and kind in prefix and bool(sortable(value).startswith(sortable(prefix)))
 
 
-def _contains(value: Value | None, part: Value | None) -> bool:
-    if value is None or part is None:
-        return False
+def _contains(value: Value, part: Value) -> bool:
     ((kind, content),), part_kind = value.items(), type_of(part)
     if kind == "L":
         return part in content
@@ -79,22 +81,13 @@ def _contains(value: Value | None, part: Value | None) -> bool:
     return kind in ("S", "B") and part_kind == kind and sortable(part) in sortable(value)
 
 
-def _required(value: Value | None) -> Value:
-    if value is None:
-        raise _MISSING
-    return value
-
-
-def _sum(sign: int, left: Value | None, right: Value | None) -> Value:
-    if left is None or right is None:
-        raise _MISSING
+def _sum(sign: int, left: Value, right: Value) -> Value:
     if "N" not in left or "N" not in right:
         raise WRONG_TYPE
     return {"N": add_numbers(left["N"], right["N"], sign)}
 
 
-def _appended(left: Value | None, right: Value | None) -> Value:
-    left, right = _required(left), _required(right)
+def _appended(left: Value, right: Value) -> Value:
     if "L" not in left or "L" not in right:
         raise WRONG_TYPE
     return {"L": left["L"] + right["L"]}
@@ -136,35 +129,38 @@ _ANY = Operand(frozenset(("path", "value", "size")), _TYPES)  # of conditions
 _SCALAR = _ANY.of_types("S", "N", "B")
 _PART = Operand(frozenset(("path", "value", "if_not_exists", "+", "-")), _TYPES)  # of what is set
 _SET = Operand(_PART.kinds | {"list_append"}, _TYPES)
-_at_most = _ordered(operator.le)
+_at_most = _if_present(partial(_ordered, operator.le))
 
 _TESTS = {
-    "=": Operator(lambda left, right: left is not None and left == right, (_ANY, _ANY)),
-    "<>": Operator(lambda left, right: left is None or left != right, (_ANY, _ANY)),
-    "<": Operator(_ordered(operator.lt), (_SCALAR, _SCALAR)),
+    "=": Operator(_if_present(operator.eq), (_ANY, _ANY)),
+    "<>": Operator(_if_present(operator.ne, missing=True), (_ANY, _ANY)),
+    "<": Operator(_if_present(partial(_ordered, operator.lt)), (_SCALAR, _SCALAR)),
     "<=": Operator(_at_most, (_SCALAR, _SCALAR)),
-    ">": Operator(_ordered(operator.gt), (_SCALAR, _SCALAR)),
-    ">=": Operator(_ordered(operator.ge), (_SCALAR, _SCALAR)),
+    ">": Operator(_if_present(partial(_ordered, operator.gt)), (_SCALAR, _SCALAR)),
+    ">=": Operator(_if_present(partial(_ordered, operator.ge)), (_SCALAR, _SCALAR)),
     "between": Operator(lambda value, low, high: _at_most(low, value) and _at_most(value, high), (_SCALAR,) * 3),
     "in": Operator(lambda value, *others: value is not None and value in others, (_ANY,)),
     "attribute_exists": Operator(lambda value: value is not None, (_PATH,)),
     "attribute_not_exists": Operator(lambda value: value is None, (_PATH,)),
-    "attribute_type": Operator(lambda value, name: value is not None and name["S"] in value, (_ANY, _VALUE.of_types("S"))),
-    "begins_with": Operator(_begins_with, (_ANY.of_types("S", "B"),) * 2),
-    "contains": Operator(_contains, (_ANY, _ANY)),
+    "attribute_type": Operator(_if_present(lambda value, name: name["S"] in value), (_ANY, _VALUE.of_types("S"))),
+    "begins_with": Operator(_if_present(_begins_with), (_ANY.of_types("S", "B"),) * 2),
+    "contains": Operator(_if_present(_contains), (_ANY, _ANY)),
 }
+_CONDITION = Operand(frozenset((*_TESTS, "and", "or", "not")), _TYPES)
 _OPERATORS = _TESTS | {
-    "size": Operator(_size, (_ANY.of_types(*_TYPES - {"N", "BOOL", "NULL"}),), "N"),
-    "+": Operator(partial(_sum, 1), (_PART.of_types("N"),) * 2),
-    "-": Operator(partial(_sum, -1), (_PART.of_types("N"),) * 2),
-    "list_append": Operator(_appended, (_PART.of_types("L"),) * 2, "L"),
+    "and": Operator(lambda left, right: left and right, (_CONDITION, _CONDITION)),
+    "or": Operator(lambda left, right: left or right, (_CONDITION, _CONDITION)),
+    "not": Operator(operator.not_, (_CONDITION,)),
+    "size": Operator(_if_present(_size, missing=None), (_ANY.of_types(*_TYPES - {"N", "BOOL", "NULL"}),), "N"),
+    "+": Operator(_if_present(partial(_sum, 1), _MISSING), (_PART.of_types("N"),) * 2),
+    "-": Operator(_if_present(partial(_sum, -1), _MISSING), (_PART.of_types("N"),) * 2),
+    "list_append": Operator(_if_present(_appended, _MISSING), (_PART.of_types("L"),) * 2, "L"),
     "if_not_exists": Operator(lambda value, default: value or default, (_PATH, _SET)),
-    "SET": Operator(_required, (_SET,)),
+    "SET": Operator(_if_present(lambda value: value, _MISSING), (_SET,)),
     "REMOVE": Operator(lambda: None, ()),
     "ADD": Operator(partial(_combined, True), (_PATH, _VALUE.of_types("N", *SETS))),
     "DELETE": Operator(partial(_combined, False), (_PATH, _VALUE.of_types(*SETS))),
 }
-_CONDITION = Operand(frozenset((*_TESTS, "and", "or", "not")), _TYPES)
 
 
 # Compilers
@@ -183,26 +179,12 @@ class _Compiler:
             (reference,) = nodes
             return lambda _item, values: values[reference]
         if kind == "path":
-            path, name = node[1], node[1][0]
+            (path,) = nodes
             if any(str(part).startswith("#") for part in path):
                 return lambda item, values: value_at(item, _bound(path, values))
-            return (lambda item, _: item.get(name)) if len(path) == 1 else lambda item, _: value_at(item, path)
-        if kind in ("and", "or", "not"):
-            left, *rest = [self.compile(inner) for inner in nodes]
-            if kind == "not":
-                return lambda item, values: not left(item, values)
-            (right,) = rest
-            if kind == "and":
-                return lambda item, values: left(item, values) and right(item, values)
-            return lambda item, values: left(item, values) or right(item, values)
-        apply = self._checked(kind, nodes).apply
-        if kind == "SET" and nodes[0][0] == "value":
-            return self.compile(nodes[0])
-        operands = [self.compile(operand) for operand in nodes]
-        if len(operands) == 1:
-            (only,) = operands
-            return lambda item, values: apply(only(item, values))
-        if len(operands) == 2:
+            return lambda item, _: value_at(item, path)
+        apply, operands = self._checked(kind, nodes).apply, [self.compile(operand) for operand in nodes]
+        if len(operands) == 2:  # as most operators have
             first, second = operands
             return lambda item, values: apply(first(item, values), second(item, values))
         return lambda item, values: apply(*[operand(item, values) for operand in operands])
@@ -216,7 +198,7 @@ class _Compiler:
             problem = "Incorrect number of operands for operator or function"
             self.fail(f"{problem}; operator or function: {kind}, number of operands: {len(nodes)}")
         for position, node in enumerate(nodes):
-            self.check_operand(kind, operator.operands[min(position, len(operator.operands) - 1)], node)
+            self._check_operand(kind, operator.operands[min(position, len(operator.operands) - 1)], node)
         if kind in _TESTS and len(nodes) == 2 and nodes[0][0] == "path" and nodes[0] == nodes[1]:
             problem = "The first operand must be distinct from the remaining operands for this operator or function"
             self.fail(f"{problem}; operator: {kind}, first operand: {path_text(nodes[0][1])}")
@@ -226,7 +208,7 @@ class _Compiler:
             self.checks.append(lambda values: self._check_range(values[nodes[1][1]], values[nodes[2][1]]))
         return operator
 
-    def check_operand(self, kind: str, operand: Operand, node: Node) -> None:
+    def _check_operand(self, kind: str, operand: Operand, node: Node) -> None:
         problem = f"Incorrect operand type for operator or function; operator or function: {kind}, operand type: "
         if node[0] not in operand.kinds:
             if node[0] in _OPERATORS:
@@ -263,8 +245,7 @@ class _Compiler:
 
     def condition(self) -> Condition:
         tree = self.parser.condition()
-        if tree[0] in _OPERATORS:
-            self.check_operand("condition", _CONDITION, tree)
+        self._check_operand("condition", _CONDITION, tree)
         return Condition(self.parser.parameter, tree, self.compile(tree))
 
     def projection(self) -> list[Path]:

@@ -41,6 +41,8 @@ def test_paths():
         "a. = :v",
         "_a = :v",
         "size(a)",
+        "a = :v AND size(b)",
+        "NOT size(b)",
         "size(a, b) = :v",
         "unknown(a)",
         "attribute_exists(a) = :v",
