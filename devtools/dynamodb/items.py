@@ -4,6 +4,7 @@ Every write is prepared and checked outside the lock, as a `Write`, and then att
 """
 
 from collections import Counter, defaultdict
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -107,23 +108,23 @@ def _attempt(
 ) -> tuple[list[Outcome], list[Any], list[ApiError | None]]:
     """Make all writes, or none if one fails; returns what they did, the changes that this depends on, and their errors."""
     outcomes: list[Outcome] = []
-    pending, errors = [], []
+    pending: list[Any] = []
+    errors: list[ApiError | None] = []
     with engine.lock:
         for write in writes:
-            error = None
             try:
                 engine.check_writable(write.table, write.key)
                 pending.append(write.table.pending.get(write.key))
                 outcomes.append(write.attempt())
+                errors.append(None)
             except ApiError as fault:
-                error = fault
-            errors.append(error)
+                errors.append(fault)
         if len(outcomes) == len(writes):
             pending = [engine.write(outcomes, records, is_transaction=is_transaction)]
     return outcomes, pending, errors
 
 
-def _write(allowed_returns: frozenset[str], engine: Any, kind: str, request: Request) -> Response:
+def _write(kind: str, allowed_returns: tuple[str, ...], engine: Any, request: Request) -> Response:
     """Execute PutItem, DeleteItem or UpdateItem."""
     returns = request.get("ReturnValues", "NONE")
     refuse_if(returns not in allowed_returns, "ReturnValues can only be ALL_OLD or NONE")
@@ -139,8 +140,7 @@ def _write(allowed_returns: frozenset[str], engine: Any, kind: str, request: Req
             paths = [path for path, _ in write.update.actions] if write.update is not None else []
             attributes = project(attributes, [path for path in paths if value_at(attributes, path) is not None])
         response |= {"Attributes": attributes} if attributes else {}
-    if "ReturnConsumedCapacity" in request:
-        response |= Capacity(request).write(table, old, new).report(is_list=False)
+    response |= Capacity(request).write(table, old, new).report(is_list=False)
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and any(index.is_local for index in table.indexes.values()):
         name = table.key_names[0]
         key = {name: (request.get("Item") or request["Key"])[name]}
@@ -148,20 +148,9 @@ def _write(allowed_returns: frozenset[str], engine: Any, kind: str, request: Req
     return response
 
 
-def put_item(engine: Any, request: Request) -> Response:
-    return _write(_OLD, engine, "Put", request)
-
-
-def delete_item(engine: Any, request: Request) -> Response:
-    return _write(_OLD, engine, "Delete", request)
-
-
-def update_item(engine: Any, request: Request) -> Response:
-    return _write(_ALL, engine, "Update", request)
-
-
-_OLD = frozenset(("NONE", "ALL_OLD"))
-_ALL = _OLD | {"ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"}
+put_item = partial(_write, "Put", ("NONE", "ALL_OLD"))
+delete_item = partial(_write, "Delete", ("NONE", "ALL_OLD"))
+update_item = partial(_write, "Update", ("NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"))
 
 
 def batch_write_item(engine: Any, request: Request) -> Response:
@@ -172,7 +161,7 @@ def batch_write_item(engine: Any, request: Request) -> Response:
     for name, action in actions:
         kind, parameters = _only(action, ("PutRequest", "DeleteRequest"))
         writes.append(_prepared(engine, kind.removesuffix("Request"), {**parameters, "TableName": name}))
-    _check_distinct([(write.table, write.key) for write in writes], "Provided list of item keys contains duplicates")
+    _check_distinct(writes, "Provided list of item keys contains duplicates")
     capacity, changes = Capacity(request), []
     for write in writes:
         outcomes, pending, (error,) = _attempt(engine, [write])
@@ -189,55 +178,63 @@ def _only(action: Request, kinds: tuple[str, ...]) -> tuple[str, Request]:
     return next(iter(action.items()))
 
 
-def _check_distinct(places: list[tuple[Table, Key]], problem: str) -> None:
-    refuse_if(len({(table.name, key) for table, key in places}) < len(places), problem)
+def _check_distinct(accesses: "list[Write] | list[Read]", problem: str) -> None:
+    refuse_if(len({(access.table.name, access.key) for access in accesses}) < len(accesses), problem)
 
 
 # Reads
 
 
-def _read(engine: Any, request: Request) -> tuple[Table, list[Path] | None]:
-    """Return the table of a read, and the paths that it returns; None for whole items."""
+class Read(msgspec.Struct):
+    """A prepared read of an item. `paths` are the parts that it returns, None for the whole item."""
+
+    table: Table
+    key: Key
+    request: Request
+    paths: list[Path] | None
+
+    def returned(self, encoded: bytes) -> Item:
+        item = decode_item(encoded)
+        return item if self.paths is None else project(item, self.paths)
+
+
+def _prepared_read(engine: Any, request: Request) -> Read:
+    """Return the read of a request after checking the request. Raises ApiError."""
     translate_older_parameters(request)
     (paths,), _ = compile_expressions(request, "ProjectionExpression")
-    return engine.table(request["TableName"]), paths
-
-
-def _returned(encoded: bytes, paths: list[Path] | None) -> Item:
-    item = decode_item(encoded)
-    return item if paths is None else project(item, paths)
+    table = engine.table(request["TableName"])
+    return Read(table, _key(table, request), request, paths)
 
 
 def get_item(engine: Any, request: Request) -> Response:
-    table, paths = _read(engine, request)
-    encoded = engine.read(table, _key(table, request))
-    response: Response = {"Item": _returned(encoded, paths)} if encoded is not None else {}
+    read = _prepared_read(engine, request)
+    encoded = engine.read(read.table, read.key)
+    response: Response = {"Item": read.returned(encoded)} if encoded is not None else {}
     if "ReturnConsumedCapacity" in request:
-        response |= Capacity(request).read(table, _size(encoded), request).report(is_list=False)
+        response |= Capacity(request).read(read.table, _size(encoded), request).report(is_list=False)
     return response
 
 
 def batch_get_item(engine: Any, request: Request) -> Response:
     """Read keys one by one. Keys beyond 16 MB come back as unprocessed."""
-    reads = []
-    for name, wanted in request["RequestItems"].items():
-        table, paths = _read(engine, {**wanted, "TableName": name})
-        reads += [(name, table, _key(table, {"Key": key}), key, wanted, paths) for key in wanted["Keys"]]
-    _check_distinct([(table, key) for _, table, key, *_ in reads], "Provided list of item keys contains duplicates")
+    tables = request["RequestItems"]
+    gets = [{**wanted, "TableName": name, "Key": key} for name, wanted in tables.items() for key in wanted["Keys"]]
+    reads = [_prepared_read(engine, get) for get in gets]
+    _check_distinct(reads, "Provided list of item keys contains duplicates")
     refuse_if(len(reads) > _MAX_READS, "Too many items requested for the BatchGetItem call")
-    responses: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
+    responses: dict[str, list[Item]] = {name: [] for name in tables}
     unprocessed: dict[str, Any] = {}
     capacity, total = Capacity(request), 0
-    for name, table, key, attributes, wanted, paths in reads:
-        encoded = engine.read(table, key)
+    for read in reads:
+        name, encoded = read.request["TableName"], engine.read(read.table, read.key)
         size = _size(encoded)
         if total + size > _MAX_BATCH_BYTES:
-            unprocessed.setdefault(name, {**wanted, "Keys": []})["Keys"].append(attributes)
+            unprocessed.setdefault(name, {**tables[name], "Keys": []})["Keys"].append(read.request["Key"])
             continue
         total += size
-        capacity.read(table, size, wanted)
+        capacity.read(read.table, size, read.request)
         if encoded is not None:
-            responses[name].append(_returned(encoded, paths))
+            responses[name].append(read.returned(encoded))
     return {"Responses": responses, "UnprocessedKeys": unprocessed, **capacity.report()}
 
 
@@ -299,7 +296,7 @@ def _prepared_actions(engine: Any, actions: list[dict[str, Any]]) -> list[Write]
             raise _canceled([_reason(fault if number == position else None) for number in range(len(actions))]) from None
         size += item_size(parameters.get("Item") or parameters.get("ExpressionAttributeValues") or {})
     refuse_if(size > _MAX_TRANSACTION_BYTES, "Transaction request size cannot exceed 4 MB")
-    _check_distinct([(write.table, write.key) for write in writes], _SEVERAL)
+    _check_distinct(writes, _SEVERAL)
     return writes
 
 
@@ -321,14 +318,11 @@ def _canceled(reasons: list[dict[str, Any]]) -> ApiError:
 
 
 def transact_get_items(engine: Any, request: Request) -> Response:
-    reads = []
-    for get in (action["Get"] for action in request["TransactItems"]):
-        table, paths = _read(engine, get)
-        reads.append((table, _key(table, get), paths))
-    _check_distinct([(table, key) for table, key, _ in reads], _SEVERAL)
+    reads = [_prepared_read(engine, action["Get"]) for action in request["TransactItems"]]
+    _check_distinct(reads, _SEVERAL)
     with engine.lock:
-        conflicts = [engine.has_conflicts and key in table.pending for table, key, _ in reads]
-        encoded = [table.items.get(key) for table, key, _ in reads]
+        conflicts = [engine.has_conflicts and read.key in read.table.pending for read in reads]
+        encoded = [read.table.items.get(read.key) for read in reads]
         pending = engine.last_pending
     if any(conflicts):
         raise _canceled([_CONFLICT if conflict else _reason(None) for conflict in conflicts])
@@ -336,9 +330,9 @@ def transact_get_items(engine: Any, request: Request) -> Response:
     sizes = [_size(content) for content in encoded]
     refuse_if(sum(sizes) > _MAX_TRANSACTION_BYTES, "Transaction response size cannot exceed 4 MB")
     capacity = Capacity(request, 2, "Read")
-    for (table, _, _), size in zip(reads, sizes, strict=True):
-        capacity.read(table, size, request)
-    items = [{"Item": _returned(content, read[2])} if content is not None else {} for read, content in zip(reads, encoded, strict=True)]
+    for read, size in zip(reads, sizes, strict=True):
+        capacity.read(read.table, size, request)
+    items = [{"Item": read.returned(content)} if content is not None else {} for read, content in zip(reads, encoded, strict=True)]
     return {"Responses": items, **capacity.report()}
 
 
