@@ -36,6 +36,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import msgspec
@@ -239,9 +240,9 @@ class Engine:
         key = table.key_of_item(item)
         old_encoded = table.items.get(key)
         old = decode_item(old_encoded) if table.indexes and old_encoded is not None else None
-        new = encoded if not is_deleted else None
-        if new is not None or old_encoded is not None:
-            table.store(key, old, item if new is not None else None, new)
+        new = None if is_deleted else encoded
+        if new != old_encoded:
+            table.store(key, old, None if is_deleted else item, new)
         if sequence:
             self.sequence = max(self.sequence, sequence)
             if table.stream is not None:
@@ -338,11 +339,7 @@ class Engine:
 # In-process clients
 
 
-class _FixedUserAgent:
-    """Replaces the user agent of a client, which botocore composes again for each request in 50 microseconds."""
-
-    def to_string(self) -> str:
-        return "dynamodb-engine"
+_USER_AGENT = SimpleNamespace(to_string=lambda: "dynamodb-engine")  # botocore composes its own for each request, in 50 microseconds
 
 
 def respond(engine: Engine, operation: str, body: bytes) -> tuple[int, bytes]:
@@ -374,31 +371,29 @@ def answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], *clien
     """
     with ExitStack() as on_exit:
         for client in clients:
-            on_exit.callback(_attach(responder, client))
+            on_exit.enter_context(_answered(responder, client))
         yield
 
 
-def _attach(responder: Callable[[str, bytes], tuple[int, bytes] | None], client: Any) -> Callable[[], None]:
-    """Respond to the calls of a client; returns the function that ends it.
-
-    Without its resolver of endpoints, which takes 100 microseconds per request, a client uses one endpoint.
-    """
+@contextmanager
+def _answered(responder: Callable[[str, bytes], tuple[int, bytes] | None], client: Any) -> Iterator[None]:
+    """Respond to the calls of one client, which uses one endpoint: its resolver of endpoints takes 100 microseconds per request."""
     parts = client._user_agent_creator, client._ruleset_resolver
-    if isinstance(parts[0], _FixedUserAgent):
+    if parts[0] is _USER_AGENT:
         raise ValueError("the client is already attached to an engine: detach it first")
 
     def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         response = responder(model.name, params["body"])
         return None if response is None else _response(params["url"], *response, model)
 
-    def detach() -> None:
-        client._user_agent_creator, client._ruleset_resolver = parts
-        client.meta.events.unregister(event, answer)
-
     event = f"before-call.{client.meta.service_model.service_id.hyphenize()}"
     client.meta.events.register_last(event, answer)
-    client._user_agent_creator, client._ruleset_resolver = _FixedUserAgent(), None
-    return detach
+    client._user_agent_creator, client._ruleset_resolver = _USER_AGENT, None
+    try:
+        yield
+    finally:
+        client._user_agent_creator, client._ruleset_resolver = parts
+        client.meta.events.unregister(event, answer)
 
 
 def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:
@@ -410,20 +405,15 @@ def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSRespon
     }
     response: Any = AWSResponse(url, status, headers, None)  # type: ignore[arg-type]
     response._content = body  # instead of reading it from a connection
-    if status == 200 and _is_plain(model.name) and b'"B"' not in body and b'"BS"' not in body:
-        parsed = _decode(body)
-    else:
-        parsed = _parse_like_botocore(status, headers, body, model)
     metadata = {"RequestId": headers["x-amzn-requestid"], "HTTPStatusCode": status, "HTTPHeaders": headers, "RetryAttempts": 0}
-    return response, {**parsed, "ResponseMetadata": metadata}
+    return response, {**_parsed(status, headers, body, model), "ResponseMetadata": metadata}
 
 
-def _is_plain(operation: str) -> bool:
-    """Return whether botocore returns the JSON of a response without binaries as it is, because it has no times."""
-    return operation.endswith(("Item", "Items")) or operation in ("Query", "Scan")
-
-
-def _parse_like_botocore(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
+def _parsed(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
+    """Return a response as botocore does, which returns the JSON of items without binaries as it is, because it has no times."""
+    has_only_items = model.name.endswith(("Item", "Items")) or model.name in ("Query", "Scan")
+    if status == 200 and has_only_items and b'"B"' not in body and b'"BS"' not in body:
+        return _decode(body)
     raw = {"status_code": status, "headers": headers, "body": body}
     parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
     shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"]) if status >= 300 else None
