@@ -3,7 +3,6 @@
 import sqlite3
 import struct
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,34 +56,31 @@ def _digest(content: bytes, previous: bytes = b"") -> bytes:
 
 def _records(changes: list[Any]) -> list[Record]:
     """Return records that make the same changes to tables and items, and then the streams of the tables."""
-    records: list[Record] = []
-    streams: dict[str, list[Record]] = {}
-    positions, sequence = {}, 0
+    records, stream_records = list[Record](), list[Record]()
+    positions, arns, sequence = {}, set(), 0
     for kind, name, *values in changes:
         if kind == "t":
             definition = _definition(name, *values) if values[0] is not None else None
             records.append(("t", name, definition, 0.0))
-            streams |= {definition["stream"]["arn"]: []} if definition is not None and "stream" in definition else {}
+            arns |= {definition["stream"]["arn"]} if definition and "stream" in definition else set()
         elif kind in ("p", "d"):
             records.append((kind, name, encode_item(values[0]), 0, 0.0))
         elif kind == "h":
             positions[name] = ("h", name, *values)
         elif kind == "n":
             sequence = max(sequence, name)
-    for record in (change[2] for change in changes if change[0] == "r"):
-        number, *rest = _change_record(record)
-        streams.get(record["eventSourceARN"], []).append(("c", record["eventSourceARN"], number, *rest))
-        sequence = max(sequence, number)
-    return [*records, *positions.values(), *chain.from_iterable(streams.values()), ("n", sequence)]
+        elif kind == "r":
+            stream_records.append(_change_record(values[0]))
+            sequence = max(sequence, stream_records[-1][2])
+    return [*records, *positions.values(), *(record for record in stream_records if record[1] in arns), ("n", sequence)]
 
 
-def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[str, Any]:
+def _definition(name: str, former: Any, ttl: Any, tags: Any, *_: Any) -> dict[str, Any]:
     description = {key: value for key, value in former.items() if value not in (None, []) and key not in ("pk_name", "sk_name")}
     definition = {
         "description": description,
         "ttl": ttl["AttributeName"] if ttl and ttl["TimeToLiveStatus"] == "ENABLED" else None,
         "tags": {tag["Key"]: tag["Value"] for tag in tags or ()},
-        "pitr": bool(pitr),
     }
     if (former.get("StreamSpecification") or {}).get("StreamEnabled"):
         definition["stream"] = {
@@ -99,9 +95,10 @@ def _definition(name: str, former: Any, ttl: Any, tags: Any, pitr: Any) -> dict[
     return definition
 
 
-def _change_record(record: Any) -> tuple[int, float, bool, bytes | None, bytes | None]:
-    """Return sequence number, time, whether the item expired, old and new image, which has only the keys if the stream has no images."""
+def _change_record(record: Any) -> Record:
+    """Return the change record in the present form. Its images have only the keys if the stream has no images."""
     change, event = record["dynamodb"], record["eventName"]
     old = encode_item(change.get("OldImage", change["Keys"])) if event != "INSERT" else None
     new = encode_item(change.get("NewImage", change["Keys"])) if event != "REMOVE" else None
-    return sequence_number(change["SequenceNumber"]), change["ApproximateCreationDateTime"], "userIdentity" in record, old, new
+    number, at = sequence_number(change["SequenceNumber"]), change["ApproximateCreationDateTime"]
+    return "c", record["eventSourceARN"], number, at, "userIdentity" in record, old, new
