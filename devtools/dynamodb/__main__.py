@@ -22,12 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # in all threads: this one waits for them
     with ExitStack() as on_exit:
-        engine, journal = Engine(region=options.region), None
+        engine = Engine(region=options.region)
         try:
             if options.folder is not None:
-                journal = on_exit.enter_context(open_journal(options.folder, engine))
+                on_exit.enter_context(open_journal(options.folder, engine))
             gc.freeze()  # the loaded state is not garbage
-            server = on_exit.enter_context(Server(engine, journal, options.port))
+            server = on_exit.enter_context(Server(engine, options.port))
         except (OSError, StoreDamaged, StoreInUse, StoreTooNew) as fault:
             print(f"DynamoDB cannot be served: {fault}", file=sys.stderr)
             return 1

@@ -115,7 +115,7 @@ def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", t
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
     _print(terminal, "Opening the store ...")
     engine = Engine(has_conflicts=False)  # a request continues before its transactions are on disk
-    with open_journal(folder.store, engine) as journal, attached(engine, dynamo.client()), Server(engine, journal) as store_server:
+    with open_journal(folder.store, engine) as journal, attached(engine, dynamo.client()), Server(engine) as store_server:
         server.workers.hold_back_for(engine)
         try:
             _serve(folder, server, stripe, engine, journal, store_server.url, terminal, signals)

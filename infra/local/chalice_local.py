@@ -40,8 +40,8 @@ def _open_store() -> None:
         on_exit = ExitStack()
         atexit.register(on_exit.close)
         engine = Engine()
-        journal = on_exit.enter_context(open_journal(folder.store, engine))
-        os.environ["FAIRGATE_STORE_ENDPOINT"] = on_exit.enter_context(Server(engine, journal)).url
+        on_exit.enter_context(open_journal(folder.store, engine))
+        os.environ["FAIRGATE_STORE_ENDPOINT"] = on_exit.enter_context(Server(engine)).url
         initial_data.create_tables_and_catalog(folder.secrets.first_day, folder.path / "demo-tickets.json", _say)
     except (DataFolderError, SetupError, SettingsError, StoreDamaged, StoreFailed, StoreInUse, StoreTooNew) as error:
         _fail(str(error))
