@@ -290,7 +290,9 @@ def _set(engine: Any, definition: Definition, request: Request, now: float) -> N
         if mode == "PAY_PER_REQUEST":
             description["BillingModeSummary"] = {"BillingMode": mode, "LastUpdateToPayPerRequestDateTime": now}
     if mode or "ProvisionedThroughput" in request:
-        description["ProvisionedThroughput"] = _throughput(description, request, "the table")
+        description["ProvisionedThroughput"] = _throughput(
+            description, request, "ReadCapacityUnits and WriteCapacityUnits must be specified"
+        )
     if "DeletionProtectionEnabled" in request:
         description["DeletionProtectionEnabled"] = request["DeletionProtectionEnabled"]
     if "TableClass" in request:
@@ -347,14 +349,18 @@ def _new_index(description: Definition, wanted: Definition, types: dict[str, str
     refuse_parameter_if(len({*others}) < len(others), f"Duplicate value in NonKeyAttributes: {others}")
     index = {"IndexName": name, "KeySchema": schema, "Projection": projection, "IndexArn": f"{description['TableArn']}/index/{name}"}
     if is_global:
-        index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _throughput(description, wanted, f"index {name}")}
+        index |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": _index_throughput(description, wanted)}
     return index
 
 
-def _throughput(description: Definition, request: Request, name: str) -> Definition:
+def _index_throughput(description: Definition, wanted: Definition) -> Definition:
+    return _throughput(description, wanted, f"ProvisionedThroughput must be specified for index {wanted['IndexName']}")
+
+
+def _throughput(description: Definition, request: Request, demand: str) -> Definition:
     throughput = request.get("ProvisionedThroughput")
-    problem = f"ReadCapacityUnits and WriteCapacityUnits must be specified for {name} if BillingMode is PROVISIONED, and only then"
-    refuse_parameter_if(("BillingModeSummary" in description) == (throughput is not None), problem)
+    is_wrong = ("BillingModeSummary" in description) == (throughput is not None)
+    refuse_parameter_if(is_wrong, f"{demand} when BillingMode is PROVISIONED, but not for PAY_PER_REQUEST")
     return {**_NO_THROUGHPUT, **(throughput or {})}
 
 
@@ -379,7 +385,7 @@ def _update_indexes(description: Definition, new_types: dict[str, str], updates:
         elif kind == "Delete":
             del indexes[name]
         else:
-            indexes[name] = {**indexes[name], "ProvisionedThroughput": _throughput(description, wanted, f"index {name}")}
+            indexes[name] = {**indexes[name], "ProvisionedThroughput": _index_throughput(description, wanted)}
     description |= {"GlobalSecondaryIndexes": list(indexes.values())} if indexes else {}
     kept = {name: kind for name, kind in types.items() if name in new_types or name in _key_attributes(description)}
     _check_indexes(description, kept)
