@@ -8,7 +8,6 @@ fails because its entry or its buyer has just changed, the allocator plans the r
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Set
-from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -292,10 +291,16 @@ class _Pass:
         """
         supplies = self.stock.supplies
         if self._has_tickets(supplies):
-            line = [place for page in store.read_pages(self.event.id) for place in page]
-            positions = {place.entry.id: _drawn_position(place.entry, draw) for place in line}
-            line.sort(key=lambda place: (positions[place.entry.id] or inf, place.entry.id))
-            self._serve_in_order(line, supplies)
+            # Accounts that proved the same address share a position. It gets one offer, and holding tickets for the others would take time.
+            taken = {offer.position for offer in store.list_ballot_offers(self.event.id, draw.room)}
+            drawn, others = dict[int, Place](), list[Place]()
+            for place in (place for page in store.read_pages(self.event.id) for place in page):
+                position = _drawn_position(place.entry, draw)
+                if position is None:
+                    others.append(place)
+                elif position not in taken:
+                    drawn.setdefault(position, place)
+            self._serve_in_order([*(drawn[position] for position in sorted(drawn)), *others], supplies)
         tiers = self.current.visible_tiers(self.event)
         is_waiting = any(current_tier_status(self.current, tier, self.now) == "coming-soon" for tier in tiers)
         if not (self.is_stopped or self.busy or is_waiting or self.event.is_paused):
@@ -312,16 +317,26 @@ class _Pass:
         if held > sum(entry.quantity for entry in store.list_offered(self.event.id)):
             return  # tickets may come back without an offer to anybody, for example after a crash
         for places in store.read_pages(self.event.id, told_to):
-            for entry in (place.entry for place in places if place.entry.id not in self.gone and place.entry.draw_number is not None):
-                outbox.queue_notification(
-                    outbox.new_notification(
-                        "ballot_lost", entry.id, 1, user_id=entry.user_id, event_id=entry.event_id, now=self.now, language=entry.language
+            for entry in (place.entry for place in places):
+                if deadline.remaining() < SECONDS_FOR_OFFER:  # a page may have thousands of people
+                    if told_to is not None:
+                        store.save_told(self.event.id, told_to)
+                    return
+                if entry.id not in self.gone and entry.draw_number is not None:
+                    outbox.queue_notification(
+                        outbox.new_notification(
+                            "ballot_lost",
+                            entry.id,
+                            1,
+                            user_id=entry.user_id,
+                            event_id=entry.event_id,
+                            now=self.now,
+                            language=entry.language,
+                        )
                     )
-                )
+                told_to = entry.id
             if places:
                 store.save_told(self.event.id, places[-1].entry.id)
-            if deadline.remaining() < SECONDS_FOR_OFFER:
-                return
         store.save_told(self.event.id, "")
 
     def _serve_in_order(self, places: list[Place], supplies: dict[str, TierSupply]) -> None:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 import pytest
 
-from chalicelib.addons.waitlist import allocator
-from chalicelib.foundation import clock
+from chalicelib.addons.waitlist import allocator, store
+from chalicelib.foundation import clock, deadline
+from chalicelib.notifications import outbox
 from chalicelib.notifications.store import list_event_notifications
 from chalicelib.waiting_room import room_cache, verify
 from tests import builders, invariants
@@ -167,6 +168,47 @@ def test_one_address_gets_one_offer(api, time):
         assert run_allocator()["offered"] == 0
     assert len(offers(api, event_id)) == 1
     invariants.check(time.now)
+
+
+def test_accounts_that_share_a_place_hold_no_tickets_once_it_had_its_offer(api, time, monkeypatch):
+    """Otherwise, many accounts with one address could use up the time of every run."""
+    event_id, _ = create_ballot(api, time, entry="account", capacity=2)
+    twins = ["ada.l", "adal", "a.dal", "ad.al"]
+    for name in twins:
+        create_account(name, f"{name}@gmail.com")
+        register(api, event_id, name)
+    tried, make_offer = [], allocator.make_offer
+    monkeypatch.setattr(allocator, "make_offer", lambda *given: (tried.append(given[1].user_id), make_offer(*given))[1])
+    draw(api, time)
+    for _ in range(2):
+        time.advance(60)
+        run_allocator()
+    assert len(tried) == 1
+    assert sorted(statuses(api, *twins)) == ["offered", *["waiting"] * 3]
+    invariants.check(time.now)
+
+
+def test_losers_are_told_in_portions_that_fit_into_a_run(api, time, monkeypatch):
+    event_id, _ = create_ballot(api, time, capacity=1)
+    register(api, event_id, *USERS)
+    make_draw(time)
+    told, queue = [], outbox.queue_notification
+
+    def queue_slowly(notification):
+        told.append(notification.user_id)
+        queue(notification)
+        time.advance(1)
+
+    monkeypatch.setattr(outbox, "queue_notification", queue_slowly)
+    runs = 0
+    while store.find_line(event_id).told_to != "":
+        with deadline.within(7):
+            allocator.allocate_all(time.now)
+        runs += 1
+        time.advance(60)
+    assert sorted(set(told)) == sorted(told)
+    assert len(told) == 7
+    assert runs > 1
 
 
 def test_nothing_is_offered_before_the_round_of_the_beacon(api, time):
