@@ -80,7 +80,7 @@ def queue_mails(now: int) -> int:
     event nor an error delays the emails of other events.
     """
     notices = deque((notice.event_id, _queue_portions(notice, now)) for notice in store.list_open_notices())
-    notices.extend((event_id, _queue_announcement(event_id, each, now)) for event_id, each in store.list_open_announcements())
+    notices.extend((due[1], _queue_announcement(*due, now)) for due in store.list_due_announcements(now))
     notices.rotate(now // 60)
     tickets = 0
     while notices and tickets < MAX_TICKETS and deadline.remaining() >= SECONDS_RESERVED:
@@ -236,12 +236,12 @@ def _content(announcement: Announcement) -> Announcement:
     return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
 
 
-def _queue_announcement(event_id: str, announcement_id: str, now: int) -> Iterator[int]:
+def _queue_announcement(key: str, event_id: str, announcement_id: str, now: int) -> Iterator[int]:
     """Queue the emails of a due announcement, and yield the number of tickets after each portion. Waits while the promoter is locked."""
     while True:
         current, event = store.find_announcement(event_id, announcement_id), permissions.find_event(event_id)
         if current is None or event is None or current.status in ("queued", "stopped"):
-            store.close_announcement(event_id, announcement_id)
+            store.close_announcement(key)
             return
         if now < current.due_at or event.suspended:
             return

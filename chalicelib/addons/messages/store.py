@@ -7,7 +7,7 @@
 | `rooms` | an event | the number of the newest room in which users have asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
 | `announcements#<event>` | an announcement | the announcement |
-| `announcing` | an event and an announcement | the event; deleted once all its emails are queued or it was stopped |
+| `announcing` | a time, an event and an announcement | the event; due at this time, and deleted once all its emails are queued |
 | `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
 All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails. The items
@@ -115,8 +115,10 @@ def announcement_items(before: Announcement | None, after: Announcement) -> list
     """Return the transaction items that write an announcement in place of `before`. They are refused if `before` is no longer stored."""
     row = _announcement_row(after)
     items = [dynamo.put(row, _ABSENT if before is None else AnnouncementRow.content == before)]
-    if before is None:
-        items.append(dynamo.put(RoomRow(_ANNOUNCING, f"{after.event_id}#{after.id}", content=after.event_id)))
+    if before is None or before.due_at != after.due_at:
+        items.append(dynamo.put(RoomRow(_ANNOUNCING, _due_key(after), content=after.event_id)))
+    if before is not None and before.due_at != after.due_at:
+        items.append(dynamo.delete(EventNoticeRow(_ANNOUNCING, _due_key(before))))
     return items
 
 
@@ -125,13 +127,15 @@ def save_announcement(before: Announcement, after: Announcement) -> bool:
     return dynamo.put_if(_announcement_row(after), AnnouncementRow.content == before)
 
 
-def list_open_announcements() -> list[tuple[str, str]]:
-    """List the announcements with emails to queue now or later, as event and announcement. The read is strongly consistent."""
-    return [(row.content, row.event_id.partition("#")[2]) for row in RoomRow.query(_ANNOUNCING)]
+def list_due_announcements(now: int) -> list[tuple[str, str, str]]:
+    """List the due announcements whose emails are not all queued: their keys, events and ids. The read is strongly consistent."""
+    rows = RoomRow.query(_ANNOUNCING, EventNoticeRow.event_id < f"{now + 1:011}")
+    return [(row.event_id, row.content, row.event_id.rpartition("#")[2]) for row in rows]
 
 
-def close_announcement(event_id: str, announcement_id: str) -> None:
-    EventNoticeRow(_ANNOUNCING, f"{event_id}#{announcement_id}").delete()
+def close_announcement(key: str) -> None:
+    """Delete the row that lists an announcement as due. `key` is from `list_due_announcements`."""
+    EventNoticeRow(_ANNOUNCING, key).delete()
 
 
 def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
@@ -227,6 +231,10 @@ def _lane_key(event_id: str, room: int, lane: Lane) -> str:
 
 def _turn_notice_row(notice: TurnNotice, ttl: int) -> TurnNoticeRow:
     return TurnNoticeRow(_user_key(notice.user_id), notice.event_id, content=notice, ttl=ttl)
+
+
+def _due_key(announcement: Announcement) -> str:
+    return f"{announcement.due_at:011}#{announcement.event_id}#{announcement.id}"
 
 
 def _announcement_row(announcement: Announcement) -> AnnouncementRow:

@@ -57,7 +57,7 @@ def test_each_address_gets_one_mail_and_refunded_and_former_holders_none(post, a
     time.advance(60)
     assert receivers(post) == found
     assert [(each["status"], each["tickets"]) for each in listed(api, shop)] == [("queued", 8)]
-    assert store.list_open_announcements() == []
+    assert store.list_due_announcements(time.now) == []
     invariants.check(time.now)
 
 
@@ -110,6 +110,25 @@ def test_a_scheduled_announcement_is_changed_and_withdrawn(post, api, time):
     assert stop(api, shop, "a3").status == 404
     actions = [entry.action for entry in audit.list_entries(f"event#{shop[0]}") if entry.action.startswith("announcement.")]
     assert sorted(actions) == ["announcement.changed", "announcement.created", "announcement.created", "announcement.stopped"]
+
+
+def test_announcements_that_are_not_due_cost_a_run_nothing(post, api, time, monkeypatch):
+    """A stage may have thousands of them."""
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    for number in range(3):
+        assert save(api, shop, f"a{number}", send_at=clock.iso(time.now + 3600)).status == 200
+    read = []
+    find = store.find_announcement
+    monkeypatch.setattr(store, "find_announcement", lambda *given: (read.append(given), find(*given))[1])
+    event_notices.queue_mails(time.now)
+    assert read == []
+    assert save(api, shop, "a1", send_at=clock.iso(time.now + 60)).status == 200
+    time.advance(60)
+    assert receivers(post) == ["ada@home.test"]
+    time.advance(3600)
+    assert receivers(post) == ["ada@home.test"] * 3
+    assert store.list_due_announcements(time.now) == []
 
 
 def test_a_stopped_announcement_sends_nothing_more(post, api, time):
@@ -199,7 +218,7 @@ def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time,
             finished = not crash.was_triggered
             for _ in range(2):
                 event_notices.queue_mails(time.now)
-            assert store.list_open_announcements() == [], number
+            assert store.list_due_announcements(time.now) == [], number
     found = [each.user_id for each in list_event_notifications(shop[0], 1000, None)[0] if each.kind == "announcement"]
     assert number > 10
     assert sorted(found) == sorted(users * number)
