@@ -14,7 +14,7 @@ from chalicelib.catalog.tier_management import settle_stock
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import clock
-from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.inventory.model import CapacityInUse, Shard
 
 MAX_EMPTIED = dynamo.MAX_TRANSACT_ITEMS - 4  # tiers of a deleted event, beside the event, the audit entry, the head and the log
@@ -100,6 +100,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
             for check in _opening_checks:
                 check(before, after, now)
         sale_rules.check_frozen_event(catalog, before, after, now)
+        _check_room(before, after)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
             after, known = capacities.with_changed_pool(catalog, before, after)
@@ -150,6 +151,16 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
         return replace(change, items=[*change.items, *map(store.put_tier_item, tiers)], others=tiers)
 
     return commit(build)[1]
+
+
+def _check_room(before: Event, after: Event) -> None:
+    """Raise InvalidInput if a published event would get a waiting room for which the shop lacks something, which drafts may lack."""
+    if after.status == "draft" or (after.waiting_room, after.has_waiting_room) == (before.waiting_room, before.has_waiting_room):
+        return
+    known = event_states.list_room_problems(before)
+    for problem in event_states.list_room_problems(after):
+        if problem not in known:
+            raise InvalidInput(problem["message"], path=problem["path"])
 
 
 def _without_texts(tier: Tier) -> Tier:

@@ -337,14 +337,21 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
         if providers.find_provider() is None:
             message = "Buyers verify their addresses by email, but this shop sends no emails. Set up a mail provider, or let everybody in."
             problems.append({"path": "$.waiting_room.entry", "message": message})
+    problems += list_room_problems(event)
+    if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
+        problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
+    return problems
+
+
+def list_room_problems(event: Event) -> list[dict[str, str]]:
+    """List what the shop lacks for the waiting room of an event, in the form of `list_problems`."""
+    problems = []
     if event.has_waiting_room and event.entry_rule == "payment_card" and not _can_check_cards():
         message = "Buyers save a card on the shop's own page, but no payment provider of this shop offers that. Choose another rule."
         problems.append({"path": "$.waiting_room.entry", "message": message})
     if event.has_ballot and not addons.is_on("waitlist"):
         message = "This shop has no waitlist, which offers the tickets of a ballot. Choose a sale without a ballot."
         problems.append({"path": "$.waiting_room.ballot", "message": message})
-    if any(tier.price_cents for tier in tiers) and sale_rules.lacks_account(catalog, event):
-        problems.append({"path": "$.promoter_id", "message": sale_rules.ACCOUNT_NEEDED})
     return problems
 
 

@@ -12,7 +12,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import proof_of_work
 from chalicelib.edge import store as edge_store
-from chalicelib.foundation import settings
+from chalicelib.foundation import addons, settings
 from chalicelib.waiting_room import room_cache, tokens
 from chalicelib.waiting_room.store import WaitingRoomRow
 from tests import builders, invariants
@@ -308,6 +308,24 @@ def test_publishing_asks_for_a_provider_that_checks_cards(api):
         assert [problem["path"] for problem in refused.json["problems"]] == ["$.waiting_room.entry"]
     assert publish().status == 200
     assert catalog.load_current().events[event_id].status == "active"
+
+
+def test_a_published_event_gets_no_rule_that_needs_a_missing_provider(api, time, monkeypatch):
+    on_sale_at = builders.clock.iso(builders.clock.now() + 5 * 86_400)
+    event_id = builders.create_event(api, on_sale_at=on_sale_at, status="scheduled", waiting_room={"entry": "open"})
+
+    def change(**fields):
+        return api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token())
+
+    with settings.override(payment_simulation="off"):
+        refused = change(waiting_room={"entry": "payment_card"})
+        assert (refused.status, refused.json["path"]) == (400, "$.waiting_room.entry"), refused.json
+    assert change(waiting_room={"entry": "payment_card"}).status == 200
+    with settings.override(payment_simulation="off"):
+        assert change(waiting_room={"entry": "payment_card", "wave_size": 7}).status == 200, "it was so before"
+    monkeypatch.setattr(addons, "is_on", lambda _: False)
+    refused = change(waiting_room={"entry": "open", "ballot": True})
+    assert (refused.status, refused.json["path"]) == (400, "$.waiting_room.ballot"), refused.json
 
 
 @pytest.mark.parametrize(
