@@ -187,7 +187,7 @@ def save_announcement(announcement: Announcement, actor: str, now: int) -> Annou
     before = store.find_announcement(announcement.event_id, announcement.id)
     after = announcement if before is None else replace(announcement, created_at=before.created_at)
     if before is not None:
-        if _content(before) == _content(after):
+        if _content(before, now) == _content(after, now):
             return before
         if before.status != "scheduled" or before.due_at <= now:
             raise AnnouncementStarted(announcement_id=before.id)
@@ -206,6 +206,9 @@ def save_announcement(announcement: Announcement, actor: str, now: int) -> Annou
     try:
         dynamo.transact([*store.announcement_items(before, after), entry])
     except dynamo.TransactionCanceled:
+        stored = store.find_announcement(after.event_id, after.id)
+        if stored is not None and _content(stored, now) == _content(after, now):  # the same request arrived twice at this moment
+            return stored
         raise AnnouncementStarted(announcement_id=after.id) from None
     return after
 
@@ -229,10 +232,9 @@ def stop_announcement(event_id: str, announcement_id: str, actor: str, now: int)
     raise dynamo.StoreUnavailable("the announcement kept changing")
 
 
-def _content(announcement: Announcement) -> Announcement:
-    """Return what managers chose. Announcements that are due when they are written have no chosen time, so a repeated call is equal."""
-    is_immediate = announcement.due_at <= announcement.written_at
-    due_at = 0 if is_immediate else announcement.due_at
+def _content(announcement: Announcement, now: int) -> Announcement:
+    """Return what managers chose. Announcements that are due have no chosen time any more, so a repeated call is equal."""
+    due_at = 0 if announcement.due_at <= now else announcement.due_at
     return replace(announcement, status="scheduled", position=None, tickets=0, due_at=due_at, created_at=0, written_at=0)
 
 

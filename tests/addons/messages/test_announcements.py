@@ -9,6 +9,7 @@ from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, html_of
 from tests.simulation import faults
+from tests.simulation.interference import interfere_before
 
 TEXT = "The doors open at six.\n\nSee https://example.com/<map> & bring your ticket."
 
@@ -110,6 +111,19 @@ def test_a_scheduled_announcement_is_changed_and_withdrawn(post, api, time):
     assert stop(api, shop, "a3").status == 404
     actions = [entry.action for entry in audit.list_entries(f"event#{shop[0]}") if entry.action.startswith("announcement.")]
     assert sorted(actions) == ["announcement.changed", "announcement.created", "announcement.created", "announcement.stopped"]
+
+
+def test_a_repeated_request_gets_what_is_stored(post, api, time):
+    shop = builders.create_shop(api)
+    at = clock.iso(time.now + 60)
+    assert save(api, shop, send_at=at).status == 200
+    time.advance(61)
+    repeated = save(api, shop, send_at=at)
+    assert (repeated.status, repeated.json["send_at"]) == (200, at)
+    assert save(api, shop, send_at=at, subject="Doors close").json["error"] == "announcement_started"
+    for call in range(1, 4):
+        with interfere_before(call, lambda call=call: save(api, shop, f"b{call}")):
+            assert save(api, shop, f"b{call}").status == 200
 
 
 def test_announcements_that_are_not_due_cost_a_run_nothing(post, api, time, monkeypatch):
