@@ -33,7 +33,7 @@ from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents
@@ -66,6 +66,9 @@ class NewEntry(Struct, forbid_unknown_fields=True):
     tier_id: Id | None = None
     max_price_cents: Cents | None = None
     token: WaitingRoomToken | None = None
+
+
+BALLOT_MAX_AGE = 30  # seconds; offers are made once a minute
 
 
 class BallotQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -146,13 +149,14 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 
 
 @route(bp, "GET", "/events/{event_id}/ballot", access="public")
-def show_ballot(request: RequestContext, event_id: str, query: BallotQuery) -> Reply[BallotView]:
+def show_ballot(request: RequestContext, event_id: str, query: BallotQuery) -> CacheableReply[BallotView]:
     """Show the offers that an event's ballot has made, in the drawn order. With the proof of the draw, anybody can check the order."""
     after = cursors.decode_key(query.cursor, tuple[int])[0] if query.cursor is not None else 0
     room, found = service.list_ballot_offers(event_id, query.limit + 1, after, request.now)
     shown = found[: query.limit]
     next_cursor = cursors.encode_key((shown[-1].position,)) if len(found) > query.limit else None
-    return Reply(BallotView(event_id, room, [ballot_offer_view(offer) for offer in shown], next_cursor))
+    view = BallotView(event_id, room, [ballot_offer_view(offer) for offer in shown], next_cursor)
+    return CacheableReply.encode(view, max_age=BALLOT_MAX_AGE)
 
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")

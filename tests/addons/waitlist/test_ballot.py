@@ -286,7 +286,9 @@ def test_the_list_of_offers_has_pages(api, time):
     draw(api, time)
     found, query = [], {"limit": "2"}
     while True:
-        page = api.get(f"/events/{event_id}/ballot", query=query).json
+        reply = api.get(f"/events/{event_id}/ballot", query=query)
+        page = reply.json
+        assert reply.headers["Cache-Control"] == "public, max-age=30"
         found += page["offers"]
         if page["next_cursor"] is None:
             break
